@@ -1,0 +1,246 @@
+//! The command line: commands and options.
+
+use std::time::Duration;
+
+use clap::builder::{FalseyValueParser, Resettable};
+use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
+
+use crate::log::Level;
+use crate::plan::{OwnerTag, Teardown};
+
+/// The shortest time that any option takes.
+const SHORTEST: Duration = Duration::from_secs(1);
+
+/// The longest time that any option takes.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Keeps an on-demand network load balancer true to an ECS service.
+///
+/// It registers the addresses of the service's running tasks in the target groups behind the load balancer, deregisters
+/// those of stopped ones, and tears the load balancer down when the service has scaled to zero.
+#[derive(Debug, Parser)]
+#[command(
+    name = "jvb-watcher",
+    version,
+    after_help = "A flag goes before its variable, a variable before its default; an empty variable counts as unset. \
+                  Durations are written like 90s, 15m or \"1h 30m\".\n\n\
+                  Exit status: 0 done, 1 failed, 2 wrong use or configuration."
+)]
+pub struct Cli {
+    /// What to watch, and how to say so.
+    #[command(flatten)]
+    pub options: Options,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watches: takes events from the queue, and looks by the clock, until told to stop
+    Run(RunOptions),
+    /// Looks once, registers and deregisters what is wrong, and exits; never touches the load balancer itself
+    Reconcile(ReconcileOptions),
+}
+
+/// The options of every command.
+#[derive(Debug, Args)]
+pub struct Options {
+    /// The project's name, from which the other names derive [also env: JITSI_PROJECT]
+    #[arg(long, global = true, env = "JVB_WATCHER_PROJECT", value_name = "NAME")]
+    pub project: Option<String>,
+    /// The ECS cluster, by name or ARN [also env: JITSI_CLUSTER] [default: PROJECT-cluster]
+    #[arg(long, global = true, env = "JVB_WATCHER_CLUSTER", value_name = "NAME")]
+    pub cluster: Option<String>,
+    /// The ECS service [also env: JITSI_SERVICE] [default: PROJECT-service]
+    #[arg(long, global = true, env = "JVB_WATCHER_SERVICE", value_name = "NAME")]
+    pub service: Option<String>,
+    /// The network load balancer [also env: JITSI_NLB] [default: PROJECT-jvb-nlb]
+    #[arg(long, global = true, env = "JVB_WATCHER_LOAD_BALANCER", value_name = "NAME")]
+    pub load_balancer: Option<String>,
+    /// The SQS queue with the ECS Task State Change events [default: PROJECT-jvb-watcher]
+    #[arg(long, global = true, env = "JVB_WATCHER_QUEUE", value_name = "NAME or URL")]
+    pub queue: Option<String>,
+    /// The AWS region [also env: JITSI_AWS_REGION] [default: as for the AWS CLI]
+    #[arg(long, global = true, env = "JVB_WATCHER_REGION", value_name = "REGION")]
+    pub region: Option<String>,
+    /// The profile to take credentials from; SSO profiles work [also env: JITSI_AWS_PROFILE] [default: as for the AWS CLI]
+    #[arg(long, global = true, env = "JVB_WATCHER_PROFILE", value_name = "NAME")]
+    pub profile: Option<String>,
+    /// One endpoint for all AWS services, to work with an emulator [also env: AWS_ENDPOINT_URL]
+    #[arg(long, global = true, env = "JVB_WATCHER_ENDPOINT_URL", value_name = "URL")]
+    pub endpoint_url: Option<String>,
+    /// How the log looks; auto is pretty on a terminal and JSON lines elsewhere
+    #[arg(long, global = true, env = "JVB_WATCHER_LOG_FORMAT", value_name = "FORMAT", default_value = "auto")]
+    pub log_format: LogFormat,
+    /// How much is logged; debug adds what the AWS SDK says
+    #[arg(long, global = true, env = "JVB_WATCHER_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
+    pub log_level: Level,
+}
+
+/// How the log looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Pretty on a terminal, JSON lines elsewhere
+    Auto,
+    /// One JSON object a line
+    Json,
+    /// One sentence a line
+    Pretty,
+}
+
+/// The options of `run`.
+#[derive(Debug, Args)]
+pub struct RunOptions {
+    /// The longest time between two looks, when no event comes
+    #[arg(long, env = "JVB_WATCHER_RESYNC_INTERVAL", value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub resync_interval: Duration,
+    /// How long the service must have been idle before the load balancer is deleted
+    #[arg(long, env = "JVB_WATCHER_IDLE_GRACE", value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub idle_grace: Duration,
+    /// How old a load balancer must be to count as idle when nobody has ever used it
+    #[arg(long, env = "JVB_WATCHER_UNUSED_GRACE", value_name = "DURATION", default_value = "15m", value_parser = duration)]
+    pub unused_grace: Duration,
+    /// The tag without which a load balancer is never deleted
+    #[arg(long, env = "JVB_WATCHER_OWNER_TAG", value_name = "KEY=VALUE", default_value = "Lifecycle=on-demand", value_parser = owner_tag)]
+    pub owner_tag: OwnerTag,
+    /// How much of an idle load balancer is deleted
+    #[arg(long, env = "JVB_WATCHER_TEARDOWN", value_name = "EXTENT", default_value = "all")]
+    pub teardown: TeardownExtent,
+    /// Stop, with exit status 0, once the queue is empty and nothing is left to do
+    #[arg(long, env = "JVB_WATCHER_EXIT_WHEN_EMPTY", value_parser = FalseyValueParser::new())]
+    pub exit_when_empty: bool,
+}
+
+/// How much of an idle load balancer is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TeardownExtent {
+    /// The load balancer, its listeners and its target groups
+    All,
+    /// The load balancer and its listeners; the target groups stay
+    LoadBalancer,
+    /// Nothing: an idle load balancer is reported only
+    Off,
+}
+
+impl TeardownExtent {
+    /// The word on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::LoadBalancer => "load-balancer",
+            Self::Off => "off",
+        }
+    }
+}
+
+impl From<TeardownExtent> for Teardown {
+    fn from(extent: TeardownExtent) -> Self {
+        match extent {
+            TeardownExtent::All => Self::All,
+            TeardownExtent::LoadBalancer => Self::LoadBalancer,
+            TeardownExtent::Off => Self::Off,
+        }
+    }
+}
+
+/// The options of `reconcile`.
+#[derive(Debug, Args)]
+pub struct ReconcileOptions {
+    /// Print what would be registered and deregistered, and change nothing
+    #[arg(long, env = "JVB_WATCHER_DRY_RUN", value_parser = FalseyValueParser::new())]
+    pub dry_run: bool,
+    /// Wait until every desired task serves and is healthy in every target group; fail after this time
+    #[arg(long, env = "JVB_WATCHER_WAIT_HEALTHY", value_name = "DURATION", value_parser = duration, conflicts_with = "dry_run")]
+    pub wait_healthy: Option<Duration>,
+}
+
+impl Cli {
+    /// Reads a command line, with the environment behind it.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it; also a call for help, or for the version.
+    pub fn read(
+        arguments: impl IntoIterator<Item = std::ffi::OsString>,
+        environment: impl Fn(&str) -> Option<String> + Copy,
+    ) -> Result<Self, clap::Error> {
+        let command = without_empty_variables(Self::command(), environment);
+        Self::from_arg_matches(&command.try_get_matches_from(arguments)?)
+    }
+}
+
+/// An empty variable counts as unset, as everywhere in AWS's tools.
+fn without_empty_variables(
+    command: clap::Command,
+    environment: impl Fn(&str) -> Option<String> + Copy,
+) -> clap::Command {
+    let is_empty = move |arg: &clap::Arg| {
+        let variable = arg.get_env().and_then(|name| name.to_str());
+        variable.and_then(environment).is_some_and(|value| value.is_empty())
+    };
+    command
+        .mut_args(|arg| if is_empty(&arg) { arg.env(Resettable::Reset) } else { arg })
+        .mut_subcommands(|subcommand| without_empty_variables(subcommand, environment))
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    let duration = humantime::parse_duration(text).map_err(|error| format!("{error}; write it like 90s or 15m"))?;
+    if !(SHORTEST..=LONGEST).contains(&duration) {
+        return Err("it must be from 1s to 24h".to_owned());
+    }
+    Ok(duration)
+}
+
+/// Tags take keys of up to 128 characters and values of up to 256 (see AWS's tagging reference).
+fn owner_tag(text: &str) -> Result<OwnerTag, String> {
+    let (key, value) = text.split_once('=').ok_or("write it as KEY=VALUE, like Lifecycle=on-demand")?;
+    match (key.chars().count(), value.chars().count()) {
+        (0, _) => Err("the key is empty; write it as KEY=VALUE, like Lifecycle=on-demand".to_owned()),
+        (1..=128, 0..=256) => Ok(OwnerTag { key: key.to_owned(), value: value.to_owned() }),
+        _ => Err("a tag's key has at most 128 characters and its value at most 256".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(arguments: &[&str]) -> Result<Cli, clap::Error> {
+        Cli::read(arguments.iter().map(Into::into), |_| None)
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn options_may_stand_before_and_after_the_command() {
+        for arguments in [["jvb-watcher", "--project", "p", "run"], ["jvb-watcher", "run", "--project", "p"]] {
+            let cli = read(&arguments).expect("a good command line");
+            assert_eq!(cli.options.project.as_deref(), Some("p"));
+        }
+    }
+
+    #[test]
+    fn durations_have_bounds_and_say_so() {
+        assert_eq!(duration("1m 30s"), Ok(Duration::from_secs(90)));
+        for (wrong, says) in [("0s", "from 1s to 24h"), ("2days", "from 1s to 24h"), ("90", "90s"), ("", "90s")] {
+            let message = duration(wrong).expect_err(wrong);
+            assert!(message.contains(says), "{wrong:?} gives {message:?}");
+        }
+    }
+
+    #[test]
+    fn an_owner_tag_is_a_key_and_a_value() {
+        let tag = |key: &str, value: &str| OwnerTag { key: key.into(), value: value.into() };
+        assert_eq!(owner_tag("Lifecycle=on-demand"), Ok(tag("Lifecycle", "on-demand")));
+        assert_eq!(owner_tag("a=b=c"), Ok(tag("a", "b=c")));
+        assert_eq!(owner_tag("a="), Ok(tag("a", "")));
+        for wrong in ["Lifecycle", "=x", &format!("{}=x", "k".repeat(129)), &format!("k={}", "v".repeat(257))] {
+            assert!(owner_tag(wrong).is_err(), "{wrong}");
+        }
+    }
+}

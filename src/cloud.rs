@@ -1,0 +1,231 @@
+//! The port: what the watcher needs from AWS, as traits. [`aws`] is the adapter that speaks to AWS.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::model::{LoadBalancerKind, LoadBalancerState, Service, Tags, Target, TargetKey, TargetType, Task, TaskId};
+
+pub mod aws;
+
+/// What the watcher does with its queue.
+pub trait Queue: Send + Sync {
+    /// What the queue itself is set to.
+    fn settings(&self) -> impl Future<Output = Result<QueueSettings, CloudError>> + Send;
+
+    /// Takes up to ten messages, waiting for the first for so long (whole seconds, twenty at most).
+    fn receive(&self, wait: Duration) -> impl Future<Output = Result<Vec<Message>, CloudError>> + Send;
+
+    /// Deletes messages, ten at most; returns those that could not be deleted.
+    fn delete(&self, messages: &[Receipt]) -> impl Future<Output = Result<Vec<FailedEntry>, CloudError>> + Send;
+
+    /// Hides messages, ten at most, for so long from now on; returns those for which it failed.
+    fn hide(
+        &self,
+        messages: &[Receipt],
+        visibility_timeout: Duration,
+    ) -> impl Future<Output = Result<Vec<FailedEntry>, CloudError>> + Send;
+
+    /// The number of requests sent so far, retries included.
+    fn calls(&self) -> u64;
+}
+
+/// What a queue is set to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueSettings {
+    /// How long a received message stays hidden.
+    pub visibility_timeout: Duration,
+    /// What becomes of messages that nobody deletes.
+    pub redrive: Redrive,
+}
+
+/// What becomes of messages that nobody deletes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Redrive {
+    /// They move to a dead-letter queue.
+    ToDeadLetterQueue,
+    /// They come again until the retention period ends.
+    None,
+}
+
+/// A received message.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Message {
+    /// What to delete or hide it by.
+    pub receipt: Receipt,
+    /// Its body.
+    pub body: String,
+    /// How often it has been received (ApproximateReceiveCount), this time included.
+    pub receive_count: u32,
+}
+
+/// The hold that one receive gives on a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Receipt {
+    /// The message's id.
+    pub message_id: String,
+    /// The handle of this receive.
+    pub handle: String,
+}
+
+/// One message for which a batch call failed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FailedEntry {
+    /// The message.
+    pub receipt: Receipt,
+    /// SQS's error code for it.
+    pub code: String,
+    /// SQS's message for it.
+    pub message: String,
+}
+
+/// What the watcher reads and writes in ECS and Elastic Load Balancing.
+///
+/// Reads are paginated and batched to the APIs' limits by the adapter.
+pub trait Platform: Send + Sync {
+    /// The service and its counts.
+    fn service(&self, cluster: &str, service: &str) -> impl Future<Output = Result<Service, CloudError>> + Send;
+
+    /// The ids of the service's tasks: those that are wanted, and those that stopped within the last hour or so.
+    /// Tasks of others may be among them.
+    fn list_tasks(&self, cluster: &str, service: &str) -> impl Future<Output = Result<Vec<TaskId>, CloudError>> + Send;
+
+    /// The tasks of these ids; what no longer exists is left out.
+    fn describe_tasks(
+        &self,
+        cluster: &str,
+        tasks: &[TaskId],
+    ) -> impl Future<Output = Result<Vec<Task>, CloudError>> + Send;
+
+    /// The load balancer of that name, if there is one.
+    fn load_balancer(
+        &self,
+        name: &str,
+    ) -> impl Future<Output = Result<Option<LoadBalancerDescription>, CloudError>> + Send;
+
+    /// The target groups behind a load balancer, or, without one, all of the account's in the region.
+    fn target_groups(
+        &self,
+        load_balancer_arn: Option<&str>,
+    ) -> impl Future<Output = Result<Vec<TargetGroupDescription>, CloudError>> + Send;
+
+    /// The tags of load balancers and target groups, by ARN. Fails with [`ErrorKind::NotFound`] when one is gone.
+    fn tags(&self, arns: &[String]) -> impl Future<Output = Result<BTreeMap<String, Tags>, CloudError>> + Send;
+
+    /// The health of a group's targets.
+    fn target_health(&self, target_group_arn: &str) -> impl Future<Output = Result<Vec<Target>, CloudError>> + Send;
+
+    /// Registers targets in a group, [`TARGETS_PER_CALL`] at most.
+    fn register(
+        &self,
+        target_group_arn: &str,
+        targets: &[TargetKey],
+    ) -> impl Future<Output = Result<(), CloudError>> + Send;
+
+    /// Deregisters targets from a group, [`TARGETS_PER_CALL`] at most.
+    fn deregister(
+        &self,
+        target_group_arn: &str,
+        targets: &[TargetKey],
+    ) -> impl Future<Output = Result<(), CloudError>> + Send;
+
+    /// Writes tags on several resources.
+    fn add_tags(&self, arns: &[String], tags: &Tags) -> impl Future<Output = Result<(), CloudError>> + Send;
+
+    /// Removes tags from several resources.
+    fn remove_tags(&self, arns: &[String], keys: &[&str]) -> impl Future<Output = Result<(), CloudError>> + Send;
+
+    /// Deletes a load balancer and its listeners, in a single attempt that ends within the time given: a retry would
+    /// rest on knowledge that has grown old.
+    fn delete_load_balancer(&self, arn: &str, within: Duration) -> impl Future<Output = Result<(), CloudError>> + Send;
+
+    /// Deletes a target group.
+    fn delete_target_group(&self, arn: &str) -> impl Future<Output = Result<(), CloudError>> + Send;
+
+    /// The number of requests sent so far, retries included.
+    fn calls(&self) -> u64;
+}
+
+/// A load balancer, as DescribeLoadBalancers shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadBalancerDescription {
+    /// Its ARN.
+    pub arn: String,
+    /// Its name.
+    pub name: String,
+    /// Its type.
+    pub kind: LoadBalancerKind,
+    /// Its state.
+    pub state: LoadBalancerState,
+    /// When it was created.
+    pub created_at: Timestamp,
+}
+
+/// A target group, as DescribeTargetGroups shows it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TargetGroupDescription {
+    /// Its ARN.
+    pub arn: String,
+    /// Its name.
+    pub name: String,
+    /// What it takes as targets.
+    pub target_type: TargetType,
+    /// The load balancers that it is behind.
+    pub load_balancer_arns: Vec<String>,
+}
+
+/// RegisterTargets and DeregisterTargets take many targets a call; 200 is what the Kubernetes AWS Load Balancer
+/// Controller sends.
+pub const TARGETS_PER_CALL: usize = 200;
+
+/// What kind of failure a call met.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ErrorKind {
+    /// The resource doesn't exist (any more).
+    NotFound,
+    /// A target group is still referred to (ResourceInUse).
+    ResourceInUse,
+    /// A load balancer is protected against deletion (OperationNotPermitted).
+    OperationNotPermitted,
+    /// A target group is full (TooManyTargets).
+    TooManyTargets,
+    /// A target isn't registered, or can't be (InvalidTarget).
+    InvalidTarget,
+    /// Too many requests.
+    Throttled,
+    /// 5xx, a time-out, or no connection.
+    Unavailable,
+    /// The credentials don't allow it, or are no good.
+    AccessDenied,
+    /// AWS found the request wrong.
+    Rejected,
+}
+
+/// A failed call: what failed, on which resource, and how.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{service}:{operation} on {resource} failed: {message}")]
+pub struct CloudError {
+    /// What kind of failure it is.
+    pub kind: ErrorKind,
+    /// The service, by its prefix in IAM policies (`sqs`, `ecs`, `elasticloadbalancing`).
+    pub service: &'static str,
+    /// The operation; with the service, the name of the IAM action that it takes.
+    pub operation: &'static str,
+    /// The resource that it was about, by name or ARN.
+    pub resource: String,
+    /// AWS's error code, if AWS answered.
+    pub code: Option<String>,
+    /// AWS's message, or why there was no answer.
+    pub message: String,
+    /// AWS's id of the request, if AWS answered.
+    pub request_id: Option<String>,
+}
+
+impl CloudError {
+    /// Whether it is of this kind.
+    pub fn is(&self, kind: ErrorKind) -> bool {
+        self.kind == kind
+    }
+}

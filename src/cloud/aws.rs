@@ -1,0 +1,316 @@
+//! The adapter: the port's calls through the AWS SDK. Nobody else knows the SDK.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use aws_config::profile::ProfileFileCredentialsProvider;
+use aws_config::provider_config::ProviderConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::provider::ProvideCredentials;
+use aws_smithy_http_client::tls;
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::ConfigBag;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_types::request_id::RequestId;
+
+use crate::cloud::{CloudError, ErrorKind};
+
+mod platform;
+mod queue;
+
+pub use platform::AwsPlatform;
+pub use queue::SqsQueue;
+
+/// A connection that isn't there by then won't come.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// One try of one call; the slowest that the watcher makes answer within a second or two.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A call with all of its retries.
+const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How often the SDK tries a call in all; beyond that the worker's own retries begin, which log.
+const ATTEMPTS: u32 = 3;
+
+/// Finding credentials may take a round of the instance metadata service, or a refresh of an SSO token.
+const CREDENTIALS_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Where AWS is, and who asks.
+#[derive(Clone, Debug, Default)]
+pub struct Connection {
+    /// The region; the SDK's own chain without it.
+    pub region: Option<String>,
+    /// The profile; the SDK's own chain without it.
+    pub profile: Option<String>,
+    /// One endpoint for all services, for an emulator.
+    pub endpoint_url: Option<String>,
+}
+
+/// Why there is no talking to AWS.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// No region anywhere.
+    #[error(
+        "--region: no region is set; give --region, JVB_WATCHER_REGION, JITSI_AWS_REGION or AWS_REGION, or a profile that has one"
+    )]
+    NoRegion,
+    /// No credentials anywhere, or none that work.
+    #[error(
+        "--profile: no credentials{of_profile}: {why}; log in (aws sso login), or set another profile with --profile"
+    )]
+    NoCredentials {
+        /// ` from profile P`, if one was named.
+        of_profile: String,
+        /// What the credentials' providers say.
+        why: String,
+    },
+}
+
+/// The SDK's settings for this connection, with credentials that have been found to exist.
+///
+/// # Errors
+///
+/// When no region or no credentials are to be found.
+pub async fn connect(connection: &Connection) -> Result<SdkConfig, ConnectError> {
+    let http_client = aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
+        .build_https();
+    let timeouts = TimeoutConfig::builder()
+        .connect_timeout(CONNECT_TIMEOUT)
+        .operation_attempt_timeout(ATTEMPT_TIMEOUT)
+        .operation_timeout(OPERATION_TIMEOUT)
+        .build();
+    let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http_client.clone())
+        .timeout_config(timeouts)
+        .retry_config(RetryConfig::standard().with_max_attempts(ATTEMPTS));
+    if let Some(region) = &connection.region {
+        loader = loader.region(Region::new(region.clone()));
+    }
+    if let Some(url) = &connection.endpoint_url {
+        loader = loader.endpoint_url(url);
+    }
+    if let Some(profile) = &connection.profile {
+        // A profile that somebody names goes before credentials in the environment, as with the AWS CLI.
+        let region = connection.region.clone().map(Region::new);
+        let provider_config = ProviderConfig::without_region().with_http_client(http_client).with_region(region);
+        let credentials =
+            ProfileFileCredentialsProvider::builder().configure(&provider_config).profile_name(profile).build();
+        loader = loader.profile_name(profile).credentials_provider(credentials);
+    }
+    let config = loader.load().await;
+    if config.region().is_none() {
+        return Err(ConnectError::NoRegion);
+    }
+    let no_credentials = |why: String| {
+        let of_profile = connection.profile.as_ref().map(|profile| format!(" from profile {profile}"));
+        ConnectError::NoCredentials { of_profile: of_profile.unwrap_or_default(), why }
+    };
+    let provider = config.credentials_provider().ok_or_else(|| no_credentials("none are set up".to_owned()))?;
+    match tokio::time::timeout(CREDENTIALS_TIMEOUT, provider.provide_credentials()).await {
+        Ok(Ok(_)) => Ok(config),
+        Ok(Err(error)) => Err(no_credentials(chain(&error))),
+        Err(_) => Err(no_credentials(format!("none came within {} s", CREDENTIALS_TIMEOUT.as_secs()))),
+    }
+}
+
+/// Counts the requests that go out, retries included.
+#[derive(Clone, Debug, Default)]
+struct CallCounter(Arc<AtomicU64>);
+
+impl CallCounter {
+    fn calls(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for CallCounter {
+    fn name(&self) -> &'static str {
+        "CallCounter"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+}
+
+/// One operation on one resource, for the errors that it may meet.
+#[derive(Clone, Copy)]
+struct Call<'a> {
+    service: &'static str,
+    operation: &'static str,
+    resource: &'a str,
+}
+
+impl Call<'_> {
+    /// Says what the SDK's error means here.
+    fn failed<E>(self, error: SdkError<E, HttpResponse>) -> CloudError
+    where
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
+        let code = error.code().map(str::to_owned);
+        let status = error.raw_response().map(|response| response.status().as_u16());
+        let kind = kind(code.as_deref(), status);
+        let message = match (&code, error.message()) {
+            (Some(code), Some(message)) => format!("{code}: {message}"),
+            (Some(code), None) => code.clone(),
+            _ => chain(&error),
+        };
+        let request_id = error.request_id().map(str::to_owned);
+        self.error(kind, code, message, request_id)
+    }
+
+    /// AWS answered, and the answer lacks what it always has.
+    fn incomplete(self, what: &str) -> CloudError {
+        self.error(ErrorKind::Unavailable, None, format!("the answer has no {what}"), None)
+    }
+
+    fn error(self, kind: ErrorKind, code: Option<String>, message: String, request_id: Option<String>) -> CloudError {
+        let Self { service, operation, resource } = self;
+        CloudError { kind, service, operation, resource: resource.to_owned(), code, message, request_id }
+    }
+}
+
+/// What an error code, or an answer's HTTP status, means; without either there was no answer.
+fn kind(code: Option<&str>, status: Option<u16>) -> ErrorKind {
+    // The JSON protocols may put a namespace before the code, and old SQS codes a service's name.
+    let code = code.map(|code| code.rsplit(['#', '.']).next().unwrap_or(code));
+    match (code, status) {
+        (
+            Some(
+                "LoadBalancerNotFound"
+                | "LoadBalancerNotFoundException"
+                | "TargetGroupNotFound"
+                | "TargetGroupNotFoundException"
+                | "ClusterNotFoundException"
+                | "ServiceNotFoundException"
+                | "QueueDoesNotExist"
+                | "NonExistentQueue",
+            ),
+            _,
+        ) => ErrorKind::NotFound,
+        (Some("ResourceInUse" | "ResourceInUseException"), _) => ErrorKind::ResourceInUse,
+        (Some("OperationNotPermitted" | "OperationNotPermittedException"), _) => ErrorKind::OperationNotPermitted,
+        (Some("TooManyTargets" | "TooManyTargetsException" | "TooManyRegistrationsForTargetId"), _) => {
+            ErrorKind::TooManyTargets
+        }
+        (Some("InvalidTarget" | "InvalidTargetException"), _) => ErrorKind::InvalidTarget,
+        (
+            Some(
+                "Throttling"
+                | "ThrottlingException"
+                | "ThrottledException"
+                | "RequestThrottled"
+                | "RequestThrottledException"
+                | "RequestLimitExceeded"
+                | "TooManyRequestsException"
+                | "SlowDown"
+                | "PriorRequestNotComplete",
+            ),
+            _,
+        ) => ErrorKind::Throttled,
+        (
+            Some(
+                "AccessDenied"
+                | "AccessDeniedException"
+                | "UnauthorizedOperation"
+                | "NotAuthorized"
+                | "UnrecognizedClientException"
+                | "InvalidClientTokenId"
+                | "ExpiredToken"
+                | "ExpiredTokenException"
+                | "RequestExpired"
+                | "InvalidSignatureException"
+                | "SignatureDoesNotMatch"
+                | "IncompleteSignature"
+                | "MissingAuthenticationToken"
+                | "MissingAuthenticationTokenException"
+                | "AuthFailure"
+                | "OptInRequired",
+            ),
+            _,
+        ) => ErrorKind::AccessDenied,
+        (_, Some(429)) => ErrorKind::Throttled,
+        (_, Some(401 | 403)) => ErrorKind::AccessDenied,
+        (_, Some(400..=499)) => ErrorKind::Rejected,
+        _ => ErrorKind::Unavailable,
+    }
+}
+
+/// An error and what caused it, in one line, saying nothing twice.
+fn chain(error: &dyn Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_code_of_the_documentation_has_its_kind() {
+        let table = [
+            (Some("LoadBalancerNotFound"), Some(400), ErrorKind::NotFound),
+            (Some("AWS.SimpleQueueService.NonExistentQueue"), Some(400), ErrorKind::NotFound),
+            (Some("com.amazonaws.sqs#QueueDoesNotExist"), Some(400), ErrorKind::NotFound),
+            (Some("ResourceInUse"), Some(400), ErrorKind::ResourceInUse),
+            (Some("OperationNotPermitted"), Some(400), ErrorKind::OperationNotPermitted),
+            (Some("TooManyTargets"), Some(400), ErrorKind::TooManyTargets),
+            (Some("InvalidTarget"), Some(400), ErrorKind::InvalidTarget),
+            (Some("Throttling"), Some(400), ErrorKind::Throttled),
+            (Some("ThrottlingException"), Some(400), ErrorKind::Throttled),
+            (Some("RequestLimitExceeded"), Some(503), ErrorKind::Throttled),
+            (Some("TooManyRequestsException"), Some(429), ErrorKind::Throttled),
+            (Some("AccessDenied"), Some(403), ErrorKind::AccessDenied),
+            (Some("AccessDeniedException"), Some(400), ErrorKind::AccessDenied),
+            (Some("ExpiredToken"), Some(403), ErrorKind::AccessDenied),
+            (Some("ValidationError"), Some(400), ErrorKind::Rejected),
+            (Some("InvalidParameterException"), Some(400), ErrorKind::Rejected),
+            (Some("ServerException"), Some(500), ErrorKind::Unavailable),
+            (Some("ServiceUnavailable"), Some(503), ErrorKind::Unavailable),
+            (None, Some(502), ErrorKind::Unavailable),
+            (None, Some(403), ErrorKind::AccessDenied),
+            (None, None, ErrorKind::Unavailable),
+        ];
+        for (code, status, expected) in table {
+            assert_eq!(kind(code, status), expected, "{code:?} with status {status:?}");
+        }
+    }
+
+    #[test]
+    fn a_chain_of_errors_says_nothing_twice() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("outer: inner")]
+        struct Outer(#[source] Inner);
+        #[derive(Debug, thiserror::Error)]
+        #[error("inner")]
+        struct Inner(#[source] std::io::Error);
+        let error = Outer(Inner(std::io::Error::other("the cause")));
+        assert_eq!(chain(&error), "outer: inner: the cause");
+    }
+}

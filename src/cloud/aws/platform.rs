@@ -1,0 +1,323 @@
+//! ECS and Elastic Load Balancing.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_ecs::types as ecs;
+use aws_sdk_elasticloadbalancingv2::types as elb;
+use aws_smithy_types::DateTime;
+use jiff::Timestamp;
+
+use super::{Call, CallCounter};
+use crate::cloud::{CloudError, ErrorKind, LoadBalancerDescription, Platform, TargetGroupDescription};
+use crate::model::{
+    AddressFamily, Counts, DesiredStatus, LastStatus, LoadBalancerKind, LoadBalancerState, Service, Tags, Target,
+    TargetKey, TargetState, TargetType, Task, TaskId,
+};
+
+/// DescribeTasks takes at most 100 tasks a call (see the ECS API reference).
+const TASKS_PER_DESCRIBE: usize = 100;
+
+/// DescribeTags takes at most 20 resources a call (see the Elastic Load Balancing API reference).
+const RESOURCES_PER_TAG_CALL: usize = 20;
+
+/// ECS and Elastic Load Balancing, through the SDK.
+pub struct AwsPlatform {
+    ecs: aws_sdk_ecs::Client,
+    elb: aws_sdk_elasticloadbalancingv2::Client,
+    counter: CallCounter,
+}
+
+impl AwsPlatform {
+    /// Clients for this connection.
+    pub fn new(config: &SdkConfig) -> Self {
+        let counter = CallCounter::default();
+        let ecs = aws_sdk_ecs::config::Builder::from(config).interceptor(counter.clone()).build();
+        let elb = aws_sdk_elasticloadbalancingv2::config::Builder::from(config).interceptor(counter.clone()).build();
+        Self {
+            ecs: aws_sdk_ecs::Client::from_conf(ecs),
+            elb: aws_sdk_elasticloadbalancingv2::Client::from_conf(elb),
+            counter,
+        }
+    }
+
+    async fn list_tasks_of_status(
+        &self,
+        cluster: &str,
+        service: &str,
+        status: ecs::DesiredStatus,
+    ) -> Result<Vec<TaskId>, CloudError> {
+        let call = ecs_call("ListTasks", service);
+        let request = self.ecs.list_tasks().cluster(cluster).service_name(service).desired_status(status);
+        let mut pages = request.into_paginator().items().send();
+        let mut tasks = Vec::new();
+        while let Some(arn) = pages.next().await {
+            let arn = arn.map_err(|error| call.failed(error))?;
+            tasks.extend(TaskId::from_arn(&arn));
+        }
+        Ok(tasks)
+    }
+}
+
+fn ecs_call<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
+    Call { service: "ecs", operation, resource }
+}
+
+fn elb_call<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
+    Call { service: "elasticloadbalancing", operation, resource }
+}
+
+impl Platform for AwsPlatform {
+    async fn service(&self, cluster: &str, service: &str) -> Result<Service, CloudError> {
+        let call = ecs_call("DescribeServices", service);
+        let output = match self.ecs.describe_services().cluster(cluster).services(service).send().await {
+            Ok(output) => output,
+            Err(error) => {
+                let error = call.failed(error);
+                return if error.is(ErrorKind::NotFound) { Ok(Service::Missing) } else { Err(error) };
+            }
+        };
+        if let Some(found) = output.services().first() {
+            let (desired, running, pending) = (found.desired_count, found.running_count, found.pending_count);
+            return Ok(Service::Found(Counts { desired, running, pending }));
+        }
+        match output.failures().first().map(|failure| failure.reason()) {
+            Some(Some("MISSING")) => Ok(Service::Missing),
+            Some(reason) => Err(call.incomplete(&format!("service, for reason {}", reason.unwrap_or("unknown")))),
+            None => Err(call.incomplete("service")),
+        }
+    }
+
+    async fn list_tasks(&self, cluster: &str, service: &str) -> Result<Vec<TaskId>, CloudError> {
+        let (wanted, stopped) = tokio::try_join!(
+            self.list_tasks_of_status(cluster, service, ecs::DesiredStatus::Running),
+            self.list_tasks_of_status(cluster, service, ecs::DesiredStatus::Stopped),
+        )?;
+        Ok(wanted.into_iter().chain(stopped).collect::<BTreeSet<_>>().into_iter().collect())
+    }
+
+    async fn describe_tasks(&self, cluster: &str, tasks: &[TaskId]) -> Result<Vec<Task>, CloudError> {
+        let call = ecs_call("DescribeTasks", cluster);
+        let mut described = Vec::with_capacity(tasks.len());
+        for batch in tasks.chunks(TASKS_PER_DESCRIBE) {
+            let ids = batch.iter().map(ToString::to_string).collect();
+            let request = self.ecs.describe_tasks().cluster(cluster).set_tasks(Some(ids));
+            let output = request.send().await.map_err(|error| call.failed(error))?;
+            // `failures` names those that are MISSING: they no longer exist, or don't show yet.
+            described.extend(output.tasks().iter().filter_map(task));
+        }
+        Ok(described)
+    }
+
+    async fn load_balancer(&self, name: &str) -> Result<Option<LoadBalancerDescription>, CloudError> {
+        let call = elb_call("DescribeLoadBalancers", name);
+        let output = match self.elb.describe_load_balancers().names(name).send().await {
+            Ok(output) => output,
+            Err(error) => {
+                let error = call.failed(error);
+                return if error.is(ErrorKind::NotFound) { Ok(None) } else { Err(error) };
+            }
+        };
+        let Some(balancer) = output.load_balancers().first() else { return Ok(None) };
+        let arn = balancer.load_balancer_arn().ok_or_else(|| call.incomplete("ARN"))?;
+        let created_at = balancer.created_time().and_then(timestamp).ok_or_else(|| call.incomplete("CreatedTime"))?;
+        Ok(Some(LoadBalancerDescription {
+            arn: arn.to_owned(),
+            name: name.to_owned(),
+            kind: match balancer.r#type() {
+                Some(elb::LoadBalancerTypeEnum::Network) => LoadBalancerKind::Network,
+                other => LoadBalancerKind::Other(other.map_or("unknown", |kind| kind.as_str()).to_owned()),
+            },
+            state: match balancer.state().and_then(|state| state.code()) {
+                Some(elb::LoadBalancerStateEnum::Provisioning) => LoadBalancerState::Provisioning,
+                Some(elb::LoadBalancerStateEnum::Active) => LoadBalancerState::Active,
+                Some(elb::LoadBalancerStateEnum::ActiveImpaired) => LoadBalancerState::ActiveImpaired,
+                Some(elb::LoadBalancerStateEnum::Failed) => LoadBalancerState::Failed,
+                _ => LoadBalancerState::Unknown,
+            },
+            created_at,
+        }))
+    }
+
+    async fn target_groups(&self, load_balancer_arn: Option<&str>) -> Result<Vec<TargetGroupDescription>, CloudError> {
+        let call = elb_call("DescribeTargetGroups", load_balancer_arn.unwrap_or("*"));
+        let request = self.elb.describe_target_groups().set_load_balancer_arn(load_balancer_arn.map(str::to_owned));
+        let mut pages = request.into_paginator().items().send();
+        let mut groups = Vec::new();
+        while let Some(group) = pages.next().await {
+            match group {
+                Ok(group) => groups.push(target_group(&group, call)?),
+                Err(error) => {
+                    let error = call.failed(error);
+                    // A balancer without groups; moto's way to say it.
+                    if load_balancer_arn.is_some() && error.code.as_deref() == Some("TargetGroupNotFound") {
+                        return Ok(Vec::new());
+                    }
+                    return Err(error);
+                }
+            }
+        }
+        Ok(groups)
+    }
+
+    async fn tags(&self, arns: &[String]) -> Result<BTreeMap<String, Tags>, CloudError> {
+        let mut tags = BTreeMap::new();
+        for batch in arns.chunks(RESOURCES_PER_TAG_CALL) {
+            let call = elb_call("DescribeTags", batch.first().map_or("*", String::as_str));
+            let request = self.elb.describe_tags().set_resource_arns(Some(batch.to_vec()));
+            let output = request.send().await.map_err(|error| call.failed(error))?;
+            for description in output.tag_descriptions() {
+                let of_resource = description
+                    .tags()
+                    .iter()
+                    .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())));
+                tags.extend(description.resource_arn().map(|arn| (arn.to_owned(), of_resource.collect())));
+            }
+        }
+        Ok(tags)
+    }
+
+    async fn target_health(&self, target_group_arn: &str) -> Result<Vec<Target>, CloudError> {
+        let call = elb_call("DescribeTargetHealth", target_group_arn);
+        let request = self.elb.describe_target_health().target_group_arn(target_group_arn);
+        let output = request.send().await.map_err(|error| call.failed(error))?;
+        Ok(output.target_health_descriptions().iter().filter_map(target).collect())
+    }
+
+    async fn register(&self, target_group_arn: &str, targets: &[TargetKey]) -> Result<(), CloudError> {
+        let call = elb_call("RegisterTargets", target_group_arn);
+        let targets = Some(target_descriptions(targets));
+        let request = self.elb.register_targets().target_group_arn(target_group_arn).set_targets(targets);
+        request.send().await.map(drop).map_err(|error| call.failed(error))
+    }
+
+    async fn deregister(&self, target_group_arn: &str, targets: &[TargetKey]) -> Result<(), CloudError> {
+        let call = elb_call("DeregisterTargets", target_group_arn);
+        let targets = Some(target_descriptions(targets));
+        let request = self.elb.deregister_targets().target_group_arn(target_group_arn).set_targets(targets);
+        request.send().await.map(drop).map_err(|error| call.failed(error))
+    }
+
+    async fn add_tags(&self, arns: &[String], tags: &Tags) -> Result<(), CloudError> {
+        let tags: Vec<_> = tags.iter().map(|(key, value)| elb::Tag::builder().key(key).value(value).build()).collect();
+        for batch in arns.chunks(RESOURCES_PER_TAG_CALL) {
+            let call = elb_call("AddTags", batch.first().map_or("*", String::as_str));
+            let request = self.elb.add_tags().set_resource_arns(Some(batch.to_vec())).set_tags(Some(tags.clone()));
+            request.send().await.map_err(|error| call.failed(error))?;
+        }
+        Ok(())
+    }
+
+    async fn remove_tags(&self, arns: &[String], keys: &[&str]) -> Result<(), CloudError> {
+        let keys: Vec<_> = keys.iter().map(ToString::to_string).collect();
+        for batch in arns.chunks(RESOURCES_PER_TAG_CALL) {
+            let call = elb_call("RemoveTags", batch.first().map_or("*", String::as_str));
+            let request =
+                self.elb.remove_tags().set_resource_arns(Some(batch.to_vec())).set_tag_keys(Some(keys.clone()));
+            request.send().await.map_err(|error| call.failed(error))?;
+        }
+        Ok(())
+    }
+
+    async fn delete_load_balancer(&self, arn: &str, within: Duration) -> Result<(), CloudError> {
+        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(within).operation_timeout(within).build();
+        let once = aws_sdk_elasticloadbalancingv2::config::Config::builder()
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts);
+        let request = self.elb.delete_load_balancer().load_balancer_arn(arn).customize().config_override(once);
+        request.send().await.map(drop).map_err(|error| elb_call("DeleteLoadBalancer", arn).failed(error))
+    }
+
+    async fn delete_target_group(&self, arn: &str) -> Result<(), CloudError> {
+        let request = self.elb.delete_target_group().target_group_arn(arn);
+        request.send().await.map(drop).map_err(|error| elb_call("DeleteTargetGroup", arn).failed(error))
+    }
+
+    fn calls(&self) -> u64 {
+        self.counter.calls()
+    }
+}
+
+fn timestamp(at: &DateTime) -> Option<Timestamp> {
+    Timestamp::new(at.secs(), i32::try_from(at.subsec_nanos()).ok()?).ok()
+}
+
+/// `None` for an answer without a task's ARN or statuses, which ECS doesn't give.
+fn task(task: &ecs::Task) -> Option<Task> {
+    let (mut ipv4, mut ipv6) = (None, None);
+    for attachment in task.attachments().iter().filter(|attachment| is_network_interface(attachment.r#type())) {
+        for detail in attachment.details() {
+            match (detail.name(), detail.value()) {
+                (Some("privateIPv4Address"), Some(ip)) => ipv4 = ipv4.or(ip.parse().ok()),
+                (Some("ipv6Address"), Some(ip)) => ipv6 = ipv6.or(ip.parse().ok()),
+                _ => {}
+            }
+        }
+    }
+    Some(Task {
+        id: TaskId::from_arn(task.task_arn()?)?,
+        group: task.group().map(str::to_owned),
+        last_status: LastStatus::parse(task.last_status()?),
+        desired_status: DesiredStatus::parse(task.desired_status()?),
+        // The SDK gives 0 where the answer has none; ECS counts from 1.
+        version: (task.version > 0).then_some(task.version),
+        ipv4,
+        ipv6,
+        started_at: task.started_at().and_then(timestamp),
+        stopping_at: task.stopping_at().and_then(timestamp),
+        stopped_at: task.stopped_at().and_then(timestamp),
+    })
+}
+
+/// DescribeTasks says `ElasticNetworkInterface`, the events `eni`.
+fn is_network_interface(kind: Option<&str>) -> bool {
+    matches!(kind, Some("ElasticNetworkInterface" | "eni"))
+}
+
+fn target_group(group: &elb::TargetGroup, call: Call<'_>) -> Result<TargetGroupDescription, CloudError> {
+    let family = match group.ip_address_type() {
+        Some(elb::TargetGroupIpAddressTypeEnum::Ipv6) => AddressFamily::Ipv6,
+        _ => AddressFamily::Ipv4,
+    };
+    let target_type = match (group.target_type(), group.port().and_then(|port| u16::try_from(port).ok())) {
+        (Some(elb::TargetTypeEnum::Ip), Some(port)) => TargetType::Ip { family, port },
+        (Some(elb::TargetTypeEnum::Ip), None) => return Err(call.incomplete("Port")),
+        (other, _) => TargetType::Other(other.map_or("unknown", |kind| kind.as_str()).to_owned()),
+    };
+    Ok(TargetGroupDescription {
+        arn: group.target_group_arn().ok_or_else(|| call.incomplete("TargetGroupArn"))?.to_owned(),
+        name: group.target_group_name().ok_or_else(|| call.incomplete("TargetGroupName"))?.to_owned(),
+        target_type,
+        load_balancer_arns: group.load_balancer_arns().to_vec(),
+    })
+}
+
+/// `None` for a target that isn't an address, which a group of type ip doesn't have.
+fn target(description: &elb::TargetHealthDescription) -> Option<Target> {
+    let (target, health) = (description.target()?, description.target_health()?);
+    Some(Target {
+        ip: target.id()?.parse::<IpAddr>().ok()?,
+        port: u16::try_from(target.port()?).ok()?,
+        state: match health.state() {
+            Some(elb::TargetHealthStateEnum::Initial) => TargetState::Initial,
+            Some(elb::TargetHealthStateEnum::Healthy) => TargetState::Healthy,
+            Some(elb::TargetHealthStateEnum::Unhealthy) => TargetState::Unhealthy,
+            Some(elb::TargetHealthStateEnum::Draining) => TargetState::Draining,
+            Some(elb::TargetHealthStateEnum::Unused) => TargetState::Unused,
+            Some(elb::TargetHealthStateEnum::Unavailable) => TargetState::Unavailable,
+            _ => TargetState::Unknown,
+        },
+        reason: health.reason().map(|reason| reason.as_str().to_owned()),
+    })
+}
+
+fn target_descriptions(targets: &[TargetKey]) -> Vec<elb::TargetDescription> {
+    let description = |target: &TargetKey| {
+        elb::TargetDescription::builder().id(target.ip.to_string()).port(i32::from(target.port)).build()
+    };
+    targets.iter().map(description).collect()
+}

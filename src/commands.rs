@@ -1,0 +1,58 @@
+//! What the commands do, each from its options to its exit status.
+
+use std::process::ExitCode;
+
+use crate::cloud::CloudError;
+use crate::cloud::aws::ConnectError;
+use crate::config::ConfigError;
+
+mod reconcile;
+mod run;
+
+pub use reconcile::reconcile;
+pub use run::run;
+
+/// Why a command ends badly.
+#[derive(Debug, thiserror::Error)]
+pub enum CommandError {
+    /// Wrong use or configuration: nothing was done.
+    #[error("{0}")]
+    Usage(String),
+    /// It was tried, and failed.
+    #[error("{0}")]
+    Failed(String),
+}
+
+impl CommandError {
+    /// 2 for wrong use or configuration, 1 for failure.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            Self::Usage(_) => ExitCode::from(2),
+            Self::Failed(_) => ExitCode::from(1),
+        }
+    }
+}
+
+impl From<ConfigError> for CommandError {
+    fn from(error: ConfigError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<ConnectError> for CommandError {
+    fn from(error: ConnectError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<CloudError> for CommandError {
+    fn from(error: CloudError) -> Self {
+        Self::Failed(error.to_string())
+    }
+}
+
+impl From<std::io::Error> for CommandError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Failed(error.to_string())
+    }
+}

@@ -1,0 +1,115 @@
+//! `reconcile`: one look, one repair.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::CommandError;
+use crate::cli::ReconcileOptions;
+use crate::clock::SystemClock;
+use crate::cloud::aws::{AwsPlatform, connect};
+use crate::config::Settings;
+use crate::finding::Finding;
+use crate::log::{Act, Event, Failure, Log, millis};
+use crate::model::Readiness;
+use crate::plan::{OwnerTag, Plan, Policy, TargetChange, Teardown};
+use crate::reconcile::{Hints, Reconciler};
+
+/// How often to look while waiting for targets to become healthy.
+const HEALTH_WAIT: Duration = Duration::from_secs(2);
+
+/// Looks once and repairs, or says what it would repair; then waits for health, if asked to.
+///
+/// # Errors
+///
+/// When a call fails, when something keeps tasks from being registered, or when they aren't healthy in time.
+pub async fn reconcile(settings: &Settings, options: &ReconcileOptions, log: &Log) -> Result<(), CommandError> {
+    let sdk = connect(&settings.connection).await?;
+    let policy = Policy {
+        service: settings.scope.service.clone(),
+        load_balancer: settings.load_balancer.clone(),
+        // Whoever repairs registrations by hand may be in the middle of a scale-up: the balancer itself is left alone.
+        teardown: Teardown::Off,
+        owner_tag: OwnerTag { key: String::new(), value: String::new() },
+        idle_grace: Duration::ZERO,
+        unused_grace: Duration::ZERO,
+        resync_interval: HEALTH_WAIT,
+    };
+    let clock = Arc::new(SystemClock);
+    let mut reconciler = Reconciler::new(AwsPlatform::new(&sdk), settings.scope.clone(), policy, log.clone(), clock);
+    if options.dry_run {
+        let look = reconciler.look(&Hints::default()).await?;
+        tell_plan(&look.plan, log);
+        reconciler.tell_findings(&look.plan.findings);
+        return unhindered(&look.plan.findings);
+    }
+    match options.wait_healthy {
+        None => unhindered(&reconciler.reconcile(&Hints::default(), 0).await?.findings),
+        Some(limit) => wait_healthy(&mut reconciler, limit, log).await,
+    }
+}
+
+fn tell_plan(plan: &Plan, log: &Log) {
+    for group in &plan.registrations {
+        let tell = |act, change: &TargetChange| {
+            log.emit(&Event::Planned {
+                act,
+                target: crate::log::TargetFields::new(&group.target_group, &change.key, change.task.as_ref()),
+                reason: change.reason,
+            });
+        };
+        group.register.iter().for_each(|change| tell(Act::Register, change));
+        group.deregister.iter().for_each(|change| tell(Act::Deregister, change));
+    }
+}
+
+/// Fails when something keeps tasks from being registered as they should.
+fn unhindered(findings: &[Finding]) -> Result<(), CommandError> {
+    match findings.iter().find(|finding| finding.name.hinders_registration()) {
+        Some(Finding { name, subject, detail }) => {
+            Err(CommandError::Failed(format!("{subject}: {detail}. {}", name.advice())))
+        }
+        None => Ok(()),
+    }
+}
+
+/// Repairs again and again until every desired task serves and is healthy in every group.
+async fn wait_healthy(
+    reconciler: &mut Reconciler<AwsPlatform>,
+    limit: Duration,
+    log: &Log,
+) -> Result<(), CommandError> {
+    let began = Instant::now();
+    let deadline = began + limit;
+    let mut attempt = 0;
+    loop {
+        let waiting_for = match tokio::time::timeout_at(deadline, reconciler.reconcile(&Hints::default(), 0)).await {
+            Ok(Ok(outcome)) => match unhindered(&outcome.findings) {
+                Ok(()) if outcome.readiness.is_complete() => {
+                    let registered = outcome.readiness.healthy;
+                    log.emit(&Event::TargetsHealthy { registered, waited_ms: millis(began.elapsed()) });
+                    return Ok(());
+                }
+                Ok(()) => progress(outcome.readiness),
+                Err(hindrance) => hindrance.to_string(),
+            },
+            Ok(Err(error)) => {
+                attempt += 1;
+                log.emit(&Event::ReconcileFailed { failure: Failure::new(&error, attempt, HEALTH_WAIT) });
+                error.to_string()
+            }
+            Err(_) => "AWS did not answer in time".to_owned(),
+        };
+        if Instant::now() + HEALTH_WAIT >= deadline {
+            let limit = humantime::format_duration(limit);
+            return Err(CommandError::Failed(format!("not all targets are healthy after {limit}: {waiting_for}")));
+        }
+        tokio::time::sleep(HEALTH_WAIT).await;
+    }
+}
+
+fn progress(readiness: Readiness) -> String {
+    let Readiness { desired, serving, wanted, healthy } = readiness;
+    format!("{serving} of {desired} task(s) serve, {healthy} of {wanted} target(s) are healthy")
+}

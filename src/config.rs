@@ -1,0 +1,180 @@
+//! From what was said to what holds: names derived from the project, everything checked.
+
+use crate::cli::Options;
+use crate::cloud::aws::Connection;
+use crate::log::Identity;
+use crate::model::cluster_name;
+use crate::reconcile::Scope;
+
+/// What to watch, settled and checked.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// What every log line says of where it comes from.
+    pub identity: Identity,
+    /// The cluster and the service.
+    pub scope: Scope,
+    /// The load balancer's name.
+    pub load_balancer: String,
+    /// The queue's name or URL.
+    pub queue: String,
+    /// Where AWS is, and who asks.
+    pub connection: Connection,
+}
+
+/// A value that won't do: which option, and what would be right.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("--{option}: {problem}")]
+pub struct ConfigError {
+    /// The option's name.
+    pub option: &'static str,
+    /// What is wrong with it.
+    pub problem: String,
+}
+
+/// One option's value, and where it came from.
+struct Value {
+    option: &'static str,
+    text: String,
+    origin: Origin,
+}
+
+enum Origin {
+    Given,
+    Derived,
+}
+
+impl Settings {
+    /// Settles the options; `environment` looks up the variables that the platform's scripts read, too.
+    ///
+    /// # Errors
+    ///
+    /// The first value that is missing or wrong.
+    pub fn new(options: &Options, environment: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let given = |value: &Option<String>, variable: &str| {
+            let variable = || environment(variable).filter(|value| !value.is_empty());
+            value.clone().filter(|value| !value.is_empty()).or_else(variable)
+        };
+        let project = given(&options.project, "JITSI_PROJECT").ok_or_else(|| ConfigError {
+            option: "project",
+            problem: "it is missing; give --project, JVB_WATCHER_PROJECT or JITSI_PROJECT".to_owned(),
+        })?;
+        let project = Value { option: "project", text: project, origin: Origin::Given }.hyphenated(80)?;
+        let value = |option, given: Option<String>, suffix: &str| match given {
+            Some(text) => Value { option, text, origin: Origin::Given },
+            None => Value { option, text: format!("{project}-{suffix}"), origin: Origin::Derived },
+        };
+        let cluster = value("cluster", given(&options.cluster, "JITSI_CLUSTER"), "cluster").cluster()?;
+        let service = value("service", given(&options.service, "JITSI_SERVICE"), "service").ecs_name()?;
+        let load_balancer =
+            value("load-balancer", given(&options.load_balancer, "JITSI_NLB"), "jvb-nlb").load_balancer()?;
+        let queue = value("queue", given(&options.queue, ""), "jvb-watcher").queue()?;
+        let region = given(&options.region, "JITSI_AWS_REGION");
+        let region = region.map(|text| Value { option: "region", text, origin: Origin::Given }.region()).transpose()?;
+        let endpoint_url = given(&options.endpoint_url, "");
+        let endpoint_url =
+            endpoint_url.map(|text| Value { option: "endpoint-url", text, origin: Origin::Given }.url()).transpose()?;
+        Ok(Self {
+            identity: Identity {
+                project: project.clone(),
+                cluster: cluster_name(&cluster).to_owned(),
+                service: service.clone(),
+            },
+            scope: Scope { cluster, service },
+            load_balancer,
+            queue,
+            connection: Connection { region, profile: given(&options.profile, "JITSI_AWS_PROFILE"), endpoint_url },
+        })
+    }
+}
+
+impl Value {
+    fn wrong<T>(&self, problem: &str) -> Result<T, ConfigError> {
+        let Self { option, text, origin } = self;
+        let problem = match origin {
+            Origin::Given => format!("{text:?} {problem}"),
+            Origin::Derived => format!("{text:?}, derived from --project, {problem}; give --{option} itself"),
+        };
+        Err(ConfigError { option, problem })
+    }
+
+    fn is_made_of(&self, others: &str) -> bool {
+        !self.text.is_empty() && self.text.chars().all(|c| c.is_ascii_alphanumeric() || others.contains(c))
+    }
+
+    fn has_at_most(&self, most: usize) -> Result<(), ConfigError> {
+        match self.text.chars().count() {
+            count if count > most => self.wrong(&format!("has {count} characters; it may have at most {most}")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Letters, digits and hyphens, without a hyphen at either end.
+    fn hyphenated(self, most: usize) -> Result<String, ConfigError> {
+        self.has_at_most(most)?;
+        if !self.is_made_of("-") || self.text.starts_with('-') || self.text.ends_with('-') {
+            return self.wrong("must be made of letters, digits and inner hyphens");
+        }
+        Ok(self.text)
+    }
+
+    /// Elastic Load Balancing: at most 32 letters, digits and inner hyphens, not beginning with `internal-`
+    /// (see CreateLoadBalancer in its API reference).
+    fn load_balancer(self) -> Result<String, ConfigError> {
+        if self.text.starts_with("internal-") {
+            return self.wrong("must not begin with internal-");
+        }
+        self.hyphenated(32)
+    }
+
+    /// ECS: at most 255 letters, digits, hyphens and underscores (see CreateCluster and CreateService in its API
+    /// reference).
+    fn ecs_name(self) -> Result<String, ConfigError> {
+        self.has_at_most(255)?;
+        if !self.is_made_of("-_") {
+            return self.wrong("must be made of letters, digits, hyphens and underscores");
+        }
+        Ok(self.text)
+    }
+
+    fn cluster(self) -> Result<String, ConfigError> {
+        if !self.text.starts_with("arn:") {
+            return self.ecs_name();
+        }
+        if !self.text.contains(":ecs:") || !self.text.contains(":cluster/") || cluster_name(&self.text).is_empty() {
+            return self.wrong("is not the ARN of a cluster, like arn:aws:ecs:eu-west-1:111122223333:cluster/NAME");
+        }
+        Ok(self.text)
+    }
+
+    /// SQS: at most 80 letters, digits, hyphens and underscores, or the whole URL (see CreateQueue in its API
+    /// reference).
+    fn queue(self) -> Result<String, ConfigError> {
+        if self.text.contains("://") {
+            return self.url();
+        }
+        self.has_at_most(80)?;
+        if self.text.ends_with(".fifo") {
+            return self.wrong("is a FIFO queue; the rule's events need a standard one");
+        }
+        if !self.is_made_of("-_") {
+            return self.wrong("must be a URL, or made of letters, digits, hyphens and underscores");
+        }
+        Ok(self.text)
+    }
+
+    fn region(self) -> Result<String, ConfigError> {
+        if !self.is_made_of("-") || !self.text.contains('-') {
+            return self.wrong("is not a region, like eu-west-1");
+        }
+        Ok(self.text)
+    }
+
+    fn url(self) -> Result<String, ConfigError> {
+        let uri = self.text.parse::<http::Uri>();
+        let good = uri.is_ok_and(|uri| matches!(uri.scheme_str(), Some("http" | "https")) && uri.host().is_some());
+        if !good {
+            return self.wrong("is not a URL, like http://127.0.0.1:4566");
+        }
+        Ok(self.text)
+    }
+}

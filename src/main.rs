@@ -1,0 +1,53 @@
+//! The program: reads the command line, sets up the log, hands over.
+
+use std::io::IsTerminal;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use jvb_watcher::cli::{Cli, Command, LogFormat};
+use jvb_watcher::clock::SystemClock;
+use jvb_watcher::commands::{self, CommandError};
+use jvb_watcher::config::Settings;
+use jvb_watcher::log::{Colour, Format, Log, diagnostics};
+
+fn main() -> ExitCode {
+    let environment = |name: &str| std::env::var(name).ok();
+    let cli = match Cli::read(std::env::args_os(), environment) {
+        Ok(cli) => cli,
+        Err(error) => error.exit(),
+    };
+    match perform(&cli, environment) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error}");
+            error.exit_code()
+        }
+    }
+}
+
+fn perform(cli: &Cli, environment: impl Fn(&str) -> Option<String>) -> Result<(), CommandError> {
+    let settings = Settings::new(&cli.options, &environment)?;
+    let level = cli.options.log_level;
+    let format = log_format(cli.options.log_format, environment("NO_COLOR"));
+    let output = Box::new(std::io::stdout());
+    let log = Log::new(settings.identity.clone(), format, level, Arc::new(SystemClock), output);
+    diagnostics::install(&log, level);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match &cli.command {
+            Command::Run(options) => commands::run(&settings, options, &log).await,
+            Command::Reconcile(options) => commands::reconcile(&settings, options, &log).await,
+        }
+    })
+}
+
+/// `NO_COLOR`, set to anything, takes the colours away (see no-color.org).
+fn log_format(wanted: LogFormat, no_color: Option<String>) -> Format {
+    let on_terminal = std::io::stdout().is_terminal();
+    let no_color = no_color.is_some_and(|value| !value.is_empty());
+    let colour = if on_terminal && !no_color { Colour::On } else { Colour::Off };
+    match (wanted, on_terminal) {
+        (LogFormat::Json, _) | (LogFormat::Auto, false) => Format::Json,
+        (LogFormat::Pretty, _) | (LogFormat::Auto, true) => Format::Pretty { colour },
+    }
+}

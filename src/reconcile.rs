@@ -1,0 +1,277 @@
+//! One service kept true: observe, plan, act.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::clock::SharedClock;
+use crate::cloud::{CloudError, Platform};
+use crate::event::Hint;
+use crate::finding::{Finding, FindingLedger};
+use crate::log::{Event, Log, TargetFields, millis};
+use crate::model::{Observation, Readiness, Service, TargetKey, TargetState, TaskId};
+use crate::plan::{self, Plan, Policy, Upkeep};
+
+mod act;
+mod observe;
+
+/// How long after a look its knowledge is good enough to delete a balancer on.
+///
+/// AWS has no conditional delete: a call that starts between the last look and the deletion is lost. This bounds that
+/// window, for a worker that was frozen in between as for a slow AWS.
+pub const CONFIRMATION_GOOD_FOR: Duration = Duration::from_secs(10);
+
+/// `reconciled` is logged at least this often, also when nothing changes, so that silence means trouble.
+const HEARTBEAT: Duration = Duration::from_secs(60);
+
+/// What to look at.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    /// The cluster, by name or ARN.
+    pub cluster: String,
+    /// The service's name.
+    pub service: String,
+}
+
+/// Why to look: what the messages in hand say.
+#[derive(Clone, Debug, Default)]
+pub struct Hints {
+    /// The tasks that events named, each with the newest version among them.
+    pub tasks: BTreeMap<TaskId, TaskHint>,
+}
+
+/// What the events said of one task.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct TaskHint {
+    /// The newest version among them.
+    pub version: Option<i64>,
+    /// When the newest of them was made.
+    pub time: Option<Timestamp>,
+}
+
+impl Hints {
+    /// Adds what one event says.
+    pub fn add(&mut self, hint: Hint) {
+        let known = self.tasks.entry(hint.task).or_default();
+        known.version = known.version.max(hint.version);
+        known.time = known.time.max(hint.time);
+    }
+}
+
+/// What came of a reconcile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outcome {
+    /// When to reconcile again at the latest.
+    pub look_again_at: Timestamp,
+    /// Whether more can be done at once, or only later.
+    pub progress: Progress,
+    /// How reachable the tasks were before the acts.
+    pub readiness: Readiness,
+    /// What a person should know.
+    pub findings: Vec<Finding>,
+}
+
+/// Whether more can be done at once, or only later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// All that can be done now is done.
+    Settled,
+    /// A teardown is under way.
+    Underway,
+}
+
+/// What a look showed, and what follows from it.
+#[derive(Debug)]
+pub struct Look {
+    /// What was seen.
+    pub observation: Observation,
+    /// What follows.
+    pub plan: Plan,
+    /// When the look began.
+    began: Instant,
+}
+
+/// Keeps one service's targets and balancer true.
+pub struct Reconciler<P> {
+    platform: P,
+    scope: Scope,
+    policy: Policy,
+    log: Log,
+    clock: SharedClock,
+    memory: Memory,
+}
+
+/// What is remembered from look to look. Losing it, in a restart, costs some waiting and some log lines; what must not
+/// be lost is in the balancer's tags.
+#[derive(Default)]
+struct Memory {
+    unclaimed_since: BTreeMap<TargetKey, Timestamp>,
+    health: BTreeMap<TargetKey, TargetState>,
+    findings: FindingLedger,
+    teardown: Option<Teardown>,
+    messages: u64,
+    foreign: u64,
+    heartbeat_at: Option<Timestamp>,
+    calls_told: u64,
+}
+
+/// A teardown that this process began or took over.
+struct Teardown {
+    load_balancer_arn: String,
+    stage: TeardownStage,
+}
+
+/// How far a teardown is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum TeardownStage {
+    /// The balancer is to be deleted.
+    Begun,
+    /// The balancer is deleted; its groups are to follow.
+    LoadBalancerGone,
+}
+
+impl<P: Platform> Reconciler<P> {
+    /// A reconciler that knows nothing yet.
+    pub fn new(platform: P, scope: Scope, policy: Policy, log: Log, clock: SharedClock) -> Self {
+        Self { platform, scope, policy, log, clock, memory: Memory::default() }
+    }
+
+    /// Counts messages, for the next `reconciled` line.
+    pub fn count_messages(&mut self, relevant: usize, foreign: usize) {
+        self.memory.messages += relevant as u64;
+        self.memory.foreign += foreign as u64;
+    }
+
+    /// Looks, and does what follows. Calls made elsewhere, on the queue, are only counted.
+    ///
+    /// # Errors
+    ///
+    /// The first call that failed; what could be done beside it has been done.
+    pub async fn reconcile(&mut self, hints: &Hints, calls_elsewhere: u64) -> Result<Outcome, CloudError> {
+        let began = Instant::now();
+        let mut look = self.look(hints).await?;
+        if let Upkeep::DeleteLoadBalancer { .. } = look.plan.upkeep {
+            // The one dangerous act rests on two looks, the second one fresh.
+            look = self.look(&Hints::default()).await?;
+        }
+        let health_changes = self.note_health(&look.observation);
+        let acted = self.act(&look, hints).await;
+        let mut findings = look.plan.findings.clone();
+        findings.extend(acted.findings);
+        let news = self.tell_findings(&findings);
+        self.remember(&look);
+        if let Some(error) = acted.error {
+            return Err(error);
+        }
+        let eventful = acted.changes + news + health_changes > 0;
+        self.tell_reconciled(&look, acted.changes, eventful, calls_elsewhere, began);
+        let progress = match look.plan.upkeep {
+            Upkeep::DeleteLoadBalancer { .. } | Upkeep::DeleteTargetGroups { .. } => Progress::Underway,
+            Upkeep::Keep | Upkeep::Mark { .. } | Upkeep::Unmark { .. } => Progress::Settled,
+        };
+        let readiness = look.observation.readiness();
+        Ok(Outcome { look_again_at: look.plan.look_again_at, progress, readiness, findings })
+    }
+
+    /// Looks, and changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// The first call that failed.
+    pub async fn look(&self, hints: &Hints) -> Result<Look, CloudError> {
+        let began = Instant::now();
+        let unclaimed_since = self.memory.unclaimed_since.clone();
+        let observation = self.observe(hints, unclaimed_since).await?;
+        let plan = plan::plan(&observation, &self.policy, self.clock.now());
+        Ok(Look { observation, plan, began })
+    }
+
+    fn remember(&mut self, look: &Look) {
+        let now = self.clock.now();
+        let before = std::mem::take(&mut self.memory.unclaimed_since);
+        let since = |key: &TargetKey| before.get(key).copied().unwrap_or(now);
+        self.memory.unclaimed_since = look.plan.unclaimed.iter().map(|key| (key.clone(), since(key))).collect();
+    }
+
+    /// Logs each target whose state isn't what the last look saw; returns how many.
+    fn note_health(&mut self, observation: &Observation) -> usize {
+        let now = self.clock.now();
+        let mut changes = 0;
+        let mut health = BTreeMap::new();
+        for (group, target) in observation.targets() {
+            let key = group.key(target.ip, target.port);
+            if let Some(from) = self.memory.health.get(&key).filter(|from| **from != target.state) {
+                changes += 1;
+                let task = observation.task_with_address(target.ip);
+                let started_at = task.and_then(|task| task.started_at);
+                self.log.emit(&Event::TargetHealthChanged {
+                    target: TargetFields::new(&group.name, &key, task.map(|task| &task.id)),
+                    from: from.as_str().to_owned(),
+                    to: target.state.as_str().to_owned(),
+                    reason: target.reason.clone(),
+                    since_start_ms: started_at.map(|started_at| millis_between(started_at, now)),
+                });
+            }
+            health.insert(key, target.state);
+        }
+        self.memory.health = health;
+        changes
+    }
+
+    /// Logs what is new of the findings; returns how many lines that took.
+    pub fn tell_findings(&mut self, findings: &[Finding]) -> usize {
+        let news = self.memory.findings.update(findings, self.clock.now());
+        for (state, finding) in &news {
+            self.log.emit(&Event::Finding {
+                finding: finding.name,
+                state: *state,
+                subject: finding.subject.clone(),
+                detail: finding.detail.clone(),
+                advice: finding.name.advice().to_owned(),
+            });
+        }
+        news.len()
+    }
+
+    fn tell_reconciled(&mut self, look: &Look, changes: usize, eventful: bool, calls_elsewhere: u64, began: Instant) {
+        let now = self.clock.now();
+        let due = self.memory.heartbeat_at.is_none_or(|at| now >= at + HEARTBEAT);
+        if !eventful && !due {
+            return;
+        }
+        let observation = &look.observation;
+        let counts = match observation.service {
+            Service::Found(counts) => counts,
+            Service::Missing => Default::default(),
+        };
+        let state_count = |wanted: &dyn Fn(TargetState) -> bool| {
+            observation.targets().filter(|(_, target)| wanted(target.state)).count()
+        };
+        let state = observation.load_balancer.as_ref().map(|balancer| balancer.state.as_str());
+        let calls = self.platform.calls() + calls_elsewhere;
+        self.log.emit(&Event::Reconciled {
+            desired: counts.desired,
+            running: counts.running,
+            pending: counts.pending,
+            serving: observation.serving().count(),
+            registered: state_count(&|state| state != TargetState::Draining),
+            healthy: state_count(&|state| state == TargetState::Healthy),
+            load_balancer_state: state.unwrap_or("absent").to_owned(),
+            changes,
+            findings: self.memory.findings.len(),
+            messages: std::mem::take(&mut self.memory.messages),
+            foreign: std::mem::take(&mut self.memory.foreign),
+            aws_calls: calls - self.memory.calls_told,
+            duration_ms: millis(began.elapsed()),
+        });
+        self.memory.heartbeat_at = Some(now);
+        self.memory.calls_told = calls;
+    }
+}
+
+/// From one instant to a later one, in milliseconds; 0 when the clocks say otherwise.
+fn millis_between(from: Timestamp, to: Timestamp) -> u64 {
+    u64::try_from(to.duration_since(from).as_millis()).unwrap_or(0)
+}

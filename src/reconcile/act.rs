@@ -1,0 +1,275 @@
+//! The repair: what the plan says, done, and each act logged.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use super::{CONFIRMATION_GOOD_FOR, Hints, Look, Reconciler, Teardown, TeardownStage, millis_between};
+use crate::cloud::{CloudError, ErrorKind, Platform, TARGETS_PER_CALL};
+use crate::finding::{Finding, FindingName};
+use crate::log::{Event, TargetFields, rfc3339_millis};
+use crate::model::{IDLE_SINCE_TAG, LOAD_BALANCER_TAG, Tags, TargetKey, TargetState};
+use crate::plan::{GroupChange, OrphanedTargetGroup, TargetChange, Upkeep};
+
+/// A group still in use this long after its balancer should have gone is held by something else.
+const IN_USE_PASSES_WITHIN: Duration = Duration::from_secs(120);
+
+/// What came of the acts.
+#[derive(Debug, Default)]
+pub(super) struct Acted {
+    /// How many changes were made.
+    pub(super) changes: usize,
+    /// What AWS refused for a reason that a person must know.
+    pub(super) findings: Vec<Finding>,
+    /// The first call that failed.
+    pub(super) error: Option<CloudError>,
+}
+
+impl Acted {
+    fn failed(&mut self, error: CloudError) {
+        self.error.get_or_insert(error);
+    }
+}
+
+/// Registering and deregistering differ in the call and the line, and in nothing else.
+#[derive(Clone, Copy)]
+enum Direction {
+    Register,
+    Deregister,
+}
+
+impl<P: Platform> Reconciler<P> {
+    /// Does all that the plan says; a failure of one thing does not keep the others from being done.
+    pub(super) async fn act(&mut self, look: &Look, hints: &Hints) -> Acted {
+        let mut acted = Acted::default();
+        for change in &look.plan.registrations {
+            self.change_group(change, hints, &mut acted).await;
+        }
+        match &look.plan.upkeep {
+            Upkeep::Keep | Upkeep::Unmark { .. } | Upkeep::Mark { .. } => self.keep_marks(look, &mut acted).await,
+            Upkeep::DeleteLoadBalancer { load_balancer_arn, created_at, idle_since } => {
+                self.delete_load_balancer(load_balancer_arn, *created_at, *idle_since, look, &mut acted).await;
+            }
+            Upkeep::DeleteTargetGroups { target_groups } => {
+                self.delete_target_groups(target_groups, &mut acted).await;
+            }
+        }
+        acted
+    }
+
+    /// New targets before old ones, so that the group is never empty in between; the other way round when it is full.
+    async fn change_group(&mut self, change: &GroupChange, hints: &Hints, acted: &mut Acted) {
+        let registered = self.change_targets(change, &change.register, Direction::Register, hints, acted).await;
+        let deregistered = self.change_targets(change, &change.deregister, Direction::Deregister, hints, acted).await;
+        if let Err(error) = deregistered {
+            acted.failed(error);
+        }
+        let Err(error) = registered else { return };
+        if !error.is(ErrorKind::TooManyTargets) {
+            acted.failed(error);
+            return;
+        }
+        let retried = match change.deregister.is_empty() {
+            true => Err(error),
+            false => self.change_targets(change, &change.register, Direction::Register, hints, acted).await,
+        };
+        match retried {
+            Err(error) if error.is(ErrorKind::TooManyTargets) => acted.findings.push(Finding {
+                name: FindingName::TargetGroupFull,
+                subject: change.target_group.clone(),
+                detail: format!("it refuses {} target(s): {}", change.register.len(), error.message),
+            }),
+            Err(error) => acted.failed(error),
+            Ok(()) => {}
+        }
+    }
+
+    async fn change_targets(
+        &mut self,
+        group: &GroupChange,
+        targets: &[TargetChange],
+        direction: Direction,
+        hints: &Hints,
+        acted: &mut Acted,
+    ) -> Result<(), CloudError> {
+        for batch in targets.chunks(TARGETS_PER_CALL) {
+            let keys: Vec<TargetKey> = batch.iter().map(|target| target.key.clone()).collect();
+            let result = match direction {
+                Direction::Register => self.platform.register(&group.target_group_arn, &keys).await,
+                Direction::Deregister => self.platform.deregister(&group.target_group_arn, &keys).await,
+            };
+            match result {
+                Ok(()) => {}
+                // Somebody deleted the group meanwhile, or deregistered the target: nothing is left to do here.
+                Err(error) if error.is(ErrorKind::NotFound) => return Ok(()),
+                Err(error) if error.is(ErrorKind::InvalidTarget) && matches!(direction, Direction::Deregister) => {
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+            acted.changes += batch.len();
+            for target in batch {
+                self.tell_target(group, target, direction, hints);
+            }
+        }
+        Ok(())
+    }
+
+    fn tell_target(&mut self, group: &GroupChange, change: &TargetChange, direction: Direction, hints: &Hints) {
+        let hint = change.task.as_ref().and_then(|task| hints.tasks.get(task));
+        let event_time = hint.and_then(|hint| hint.time);
+        let latency_ms = event_time.map(|time| millis_between(time, self.clock.now()));
+        let target = TargetFields::new(&group.target_group, &change.key, change.task.as_ref());
+        let reason = change.reason;
+        self.log.emit(&match direction {
+            Direction::Register => {
+                self.memory.health.insert(change.key.clone(), TargetState::Initial);
+                Event::TargetRegistered { target, reason, latency_ms }
+            }
+            Direction::Deregister => {
+                self.memory.health.remove(&change.key);
+                Event::TargetDeregistered { target, reason, latency_ms }
+            }
+        });
+    }
+
+    async fn keep_marks(&mut self, look: &Look, acted: &mut Acted) {
+        let load_balancer = self.policy.load_balancer.clone();
+        let (event, result) = match &look.plan.upkeep {
+            Upkeep::Mark { load_balancer_arn, idle_since, resources, reason } => {
+                let tags = Tags::from([
+                    (IDLE_SINCE_TAG.to_owned(), rfc3339_millis(*idle_since)),
+                    (LOAD_BALANCER_TAG.to_owned(), load_balancer_arn.clone()),
+                ]);
+                let event =
+                    Event::IdleMarked { load_balancer, idle_since: rfc3339_millis(*idle_since), reason: *reason };
+                (event, self.platform.add_tags(resources, &tags).await)
+            }
+            Upkeep::Unmark { resources, idle_since, reason } => {
+                let idle_since = idle_since.map(rfc3339_millis);
+                let event = Event::IdleUnmarked { load_balancer, idle_since, reason: *reason };
+                (event, self.platform.remove_tags(resources, &[IDLE_SINCE_TAG, LOAD_BALANCER_TAG]).await)
+            }
+            _ => return self.note_teardown_end(look),
+        };
+        match result {
+            Ok(()) => {
+                acted.changes += 1;
+                self.log.emit(&event);
+            }
+            // The balancer or a group went meanwhile; the next look sees what is left.
+            Err(error) if error.is(ErrorKind::NotFound) => {}
+            Err(error) => acted.failed(error),
+        }
+    }
+
+    /// A teardown ends when a look finds neither the balancer nor a group of it.
+    fn note_teardown_end(&mut self, look: &Look) {
+        let observation = &look.observation;
+        if observation.load_balancer.is_some() {
+            // Made anew, or in use again before it was deleted.
+            self.memory.teardown = None;
+        } else if observation.orphaned_target_groups.is_empty() && self.memory.teardown.take().is_some() {
+            self.log.emit(&Event::TeardownCompleted { load_balancer: self.policy.load_balancer.clone() });
+        }
+    }
+
+    /// Says that a teardown begins, once a balancer, however often it must be tried.
+    fn begin_teardown(&mut self, load_balancer_arn: &str, idle_since: Timestamp, stage: TeardownStage) {
+        if self.memory.teardown.as_ref().is_some_and(|teardown| teardown.load_balancer_arn == load_balancer_arn) {
+            return;
+        }
+        self.log.emit(&Event::TeardownStarted {
+            load_balancer: self.policy.load_balancer.clone(),
+            idle_since: rfc3339_millis(idle_since),
+            resumed: stage == TeardownStage::LoadBalancerGone,
+        });
+        self.memory.teardown = Some(Teardown { load_balancer_arn: load_balancer_arn.to_owned(), stage });
+    }
+
+    async fn delete_load_balancer(
+        &mut self,
+        arn: &str,
+        created_at: Timestamp,
+        idle_since: Timestamp,
+        look: &Look,
+        acted: &mut Acted,
+    ) {
+        self.begin_teardown(arn, idle_since, TeardownStage::Begun);
+        // Logging may have blocked on its reader, and the process may have been frozen since the look began.
+        let within = (look.began + CONFIRMATION_GOOD_FOR).saturating_duration_since(Instant::now());
+        let deleted = match within.is_zero() {
+            true => Err(outdated(arn)),
+            false => self.platform.delete_load_balancer(arn, within).await,
+        };
+        match deleted {
+            Ok(()) => {
+                acted.changes += 1;
+                self.note_deleted(arn, created_at);
+            }
+            Err(error) if error.is(ErrorKind::NotFound) => {}
+            Err(error) if error.is(ErrorKind::OperationNotPermitted) => acted.findings.push(Finding {
+                name: FindingName::DeletionProtected,
+                subject: self.policy.load_balancer.clone(),
+                detail: format!("AWS refuses to delete it: {}", error.message),
+            }),
+            Err(error) => acted.failed(error),
+        }
+    }
+
+    /// Says that the balancer is deleted, once: DescribeLoadBalancers may go on to show it for a moment.
+    fn note_deleted(&mut self, arn: &str, created_at: Timestamp) {
+        let Some(teardown) = self.memory.teardown.as_mut().filter(|teardown| teardown.stage == TeardownStage::Begun)
+        else {
+            return;
+        };
+        teardown.stage = TeardownStage::LoadBalancerGone;
+        self.log.emit(&Event::LoadBalancerDeleted {
+            load_balancer: self.policy.load_balancer.clone(),
+            load_balancer_arn: arn.to_owned(),
+            uptime_seconds: millis_between(created_at, self.clock.now()) / 1000,
+        });
+    }
+
+    async fn delete_target_groups(&mut self, groups: &[OrphanedTargetGroup], acted: &mut Acted) {
+        for group in groups {
+            self.begin_teardown(&group.load_balancer_arn, group.idle_since, TeardownStage::LoadBalancerGone);
+            match self.platform.delete_target_group(&group.arn).await {
+                Ok(()) => {
+                    acted.changes += 1;
+                    self.log.emit(&Event::TargetGroupDeleted { target_group: group.name.clone() });
+                }
+                // Another worker was faster.
+                Err(error) if error.is(ErrorKind::NotFound) => {}
+                // AWS still sees a listener on it, as it does for some seconds after the balancer's deletion.
+                Err(error) if error.is(ErrorKind::ResourceInUse) => {
+                    let due_at = group.idle_since + self.policy.idle_grace;
+                    if self.clock.now() > due_at + IN_USE_PASSES_WITHIN {
+                        acted.findings.push(Finding {
+                            name: FindingName::TargetGroupInUse,
+                            subject: group.name.clone(),
+                            detail: format!("AWS refuses to delete it: {}", error.message),
+                        });
+                    }
+                }
+                Err(error) => acted.failed(error),
+            }
+        }
+    }
+}
+
+/// The second look took so long that nothing may be deleted on it.
+fn outdated(arn: &str) -> CloudError {
+    CloudError {
+        kind: ErrorKind::Unavailable,
+        service: "elasticloadbalancing",
+        operation: "DeleteLoadBalancer",
+        resource: arn.to_owned(),
+        code: None,
+        message: format!(
+            "not sent, since the look that confirms it took longer than {CONFIRMATION_GOOD_FOR:?}; looking again"
+        ),
+        request_id: None,
+    }
+}
