@@ -11,7 +11,7 @@ const REPEAT_AFTER: Duration = Duration::from_secs(15 * 60);
 
 /// The kinds of findings. Their names are part of the log's interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, derive(serde::Deserialize, schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FindingName {
     /// The service, or its cluster, doesn't exist.
@@ -113,7 +113,7 @@ pub struct Finding {
 
 /// What became of a finding between two looks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, derive(serde::Deserialize, schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FindingState {
     /// It wasn't there at the last look.

@@ -21,7 +21,7 @@ pub mod diagnostics;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, derive(serde::Deserialize, schemars::JsonSchema))]
 #[serde(tag = "event", rename_all = "snake_case")]
 #[allow(missing_docs, reason = "docs/logs.md is the documentation of these fields, and a test holds the two together")]
 pub enum Event {
@@ -155,7 +155,7 @@ pub enum Event {
 
 /// The fields by which every event about a target names it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, derive(serde::Deserialize, schemars::JsonSchema))]
 #[allow(missing_docs, reason = "see Event")]
 pub struct TargetFields {
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -179,7 +179,7 @@ impl TargetFields {
 
 /// What `reconcile --dry-run` would do to a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, derive(serde::Deserialize, schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Act {
     /// RegisterTargets.
@@ -190,7 +190,7 @@ pub enum Act {
 
 /// Why the worker stopped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, derive(serde::Deserialize, schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StopReason {
     /// SIGTERM came.
@@ -203,7 +203,7 @@ pub enum StopReason {
 
 /// The fields by which every event about a failed call names it.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, derive(serde::Deserialize, schemars::JsonSchema))]
 #[allow(missing_docs, reason = "see Event")]
 pub struct Failure {
     pub attempt: u32,
@@ -253,8 +253,8 @@ pub fn millis(duration: std::time::Duration) -> u64 {
 }
 
 /// How grave an event is; also how much of the log is wanted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, ValueEnum)]
+#[cfg_attr(test, derive(serde::Deserialize, schemars::JsonSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum Level {
     /// Something must be mended by a person.
@@ -262,6 +262,7 @@ pub enum Level {
     /// Something went wrong that may pass, or that a person should know.
     Warn,
     /// What the watcher does.
+    #[default]
     Info,
     /// What the AWS SDK says, too.
     Debug,

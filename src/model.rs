@@ -394,11 +394,13 @@ impl Observation {
     /// The task that has an address; a wanted one before one that leaves, since addresses are used again.
     pub fn task_with_address(&self, ip: IpAddr) -> Option<&Task> {
         let holders = self.tasks.iter().filter(|task| task.has_address(ip));
-        holders.min_by_key(|task| match task.phase() {
+        let rank = |task: &Task| match task.phase() {
             Phase::Serving => 0,
             Phase::Coming => 1,
             Phase::Leaving => 2,
-        })
+        };
+        // Of several in one phase always the same, whatever the order they were listed in.
+        holders.min_by(|a, b| (rank(a), &a.id).cmp(&(rank(b), &b.id)))
     }
 }
 

@@ -113,7 +113,7 @@ pub struct TargetChange {
 
 /// Why a target is registered or deregistered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, derive(serde::Deserialize, schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TargetReason {
     /// Its task serves.
@@ -180,7 +180,7 @@ pub struct OrphanedTargetGroup {
 
 /// Why a balancer is marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, derive(serde::Deserialize, schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MarkReason {
     /// The balancer has served, and the service is idle.
@@ -193,7 +193,7 @@ pub enum MarkReason {
 
 /// Why a mark is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[cfg_attr(test, derive(serde::Deserialize, schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum UnmarkReason {
     /// The service is no longer idle.
@@ -471,12 +471,16 @@ impl Draft<'_> {
         Upkeep::Unmark { resources, idle_since: mark(&balancer.tags, self.now), reason }
     }
 
-    /// The balancer's mark, unless a task came or was told to go after it: then the service was in use since, unseen by
-    /// any watcher, and the grace begins anew.
+    /// The balancer's mark, unless the service was used after it: then no watcher saw it, and the grace begins anew.
     fn standing_mark(&self, balancer: &LoadBalancer) -> Option<Timestamp> {
         let since = mark(&balancer.tags, self.now)?;
-        let quiet = |at: Option<Timestamp>| at.is_none_or(|at| at <= since);
-        self.observation.tasks.iter().all(|task| quiet(task.started_at) && quiet(task.left_at())).then_some(since)
+        self.last_use().is_none_or(|last_use| last_use <= since).then_some(since)
+    }
+
+    /// When a task last came to run, or was told to stop. Times further ahead than clocks differ say nothing.
+    fn last_use(&self) -> Option<Timestamp> {
+        let times = self.observation.tasks.iter().flat_map(|task| [task.started_at, task.left_at()]).flatten();
+        times.filter(|at| *at <= self.now + CLOCK_SKEW).max()
     }
 
     /// A balancer that has served is marked now; one that hasn't may belong to a scale-up in progress, and has time.
@@ -495,8 +499,10 @@ impl Draft<'_> {
         if self.policy.teardown == Teardown::All {
             resources.extend(balancer.target_groups.iter().map(|group| group.arn.clone()));
         }
-        self.look_again_by(self.now + self.policy.idle_grace);
-        self.mark(balancer, self.now, resources, reason)
+        // AWS's clock may be ahead of this one; a mark before the last use would not stand.
+        let idle_since = self.last_use().map_or(self.now, |last_use| last_use.max(self.now));
+        self.look_again_by(idle_since + self.policy.idle_grace);
+        self.mark(balancer, idle_since, resources, reason)
     }
 
     fn mark(

@@ -1,1 +1,622 @@
+//! The rules, one test each, and what holds for every observation.
 
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use super::*;
+use crate::model::{Counts, DesiredStatus, LastStatus, Target};
+
+mod properties;
+
+const BALANCER: &str =
+    "arn:aws:elasticloadbalancing:eu-west-1:111122223333:loadbalancer/net/p-jvb-nlb/0a1b2c3d4e5f6071";
+const UDP: &str = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/p-jvb-udp/1a2b3c4d5e6f7081";
+const TCP: &str = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/p-jvb-tcp-tg/2a3b4c5d6e7f8091";
+
+/// Noon of some day; the balancer was made an hour before.
+fn noon() -> Timestamp {
+    "2026-11-20T12:00:00Z".parse().expect("an instant")
+}
+
+fn minutes(minutes: i64) -> Duration {
+    Duration::from_secs(u64::try_from(minutes * 60).expect("a positive number"))
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+fn policy() -> Policy {
+    Policy {
+        service: "p-service".into(),
+        load_balancer: "p-jvb-nlb".into(),
+        owner_tag: OwnerTag { key: "Lifecycle".into(), value: "on-demand".into() },
+        teardown: Teardown::All,
+        idle_grace: seconds(60),
+        unused_grace: minutes(15),
+        resync_interval: seconds(60),
+    }
+}
+
+fn ip(last: u8) -> IpAddr {
+    IpAddr::V4(Ipv4Addr::new(10, 0, 0, last))
+}
+
+fn task(number: u8, last_status: LastStatus, desired_status: DesiredStatus) -> Task {
+    Task {
+        id: TaskId::from_arn(&format!("arn:aws:ecs:eu-west-1:111122223333:task/p-cluster/{number:032x}"))
+            .expect("a task's ARN"),
+        group: Some("service:p-service".into()),
+        last_status,
+        desired_status,
+        version: Some(4),
+        ipv4: Some(Ipv4Addr::new(10, 0, 0, number)),
+        ipv6: None,
+        started_at: Some(noon() - minutes(50)),
+        stopping_at: None,
+        stopped_at: None,
+    }
+}
+
+fn running(number: u8) -> Task {
+    task(number, LastStatus::Running, DesiredStatus::Running)
+}
+
+fn stopped(number: u8) -> Task {
+    let stopping_at = Some(noon() - minutes(40));
+    Task { stopping_at, stopped_at: stopping_at, ..task(number, LastStatus::Stopped, DesiredStatus::Stopped) }
+}
+
+fn target(number: u8, port: u16) -> Target {
+    Target { ip: ip(number), port, state: TargetState::Healthy, reason: None }
+}
+
+fn group(arn: &str, port: u16, targets: Vec<Target>) -> TargetGroup {
+    let name = arn.split('/').nth(1).expect("a target group's ARN").to_owned();
+    let target_type = TargetType::Ip { family: AddressFamily::Ipv4, port };
+    TargetGroup { arn: arn.into(), name, target_type, tags: Tags::new(), targets }
+}
+
+fn owner_tags() -> Tags {
+    Tags::from([("Lifecycle".into(), "on-demand".into())])
+}
+
+fn marked(mut tags: Tags, since: Timestamp) -> Tags {
+    tags.insert(IDLE_SINCE_TAG.into(), since.to_string());
+    tags.insert(LOAD_BALANCER_TAG.into(), BALANCER.into());
+    tags
+}
+
+/// The balancer with the numbered tasks' addresses in both groups.
+fn balancer(targets: &[u8]) -> LoadBalancer {
+    let of_port = |port| targets.iter().map(|number| target(*number, port)).collect();
+    LoadBalancer {
+        arn: BALANCER.into(),
+        name: "p-jvb-nlb".into(),
+        kind: LoadBalancerKind::Network,
+        state: LoadBalancerState::Active,
+        created_at: noon() - minutes(60),
+        tags: owner_tags(),
+        target_groups: vec![group(UDP, 10000, of_port(10000)), group(TCP, 4443, of_port(4443))],
+    }
+}
+
+/// The balancer, and its groups, marked idle since then.
+fn marked_balancer(targets: &[u8], since: Timestamp) -> LoadBalancer {
+    let mut balancer = balancer(targets);
+    balancer.tags = marked(balancer.tags, since);
+    for group in &mut balancer.target_groups {
+        group.tags = marked(Tags::new(), since);
+    }
+    balancer
+}
+
+fn counts(desired: i32, running: i32, pending: i32) -> Service {
+    Service::Found(Counts { desired, running, pending })
+}
+
+fn observation(service: Service, tasks: Vec<Task>, load_balancer: Option<LoadBalancer>) -> Observation {
+    Observation {
+        service,
+        tasks,
+        load_balancer,
+        orphaned_target_groups: Vec::new(),
+        unclaimed_since: Default::default(),
+    }
+}
+
+/// Idle, with a task that stopped after the balancer was made.
+fn idle(load_balancer: LoadBalancer) -> Observation {
+    observation(counts(0, 0, 0), vec![stopped(1)], Some(load_balancer))
+}
+
+fn plan_at_noon(observation: &Observation) -> Plan {
+    plan(observation, &policy(), noon())
+}
+
+fn names(plan: &Plan) -> Vec<FindingName> {
+    plan.findings.iter().map(|finding| finding.name).collect()
+}
+
+fn keys(changes: &[TargetChange]) -> Vec<(IpAddr, u16)> {
+    changes.iter().map(|change| (change.key.ip, change.key.port)).collect()
+}
+
+fn is_deletion(plan: &Plan) -> bool {
+    matches!(plan.upkeep, Upkeep::DeleteLoadBalancer { .. })
+}
+
+// ---- targets ----
+
+#[test]
+fn a_serving_task_is_registered_in_every_group_with_the_groups_own_port() {
+    let plan = plan_at_noon(&observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[]))));
+    let registered: Vec<_> =
+        plan.registrations.iter().map(|group| (group.target_group.as_str(), keys(&group.register))).collect();
+    assert_eq!(registered, [("p-jvb-tcp-tg", vec![(ip(1), 4443)]), ("p-jvb-udp", vec![(ip(1), 10000)])]);
+    assert_eq!(plan.look_again_at, noon() + HEALTH_LOOK);
+}
+
+#[test]
+fn a_registered_serving_task_needs_nothing() {
+    let plan = plan_at_noon(&observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[1]))));
+    assert_eq!(plan.registrations, []);
+    assert_eq!(plan.upkeep, Upkeep::Keep);
+    assert_eq!(plan.findings, []);
+    assert_eq!(plan.look_again_at, noon() + policy().resync_interval);
+}
+
+#[test]
+fn a_task_serves_only_when_last_and_desired_status_are_running() {
+    use DesiredStatus as D;
+    use LastStatus as L;
+    for (last, desired) in [
+        (L::Starting, D::Running),
+        (L::Running, D::Stopped),
+        (L::Running, D::Unknown),
+        (L::Stopping, D::Running),
+        (L::Stopped, D::Stopped),
+        (L::Unknown, D::Running),
+    ] {
+        let seen = observation(counts(1, 1, 0), vec![task(1, last, desired)], Some(balancer(&[])));
+        assert_eq!(plan_at_noon(&seen).registrations, [], "{last:?} with desired {desired:?}");
+    }
+}
+
+#[test]
+fn a_draining_target_of_a_serving_task_is_registered_again() {
+    let mut balancer = balancer(&[1]);
+    balancer.target_groups[0].targets[0].state = TargetState::Draining;
+    let plan = plan_at_noon(&observation(counts(1, 1, 0), vec![running(1)], Some(balancer)));
+    assert_eq!(plan.registrations.len(), 1);
+    assert_eq!(keys(&plan.registrations[0].register), [(ip(1), 10000)]);
+}
+
+#[test]
+fn a_stopped_tasks_target_is_deregistered_at_once() {
+    for leaving in [
+        stopped(2),
+        task(2, LastStatus::Stopping, DesiredStatus::Stopped),
+        task(2, LastStatus::Running, DesiredStatus::Stopped),
+    ] {
+        let seen = observation(counts(1, 1, 0), vec![running(1), leaving], Some(balancer(&[1, 2])));
+        for group in &plan_at_noon(&seen).registrations {
+            assert_eq!(group.register, []);
+            assert_eq!(group.deregister.len(), 1);
+            assert_eq!(group.deregister[0].key.ip, ip(2));
+            assert_eq!(group.deregister[0].reason, TargetReason::TaskStopping);
+        }
+    }
+}
+
+#[test]
+fn a_draining_target_is_not_deregistered_again() {
+    let mut balancer = balancer(&[1]);
+    for group in &mut balancer.target_groups {
+        group.targets[0].state = TargetState::Draining;
+    }
+    assert_eq!(plan_at_noon(&idle(balancer)).registrations, []);
+}
+
+#[test]
+fn an_address_that_a_new_task_has_taken_over_stays() {
+    for new in [running(1), task(1, LastStatus::Starting, DesiredStatus::Running)] {
+        let old = Task { id: stopped(9).id, ..stopped(1) };
+        let seen = observation(counts(1, 1, 0), vec![old, new], Some(balancer(&[1])));
+        assert_eq!(plan_at_noon(&seen).registrations, []);
+    }
+}
+
+#[test]
+fn a_target_without_a_task_goes_only_after_two_looks_thirty_seconds_apart() {
+    let mut seen = observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[1, 7])));
+    let first = plan_at_noon(&seen);
+    assert_eq!(first.registrations, []);
+    assert_eq!(first.unclaimed.len(), 2);
+    assert_eq!(first.look_again_at, noon() + UNCLAIMED_BEFORE_STALE);
+
+    seen.unclaimed_since = first.unclaimed.iter().map(|key| (key.clone(), noon())).collect();
+    assert_eq!(plan(&seen, &policy(), noon() + seconds(29)).registrations, []);
+    let second = plan(&seen, &policy(), noon() + seconds(30));
+    for group in &second.registrations {
+        assert_eq!(keys(&group.deregister).len(), 1);
+        assert_eq!(group.deregister[0].key.ip, ip(7));
+        assert_eq!(group.deregister[0].reason, TargetReason::NoTask);
+    }
+    assert_eq!(second.registrations.len(), 2);
+}
+
+#[test]
+fn one_incomplete_look_never_empties_a_group() {
+    let plan = plan_at_noon(&observation(counts(3, 3, 0), vec![], Some(balancer(&[1, 2, 3]))));
+    assert_eq!(plan.registrations, []);
+}
+
+#[test]
+fn an_ipv6_group_gets_the_ipv6_address() {
+    let v6: Ipv6Addr = "2a05:d018::17".parse().expect("an address");
+    let mut balancer = balancer(&[]);
+    balancer.target_groups.truncate(1);
+    balancer.target_groups[0].target_type = TargetType::Ip { family: AddressFamily::Ipv6, port: 10000 };
+    let dual_stack = Task { ipv6: Some(v6), ..running(1) };
+    let plan = plan_at_noon(&observation(counts(1, 1, 0), vec![dual_stack], Some(balancer)));
+    assert_eq!(keys(&plan.registrations[0].register), [(IpAddr::V6(v6), 10000)]);
+}
+
+#[test]
+fn a_serving_task_without_an_address_of_the_family_is_a_finding() {
+    let without = Task { ipv4: None, ..running(1) };
+    let plan = plan_at_noon(&observation(counts(1, 1, 0), vec![without], Some(balancer(&[]))));
+    assert_eq!(plan.registrations, []);
+    assert_eq!(names(&plan), [FindingName::TaskWithoutAddress; 2]);
+}
+
+#[test]
+fn a_group_of_another_target_type_is_a_finding_and_left_alone() {
+    let mut balancer = balancer(&[]);
+    balancer.target_groups[1].target_type = TargetType::Other("instance".into());
+    let plan = plan_at_noon(&observation(counts(1, 1, 0), vec![running(1)], Some(balancer)));
+    assert_eq!(plan.registrations.len(), 1);
+    assert_eq!(names(&plan), [FindingName::TargetGroupUnsupported]);
+}
+
+#[test]
+fn serving_tasks_and_no_group_for_them_is_a_finding() {
+    let mut balancer = balancer(&[]);
+    balancer.target_groups.clear();
+    let plan = plan_at_noon(&observation(counts(1, 1, 0), vec![running(1)], Some(balancer)));
+    assert_eq!(names(&plan), [FindingName::TargetGroupMissing]);
+}
+
+#[test]
+fn serving_tasks_and_no_balancer_is_a_finding() {
+    let plan = plan_at_noon(&observation(counts(1, 1, 0), vec![running(1)], None));
+    assert_eq!(names(&plan), [FindingName::LoadBalancerMissing]);
+    assert_eq!(plan_at_noon(&observation(counts(1, 0, 1), vec![], None)).findings, []);
+}
+
+#[test]
+fn targets_in_their_first_health_checks_are_looked_at_again_soon() {
+    let mut balancer = balancer(&[1]);
+    balancer.target_groups[0].targets[0].state = TargetState::Initial;
+    let plan = plan_at_noon(&observation(counts(1, 1, 0), vec![running(1)], Some(balancer)));
+    assert_eq!(plan.look_again_at, noon() + HEALTH_LOOK);
+}
+
+// ---- a missing service ----
+
+#[test]
+fn with_a_missing_service_nothing_is_torn_down_or_deregistered() {
+    let mut seen = observation(Service::Missing, vec![], Some(marked_balancer(&[1, 2], noon() - minutes(30))));
+    let unclaimed = seen.targets().map(|(group, target)| (group.key(target.ip, target.port), noon() - minutes(5)));
+    seen.unclaimed_since = unclaimed.collect();
+    let plan = plan_at_noon(&seen);
+    assert_eq!(plan.registrations, []);
+    assert_eq!(names(&plan), [FindingName::ServiceMissing]);
+    assert!(matches!(&plan.upkeep, Upkeep::Unmark { reason: UnmarkReason::ServiceMissing, .. }), "{:?}", plan.upkeep);
+}
+
+#[test]
+fn with_a_missing_service_orphaned_groups_stay() {
+    let mut seen = observation(Service::Missing, vec![], None);
+    seen.orphaned_target_groups = marked_balancer(&[], noon() - minutes(30)).target_groups;
+    assert_eq!(plan_at_noon(&seen).upkeep, Upkeep::Keep);
+}
+
+// ---- mark, grace, teardown ----
+
+#[test]
+fn an_idle_balancer_that_has_served_is_marked_at_once_with_its_groups() {
+    let plan = plan_at_noon(&idle(balancer(&[])));
+    assert_eq!(
+        plan.upkeep,
+        Upkeep::Mark {
+            load_balancer_arn: BALANCER.into(),
+            idle_since: noon(),
+            resources: vec![BALANCER.into(), TCP.into(), UDP.into()],
+            reason: MarkReason::Idle,
+        }
+    );
+    assert_eq!(plan.look_again_at, noon() + policy().idle_grace);
+}
+
+#[test]
+fn a_balancer_with_a_target_has_served() {
+    let young = LoadBalancer { created_at: noon() - minutes(2), ..balancer(&[1]) };
+    let plan = plan_at_noon(&observation(counts(0, 0, 0), vec![], Some(young)));
+    assert!(matches!(plan.upkeep, Upkeep::Mark { reason: MarkReason::Idle, .. }), "{:?}", plan.upkeep);
+}
+
+#[test]
+fn a_balancer_of_a_scale_up_in_progress_has_time() {
+    let young = LoadBalancer { created_at: noon() - minutes(2), ..balancer(&[]) };
+    let plan = plan(&observation(counts(0, 0, 0), vec![], Some(young.clone())), &policy(), noon());
+    assert_eq!(plan.upkeep, Upkeep::Keep);
+    let policy = Policy { resync_interval: minutes(60), ..policy() };
+    let plan = super::plan(&observation(counts(0, 0, 0), vec![], Some(young)), &policy, noon());
+    assert_eq!(plan.look_again_at, noon() + minutes(13));
+}
+
+#[test]
+fn a_balancer_still_provisioning_has_time_whatever_was_registered_in_it() {
+    let state = LoadBalancerState::Provisioning;
+    let young = LoadBalancer { created_at: noon() - minutes(2), state, ..balancer(&[1]) };
+    let plan = plan_at_noon(&observation(counts(0, 0, 0), vec![], Some(young)));
+    assert_eq!(plan.upkeep, Upkeep::Keep);
+}
+
+#[test]
+fn tasks_of_an_earlier_evening_do_not_make_a_new_balancer_one_that_has_served() {
+    // They were told to stop before the balancer was made, and had stopped after.
+    let stopping_at = Some(noon() - minutes(3));
+    let earlier = Task { stopping_at, stopped_at: Some(noon() - minutes(1)), ..stopped(1) };
+    let young = LoadBalancer { created_at: noon() - minutes(2), ..balancer(&[]) };
+    let plan = plan_at_noon(&observation(counts(0, 0, 0), vec![earlier], Some(young)));
+    assert_eq!(plan.upkeep, Upkeep::Keep);
+}
+
+#[test]
+fn a_balancer_that_nobody_ever_used_is_marked_after_the_unused_grace() {
+    let unused = LoadBalancer { created_at: noon() - minutes(15), ..balancer(&[]) };
+    let plan = plan_at_noon(&observation(counts(0, 0, 0), vec![], Some(unused)));
+    assert!(matches!(plan.upkeep, Upkeep::Mark { reason: MarkReason::Unused, .. }), "{:?}", plan.upkeep);
+}
+
+#[test]
+fn a_marked_balancer_waits_for_the_grace_and_then_goes() {
+    let marked_at = noon() - seconds(59);
+    let plan = plan_at_noon(&idle(marked_balancer(&[], marked_at)));
+    assert_eq!((&plan.upkeep, plan.look_again_at), (&Upkeep::Keep, noon() + seconds(1)));
+
+    let marked_at = noon() - seconds(60);
+    let plan = plan_at_noon(&idle(marked_balancer(&[], marked_at)));
+    let created_at = noon() - minutes(60);
+    let expected = Upkeep::DeleteLoadBalancer { load_balancer_arn: BALANCER.into(), created_at, idle_since: marked_at };
+    assert_eq!(plan.upkeep, expected);
+    assert_eq!(plan.look_again_at, noon() + TEARDOWN_LOOK);
+}
+
+#[test]
+fn a_mark_is_not_renewed_while_it_stands() {
+    for age in 0..60 {
+        let plan = plan_at_noon(&idle(marked_balancer(&[], noon() - seconds(age))));
+        assert_eq!(plan.upkeep, Upkeep::Keep, "a mark of {age} s");
+    }
+}
+
+#[test]
+fn nothing_goes_before_every_group_carries_the_mark() {
+    let mut balancer = marked_balancer(&[], noon() - minutes(30));
+    balancer.target_groups[1].tags.clear();
+    let plan = plan_at_noon(&idle(balancer));
+    assert_eq!(
+        plan.upkeep,
+        Upkeep::Mark {
+            load_balancer_arn: BALANCER.into(),
+            idle_since: noon() - minutes(30),
+            resources: vec![TCP.into()],
+            reason: MarkReason::Incomplete,
+        }
+    );
+    assert_eq!(plan.look_again_at, noon());
+}
+
+#[test]
+fn any_sign_of_use_takes_the_mark_away() {
+    use DesiredStatus as D;
+    use LastStatus as L;
+    for (service, tasks) in [
+        (counts(1, 0, 0), vec![]),
+        (counts(0, 1, 0), vec![]),
+        (counts(0, 0, 1), vec![]),
+        (counts(0, 0, 0), vec![running(1)]),
+        (counts(0, 0, 0), vec![task(1, L::Starting, D::Running)]),
+        (counts(0, 0, 0), vec![task(1, L::Unknown, D::Unknown)]),
+    ] {
+        let seen = observation(service, tasks, Some(marked_balancer(&[1], noon() - minutes(30))));
+        let plan = plan_at_noon(&seen);
+        let expected = Upkeep::Unmark {
+            resources: vec![BALANCER.into(), TCP.into(), UDP.into()],
+            idle_since: Some(noon() - minutes(30)),
+            reason: UnmarkReason::InUse,
+        };
+        assert_eq!(plan.upkeep, expected, "{seen:?}");
+    }
+}
+
+#[test]
+fn a_mark_older_than_the_last_use_begins_anew() {
+    // Nobody watched while the service was used and went idle again.
+    let marked_at = noon() - minutes(30);
+    for used in [
+        Task { stopping_at: Some(noon() - seconds(5)), ..stopped(1) },
+        Task { started_at: Some(noon() - minutes(29)), ..stopped(1) },
+    ] {
+        let seen = observation(counts(0, 0, 0), vec![used], Some(marked_balancer(&[], marked_at)));
+        let plan = plan_at_noon(&seen);
+        assert!(matches!(&plan.upkeep, Upkeep::Mark { idle_since, .. } if *idle_since == noon()), "{:?}", plan.upkeep);
+    }
+}
+
+#[test]
+fn a_mark_that_cannot_be_true_begins_anew() {
+    for mark in ["", "yesterday", "2026-11-20", "2026-11-20T12:05:01Z", "9999-01-01T00:00:00Z"] {
+        let mut balancer = marked_balancer(&[], noon());
+        balancer.tags.insert(IDLE_SINCE_TAG.into(), mark.into());
+        let plan = plan_at_noon(&idle(balancer));
+        assert!(matches!(&plan.upkeep, Upkeep::Mark { idle_since, .. } if *idle_since == noon()), "{mark:?}");
+    }
+}
+
+#[test]
+fn a_mark_from_a_clock_a_little_ahead_is_believed() {
+    let plan = plan_at_noon(&idle(marked_balancer(&[], noon() + minutes(1))));
+    assert_eq!(plan.upkeep, Upkeep::Keep);
+}
+
+#[test]
+fn nearly_idle_is_looked_at_again_in_five_seconds() {
+    let leaving = task(1, LastStatus::Running, DesiredStatus::Stopped);
+    for (service, tasks) in [(counts(0, 1, 0), vec![leaving]), (counts(0, 0, 1), vec![])] {
+        let plan = plan_at_noon(&observation(service, tasks, Some(balancer(&[]))));
+        assert_eq!(plan.upkeep, Upkeep::Keep);
+        assert_eq!(plan.look_again_at, noon() + NEARLY_IDLE_LOOK);
+    }
+}
+
+// ---- whose balancer it is ----
+
+#[test]
+fn without_the_owner_tag_nothing_is_marked_or_torn_down() {
+    let mut not_owned = marked_balancer(&[], noon() - minutes(30));
+    not_owned.tags.remove("Lifecycle");
+    let mut other_owner = marked_balancer(&[], noon() - minutes(30));
+    other_owner.tags.insert("Lifecycle".into(), "permanent".into());
+    for balancer in [not_owned, other_owner] {
+        let plan = plan_at_noon(&idle(balancer));
+        assert_eq!(plan.upkeep, Upkeep::Keep);
+        assert_eq!(names(&plan), [FindingName::LoadBalancerNotOwned]);
+    }
+}
+
+#[test]
+fn another_kind_of_balancer_is_left_alone_altogether() {
+    for (service, tasks) in [(counts(0, 0, 0), vec![stopped(1)]), (counts(1, 1, 0), vec![running(1)])] {
+        let kind = LoadBalancerKind::Other("application".into());
+        let balancer = LoadBalancer { kind, ..marked_balancer(&[2], noon() - minutes(30)) };
+        let plan = plan_at_noon(&observation(service, tasks, Some(balancer)));
+        assert_eq!((&plan.upkeep, plan.registrations.len()), (&Upkeep::Keep, 0));
+        assert_eq!(names(&plan), [FindingName::LoadBalancerNotNetwork]);
+    }
+}
+
+#[test]
+fn a_failed_balancer_is_a_finding_and_goes_when_idle() {
+    let failed = LoadBalancer { state: LoadBalancerState::Failed, ..marked_balancer(&[], noon() - minutes(30)) };
+    let plan = plan_at_noon(&idle(failed));
+    assert_eq!(names(&plan), [FindingName::LoadBalancerFailed]);
+    assert!(is_deletion(&plan));
+}
+
+// ---- hold ----
+
+#[test]
+fn a_hold_forbids_mark_and_teardown_until_it_ends() {
+    for mut balancer in [balancer(&[]), marked_balancer(&[], noon() - minutes(30))] {
+        balancer.tags.insert(HOLD_UNTIL_TAG.into(), "2026-11-20T13:00:20+01:00".into());
+        let plan = plan_at_noon(&idle(balancer.clone()));
+        assert_eq!((&plan.upkeep, names(&plan)), (&Upkeep::Keep, vec![FindingName::HoldActive]));
+        assert_eq!(plan.look_again_at, noon() + seconds(20));
+        let later = super::plan(&idle(balancer), &policy(), noon() + seconds(20));
+        assert_ne!(later.upkeep, Upkeep::Keep);
+        assert_eq!(later.findings, []);
+    }
+}
+
+#[test]
+fn a_hold_does_not_keep_the_mark_of_a_service_in_use() {
+    let mut balancer = marked_balancer(&[1], noon() - minutes(30));
+    balancer.tags.insert(HOLD_UNTIL_TAG.into(), "2026-11-20T13:00:00Z".into());
+    let plan = plan_at_noon(&observation(counts(1, 1, 0), vec![running(1)], Some(balancer)));
+    assert!(matches!(plan.upkeep, Upkeep::Unmark { .. }));
+}
+
+#[test]
+fn a_hold_that_cannot_be_meant_is_ignored_and_reported() {
+    for until in ["", "tomorrow", "2026-11-21T12:00:01Z", "2027-11-20T12:00:00Z"] {
+        let mut balancer = marked_balancer(&[], noon() - minutes(30));
+        balancer.tags.insert(HOLD_UNTIL_TAG.into(), until.into());
+        let plan = plan_at_noon(&idle(balancer));
+        assert!(is_deletion(&plan), "{until:?}");
+        assert_eq!(names(&plan), [FindingName::HoldInvalid], "{until:?}");
+    }
+}
+
+// ---- how much is torn down ----
+
+#[test]
+fn switched_off_it_only_reports() {
+    let policy = Policy { teardown: Teardown::Off, ..policy() };
+    for seen in [idle(balancer(&[])), idle(marked_balancer(&[], noon() - minutes(30)))] {
+        let plan = plan(&seen, &policy, noon());
+        assert_eq!((&plan.upkeep, names(&plan)), (&Upkeep::Keep, vec![FindingName::TeardownOff]));
+    }
+    let busy = observation(counts(1, 1, 0), vec![running(1)], Some(marked_balancer(&[], noon())));
+    let plan = plan(&busy, &policy, noon());
+    assert_eq!((&plan.upkeep, plan.findings.len()), (&Upkeep::Keep, 0));
+    assert_eq!(plan.registrations.len(), 2);
+}
+
+#[test]
+fn with_the_balancer_alone_the_groups_are_neither_marked_nor_deleted() {
+    let policy = Policy { teardown: Teardown::LoadBalancer, ..policy() };
+    let marking = plan(&idle(balancer(&[])), &policy, noon());
+    assert!(matches!(&marking.upkeep, Upkeep::Mark { resources, .. } if *resources == [BALANCER]));
+
+    let mut only_balancer_marked = marked_balancer(&[], noon() - minutes(30));
+    only_balancer_marked.target_groups.iter_mut().for_each(|group| group.tags.clear());
+    assert!(is_deletion(&plan(&idle(only_balancer_marked), &policy, noon())));
+
+    let mut orphaned = observation(counts(0, 0, 0), vec![], None);
+    orphaned.orphaned_target_groups = marked_balancer(&[], noon() - minutes(30)).target_groups;
+    assert_eq!(plan(&orphaned, &policy, noon()).upkeep, Upkeep::Keep);
+}
+
+#[test]
+fn marked_groups_without_a_balancer_are_finished_off_after_the_grace() {
+    let mut seen = observation(counts(0, 0, 0), vec![stopped(1)], None);
+    seen.orphaned_target_groups = marked_balancer(&[], noon() - seconds(59)).target_groups;
+    let early = plan_at_noon(&seen);
+    assert_eq!((&early.upkeep, early.look_again_at), (&Upkeep::Keep, noon() + seconds(1)));
+
+    let due = plan(&seen, &policy(), noon() + seconds(1));
+    let Upkeep::DeleteTargetGroups { target_groups } = &due.upkeep else { panic!("{:?}", due.upkeep) };
+    let arns: Vec<_> = target_groups.iter().map(|group| group.arn.as_str()).collect();
+    assert_eq!(arns, [TCP, UDP]);
+}
+
+#[test]
+fn orphaned_groups_of_a_service_in_use_stay() {
+    let mut seen = observation(counts(1, 0, 0), vec![], None);
+    seen.orphaned_target_groups = marked_balancer(&[], noon() - minutes(30)).target_groups;
+    assert_eq!(plan_at_noon(&seen).upkeep, Upkeep::Keep);
+}
+
+#[test]
+fn groups_with_another_balancers_mark_or_none_stay() {
+    let mut seen = observation(counts(0, 0, 0), vec![], None);
+    seen.orphaned_target_groups = marked_balancer(&[], noon() - minutes(30)).target_groups;
+    let [first, second] = seen.orphaned_target_groups.as_mut_slice() else { panic!("two groups") };
+    first.tags.insert(LOAD_BALANCER_TAG.into(), BALANCER.replace("p-jvb-nlb", "q-jvb-nlb"));
+    second.tags.remove(IDLE_SINCE_TAG);
+    assert_eq!(plan_at_noon(&seen).upkeep, Upkeep::Keep);
+}
+
+#[test]
+fn a_teardown_that_does_not_get_on_is_looked_at_less_and_less_often() {
+    let policy = Policy { resync_interval: minutes(60), ..policy() };
+    let wait = |overdue: Duration| {
+        let seen = idle(marked_balancer(&[], noon() - seconds(60) - overdue));
+        plan(&seen, &policy, noon()).look_again_at.duration_since(noon()).as_secs()
+    };
+    assert_eq!([seconds(0), seconds(10), seconds(60), minutes(10)].map(wait), [2, 2, 6, 60]);
+}

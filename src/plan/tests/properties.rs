@@ -1,0 +1,368 @@
+//! What holds for every observation, however strange.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+
+fn last_status() -> impl Strategy<Value = LastStatus> {
+    use LastStatus::{Running, Starting, Stopped, Stopping, Unknown};
+    prop::sample::select(vec![Starting, Running, Running, Running, Stopping, Stopped, Stopped, Stopped, Unknown])
+}
+
+fn desired_status() -> impl Strategy<Value = DesiredStatus> {
+    prop_oneof![4 => Just(DesiredStatus::Running), 4 => Just(DesiredStatus::Stopped), 1 => Just(DesiredStatus::Unknown)]
+}
+
+/// Within some two hours around noon, in steps that hit the graces' edges.
+fn instant() -> impl Strategy<Value = Timestamp> {
+    (-240i64..=240)
+        .prop_map(|half_minutes| Timestamp::from_second(noon().as_second() + half_minutes * 30).expect("an instant"))
+}
+
+/// Few addresses, so that tasks and targets share them.
+fn ipv4() -> impl Strategy<Value = Option<Ipv4Addr>> {
+    prop::option::weighted(0.9, (0u8..6).prop_map(|last| Ipv4Addr::new(10, 0, 0, last)))
+}
+
+fn ipv6() -> impl Strategy<Value = Option<Ipv6Addr>> {
+    prop::option::of((0u16..6).prop_map(|last| Ipv6Addr::new(0x2a05, 0, 0, 0, 0, 0, 0, last)))
+}
+
+fn any_task(number: u8) -> impl Strategy<Value = Task> {
+    let times = (prop::option::of(instant()), prop::option::of(instant()), prop::option::of(instant()));
+    (last_status(), desired_status(), ipv4(), ipv6(), times).prop_map(move |(last, desired, ipv4, ipv6, times)| {
+        let (started_at, stopping_at, stopped_at) = times;
+        Task { ipv4, ipv6, started_at, stopping_at, stopped_at, ..task(number, last, desired) }
+    })
+}
+
+fn tasks() -> impl Strategy<Value = Vec<Task>> {
+    prop_oneof![Just(Vec::new()), (0u8..8).prop_flat_map(|count| (0..count).map(any_task).collect::<Vec<_>>()),]
+}
+
+fn service() -> impl Strategy<Value = Service> {
+    prop_oneof![
+        6 => Just(counts(0, 0, 0)),
+        3 => (0..3i32, 0..3i32, 0..3i32).prop_map(|(desired, running, pending)| counts(desired, running, pending)),
+        1 => Just(Service::Missing),
+    ]
+}
+
+fn state() -> impl Strategy<Value = TargetState> {
+    use TargetState::{Draining, Healthy, Initial, Unavailable, Unhealthy, Unknown, Unused};
+    prop::sample::select(vec![Initial, Healthy, Unhealthy, Draining, Unused, Unavailable, Unknown])
+}
+
+fn targets(port: u16) -> impl Strategy<Value = Vec<Target>> {
+    let address = prop_oneof![
+        5 => (0u8..6).prop_map(ip),
+        1 => (0u16..6).prop_map(|last| IpAddr::V6(Ipv6Addr::new(0x2a05, 0, 0, 0, 0, 0, 0, last))),
+    ];
+    let port = prop_oneof![9 => Just(port), 1 => Just(8080u16)];
+    let distinct = prop::collection::btree_map((address, port), state(), 0..6);
+    distinct
+        .prop_map(|map| map.into_iter().map(|((ip, port), state)| Target { ip, port, state, reason: None }).collect())
+}
+
+fn mark_tags() -> impl Strategy<Value = Tags> {
+    let since = prop_oneof![3 => Just(noon() - minutes(30)).boxed(), 2 => instant().boxed()];
+    prop_oneof![
+        2 => Just(Tags::new()),
+        4 => since.prop_map(|since| marked(Tags::new(), since)),
+        1 => Just(Tags::from([(IDLE_SINCE_TAG.into(), "soon".into())])),
+        1 => Just(marked(Tags::new(), noon())).prop_map(|mut tags| {
+            tags.insert(LOAD_BALANCER_TAG.into(), BALANCER.replace("p-jvb-nlb", "q-jvb-nlb"));
+            tags
+        }),
+    ]
+}
+
+fn hold() -> impl Strategy<Value = Option<String>> {
+    prop_oneof![8 => Just(None), 2 => instant().prop_map(|until| Some(until.to_string())), 1 => Just(Some("x".into()))]
+}
+
+fn any_group(arn: &'static str, port: u16) -> impl Strategy<Value = TargetGroup> {
+    let target_type = prop_oneof![
+        8 => Just(TargetType::Ip { family: AddressFamily::Ipv4, port }),
+        2 => Just(TargetType::Ip { family: AddressFamily::Ipv6, port }),
+        1 => Just(TargetType::Other("instance".into())),
+    ];
+    (target_type, targets(port), mark_tags()).prop_map(move |(target_type, targets, tags)| {
+        let targets = if matches!(target_type, TargetType::Ip { .. }) { targets } else { Vec::new() };
+        TargetGroup { target_type, tags, ..group(arn, port, targets) }
+    })
+}
+
+fn groups() -> impl Strategy<Value = Vec<TargetGroup>> {
+    let both = (any_group(UDP, 10000), any_group(TCP, 4443)).prop_map(|(udp, tcp)| vec![udp, tcp]);
+    prop_oneof![6 => both, 1 => any_group(UDP, 10000).prop_map(|group| vec![group]), 1 => Just(Vec::new())]
+}
+
+fn any_balancer() -> impl Strategy<Value = LoadBalancer> {
+    use LoadBalancerState::{Active, ActiveImpaired, Failed, Provisioning, Unknown};
+    let kind = prop_oneof![9 => Just(LoadBalancerKind::Network), 1 => Just(LoadBalancerKind::Other("gateway".into()))];
+    let state =
+        prop::sample::select(vec![Active, Active, Active, Active, ActiveImpaired, Failed, Provisioning, Unknown]);
+    let owned = prop::bool::weighted(0.85);
+    (kind, state, instant(), owned, mark_tags(), hold(), groups()).prop_map(
+        |(kind, state, created_at, owned, mut tags, hold, target_groups)| {
+            if owned {
+                tags.extend(owner_tags());
+            }
+            tags.extend(hold.map(|until| (HOLD_UNTIL_TAG.to_owned(), until)));
+            LoadBalancer { kind, state, created_at, tags, target_groups, ..balancer(&[]) }
+        },
+    )
+}
+
+fn any_observation() -> impl Strategy<Value = Observation> {
+    let load_balancer = prop::option::weighted(0.85, any_balancer());
+    let since = prop::collection::vec(prop::option::of(instant()), 24);
+    (service(), tasks(), load_balancer, groups(), since).prop_map(|(service, tasks, load_balancer, orphans, since)| {
+        let mut seen = observation(service, tasks, load_balancer);
+        if seen.load_balancer.is_none() {
+            seen.orphaned_target_groups = orphans;
+        }
+        let keys: Vec<_> = seen.targets().map(|(group, target)| group.key(target.ip, target.port)).collect();
+        seen.unclaimed_since = keys.into_iter().zip(since).filter_map(|(key, since)| Some((key, since?))).collect();
+        seen
+    })
+}
+
+fn any_policy() -> impl Strategy<Value = Policy> {
+    let teardown = prop_oneof![6 => Just(Teardown::All), 2 => Just(Teardown::LoadBalancer), 1 => Just(Teardown::Off)];
+    let grace = (1u64..1200).prop_map(seconds);
+    (teardown, grace.clone(), grace.clone(), grace).prop_map(|(teardown, idle_grace, unused_grace, resync_interval)| {
+        Policy { teardown, idle_grace, unused_grace, resync_interval, ..policy() }
+    })
+}
+
+/// What AWS would show once the plan's acts were carried out at this instant.
+fn applied(seen: &Observation, plan: &Plan) -> Observation {
+    let mut after = seen.clone();
+    let all_targets = |after: &mut Observation, arn: &str, change: &dyn Fn(&mut Vec<Target>)| {
+        let groups = after.load_balancer.iter_mut().flat_map(|balancer| &mut balancer.target_groups);
+        groups.filter(|group| group.arn == arn).for_each(|group| change(&mut group.targets));
+    };
+    for group in &plan.registrations {
+        for TargetChange { key, .. } in &group.register {
+            all_targets(&mut after, &group.target_group_arn, &|targets| {
+                targets.retain(|target| (target.ip, target.port) != (key.ip, key.port));
+                targets.push(Target { ip: key.ip, port: key.port, state: TargetState::Initial, reason: None });
+            });
+        }
+        for TargetChange { key, .. } in &group.deregister {
+            all_targets(&mut after, &group.target_group_arn, &|targets| {
+                let of_key = targets.iter_mut().filter(|target| (target.ip, target.port) == (key.ip, key.port));
+                of_key.for_each(|target| target.state = TargetState::Draining);
+            });
+        }
+    }
+    let tags_of = |after: &mut Observation, arns: &[String], change: &dyn Fn(&mut Tags)| {
+        for balancer in after.load_balancer.iter_mut() {
+            if arns.contains(&balancer.arn) {
+                change(&mut balancer.tags);
+            }
+            let groups = balancer.target_groups.iter_mut().filter(|group| arns.contains(&group.arn));
+            groups.for_each(|group| change(&mut group.tags));
+        }
+    };
+    match &plan.upkeep {
+        Upkeep::Keep => {}
+        Upkeep::Mark { idle_since, resources, .. } => tags_of(&mut after, resources, &|tags| {
+            *tags = marked(std::mem::take(tags), *idle_since);
+        }),
+        Upkeep::Unmark { resources, .. } => tags_of(&mut after, resources, &|tags| {
+            tags.remove(IDLE_SINCE_TAG);
+            tags.remove(LOAD_BALANCER_TAG);
+        }),
+        Upkeep::DeleteLoadBalancer { .. } => {
+            let groups = after.load_balancer.take().map(|balancer| balancer.target_groups).unwrap_or_default();
+            let named = |group: &TargetGroup| group.tags.contains_key(LOAD_BALANCER_TAG);
+            after.orphaned_target_groups = groups.into_iter().filter(named).collect();
+            after.unclaimed_since = BTreeMap::new();
+        }
+        Upkeep::DeleteTargetGroups { target_groups } => {
+            let deleted = |group: &TargetGroup| target_groups.iter().any(|deleted| deleted.arn == group.arn);
+            after.orphaned_target_groups.retain(|group| !deleted(group));
+        }
+    }
+    after
+}
+
+fn shuffled(seen: &Observation, seed: u64) -> Observation {
+    /// A different order for every seed; which one doesn't matter.
+    fn reorder<T>(items: &mut [T], seed: u64) {
+        for index in (1..items.len()).rev() {
+            let other = seed.wrapping_mul(6364136223846793005).rotate_left(index as u32) as usize % (index + 1);
+            items.swap(index, other);
+        }
+    }
+    let mut seen = seen.clone();
+    reorder(&mut seen.tasks, seed);
+    reorder(&mut seen.orphaned_target_groups, seed);
+    if let Some(balancer) = &mut seen.load_balancer {
+        reorder(&mut balancer.target_groups, seed);
+        balancer.target_groups.iter_mut().for_each(|group| reorder(&mut group.targets, seed));
+    }
+    seen
+}
+
+fn does_nothing(plan: &Plan) -> bool {
+    plan.registrations.is_empty() && plan.upkeep == Upkeep::Keep
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_serving_tasks_address_is_never_deregistered(seen in any_observation(), policy in any_policy()) {
+        let plan = plan(&seen, &policy, noon());
+        for change in plan.registrations.iter().flat_map(|group| &group.deregister) {
+            for task in seen.serving() {
+                prop_assert!(!task.has_address(change.key.ip), "{} of {}", change.key.ip, task.id);
+            }
+        }
+    }
+
+    #[test]
+    fn a_target_without_a_task_stays_unless_it_was_unclaimed_before(seen in any_observation(), policy in any_policy()) {
+        let plan = plan(&seen, &policy, noon());
+        for change in plan.registrations.iter().flat_map(|group| &group.deregister) {
+            let leaving = seen.tasks.iter().any(|task| task.phase() == Phase::Leaving && task.has_address(change.key.ip));
+            let since = seen.unclaimed_since.get(&change.key);
+            prop_assert!(leaving || since.is_some_and(|since| *since + UNCLAIMED_BEFORE_STALE <= noon()));
+        }
+    }
+
+    #[test]
+    fn after_the_acts_every_serving_task_is_in_every_group(seen in any_observation(), policy in any_policy()) {
+        let before = plan(&seen, &policy, noon());
+        prop_assume!(seen.service != Service::Missing);
+        let after = applied(&seen, &before);
+        let Some(balancer) = after.load_balancer.filter(|balancer| balancer.kind == LoadBalancerKind::Network) else {
+            return Ok(());
+        };
+        for group in &balancer.target_groups {
+            let TargetType::Ip { family, port } = group.target_type else { continue };
+            for ip in seen.serving().filter_map(|task| task.address(family)) {
+                let registered = |target: &Target| {
+                    (target.ip, target.port) == (ip, port) && target.state != TargetState::Draining
+                };
+                prop_assert!(group.targets.iter().any(registered), "{ip} is not in {}", group.name);
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_is_torn_down_unless_idle_ours_marked_and_past_the_grace(seen in any_observation(), policy in any_policy()) {
+        let deletion = match plan(&seen, &policy, noon()).upkeep {
+            Upkeep::DeleteLoadBalancer { load_balancer_arn, idle_since, .. } => Some((load_balancer_arn, idle_since)),
+            _ => None,
+        };
+        let Some((arn, idle_since)) = deletion else { return Ok(()) };
+        prop_assert_eq!(seen.service, counts(0, 0, 0));
+        for task in &seen.tasks {
+            prop_assert!(task.desired_status == DesiredStatus::Stopped || task.last_status >= LastStatus::Stopping);
+            prop_assert!(task.last_status != LastStatus::Unknown || task.desired_status == DesiredStatus::Stopped);
+        }
+        let balancer = seen.load_balancer.expect("a balancer to delete");
+        prop_assert_eq!(&balancer.arn, &arn);
+        prop_assert_eq!(balancer.kind, LoadBalancerKind::Network);
+        prop_assert_eq!(balancer.tags.get("Lifecycle").map(String::as_str), Some("on-demand"));
+        prop_assert_eq!(balancer.tags.get(IDLE_SINCE_TAG), Some(&idle_since.to_string()));
+        prop_assert!(idle_since + policy.idle_grace <= noon());
+        prop_assert!(policy.teardown != Teardown::Off);
+        let hold = balancer.tags.get(HOLD_UNTIL_TAG).and_then(|until| until.parse::<Timestamp>().ok());
+        prop_assert!(hold.is_none_or(|until| until <= noon() || until > noon() + LONGEST_HOLD));
+    }
+
+    #[test]
+    fn only_marked_groups_of_our_own_are_deleted(seen in any_observation(), policy in any_policy()) {
+        let Upkeep::DeleteTargetGroups { target_groups } = plan(&seen, &policy, noon()).upkeep else { return Ok(()) };
+        prop_assert!(seen.load_balancer.is_none());
+        prop_assert_eq!(policy.teardown, Teardown::All);
+        prop_assert_eq!(seen.service, counts(0, 0, 0));
+        for deleted in target_groups {
+            let group = seen.orphaned_target_groups.iter().find(|group| group.arn == deleted.arn).expect("an orphan");
+            prop_assert_eq!(group.tags.get(LOAD_BALANCER_TAG).map(String::as_str), Some(BALANCER));
+            let since: Timestamp = group.tags[IDLE_SINCE_TAG].parse().expect("an instant");
+            prop_assert!(since + policy.idle_grace <= noon());
+        }
+    }
+
+    #[test]
+    fn what_is_not_ours_is_not_marked(seen in any_observation(), policy in any_policy()) {
+        let owned = seen.load_balancer.as_ref().is_some_and(|balancer| {
+            balancer.kind == LoadBalancerKind::Network && balancer.tags.contains_key("Lifecycle")
+        });
+        let upkeep = plan(&seen, &policy, noon()).upkeep;
+        if matches!(upkeep, Upkeep::Mark { .. } | Upkeep::Unmark { .. } | Upkeep::DeleteLoadBalancer { .. }) {
+            prop_assert!(owned, "{upkeep:?}");
+        }
+    }
+
+    #[test]
+    fn once_its_acts_are_done_there_is_nothing_left_to_do(seen in any_observation(), policy in any_policy()) {
+        let mut seen = seen;
+        // The longest way: mark, complete the mark, delete the balancer, delete the groups.
+        for _ in 0..4 {
+            let next = plan(&seen, &policy, noon());
+            if does_nothing(&next) {
+                return Ok(());
+            }
+            seen = applied(&seen, &next);
+        }
+        let last = plan(&seen, &policy, noon());
+        prop_assert!(does_nothing(&last), "{last:?}");
+    }
+
+    #[test]
+    fn targets_are_right_after_one_round(seen in any_observation(), policy in any_policy()) {
+        let first = plan(&seen, &policy, noon());
+        let second = plan(&applied(&seen, &first), &policy, noon());
+        prop_assert_eq!(second.registrations, vec![]);
+    }
+
+    #[test]
+    fn the_order_in_which_aws_lists_things_does_not_matter(seen in any_observation(), policy in any_policy(), seed: u64) {
+        prop_assert_eq!(plan(&seen, &policy, noon()), plan(&shuffled(&seen, seed), &policy, noon()));
+    }
+
+    #[test]
+    fn the_next_look_is_neither_past_nor_later_than_the_resync(seen in any_observation(), policy in any_policy()) {
+        let plan = plan(&seen, &policy, noon());
+        prop_assert!(plan.look_again_at >= noon());
+        prop_assert!(plan.look_again_at <= noon() + policy.resync_interval);
+    }
+
+    #[test]
+    fn an_idle_balancer_of_ours_is_gone_within_its_graces(seen in any_observation(), policy in any_policy()) {
+        // Nobody acts any more: whatever stands at first, looks at the times that the plans ask for end in nothing.
+        let mut seen = seen;
+        seen.service = counts(0, 0, 0);
+        seen.tasks.retain(|task| task.phase() == Phase::Leaving);
+        prop_assume!(policy.teardown == Teardown::All);
+        let Some(balancer) = &mut seen.load_balancer else { return Ok(()) };
+        prop_assume!(balancer.kind == LoadBalancerKind::Network && balancer.tags.contains_key("Lifecycle"));
+        balancer.tags.remove(HOLD_UNTIL_TAG);
+        // Marks and uses that lie ahead put it off; a balancer made ahead of its time is old enough later.
+        let marked_at = balancer.tags.get(IDLE_SINCE_TAG).and_then(|since| since.parse().ok());
+        let uses = seen.tasks.iter().flat_map(|task| [task.started_at, task.left_at()]).flatten();
+        let latest = uses.chain(marked_at).chain([noon(), balancer.created_at]).max().expect("one at least");
+        let bound = latest + policy.unused_grace + policy.idle_grace + policy.idle_grace + seconds(60);
+        let mut now = noon();
+        for _ in 0..10_000 {
+            if seen.load_balancer.is_none() {
+                return Ok(());
+            }
+            prop_assert!(now <= bound, "still there at {now}: {seen:?}");
+            let next = plan(&seen, &policy, now);
+            seen = applied(&seen, &next);
+            now = next.look_again_at.max(now + seconds(1));
+        }
+        prop_assert!(false, "ten thousand looks were not enough: {seen:?}");
+    }
+}
