@@ -216,11 +216,11 @@ pub struct CloudError {
     /// The resource that it was about, by name or ARN.
     pub resource: String,
     /// AWS's error code, if AWS answered.
-    pub code: Option<String>,
+    pub code: Option<Box<str>>,
     /// AWS's message, or why there was no answer.
     pub message: String,
     /// AWS's id of the request, if AWS answered.
-    pub request_id: Option<String>,
+    pub request_id: Option<Box<str>>,
 }
 
 impl CloudError {

@@ -178,3 +178,91 @@ impl Value {
         Ok(self.text)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::Cli;
+
+    fn settings(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Settings, ConfigError> {
+        let arguments = ["jvb-watcher"].iter().chain(arguments).chain(&["reconcile"]);
+        let cli = Cli::try_parse_from(arguments).expect("a good command line");
+        let variable = |name: &str| variables.iter().find(|(of, _)| *of == name).map(|(_, value)| (*value).to_owned());
+        Settings::new(&cli.options, variable)
+    }
+
+    #[test]
+    fn everything_derives_from_the_project() {
+        let settings = settings(&["--project", "p"], &[]).expect("enough");
+        assert_eq!(settings.scope.cluster, "p-cluster");
+        assert_eq!(settings.scope.service, "p-service");
+        assert_eq!(settings.load_balancer, "p-jvb-nlb");
+        assert_eq!(settings.queue, "p-jvb-watcher");
+    }
+
+    #[test]
+    fn the_variables_of_the_platforms_scripts_count_after_our_own() {
+        let variables = [
+            ("JITSI_PROJECT", "j"),
+            ("JITSI_CLUSTER", "c"),
+            ("JITSI_SERVICE", "s"),
+            ("JITSI_NLB", "n"),
+            ("JITSI_AWS_REGION", "eu-west-1"),
+            ("JITSI_AWS_PROFILE", "f"),
+        ];
+        let all = settings(&[], &variables).expect("enough");
+        assert_eq!((all.identity.project.as_str(), all.queue.as_str()), ("j", "j-jvb-watcher"));
+        assert_eq!((all.scope.cluster.as_str(), all.scope.service.as_str()), ("c", "s"));
+        assert_eq!(all.load_balancer, "n");
+        assert_eq!(all.connection.region.as_deref(), Some("eu-west-1"));
+        assert_eq!(all.connection.profile.as_deref(), Some("f"));
+        let flags = settings(&["--project", "p", "--cluster", "pc", "--region", "us-east-1"], &variables);
+        let flags = flags.expect("enough");
+        assert_eq!((flags.identity.project.as_str(), flags.scope.cluster.as_str()), ("p", "pc"));
+        assert_eq!(flags.connection.region.as_deref(), Some("us-east-1"));
+    }
+
+    #[test]
+    fn empty_values_count_as_unset() {
+        let empty = settings(&["--project", "p", "--cluster", ""], &[("JITSI_CLUSTER", ""), ("JITSI_NLB", "")]);
+        let empty = empty.expect("enough");
+        assert_eq!((empty.scope.cluster.as_str(), empty.load_balancer.as_str()), ("p-cluster", "p-jvb-nlb"));
+        assert_eq!(settings(&[], &[("JITSI_PROJECT", "")]).expect_err("no project").option, "project");
+    }
+
+    #[test]
+    fn a_clusters_arn_will_do() {
+        let arn = "arn:aws:ecs:eu-west-1:111122223333:cluster/shared";
+        let settings = settings(&["--project", "p", "--cluster", arn], &[]).expect("enough");
+        assert_eq!((settings.scope.cluster.as_str(), settings.identity.cluster.as_str()), (arn, "shared"));
+    }
+
+    #[test]
+    fn a_wrong_value_names_its_option_and_what_would_be_right() {
+        let long = "x".repeat(33);
+        let too_long = "y".repeat(25);
+        for (arguments, option, says) in [
+            (vec!["--project", "a b"], "project", "letters, digits"),
+            (vec!["--project=-a"], "project", "inner hyphens"),
+            (vec!["--project", &too_long], "load-balancer", "at most 32; give --load-balancer"),
+            (vec!["--project", "p", "--load-balancer", &long], "load-balancer", "at most 32"),
+            (vec!["--project", "p", "--load-balancer", "internal-x"], "load-balancer", "internal-"),
+            (vec!["--project", "p", "--load-balancer", "x_y"], "load-balancer", "letters, digits"),
+            (vec!["--project", "p", "--cluster", "a/b"], "cluster", "underscores"),
+            (vec!["--project", "p", "--cluster", "arn:aws:ecs:x:1:service/y"], "cluster", "ARN of a cluster"),
+            (vec!["--project", "p", "--service", "a b"], "service", "underscores"),
+            (vec!["--project", "p", "--queue", "a b"], "queue", "a URL, or"),
+            (vec!["--project", "p", "--queue", "events.fifo"], "queue", "standard"),
+            (vec!["--project", "p", "--queue", "ftp://x/y"], "queue", "not a URL"),
+            (vec!["--project", "p", "--region", "Ireland"], "region", "like eu-west-1"),
+            (vec!["--project", "p", "--endpoint-url", "localhost:4566"], "endpoint-url", "like http://"),
+            (vec!["--project", "p", "--endpoint-url", "http://"], "endpoint-url", "like http://"),
+        ] {
+            let error = settings(&arguments, &[]).expect_err(&format!("{arguments:?}"));
+            assert_eq!(error.option, option, "{arguments:?}");
+            assert!(error.to_string().contains(says), "{arguments:?} gives {error}");
+        }
+    }
+}

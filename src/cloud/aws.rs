@@ -165,15 +165,15 @@ impl Call<'_> {
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
-        let code = error.code().map(str::to_owned);
+        let code: Option<Box<str>> = error.code().map(Into::into);
         let status = error.raw_response().map(|response| response.status().as_u16());
         let kind = kind(code.as_deref(), status);
         let message = match (&code, error.message()) {
             (Some(code), Some(message)) => format!("{code}: {message}"),
-            (Some(code), None) => code.clone(),
+            (Some(code), None) => code.to_string(),
             _ => chain(&error),
         };
-        let request_id = error.request_id().map(str::to_owned);
+        let request_id = error.request_id().map(Into::into);
         self.error(kind, code, message, request_id)
     }
 
@@ -182,7 +182,13 @@ impl Call<'_> {
         self.error(ErrorKind::Unavailable, None, format!("the answer has no {what}"), None)
     }
 
-    fn error(self, kind: ErrorKind, code: Option<String>, message: String, request_id: Option<String>) -> CloudError {
+    fn error(
+        self,
+        kind: ErrorKind,
+        code: Option<Box<str>>,
+        message: String,
+        request_id: Option<Box<str>>,
+    ) -> CloudError {
         let Self { service, operation, resource } = self;
         CloudError { kind, service, operation, resource: resource.to_owned(), code, message, request_id }
     }

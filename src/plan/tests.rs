@@ -3,7 +3,10 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::*;
-use crate::model::{Counts, DesiredStatus, LastStatus, Target};
+use crate::model::{
+    AddressFamily, Counts, DesiredStatus, HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LastStatus, LoadBalancer,
+    LoadBalancerKind, LoadBalancerState, Tags, Target, TargetGroup, TargetState, TargetType, Task,
+};
 
 mod properties;
 

@@ -1,0 +1,243 @@
+//! What to do about the balancer: mark, unmark, tear down, or nothing.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use super::{
+    CLOCK_SKEW, Draft, LONGEST_HOLD, MarkReason, NEARLY_IDLE_LOOK, OrphanedTargetGroup, OwnerTag, TEARDOWN_LOOK,
+    Teardown, UnmarkReason, Upkeep, is_idle,
+};
+use crate::finding::FindingName;
+use crate::model::{
+    HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LoadBalancer, LoadBalancerKind, LoadBalancerState, Service,
+    Tags, TargetGroup, Task, load_balancer_name,
+};
+
+impl Draft<'_> {
+    pub(super) fn upkeep(&mut self) -> Upkeep {
+        if self.observation.service == Service::Missing {
+            let detail = "DescribeServices reports the service, or its cluster, as missing".to_owned();
+            self.find(FindingName::ServiceMissing, &self.policy.service, detail);
+        }
+        match &self.observation.load_balancer {
+            Some(balancer) => self.upkeep_of(balancer),
+            None => self.upkeep_of_orphans(),
+        }
+    }
+
+    fn upkeep_of(&mut self, balancer: &LoadBalancer) -> Upkeep {
+        let ours = self.is_ours(balancer);
+        if balancer.state == LoadBalancerState::Failed {
+            let detail = "its state is failed: it can't serve".to_owned();
+            self.find(FindingName::LoadBalancerFailed, &balancer.name, detail);
+        }
+        let held = self.is_held(balancer);
+        if !is_idle(self.observation) {
+            self.watch_for_idleness();
+            return self.unmark(balancer, ours);
+        }
+        if self.policy.teardown == Teardown::Off {
+            let detail = "the service is idle, and the load balancer costs money for nobody".to_owned();
+            self.find(FindingName::TeardownOff, &balancer.name, detail);
+            return Upkeep::Keep;
+        }
+        if !ours || held {
+            return Upkeep::Keep;
+        }
+        let Some(idle_since) = self.standing_mark(balancer) else {
+            return self.first_mark(balancer);
+        };
+        let groups = if self.policy.teardown == Teardown::All { balancer.target_groups.as_slice() } else { &[] };
+        let carries_mark =
+            |group: &&TargetGroup| group_mark(group, self.now) == Some((balancer.arn.as_str(), idle_since));
+        let unmarked: Vec<_> =
+            groups.iter().filter(|group| !carries_mark(group)).map(|group| group.arn.clone()).collect();
+        if !unmarked.is_empty() {
+            // A group that isn't marked when its balancer goes would be left behind for good.
+            self.look_again_by(self.now);
+            return self.mark(balancer, idle_since, unmarked, MarkReason::Incomplete);
+        }
+        let due = idle_since + self.policy.idle_grace;
+        if self.now < due {
+            self.look_again_by(due);
+            return Upkeep::Keep;
+        }
+        self.look_again_by(self.now + teardown_look(due, self.now));
+        Upkeep::DeleteLoadBalancer {
+            load_balancer_arn: balancer.arn.clone(),
+            created_at: balancer.created_at,
+            idle_since,
+        }
+    }
+
+    /// Whether the watcher may delete the balancer: it is a network one and carries the owner tag.
+    fn is_ours(&mut self, balancer: &LoadBalancer) -> bool {
+        if let LoadBalancerKind::Other(kind) = &balancer.kind {
+            let detail = format!("it is of type {kind}, not network; it is left alone");
+            self.find(FindingName::LoadBalancerNotNetwork, &balancer.name, detail);
+            return false;
+        }
+        let OwnerTag { key, value } = &self.policy.owner_tag;
+        let owned = balancer.tags.get(key) == Some(value);
+        if !owned && self.policy.teardown != Teardown::Off {
+            let detail = match balancer.tags.get(key) {
+                Some(other) => format!("its tag {key} is {other:?}, not {value:?}; it won't be torn down"),
+                None => format!("it has no tag {key}={value}; it won't be torn down"),
+            };
+            self.find(FindingName::LoadBalancerNotOwned, &balancer.name, detail);
+        }
+        owned
+    }
+
+    fn is_held(&mut self, balancer: &LoadBalancer) -> bool {
+        let Some(text) = balancer.tags.get(HOLD_UNTIL_TAG) else { return false };
+        let Ok(until) = text.parse::<Timestamp>() else {
+            let detail = format!("its tag {HOLD_UNTIL_TAG} is {text:?}, which is not an RFC 3339 instant");
+            self.find(FindingName::HoldInvalid, &balancer.name, detail);
+            return false;
+        };
+        if until > self.now + LONGEST_HOLD {
+            let detail = format!("its tag {HOLD_UNTIL_TAG} is {text}, more than a day ahead");
+            self.find(FindingName::HoldInvalid, &balancer.name, detail);
+            return false;
+        }
+        let held = until > self.now;
+        if held {
+            let detail = format!("neither marked nor torn down until {text}");
+            self.find(FindingName::HoldActive, &balancer.name, detail);
+            self.look_again_by(until);
+        }
+        held
+    }
+
+    /// A service that is nearly idle gets there within seconds, and no event may come to tell.
+    fn watch_for_idleness(&mut self) {
+        if let Service::Found(counts) = self.observation.service
+            && counts.desired == 0
+            && self.observation.serving().next().is_none()
+        {
+            self.look_again_by(self.now + NEARLY_IDLE_LOOK);
+        }
+    }
+
+    fn unmark(&self, balancer: &LoadBalancer, ours: bool) -> Upkeep {
+        let marked = |tags: &Tags| tags.contains_key(IDLE_SINCE_TAG) || tags.contains_key(LOAD_BALANCER_TAG);
+        let groups = balancer.target_groups.iter().map(|group| (&group.arn, &group.tags));
+        let all = std::iter::once((&balancer.arn, &balancer.tags)).chain(groups);
+        let mut resources: Vec<_> = all.filter(|(_, tags)| marked(tags)).map(|(arn, _)| arn.clone()).collect();
+        if resources.is_empty() || !ours || self.policy.teardown == Teardown::Off {
+            return Upkeep::Keep;
+        }
+        resources.sort();
+        let reason = match self.observation.service {
+            Service::Missing => UnmarkReason::ServiceMissing,
+            Service::Found(_) => UnmarkReason::InUse,
+        };
+        Upkeep::Unmark { resources, idle_since: mark(&balancer.tags, self.now), reason }
+    }
+
+    /// The balancer's mark, unless the service was used after it: then no watcher saw it, and the grace begins anew.
+    fn standing_mark(&self, balancer: &LoadBalancer) -> Option<Timestamp> {
+        let since = mark(&balancer.tags, self.now)?;
+        self.last_use().is_none_or(|last_use| last_use <= since).then_some(since)
+    }
+
+    /// When a task last came to run, or was told to stop. Times further ahead than clocks differ say nothing.
+    fn last_use(&self) -> Option<Timestamp> {
+        let times = self.observation.tasks.iter().flat_map(|task| [task.started_at, task.left_at()]).flatten();
+        times.filter(|at| *at <= self.now + CLOCK_SKEW).max()
+    }
+
+    /// A balancer that has served is marked now; one that hasn't may belong to a scale-up in progress, and has time.
+    fn first_mark(&mut self, balancer: &LoadBalancer) -> Upkeep {
+        let reason = if self.has_served(balancer) {
+            MarkReason::Idle
+        } else {
+            let unused_at = balancer.created_at + self.policy.unused_grace;
+            if self.now < unused_at {
+                self.look_again_by(unused_at);
+                return Upkeep::Keep;
+            }
+            MarkReason::Unused
+        };
+        let mut resources = vec![balancer.arn.clone()];
+        if self.policy.teardown == Teardown::All {
+            resources.extend(balancer.target_groups.iter().map(|group| group.arn.clone()));
+        }
+        // AWS's clock may be ahead of this one; a mark before the last use would not stand.
+        let idle_since = self.last_use().map_or(self.now, |last_use| last_use.max(self.now));
+        self.look_again_by(idle_since + self.policy.idle_grace);
+        self.mark(balancer, idle_since, resources, reason)
+    }
+
+    fn mark(
+        &self,
+        balancer: &LoadBalancer,
+        idle_since: Timestamp,
+        mut resources: Vec<String>,
+        reason: MarkReason,
+    ) -> Upkeep {
+        resources.sort();
+        Upkeep::Mark { load_balancer_arn: balancer.arn.clone(), idle_since, resources, reason }
+    }
+
+    /// Whether a call can have gone through the balancer: a target is or was registered, or a task was told to stop
+    /// after the balancer was there. A task that was already stopping when the balancer came belongs to an earlier
+    /// evening, and says nothing about this one.
+    fn has_served(&self, balancer: &LoadBalancer) -> bool {
+        let left_later = |task: &Task| task.left_at().is_some_and(|at| at > balancer.created_at);
+        balancer.state != LoadBalancerState::Provisioning
+            && (self.observation.targets().next().is_some() || self.observation.tasks.iter().any(left_later))
+    }
+
+    /// Finishes a teardown that was cut off after the balancer's deletion.
+    fn upkeep_of_orphans(&mut self) -> Upkeep {
+        if self.policy.teardown != Teardown::All || !is_idle(self.observation) {
+            return Upkeep::Keep;
+        }
+        let mut due = Vec::new();
+        for group in &self.observation.orphaned_target_groups {
+            // Observed by its mark; one whose mark can't be read, or names another balancer, is not ours.
+            let Some((arn, idle_since)) = group_mark(group, self.now) else { continue };
+            if load_balancer_name(arn) != Some(self.policy.load_balancer.as_str()) {
+                continue;
+            }
+            let due_at = idle_since + self.policy.idle_grace;
+            if self.now < due_at {
+                self.look_again_by(due_at);
+                continue;
+            }
+            self.look_again_by(self.now + teardown_look(due_at, self.now));
+            due.push(OrphanedTargetGroup {
+                arn: group.arn.clone(),
+                name: group.name.clone(),
+                load_balancer_arn: arn.to_owned(),
+                idle_since,
+            });
+        }
+        if due.is_empty() {
+            return Upkeep::Keep;
+        }
+        due.sort_by(|a, b| a.arn.cmp(&b.arn));
+        Upkeep::DeleteTargetGroups { target_groups: due }
+    }
+}
+/// How long to wait between the looks of a teardown: the longer it has been due, the longer. One that AWS refuses must
+/// not be tried every two seconds for ever.
+fn teardown_look(due_at: Timestamp, now: Timestamp) -> Duration {
+    let overdue = Duration::try_from(now.duration_since(due_at)).unwrap_or_default();
+    TEARDOWN_LOOK.max(overdue / 10)
+}
+
+/// Since when the resource is marked idle. A mark that can't be read, or that lies further ahead than clocks differ,
+/// counts as none, and is written anew.
+fn mark(tags: &Tags, now: Timestamp) -> Option<Timestamp> {
+    let since = tags.get(IDLE_SINCE_TAG)?.parse::<Timestamp>().ok()?;
+    (since <= now + CLOCK_SKEW).then_some(since)
+}
+
+/// The balancer that a group's mark names, and since when.
+fn group_mark(group: &TargetGroup, now: Timestamp) -> Option<(&str, Timestamp)> {
+    Some((group.tags.get(LOAD_BALANCER_TAG)?, mark(&group.tags, now)?))
+}
