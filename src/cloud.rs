@@ -9,6 +9,8 @@ use jiff::Timestamp;
 use crate::model::{LoadBalancerKind, LoadBalancerState, Service, Tags, Target, TargetKey, TargetType, Task, TaskId};
 
 pub mod aws;
+#[cfg(test)]
+pub mod fake;
 
 /// What the watcher does with its queue.
 pub trait Queue: Send + Sync {

@@ -249,4 +249,7 @@ impl Draft<'_> {
 }
 
 #[cfg(test)]
+#[allow(missing_docs, reason = "their names say it")]
+pub mod samples;
+#[cfg(test)]
 mod tests;

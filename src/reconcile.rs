@@ -275,3 +275,6 @@ impl<P: Platform> Reconciler<P> {
 fn millis_between(from: Timestamp, to: Timestamp) -> u64 {
     u64::try_from(to.duration_since(from).as_millis()).unwrap_or(0)
 }
+
+#[cfg(test)]
+mod tests;

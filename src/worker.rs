@@ -295,3 +295,6 @@ async fn hide<Q: Queue>(queue: &Q, receipts: &[Receipt], visibility_timeout: Dur
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,135 +2,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
+use super::samples::*;
 use super::*;
 use crate::model::{
-    AddressFamily, Counts, DesiredStatus, HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LastStatus, LoadBalancer,
+    AddressFamily, DesiredStatus, HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LastStatus, LoadBalancer,
     LoadBalancerKind, LoadBalancerState, Tags, Target, TargetGroup, TargetState, TargetType, Task,
 };
 
 mod properties;
-
-const BALANCER: &str =
-    "arn:aws:elasticloadbalancing:eu-west-1:111122223333:loadbalancer/net/p-jvb-nlb/0a1b2c3d4e5f6071";
-const UDP: &str = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/p-jvb-udp/1a2b3c4d5e6f7081";
-const TCP: &str = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/p-jvb-tcp-tg/2a3b4c5d6e7f8091";
-
-/// Noon of some day; the balancer was made an hour before.
-fn noon() -> Timestamp {
-    "2026-11-20T12:00:00Z".parse().expect("an instant")
-}
-
-fn minutes(minutes: i64) -> Duration {
-    Duration::from_secs(u64::try_from(minutes * 60).expect("a positive number"))
-}
-
-fn seconds(seconds: u64) -> Duration {
-    Duration::from_secs(seconds)
-}
-
-fn policy() -> Policy {
-    Policy {
-        service: "p-service".into(),
-        load_balancer: "p-jvb-nlb".into(),
-        owner_tag: OwnerTag { key: "Lifecycle".into(), value: "on-demand".into() },
-        teardown: Teardown::All,
-        idle_grace: seconds(60),
-        unused_grace: minutes(15),
-        resync_interval: seconds(60),
-    }
-}
-
-fn ip(last: u8) -> IpAddr {
-    IpAddr::V4(Ipv4Addr::new(10, 0, 0, last))
-}
-
-fn task(number: u8, last_status: LastStatus, desired_status: DesiredStatus) -> Task {
-    Task {
-        id: TaskId::from_arn(&format!("arn:aws:ecs:eu-west-1:111122223333:task/p-cluster/{number:032x}"))
-            .expect("a task's ARN"),
-        group: Some("service:p-service".into()),
-        last_status,
-        desired_status,
-        version: Some(4),
-        ipv4: Some(Ipv4Addr::new(10, 0, 0, number)),
-        ipv6: None,
-        started_at: Some(noon() - minutes(50)),
-        stopping_at: None,
-        stopped_at: None,
-    }
-}
-
-fn running(number: u8) -> Task {
-    task(number, LastStatus::Running, DesiredStatus::Running)
-}
-
-fn stopped(number: u8) -> Task {
-    let stopping_at = Some(noon() - minutes(40));
-    Task { stopping_at, stopped_at: stopping_at, ..task(number, LastStatus::Stopped, DesiredStatus::Stopped) }
-}
-
-fn target(number: u8, port: u16) -> Target {
-    Target { ip: ip(number), port, state: TargetState::Healthy, reason: None }
-}
-
-fn group(arn: &str, port: u16, targets: Vec<Target>) -> TargetGroup {
-    let name = arn.split('/').nth(1).expect("a target group's ARN").to_owned();
-    let target_type = TargetType::Ip { family: AddressFamily::Ipv4, port };
-    TargetGroup { arn: arn.into(), name, target_type, tags: Tags::new(), targets }
-}
-
-fn owner_tags() -> Tags {
-    Tags::from([("Lifecycle".into(), "on-demand".into())])
-}
-
-fn marked(mut tags: Tags, since: Timestamp) -> Tags {
-    tags.insert(IDLE_SINCE_TAG.into(), since.to_string());
-    tags.insert(LOAD_BALANCER_TAG.into(), BALANCER.into());
-    tags
-}
-
-/// The balancer with the numbered tasks' addresses in both groups.
-fn balancer(targets: &[u8]) -> LoadBalancer {
-    let of_port = |port| targets.iter().map(|number| target(*number, port)).collect();
-    LoadBalancer {
-        arn: BALANCER.into(),
-        name: "p-jvb-nlb".into(),
-        kind: LoadBalancerKind::Network,
-        state: LoadBalancerState::Active,
-        created_at: noon() - minutes(60),
-        tags: owner_tags(),
-        target_groups: vec![group(UDP, 10000, of_port(10000)), group(TCP, 4443, of_port(4443))],
-    }
-}
-
-/// The balancer, and its groups, marked idle since then.
-fn marked_balancer(targets: &[u8], since: Timestamp) -> LoadBalancer {
-    let mut balancer = balancer(targets);
-    balancer.tags = marked(balancer.tags, since);
-    for group in &mut balancer.target_groups {
-        group.tags = marked(Tags::new(), since);
-    }
-    balancer
-}
-
-fn counts(desired: i32, running: i32, pending: i32) -> Service {
-    Service::Found(Counts { desired, running, pending })
-}
-
-fn observation(service: Service, tasks: Vec<Task>, load_balancer: Option<LoadBalancer>) -> Observation {
-    Observation {
-        service,
-        tasks,
-        load_balancer,
-        orphaned_target_groups: Vec::new(),
-        unclaimed_since: Default::default(),
-    }
-}
-
-/// Idle, with a task that stopped after the balancer was made.
-fn idle(load_balancer: LoadBalancer) -> Observation {
-    observation(counts(0, 0, 0), vec![stopped(1)], Some(load_balancer))
-}
 
 fn plan_at_noon(observation: &Observation) -> Plan {
     plan(observation, &policy(), noon())

@@ -1,0 +1,391 @@
+//! What the reconciler makes of a plan, on an AWS in memory.
+
+use std::time::Duration;
+
+use super::*;
+use crate::cloud::ErrorKind;
+use crate::cloud::fake::{FakeClock, FakeCloud, Lines};
+use crate::model::{DesiredStatus, IDLE_SINCE_TAG, LastStatus, LoadBalancer, Task};
+use crate::plan::samples::{
+    balancer, counts, idle, marked_balancer, minutes, noon, observation, policy, running, seconds, stopped, target,
+    task,
+};
+
+struct Bench {
+    cloud: FakeCloud,
+    lines: Lines,
+    reconciler: Reconciler<FakeCloud>,
+}
+
+fn bench(seen: Observation) -> Bench {
+    let cloud = FakeCloud::new(seen);
+    let lines = Lines::default();
+    let clock = FakeClock::noon();
+    let scope = Scope { cluster: "p-cluster".into(), service: "p-service".into() };
+    let log = lines.log(clock.clone());
+    let reconciler = Reconciler::new(cloud.clone(), scope, policy(), log, clock);
+    Bench { cloud, lines, reconciler }
+}
+
+impl Bench {
+    async fn reconcile(&mut self) -> Result<Outcome, CloudError> {
+        self.reconciler.reconcile(&Hints::default(), 0).await
+    }
+
+    /// Reconciles until nothing can be done at once any more.
+    async fn reconcile_to_the_end(&mut self) {
+        for _ in 0..20 {
+            if self.reconcile().await.is_ok_and(|outcome| outcome.progress == Progress::Settled) {
+                return;
+            }
+            tokio::time::sleep(seconds(1)).await;
+        }
+        panic!("no end after twenty rounds");
+    }
+}
+
+/// Idle for longer than the grace.
+fn overdue() -> Observation {
+    idle(marked_balancer(&[], noon() - minutes(5)))
+}
+
+// ---- teardown ----
+
+#[tokio::test(start_paused = true)]
+async fn a_teardown_deletes_the_balancer_then_its_groups_and_looks_that_nothing_is_left() {
+    let mut bench = bench(overdue());
+    bench.reconcile_to_the_end().await;
+    let writes = bench.cloud.calls_of(&["DeleteLoadBalancer", "DeleteTargetGroup"]);
+    assert_eq!(writes, ["DeleteLoadBalancer", "DeleteTargetGroup", "DeleteTargetGroup"]);
+    for (event, times) in
+        [("teardown_started", 1), ("load_balancer_deleted", 1), ("target_group_deleted", 2), ("teardown_completed", 1)]
+    {
+        assert_eq!(bench.lines.of(event).len(), times, "{event}");
+    }
+    assert_eq!(bench.lines.of("load_balancer_deleted")[0]["uptime_seconds"], 3600);
+    assert_eq!(bench.lines.of("teardown_started")[0]["resumed"], false);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_scale_up_between_the_two_looks_stops_the_deletion() {
+    let mut bench = bench(overdue());
+    bench.cloud.before("DescribeServices", 2, |world| world.seen.service = counts(1, 0, 0));
+    bench.reconcile().await.expect("a look");
+    assert_eq!(bench.cloud.count("DescribeServices"), 2);
+    assert_eq!(bench.cloud.count("DeleteLoadBalancer"), 0);
+    assert_eq!(bench.lines.of("teardown_started").len(), 0);
+    assert_eq!(bench.lines.of("idle_unmarked").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mark_wiped_between_the_two_looks_stops_the_deletion() {
+    let mut bench = bench(overdue());
+    bench.cloud.before("DescribeTags", 2, |world| {
+        let balancer = world.seen.load_balancer.as_mut().expect("a balancer");
+        balancer.tags.remove(IDLE_SINCE_TAG);
+    });
+    bench.reconcile().await.expect("a look");
+    assert_eq!(bench.cloud.count("DeleteLoadBalancer"), 0);
+    assert_eq!(bench.lines.of("idle_marked").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn nothing_is_deleted_on_a_second_look_that_took_too_long() {
+    let mut bench = bench(overdue());
+    bench.cloud.delay("DescribeTags", CONFIRMATION_GOOD_FOR);
+    let error = bench.reconcile().await.expect_err("too late");
+    assert_eq!((error.operation, error.kind), ("DeleteLoadBalancer", ErrorKind::Unavailable));
+    assert_eq!(bench.cloud.count("DeleteLoadBalancer"), 0);
+
+    bench.cloud.delay("DescribeTags", CONFIRMATION_GOOD_FOR - Duration::from_millis(1));
+    bench.reconcile().await.expect("just in time");
+    assert_eq!(bench.cloud.count("DeleteLoadBalancer"), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_protected_balancer_is_a_finding_and_its_teardown_is_announced_once() {
+    let mut bench = bench(overdue());
+    bench.cloud.fail("DeleteLoadBalancer", ErrorKind::OperationNotPermitted, 3);
+    for _ in 0..3 {
+        bench.reconcile().await.expect("a look");
+        tokio::time::sleep(seconds(60)).await;
+    }
+    assert_eq!(bench.lines.of("finding").len(), 1);
+    assert_eq!(bench.lines.of("finding")[0]["finding"], "deletion_protected");
+    bench.reconcile_to_the_end().await;
+    assert_eq!(bench.lines.of("teardown_started").len(), 1);
+    assert_eq!(bench.lines.of("load_balancer_deleted").len(), 1);
+    assert_eq!(bench.lines.of("finding").last().expect("a line")["state"], "cleared");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_balancer_that_shows_on_after_its_deletion_is_reported_deleted_once() {
+    let mut bench = bench(overdue());
+    let shown = bench.cloud.world().seen.load_balancer.clone();
+    // Two looks before the first deletion; at the third AWS still shows it.
+    bench.cloud.before("DescribeLoadBalancers", 3, move |world| {
+        world.seen.load_balancer = shown;
+        world.seen.orphaned_target_groups.clear();
+    });
+    bench.reconcile_to_the_end().await;
+    assert_eq!(bench.cloud.count("DeleteLoadBalancer"), 2);
+    assert_eq!(bench.lines.of("load_balancer_deleted").len(), 1);
+    assert_eq!(bench.lines.of("teardown_completed").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn groups_that_another_workers_teardown_left_are_finished_off() {
+    let mut left = observation(counts(0, 0, 0), vec![], None);
+    left.orphaned_target_groups = marked_balancer(&[], noon() - minutes(5)).target_groups;
+    let mut bench = bench(left);
+    bench.reconcile_to_the_end().await;
+    assert_eq!(bench.lines.of("teardown_started")[0]["resumed"], true);
+    assert_eq!(bench.lines.of("target_group_deleted").len(), 2);
+    assert_eq!(bench.lines.of("load_balancer_deleted").len(), 0);
+    assert_eq!(bench.lines.of("teardown_completed").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_still_in_use_is_tried_again_and_reported_only_when_that_does_not_pass() {
+    let mut bench = bench(overdue());
+    bench.cloud.fail("DeleteTargetGroup", ErrorKind::ResourceInUse, 4);
+    bench.reconcile_to_the_end().await;
+    assert_eq!(bench.cloud.count("DeleteTargetGroup"), 6);
+    assert_eq!(bench.lines.of("target_group_deleted").len(), 2);
+    // Five minutes of mark, one of grace: its teardown was due four minutes ago, so this one is reported.
+    let findings = bench.lines.of("finding");
+    let told: Vec<_> = findings.iter().map(|line| (line["finding"].as_str(), line["state"].as_str())).collect();
+    let (raised, cleared) =
+        ((Some("target_group_in_use"), Some("raised")), (Some("target_group_in_use"), Some("cleared")));
+    assert_eq!(told, [raised, raised, cleared, cleared]);
+
+    let mut fresh = self::bench(idle(marked_balancer(&[], noon() - seconds(60))));
+    fresh.cloud.fail("DeleteTargetGroup", ErrorKind::ResourceInUse, 4);
+    fresh.reconcile_to_the_end().await;
+    assert_eq!(fresh.lines.of("finding").len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_that_goes_during_the_look_does_not_pass_for_the_balancers_end() {
+    let bench = bench(overdue());
+    bench.cloud.fail("DescribeTargetHealth", ErrorKind::NotFound, 2);
+    let look = bench.reconciler.look(&Hints::default()).await.expect("a second try within the look");
+    assert!(look.observation.load_balancer.is_some());
+    bench.cloud.fail("DescribeTargetHealth", ErrorKind::NotFound, 12);
+    bench.reconciler.look(&Hints::default()).await.expect_err("a balancer that changes all the time");
+}
+
+// ---- targets ----
+
+fn one_in_one_out() -> Observation {
+    observation(counts(1, 1, 0), vec![stopped(1), running(2)], Some(balancer(&[1])))
+}
+
+#[tokio::test(start_paused = true)]
+async fn new_targets_come_before_old_ones_go() {
+    let mut bench = bench(one_in_one_out());
+    bench.reconcile().await.expect("a look");
+    let writes = bench.cloud.calls_of(&["RegisterTargets", "DeregisterTargets"]);
+    assert_eq!(writes, ["RegisterTargets", "DeregisterTargets", "RegisterTargets", "DeregisterTargets"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_a_full_group_old_targets_go_first() {
+    let mut bench = bench(one_in_one_out());
+    bench.cloud.fail("RegisterTargets", ErrorKind::TooManyTargets, 1);
+    let outcome = bench.reconcile().await.expect("room was made");
+    let writes = bench.cloud.calls_of(&["RegisterTargets", "DeregisterTargets"]);
+    assert_eq!(writes[..3], ["RegisterTargets", "DeregisterTargets", "RegisterTargets"]);
+    assert_eq!(outcome.findings, []);
+    assert_eq!(bench.lines.of("target_registered").len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_with_no_room_to_make_is_a_finding() {
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(2)], Some(balancer(&[]))));
+    bench.cloud.fail("RegisterTargets", ErrorKind::TooManyTargets, 2);
+    bench.reconcile().await.expect("nothing else failed");
+    assert_eq!(bench.lines.of("finding").len(), 2);
+    assert_eq!(bench.lines.of("finding")[0]["finding"], "target_group_full");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failing_group_does_not_keep_the_rest_from_being_done() {
+    let mut bench = bench(one_in_one_out());
+    bench.cloud.fail("RegisterTargets", ErrorKind::AccessDenied, 1);
+    let error = bench.reconcile().await.expect_err("one call failed");
+    assert_eq!(error.operation, "RegisterTargets");
+    assert_eq!(bench.lines.of("target_registered").len(), 1);
+    assert_eq!(bench.lines.of("target_deregistered").len(), 2);
+    assert_eq!(bench.lines.of("reconciled").len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_thousand_targets_go_in_calls_of_two_hundred() {
+    let tasks = (0..500u32).map(|number| {
+        let arn = format!("arn:aws:ecs:eu-west-1:111122223333:task/p-cluster/{number:032x}");
+        let id = TaskId::from_arn(&arn).expect("a task's ARN");
+        Task { id, ipv4: Some((0x0a00_0000 + number).into()), ..running(1) }
+    });
+    let mut bench = bench(observation(counts(500, 500, 0), tasks.collect(), Some(balancer(&[]))));
+    bench.reconcile().await.expect("a look");
+    assert_eq!(bench.cloud.count("RegisterTargets"), 6);
+    assert_eq!(bench.lines.of("target_registered").len(), 1000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unclaimed_target_is_remembered_from_look_to_look() {
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[1, 7]))));
+    bench.reconcile().await.expect("a look");
+    tokio::time::sleep(seconds(29)).await;
+    bench.reconcile().await.expect("a look");
+    assert_eq!(bench.cloud.count("DeregisterTargets"), 0);
+    tokio::time::sleep(seconds(1)).await;
+    bench.reconcile().await.expect("a look");
+    assert_eq!(bench.lines.of("target_deregistered").len(), 2);
+    assert_eq!(bench.lines.of("target_deregistered")[0]["reason"], "no_task");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_target_whose_task_shows_up_in_between_starts_again() {
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[1, 7]))));
+    for tasks in [vec![running(1)], vec![running(1), running(7)], vec![running(1)]] {
+        bench.cloud.world().seen.tasks = tasks;
+        bench.reconcile().await.expect("a look");
+        tokio::time::sleep(seconds(20)).await;
+    }
+    bench.reconcile().await.expect("a look");
+    assert_eq!(bench.cloud.count("DeregisterTargets"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_of_health_is_told_with_its_age() {
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[1]))));
+    bench.reconcile().await.expect("a look");
+    assert_eq!(bench.lines.of("target_health_changed").len(), 0, "the first look has nothing to compare with");
+    let set = |bench: &Bench, state| {
+        let mut world = bench.cloud.world();
+        world.seen.load_balancer.as_mut().expect("a balancer").target_groups[0].targets[0].state = state;
+    };
+    set(&bench, TargetState::Unhealthy);
+    bench.reconcile().await.expect("a look");
+    let line = &bench.lines.of("target_health_changed")[0];
+    assert_eq!((&line["from"], &line["to"], &line["level"]), (&"healthy".into(), &"unhealthy".into(), &"WARN".into()));
+    assert_eq!(line["since_start_ms"], 50 * 60 * 1000);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_registered_target_is_followed_from_initial() {
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[]))));
+    bench.reconcile().await.expect("a look");
+    {
+        let mut world = bench.cloud.world();
+        for group in &mut world.seen.load_balancer.as_mut().expect("a balancer").target_groups {
+            group.targets = vec![target(1, if group.name == "p-jvb-udp" { 10000 } else { 4443 })];
+        }
+    }
+    bench.reconcile().await.expect("a look");
+    let lines = bench.lines.of("target_health_changed");
+    assert_eq!(lines.len(), 2);
+    assert_eq!((&lines[0]["from"], &lines[0]["to"]), (&"initial".into(), &"healthy".into()));
+}
+
+// ---- freshness ----
+
+fn hints(task: &Task, version: i64, time: Timestamp) -> Hints {
+    let mut hints = Hints::default();
+    hints.add(Hint { task: task.id.clone(), version: Some(version), time: Some(time) });
+    hints
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_waits_until_ecs_shows_the_version_of_the_event() {
+    let old = Task { version: Some(3), ..task(1, LastStatus::Starting, DesiredStatus::Running) };
+    let mut bench = bench(observation(counts(1, 1, 0), vec![old], Some(balancer(&[]))));
+    bench.cloud.before("DescribeTasks", 3, |world| world.seen.tasks = vec![running(1)]);
+    let began = Instant::now();
+    bench.reconciler.reconcile(&hints(&running(1), 4, noon()), 0).await.expect("a look");
+    assert_eq!(began.elapsed(), seconds(2));
+    assert_eq!(bench.lines.of("target_registered").len(), 2);
+    assert_eq!(bench.lines.of("target_registered")[0]["latency_ms"], 2000);
+    assert_eq!(bench.lines.of("task_version_behind").len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_version_that_never_comes_is_waited_for_five_seconds_and_told() {
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[]))));
+    let began = Instant::now();
+    bench.reconciler.reconcile(&hints(&running(1), 9, noon()), 0).await.expect("a look");
+    assert_eq!(began.elapsed(), seconds(5));
+    assert_eq!(bench.lines.of("target_registered").len(), 2, "decided by what ECS shows");
+    let line = &bench.lines.of("task_version_behind")[0];
+    assert_eq!((&line["event_version"], &line["seen_version"]), (&9.into(), &4.into()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_that_ecs_no_longer_knows_is_waited_for_only_when_its_event_is_young() {
+    let mut bench = bench(observation(counts(0, 0, 0), vec![], None));
+    for (age, waits) in [(minutes(90), seconds(0)), (seconds(1), seconds(5))] {
+        let began = Instant::now();
+        bench.reconciler.reconcile(&hints(&running(1), 4, noon() - age), 0).await.expect("a look");
+        assert_eq!(began.elapsed(), waits, "an event {age:?} old");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn times_that_no_clock_shows_do_no_harm() {
+    let mut bench = bench(observation(counts(0, 0, 0), vec![], None));
+    for time in [Timestamp::MIN, Timestamp::MAX] {
+        bench.reconciler.reconcile(&hints(&running(1), i64::MAX, time), 0).await.expect("a look");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_task_of_another_service_is_nobody_here_whatever_named_it() {
+    let other = Task { group: Some("service:q-service".into()), ..running(1) };
+    let mut bench = bench(observation(counts(0, 0, 0), vec![other.clone()], Some(balancer(&[]))));
+    bench.reconciler.reconcile(&hints(&other, 4, noon()), 0).await.expect("a look");
+    assert_eq!(bench.cloud.count("RegisterTargets"), 0);
+}
+
+// ---- the log ----
+
+#[tokio::test(start_paused = true)]
+async fn quiet_looks_are_told_once_a_minute() {
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[1]))));
+    for _ in 0..=120 {
+        bench.reconcile().await.expect("a look");
+        tokio::time::sleep(seconds(1)).await;
+    }
+    let lines = bench.lines.of("reconciled");
+    assert_eq!(lines.len(), 3);
+    let told: u64 = lines.iter().map(|line| line["aws_calls"].as_u64().expect("a count")).sum();
+    assert_eq!(told, Platform::calls(&bench.cloud), "every call is told of once");
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_are_told_of_once() {
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[]))));
+    bench.reconciler.count_messages(3, 2);
+    bench.reconcile().await.expect("a look");
+    bench.cloud.world().seen.load_balancer = None;
+    bench.reconcile().await.expect("a look");
+    let lines = bench.lines.of("reconciled");
+    assert_eq!((&lines[0]["messages"], &lines[0]["foreign"]), (&3.into(), &2.into()));
+    assert_eq!((&lines[1]["messages"], &lines[1]["foreign"]), (&0.into(), &0.into()));
+    assert_eq!(lines[1]["load_balancer_state"], "absent");
+}
+
+#[tokio::test(start_paused = true)]
+async fn two_workers_at_once_do_no_harm() {
+    let mut first = bench(overdue());
+    let mut second = bench(observation(counts(0, 0, 0), vec![], None::<LoadBalancer>));
+    second.reconciler.platform = first.cloud.clone();
+    first.cloud.delay("DescribeTags", seconds(1));
+    for _ in 0..3 {
+        let (one, other) = tokio::join!(first.reconcile(), second.reconcile());
+        one.and(other).expect("neither fails");
+    }
+    assert!(first.cloud.world().seen.load_balancer.is_none());
+    assert_eq!(first.cloud.world().seen.orphaned_target_groups, []);
+}

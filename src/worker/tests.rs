@@ -1,0 +1,252 @@
+//! The queue loop, on an AWS in memory and on virtual time.
+
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::cloud::fake::{FakeClock, FakeCloud, Lines, noon};
+use crate::cloud::{ErrorKind, Message};
+use crate::model::Observation;
+use crate::plan::samples::{balancer, counts, idle, marked_balancer, minutes, observation, policy, running, seconds};
+use crate::reconcile::Scope;
+use crate::shutdown::{self, ShutdownOrder};
+
+struct Bench {
+    cloud: FakeCloud,
+    lines: Lines,
+    order: ShutdownOrder,
+    worker: JoinHandle<StopReason>,
+}
+
+/// A worker at work on this world.
+fn start(cloud: FakeCloud, lifetime: Lifetime) -> Bench {
+    let lines = Lines::default();
+    let clock = FakeClock::noon();
+    let log = lines.log(clock.clone());
+    let scope = Scope { cluster: "p-cluster".into(), service: "p-service".into() };
+    let reconciler = Reconciler::new(cloud.clone(), scope.clone(), policy(), log.clone(), clock.clone());
+    let (order, shutdown) = shutdown::channel();
+    let settings = QueueSettings { visibility_timeout: seconds(30), redrive: crate::cloud::Redrive::None };
+    let inbox = Inbox::new(scope, log.clone());
+    let worker = Worker::new((cloud.clone(), settings), reconciler, inbox, lifetime, shutdown, log, clock);
+    Bench { cloud, lines, order, worker: tokio::spawn(worker.run()) }
+}
+
+impl Bench {
+    /// Stops the worker, and returns what it took.
+    async fn stop(self) -> Duration {
+        let began = Instant::now();
+        self.order.stop(StopReason::Sigterm);
+        assert_eq!(self.worker.await.expect("no panic"), StopReason::Sigterm);
+        began.elapsed()
+    }
+}
+
+/// A service in use, its task not registered yet.
+fn in_use() -> Observation {
+    observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[])))
+}
+
+fn quiet() -> Observation {
+    observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[1])))
+}
+
+fn message(number: usize, body: &str) -> Message {
+    let receipt = Receipt { message_id: format!("id-{number}"), handle: format!("handle-{number}") };
+    Message { receipt, body: body.to_owned(), receive_count: 1 }
+}
+
+fn event(number: usize) -> Message {
+    let task = running(1).id;
+    let body = format!(
+        r#"{{"source":"aws.ecs","detail-type":"ECS Task State Change","time":"{}","detail":{{
+            "clusterArn":"arn:aws:ecs:eu-west-1:111122223333:cluster/p-cluster",
+            "taskArn":"arn:aws:ecs:eu-west-1:111122223333:task/p-cluster/{task}","version":4}}}}"#,
+        noon()
+    );
+    message(number, &body)
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_looks_before_the_first_message() {
+    let bench = start(FakeCloud::new(in_use()), Lifetime::UntilStopped);
+    tokio::time::sleep(seconds(1)).await;
+    assert_eq!(bench.lines.of("target_registered").len(), 2);
+    let calls = bench.cloud.calls_of(&["RegisterTargets", "ReceiveMessage"]);
+    assert_eq!(calls[..2], ["RegisterTargets", "RegisterTargets"]);
+    bench.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_messages_it_looks_at_every_resync_and_polls_in_between() {
+    let bench = start(FakeCloud::new(quiet()), Lifetime::UntilStopped);
+    tokio::time::sleep(minutes(10) + seconds(1)).await;
+    assert_eq!(bench.cloud.count("DescribeServices"), 11);
+    assert_eq!(bench.cloud.count("ReceiveMessage"), 31, "three polls a minute");
+    bench.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_look_that_is_due_sooner_shortens_the_poll() {
+    let bench = start(FakeCloud::new(idle(marked_balancer(&[], noon() - seconds(53)))), Lifetime::UntilStopped);
+    tokio::time::sleep(seconds(8)).await;
+    assert_eq!(bench.lines.of("load_balancer_deleted").len(), 1);
+    bench.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_takes_one_look_and_is_deleted_after_it() {
+    let cloud = FakeCloud::new(quiet());
+    let bench = start(cloud.clone(), Lifetime::UntilStopped);
+    tokio::time::sleep(seconds(1)).await;
+    let looks = cloud.count("DescribeServices");
+    cloud.world().messages.extend((0..95).map(event));
+    tokio::time::sleep(seconds(30)).await;
+    assert_eq!(cloud.count("DescribeServices") - looks, 1);
+    assert_eq!(cloud.count("DeleteMessageBatch"), 10);
+    let order = cloud.calls_of(&["DescribeServices", "DeleteMessageBatch"]);
+    assert_eq!(order[looks], "DescribeServices");
+    bench.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_the_reconcile_fails_the_batch_is_kept_hidden_and_no_more_is_received() {
+    let cloud = FakeCloud::new(quiet());
+    let bench = start(cloud.clone(), Lifetime::UntilStopped);
+    tokio::time::sleep(seconds(1)).await;
+    cloud.fail("DescribeServices", ErrorKind::AccessDenied, 5);
+    cloud.world().messages.extend([event(1), event(2)]);
+    tokio::time::sleep(seconds(25)).await;
+    let received = cloud.count("ReceiveMessage");
+
+    tokio::time::sleep(minutes(4)).await;
+    assert_eq!(cloud.count("ReceiveMessage"), received);
+    assert_eq!(cloud.count("DeleteMessageBatch"), 0);
+    assert!(cloud.count("Hide") >= 7, "hidden {} times in four minutes", cloud.count("Hide"));
+    let failures = bench.lines.of("reconcile_failed");
+    assert_eq!(failures.last().expect("a failure")["retry_in_ms"], 60_000);
+    assert_eq!(failures.last().expect("a failure")["level"], "ERROR");
+
+    tokio::time::sleep(minutes(2)).await;
+    assert_eq!(bench.lines.of("reconcile_failed").len(), 5);
+    assert_eq!(cloud.count("DeleteMessageBatch"), 1);
+    bench.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_long_look_keeps_its_batch_hidden_too() {
+    let cloud = FakeCloud::new(quiet());
+    let bench = start(cloud.clone(), Lifetime::UntilStopped);
+    tokio::time::sleep(seconds(1)).await;
+    cloud.delay("DescribeTags", seconds(50));
+    cloud.world().messages.push_back(event(1));
+    tokio::time::sleep(seconds(90)).await;
+    assert_eq!(cloud.calls_of(&["Hide", "DeleteMessageBatch"]), ["Hide", "Hide", "DeleteMessageBatch"]);
+    bench.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_cannot_be_read_does_not_stop_the_looks() {
+    let cloud = FakeCloud::new(quiet());
+    cloud.fail("ReceiveMessage", ErrorKind::Unavailable, 10_000);
+    let bench = start(cloud.clone(), Lifetime::UntilStopped);
+    tokio::time::sleep(minutes(30) + seconds(1)).await;
+    assert_eq!(cloud.count("DescribeServices"), 31);
+    let failures = bench.lines.of("poll_failed").len();
+    assert!((30..60).contains(&failures), "{failures} failed polls in half an hour");
+    bench.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn foreign_messages_are_deleted_even_while_the_reconcile_fails() {
+    let cloud = FakeCloud::new(quiet());
+    let bench = start(cloud.clone(), Lifetime::UntilStopped);
+    tokio::time::sleep(seconds(1)).await;
+    cloud.fail("DescribeServices", ErrorKind::Unavailable, 10_000);
+    cloud.world().messages.extend([event(1), message(2, r#"{"source":"aws.ec2","detail-type":"x"}"#)]);
+    tokio::time::sleep(seconds(25)).await;
+    assert_eq!(cloud.count("DeleteMessageBatch"), 1);
+    bench.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn told_to_stop_it_leaves_the_poll_at_once() {
+    let bench = start(FakeCloud::new(quiet()), Lifetime::UntilStopped);
+    tokio::time::sleep(seconds(5)).await;
+    assert_eq!(bench.stop().await, Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn told_to_stop_it_finishes_the_reconcile_in_hand_and_deletes_its_batch() {
+    let cloud = FakeCloud::new(quiet());
+    let bench = start(cloud.clone(), Lifetime::UntilStopped);
+    tokio::time::sleep(seconds(1)).await;
+    cloud.delay("DescribeTags", seconds(6));
+    cloud.world().messages.push_back(event(1));
+    while cloud.count("DescribeTargetGroups") < 2 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    let took = bench.stop().await;
+    assert!((seconds(5)..seconds(7)).contains(&took), "{took:?}");
+    assert_eq!(cloud.calls_of(&["Show", "DeleteMessageBatch"]), ["DeleteMessageBatch"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn told_to_stop_it_lets_go_of_a_reconcile_that_takes_too_long() {
+    let cloud = FakeCloud::new(quiet());
+    let bench = start(cloud.clone(), Lifetime::UntilStopped);
+    tokio::time::sleep(seconds(1)).await;
+    cloud.delay("DescribeTags", minutes(5));
+    cloud.world().messages.push_back(event(1));
+    while cloud.count("DescribeTargetGroups") < 2 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(bench.stop().await, GRACE);
+    assert_eq!(cloud.calls_of(&["Show", "DeleteMessageBatch"]), ["Show"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn told_to_stop_between_two_tries_it_shows_the_batch_and_goes_at_once() {
+    let cloud = FakeCloud::new(quiet());
+    let bench = start(cloud.clone(), Lifetime::UntilStopped);
+    tokio::time::sleep(seconds(1)).await;
+    cloud.fail("DescribeServices", ErrorKind::AccessDenied, 10_000);
+    cloud.world().messages.push_back(event(1));
+    while bench.lines.of("reconcile_failed").is_empty() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(bench.stop().await, Duration::ZERO);
+    assert_eq!(cloud.calls_of(&["Show", "DeleteMessageBatch"]), ["Show"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn until_empty_it_ends_once_the_teardown_that_is_due_is_done() {
+    let cloud = FakeCloud::new(idle(marked_balancer(&[], noon() - minutes(5))));
+    cloud.world().messages.extend((0..25).map(event));
+    let bench = start(cloud.clone(), Lifetime::UntilEmpty);
+    assert_eq!(bench.worker.await.expect("no panic"), StopReason::QueueEmpty);
+    assert_eq!(bench.lines.of("teardown_completed").len(), 1);
+    assert!(cloud.world().messages.is_empty());
+    assert_eq!(cloud.count("DeleteMessageBatch"), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn until_empty_it_does_not_wait_for_a_grace() {
+    let cloud = FakeCloud::new(idle(balancer(&[])));
+    let bench = start(cloud.clone(), Lifetime::UntilEmpty);
+    let began = Instant::now();
+    assert_eq!(bench.worker.await.expect("no panic"), StopReason::QueueEmpty);
+    assert!(began.elapsed() <= seconds(2), "{:?}", began.elapsed());
+    assert_eq!(bench.lines.of("idle_marked").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_of_events_does_not_put_off_the_looks() {
+    let cloud = FakeCloud::new(quiet());
+    // Ten messages wait whenever somebody asks, for a quarter of a second each time.
+    cloud.delay("ReceiveMessage", Duration::from_millis(250));
+    cloud.world().messages.extend((0..100_000).map(event));
+    let bench = start(cloud.clone(), Lifetime::UntilStopped);
+    tokio::time::sleep(seconds(120)).await;
+    assert!(cloud.count("DescribeServices") >= 5, "{} looks in two minutes", cloud.count("DescribeServices"));
+    bench.stop().await;
+}
