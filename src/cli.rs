@@ -46,6 +46,7 @@ pub enum Command {
 
 /// The options of every command.
 #[derive(Debug, Args)]
+#[command(next_help_heading = "What to watch, and how to say so")]
 pub struct Options {
     /// The project's name, from which the other names derive [also env: JITSI_PROJECT]
     #[arg(long, global = true, env = "JVB_WATCHER_PROJECT", value_name = "NAME")]
@@ -166,23 +167,21 @@ impl Cli {
         arguments: impl IntoIterator<Item = std::ffi::OsString>,
         environment: impl Fn(&str) -> Option<String> + Copy,
     ) -> Result<Self, clap::Error> {
-        let command = without_empty_variables(Self::command(), environment);
+        let command = with_environment(Self::command(), environment);
         Self::from_arg_matches(&command.try_get_matches_from(arguments)?)
     }
 }
 
-/// An empty variable counts as unset, as everywhere in AWS's tools.
-fn without_empty_variables(
-    command: clap::Command,
-    environment: impl Fn(&str) -> Option<String> + Copy,
-) -> clap::Command {
+/// Takes empty variables for unset, as all of AWS's tools do; and shows the variables' names, not their values, in the
+/// help.
+fn with_environment(command: clap::Command, environment: impl Fn(&str) -> Option<String> + Copy) -> clap::Command {
     let is_empty = move |arg: &clap::Arg| {
         let variable = arg.get_env().and_then(|name| name.to_str());
         variable.and_then(environment).is_some_and(|value| value.is_empty())
     };
     command
-        .mut_args(|arg| if is_empty(&arg) { arg.env(Resettable::Reset) } else { arg })
-        .mut_subcommands(|subcommand| without_empty_variables(subcommand, environment))
+        .mut_args(|arg| if is_empty(&arg) { arg.env(Resettable::Reset) } else { arg.hide_env_values(true) })
+        .mut_subcommands(|subcommand| with_environment(subcommand, environment))
 }
 
 fn duration(text: &str) -> Result<Duration, String> {

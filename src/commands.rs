@@ -2,15 +2,25 @@
 
 use std::process::ExitCode;
 
+use aws_config::SdkConfig;
+
 use crate::cloud::CloudError;
-use crate::cloud::aws::ConnectError;
-use crate::config::ConfigError;
+use crate::cloud::aws::{self, ConnectError};
+use crate::config::{ConfigError, Settings};
+use crate::log::{Log, diagnostics};
 
 mod reconcile;
 mod run;
 
 pub use reconcile::reconcile;
 pub use run::run;
+
+/// Connects to AWS. What the SDK has to say on the way there is in the error; from here on it goes to the log.
+async fn connect(settings: &Settings, log: &Log) -> Result<SdkConfig, CommandError> {
+    let sdk = aws::connect(&settings.connection).await?;
+    diagnostics::install(log);
+    Ok(sdk)
+}
 
 /// Why a command ends badly.
 #[derive(Debug, thiserror::Error)]

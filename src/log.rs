@@ -84,6 +84,11 @@ impl Log {
         Self { inner: Arc::new(Inner { identity, format, level, clock, output: Mutex::new(output) }) }
     }
 
+    /// Up to which level it writes.
+    pub fn level(&self) -> Level {
+        self.inner.level
+    }
+
     /// Writes one event.
     ///
     /// A log that can't be written (its reader has gone, the disk is full) must not stop the watcher: the work goes on.

@@ -8,7 +8,7 @@ use jvb_watcher::cli::{Cli, Command, LogFormat};
 use jvb_watcher::clock::SystemClock;
 use jvb_watcher::commands::{self, CommandError};
 use jvb_watcher::config::Settings;
-use jvb_watcher::log::{Colour, Format, Log, diagnostics};
+use jvb_watcher::log::{Colour, Format, Log};
 
 fn main() -> ExitCode {
     let environment = |name: &str| std::env::var(name).ok();
@@ -31,7 +31,6 @@ fn perform(cli: &Cli, environment: impl Fn(&str) -> Option<String>) -> Result<()
     let format = log_format(cli.options.log_format, environment("NO_COLOR"));
     let output = Box::new(std::io::stdout());
     let log = Log::new(settings.identity.clone(), format, level, Arc::new(SystemClock), output);
-    diagnostics::install(&log, level);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         match &cli.command {

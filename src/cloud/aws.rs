@@ -119,7 +119,7 @@ pub async fn connect(connection: &Connection) -> Result<SdkConfig, ConnectError>
     let provider = config.credentials_provider().ok_or_else(|| no_credentials("none are set up".to_owned()))?;
     match tokio::time::timeout(CREDENTIALS_TIMEOUT, provider.provide_credentials()).await {
         Ok(Ok(_)) => Ok(config),
-        Ok(Err(error)) => Err(no_credentials(chain(&error))),
+        Ok(Err(error)) => Err(no_credentials(chain(&error).split_whitespace().collect::<Vec<_>>().join(" "))),
         Err(_) => Err(no_credentials(format!("none came within {} s", CREDENTIALS_TIMEOUT.as_secs()))),
     }
 }

@@ -262,12 +262,14 @@ impl Platform for FakeCloud {
     }
 
     async fn add_tags(&self, arns: &[String], tags: &Tags) -> Result<(), CloudError> {
-        self.call("AddTags", |world| arns.iter().try_for_each(|arn| Ok(world.tags(arn)?.extend(tags.clone())))).await
+        let tag = |world: &mut World, arn: &String| world.tags(arn).map(|of| of.extend(tags.clone()));
+        self.call("AddTags", |world| arns.iter().try_for_each(|arn| tag(world, arn))).await
     }
 
     async fn remove_tags(&self, arns: &[String], keys: &[&str]) -> Result<(), CloudError> {
-        let untag = |tags: &mut Tags| tags.retain(|key, _| !keys.contains(&key.as_str()));
-        self.call("RemoveTags", |world| arns.iter().try_for_each(|arn| Ok(untag(world.tags(arn)?)))).await
+        let stays = |key: &String| !keys.contains(&key.as_str());
+        let untag = |world: &mut World, arn: &String| world.tags(arn).map(|of| of.retain(|key, _| stays(key)));
+        self.call("RemoveTags", |world| arns.iter().try_for_each(|arn| untag(world, arn))).await
     }
 
     async fn delete_load_balancer(&self, _: &str, _: Duration) -> Result<(), CloudError> {

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::CommandError;
+use super::{CommandError, connect};
 use crate::cli::ReconcileOptions;
 use crate::clock::SystemClock;
-use crate::cloud::aws::{AwsPlatform, connect};
+use crate::cloud::aws::AwsPlatform;
 use crate::config::Settings;
 use crate::finding::Finding;
 use crate::log::{Act, Event, Failure, Log, millis};
@@ -25,7 +25,7 @@ const HEALTH_WAIT: Duration = Duration::from_secs(2);
 ///
 /// When a call fails, when something keeps tasks from being registered, or when they aren't healthy in time.
 pub async fn reconcile(settings: &Settings, options: &ReconcileOptions, log: &Log) -> Result<(), CommandError> {
-    let sdk = connect(&settings.connection).await?;
+    let sdk = connect(settings, log).await?;
     let policy = Policy {
         service: settings.scope.service.clone(),
         load_balancer: settings.load_balancer.clone(),

@@ -5,10 +5,10 @@ use std::sync::Arc;
 use aws_config::SdkConfig;
 use tokio::time::Instant;
 
-use super::CommandError;
+use super::{CommandError, connect};
 use crate::cli::RunOptions;
 use crate::clock::SystemClock;
-use crate::cloud::aws::{AwsPlatform, SqsQueue, connect};
+use crate::cloud::aws::{AwsPlatform, SqsQueue};
 use crate::cloud::{CloudError, ErrorKind, Queue, QueueSettings};
 use crate::config::Settings;
 use crate::log::{Event, Failure, Log, StopReason};
@@ -27,7 +27,7 @@ pub async fn run(settings: &Settings, options: &RunOptions, log: &Log) -> Result
     let began = Instant::now();
     let (order, shutdown) = shutdown::channel();
     order.on_signals()?;
-    let sdk = connect(&settings.connection).await?;
+    let sdk = connect(settings, log).await?;
     let stopped = |reason: StopReason| {
         log.emit(&Event::WatcherStopped { reason, uptime_seconds: began.elapsed().as_secs() });
         Ok(())

@@ -1,7 +1,5 @@
 //! What libraries say through `tracing`, as lines of the log.
 
-use std::fmt::Write as _;
-
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::{Metadata, Subscriber};
@@ -13,8 +11,8 @@ use crate::log::{Event, Level, Log};
 ///
 /// Only their warnings and errors; at [`Level::Debug`] their information too. Never more: further down the SDK prints
 /// requests, and with them credentials.
-pub fn install(log: &Log, level: Level) {
-    let most = match level {
+pub fn install(log: &Log) {
+    let most = match log.level() {
         Level::Error => LevelFilter::ERROR,
         Level::Warn | Level::Info => LevelFilter::WARN,
         Level::Debug => LevelFilter::INFO,
@@ -39,8 +37,8 @@ impl<S: Subscriber> Layer<S> for Diagnostics {
     }
 
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
-        let mut text = Text::default();
-        event.record(&mut text);
+        let mut message = Message::default();
+        event.record(&mut message);
         let severity = match *event.metadata().level() {
             tracing::Level::ERROR => Level::Error,
             tracing::Level::WARN => Level::Warn,
@@ -48,20 +46,18 @@ impl<S: Subscriber> Layer<S> for Diagnostics {
             _ => Level::Debug,
         };
         let target = event.metadata().target().to_owned();
-        self.log.emit(&Event::Diagnostic { severity, target, text: text.0 });
+        self.log.emit(&Event::Diagnostic { severity, target, text: message.0 });
     }
 }
 
-/// The message first, then the fields as `name=value`.
+/// The message alone. The fields beside it hold whole requests and answers at times, and with them credentials.
 #[derive(Default)]
-struct Text(String);
+struct Message(String);
 
-impl Visit for Text {
+impl Visit for Message {
     fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
         if field.name() == "message" {
-            self.0.insert_str(0, &format!("{value:?}"));
-        } else {
-            let _ = write!(self.0, " {}={value:?}", field.name());
+            self.0 = format!("{value:?}");
         }
     }
 }
