@@ -185,9 +185,10 @@ impl Task {
 /// The ECS service, as DescribeServices shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Service {
-    /// It exists, or did until a moment ago (ACTIVE, DRAINING, INACTIVE).
+    /// It exists (ACTIVE, or DRAINING while it is being deleted).
     Found(Counts),
-    /// DescribeServices reports MISSING, or the cluster doesn't exist.
+    /// DescribeServices reports it MISSING or INACTIVE, or the cluster doesn't exist. A deleted service shows as INACTIVE
+    /// with counts of zero for a while; its successor, under another name, may be using the balancer.
     Missing,
 }
 
@@ -377,6 +378,8 @@ pub struct Observation {
     pub orphaned_target_groups: Vec<TargetGroup>,
     /// The targets for which an earlier look found no task, with the time of the first such look.
     pub unclaimed_since: BTreeMap<TargetKey, Timestamp>,
+    /// When the teardown that is under way was begun, or taken over, by this process.
+    pub teardown_begun_at: Option<Timestamp>,
 }
 
 impl Observation {

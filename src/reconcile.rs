@@ -120,6 +120,7 @@ struct Memory {
 /// A teardown that this process began or took over.
 struct Teardown {
     load_balancer_arn: String,
+    begun_at: Timestamp,
     stage: TeardownStage,
 }
 
@@ -182,8 +183,7 @@ impl<P: Platform> Reconciler<P> {
     /// The first call that failed.
     pub async fn look(&self, hints: &Hints) -> Result<Look, CloudError> {
         let began = Instant::now();
-        let unclaimed_since = self.memory.unclaimed_since.clone();
-        let observation = self.observe(hints, unclaimed_since).await?;
+        let observation = self.observe(hints).await?;
         let plan = plan::plan(&observation, &self.policy, self.clock.now());
         Ok(Look { observation, plan, began })
     }

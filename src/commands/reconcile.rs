@@ -19,6 +19,9 @@ use crate::reconcile::{Hints, Reconciler};
 /// How often to look while waiting for targets to become healthy.
 const HEALTH_WAIT: Duration = Duration::from_secs(2);
 
+/// The look that the deadline begins has this long to end.
+const LAST_LOOK: Duration = Duration::from_secs(10);
+
 /// Looks once and repairs, or says what it would repair; then waits for health, if asked to.
 ///
 /// # Errors
@@ -84,28 +87,30 @@ async fn wait_healthy(
     let deadline = began + limit;
     let mut attempt = 0;
     loop {
-        let waiting_for = match tokio::time::timeout_at(deadline, reconciler.reconcile(&Hints::default(), 0)).await {
-            Ok(Ok(outcome)) => match unhindered(&outcome.findings) {
-                Ok(()) if outcome.readiness.is_complete() => {
-                    let registered = outcome.readiness.healthy;
-                    log.emit(&Event::TargetsHealthy { registered, waited_ms: millis(began.elapsed()) });
-                    return Ok(());
+        let waiting_for =
+            match tokio::time::timeout_at(deadline + LAST_LOOK, reconciler.reconcile(&Hints::default(), 0)).await {
+                Ok(Ok(outcome)) => match unhindered(&outcome.findings) {
+                    Ok(()) if outcome.readiness.is_complete() => {
+                        let registered = outcome.readiness.healthy;
+                        log.emit(&Event::TargetsHealthy { registered, waited_ms: millis(began.elapsed()) });
+                        return Ok(());
+                    }
+                    Ok(()) => progress(outcome.readiness),
+                    Err(hindrance) => hindrance.to_string(),
+                },
+                Ok(Err(error)) => {
+                    attempt += 1;
+                    log.emit(&Event::ReconcileFailed { failure: Failure::new(&error, attempt, HEALTH_WAIT) });
+                    error.to_string()
                 }
-                Ok(()) => progress(outcome.readiness),
-                Err(hindrance) => hindrance.to_string(),
-            },
-            Ok(Err(error)) => {
-                attempt += 1;
-                log.emit(&Event::ReconcileFailed { failure: Failure::new(&error, attempt, HEALTH_WAIT) });
-                error.to_string()
-            }
-            Err(_) => "AWS did not answer in time".to_owned(),
-        };
-        if Instant::now() + HEALTH_WAIT >= deadline {
+                Err(_) => "AWS did not answer in time".to_owned(),
+            };
+        if Instant::now() >= deadline {
             let limit = humantime::format_duration(limit);
             return Err(CommandError::Failed(format!("not all targets are healthy after {limit}: {waiting_for}")));
         }
-        tokio::time::sleep(HEALTH_WAIT).await;
+        // The last look is at the deadline itself.
+        tokio::time::sleep_until((Instant::now() + HEALTH_WAIT).min(deadline)).await;
     }
 }
 

@@ -496,8 +496,9 @@ fn groups_with_another_balancers_mark_or_none_stay() {
 #[test]
 fn a_teardown_that_does_not_get_on_is_looked_at_less_and_less_often() {
     let policy = Policy { resync_interval: minutes(60), ..policy() };
-    let wait = |overdue: Duration| {
-        let seen = idle(marked_balancer(&[], noon() - seconds(60) - overdue));
+    let wait = |taken: Duration| {
+        let teardown_begun_at = Some(noon() - taken);
+        let seen = Observation { teardown_begun_at, ..idle(marked_balancer(&[], noon() - minutes(30))) };
         plan(&seen, &policy, noon()).look_again_at.duration_since(noon()).as_secs()
     };
     assert_eq!([seconds(0), seconds(10), seconds(60), minutes(10)].map(wait), [2, 2, 6, 60]);

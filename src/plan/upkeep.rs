@@ -17,7 +17,7 @@ use crate::model::{
 impl Draft<'_> {
     pub(super) fn upkeep(&mut self) -> Upkeep {
         if self.observation.service == Service::Missing {
-            let detail = "DescribeServices reports the service, or its cluster, as missing".to_owned();
+            let detail = "DescribeServices reports the service, or its cluster, as missing or deleted".to_owned();
             self.find(FindingName::ServiceMissing, &self.policy.service, detail);
         }
         match &self.observation.load_balancer {
@@ -63,7 +63,7 @@ impl Draft<'_> {
             self.look_again_by(due);
             return Upkeep::Keep;
         }
-        self.look_again_by(self.now + teardown_look(due, self.now));
+        self.look_again_by(self.now + self.teardown_look());
         Upkeep::DeleteLoadBalancer {
             load_balancer_arn: balancer.arn.clone(),
             created_at: balancer.created_at,
@@ -191,6 +191,14 @@ impl Draft<'_> {
             && (self.observation.targets().next().is_some() || self.observation.tasks.iter().any(left_later))
     }
 
+    /// How long to wait between the looks of a teardown: the longer it takes, the longer. One that AWS refuses must not be
+    /// tried every two seconds for ever.
+    fn teardown_look(&self) -> Duration {
+        let begun_at = self.observation.teardown_begun_at.unwrap_or(self.now);
+        let taken = Duration::try_from(self.now.duration_since(begun_at)).unwrap_or_default();
+        TEARDOWN_LOOK.max(taken / 10)
+    }
+
     /// Finishes a teardown that was cut off after the balancer's deletion.
     fn upkeep_of_orphans(&mut self) -> Upkeep {
         if self.policy.teardown != Teardown::All || !is_idle(self.observation) {
@@ -208,7 +216,7 @@ impl Draft<'_> {
                 self.look_again_by(due_at);
                 continue;
             }
-            self.look_again_by(self.now + teardown_look(due_at, self.now));
+            self.look_again_by(self.now + self.teardown_look());
             due.push(OrphanedTargetGroup {
                 arn: group.arn.clone(),
                 name: group.name.clone(),
@@ -223,13 +231,6 @@ impl Draft<'_> {
         Upkeep::DeleteTargetGroups { target_groups: due }
     }
 }
-/// How long to wait between the looks of a teardown: the longer it has been due, the longer. One that AWS refuses must
-/// not be tried every two seconds for ever.
-fn teardown_look(due_at: Timestamp, now: Timestamp) -> Duration {
-    let overdue = Duration::try_from(now.duration_since(due_at)).unwrap_or_default();
-    TEARDOWN_LOOK.max(overdue / 10)
-}
-
 /// Since when the resource is marked idle. A mark that can't be read, or that lies further ahead than clocks differ,
 /// counts as none, and is written anew.
 fn mark(tags: &Tags, now: Timestamp) -> Option<Timestamp> {

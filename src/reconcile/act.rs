@@ -12,8 +12,8 @@ use crate::log::{Event, TargetFields, rfc3339_millis};
 use crate::model::{IDLE_SINCE_TAG, LOAD_BALANCER_TAG, Tags, TargetKey, TargetState};
 use crate::plan::{GroupChange, OrphanedTargetGroup, TargetChange, Upkeep};
 
-/// A group still in use this long after its balancer should have gone is held by something else.
-const IN_USE_PASSES_WITHIN: Duration = Duration::from_secs(120);
+/// A group still in use this long after its teardown began is held by something else.
+pub(super) const IN_USE_PASSES_WITHIN: Duration = Duration::from_secs(120);
 
 /// What came of the acts.
 #[derive(Debug, Default)]
@@ -185,7 +185,8 @@ impl<P: Platform> Reconciler<P> {
             idle_since: rfc3339_millis(idle_since),
             resumed: stage == TeardownStage::LoadBalancerGone,
         });
-        self.memory.teardown = Some(Teardown { load_balancer_arn: load_balancer_arn.to_owned(), stage });
+        self.memory.teardown =
+            Some(Teardown { load_balancer_arn: load_balancer_arn.to_owned(), begun_at: self.clock.now(), stage });
     }
 
     async fn delete_load_balancer(
@@ -244,8 +245,8 @@ impl<P: Platform> Reconciler<P> {
                 Err(error) if error.is(ErrorKind::NotFound) => {}
                 // AWS still sees a listener on it, as it does for some seconds after the balancer's deletion.
                 Err(error) if error.is(ErrorKind::ResourceInUse) => {
-                    let due_at = group.idle_since + self.policy.idle_grace;
-                    if self.clock.now() > due_at + IN_USE_PASSES_WITHIN {
+                    let begun_at = self.memory.teardown.as_ref().map(|teardown| teardown.begun_at);
+                    if begun_at.is_some_and(|begun_at| self.clock.now() > begun_at + IN_USE_PASSES_WITHIN) {
                         acted.findings.push(Finding {
                             name: FindingName::TargetGroupInUse,
                             subject: group.name.clone(),

@@ -4,14 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
-use jiff::Timestamp;
 
 use super::{Hints, Reconciler, Scope};
 use crate::cloud::{CloudError, ErrorKind, LoadBalancerDescription, Platform, TargetGroupDescription};
 use crate::log::Event;
 use crate::model::{
-    LOAD_BALANCER_TAG, LoadBalancer, Observation, Service, Tags, Target, TargetGroup, TargetKey, TargetType, Task,
-    TaskId, load_balancer_name,
+    LOAD_BALANCER_TAG, LoadBalancer, Observation, Service, Tags, Target, TargetGroup, TargetType, Task, TaskId,
+    load_balancer_name,
 };
 use crate::plan::Teardown;
 
@@ -28,11 +27,7 @@ const CHANGING_LOOKS: u32 = 3;
 const YOUNG_EVENT: Duration = Duration::from_secs(60);
 
 impl<P: Platform> Reconciler<P> {
-    pub(super) async fn observe(
-        &self,
-        hints: &Hints,
-        unclaimed_since: BTreeMap<TargetKey, Timestamp>,
-    ) -> Result<Observation, CloudError> {
+    pub(super) async fn observe(&self, hints: &Hints) -> Result<Observation, CloudError> {
         let tasks = async {
             // The counts are read no earlier than the tasks: a service that is found idle was so at the end of the look.
             let tasks = self.tasks(hints).await?;
@@ -41,7 +36,14 @@ impl<P: Platform> Reconciler<P> {
         };
         let ((service, tasks), (load_balancer, orphaned_target_groups)) = tokio::try_join!(tasks, self.balancer())?;
         let tasks = if service == Service::Missing { Vec::new() } else { tasks };
-        Ok(Observation { service, tasks, load_balancer, orphaned_target_groups, unclaimed_since })
+        Ok(Observation {
+            service,
+            tasks,
+            load_balancer,
+            orphaned_target_groups,
+            unclaimed_since: self.memory.unclaimed_since.clone(),
+            teardown_begun_at: self.memory.teardown.as_ref().map(|teardown| teardown.begun_at),
+        })
     }
 
     /// The service's tasks: those that ListTasks shows and those that the hints name, since a list can lag behind an

@@ -82,6 +82,9 @@ impl Platform for AwsPlatform {
             }
         };
         if let Some(found) = output.services().first() {
+            if found.status() == Some("INACTIVE") {
+                return Ok(Service::Missing);
+            }
             let (desired, running, pending) = (found.desired_count, found.running_count, found.pending_count);
             return Ok(Service::Found(Counts { desired, running, pending }));
         }

@@ -1,0 +1,555 @@
+//! What a person at a terminal, or the author of a unit file, meets: options, messages, exit codes, signals.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+
+use crate::platform::{MARK_BALANCER, MARK_SINCE, Platform, Queue, REGION};
+use crate::proxy::Proxy;
+use crate::wait::eventually;
+use crate::watcher::{Finished, Launch, SECRET};
+
+/// Wrong use: exit code 2, one message on standard error that has these parts, nothing on standard output.
+fn assert_wrong_use(finished: &Finished, parts: &[&str]) {
+    assert_eq!(finished.code, Some(2), "{finished:#?}");
+    let text = finished.stderr.trim();
+    assert!(!text.is_empty(), "nothing is said");
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is not in: {text}");
+    }
+    assert_eq!(text.matches("rror:").count(), 1, "one message: {text}");
+    assert!(!text.contains("panicked") && !text.contains("RUST_BACKTRACE"), "{text}");
+    assert!(!text.contains(SECRET));
+    assert!(finished.lines.is_empty(), "nothing was begun: {:?}", finished.stdout);
+}
+
+#[tokio::test]
+async fn help_is_good_enough_to_work_from() {
+    let help = Launch::bare("--help").finish().await;
+    assert_eq!(help.code, Some(0));
+    for word in ["run", "reconcile", "--project", "JITSI_PROJECT", "--region", "--endpoint-url", "--log-format"] {
+        assert!(help.stdout.contains(word), "{word} is not in:\n{}", help.stdout);
+    }
+    let run = Launch::bare("run").args(["--help"]).finish().await;
+    assert_eq!(run.code, Some(0));
+    for option in
+        ["--resync-interval", "--idle-grace", "--unused-grace", "--owner-tag", "--teardown", "--exit-when-empty"]
+    {
+        assert!(run.stdout.contains(option), "{option} is not in:\n{}", run.stdout);
+        let variable = format!("JVB_WATCHER_{}", option[2..].replace('-', "_").to_uppercase());
+        assert!(run.stdout.contains(&variable), "{variable} is not in:\n{}", run.stdout);
+    }
+    let reconcile = Launch::bare("reconcile").args(["--help"]).finish().await;
+    assert!(reconcile.stdout.contains("--dry-run") && reconcile.stdout.contains("--wait-healthy"));
+}
+
+#[tokio::test]
+async fn the_version_is_the_packages() {
+    let version = Launch::bare("--version").finish().await;
+    assert_eq!(version.code, Some(0));
+    assert_eq!(version.stdout.trim(), concat!("jvb-watcher ", env!("CARGO_PKG_VERSION")));
+}
+
+#[tokio::test]
+async fn no_command_and_unknown_ones_are_wrong_use() {
+    for (subcommand, named) in [("", "reconcile"), ("watch", "'watch'")] {
+        let finished = Launch::bare(subcommand).finish().await;
+        assert_eq!(finished.code, Some(2), "{finished:#?}");
+        assert!(finished.stderr.contains(named), "{named} is not named: {}", finished.stderr);
+    }
+}
+
+#[tokio::test]
+async fn each_wrong_value_is_told_by_its_option_before_anything_happens() {
+    let platform = Platform::new().await;
+    let long = "a-project-with-too-long-a-name";
+    let run = || Launch::run(&platform);
+    let cases: Vec<(&str, Launch, Vec<&str>)> = vec![
+        ("no project", run().without_env("JITSI_PROJECT"), vec!["--project"]),
+        ("a long project", run().env("JITSI_PROJECT", long), vec!["--load-balancer", "32"]),
+        ("a long balancer", run().global(["--load-balancer", &"x".repeat(33)]), vec!["--load-balancer", "32"]),
+        ("an odd balancer", run().global(["--load-balancer", "under_score"]), vec!["--load-balancer"]),
+        ("no duration", run().args(["--idle-grace", "soon"]), vec!["--idle-grace", "soon"]),
+        ("no unit", run().args(["--idle-grace", "60"]), vec!["--idle-grace", "60"]),
+        ("nothing", run().args(["--idle-grace", "0s"]), vec!["--idle-grace"]),
+        ("nothing to wait", run().args(["--resync-interval", "0s"]), vec!["--resync-interval"]),
+        ("a variable", run().env("JVB_WATCHER_UNUSED_GRACE", "long"), vec!["unused", "long"]),
+        ("a tag without value", run().args(["--owner-tag", "Lifecycle"]), vec!["--owner-tag", "="]),
+        ("a tag without key", run().args(["--owner-tag", "=on-demand"]), vec!["--owner-tag"]),
+        ("a teardown", run().args(["--teardown", "some"]), vec!["--teardown", "load-balancer"]),
+        ("a log format", run().global(["--log-format", "xml"]), vec!["--log-format", "json"]),
+        ("a log level", run().global(["--log-level", "loud"]), vec!["--log-level"]),
+        ("an endpoint", run().global(["--endpoint-url", "not a url"]), vec!["--endpoint-url"]),
+        ("an endpoint's scheme", run().global(["--endpoint-url", "ftp://localhost"]), vec!["--endpoint-url", "http"]),
+        ("no region", run().without_env("JITSI_AWS_REGION"), vec!["--region"]),
+        ("an unknown option", run().args(["--idle-grce", "1s"]), vec!["--idle-grce"]),
+        (
+            "no credentials",
+            run().without_env("AWS_ACCESS_KEY_ID").without_env("AWS_SECRET_ACCESS_KEY"),
+            vec!["--profile"],
+        ),
+        (
+            "a duration of reconcile",
+            Launch::new(&platform, "reconcile").args(["--wait-healthy", "forever"]),
+            vec!["--wait-healthy", "forever"],
+        ),
+    ];
+    for (what, launch, parts) in cases {
+        println!("{what}");
+        assert_wrong_use(&launch.finish().await, &parts);
+        assert!(platform.proxy.calls().is_empty(), "{what}: AWS was called:\n{}", platform.proxy.summary());
+    }
+}
+
+#[tokio::test]
+async fn a_queue_that_does_not_exist_is_told_at_the_start() {
+    let platform = Platform::new().await;
+    let by_name = Launch::run(&platform).global(["--queue", "no-such-queue"]).finish().await;
+    assert_wrong_use(&by_name, &["--queue", "no-such-queue"]);
+    let url = platform.queue_url.replace("jvb-watcher", "nowhere");
+    let by_url = Launch::run(&platform).global(["--queue", &url]).finish().await;
+    assert_wrong_use(&by_url, &["--queue", "nowhere"]);
+    let touched: Vec<_> = platform.proxy.calls().into_iter().filter(|call| !call.name.starts_with("sqs:Get")).collect();
+    assert!(touched.is_empty(), "{touched:?}");
+}
+
+#[tokio::test]
+async fn a_queue_can_be_given_by_its_url() {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    let url = platform.proxy.endpoint() + &platform.queue_url[platform.queue_url.rfind("/1").expect("an account")..];
+    let _watcher = Launch::run(&platform).global(["--queue", &url]).start();
+    platform.proxy.wait_for_calls("sqs:ReceiveMessage", 1).await;
+    let task = platform.scale_to_one().await;
+    platform.send_event_for(&task).await;
+    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    platform.wait_until_queue_empty().await;
+}
+
+#[tokio::test]
+async fn a_flag_goes_before_a_variable_and_a_variable_before_the_default() {
+    let platform = Platform::new().await;
+    let run = || Launch::run(&platform);
+
+    let watcher = run().start();
+    let started = watcher.wait_for("watcher_started").await;
+    assert_eq!(started.text("project"), platform.project);
+    assert_eq!(started.text("cluster"), platform.cluster());
+    assert_eq!(started.text("service"), platform.service());
+    assert_eq!(started.text("load_balancer"), platform.balancer_name());
+    assert_eq!(started.text("region"), REGION);
+    assert!(started.text("queue").ends_with(&platform.queue_name()));
+    assert_eq!(started.text("version"), env!("CARGO_PKG_VERSION"));
+    assert_eq!(started.text("owner_tag"), "Lifecycle=on-demand");
+    assert_eq!(started.text("teardown"), "all");
+    assert_eq!(started["resync_interval_seconds"].as_f64(), Some(60.0));
+    assert_eq!(started["idle_grace_seconds"].as_f64(), Some(60.0));
+    assert_eq!(started["unused_grace_seconds"].as_f64(), Some(900.0));
+    watcher.stop().await;
+
+    let variables =
+        || run().env("JVB_WATCHER_IDLE_GRACE", "2m").env("JVB_WATCHER_TEARDOWN", "off").env("JITSI_SERVICE", "video");
+    let watcher = variables().start();
+    let started = watcher.wait_for("watcher_started").await;
+    assert_eq!(started["idle_grace_seconds"].as_f64(), Some(120.0));
+    assert_eq!(started.text("teardown"), "off");
+    assert_eq!(started.text("service"), "video");
+    watcher.stop().await;
+
+    let watcher = variables().args(["--idle-grace", "1m 30s"]).global(["--service", "calls"]).start();
+    let started = watcher.wait_for("watcher_started").await;
+    assert_eq!(started["idle_grace_seconds"].as_f64(), Some(90.0));
+    assert_eq!(started.text("service"), "calls");
+    watcher.stop().await;
+}
+
+#[tokio::test]
+async fn the_programs_own_variable_goes_before_the_platforms() {
+    let platform = Platform::new().await;
+    let watcher = Launch::run(&platform)
+        .env("JITSI_PROJECT", "another")
+        .env("JVB_WATCHER_PROJECT", &platform.project)
+        .env("JVB_WATCHER_SERVICE", "mine")
+        .env("JITSI_SERVICE", "theirs")
+        .start();
+    let started = watcher.wait_for("watcher_started").await;
+    assert_eq!(started.text("project"), platform.project);
+    assert_eq!(started.text("service"), "mine");
+}
+
+#[tokio::test]
+async fn an_empty_variable_counts_as_none() {
+    let platform = Platform::new().await;
+    let watcher = Launch::run(&platform)
+        .env("JVB_WATCHER_PROJECT", "")
+        .env("JVB_WATCHER_IDLE_GRACE", "")
+        .env("JVB_WATCHER_TEARDOWN", "")
+        .env("JITSI_CLUSTER", "")
+        .env("JITSI_AWS_PROFILE", "")
+        .env("JVB_WATCHER_LOG_LEVEL", "")
+        .start();
+    let started = watcher.wait_for("watcher_started").await;
+    assert_eq!(started.text("project"), platform.project);
+    assert_eq!(started.text("cluster"), platform.cluster());
+    assert_eq!(started["idle_grace_seconds"].as_f64(), Some(60.0));
+    watcher.stop().await;
+
+    let finished = Launch::run(&platform).env("JITSI_PROJECT", "").finish().await;
+    assert_wrong_use(&finished, &["--project"]);
+}
+
+#[tokio::test]
+async fn the_region_can_come_from_the_sdks_own_chain() {
+    let platform = Platform::new().await;
+    let launch = Launch::run(&platform).without_env("JITSI_AWS_REGION").env("AWS_REGION", REGION);
+    let watcher = launch.start();
+    assert_eq!(watcher.wait_for("watcher_started").await.text("region"), REGION);
+}
+
+#[tokio::test]
+async fn the_endpoint_can_be_an_option() {
+    let platform = Platform::new().await;
+    let endpoint = platform.proxy.endpoint();
+    let nowhere = "http://127.0.0.1:9";
+    let watcher = Launch::run(&platform).env("AWS_ENDPOINT_URL", nowhere).global(["--endpoint-url", &endpoint]).start();
+    platform.proxy.wait_for_calls("sqs:ReceiveMessage", 1).await;
+    watcher.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn the_pretty_log_is_for_people_and_json_for_pipes() {
+    let platform = Platform::new().await;
+    platform.create_balancer().await;
+    let pretty = Launch::new(&platform, "reconcile").global(["--log-format", "pretty"]).finish().await;
+    assert_eq!(pretty.code, Some(0), "{pretty:#?}");
+    assert!(!pretty.stdout.trim_start().starts_with('{'), "{}", pretty.stdout);
+    assert!(!pretty.stdout.contains('\u{1b}'), "no colours in a pipe: {:?}", pretty.stdout);
+    let auto = Launch::new(&platform, "reconcile").finish().await;
+    assert_eq!(auto.lines.len(), auto.stdout.lines().count());
+}
+
+// `reconcile`: one look, one repair.
+
+#[tokio::test]
+async fn reconcile_registers_deregisters_and_exits_with_0() {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    platform.set_desired(1).await;
+    let tasks = platform.run_tasks(2).await;
+    platform.stop_task(&tasks[0]).await;
+    platform.register(&balancer, &tasks[0].ip).await;
+    platform.send_event_for(&tasks[1]).await;
+
+    let finished = Launch::new(&platform, "reconcile").finish().await;
+    assert_eq!(finished.code, Some(0), "{finished:#?}");
+    platform.wait_for_targets(&balancer, &[&tasks[1].ip]).await;
+    assert_eq!(finished.events("target_registered").len(), 2);
+    assert_eq!(finished.events("target_deregistered").len(), 2);
+    assert_eq!(finished.events("reconciled").len(), 1);
+    let queue_calls = platform.proxy.calls().iter().filter(|call| call.name.starts_with("sqs:")).count();
+    assert_eq!(queue_calls, 0, "the queue is the worker's");
+    assert_eq!(platform.queue_depth().await, 1);
+}
+
+#[tokio::test]
+async fn reconcile_needs_no_queue() {
+    let platform = Platform::new().await;
+    platform.create_balancer().await;
+    let finished = Launch::new(&platform, "reconcile").global(["--queue", "no-such-queue"]).finish().await;
+    assert_eq!(finished.code, Some(0), "{finished:#?}");
+}
+
+#[tokio::test]
+async fn reconcile_never_marks_nor_tears_down() {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    let task = platform.scale_to_one().await;
+    platform.register(&balancer, &task.ip).await;
+    platform.scale_to_zero(&[&task]).await;
+    let finished = Launch::new(&platform, "reconcile").finish().await;
+    assert_eq!(finished.code, Some(0), "{finished:#?}");
+    assert!(!platform.tags(&balancer.arn).await.contains_key(MARK_SINCE));
+
+    // Not even what a worker has marked long ago.
+    platform.add_tag(&balancer.arns(), MARK_SINCE, "2026-01-01T00:00:00Z").await;
+    platform.add_tag(&balancer.arns(), MARK_BALANCER, &balancer.arn).await;
+    let finished = Launch::new(&platform, "reconcile").finish().await;
+    assert_eq!(finished.code, Some(0), "{finished:#?}");
+    assert!(platform.is_whole(&balancer).await);
+}
+
+#[tokio::test]
+async fn a_dry_run_says_what_it_would_do_and_does_nothing() {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    platform.set_desired(1).await;
+    let tasks = platform.run_tasks(2).await;
+    platform.stop_task(&tasks[0]).await;
+    platform.register(&balancer, &tasks[0].ip).await;
+
+    let finished = Launch::new(&platform, "reconcile").args(["--dry-run"]).finish().await;
+    assert_eq!(finished.code, Some(0), "{finished:#?}");
+    assert!(platform.proxy.writes().is_empty(), "{:?}", platform.proxy.writes());
+    platform.wait_for_targets(&balancer, &[&tasks[0].ip]).await;
+    let planned = finished.events("planned");
+    for group in &balancer.groups {
+        for (act, task) in [("register", &tasks[1]), ("deregister", &tasks[0])] {
+            let found = planned.iter().any(|line| {
+                line.text("act") == act
+                    && line.text("ip") == task.ip
+                    && line.text("target_group") == group.name
+                    && line.number("port") == i64::from(group.port)
+            });
+            assert!(found, "no {act} of {} in {}: {planned:?}", task.ip, group.name);
+        }
+    }
+    assert_eq!(planned.len(), 4);
+    assert!(finished.events("target_registered").is_empty());
+}
+
+#[tokio::test]
+async fn reconcile_exits_with_1_when_registration_cannot_be_right() {
+    // Tasks, and no balancer.
+    let platform = Platform::new().await;
+    platform.scale_to_one().await;
+    let finished = Launch::new(&platform, "reconcile").finish().await;
+    assert_eq!(finished.code, Some(1), "{finished:#?}");
+    assert_eq!(finished.events("finding")[0].text("finding"), "load_balancer_missing");
+
+    // No such service.
+    let finished = Launch::new(&platform, "reconcile").global(["--service", "nobody"]).finish().await;
+    assert_eq!(finished.code, Some(1), "{finished:#?}");
+    assert_eq!(finished.events("finding")[0].text("finding"), "service_missing");
+
+    // AWS says no.
+    platform.create_balancer().await;
+    platform.proxy.on("elasticloadbalancing:RegisterTargets").error(403, "AccessDenied", "not authorized");
+    let finished = Launch::new(&platform, "reconcile").finish().await;
+    assert_eq!(finished.code, Some(1), "{finished:#?}");
+    assert!((finished.stdout.clone() + &finished.stderr).contains("RegisterTargets"), "{finished:#?}");
+}
+
+#[tokio::test]
+async fn reconcile_exits_with_1_when_aws_does_not_answer() {
+    let platform = Platform::new().await;
+    platform.proxy.go_down().await;
+    let finished = Launch::new(&platform, "reconcile").finish_within(Duration::from_secs(60)).await;
+    assert_eq!(finished.code, Some(1), "{finished:#?}");
+}
+
+/// Makes moto's targets, healthy at once, look otherwise.
+fn health(platform: &Platform, state: &'static str) -> crate::proxy::Fault {
+    platform
+        .proxy
+        .on("elasticloadbalancing:DescribeTargetHealth")
+        .rewrite(move |_, text| text.replace("<State>healthy</State>", &format!("<State>{state}</State>")))
+}
+
+#[tokio::test]
+async fn wait_healthy_ends_well_when_every_target_is_healthy() {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    let task = platform.scale_to_one().await;
+    let initial = health(&platform, "initial");
+    let mut waiting = Launch::new(&platform, "reconcile").args(["--wait-healthy", "60s"]).start();
+    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    platform.proxy.wait_for_calls("elasticloadbalancing:DescribeTargetHealth", 4).await;
+    assert!(waiting.is_running(), "initial is not healthy");
+    initial.lift();
+    assert_eq!(waiting.wait_exit().await.code(), Some(0));
+    let line = waiting.wait_for("targets_healthy").await;
+    assert_eq!(line.number("registered"), 2);
+    assert!(line.number("waited_ms") > 0);
+}
+
+#[tokio::test]
+async fn wait_healthy_fails_when_the_time_is_up() {
+    let platform = Platform::new().await;
+    platform.create_balancer().await;
+    platform.scale_to_one().await;
+    health(&platform, "unhealthy");
+    let start = Instant::now();
+    let finished = Launch::new(&platform, "reconcile").args(["--wait-healthy", "3s"]).finish().await;
+    assert_eq!(finished.code, Some(1), "{finished:#?}");
+    assert!(start.elapsed() >= Duration::from_secs(3));
+    assert!(finished.events("targets_healthy").is_empty());
+    assert!(finished.stderr.contains("healthy"), "the reason is told: {finished:#?}");
+}
+
+// Signals.
+
+#[tokio::test]
+async fn a_signal_ends_the_worker_in_good_order() {
+    for (signal, reason) in [("TERM", "sigterm"), ("INT", "sigint")] {
+        let platform = Platform::new().await;
+        platform.create_balancer().await;
+        let mut watcher = Launch::run(&platform).start();
+        platform.proxy.wait_for_calls("sqs:ReceiveMessage", 1).await;
+        let start = Instant::now();
+        watcher.signal(signal);
+        assert_eq!(watcher.wait_exit().await.code(), Some(0));
+        assert!(start.elapsed() < Duration::from_secs(3), "a long poll is not waited for");
+        let stopped = watcher.wait_for("watcher_stopped").await;
+        assert_eq!(stopped.text("reason"), reason);
+        assert_eq!(watcher.lines().last().expect("a log").event(), "watcher_stopped");
+    }
+}
+
+#[tokio::test]
+async fn a_signal_while_the_look_fails_gives_the_messages_back() {
+    let platform = Platform::with_queue(Queue { visibility_seconds: 120, ..Queue::default() }).await;
+    platform.create_balancer().await;
+    let mut watcher = Launch::run(&platform).start();
+    platform.proxy.wait_for_calls("sqs:ReceiveMessage", 1).await;
+    platform.proxy.on("ecs:DescribeServices").error(500, "ServerException", "internal");
+    let task = platform.scale_to_one().await;
+    platform.send_event_for(&task).await;
+    platform.send_event_for(&task).await;
+    watcher.wait_for("reconcile_failed").await;
+    let start = Instant::now();
+    watcher.signal("TERM");
+    assert_eq!(watcher.wait_exit().await.code(), Some(0));
+    assert!(start.elapsed() < Duration::from_secs(12), "it took {:?}", start.elapsed());
+    assert_eq!(watcher.wait_for("watcher_stopped").await.text("reason"), "sigterm");
+    eventually("both messages are visible again", async || (platform.visible_messages().await == 2).then_some(()))
+        .await;
+}
+
+#[tokio::test]
+async fn a_signal_lets_the_look_in_hand_finish() {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    let mut watcher = Launch::run(&platform).start();
+    platform.proxy.wait_for_calls("sqs:ReceiveMessage", 1).await;
+    let slow = platform.proxy.on("elasticloadbalancing:RegisterTargets").delay(Duration::from_secs(2));
+    let task = platform.scale_to_one().await;
+    platform.send_event_for(&task).await;
+    slow.wait_for_hits(1).await;
+    watcher.signal("TERM");
+    assert_eq!(watcher.wait_exit().await.code(), Some(0));
+    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    assert_eq!(platform.queue_depth().await, 0, "what is done is deleted");
+}
+
+#[tokio::test]
+async fn a_signal_while_aws_hangs_ends_the_worker_all_the_same() {
+    let platform = Platform::new().await;
+    platform.create_balancer().await;
+    let mut watcher = Launch::run(&platform).start();
+    platform.proxy.wait_for_calls("sqs:ReceiveMessage", 1).await;
+    let hang = platform.proxy.on("ecs:*").hang();
+    let task = platform.scale_to_one().await;
+    platform.send_event_for(&task).await;
+    hang.wait_for_hits(1).await;
+    let start = Instant::now();
+    watcher.signal("TERM");
+    assert_eq!(watcher.wait_exit().await.code(), Some(0));
+    assert!(start.elapsed() < Duration::from_secs(14), "it took {:?}", start.elapsed());
+    eventually("the message is visible again", async || (platform.visible_messages().await == 1).then_some(())).await;
+}
+
+// For cron.
+
+#[tokio::test]
+async fn exit_when_empty_does_all_that_can_be_done_now() {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    let task = platform.scale_to_one().await;
+    platform.register(&balancer, &task.ip).await;
+    platform.scale_to_zero(&[&task]).await;
+    for _ in 0..12 {
+        platform.send_event_for(&task).await;
+    }
+    let once = || Launch::quick(&platform).args(["--exit-when-empty", "--idle-grace", "6s"]);
+    let finished = once().finish().await;
+    assert_eq!(finished.code, Some(0), "{finished:#?}");
+    assert_eq!(platform.queue_depth().await, 0);
+    assert!(platform.tags(&balancer.arn).await.contains_key(MARK_SINCE), "the grace has begun: {finished:#?}");
+    assert_eq!(finished.events("watcher_stopped")[0].text("reason"), "queue_empty");
+
+    // As cron would, until the grace is over; the run that finds it over does the whole teardown.
+    let last = eventually("a run that tears down", async || {
+        let finished = once().finish().await;
+        assert_eq!(finished.code, Some(0), "{finished:#?}");
+        (!finished.events("teardown_started").is_empty()).then_some(finished)
+    })
+    .await;
+    assert!(platform.is_torn_down(&balancer).await, "the teardown was due: {last:#?}");
+    assert_eq!(last.events("teardown_completed").len(), 1);
+}
+
+#[tokio::test]
+async fn exit_when_empty_ends_at_once_when_nothing_is_to_be_done() {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    let task = platform.scale_to_one().await;
+    platform.send_event_for(&task).await;
+    let finished = Launch::run(&platform).args(["--exit-when-empty"]).finish().await;
+    assert_eq!(finished.code, Some(0), "{finished:#?}");
+    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    assert_eq!(platform.queue_depth().await, 0);
+}
+
+// IAM Identity Center.
+
+const SESSION: &str = "calls";
+
+/// A configuration with an SSO profile, and its session's token if there is one.
+fn with_sso_profile(launch: Launch, token: Option<&str>) -> Launch {
+    let config = launch.home().join("config");
+    let profile = format!(
+        "[sso-session {SESSION}]\nsso_start_url = https://example.awsapps.com/start\nsso_region = {REGION}\n\
+         sso_registration_scopes = sso:account:access\n\n[profile operator]\nsso_session = {SESSION}\n\
+         sso_account_id = 111122223333\nsso_role_name = Operator\nregion = {REGION}\n"
+    );
+    std::fs::write(&config, profile).expect("the home is writable");
+    if let Some(token) = token {
+        let cache = launch.home().join(".aws/sso/cache");
+        std::fs::create_dir_all(&cache).expect("the home is writable");
+        // The cache's file is named for the session: the SHA-1 of "calls".
+        let name = "51b6cb253fc406fc1b9780eaa1fb645eb82e631d.json";
+        let content = json!({
+            "accessToken": token,
+            "expiresAt": "2099-01-01T00:00:00Z",
+            "region": REGION,
+            "startUrl": "https://example.awsapps.com/start",
+        });
+        std::fs::write(cache.join(name), content.to_string()).expect("the home is writable");
+    }
+    let path = config.to_str().expect("a path in UTF-8").to_owned();
+    launch.without_env("AWS_ACCESS_KEY_ID").without_env("AWS_SECRET_ACCESS_KEY").env("AWS_CONFIG_FILE", &path)
+}
+
+#[tokio::test]
+async fn an_sso_profile_nobody_has_logged_in_to_is_told_clearly() {
+    let platform = Platform::new().await;
+    let launch = with_sso_profile(Launch::run(&platform).env("JITSI_AWS_PROFILE", "operator"), None);
+    assert_wrong_use(&launch.finish().await, &["--profile", "aws sso login"]);
+}
+
+#[tokio::test]
+async fn a_profile_that_does_not_exist_is_told_clearly() {
+    let platform = Platform::new().await;
+    let launch = with_sso_profile(Launch::run(&platform), None).global(["--profile", "nobody"]);
+    assert_wrong_use(&launch.finish().await, &["--profile", "nobody"]);
+}
+
+#[tokio::test]
+async fn an_sso_profile_with_a_token_works() {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    let task = platform.scale_to_one().await;
+    let sso = Proxy::start(platform.account).await;
+    let credentials = json!({ "roleCredentials": {
+        "accessKeyId": "ASIAEXAMPLE", "secretAccessKey": SECRET, "sessionToken": "token",
+        "expiration": 4_070_908_800_000_i64,
+    }});
+    let asked = sso.on("unsigned:*").reply(200, &credentials.to_string());
+    let launch = with_sso_profile(Launch::new(&platform, "reconcile"), Some("an-access-token"))
+        .env("AWS_ENDPOINT_URL_SSO", &sso.endpoint())
+        .global(["--profile", "operator"]);
+    let finished = launch.finish().await;
+    assert_eq!(finished.code, Some(0), "{finished:#?}");
+    assert!(asked.hits() >= 1);
+    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+}

@@ -1,0 +1,383 @@
+//! AWS failing, in all the ways that it has.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use crate::platform::{Balancer, Platform, Started};
+use crate::proxy::REQUEST_ID;
+use crate::wait::{eventually, within};
+use crate::watcher::{Launch, Watcher};
+
+/// All calls that a worker makes from a service's first task to a torn-down balancer.
+const OPERATIONS: [&str; 16] = [
+    "sqs:ReceiveMessage",
+    "sqs:DeleteMessageBatch",
+    "ecs:ListTasks",
+    "ecs:DescribeTasks",
+    "ecs:DescribeServices",
+    "elasticloadbalancing:DescribeLoadBalancers",
+    "elasticloadbalancing:DescribeTargetGroups",
+    "elasticloadbalancing:DescribeTags",
+    "elasticloadbalancing:DescribeTargetHealth",
+    "elasticloadbalancing:RegisterTargets",
+    "elasticloadbalancing:DeregisterTargets",
+    "elasticloadbalancing:AddTags",
+    "elasticloadbalancing:RemoveTags",
+    "elasticloadbalancing:DeleteLoadBalancer",
+    "elasticloadbalancing:DeleteTargetGroup",
+    "sqs:GetQueueUrl",
+];
+
+/// Recovery may take some turns of the backoff.
+const RECOVERY: Duration = Duration::from_secs(60);
+
+/// From the first task to the end of the balancer, whatever fails on the way: up, down, up within the grace, away.
+async fn live_through_an_evening(platform: &Platform, balancer: &Balancer) {
+    platform.set_desired(2).await;
+    let tasks = platform.run_tasks(2).await;
+    for task in &tasks {
+        platform.send_event_for(task).await;
+    }
+    platform.wait_for_targets_within(RECOVERY, balancer, &[&tasks[0].ip, &tasks[1].ip]).await;
+
+    platform.set_desired(1).await;
+    platform.stop_task(&tasks[0]).await;
+    platform.send_event_for(&tasks[0]).await;
+    platform.wait_for_targets_within(RECOVERY, balancer, &[&tasks[1].ip]).await;
+
+    platform.scale_to_zero(&[&tasks[1]]).await;
+    platform.send_event_for(&tasks[1]).await;
+    within(RECOVERY, "the balancer is marked", async || {
+        (!platform.tags(&balancer.groups[1].arn).await.is_empty()).then_some(())
+    })
+    .await;
+    let last = platform.scale_to_one().await;
+    platform.send_event_for(&last).await;
+    within(RECOVERY, "the mark is gone", async || {
+        let tags = platform.tags(&balancer.groups[1].arn).await;
+        let registered = platform.targets(&balancer.groups[1]).await;
+        (tags.is_empty() && registered == [(last.ip.clone(), balancer.groups[1].port)].into()).then_some(())
+    })
+    .await;
+
+    platform.scale_to_zero(&[&last]).await;
+    platform.send_event_for(&last).await;
+    within(RECOVERY, "everything is torn down", async || platform.is_torn_down(balancer).await.then_some(())).await;
+    platform.wait_until_queue_empty().await;
+}
+
+/// Graces for `live_through_an_evening`: long enough to come back within, short enough to wait for.
+fn worker_for_an_evening(platform: &Platform) -> Watcher {
+    Launch::quick(platform).args(["--idle-grace", "6s"]).start()
+}
+
+#[tokio::test]
+async fn each_call_may_be_throttled_once() {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    let faults: Vec<_> =
+        OPERATIONS.iter().map(|operation| (operation, platform.proxy.on(operation).times(1).throttle())).collect();
+    let watcher = worker_for_an_evening(&platform);
+    live_through_an_evening(&platform, &balancer).await;
+    for (operation, fault) in faults {
+        // The worker need not ask for the URL of a queue that it has by now.
+        assert!(fault.hits() == 1 || *operation == "sqs:GetQueueUrl", "{operation} was never called");
+    }
+    assert_eq!(watcher.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn each_call_may_fail_more_often_than_the_sdk_tries_again() {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    let mut watcher = worker_for_an_evening(&platform);
+    // Once it runs: at the start, a queue that can't be asked for is a mistake to be told at once.
+    platform.proxy.wait_for_calls("sqs:ReceiveMessage", 1).await;
+    for operation in ["sqs:ReceiveMessage", "ecs:DescribeServices", "elasticloadbalancing:RegisterTargets"] {
+        platform.proxy.on(operation).times(4).error(503, "ServiceUnavailable", "try again later");
+    }
+    for operation in ["elasticloadbalancing:AddTags", "elasticloadbalancing:DeleteLoadBalancer"] {
+        platform.proxy.on(operation).times(4).error(500, "InternalFailure", "internal");
+    }
+    live_through_an_evening(&platform, &balancer).await;
+    watcher.wait_for("poll_failed").await;
+    for operation in ["DescribeServices", "RegisterTargets", "AddTags", "DeleteLoadBalancer"] {
+        let line = watcher.wait_for_that("reconcile_failed", |line| line.text("error_operation") == operation).await;
+        assert!(line.number("retry_in_ms") > 0);
+        assert_eq!(line.text("request_id"), REQUEST_ID);
+        assert!(!line.text("error_code").is_empty());
+    }
+    assert!(watcher.is_running());
+}
+
+/// One task, registered although the calls that register are cut off.
+async fn is_registered_although(cut: impl Fn(&Platform)) {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    cut(&platform);
+    let task = platform.scale_to_one().await;
+    let watcher = Launch::quick(&platform).start();
+    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    assert!(platform.proxy.count("elasticloadbalancing:RegisterTargets") > balancer.groups.len());
+    watcher.wait_for_looks(&platform.proxy, 1).await;
+    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_before_registering_is_made_again() {
+    is_registered_although(|platform| {
+        platform.proxy.on("elasticloadbalancing:RegisterTargets").times(2).drop_before();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_connection_that_ends_after_registering_does_no_harm() {
+    is_registered_although(|platform| {
+        platform.proxy.on("elasticloadbalancing:RegisterTargets").times(2).drop_after();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_denied_action_is_logged_as_an_error_and_works_once_it_is_allowed() {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    let group = &balancer.groups[0];
+    let message = format!(
+        "User: arn:aws:sts::{:012}:assumed-role/jvb-watcher/x is not authorized to perform: \
+         elasticloadbalancing:RegisterTargets on resource: {}",
+        platform.account, group.arn
+    );
+    let fault = platform.proxy.on("elasticloadbalancing:RegisterTargets").error(403, "AccessDenied", &message);
+    let task = platform.scale_to_one().await;
+    let mut watcher = Launch::quick(&platform).start();
+
+    let line = watcher.wait_for("reconcile_failed").await;
+    assert_eq!(line.text("level"), "ERROR");
+    assert_eq!(line.text("error_operation"), "RegisterTargets");
+    assert_eq!(line.text("error_code"), "AccessDenied");
+    assert!(line.text("error").contains("elasticloadbalancing:RegisterTargets"), "{}", line.text("error"));
+    let named = [line.text("resource"), line.text("error")];
+    assert!(
+        balancer.groups.iter().any(|group| named.iter().any(|text| text.contains(&group.arn))),
+        "the resource is not named: {}",
+        line.0
+    );
+    assert!(line.number("retry_in_ms") > 20_000, "no use in asking again soon: {}", line.0);
+    assert!(watcher.is_running());
+
+    fault.lift();
+    platform.wait_for_targets_within(Duration::from_secs(90), &balancer, &[&task.ip]).await;
+}
+
+#[tokio::test]
+async fn aws_gone_altogether_is_waited_out() {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    let mut watcher = Launch::quick(&platform).start();
+    platform.proxy.wait_for_calls("sqs:ReceiveMessage", 1).await;
+    platform.proxy.go_down().await;
+    let task = platform.scale_to_one().await;
+    platform.send_event_for(&task).await;
+    let failed = |line: &crate::watcher::Line| line.number("attempt") >= 2;
+    eventually("the failures are logged", async || {
+        let failures = [watcher.events("poll_failed"), watcher.events("reconcile_failed")].concat();
+        failures.iter().any(failed).then_some(())
+    })
+    .await;
+    assert!(watcher.is_running());
+
+    platform.proxy.come_back().await;
+    platform.wait_for_targets_within(RECOVERY, &balancer, &[&task.ip]).await;
+    platform.wait_until_queue_empty().await;
+    assert!(watcher.is_running());
+}
+
+#[tokio::test]
+async fn a_poll_that_fails_is_logged_and_tried_again() {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    platform.proxy.on("sqs:ReceiveMessage").times(6).error(503, "ServiceUnavailable", "try again later");
+    let watcher = Launch::run(&platform).start();
+    let line = watcher.wait_for("poll_failed").await;
+    assert_eq!(line.text("error_operation"), "ReceiveMessage");
+    assert!(line.number("retry_in_ms") > 0);
+    let task = platform.scale_to_one().await;
+    platform.send_event_for(&task).await;
+    platform.wait_for_targets_within(RECOVERY, &balancer, &[&task.ip]).await;
+    platform.wait_until_queue_empty().await;
+}
+
+#[tokio::test]
+async fn a_call_that_hangs_is_given_up_and_made_again() {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    let fault = platform.proxy.on("elasticloadbalancing:DescribeLoadBalancers").times(1).hang();
+    let task = platform.scale_to_one().await;
+    let watcher = Launch::run(&platform).start();
+    fault.wait_for_hits(1).await;
+    platform.wait_for_targets_within(Duration::from_secs(45), &balancer, &[&task.ip]).await;
+    assert_eq!(watcher.stop().await, Some(0));
+}
+
+/// A balancer past its grace, about to be torn down by the first look.
+async fn about_to_be_torn_down() -> (Platform, Balancer, Started) {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    let task = platform.scale_to_one().await;
+    platform.register(&balancer, &task.ip).await;
+    platform.scale_to_zero(&[&task]).await;
+    (platform, balancer, task)
+}
+
+#[tokio::test]
+async fn a_group_still_in_use_is_deleted_as_soon_as_aws_lets_go() {
+    let (platform, balancer, _) = about_to_be_torn_down().await;
+    let message = format!("Target group '{}' is currently in use by a listener or a rule", balancer.groups[0].arn);
+    let fault = platform
+        .proxy
+        .on("elasticloadbalancing:DeleteTargetGroup")
+        .containing(&balancer.groups[0].arn)
+        .times(2)
+        .error(400, "ResourceInUse", &message);
+    let watcher = Launch::quick(&platform).start();
+    platform.wait_until_torn_down(&balancer).await;
+    assert_eq!(fault.hits(), 2);
+    watcher.wait_for("teardown_completed").await;
+    let deleted = watcher.events("target_group_deleted");
+    assert_eq!(deleted.len(), balancer.groups.len());
+}
+
+#[tokio::test]
+async fn what_somebody_else_deleted_meanwhile_is_no_failure() {
+    let (platform, balancer, _) = about_to_be_torn_down().await;
+    // Another was faster: the thing is gone, and AWS says that it isn't there.
+    let elb = |operation: &str| format!("elasticloadbalancing:{operation}");
+    platform.proxy.on(&elb("DeleteLoadBalancer")).times(1).error_after(400, "LoadBalancerNotFound", "none");
+    platform.proxy.on(&elb("DeleteTargetGroup")).times(2).error_after(400, "TargetGroupNotFound", "none");
+    let watcher = Launch::quick(&platform).start();
+    platform.wait_until_torn_down(&balancer).await;
+    watcher.wait_for("teardown_completed").await;
+    watcher.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn a_balancer_that_goes_in_the_middle_of_a_look_is_no_failure() {
+    let platform = Platform::new().await;
+    platform.create_balancer().await;
+    platform.scale_to_one().await;
+    let gone = |operation: &str, code: &str| {
+        let operation = format!("elasticloadbalancing:{operation}");
+        platform.proxy.on(&operation).times(1).error(400, code, "One or more were not found")
+    };
+    let faults = [
+        gone("DescribeTargetGroups", "LoadBalancerNotFound"),
+        gone("DescribeTags", "LoadBalancerNotFound"),
+        gone("DescribeTargetHealth", "TargetGroupNotFound"),
+        gone("RegisterTargets", "TargetGroupNotFound"),
+    ];
+    let watcher = Launch::quick(&platform).start();
+    for fault in &faults {
+        fault.wait_for_hits(1).await;
+    }
+    watcher.wait_for_looks(&platform.proxy, 2).await;
+    watcher.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn in_a_full_group_the_old_targets_make_room_for_the_new_ones() {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    platform.set_desired(1).await;
+    let tasks = platform.run_tasks(2).await;
+    platform.stop_task(&tasks[0]).await;
+    platform.register(&balancer, &tasks[0].ip).await;
+
+    let group = balancer.groups[0].arn.clone();
+    let room = Arc::new(AtomicBool::new(false));
+    let full = Arc::clone(&room);
+    let in_group = group.clone();
+    platform
+        .proxy
+        .on("elasticloadbalancing:RegisterTargets")
+        .matching(move |body| body.contains(&in_group) && !full.load(Ordering::SeqCst))
+        .error(400, "TooManyTargets", "The maximum number of targets per target group is 1");
+    platform.proxy.on("elasticloadbalancing:DeregisterTargets").containing(&group).rewrite(move |_, text| {
+        room.store(true, Ordering::SeqCst);
+        text
+    });
+
+    let watcher = Launch::quick(&platform).start();
+    platform.wait_for_targets(&balancer, &[&tasks[1].ip]).await;
+    watcher.wait_for_that("target_registered", |line| line.text("target_group") == balancer.groups[0].name).await;
+    watcher.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn a_group_that_stays_full_is_reported() {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    let full = platform.proxy.on("elasticloadbalancing:RegisterTargets").containing(&balancer.groups[0].arn).error(
+        400,
+        "TooManyTargets",
+        "The maximum number of targets per target group is 1000",
+    );
+    let task = platform.scale_to_one().await;
+    let watcher = Launch::quick(&platform).start();
+    let finding = watcher.wait_for_finding("target_group_full", "raised").await;
+    assert_eq!(finding.text("subject"), balancer.groups[0].name);
+    full.lift();
+    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    watcher.wait_for_finding("target_group_full", "cleared").await;
+}
+
+#[tokio::test]
+async fn a_group_that_fails_keeps_nothing_else_from_being_done() {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    platform.set_desired(1).await;
+    let tasks = platform.run_tasks(2).await;
+    platform.stop_task(&tasks[0]).await;
+    platform.register(&balancer, &tasks[0].ip).await;
+    let failing = &balancer.groups[0];
+    let fault = platform.proxy.on("elasticloadbalancing:RegisterTargets").containing(&failing.arn).error(
+        400,
+        "InvalidTarget",
+        "The IP address is not within the VPC",
+    );
+
+    let watcher = Launch::quick(&platform).start();
+    eventually("all but the failing call is done", async || {
+        let good = platform.targets(&balancer.groups[1]).await;
+        let bad = platform.targets(failing).await;
+        (good == [(tasks[1].ip.clone(), balancer.groups[1].port)].into() && bad.is_empty()).then_some(())
+    })
+    .await;
+    let line = watcher.wait_for("reconcile_failed").await;
+    assert_eq!(line.text("error_code"), "InvalidTarget");
+    fault.lift();
+    platform.wait_for_targets_within(Duration::from_secs(90), &balancer, &[&tasks[1].ip]).await;
+}
+
+#[tokio::test]
+async fn new_targets_are_in_before_old_ones_go() {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    platform.set_desired(1).await;
+    let tasks = platform.run_tasks(2).await;
+    platform.stop_task(&tasks[0]).await;
+    platform.register(&balancer, &tasks[0].ip).await;
+    let _watcher = Launch::run(&platform).start();
+    platform.wait_for_targets(&balancer, &[&tasks[1].ip]).await;
+    let calls = platform.proxy.calls();
+    for group in &balancer.groups {
+        let call = |operation: &str| {
+            let name = format!("elasticloadbalancing:{operation}");
+            calls.iter().find(|call| call.name == name && call.text().contains(&group.arn)).expect("a call")
+        };
+        let registered = call("RegisterTargets").answered.expect("an answer");
+        assert!(registered <= call("DeregisterTargets").at, "{} was empty for a while", group.name);
+    }
+}

@@ -1,0 +1,715 @@
+//! A service's life: up, down, away; and what must not happen on the way.
+
+use std::time::Duration;
+
+use aws_sdk_elasticloadbalancingv2::types::{ProtocolEnum, TargetGroupIpAddressTypeEnum, TargetTypeEnum};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+
+use crate::platform::{Balancer, BalancerPlan, GroupPlan, HOLD, MARK_BALANCER, MARK_SINCE, Platform, REGION, tcp, udp};
+use crate::proxy::Proxy;
+use crate::wait::eventually;
+use crate::watcher::{Launch, Line, listing};
+
+/// The events of a teardown, in their order.
+const TEARDOWN: [&str; 6] = [
+    "idle_marked",
+    "teardown_started",
+    "load_balancer_deleted",
+    "target_group_deleted",
+    "target_group_deleted",
+    "teardown_completed",
+];
+
+fn instant(line: &Line, field: &str) -> Timestamp {
+    line.text(field).parse().unwrap_or_else(|error| panic!("{field} of {}: {error}", line.0))
+}
+
+/// A balancer's ARN as AWS writes it; moto's own say `app` for a network balancer.
+fn network_arn(platform: &Platform, name: &str) -> String {
+    let account = platform.account;
+    format!("arn:aws:elasticloadbalancing:{REGION}:{account}:loadbalancer/net/{name}/50dc6c495c0c9188")
+}
+
+async fn assert_unmarked(platform: &Platform, balancer: &Balancer) {
+    for arn in balancer.arns() {
+        let tags = platform.tags(arn).await;
+        assert!(!tags.contains_key(MARK_SINCE) && !tags.contains_key(MARK_BALANCER), "{arn} is marked: {tags:?}");
+    }
+}
+
+/// A platform whose one task was registered and has gone: idle, and about to be torn down if nothing is against it.
+async fn served_and_idle() -> (Platform, Balancer) {
+    served_and_idle_as(BalancerPlan::default()).await
+}
+
+async fn served_and_idle_as(plan: BalancerPlan) -> (Platform, Balancer) {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer_as(plan).await;
+    let task = platform.scale_to_one().await;
+    platform.register(&balancer, &task.ip).await;
+    platform.scale_to_zero(&[&task]).await;
+    (platform, balancer)
+}
+
+#[tokio::test]
+async fn a_starting_task_is_registered_in_every_group_with_the_groups_port() {
+    let platform = Platform::new().await;
+    platform.route_events().await;
+    let balancer = platform.create_balancer().await;
+    let watcher = Launch::run(&platform).start();
+    watcher.wait_for("watcher_started").await;
+    platform.proxy.wait_for_calls("sqs:ReceiveMessage", 1).await;
+
+    let task = platform.scale_to_one().await;
+    let event = platform.event_for(&task).await;
+    platform.put_event(&event).await;
+
+    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    platform.wait_until_queue_empty().await;
+    for group in &balancer.groups {
+        let line = watcher.wait_for_that("target_registered", |line| line.text("target_group") == group.name).await;
+        assert_eq!(line.text("task_id"), task.id);
+        assert_eq!(line.text("ip"), task.ip);
+        assert_eq!(line.number("port"), i64::from(group.port));
+        assert!(line.number("latency_ms") >= 0);
+    }
+    watcher.assert_no_trouble();
+    assert_eq!(watcher.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_stopping_task_is_deregistered_and_the_others_stay() {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    platform.set_desired(2).await;
+    let tasks = platform.run_tasks(2).await;
+    let watcher = Launch::run(&platform).start();
+    platform.wait_for_targets(&balancer, &[&tasks[0].ip, &tasks[1].ip]).await;
+    platform.proxy.wait_for_calls("sqs:ReceiveMessage", 1).await;
+
+    platform.set_desired(1).await;
+    platform.stop_task(&tasks[0]).await;
+    platform.send_event_for(&tasks[0]).await;
+
+    platform.wait_for_targets(&balancer, &[&tasks[1].ip]).await;
+    let line = watcher.wait_for("target_deregistered").await;
+    assert_eq!(line.text("task_id"), tasks[0].id);
+    assert_eq!(line.text("reason"), "task_stopping");
+    platform.wait_until_queue_empty().await;
+    watcher.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn a_task_that_is_told_to_stop_is_deregistered_while_it_still_runs() {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    platform.set_desired(2).await;
+    let tasks = platform.run_tasks(2).await;
+    let watcher = Launch::run(&platform).start();
+    platform.wait_for_targets(&balancer, &[&tasks[0].ip, &tasks[1].ip]).await;
+    platform.proxy.wait_for_calls("sqs:ReceiveMessage", 1).await;
+
+    // A Spot termination notice: two minutes of RUNNING are left.
+    let leaving = tasks[0].arn.clone();
+    platform.proxy.on("ecs:DescribeTasks").rewrite_json(move |answer| {
+        for task in answer["tasks"].as_array_mut().expect("tasks") {
+            if task["taskArn"] == leaving.as_str() {
+                task["desiredStatus"] = json!("STOPPED");
+                task["stopCode"] = json!("TerminationNotice");
+            }
+        }
+    });
+    let mut event = platform.event_for(&tasks[0]).await;
+    event["detail"]["desiredStatus"] = json!("STOPPED");
+    event["detail"]["stopCode"] = json!("TerminationNotice");
+    platform.send(&event).await;
+
+    platform.wait_for_targets(&balancer, &[&tasks[1].ip]).await;
+    watcher.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn when_the_service_is_idle_everything_is_marked_then_torn_down() {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    let task = platform.scale_to_one().await;
+    let watcher = Launch::quick(&platform).args(["--idle-grace", "5s"]).start();
+    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+
+    platform.scale_to_zero(&[&task]).await;
+    platform.send_event_for(&task).await;
+
+    let marked = watcher.wait_for("idle_marked").await;
+    assert_eq!(marked.text("load_balancer"), balancer.name);
+    for arn in balancer.arns() {
+        let tags = platform.tags(arn).await;
+        assert_eq!(tags.get(MARK_SINCE).map(String::as_str), Some(marked.text("idle_since")), "{arn}");
+        assert_eq!(tags.get(MARK_BALANCER), Some(&balancer.arn), "{arn}");
+    }
+    platform.wait_until_torn_down(&balancer).await;
+    watcher.wait_for("teardown_completed").await;
+
+    assert_eq!(watcher.order_of(&TEARDOWN), TEARDOWN, "{}", listing(&watcher.lines()));
+    let started = watcher.wait_for("teardown_started").await;
+    assert_eq!(started.text("idle_since"), marked.text("idle_since"));
+    assert_eq!(started["resumed"], false);
+    let waited = instant(&started, "timestamp").duration_since(instant(&marked, "idle_since"));
+    assert!(waited >= SignedDuration::from_secs(5), "torn down after {waited}");
+    let deleted = watcher.wait_for("load_balancer_deleted").await;
+    assert_eq!(deleted.text("load_balancer_arn"), balancer.arn);
+    assert!(deleted.number("uptime_seconds") >= 5);
+    watcher.assert_no_trouble();
+    assert_eq!(watcher.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn the_first_look_repairs_what_happened_while_nobody_watched() {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    platform.set_desired(1).await;
+    let tasks = platform.run_tasks(2).await;
+    platform.stop_task(&tasks[0]).await;
+    platform.register(&balancer, &tasks[0].ip).await;
+
+    let watcher = Launch::run(&platform).start();
+
+    platform.wait_for_targets(&balancer, &[&tasks[1].ip]).await;
+    assert_eq!(platform.proxy.count("sqs:DeleteMessageBatch"), 0, "there was no message");
+    watcher.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn a_worker_killed_within_the_grace_is_followed_by_one_that_goes_on_from_the_mark() {
+    let (platform, balancer) = served_and_idle().await;
+    let first = Launch::quick(&platform).args(["--idle-grace", "6s"]).start();
+    let marked = first.wait_for("idle_marked").await;
+    first.kill().await;
+
+    let second = Launch::quick(&platform).args(["--idle-grace", "6s"]).start();
+    platform.wait_until_torn_down(&balancer).await;
+    second.wait_for("teardown_completed").await;
+    assert!(second.events("idle_marked").is_empty(), "the mark was there already");
+    assert_eq!(second.wait_for("teardown_started").await.text("idle_since"), marked.text("idle_since"));
+    second.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn a_worker_killed_in_the_middle_of_the_teardown_is_followed_by_one_that_finishes_it() {
+    let (platform, balancer) = served_and_idle().await;
+    let fault = platform.proxy.on("elasticloadbalancing:DeleteTargetGroup").hang();
+    let first = Launch::quick(&platform).start();
+    fault.wait_for_hits(1).await;
+    first.kill().await;
+    fault.lift();
+    assert!(!platform.balancer_exists().await);
+
+    let second = Launch::quick(&platform).start();
+    platform.wait_until_torn_down(&balancer).await;
+    second.wait_for("teardown_completed").await;
+    assert_eq!(second.wait_for("teardown_started").await["resumed"], true);
+    second.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn two_workers_at_once_come_to_one_end_and_neither_is_troubled() {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    let other_way = Proxy::start(platform.account).await;
+    let workers = [Launch::quick(&platform).start(), Launch::quick(&platform).endpoint(&other_way).start()];
+    for worker in &workers {
+        worker.wait_for("watcher_started").await;
+    }
+
+    platform.set_desired(3).await;
+    let tasks = platform.run_tasks(3).await;
+    for task in &tasks {
+        platform.send_event_for(task).await;
+        platform.send_event_for(task).await;
+    }
+    let addresses: Vec<&str> = tasks.iter().map(|task| task.ip.as_str()).collect();
+    platform.wait_for_targets(&balancer, &addresses).await;
+
+    platform.scale_to_zero(&tasks.iter().collect::<Vec<_>>()).await;
+    for task in &tasks {
+        platform.send_event_for(task).await;
+    }
+    platform.wait_until_torn_down(&balancer).await;
+    platform.wait_until_queue_empty().await;
+    for worker in workers {
+        worker.assert_no_trouble();
+        assert_eq!(worker.stop().await, Some(0));
+    }
+}
+
+#[tokio::test]
+async fn a_balancer_that_comes_after_the_tasks_gets_them_as_targets() {
+    let platform = Platform::new().await;
+    let task = platform.scale_to_one().await;
+    let watcher = Launch::quick(&platform).start();
+    let finding = watcher.wait_for_finding("load_balancer_missing", "raised").await;
+    assert_eq!(finding.text("subject"), platform.balancer_name());
+    assert!(!finding.text("advice").is_empty());
+
+    let balancer = platform.create_balancer().await;
+    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    watcher.wait_for_finding("load_balancer_missing", "cleared").await;
+    watcher.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn a_scale_up_within_the_grace_calls_the_teardown_off() {
+    let (platform, balancer) = served_and_idle().await;
+    let watcher = Launch::quick(&platform).args(["--idle-grace", "60s"]).start();
+    let marked = watcher.wait_for("idle_marked").await;
+
+    let task = platform.scale_to_one().await;
+    platform.send_event_for(&task).await;
+    let unmarked = watcher.wait_for("idle_unmarked").await;
+    assert_eq!(unmarked.text("idle_since"), marked.text("idle_since"));
+    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    assert_unmarked(&platform, &balancer).await;
+    watcher.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn a_scale_up_just_before_the_deletion_is_seen_by_the_second_look() {
+    let (platform, balancer) = served_and_idle().await;
+    // The balancer is marked for long enough, and the service comes back between two reads of its counts.
+    let since = (Timestamp::now() - SignedDuration::from_secs(3600)).to_string();
+    platform.add_tag(&balancer.arns(), MARK_SINCE, &since).await;
+    platform.add_tag(&balancer.arns(), MARK_BALANCER, &balancer.arn).await;
+    let idle = platform.proxy.on("ecs:DescribeServices").times(1).rewrite_json(|answer| {
+        answer["services"][0]["desiredCount"] = json!(0);
+        answer["services"][0]["runningCount"] = json!(0);
+    });
+    platform.set_desired(1).await;
+
+    let watcher = Launch::quick(&platform).start();
+    idle.wait_for_hits(1).await;
+    watcher.wait_for("idle_unmarked").await;
+    watcher.wait_for_looks(&platform.proxy, 2).await;
+    assert!(platform.is_whole(&balancer).await);
+    assert_eq!(platform.proxy.count("elasticloadbalancing:DeleteLoadBalancer"), 0);
+    watcher.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn terraform_wiping_the_tags_puts_the_teardown_off() {
+    let (platform, balancer) = served_and_idle().await;
+    let watcher = Launch::quick(&platform).args(["--idle-grace", "4s"]).start();
+    let first = watcher.wait_for("idle_marked").await;
+    platform.remove_tag(&balancer.arns(), MARK_SINCE).await;
+    platform.remove_tag(&balancer.arns(), MARK_BALANCER).await;
+
+    let wiped = |line: &Line| line.text("idle_since") != first.text("idle_since");
+    let second = watcher.wait_for_that("idle_marked", wiped).await;
+    platform.wait_until_torn_down(&balancer).await;
+    let started = watcher.wait_for("teardown_started").await;
+    let waited = instant(&started, "timestamp").duration_since(instant(&second, "idle_since"));
+    assert!(waited >= SignedDuration::from_secs(4), "torn down {waited} after the second mark");
+}
+
+#[tokio::test]
+async fn a_teardown_cut_off_after_the_balancers_deletion_is_finished() {
+    let platform = Platform::new().await;
+    let groups = [platform.create_bare_group(udp()).await, platform.create_bare_group(tcp()).await];
+    let arn = network_arn(&platform, &platform.balancer_name());
+    let since = (Timestamp::now() - SignedDuration::from_mins(3)).to_string();
+    for group in &groups {
+        platform.add_tag(&[&group.arn], MARK_SINCE, &since).await;
+        platform.add_tag(&[&group.arn], MARK_BALANCER, &arn).await;
+    }
+
+    let watcher = Launch::quick(&platform).start();
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    for c in platform.proxy.calls() {
+        println!("{:?} {} {:?}", c.at, c.name, c.answered);
+    }
+    watcher.wait_for("teardown_completed").await;
+    for group in &groups {
+        assert!(!platform.group_exists(group).await, "{} is left", group.name);
+    }
+    assert_eq!(watcher.wait_for("teardown_started").await["resumed"], true);
+    watcher.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn what_another_project_left_is_left_alone() {
+    let platform = Platform::new().await;
+    let ours = platform.create_bare_group(udp()).await;
+    let theirs = [
+        (GroupPlan { suffix: "one", ..udp() }, format!("{}2", platform.balancer_name())),
+        (GroupPlan { suffix: "two", ..udp() }, format!("x{}", platform.balancer_name())),
+        (GroupPlan { suffix: "three", ..udp() }, "other-jvb-nlb".to_owned()),
+    ];
+    let mut left = Vec::new();
+    for (plan, name) in theirs {
+        let group = platform.create_bare_group(plan).await;
+        platform.add_tag(&[&group.arn], MARK_SINCE, "2026-01-01T00:00:00Z").await;
+        platform.add_tag(&[&group.arn], MARK_BALANCER, &network_arn(&platform, &name)).await;
+        left.push(group);
+    }
+    // No mark at all, and a mark that names no balancer.
+    left.push(platform.create_bare_group(GroupPlan { suffix: "four", ..udp() }).await);
+    let half = platform.create_bare_group(GroupPlan { suffix: "five", ..udp() }).await;
+    platform.add_tag(&[&half.arn], MARK_SINCE, "2026-01-01T00:00:00Z").await;
+    left.push(half);
+    platform.add_tag(&[&ours.arn], MARK_SINCE, "2026-01-01T00:00:00Z").await;
+    let arn = network_arn(&platform, &platform.balancer_name());
+    platform.add_tag(&[&ours.arn], MARK_BALANCER, &arn).await;
+
+    let watcher = Launch::quick(&platform).start();
+    watcher.wait_for("teardown_completed").await;
+    watcher.wait_for_looks(&platform.proxy, 2).await;
+    assert!(!platform.group_exists(&ours).await);
+    for group in &left {
+        assert!(platform.group_exists(group).await, "{} is gone", group.name);
+    }
+    watcher.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn teardown_of_the_load_balancer_alone_leaves_the_groups() {
+    let (platform, balancer) = served_and_idle().await;
+    let watcher = Launch::quick(&platform).args(["--teardown", "load-balancer"]).start();
+    watcher.wait_for("load_balancer_deleted").await;
+    watcher.wait_for_looks(&platform.proxy, 3).await;
+    assert!(!platform.balancer_exists().await);
+    for group in &balancer.groups {
+        assert!(platform.group_exists(group).await, "{} is gone", group.name);
+        let tags = platform.tags(&group.arn).await;
+        assert!(!tags.contains_key(MARK_SINCE), "{} is marked for a worker with another setting", group.name);
+    }
+    watcher.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn with_teardown_off_an_idle_balancer_is_only_reported() {
+    let (platform, balancer) = served_and_idle().await;
+    let watcher = Launch::quick(&platform).args(["--teardown", "off"]).start();
+    watcher.wait_for_finding("teardown_off", "raised").await;
+    watcher.wait_for_looks(&platform.proxy, 4).await;
+    assert!(platform.is_whole(&balancer).await);
+    assert_unmarked(&platform, &balancer).await;
+    watcher.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn a_balancer_that_never_served_has_the_unused_grace() {
+    let platform = Platform::new().await;
+    let created = Timestamp::now();
+    let balancer = platform.create_balancer().await;
+    let watcher = Launch::quick(&platform).args(["--unused-grace", "6s"]).start();
+    let marked = watcher.wait_for("idle_marked").await;
+    assert_eq!(marked.text("reason"), "unused");
+    let waited = instant(&marked, "timestamp").duration_since(created);
+    assert!(waited >= SignedDuration::from_secs(6), "marked after {waited}");
+    platform.wait_until_torn_down(&balancer).await;
+    watcher.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn a_hold_keeps_an_idle_balancer_until_it_is_lifted() {
+    let (platform, balancer) = served_and_idle().await;
+    let until = (Timestamp::now() + SignedDuration::from_hours(1)).to_string();
+    platform.add_tag(&[&balancer.arn], HOLD, &until).await;
+    let watcher = Launch::quick(&platform).start();
+    watcher.wait_for_finding("hold_active", "raised").await;
+    watcher.wait_for_looks(&platform.proxy, 4).await;
+    assert!(platform.is_whole(&balancer).await);
+    assert_unmarked(&platform, &balancer).await;
+
+    platform.remove_tag(&[&balancer.arn], HOLD).await;
+    watcher.wait_for_finding("hold_active", "cleared").await;
+    platform.wait_until_torn_down(&balancer).await;
+    watcher.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn a_hold_that_comes_within_the_grace_stops_the_teardown() {
+    let (platform, balancer) = served_and_idle().await;
+    let watcher = Launch::quick(&platform).args(["--idle-grace", "4s"]).start();
+    watcher.wait_for("idle_marked").await;
+    let until = (Timestamp::now() + SignedDuration::from_hours(1)).to_string();
+    platform.add_tag(&[&balancer.arn], HOLD, &until).await;
+    watcher.wait_for_finding("hold_active", "raised").await;
+    watcher.wait_for_looks(&platform.proxy, 6).await;
+    assert!(platform.is_whole(&balancer).await);
+}
+
+#[tokio::test]
+async fn a_hold_that_is_no_instant_or_too_far_ahead_is_reported_and_not_obeyed() {
+    for hold in ["tomorrow".to_owned(), (Timestamp::now() + SignedDuration::from_hours(48)).to_string()] {
+        let (platform, balancer) = served_and_idle().await;
+        platform.add_tag(&[&balancer.arn], HOLD, &hold).await;
+        let watcher = Launch::quick(&platform).start();
+        watcher.wait_for_finding("hold_invalid", "raised").await;
+        platform.wait_until_torn_down(&balancer).await;
+    }
+}
+
+#[tokio::test]
+async fn a_balancer_without_the_owner_tag_is_reported_and_never_touched() {
+    let plan = BalancerPlan { tags: vec![("Lifecycle", "permanent".to_owned())], ..BalancerPlan::default() };
+    let (platform, balancer) = served_and_idle_as(plan).await;
+    let watcher = Launch::quick(&platform).start();
+    watcher.wait_for_finding("load_balancer_not_owned", "raised").await;
+    watcher.wait_for_looks(&platform.proxy, 4).await;
+    assert!(platform.is_whole(&balancer).await);
+    assert_unmarked(&platform, &balancer).await;
+
+    // Its targets are kept true all the same.
+    let task = platform.scale_to_one().await;
+    platform.send_event_for(&task).await;
+    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    watcher.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn the_owner_tag_can_be_another_one() {
+    let plan = BalancerPlan { tags: vec![("Team", "video=calls".to_owned())], ..BalancerPlan::default() };
+    let (platform, balancer) = served_and_idle_as(plan).await;
+    let watcher = Launch::quick(&platform).args(["--owner-tag", "Team=video=calls"]).start();
+    platform.wait_until_torn_down(&balancer).await;
+    watcher.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn an_application_balancer_is_reported_and_never_touched() {
+    let plan = BalancerPlan {
+        application: true,
+        groups: vec![GroupPlan { suffix: "web", protocol: ProtocolEnum::Http, port: 80, ..udp() }],
+        ..BalancerPlan::default()
+    };
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer_as(plan).await;
+    let task = platform.scale_to_one().await;
+    let watcher = Launch::quick(&platform).start();
+    watcher.wait_for_finding("load_balancer_not_network", "raised").await;
+    platform.scale_to_zero(&[&task]).await;
+    watcher.wait_for_looks(&platform.proxy, 5).await;
+    assert!(platform.is_whole(&balancer).await);
+    let writes = platform.proxy.writes();
+    assert!(writes.iter().all(|call| !call.starts_with("elasticloadbalancing:")), "{writes:?}");
+}
+
+#[tokio::test]
+async fn deletion_protection_is_reported_and_the_teardown_goes_on_when_it_is_off() {
+    let (platform, balancer) = served_and_idle().await;
+    platform.protect(&balancer, true).await;
+    // moto deletes a protected balancer; AWS answers like this.
+    let message = format!("Load balancer '{}' cannot be deleted because deletion protection is enabled", balancer.arn);
+    let fault =
+        platform.proxy.on("elasticloadbalancing:DeleteLoadBalancer").error(400, "OperationNotPermitted", &message);
+    let watcher = Launch::quick(&platform).start();
+    watcher.wait_for_finding("deletion_protected", "raised").await;
+    watcher.wait_for_looks(&platform.proxy, 3).await;
+    assert!(platform.is_whole(&balancer).await);
+    assert!(watcher.events("load_balancer_deleted").is_empty());
+    assert_eq!(watcher.events("finding").len(), 1, "it is said once, not at every look");
+
+    platform.protect(&balancer, false).await;
+    fault.lift();
+    platform.wait_until_torn_down(&balancer).await;
+    watcher.wait_for_finding("deletion_protected", "cleared").await;
+}
+
+#[tokio::test]
+async fn a_service_that_is_missing_is_reported_and_its_balancer_never_torn_down() {
+    let (platform, balancer) = served_and_idle().await;
+    let since = (Timestamp::now() - SignedDuration::from_secs(3600)).to_string();
+    platform.add_tag(&balancer.arns(), MARK_SINCE, &since).await;
+    platform.add_tag(&balancer.arns(), MARK_BALANCER, &balancer.arn).await;
+    let before = platform.targets(&balancer.groups[0]).await;
+
+    let watcher = Launch::quick(&platform).global(["--service", "no-such-service"]).start();
+    watcher.wait_for_finding("service_missing", "raised").await;
+    watcher.wait_for_looks(&platform.proxy, 5).await;
+    assert!(platform.is_whole(&balancer).await);
+    assert_eq!(platform.targets(&balancer.groups[0]).await, before, "nothing is known, so nothing is deregistered");
+}
+
+#[tokio::test]
+async fn a_cluster_that_is_missing_is_reported_and_the_balancer_never_torn_down() {
+    let (platform, balancer) = served_and_idle().await;
+    let watcher = Launch::quick(&platform).global(["--cluster", "no-such-cluster"]).start();
+    watcher.wait_for_finding("service_missing", "raised").await;
+    watcher.wait_for_looks(&platform.proxy, 4).await;
+    assert!(platform.is_whole(&balancer).await);
+}
+
+#[tokio::test]
+async fn a_deleted_service_is_missing_too() {
+    let (platform, balancer) = served_and_idle().await;
+    let deleted = platform.ecs.delete_service().cluster(platform.cluster()).service(platform.service()).send().await;
+    deleted.expect("an idle service can be deleted");
+    let watcher = Launch::quick(&platform).start();
+    watcher.wait_for_finding("service_missing", "raised").await;
+    watcher.wait_for_looks(&platform.proxy, 4).await;
+    assert!(platform.is_whole(&balancer).await);
+}
+
+#[tokio::test]
+async fn an_address_that_nobody_knows_is_deregistered_after_half_a_minute_and_a_serving_one_never() {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    let task = platform.scale_to_one().await;
+    let stranger = "10.99.99.99";
+    platform.register(&balancer, stranger).await;
+    let watcher = Launch::quick(&platform).start();
+    platform.wait_for_targets(&balancer, &[stranger, &task.ip]).await;
+    let started = watcher.wait_for("watcher_started").await;
+
+    let gone = watcher.wait_within(Duration::from_secs(60), 0, "target_deregistered", |_| true).await;
+    let waited = instant(&gone, "timestamp").duration_since(instant(&started, "timestamp"));
+    assert!(waited >= SignedDuration::from_secs(30), "deregistered after {waited}");
+    assert_eq!(gone.text("reason"), "no_task");
+    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    watcher.wait_for_looks(&platform.proxy, 2).await;
+    assert!(watcher.events("target_deregistered").iter().all(|line| line.text("ip") == stranger));
+    watcher.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn one_look_that_shows_no_tasks_empties_no_group() {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    platform.set_desired(2).await;
+    let tasks = platform.run_tasks(2).await;
+    let watcher = Launch::quick(&platform).start();
+    platform.wait_for_targets(&balancer, &[&tasks[0].ip, &tasks[1].ip]).await;
+
+    // Lists lag behind: for some looks, ECS shows nothing.
+    let empty = platform.proxy.on("ecs:ListTasks").times(6).rewrite_json(|answer| answer["taskArns"] = json!([]));
+    empty.wait_for_hits(6).await;
+    watcher.wait_for_looks(&platform.proxy, 2).await;
+    assert!(watcher.events("target_deregistered").is_empty());
+    platform.wait_for_targets(&balancer, &[&tasks[0].ip, &tasks[1].ip]).await;
+    watcher.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn an_ipv6_group_gets_the_ipv6_address() {
+    let platform = Platform::new().await;
+    let six = GroupPlan { family: TargetGroupIpAddressTypeEnum::Ipv6, ..tcp() };
+    let plan = BalancerPlan { groups: vec![udp(), six], ..BalancerPlan::default() };
+    let balancer = platform.create_balancer_as(plan).await;
+    // moto's tasks have no such address; AWS shows it beside the other one.
+    let dual_stack = platform.proxy.on("ecs:DescribeTasks").rewrite_json(|answer| {
+        for task in answer["tasks"].as_array_mut().expect("tasks") {
+            let details = task["attachments"][0]["details"].as_array_mut().expect("details");
+            details.push(json!({ "name": "ipv6Address", "value": "2a05:d014:1c:4f00::5" }));
+        }
+    });
+    let task = platform.scale_to_one().await;
+    let watcher = Launch::quick(&platform).start();
+    eventually("each group has the address of its family", async || {
+        let four = platform.targets(&balancer.groups[0]).await;
+        let six = platform.targets(&balancer.groups[1]).await;
+        (four == [(task.ip.clone(), 10000)].into() && six == [("2a05:d014:1c:4f00::5".to_owned(), 4443)].into())
+            .then_some(())
+    })
+    .await;
+    watcher.assert_no_trouble();
+
+    // Without the address the group can't be served, and a person should know.
+    dual_stack.lift();
+    let other = platform.run_task().await;
+    let finding = watcher.wait_for_that("finding", |line| line.text("subject").contains(&other.id)).await;
+    assert_eq!(finding.text("finding"), "task_without_address");
+}
+
+#[tokio::test]
+async fn a_group_of_another_target_type_is_reported_and_the_others_served() {
+    let platform = Platform::new().await;
+    let instances = GroupPlan { kind: TargetTypeEnum::Instance, ..tcp() };
+    let plan = BalancerPlan { groups: vec![udp(), instances], ..BalancerPlan::default() };
+    let balancer = platform.create_balancer_as(plan).await;
+    let task = platform.scale_to_one().await;
+    let watcher = Launch::quick(&platform).start();
+    let finding = watcher.wait_for_finding("target_group_unsupported", "raised").await;
+    assert_eq!(finding.text("subject"), balancer.groups[1].name);
+    eventually("the other group has the task", async || {
+        (platform.targets(&balancer.groups[0]).await == [(task.ip.clone(), 10000)].into()).then_some(())
+    })
+    .await;
+    assert!(platform.targets(&balancer.groups[1]).await.is_empty());
+    watcher.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn a_balancer_without_groups_is_reported_until_it_has_one() {
+    let platform = Platform::new().await;
+    let plan = BalancerPlan { groups: Vec::new(), ..BalancerPlan::default() };
+    let mut balancer = platform.create_balancer_as(plan).await;
+    let task = platform.scale_to_one().await;
+    let watcher = Launch::quick(&platform).start();
+    watcher.wait_for_finding("target_group_missing", "raised").await;
+    balancer.groups.push(platform.create_group(&balancer.arn, udp()).await);
+    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    watcher.wait_for_finding("target_group_missing", "cleared").await;
+    watcher.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn a_failed_balancer_is_reported() {
+    let platform = Platform::new().await;
+    platform.create_balancer().await;
+    platform
+        .proxy
+        .on("elasticloadbalancing:DescribeLoadBalancers")
+        .rewrite(|_, text| text.replace("<Code>active</Code>", "<Code>failed</Code>"));
+    platform.scale_to_one().await;
+    let watcher = Launch::quick(&platform).start();
+    watcher.wait_for_finding("load_balancer_failed", "raised").await;
+}
+
+#[tokio::test]
+async fn a_change_of_health_is_logged_with_its_reason_and_the_time_it_took() {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    let initial = platform.proxy.on("elasticloadbalancing:DescribeTargetHealth").rewrite(|_, text| {
+        text.replace("<State>healthy</State>", "<State>initial</State><Reason>Elb.RegistrationInProgress</Reason>")
+    });
+    let started = Timestamp::now() - SignedDuration::from_secs(20);
+    platform.proxy.on("ecs:DescribeTasks").rewrite_json(move |answer| {
+        for task in answer["tasks"].as_array_mut().expect("tasks") {
+            task["startedAt"] = json!(started.as_second());
+        }
+    });
+    let task = platform.scale_to_one().await;
+    let watcher = Launch::quick(&platform).start();
+    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    watcher.wait_for_looks(&platform.proxy, 1).await;
+
+    let unhealthy = {
+        initial.lift();
+        platform.proxy.on("elasticloadbalancing:DescribeTargetHealth").rewrite(|_, text| {
+            text.replace("<State>healthy</State>", "<State>unhealthy</State><Reason>Target.FailedHealthChecks</Reason>")
+        })
+    };
+    let ill = watcher.wait_for_that("target_health_changed", |line| line.text("to") == "unhealthy").await;
+    assert_eq!(ill.text("from"), "initial");
+    assert_eq!(ill.text("reason"), "Target.FailedHealthChecks");
+    unhealthy.lift();
+    let well = watcher.wait_for_that("target_health_changed", |line| line.text("to") == "healthy").await;
+    assert_eq!(well.text("task_id"), task.id);
+    assert!(well.number("since_start_ms") >= 20_000);
+    assert!(watcher.events("target_deregistered").is_empty(), "an unhealthy task is still a task");
+    watcher.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn nothing_is_logged_while_nothing_happens() {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    let task = platform.scale_to_one().await;
+    let watcher = Launch::quick(&platform).start();
+    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    watcher.wait_for_looks(&platform.proxy, 2).await;
+    let quiet_from = watcher.position();
+    watcher.wait_for_looks(&platform.proxy, 4).await;
+    let said = watcher.lines().split_off(quiet_from);
+    assert!(said.is_empty(), "{}", listing(&said));
+}

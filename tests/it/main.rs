@@ -1,0 +1,14 @@
+//! The built program, driven from outside: by messages on a queue, by what it finds on AWS (moto's server, which
+//! these tests install and start), by its command line; judged by its log and by what it leaves on AWS.
+
+mod command_line;
+mod failures;
+mod harness;
+mod life;
+mod messages;
+mod moto;
+mod platform;
+mod proxy;
+mod scale;
+mod wait;
+mod watcher;

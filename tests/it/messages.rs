@@ -1,0 +1,369 @@
+//! What becomes of messages: of events, of what isn't one, and of both when AWS fails.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::platform::{Balancer, Platform, Queue, Started};
+use crate::proxy::Call;
+use crate::wait::eventually;
+use crate::watcher::{Launch, Line, Watcher};
+
+/// A platform with a balancer and a worker that has had its first look and listens to the queue.
+async fn listening(queue: Queue) -> (Platform, Balancer, Watcher) {
+    let platform = Platform::with_queue(queue).await;
+    let balancer = platform.create_balancer().await;
+    let watcher = Launch::run(&platform).start();
+    platform.proxy.wait_for_calls("sqs:ReceiveMessage", 1).await;
+    (platform, balancer, watcher)
+}
+
+/// The ids of the entries of a batch call.
+fn entries(call: &Call) -> usize {
+    let body: Value = serde_json::from_str(&call.body).expect("SQS speaks JSON");
+    body["Entries"].as_array().map_or(0, Vec::len)
+}
+
+fn deletions(platform: &Platform) -> usize {
+    platform.proxy.calls_of("sqs:DeleteMessageBatch").iter().filter(|call| call.succeeded()).map(entries).sum()
+}
+
+#[tokio::test]
+async fn foreign_messages_are_deleted_and_counted_and_cause_no_look() {
+    let (platform, balancer, watcher) = listening(Queue::default()).await;
+    let looks = platform.proxy.count("ecs:DescribeServices");
+    let task = platform.scale_to_one().await;
+    let event = platform.event_for(&task).await;
+    let with = |change: &dyn Fn(&mut Value)| {
+        let mut foreign = event.clone();
+        change(&mut foreign);
+        foreign.to_string()
+    };
+    let other_cluster = platform.cluster_arn().replace("-cluster", "-other");
+    let foreign = [
+        with(&|event| event["detail"]["clusterArn"] = json!(other_cluster)),
+        with(&|event| event["detail"]["group"] = json!("service:somebody-else")),
+        with(&|event| event["detail"]["group"] = json!("family:migration")),
+        with(&|event| event["detail-type"] = json!("ECS Deployment State Change")),
+        with(&|event| event["source"] = json!("aws.ec2")),
+    ];
+    platform.send_all(&foreign).await;
+    platform.wait_until_queue_empty().await;
+    assert_eq!(deletions(&platform), foreign.len());
+    assert_eq!(platform.proxy.count("ecs:DescribeServices"), looks, "none of them is a reason to look");
+
+    platform.send(&event).await;
+    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    platform.wait_until_queue_empty().await;
+    let counted = eventually("the foreign messages are counted", async || {
+        let counted: i64 = watcher.events("reconciled").iter().map(|line| line.number("foreign")).sum();
+        (counted > 0).then_some(counted)
+    })
+    .await;
+    assert_eq!(counted, 5);
+    watcher.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn malformed_messages_are_logged_and_left_to_the_redrive_policy() {
+    let queue = Queue { dead_letter_after: Some(2), visibility_seconds: 1 };
+    let (platform, balancer, watcher) = listening(queue).await;
+    let long = format!("{{\"endless\": \"{}\"", "x".repeat(5000));
+    let malformed = [
+        "not json".to_owned(),
+        "[]".to_owned(),
+        r#"{"hello": 1}"#.to_owned(),
+        json!({ "source": "aws.ecs", "detail-type": "ECS Task State Change", "detail": {} }).to_string(),
+        long.clone(),
+    ];
+    platform.send_all(&malformed).await;
+    let task = platform.scale_to_one().await;
+    platform.send_event_for(&task).await;
+
+    // They don't keep the others from being handled.
+    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    eventually("the malformed ones are dead letters", async || {
+        (platform.dead_letters().await == malformed.len()).then_some(())
+    })
+    .await;
+    platform.wait_until_queue_empty().await;
+    assert_eq!(deletions(&platform), 1, "only the event is deleted");
+
+    for body in &malformed {
+        let line = watcher.wait_for_that("message_rejected", |line| body.starts_with(line.text("body"))).await;
+        assert_eq!(line["deleted"], false);
+        assert!(!line.text("reason").is_empty());
+        assert!(!line.text("message_id").is_empty());
+        assert!(line.text("body").len() <= 2048, "the body is cut to 2 KiB");
+    }
+    let line = watcher.wait_for_that("message_rejected", |line| line.text("body").starts_with("{\"endless")).await;
+    assert_eq!(line.text("body").len(), 2048);
+}
+
+#[tokio::test]
+async fn without_a_redrive_policy_a_malformed_message_is_deleted_at_the_fifth_receive() {
+    let queue = Queue { dead_letter_after: None, visibility_seconds: 1 };
+    let (platform, _, watcher) = listening(queue).await;
+    let body = format!("so much {}", "y".repeat(3000));
+    platform.send_text(&body).await;
+    let last = watcher.wait_for_that("message_rejected", |line| line["deleted"] == true).await;
+    assert_eq!(last.number("receive_count"), 5);
+    assert_eq!(last.text("body"), body, "what is deleted is logged whole");
+    platform.wait_until_queue_empty().await;
+    let earlier: Vec<Line> = watcher.events("message_rejected");
+    assert!(earlier.iter().filter(|line| line["deleted"] == true).count() == 1);
+}
+
+/// Takes things out of an event; the task must be registered, and the message deleted, all the same.
+async fn is_of_use_without(strip: impl Fn(&mut Value)) {
+    let (platform, balancer, watcher) = listening(Queue::default()).await;
+    let task = platform.scale_to_one().await;
+    let mut event = platform.event_for(&task).await;
+    strip(&mut event);
+    platform.send(&event).await;
+    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    platform.wait_until_queue_empty().await;
+    watcher.assert_no_trouble();
+}
+
+fn without(event: &mut Value, field: &str) {
+    event["detail"].as_object_mut().expect("a detail").remove(field).expect("the field was there");
+}
+
+#[tokio::test]
+async fn an_event_without_a_group_is_of_use() {
+    is_of_use_without(|event| without(event, "group")).await;
+}
+
+#[tokio::test]
+async fn an_event_without_a_version_is_of_use() {
+    is_of_use_without(|event| without(event, "version")).await;
+}
+
+#[tokio::test]
+async fn an_event_without_attachments_is_of_use() {
+    is_of_use_without(|event| without(event, "attachments")).await;
+}
+
+#[tokio::test]
+async fn a_cluster_and_a_task_are_all_that_an_event_needs() {
+    is_of_use_without(|event| {
+        let detail = json!({ "clusterArn": event["detail"]["clusterArn"], "taskArn": event["detail"]["taskArn"] });
+        *event = json!({ "source": "aws.ecs", "detail-type": "ECS Task State Change", "detail": detail });
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn fields_that_nobody_knows_yet_do_no_harm() {
+    is_of_use_without(|event| {
+        event["tomorrow"] = json!({ "deep": [1, null, { "er": true }] });
+        event["detail"]["tomorrow"] = json!([[], {}]);
+        event["detail"]["attachments"][0]["details"][0]["value"] = json!(null);
+        event["detail"]["attachments"].as_array_mut().expect("attachments").push(json!({
+            "id": "1", "type": "Service Connect", "status": "ATTACHED",
+            "details": [{ "name": "ContainerName", "value": "ecs-service-connect" }],
+        }));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_is_deleted_only_when_a_look_that_began_after_it_came_has_succeeded() {
+    let queue = Queue { visibility_seconds: 4, ..Queue::default() };
+    let (platform, balancer, mut watcher) = listening(queue).await;
+    let fault = platform.proxy.on("ecs:DescribeServices").error(500, "ServerException", "internal");
+    let task = platform.scale_to_one().await;
+    platform.send_event_for(&task).await;
+
+    watcher.wait_for_that("reconcile_failed", |line| line.number("attempt") >= 2).await;
+    platform.proxy.wait_for_calls("sqs:ChangeMessageVisibilityBatch", 1).await;
+    assert_eq!(deletions(&platform), 0, "nothing was looked at yet");
+    assert_eq!(platform.visible_messages().await, 0, "the message is kept invisible meanwhile");
+    assert_eq!(platform.queue_depth().await, 1);
+    assert!(watcher.is_running());
+
+    fault.lift();
+    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    platform.wait_until_queue_empty().await;
+    let calls = platform.proxy.calls();
+    let deleted = calls.iter().position(|call| call.name == "sqs:DeleteMessageBatch").expect("it was deleted");
+    let received = calls.iter().position(|call| call.name == "sqs:ReceiveMessage" && call.succeeded());
+    let good_look = calls
+        .iter()
+        .rposition(|call| call.name == "ecs:DescribeServices" && call.succeeded() && call.at < calls[deleted].at);
+    let good_look = good_look.expect("there was a good look");
+    assert!(Some(good_look) > received);
+    assert!(calls[good_look].answered.expect("an answer") <= calls[deleted].at);
+    // While it fails, the batch in hand is enough.
+    let failing = watcher.events("reconcile_failed");
+    assert!(!failing[0].text("error_operation").is_empty());
+    assert!(!failing[0].text("error_service").is_empty());
+    assert!(failing[0].number("retry_in_ms") > 0);
+}
+
+#[tokio::test]
+async fn nothing_more_is_received_while_the_look_fails() {
+    let queue = Queue { visibility_seconds: 10, ..Queue::default() };
+    let (platform, _, watcher) = listening(queue).await;
+    let fault = platform.proxy.on("ecs:DescribeServices").error(500, "ServerException", "internal");
+    let task = platform.scale_to_one().await;
+    platform.send_event_for(&task).await;
+    watcher.wait_for("reconcile_failed").await;
+    let received = platform.proxy.count("sqs:ReceiveMessage");
+    platform.send_event_for(&task).await;
+    watcher.wait_for_that("reconcile_failed", |line| line.number("attempt") >= 2).await;
+    assert_eq!(platform.proxy.count("sqs:ReceiveMessage"), received);
+    fault.lift();
+    platform.wait_until_queue_empty().await;
+}
+
+#[tokio::test]
+async fn messages_that_come_together_have_each_their_own_end() {
+    let queue = Queue { dead_letter_after: Some(2), visibility_seconds: 2 };
+    let (platform, balancer, watcher) = listening(queue).await;
+    platform.set_desired(2).await;
+    let tasks = platform.run_tasks(2).await;
+    // Two events, a foreign one and a malformed one, all there before the worker looks up again.
+    watcher.signal("STOP");
+    let mut bodies = Vec::new();
+    for task in &tasks {
+        bodies.push(platform.event_for(task).await.to_string());
+    }
+    let mut foreign = platform.event_for(&tasks[0]).await;
+    foreign["detail"]["group"] = json!("service:somebody-else");
+    bodies.push(foreign.to_string());
+    bodies.push("nonsense".to_owned());
+    platform.send_all(&bodies).await;
+    watcher.signal("CONT");
+
+    platform.wait_for_targets(&balancer, &[&tasks[0].ip, &tasks[1].ip]).await;
+    eventually("the malformed one is a dead letter", async || (platform.dead_letters().await == 1).then_some(())).await;
+    platform.wait_until_queue_empty().await;
+    assert_eq!(watcher.events("reconcile_failed").len(), 0);
+}
+
+#[tokio::test]
+async fn an_event_that_comes_late_changes_nothing() {
+    let (platform, balancer, watcher) = listening(Queue::default()).await;
+    platform.set_desired(1).await;
+    let tasks = platform.run_tasks(2).await;
+    let running = platform.event_for(&tasks[0]).await;
+    platform.stop_task(&tasks[0]).await;
+    platform.send_event_for(&tasks[0]).await;
+    platform.send(&running).await;
+    platform.wait_for_targets(&balancer, &[&tasks[1].ip]).await;
+    platform.wait_until_queue_empty().await;
+    assert!(watcher.events("target_registered").iter().all(|line| line.text("ip") == tasks[1].ip));
+    watcher.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn an_event_that_was_made_up_changes_nothing() {
+    let (platform, balancer, watcher) = listening(Queue::default()).await;
+    let task = platform.scale_to_one().await;
+    platform.send_event_for(&task).await;
+    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+
+    // A task that ECS never had, and a lie about one that it has.
+    let mut invented = platform.event_for(&task).await;
+    let arn = task.arn.replace(&task.id, "00000000000000000000000000000000");
+    invented["detail"]["taskArn"] = json!(arn);
+    invented["detail"]["attachments"][0]["details"][4]["value"] = json!("10.6.6.6");
+    invented["time"] = json!("2020-01-01T00:00:00Z");
+    let mut lie = platform.event_for(&task).await;
+    lie["detail"]["lastStatus"] = json!("STOPPED");
+    lie["detail"]["desiredStatus"] = json!("STOPPED");
+    platform.send(&invented).await;
+    platform.send(&lie).await;
+    platform.wait_until_queue_empty().await;
+    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    assert!(watcher.events("target_deregistered").is_empty());
+    watcher.assert_no_trouble();
+}
+
+/// Makes DescribeTasks show the task as it was before it ran, at version 4, for some calls or for good.
+fn lag(platform: &Platform, task: &Started, calls: usize) {
+    let arn = task.arn.clone();
+    let mut left = calls;
+    platform.proxy.on("ecs:DescribeTasks").rewrite_json(move |answer| {
+        for task in answer["tasks"].as_array_mut().expect("tasks") {
+            if task["taskArn"] != arn.as_str() {
+                continue;
+            }
+            task["version"] = json!(5);
+            if left > 0 {
+                left -= 1;
+                task["version"] = json!(4);
+                task["lastStatus"] = json!("PENDING");
+            }
+        }
+    });
+}
+
+#[tokio::test]
+async fn a_look_waits_until_ecs_shows_the_version_that_the_event_told_of() {
+    let (platform, balancer, watcher) = listening(Queue::default()).await;
+    let task = platform.scale_to_one().await;
+    lag(&platform, &task, 2);
+    let described = platform.proxy.count("ecs:DescribeTasks");
+    platform.send_event_for(&task).await;
+    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    assert!(platform.proxy.count("ecs:DescribeTasks") >= described + 3);
+    assert!(watcher.events("task_version_behind").is_empty());
+    platform.wait_until_queue_empty().await;
+    watcher.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn a_version_that_never_comes_is_logged_and_ecs_believed() {
+    let (platform, _, watcher) = listening(Queue::default()).await;
+    let task = platform.scale_to_one().await;
+    lag(&platform, &task, usize::MAX);
+    platform.send_event_for(&task).await;
+    let line = watcher.wait_for("task_version_behind").await;
+    assert_eq!(line.text("task_id"), task.id);
+    assert_eq!(line.number("event_version"), 5);
+    assert_eq!(line.number("seen_version"), 4);
+    platform.wait_until_queue_empty().await;
+    assert!(watcher.events("target_registered").is_empty(), "ECS says that it doesn't run yet");
+    watcher.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn an_entry_that_could_not_be_deleted_is_tried_again() {
+    let (platform, balancer, watcher) = listening(Queue::default()).await;
+    // The whole call is fine, and none of its entries was.
+    let fault = platform.proxy.on("sqs:DeleteMessageBatch").times(1).rewrite_json(|answer| {
+        let failed: Vec<Value> = answer["Successful"]
+            .as_array()
+            .expect("entries")
+            .iter()
+            .map(|entry| json!({ "Id": entry["Id"], "SenderFault": false, "Code": "InternalError", "Message": "no" }))
+            .collect();
+        *answer = json!({ "Successful": [], "Failed": failed });
+    });
+    let task = platform.scale_to_one().await;
+    platform.send_event_for(&task).await;
+    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    fault.wait_for_hits(1).await;
+    let calls = platform.proxy.wait_for_calls("sqs:DeleteMessageBatch", 2).await;
+    assert_eq!(entries(&calls[1]), entries(&calls[0]));
+    assert!(watcher.events("message_rejected").is_empty());
+}
+
+#[tokio::test]
+async fn an_event_that_comes_during_a_look_is_not_covered_by_it() {
+    let (platform, balancer, watcher) = listening(Queue::default()).await;
+    platform.set_desired(2).await;
+    let first = platform.run_task().await;
+    // The look for the first task takes its time over the balancer, after it has read the tasks.
+    let slow = platform.proxy.on("elasticloadbalancing:DescribeTargetHealth").times(1).delay(Duration::from_secs(3));
+    platform.send_event_for(&first).await;
+    slow.wait_for_hits(1).await;
+    let second = platform.run_task().await;
+    platform.send_event_for(&second).await;
+    platform.wait_for_targets(&balancer, &[&first.ip, &second.ip]).await;
+    platform.wait_until_queue_empty().await;
+    watcher.assert_no_trouble();
+}

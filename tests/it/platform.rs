@@ -1,0 +1,763 @@
+//! The platform that the program runs beside, made in an account of its own at moto: cluster, service, queue,
+//! event rule, load balancer, target groups; and what the tests do to it and ask about it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_ecs::types::{
+    AwsVpcConfiguration, Compatibility, ContainerDefinition, LaunchType, NetworkConfiguration, NetworkMode, Task,
+};
+use aws_sdk_elasticloadbalancingv2::types::{
+    Action, ActionTypeEnum, LoadBalancerAttribute, LoadBalancerTypeEnum, ProtocolEnum, Tag, TargetDescription,
+    TargetGroupIpAddressTypeEnum, TargetTypeEnum,
+};
+use aws_sdk_eventbridge::types::PutEventsRequestEntry;
+use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
+use aws_types::SdkConfig;
+use aws_types::region::Region;
+use http_body_util::{BodyExt, Full};
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::TcpStream;
+
+use crate::proxy::Proxy;
+use crate::wait::{eventually, within};
+
+pub const REGION: &str = "eu-central-1";
+
+/// The tags by which the program marks what is to be torn down.
+pub const MARK_SINCE: &str = "jvb-watcher:idle-since";
+pub const MARK_BALANCER: &str = "jvb-watcher:load-balancer";
+/// The tag by which a person puts a teardown off.
+pub const HOLD: &str = "jvb-watcher:hold-until";
+
+static ACCOUNTS: AtomicU64 = AtomicU64::new(100_000_000_001);
+
+/// An address and a port, as registered in a target group.
+pub type Target = (String, i32);
+
+pub struct Queue {
+    /// After how many receives a message moves to the dead-letter queue; `None`: there is none.
+    pub dead_letter_after: Option<u32>,
+    pub visibility_seconds: u32,
+}
+
+impl Default for Queue {
+    fn default() -> Self {
+        Self { dead_letter_after: Some(5), visibility_seconds: 30 }
+    }
+}
+
+/// How a balancer is to be, where it isn't as terraform makes it.
+pub struct BalancerPlan {
+    pub application: bool,
+    pub tags: Vec<(&'static str, String)>,
+    pub groups: Vec<GroupPlan>,
+}
+
+#[derive(Clone)]
+pub struct GroupPlan {
+    /// The part of the name behind the project's.
+    pub suffix: &'static str,
+    pub protocol: ProtocolEnum,
+    pub port: i32,
+    pub kind: TargetTypeEnum,
+    pub family: TargetGroupIpAddressTypeEnum,
+}
+
+pub fn udp() -> GroupPlan {
+    GroupPlan {
+        suffix: "jvb-udp",
+        protocol: ProtocolEnum::Udp,
+        port: 10000,
+        kind: TargetTypeEnum::Ip,
+        family: TargetGroupIpAddressTypeEnum::Ipv4,
+    }
+}
+
+pub fn tcp() -> GroupPlan {
+    GroupPlan { suffix: "jvb-tcp-tg", protocol: ProtocolEnum::Tcp, port: 4443, ..udp() }
+}
+
+impl Default for BalancerPlan {
+    fn default() -> Self {
+        Self { application: false, tags: vec![("Lifecycle", "on-demand".to_owned())], groups: vec![udp(), tcp()] }
+    }
+}
+
+/// A balancer that was made, and the groups behind it.
+#[derive(Clone, Debug)]
+pub struct Balancer {
+    pub name: String,
+    pub arn: String,
+    pub groups: Vec<Group>,
+}
+
+impl Balancer {
+    /// The ARNs of the balancer and of its groups.
+    pub fn arns(&self) -> Vec<&str> {
+        std::iter::once(self.arn.as_str()).chain(self.groups.iter().map(|group| group.arn.as_str())).collect()
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Group {
+    pub name: String,
+    pub arn: String,
+    pub port: i32,
+}
+
+/// A task that was started: what the tests need of it.
+#[derive(Clone, Debug)]
+pub struct Started {
+    pub arn: String,
+    /// The last part of the ARN.
+    pub id: String,
+    pub ip: String,
+}
+
+pub struct Platform {
+    pub project: String,
+    pub account: u64,
+    /// The way of the program under test to AWS; what it does is on record, and can be made to fail.
+    pub proxy: Proxy,
+    pub queue_url: String,
+    pub dead_letter_url: Option<String>,
+    /// The way of the tests themselves to AWS.
+    _own: Proxy,
+    vpc: String,
+    subnets: Vec<String>,
+    task_definition: String,
+    pub ecs: aws_sdk_ecs::Client,
+    pub elb: aws_sdk_elasticloadbalancingv2::Client,
+    pub sqs: aws_sdk_sqs::Client,
+    pub events: aws_sdk_eventbridge::Client,
+}
+
+impl Platform {
+    /// Cluster, service with nothing desired, and queue; no balancer.
+    pub async fn new() -> Self {
+        Self::with_queue(Queue::default()).await
+    }
+
+    pub async fn with_queue(queue: Queue) -> Self {
+        let account = ACCOUNTS.fetch_add(1, Ordering::Relaxed);
+        let own = Proxy::start(account).await;
+        let proxy = Proxy::start(account).await;
+        let config = sdk_config(&own.endpoint());
+        let ecs = aws_sdk_ecs::Client::new(&config);
+        let sqs = aws_sdk_sqs::Client::new(&config);
+        let (vpc, subnets) = default_network(&own).await;
+        let project = format!("p{}", account % 100_000);
+
+        ecs.create_cluster().cluster_name(format!("{project}-cluster")).send().await.expect("a cluster");
+        let container = ContainerDefinition::builder().name("jvb").image("jitsi/jvb").memory(2048).cpu(1024).build();
+        let definition = ecs
+            .register_task_definition()
+            .family(format!("{project}-jvb"))
+            .network_mode(NetworkMode::Awsvpc)
+            .requires_compatibilities(Compatibility::Fargate)
+            .container_definitions(container)
+            .send()
+            .await
+            .expect("a task definition");
+        let task_definition = definition
+            .task_definition
+            .and_then(|definition| definition.task_definition_arn)
+            .expect("a task definition has an ARN");
+        let (queue_url, dead_letter_url) = create_queues(&sqs, &project, queue).await;
+
+        let platform = Self {
+            elb: aws_sdk_elasticloadbalancingv2::Client::new(&config),
+            events: aws_sdk_eventbridge::Client::new(&config),
+            _own: own,
+            project,
+            account,
+            proxy,
+            queue_url,
+            dead_letter_url,
+            vpc,
+            subnets,
+            task_definition,
+            ecs,
+            sqs,
+        };
+        platform.create_service().await;
+        platform
+    }
+
+    pub fn cluster(&self) -> String {
+        format!("{}-cluster", self.project)
+    }
+
+    pub fn service(&self) -> String {
+        format!("{}-service", self.project)
+    }
+
+    pub fn queue_name(&self) -> String {
+        format!("{}-jvb-watcher", self.project)
+    }
+
+    pub fn balancer_name(&self) -> String {
+        format!("{}-jvb-nlb", self.project)
+    }
+
+    async fn create_service(&self) {
+        self.ecs
+            .create_service()
+            .cluster(self.cluster())
+            .service_name(self.service())
+            .task_definition(&self.task_definition)
+            .desired_count(0)
+            .launch_type(LaunchType::Fargate)
+            .network_configuration(self.network())
+            .send()
+            .await
+            .expect("a service");
+    }
+
+    /// As `terraform apply` for the balancer leaves it.
+    pub async fn create_balancer(&self) -> Balancer {
+        self.create_balancer_as(BalancerPlan::default()).await
+    }
+
+    pub async fn create_balancer_as(&self, plan: BalancerPlan) -> Balancer {
+        let kind = if plan.application { LoadBalancerTypeEnum::Application } else { LoadBalancerTypeEnum::Network };
+        let tags = (!plan.tags.is_empty()).then(|| plan.tags.iter().map(|(key, value)| tag(key, value)).collect());
+        let created = self
+            .elb
+            .create_load_balancer()
+            .name(self.balancer_name())
+            .r#type(kind)
+            .set_subnets(Some(self.subnets.clone()))
+            .set_tags(tags)
+            .send()
+            .await
+            .expect("a load balancer");
+        let arn = created.load_balancers()[0].load_balancer_arn().expect("a balancer has an ARN").to_owned();
+        let mut groups = Vec::new();
+        for group in plan.groups {
+            groups.push(self.create_group(&arn, group).await);
+        }
+        Balancer { name: self.balancer_name(), arn, groups }
+    }
+
+    /// A group behind a balancer, with its listener.
+    pub async fn create_group(&self, balancer: &str, plan: GroupPlan) -> Group {
+        let group = self.create_bare_group(plan.clone()).await;
+        let action = Action::builder().r#type(ActionTypeEnum::Forward).target_group_arn(&group.arn).build();
+        self.elb
+            .create_listener()
+            .load_balancer_arn(balancer)
+            .protocol(plan.protocol)
+            .port(plan.port)
+            .default_actions(action)
+            .send()
+            .await
+            .expect("a listener");
+        group
+    }
+
+    /// A group that no balancer uses.
+    pub async fn create_bare_group(&self, plan: GroupPlan) -> Group {
+        let name = format!("{}-{}", self.project, plan.suffix);
+        let created = self
+            .elb
+            .create_target_group()
+            .name(&name)
+            .protocol(plan.protocol)
+            .port(plan.port)
+            .vpc_id(&self.vpc)
+            .target_type(plan.kind)
+            .ip_address_type(plan.family)
+            .send()
+            .await
+            .expect("a target group");
+        let arn = created.target_groups()[0].target_group_arn().expect("a group has an ARN").to_owned();
+        Group { name, arn, port: plan.port }
+    }
+
+    /// What EventBridge needs to put the cluster's task events into the queue.
+    pub async fn route_events(&self) {
+        let name = format!("{}-tasks", self.project);
+        let pattern = json!({
+            "source": ["aws.ecs"],
+            "detail-type": ["ECS Task State Change"],
+            "detail": { "clusterArn": [self.cluster_arn()] },
+        });
+        self.events.put_rule().name(&name).event_pattern(pattern.to_string()).send().await.expect("a rule");
+        let target = aws_sdk_eventbridge::types::Target::builder()
+            .id("queue")
+            .arn(format!("arn:aws:sqs:{REGION}:{}:{}", self.account, self.queue_name()))
+            .build()
+            .expect("a target has an id and an ARN");
+        self.events.put_targets().rule(&name).targets(target).send().await.expect("a rule's target");
+    }
+
+    pub fn cluster_arn(&self) -> String {
+        format!("arn:aws:ecs:{REGION}:{}:cluster/{}", self.account, self.cluster())
+    }
+
+    fn network(&self) -> NetworkConfiguration {
+        let network = AwsVpcConfiguration::builder()
+            .subnets(&self.subnets[0])
+            .set_security_groups(Some(Vec::new()))
+            .build()
+            .expect("a network configuration has subnets");
+        NetworkConfiguration::builder().awsvpc_configuration(network).build()
+    }
+
+    // Tasks and their events.
+
+    /// The service's desired count; moto's running count follows at once.
+    pub async fn set_desired(&self, count: i32) {
+        self.ecs
+            .update_service()
+            .cluster(self.cluster())
+            .service(self.service())
+            .desired_count(count)
+            .send()
+            .await
+            .expect("the service takes a count");
+    }
+
+    pub async fn run_task(&self) -> Started {
+        self.run_tasks(1).await.remove(0)
+    }
+
+    /// Starts tasks of the service. The counts are not touched: moto keeps no tie between the two.
+    pub async fn run_tasks(&self, count: usize) -> Vec<Started> {
+        self.run_tasks_of(&format!("service:{}", self.service()), count).await
+    }
+
+    pub async fn run_tasks_of(&self, group: &str, count: usize) -> Vec<Started> {
+        let mut started = Vec::new();
+        while started.len() < count {
+            let batch = i32::try_from((count - started.len()).min(10)).expect("ten at most");
+            let run = self
+                .ecs
+                .run_task()
+                .cluster(self.cluster())
+                .task_definition(&self.task_definition)
+                .launch_type(LaunchType::Fargate)
+                .group(group)
+                .started_by("ecs-svc/4021518873651208533")
+                .network_configuration(self.network())
+                .count(batch)
+                .send()
+                .await
+                .expect("a task");
+            started.extend(run.tasks().iter().map(started_task));
+        }
+        started
+    }
+
+    /// One desired task, one running: the service is up.
+    pub async fn scale_to_one(&self) -> Started {
+        self.set_desired(1).await;
+        self.run_task().await
+    }
+
+    /// Nothing desired, nothing running.
+    pub async fn scale_to_zero(&self, tasks: &[&Started]) {
+        self.set_desired(0).await;
+        for task in tasks {
+            self.stop_task(task).await;
+        }
+    }
+
+    pub async fn stop_task(&self, task: &Started) {
+        self.ecs
+            .stop_task()
+            .cluster(self.cluster())
+            .task(&task.arn)
+            .reason("Scaling activity initiated by deployment")
+            .send()
+            .await
+            .expect("the task stops");
+    }
+
+    /// The event that ECS would send about the task as it is now.
+    pub async fn event_for(&self, task: &Started) -> Value {
+        let described = self.ecs.describe_tasks().cluster(self.cluster()).tasks(&task.arn).send().await;
+        let described = described.expect("the task is there");
+        self.envelope(&described.tasks()[0])
+    }
+
+    /// A whole EventBridge envelope in the shape that ECS gives it, which is not quite that of DescribeTasks.
+    fn envelope(&self, task: &Task) -> Value {
+        let now = jiff::Timestamp::now();
+        let at = |seconds_ago: i64| (now - jiff::SignedDuration::from_secs(seconds_ago)).to_string();
+        let stopped = task.last_status() == Some("STOPPED");
+        let attachments: Vec<Value> = task
+            .attachments()
+            .iter()
+            .map(|attachment| {
+                let details: Vec<Value> = attachment
+                    .details()
+                    .iter()
+                    .map(|detail| json!({ "name": detail.name(), "value": detail.value() }))
+                    .collect();
+                json!({
+                    "id": attachment.id(),
+                    "type": "eni",
+                    "status": if stopped { "DELETED" } else { "ATTACHED" },
+                    "details": details,
+                })
+            })
+            .collect();
+        let arn = task.task_arn().expect("a task has an ARN");
+        let mut detail = json!({
+            "attachments": attachments,
+            "attributes": [{ "name": "ecs.cpu-architecture", "value": "x86_64" }],
+            "availabilityZone": "eu-central-1a",
+            "capacityProviderName": "FARGATE",
+            "clusterArn": task.cluster_arn(),
+            "connectivity": "CONNECTED",
+            "connectivityAt": at(40),
+            "containers": [{
+                "containerArn": format!("{arn}/2f6b1d1e-0b53-4f0d-9f8e-1f3a2b7c9d10"),
+                "lastStatus": task.last_status(),
+                "name": "jvb",
+                "image": "jitsi/jvb",
+                "runtimeId": "0d4f7a1b2c3d-2531612879",
+                "taskArn": arn,
+                "networkInterfaces": [{
+                    "attachmentId": "4a1b3c5d",
+                    "privateIpv4Address": address_of(task),
+                }],
+                "cpu": "1024",
+            }],
+            "cpu": "1024",
+            "createdAt": at(50),
+            "desiredStatus": task.desired_status(),
+            "enableExecuteCommand": false,
+            "ephemeralStorage": { "sizeInGiB": 20 },
+            "group": task.group(),
+            "launchType": "FARGATE",
+            "lastStatus": task.last_status(),
+            "memory": "2048",
+            "overrides": { "containerOverrides": [{ "name": "jvb" }] },
+            "platformVersion": "1.4.0",
+            "pullStartedAt": at(30),
+            "pullStoppedAt": at(20),
+            "startedAt": at(5),
+            "startedBy": task.started_by(),
+            "taskArn": arn,
+            "taskDefinitionArn": task.task_definition_arn(),
+            "updatedAt": at(0),
+            "version": if stopped { 9 } else { 5 },
+        });
+        if stopped {
+            detail["stopCode"] = json!("ServiceSchedulerInitiated");
+            detail["stoppedReason"] = json!("Scaling activity initiated by deployment");
+            detail["stoppingAt"] = json!(at(3));
+            detail["stoppedAt"] = json!(at(0));
+        }
+        json!({
+            "version": "0",
+            "id": uuid(),
+            "detail-type": "ECS Task State Change",
+            "source": "aws.ecs",
+            "account": format!("{:012}", self.account),
+            "time": now.round(jiff::Unit::Second).expect("seconds").to_string(),
+            "region": REGION,
+            "resources": [arn],
+            "detail": detail,
+        })
+    }
+
+    /// Puts an event where EventBridge would put it.
+    pub async fn send(&self, event: &Value) {
+        self.send_text(&event.to_string()).await;
+    }
+
+    pub async fn send_text(&self, body: &str) {
+        let sent = self.sqs.send_message().queue_url(&self.queue_url).message_body(body).send().await;
+        sent.expect("the queue takes a message");
+    }
+
+    pub async fn send_all(&self, bodies: &[String]) {
+        for batch in bodies.chunks(10) {
+            let entries = batch.iter().enumerate().map(|(index, body)| {
+                SendMessageBatchRequestEntry::builder()
+                    .id(format!("m{index}"))
+                    .message_body(body)
+                    .build()
+                    .expect("an entry has an id and a body")
+            });
+            self.sqs
+                .send_message_batch()
+                .queue_url(&self.queue_url)
+                .set_entries(Some(entries.collect()))
+                .send()
+                .await
+                .expect("the queue takes ten messages");
+        }
+    }
+
+    pub async fn send_event_for(&self, task: &Started) {
+        let event = self.event_for(task).await;
+        self.send(&event).await;
+    }
+
+    /// Gives an event to EventBridge, as ECS does; the rule takes it to the queue.
+    pub async fn put_event(&self, event: &Value) {
+        let entry = PutEventsRequestEntry::builder()
+            .source("aws.ecs")
+            .detail_type("ECS Task State Change")
+            .detail(event["detail"].to_string())
+            .resources(event["detail"]["taskArn"].as_str().expect("an event names its task"))
+            .build();
+        let put = self.events.put_events().entries(entry).send().await.expect("EventBridge takes an event");
+        assert_eq!(put.failed_entry_count(), 0);
+    }
+
+    // The state of things.
+
+    /// What is registered in a group; nothing when the group is gone.
+    pub async fn targets(&self, group: &Group) -> BTreeSet<Target> {
+        let Ok(health) = self.elb.describe_target_health().target_group_arn(&group.arn).send().await else {
+            return BTreeSet::new();
+        };
+        health
+            .target_health_descriptions()
+            .iter()
+            .filter_map(|description| description.target())
+            .map(|target| (target.id().unwrap_or_default().to_owned(), target.port().unwrap_or_default()))
+            .collect()
+    }
+
+    /// Waits until each group of the balancer holds exactly these addresses, with the group's own port.
+    pub async fn wait_for_targets(&self, balancer: &Balancer, addresses: &[&str]) {
+        self.wait_for_targets_within(crate::wait::PATIENCE, balancer, addresses).await;
+    }
+
+    pub async fn wait_for_targets_within(&self, limit: Duration, balancer: &Balancer, addresses: &[&str]) {
+        for group in &balancer.groups {
+            let wanted: BTreeSet<Target> = addresses.iter().map(|ip| ((*ip).to_owned(), group.port)).collect();
+            within(limit, &format!("{} holds exactly {wanted:?}", group.name), async || {
+                (self.targets(group).await == wanted).then_some(())
+            })
+            .await;
+        }
+    }
+
+    /// Registers an address by hand, in every group.
+    pub async fn register(&self, balancer: &Balancer, ip: &str) {
+        for group in &balancer.groups {
+            self.elb
+                .register_targets()
+                .target_group_arn(&group.arn)
+                .targets(TargetDescription::builder().id(ip).port(group.port).build())
+                .send()
+                .await
+                .expect("the group takes a target");
+        }
+    }
+
+    pub async fn balancer_exists(&self) -> bool {
+        let found = self.elb.describe_load_balancers().names(self.balancer_name()).send().await;
+        found.is_ok_and(|found| !found.load_balancers().is_empty())
+    }
+
+    pub async fn group_exists(&self, group: &Group) -> bool {
+        self.elb.describe_target_groups().target_group_arns(&group.arn).send().await.is_ok()
+    }
+
+    /// Waits until neither the balancer nor any of its groups is left.
+    pub async fn wait_until_torn_down(&self, balancer: &Balancer) {
+        eventually("balancer and groups are gone", async || self.is_torn_down(balancer).await.then_some(())).await;
+    }
+
+    pub async fn is_torn_down(&self, balancer: &Balancer) -> bool {
+        if self.balancer_exists().await {
+            return false;
+        }
+        for group in &balancer.groups {
+            if self.group_exists(group).await {
+                return false;
+            }
+        }
+        true
+    }
+
+    /// Whether balancer and groups are all there, as they were made.
+    pub async fn is_whole(&self, balancer: &Balancer) -> bool {
+        let mut whole = self.balancer_exists().await;
+        for group in &balancer.groups {
+            whole &= self.group_exists(group).await;
+        }
+        whole
+    }
+
+    pub async fn tags(&self, arn: &str) -> BTreeMap<String, String> {
+        let Ok(described) = self.elb.describe_tags().resource_arns(arn).send().await else {
+            return BTreeMap::new();
+        };
+        let tags = described.tag_descriptions().iter().flat_map(|description| description.tags());
+        tags.map(|tag| (tag.key().unwrap_or_default().to_owned(), tag.value().unwrap_or_default().to_owned())).collect()
+    }
+
+    pub async fn add_tag(&self, arns: &[&str], key: &str, value: &str) {
+        self.elb
+            .add_tags()
+            .set_resource_arns(Some(arns.iter().map(|arn| (*arn).to_owned()).collect()))
+            .tags(tag(key, value))
+            .send()
+            .await
+            .expect("tags are added");
+    }
+
+    pub async fn remove_tag(&self, arns: &[&str], key: &str) {
+        self.elb
+            .remove_tags()
+            .set_resource_arns(Some(arns.iter().map(|arn| (*arn).to_owned()).collect()))
+            .tag_keys(key)
+            .send()
+            .await
+            .expect("tags are removed");
+    }
+
+    /// Turns the deletion protection on or off. moto deletes a protected balancer all the same.
+    pub async fn protect(&self, balancer: &Balancer, protected: bool) {
+        let attribute =
+            LoadBalancerAttribute::builder().key("deletion_protection.enabled").value(protected.to_string()).build();
+        self.elb
+            .modify_load_balancer_attributes()
+            .load_balancer_arn(&balancer.arn)
+            .attributes(attribute)
+            .send()
+            .await
+            .expect("the attribute is set");
+    }
+
+    pub async fn delete_balancer(&self, balancer: &Balancer) {
+        self.elb.delete_load_balancer().load_balancer_arn(&balancer.arn).send().await.expect("the balancer goes");
+    }
+
+    /// Messages in the queue, those in flight included.
+    pub async fn queue_depth(&self) -> usize {
+        self.depth_of(&self.queue_url).await.iter().sum()
+    }
+
+    /// Messages that the next receive would see.
+    pub async fn visible_messages(&self) -> usize {
+        self.depth_of(&self.queue_url).await[0]
+    }
+
+    pub async fn dead_letters(&self) -> usize {
+        self.depth_of(self.dead_letter_url.as_ref().expect("there is a dead-letter queue")).await.iter().sum()
+    }
+
+    async fn depth_of(&self, url: &str) -> [usize; 2] {
+        let names = [
+            QueueAttributeName::ApproximateNumberOfMessages,
+            QueueAttributeName::ApproximateNumberOfMessagesNotVisible,
+        ];
+        let attributes = self
+            .sqs
+            .get_queue_attributes()
+            .queue_url(url)
+            .set_attribute_names(Some(names.to_vec()))
+            .send()
+            .await
+            .expect("the queue is there");
+        names.map(|name| {
+            let value = attributes.attributes().and_then(|attributes| attributes.get(&name));
+            value.and_then(|value| value.parse().ok()).expect("a count")
+        })
+    }
+
+    pub async fn wait_until_queue_empty(&self) {
+        eventually("the queue is empty", async || (self.queue_depth().await == 0).then_some(())).await;
+    }
+}
+
+fn tag(key: &str, value: &str) -> Tag {
+    Tag::builder().key(key).value(value).build()
+}
+
+fn started_task(task: &Task) -> Started {
+    let arn = task.task_arn().expect("a task has an ARN").to_owned();
+    let id = arn.rsplit('/').next().expect("split gives one part at least").to_owned();
+    Started { id, ip: address_of(task).expect("a task has an address"), arn }
+}
+
+fn address_of(task: &Task) -> Option<String> {
+    let details = task.attachments().iter().flat_map(|attachment| attachment.details());
+    let address = details.into_iter().find(|detail| detail.name() == Some("privateIPv4Address"))?;
+    address.value().map(str::to_owned)
+}
+
+fn sdk_config(endpoint: &str) -> SdkConfig {
+    SdkConfig::builder()
+        .behavior_version(aws_sdk_ecs::config::BehaviorVersion::latest())
+        .region(Region::new(REGION))
+        .credentials_provider(SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "tests")))
+        .endpoint_url(endpoint)
+        // The loopback needs no TLS, and so no root certificates.
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .build()
+}
+
+async fn create_queues(sqs: &aws_sdk_sqs::Client, project: &str, queue: Queue) -> (String, Option<String>) {
+    let mut create = sqs
+        .create_queue()
+        .queue_name(format!("{project}-jvb-watcher"))
+        .attributes(QueueAttributeName::VisibilityTimeout, queue.visibility_seconds.to_string());
+    let mut dead_letter_url = None;
+    if let Some(receives) = queue.dead_letter_after {
+        let created = sqs.create_queue().queue_name(format!("{project}-jvb-watcher-dlq")).send().await;
+        let url = created.expect("a queue").queue_url.expect("a queue has a URL");
+        let attributes = sqs
+            .get_queue_attributes()
+            .queue_url(&url)
+            .attribute_names(QueueAttributeName::QueueArn)
+            .send()
+            .await
+            .expect("the queue is there");
+        let arn = &attributes.attributes().expect("attributes")[&QueueAttributeName::QueueArn];
+        let policy = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": receives });
+        create = create.attributes(QueueAttributeName::RedrivePolicy, policy.to_string());
+        dead_letter_url = Some(url);
+    }
+    let created = create.send().await.expect("a queue");
+    (created.queue_url.expect("a queue has a URL"), dead_letter_url)
+}
+
+/// The default VPC and its subnets. Asked for by hand: the SDK's crate for EC2 takes longer to compile than all
+/// that it would be used for here.
+async fn default_network(proxy: &Proxy) -> (String, Vec<String>) {
+    let stream = TcpStream::connect(proxy.address).await.expect("the proxy listens");
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("a connection");
+    tokio::spawn(connection);
+    let request = Request::post("/")
+        .header("host", proxy.address.to_string())
+        .header("content-type", "application/x-www-form-urlencoded")
+        .header("authorization", format!("AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/ec2/aws4_request, "))
+        .body(Full::new(Bytes::from_static(b"Action=DescribeSubnets&Version=2016-11-15")))
+        .expect("the request is valid");
+    let response = sender.send_request(request).await.expect("an answer");
+    let body = response.into_body().collect().await.expect("a whole answer").to_bytes();
+    let text = String::from_utf8_lossy(&body);
+    let values = |element: &str| -> Vec<String> {
+        let end = format!("</{element}>");
+        let parts = text.split(&format!("<{element}>")).skip(1).map(str::to_owned).collect::<Vec<_>>();
+        parts.iter().filter_map(|part| part.split(&end).next()).map(str::to_owned).collect()
+    };
+    let vpc = values("vpcId").into_iter().next().unwrap_or_else(|| panic!("no default VPC in: {text}"));
+    (vpc, values("subnetId"))
+}
+
+/// A new event id. Unique in this process, which is all that matters here.
+fn uuid() -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    format!("6f1d2c3b-0000-4000-8000-{:012x}", NEXT.fetch_add(1, Ordering::Relaxed))
+}

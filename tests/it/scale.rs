@@ -1,0 +1,184 @@
+//! Many tasks and many more events: one look for a whole batch.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::json;
+
+use crate::platform::{GroupPlan, MARK_BALANCER, MARK_SINCE, Platform, REGION, udp};
+use crate::wait::within;
+use crate::watcher::Launch;
+
+/// A small generator of random numbers (xorshift), so that an order can be had again from its seed.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 % limit as u64).expect("less than a usize")
+    }
+
+    fn shuffle<T>(&mut self, things: &mut [T]) {
+        for last in (1..things.len()).rev() {
+            things.swap(last, self.below(last + 1));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_thousand_messages_about_a_hundred_tasks_take_fewer_than_three_hundred_calls() {
+    let seed = std::env::var("JVB_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+        u64::from(now.subsec_nanos()) | 1
+    });
+    println!("JVB_TEST_SEED={seed} makes the same order again");
+    let mut random = Random(seed);
+
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    platform.set_desired(60).await;
+    let tasks = platform.run_tasks(100).await;
+    let (stopped, serving) = tasks.split_at(40);
+
+    // What ECS would have sent about each task's life, the last of it being what is true now.
+    let mut bodies = Vec::new();
+    for task in &tasks {
+        let running = platform.event_for(task).await;
+        let mut add = |version: i64, last: &str, desired: &str| {
+            let mut event = running.clone();
+            event["detail"]["version"] = json!(version);
+            event["detail"]["lastStatus"] = json!(last);
+            event["detail"]["desiredStatus"] = json!(desired);
+            bodies.push(event.to_string());
+        };
+        add(1, "PROVISIONING", "RUNNING");
+        add(2, "PENDING", "RUNNING");
+        add(3, "RUNNING", "RUNNING");
+        if stopped.iter().any(|other| other.id == task.id) {
+            add(4, "DEACTIVATING", "STOPPED");
+            add(6, "STOPPED", "STOPPED");
+        } else {
+            add(4, "RUNNING", "RUNNING");
+            add(5, "RUNNING", "RUNNING");
+        }
+    }
+    for task in stopped {
+        platform.stop_task(task).await;
+    }
+    assert_eq!(bodies.len(), 500);
+    bodies.extend(bodies.clone());
+    random.shuffle(&mut bodies);
+    platform.send_all(&bodies).await;
+
+    // Some of the stopped ones are registered still.
+    for task in &stopped[..5] {
+        platform.register(&balancer, &task.ip).await;
+    }
+
+    let watcher = Launch::run(&platform).start();
+    within(Duration::from_secs(90), "the queue is empty", async || (platform.queue_depth().await == 0).then_some(()))
+        .await;
+    for group in &balancer.groups {
+        let wanted: BTreeSet<_> = serving.iter().map(|task| (task.ip.clone(), group.port)).collect();
+        within(Duration::from_secs(30), "exactly the serving tasks are registered", async || {
+            (platform.targets(group).await == wanted).then_some(())
+        })
+        .await;
+    }
+    let calls = platform.proxy.calls().len();
+    assert!(calls < 300, "{calls} calls:\n{}", platform.proxy.summary());
+    watcher.assert_no_trouble();
+    assert_eq!(watcher.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn many_tasks_are_described_and_registered_in_batches() {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    platform.set_desired(205).await;
+    let tasks = platform.run_tasks(205).await;
+    let watcher = Launch::run(&platform).start();
+    for group in &balancer.groups {
+        let wanted: BTreeSet<_> = tasks.iter().map(|task| (task.ip.clone(), group.port)).collect();
+        within(Duration::from_secs(60), "every task is registered", async || {
+            (platform.targets(group).await == wanted).then_some(())
+        })
+        .await;
+    }
+    // A hundred tasks a call is the limit of ECS, two hundred targets a call is a size that is known to work.
+    for call in platform.proxy.calls_of("ecs:DescribeTasks") {
+        let body: serde_json::Value = serde_json::from_str(&call.body).expect("ECS speaks JSON");
+        assert!(body["tasks"].as_array().is_some_and(|tasks| tasks.len() <= 100));
+    }
+    for call in platform.proxy.calls_of("elasticloadbalancing:RegisterTargets") {
+        let targets = call.text().matches(".Id=").count();
+        assert!((1..=200).contains(&targets), "{targets} targets in a call");
+    }
+    watcher.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn tags_are_asked_for_twenty_resources_at_a_time() {
+    const SUFFIXES: [&str; 24] = [
+        "g00", "g01", "g02", "g03", "g04", "g05", "g06", "g07", "g08", "g09", "g10", "g11", "g12", "g13", "g14", "g15",
+        "g16", "g17", "g18", "g19", "g20", "g21", "g22", "g23",
+    ];
+    let platform = Platform::new().await;
+    let arn = format!(
+        "arn:aws:elasticloadbalancing:{REGION}:{}:loadbalancer/net/{}/50dc6c495c0c9188",
+        platform.account,
+        platform.balancer_name()
+    );
+    let since = (jiff::Timestamp::now() - jiff::SignedDuration::from_mins(3)).to_string();
+    let mut last = None;
+    for suffix in SUFFIXES {
+        let group = platform.create_bare_group(GroupPlan { suffix, ..udp() }).await;
+        last = Some(group);
+    }
+    let last = last.expect("there are groups");
+    platform.add_tag(&[&last.arn], MARK_SINCE, &since).await;
+    platform.add_tag(&[&last.arn], MARK_BALANCER, &arn).await;
+    let watcher = Launch::quick(&platform).start();
+    watcher.wait_for("teardown_completed").await;
+    assert!(!platform.group_exists(&last).await);
+    for call in platform.proxy.calls_of("elasticloadbalancing:DescribeTags") {
+        assert!(call.text().matches("ResourceArns.member.").count() <= 20, "AWS takes twenty");
+    }
+    watcher.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn every_page_of_an_answer_is_read() {
+    let platform = Platform::new().await;
+    let balancer = platform.create_balancer().await;
+    platform.set_desired(4).await;
+    let tasks = platform.run_tasks(4).await;
+    // moto has no pages: two tasks on the first and the rest on the second; no groups on the first and all on the
+    // second.
+    platform.proxy.on("ecs:ListTasks").rewrite(|request, text| {
+        let mut answer: serde_json::Value = serde_json::from_str(&text).expect("ECS speaks JSON");
+        let all = answer["taskArns"].as_array().expect("a list").clone();
+        let (first, second) = all.split_at(all.len().min(2));
+        if request.contains("nextToken") {
+            answer["taskArns"] = json!(second);
+        } else {
+            answer["taskArns"] = json!(first);
+            answer["nextToken"] = json!("more");
+        }
+        answer.to_string()
+    });
+    platform.proxy.on("elasticloadbalancing:DescribeTargetGroups").rewrite(|request, text| {
+        if request.contains("Marker=more") {
+            return text;
+        }
+        let (before, rest) = text.split_once("<TargetGroups>").expect("groups");
+        let (_, after) = rest.rsplit_once("</TargetGroups>").expect("groups");
+        format!("{before}<TargetGroups/><NextMarker>more</NextMarker>{after}")
+    });
+    let watcher = Launch::run(&platform).start();
+    let addresses: Vec<&str> = tasks.iter().map(|task| task.ip.as_str()).collect();
+    platform.wait_for_targets(&balancer, &addresses).await;
+    watcher.assert_no_trouble();
+}

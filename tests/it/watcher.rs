@@ -1,0 +1,468 @@
+//! The program under test: started as a person or a container would start it, read by its log.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::io::{BufRead, BufReader, Read};
+use std::ops::Deref;
+use std::path::Path;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::platform::{Platform, REGION};
+use crate::proxy::Proxy;
+use crate::wait::PATIENCE;
+
+/// The program, about to be started: with nothing in its environment but what a test gives it.
+pub struct Launch {
+    command: Command,
+    home: TempDir,
+    before: Vec<String>,
+    subcommand: String,
+    after: Vec<String>,
+}
+
+impl Launch {
+    /// The program with no environment but credentials and a home of its own, and no way to AWS.
+    pub fn bare(subcommand: &str) -> Self {
+        let home = tempfile::tempdir().expect("the directory for temporary files is writable");
+        let mut command = Command::new(env!("CARGO_BIN_EXE_jvb-watcher"));
+        command
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
+            .env("HOME", home.path())
+            .env("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+            .env("AWS_SECRET_ACCESS_KEY", SECRET)
+            // Else a machine without credentials of its own would ask a metadata service that isn't there.
+            .env("AWS_EC2_METADATA_DISABLED", "true");
+        Self { command, home, before: Vec::new(), subcommand: subcommand.to_owned(), after: Vec::new() }
+    }
+
+    /// The program beside a platform, with no more settings than it needs.
+    pub fn new(platform: &Platform, subcommand: &str) -> Self {
+        Self::bare(subcommand)
+            .env("JITSI_PROJECT", &platform.project)
+            .env("JITSI_AWS_REGION", REGION)
+            .endpoint(&platform.proxy)
+    }
+
+    pub fn run(platform: &Platform) -> Self {
+        Self::new(platform, "run")
+    }
+
+    /// The worker with graces short enough to wait for; a test's own arguments go before these variables.
+    pub fn quick(platform: &Platform) -> Self {
+        Self::run(platform)
+            .env("JVB_WATCHER_RESYNC_INTERVAL", "1s")
+            .env("JVB_WATCHER_IDLE_GRACE", "2s")
+            .env("JVB_WATCHER_UNUSED_GRACE", "3s")
+    }
+
+    pub fn endpoint(self, proxy: &Proxy) -> Self {
+        let endpoint = proxy.endpoint();
+        self.env("AWS_ENDPOINT_URL", &endpoint)
+    }
+
+    pub fn env(mut self, name: &str, value: &str) -> Self {
+        self.command.env(name, value);
+        self
+    }
+
+    pub fn without_env(mut self, name: &str) -> Self {
+        self.command.env_remove(name);
+        self
+    }
+
+    /// Options behind the command's name.
+    pub fn args<'a>(mut self, args: impl IntoIterator<Item = &'a str>) -> Self {
+        self.after.extend(args.into_iter().map(str::to_owned));
+        self
+    }
+
+    /// Options before the command's name.
+    pub fn global<'a>(mut self, args: impl IntoIterator<Item = &'a str>) -> Self {
+        self.before.extend(args.into_iter().map(str::to_owned));
+        self
+    }
+
+    /// The directory that the program takes for its user's.
+    pub fn home(&self) -> &Path {
+        self.home.path()
+    }
+
+    pub fn start(mut self) -> Watcher {
+        self.command.args(&self.before);
+        if !self.subcommand.is_empty() {
+            self.command.arg(&self.subcommand);
+        }
+        self.command.args(&self.after);
+        let mut child = self
+            .command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the program was built");
+        let output = Arc::new(Mutex::new(Output::default()));
+        let stdout = child.stdout.take().expect("the output is piped");
+        let stderr = child.stderr.take().expect("the output is piped");
+        let readers = vec![
+            std::thread::spawn({
+                let output = Arc::clone(&output);
+                move || {
+                    for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                        output.lock().expect("not poisoned").push(line);
+                    }
+                }
+            }),
+            std::thread::spawn({
+                let output = Arc::clone(&output);
+                move || {
+                    let mut stderr = stderr;
+                    let mut buffer = [0; 4096];
+                    while let Ok(length @ 1..) = stderr.read(&mut buffer) {
+                        let text = String::from_utf8_lossy(&buffer[..length]).into_owned();
+                        output.lock().expect("not poisoned").stderr.push_str(&text);
+                    }
+                }
+            }),
+        ];
+        Watcher { child, output, readers, _home: self.home }
+    }
+
+    /// Runs the program to its end.
+    pub async fn finish(self) -> Finished {
+        self.finish_within(PATIENCE).await
+    }
+
+    pub async fn finish_within(self, limit: Duration) -> Finished {
+        let mut watcher = self.start();
+        let status = watcher.wait_exit_within(limit).await;
+        let output = watcher.output.lock().expect("not poisoned");
+        Finished {
+            code: status.code(),
+            stdout: output.stdout.clone(),
+            stderr: output.stderr.clone(),
+            lines: output.lines.clone(),
+        }
+    }
+}
+
+/// The secret key that the program is given; it must never show anywhere.
+pub const SECRET: &str = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY";
+
+/// What a program that has ended left.
+#[derive(Debug)]
+pub struct Finished {
+    pub code: Option<i32>,
+    pub stdout: String,
+    pub stderr: String,
+    /// The lines on standard output that are log events.
+    pub lines: Vec<Line>,
+}
+
+impl Finished {
+    pub fn events(&self, event: &str) -> Vec<&Line> {
+        self.lines.iter().filter(|line| line.event() == event).collect()
+    }
+}
+
+#[derive(Default)]
+struct Output {
+    stdout: String,
+    stderr: String,
+    lines: Vec<Line>,
+    /// What is wrong with the log itself.
+    complaints: Vec<String>,
+}
+
+impl Output {
+    fn push(&mut self, text: String) {
+        self.stdout.push_str(&text);
+        self.stdout.push('\n');
+        match serde_json::from_str::<Value>(&text) {
+            Ok(value) if value.is_object() => {
+                self.complaints.extend(faults_of(&value).into_iter().map(|fault| format!("{fault}: {text}")));
+                self.lines.push(Line(value));
+            }
+            _ => self.complaints.push(format!("not a JSON object: {text}")),
+        }
+        if text.contains(SECRET) {
+            self.complaints.push(format!("the secret key is in the log: {text}"));
+        }
+    }
+}
+
+/// One line of the log; indexed by the names of its fields.
+#[derive(Clone, Debug)]
+pub struct Line(pub Value);
+
+impl Line {
+    pub fn event(&self) -> &str {
+        self.0["event"].as_str().unwrap_or_default()
+    }
+
+    pub fn text(&self, field: &str) -> &str {
+        self.0[field].as_str().unwrap_or_default()
+    }
+
+    pub fn number(&self, field: &str) -> i64 {
+        self.0[field].as_i64().unwrap_or_else(|| panic!("{field} is no number in {}", self.0))
+    }
+}
+
+impl Deref for Line {
+    type Target = Value;
+
+    fn deref(&self) -> &Value {
+        &self.0
+    }
+}
+
+/// The program at work. Killed when this is dropped; its log is printed if the test failed.
+pub struct Watcher {
+    child: Child,
+    output: Arc<Mutex<Output>>,
+    readers: Vec<JoinHandle<()>>,
+    _home: TempDir,
+}
+
+impl Watcher {
+    /// All log lines so far.
+    pub fn lines(&self) -> Vec<Line> {
+        self.output.lock().expect("not poisoned").lines.clone()
+    }
+
+    pub fn events(&self, event: &str) -> Vec<Line> {
+        self.lines().into_iter().filter(|line| line.event() == event).collect()
+    }
+
+    /// The names of these events, in the order in which they were logged.
+    pub fn order_of(&self, events: &[&str]) -> Vec<String> {
+        let lines = self.lines();
+        lines.iter().map(|line| line.event().to_owned()).filter(|event| events.contains(&event.as_str())).collect()
+    }
+
+    /// Where the log ends now; for `wait_for_after`.
+    pub fn position(&self) -> usize {
+        self.output.lock().expect("not poisoned").lines.len()
+    }
+
+    /// The first line of an event, logged already or still to come.
+    pub async fn wait_for(&self, event: &str) -> Line {
+        self.wait_for_that(event, |_| true).await
+    }
+
+    /// The first line of an event that is as wanted, logged already or still to come.
+    pub async fn wait_for_that(&self, event: &str, wanted: impl Fn(&Line) -> bool) -> Line {
+        self.wait_for_after(0, event, wanted).await
+    }
+
+    pub async fn wait_for_after(&self, position: usize, event: &str, wanted: impl Fn(&Line) -> bool) -> Line {
+        self.wait_within(PATIENCE, position, event, wanted).await
+    }
+
+    pub async fn wait_within(
+        &self,
+        limit: Duration,
+        position: usize,
+        event: &str,
+        wanted: impl Fn(&Line) -> bool,
+    ) -> Line {
+        let start = Instant::now();
+        loop {
+            let found = {
+                let output = self.output.lock().expect("not poisoned");
+                output.lines[position..].iter().find(|line| line.event() == event && wanted(line)).cloned()
+            };
+            if let Some(line) = found {
+                return line;
+            }
+            assert!(start.elapsed() < limit, "waited {limit:?} in vain for a line of {event} that is as wanted");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Waits for a finding of this name in this state.
+    pub async fn wait_for_finding(&self, name: &str, state: &str) -> Line {
+        self.wait_for_that("finding", |line| line.text("finding") == name && line.text("state") == state).await
+    }
+
+    /// Waits for so many further looks at the service to have ended, going by the calls that a look makes.
+    pub async fn wait_for_looks(&self, proxy: &Proxy, looks: usize) {
+        let sofar = proxy.count("ecs:DescribeServices");
+        // One more than asked for: by then the last of them is surely over.
+        proxy.wait_for_calls("ecs:DescribeServices", sofar + looks + 1).await;
+    }
+
+    pub fn signal(&self, signal: &str) {
+        let status = Command::new("sh")
+            .args(["-c", &format!("kill -{signal} {}", self.child.id())])
+            .status()
+            .expect("there is a shell");
+        assert!(status.success(), "the program was gone before {signal}");
+    }
+
+    /// SIGKILL: the program gets no chance to tidy up.
+    pub async fn kill(mut self) {
+        self.child.kill().expect("the program can be killed");
+        self.wait_exit().await;
+    }
+
+    /// SIGTERM, and the exit code.
+    pub async fn stop(mut self) -> Option<i32> {
+        self.signal("TERM");
+        self.wait_exit().await.code()
+    }
+
+    pub fn is_running(&mut self) -> bool {
+        self.child.try_wait().expect("the program is a child").is_none()
+    }
+
+    pub async fn wait_exit(&mut self) -> ExitStatus {
+        self.wait_exit_within(PATIENCE).await
+    }
+
+    /// Waits for the program's end, and for all of its output.
+    pub async fn wait_exit_within(&mut self, limit: Duration) -> ExitStatus {
+        let start = Instant::now();
+        loop {
+            if let Some(status) = self.child.try_wait().expect("the program is a child") {
+                for reader in self.readers.drain(..) {
+                    reader.join().expect("reading does not panic");
+                }
+                return status;
+            }
+            assert!(start.elapsed() < limit, "the program has not ended within {limit:?}");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+
+    /// Events that a run without any trouble does not have.
+    pub fn assert_no_trouble(&self) {
+        for event in ["poll_failed", "reconcile_failed", "message_rejected"] {
+            let lines = self.events(event);
+            assert!(lines.is_empty(), "unexpected {event}: {lines:?}");
+        }
+        let errors: Vec<Line> = self.lines().into_iter().filter(|line| line.text("level") == "ERROR").collect();
+        assert!(errors.is_empty(), "unexpected errors: {errors:?}");
+    }
+}
+
+impl Drop for Watcher {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        for reader in self.readers.drain(..) {
+            let _ = reader.join();
+        }
+        let output = self.output.lock().expect("not poisoned");
+        if std::thread::panicking() {
+            eprintln!("--- log ---\n{}--- standard error ---\n{}---", output.stdout, output.stderr);
+            return;
+        }
+        let json = !output.lines.is_empty();
+        assert!(!json || output.complaints.is_empty(), "the log is not as it should be: {:#?}", output.complaints);
+        assert!(!output.stderr.contains("panicked"), "the program panicked: {}", output.stderr);
+    }
+}
+
+/// What is wrong with a log line, going by docs/logs.md.
+fn faults_of(line: &Value) -> Vec<String> {
+    let mut faults = Vec::new();
+    for field in ["timestamp", "level", "event", "message", "project", "cluster", "service"] {
+        if line[field].as_str().is_none_or(str::is_empty) {
+            faults.push(format!("{field} is missing"));
+        }
+    }
+    let timestamp = line["timestamp"].as_str().unwrap_or_default();
+    if !is_timestamp(timestamp) {
+        faults.push(format!("{timestamp:?} is not RFC 3339 in UTC with milliseconds"));
+    }
+    let level = line["level"].as_str().unwrap_or_default();
+    if !["TRACE", "DEBUG", "INFO", "WARN", "ERROR"].contains(&level.to_uppercase().as_str()) {
+        faults.push(format!("{level:?} is no level"));
+    }
+    let event = line["event"].as_str().unwrap_or_default();
+    match DOCUMENTED.events.get(event) {
+        None => faults.push(format!("the event {event} is not in docs/logs.md")),
+        Some(fields) => {
+            let names = line.as_object().expect("a line is an object").keys();
+            for name in names.filter(|name| !fields.contains(*name) && !DOCUMENTED.common.contains(*name)) {
+                faults.push(format!("the field {name} of {event} is not in docs/logs.md"));
+            }
+        }
+    }
+    faults
+}
+
+fn is_timestamp(text: &str) -> bool {
+    let shape: String = text.chars().map(|char| if char.is_ascii_digit() { '0' } else { char }).collect();
+    shape == "0000-00-00T00:00:00.000Z" && text.parse::<jiff::Timestamp>().is_ok()
+}
+
+/// The events and fields that docs/logs.md has.
+struct Documented {
+    common: BTreeSet<String>,
+    events: BTreeMap<String, BTreeSet<String>>,
+}
+
+static DOCUMENTED: LazyLock<Documented> = LazyLock::new(|| {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/logs.md");
+    documented(&std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}")))
+});
+
+/// Reads the page: a heading of the second level is an event, the first cell of a table's row one of its fields.
+fn documented(page: &str) -> Documented {
+    let mut documented = Documented { common: BTreeSet::new(), events: BTreeMap::new() };
+    let mut heading = String::new();
+    for line in page.lines() {
+        if let Some(title) = line.strip_prefix("## ") {
+            heading = title.trim().trim_matches('`').to_owned();
+            if heading != "Every line" {
+                documented.events.entry(heading.clone()).or_default();
+            }
+        } else if let Some(cell) = line.trim_start().strip_prefix("| `") {
+            let field = cell.split('`').next().unwrap_or_default().to_owned();
+            match documented.events.get_mut(&heading) {
+                Some(fields) => _ = fields.insert(field),
+                None => _ = documented.common.insert(field),
+            }
+        }
+    }
+    documented
+}
+
+/// The lines of a log as text, for the message of a failed assertion.
+pub fn listing(lines: &[Line]) -> String {
+    lines.iter().fold(String::new(), |mut text, line| {
+        let _ = writeln!(text, "{}", line.0);
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_page_about_the_log_is_read_by_headings_and_tables() {
+        let page = "# Logs\n\n## Every line\n\n| field | type |\n| --- | --- |\n| `level` | string |\n\n\
+                    ## idle_marked\n\n| field | type |\n| --- | --- |\n| `reason` | string |\n";
+        let documented = documented(page);
+        assert!(documented.common.contains("level"));
+        assert!(documented.events["idle_marked"].contains("reason"));
+        assert_eq!(documented.events.len(), 1);
+    }
+
+    #[test]
+    fn a_timestamp_is_in_utc_and_has_milliseconds() {
+        assert!(is_timestamp("2026-03-01T12:34:56.789Z"));
+        assert!(!is_timestamp("2026-03-01T12:34:56Z"));
+        assert!(!is_timestamp("2026-03-01T12:34:56.789+00:00"));
+    }
+}
