@@ -299,7 +299,7 @@ fn nothing_goes_before_every_group_carries_the_mark() {
             reason: MarkReason::Incomplete,
         }
     );
-    assert_eq!(plan.look_again_at, noon());
+    assert_eq!(plan.look_again_at, noon() + TEARDOWN_LOOK);
 }
 
 #[test]

@@ -55,7 +55,7 @@ impl Draft<'_> {
             groups.iter().filter(|group| !carries_mark(group)).map(|group| group.arn.clone()).collect();
         if !unmarked.is_empty() {
             // A group that isn't marked when its balancer goes would be left behind for good.
-            self.look_again_by(self.now);
+            self.look_again_by(self.now + TEARDOWN_LOOK);
             return self.mark(balancer, idle_since, unmarked, MarkReason::Incomplete);
         }
         let due = idle_since + self.policy.idle_grace;
