@@ -32,10 +32,14 @@ pub enum FindingName {
     TargetGroupUnsupported,
     /// A target group takes no more targets.
     TargetGroupFull,
+    /// A target is healthy though no task of the service has its address.
+    TargetOfOthers,
     /// A target group of a balancer that is gone can't be deleted.
     TargetGroupInUse,
     /// A task serves without an address of a group's family.
     TaskWithoutAddress,
+    /// A task was told to stop long ago, and hasn't stopped.
+    TaskNotStopping,
     /// The service is idle, and teardown is switched off.
     TeardownOff,
     /// An operator's hold is in force.
@@ -49,7 +53,7 @@ impl FindingName {
     pub fn advice(self) -> &'static str {
         match self {
             Self::ServiceMissing => {
-                "Check --cluster, --service, --region and the account; nothing is registered or torn down meanwhile."
+                "Check --cluster, --service, --region and the account; nothing is registered or torn down meanwhile, and a load balancer that is there goes on costing money."
             }
             Self::LoadBalancerMissing => {
                 "Create the load balancer (terraform apply), or check --load-balancer; the tasks are registered as soon as it exists."
@@ -65,6 +69,10 @@ impl FindingName {
                 "Make the target group anew with target type ip: Fargate tasks have addresses only."
             }
             Self::TargetGroupFull => "Raise the quota for targets per target group, or run fewer tasks.",
+            Self::TargetOfOthers => {
+                "Check --service and --load-balancer: somebody else's task answers there. Deregister the target if it shouldn't; the load balancer is kept meanwhile."
+            }
+            Self::TaskNotStopping => "Look at the task in ECS; the load balancer is kept until it has stopped.",
             Self::TargetGroupInUse => {
                 "Find the listener or rule that still refers to the target group, and delete it; or remove the group's idle mark to keep it."
             }
@@ -92,7 +100,9 @@ impl FindingName {
             Self::LoadBalancerNotOwned
             | Self::LoadBalancerFailed
             | Self::DeletionProtected
+            | Self::TargetOfOthers
             | Self::TargetGroupInUse
+            | Self::TaskNotStopping
             | Self::TeardownOff
             | Self::HoldActive
             | Self::HoldInvalid => false,

@@ -36,9 +36,9 @@ impl TaskId {
         }
         let resource = parts.nth(2)?.strip_prefix("task/")?;
         let id = resource.rsplit('/').next()?;
-        let well_formed =
-            matches!(id.len(), 32 | 36) && id.chars().all(|c| c.is_ascii_hexdigit() || (c == '-' && id.len() == 36));
-        well_formed.then(|| Self(id.to_owned()))
+        let hyphens: &[usize] = if id.len() == 36 { &[8, 13, 18, 23] } else { &[] };
+        let fits = |(place, c): (usize, char)| if hyphens.contains(&place) { c == '-' } else { c.is_ascii_hexdigit() };
+        (matches!(id.len(), 32 | 36) && id.char_indices().all(fits)).then(|| Self(id.to_owned()))
     }
 
     /// The id as text.

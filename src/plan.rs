@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::finding::{Finding, FindingName};
-use crate::model::{Observation, Phase, Service, TargetKey, TargetKeys, TaskId};
+use crate::model::{LastStatus, Observation, Service, Target, TargetGroup, TargetKey, TargetKeys, TargetState, TaskId};
 
 mod registrations;
 mod upkeep;
@@ -199,19 +199,40 @@ pub enum UnmarkReason {
     InUse,
     /// The service can't be found.
     ServiceMissing,
+    /// A hold is in force; the grace begins anew when it ends.
+    Held,
 }
 
-/// Whether the service is idle: nothing desired, running or pending, and no task that is wanted.
+/// How long a task may take to stop before a person should know. Fargate lets one take two minutes after SIGTERM.
+pub const STOPPING_PASSES_WITHIN: Duration = Duration::from_secs(10 * 60);
+
+/// How long a mark stands beyond the idle grace. ECS shows stopped tasks for about an hour; whatever an older mark has
+/// missed, nothing could tell any more.
+pub const MARK_GOOD_FOR: Duration = Duration::from_secs(50 * 60);
+
+/// Whether the service is idle: nothing desired, running or pending, every task stopped, and no target that answers
+/// though no task of the service has its address.
 ///
-/// A service that is missing is not idle: nobody knows what it does.
+/// ECS doesn't count a task that stops, which may take minutes: a JVB that has got SIGTERM goes on with its calls. And a
+/// healthy target of somebody else's says that the balancer is in use, whatever this service does. A service that is
+/// missing is not idle: nobody knows what it does.
 pub fn is_idle(observation: &Observation) -> bool {
     match observation.service {
         Service::Missing => false,
         Service::Found(counts) => {
             (counts.desired, counts.running, counts.pending) == (0, 0, 0)
-                && observation.tasks.iter().all(|task| task.phase() == Phase::Leaving)
+                && observation.tasks.iter().all(|task| task.last_status == LastStatus::Stopped)
+                && targets_of_others(observation).next().is_none()
         }
     }
+}
+
+/// The healthy targets that no task of the service has the address of.
+///
+/// What is left over from a task that has gone fails its health checks within seconds; what answers is somebody's.
+pub fn targets_of_others(observation: &Observation) -> impl Iterator<Item = (&TargetGroup, &Target)> {
+    let nobodys = |target: &Target| observation.task_with_address(target.ip).is_none();
+    observation.targets().filter(move |(_, target)| target.state == TargetState::Healthy && nobodys(target))
 }
 
 /// Decides. The same observation, policy and time always give the same plan, in whatever order AWS listed things.
@@ -219,9 +240,9 @@ pub fn plan(observation: &Observation, policy: &Policy, now: Timestamp) -> Plan 
     let mut draft =
         Draft { observation, policy, now, findings: Vec::new(), look_again_at: now + policy.resync_interval };
     let upkeep = draft.upkeep();
-    let (registrations, unclaimed) = match upkeep {
-        // The balancer is about to go, and its targets with it.
-        Upkeep::DeleteLoadBalancer { .. } => Default::default(),
+    let (registrations, unclaimed) = match (&upkeep, policy.teardown) {
+        // The groups are about to go, and their targets with them.
+        (Upkeep::DeleteLoadBalancer { .. }, Teardown::All) => Default::default(),
         _ => draft.registrations(),
     };
     let Draft { mut findings, look_again_at, .. } = draft;

@@ -322,6 +322,7 @@ impl Event {
                 let why = match reason {
                     UnmarkReason::InUse => "the service is in use",
                     UnmarkReason::ServiceMissing => "the service can't be found",
+                    UnmarkReason::Held => "it is held",
                 };
                 format!("removed the idle mark of {load_balancer}: {why}")
             }
@@ -335,14 +336,14 @@ impl Event {
             Self::TargetGroupDeleted { target_group } => format!("deleted target group {target_group}"),
             Self::TeardownCompleted { load_balancer } => format!("nothing is left of {load_balancer}"),
             Self::MessageRejected { message_id, reason, deleted, .. } => {
-                let fate = if *deleted { "deleted it" } else { "left it to the queue's redrive policy" };
+                let fate = if *deleted { "deleted it" } else { "left it on the queue" };
                 format!("message {message_id} is malformed ({reason}); {fate}")
             }
             Self::Finding { state: FindingState::Cleared, finding, subject, .. } => {
                 format!("{subject}: no longer {}", words(finding))
             }
             Self::Finding { subject, detail, advice, .. } => format!("{subject}: {detail}. {advice}"),
-            Self::PollFailed { failure } => format!("the queue can't be read: {}", failure.error),
+            Self::PollFailed { failure } => format!("a call on the queue failed: {}", failure.error),
             Self::ReconcileFailed { failure } => format!("the look or its repair failed: {}", failure.error),
             Self::TaskVersionBehind { task_id, event_version, seen_version } => {
                 let seen = seen_version.map_or("nothing".to_owned(), |version| format!("version {version}"));

@@ -3,7 +3,7 @@
 use super::{Draft, GroupChange, HEALTH_LOOK, TargetChange, TargetReason, UNCLAIMED_BEFORE_STALE};
 use crate::finding::FindingName;
 use crate::model::{
-    AddressFamily, LoadBalancerKind, Phase, Service, TargetGroup, TargetKeys, TargetState, TargetType, Task,
+    AddressFamily, LastStatus, LoadBalancerKind, Phase, Service, TargetGroup, TargetKeys, TargetState, TargetType, Task,
 };
 
 impl Draft<'_> {
@@ -46,6 +46,13 @@ impl Draft<'_> {
         (changes, unclaimed)
     }
 
+    /// Whether the look shows as many live tasks as the service counts.
+    fn sees_all_tasks(&self) -> bool {
+        let Service::Found(counts) = self.observation.service else { return false };
+        let live = self.observation.tasks.iter().filter(|task| task.last_status != LastStatus::Stopped).count();
+        i64::from(counts.running) + i64::from(counts.pending) <= i64::try_from(live).unwrap_or(i64::MAX)
+    }
+
     /// Matches the serving tasks with the group's targets: missing ones to register, stale ones to deregister.
     fn group_change(
         &mut self,
@@ -68,6 +75,8 @@ impl Draft<'_> {
                 register.push(TargetChange { key: group.key(ip, port), task: Some(task.id.clone()), reason });
             }
         }
+        // ListTasks that shows less than the service counts is no witness that a task is gone.
+        let all_seen = self.sees_all_tasks();
         let mut deregister = Vec::new();
         for target in &group.targets {
             match target.state {
@@ -84,8 +93,17 @@ impl Draft<'_> {
                     unclaimed.insert(key.clone());
                     let since = observation.unclaimed_since.get(&key).copied().unwrap_or(self.now);
                     let stale_at = since + UNCLAIMED_BEFORE_STALE;
+                    if target.state == TargetState::Healthy {
+                        let detail =
+                            format!("{} port {} is healthy, and no task of the service has it", target.ip, target.port);
+                        self.find(FindingName::TargetOfOthers, &group.name, detail);
+                        continue;
+                    }
                     if self.now < stale_at {
                         self.look_again_by(stale_at);
+                        continue;
+                    }
+                    if !all_seen {
                         continue;
                     }
                     TargetReason::NoTask

@@ -11,6 +11,16 @@ use crate::model::{
 
 mod properties;
 
+/// The balancer with the targets of one address failing their health checks.
+fn with_unhealthy(mut balancer: LoadBalancer, number: u8) -> LoadBalancer {
+    for target in balancer.target_groups.iter_mut().flat_map(|group| &mut group.targets) {
+        if target.ip == ip(number) {
+            target.state = TargetState::Unhealthy;
+        }
+    }
+    balancer
+}
+
 fn plan_at_noon(observation: &Observation) -> Plan {
     plan(observation, &policy(), noon())
 }
@@ -110,7 +120,7 @@ fn an_address_that_a_new_task_has_taken_over_stays() {
 
 #[test]
 fn a_target_without_a_task_goes_only_after_two_looks_thirty_seconds_apart() {
-    let mut seen = observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[1, 7])));
+    let mut seen = observation(counts(1, 1, 0), vec![running(1)], Some(with_unhealthy(balancer(&[1, 7]), 7)));
     let first = plan_at_noon(&seen);
     assert_eq!(first.registrations, []);
     assert_eq!(first.unclaimed.len(), 2);
@@ -125,6 +135,25 @@ fn a_target_without_a_task_goes_only_after_two_looks_thirty_seconds_apart() {
         assert_eq!(group.deregister[0].reason, TargetReason::NoTask);
     }
     assert_eq!(second.registrations.len(), 2);
+}
+
+#[test]
+fn a_healthy_target_of_somebody_elses_stays_and_keeps_the_balancer() {
+    let mut seen = idle(marked_balancer(&[7], noon() - minutes(30)));
+    seen.unclaimed_since = seen.targets().map(|(group, of)| (group.key(of.ip, of.port), noon() - minutes(5))).collect();
+    let plan = plan_at_noon(&seen);
+    assert_eq!(plan.registrations, []);
+    assert_eq!(names(&plan), [FindingName::TargetOfOthers; 2]);
+    assert!(matches!(plan.upkeep, Upkeep::Unmark { reason: UnmarkReason::InUse, .. }), "{:?}", plan.upkeep);
+}
+
+#[test]
+fn looks_that_show_fewer_tasks_than_the_service_counts_are_no_witness() {
+    let mut seen = observation(counts(2, 1, 1), vec![running(1)], Some(with_unhealthy(balancer(&[1, 7]), 7)));
+    seen.unclaimed_since = seen.targets().map(|(group, of)| (group.key(of.ip, of.port), noon() - minutes(5))).collect();
+    assert_eq!(plan_at_noon(&seen).registrations, []);
+    seen.tasks.push(task(2, LastStatus::Starting, DesiredStatus::Running));
+    assert_eq!(plan_at_noon(&seen).registrations.len(), 2);
 }
 
 #[test]
@@ -222,10 +251,17 @@ fn an_idle_balancer_that_has_served_is_marked_at_once_with_its_groups() {
 }
 
 #[test]
-fn a_balancer_with_a_target_has_served() {
+fn a_balancer_with_a_target_of_a_task_has_served() {
     let young = LoadBalancer { created_at: noon() - minutes(2), ..balancer(&[1]) };
-    let plan = plan_at_noon(&observation(counts(0, 0, 0), vec![], Some(young)));
+    let plan = plan_at_noon(&observation(counts(0, 0, 0), vec![stopped(1)], Some(young)));
     assert!(matches!(plan.upkeep, Upkeep::Mark { reason: MarkReason::Idle, .. }), "{:?}", plan.upkeep);
+}
+
+#[test]
+fn targets_left_over_in_kept_groups_do_not_make_a_new_balancer_one_that_has_served() {
+    let young = LoadBalancer { created_at: noon() - minutes(2), ..with_unhealthy(balancer(&[9]), 9) };
+    let plan = plan_at_noon(&observation(counts(0, 0, 0), vec![stopped(1)], Some(young)));
+    assert_eq!(plan.upkeep, Upkeep::Keep);
 }
 
 #[test]
@@ -313,6 +349,8 @@ fn any_sign_of_use_takes_the_mark_away() {
         (counts(0, 0, 0), vec![running(1)]),
         (counts(0, 0, 0), vec![task(1, L::Starting, D::Running)]),
         (counts(0, 0, 0), vec![task(1, L::Unknown, D::Unknown)]),
+        // ECS counts it no more, and it may still be in the middle of a call.
+        (counts(0, 0, 0), vec![task(1, L::Stopping, D::Stopped)]),
     ] {
         let seen = observation(service, tasks, Some(marked_balancer(&[1], noon() - minutes(30))));
         let plan = plan_at_noon(&seen);
@@ -347,6 +385,42 @@ fn a_mark_that_cannot_be_true_begins_anew() {
         let plan = plan_at_noon(&idle(balancer));
         assert!(matches!(&plan.upkeep, Upkeep::Mark { idle_since, .. } if *idle_since == noon()), "{mark:?}");
     }
+}
+
+#[test]
+fn a_mark_of_another_balancer_or_from_before_this_one_begins_anew() {
+    let mut copied = marked_balancer(&[], noon() - minutes(30));
+    copied.tags.insert(LOAD_BALANCER_TAG.into(), BALANCER.replace("0a1b", "9f9f"));
+    let earlier = marked_balancer(&[], noon() - minutes(61));
+    for balancer in [copied, earlier] {
+        let plan = plan_at_noon(&idle(balancer));
+        assert!(matches!(&plan.upkeep, Upkeep::Mark { idle_since, .. } if *idle_since == noon()), "{:?}", plan.upkeep);
+    }
+}
+
+#[test]
+fn a_mark_older_than_ecs_remembers_tasks_begins_anew() {
+    let made_at = noon() - minutes(600);
+    for (age, stands) in [(minutes(51), true), (minutes(51) + seconds(1), false)] {
+        let balancer = LoadBalancer { created_at: made_at, ..marked_balancer(&[], noon() - age) };
+        let plan = plan_at_noon(&observation(counts(0, 0, 0), vec![], Some(balancer)));
+        assert_eq!(is_deletion(&plan), stands, "{:?}", plan.upkeep);
+    }
+}
+
+#[test]
+fn a_mark_finer_than_milliseconds_is_the_same_as_its_groups() {
+    let mut balancer = marked_balancer(&[], noon() - minutes(30));
+    balancer.tags.insert(IDLE_SINCE_TAG.into(), "2026-11-20T11:30:00.000999Z".into());
+    assert!(is_deletion(&plan_at_noon(&idle(balancer))));
+}
+
+#[test]
+fn a_task_that_does_not_stop_keeps_the_balancer_and_is_a_finding() {
+    let stuck =
+        Task { stopping_at: Some(noon() - minutes(11)), ..task(1, LastStatus::Stopping, DesiredStatus::Stopped) };
+    let plan = plan_at_noon(&observation(counts(0, 0, 0), vec![stuck], Some(balancer(&[]))));
+    assert_eq!((&plan.upkeep, names(&plan)), (&Upkeep::Keep, vec![FindingName::TaskNotStopping]));
 }
 
 #[test]
@@ -405,8 +479,12 @@ fn a_failed_balancer_is_a_finding_and_goes_when_idle() {
 fn a_hold_forbids_mark_and_teardown_until_it_ends() {
     for mut balancer in [balancer(&[]), marked_balancer(&[], noon() - minutes(30))] {
         balancer.tags.insert(HOLD_UNTIL_TAG.into(), "2026-11-20T13:00:20+01:00".into());
+        let marked = balancer.tags.contains_key(IDLE_SINCE_TAG);
         let plan = plan_at_noon(&idle(balancer.clone()));
-        assert_eq!((&plan.upkeep, names(&plan)), (&Upkeep::Keep, vec![FindingName::HoldActive]));
+        // The grace begins anew when the hold ends.
+        let unmarked = matches!(plan.upkeep, Upkeep::Unmark { reason: UnmarkReason::Held, .. });
+        assert!(if marked { unmarked } else { plan.upkeep == Upkeep::Keep }, "{:?}", plan.upkeep);
+        assert_eq!(names(&plan), [FindingName::HoldActive]);
         assert_eq!(plan.look_again_at, noon() + seconds(20));
         let later = super::plan(&idle(balancer), &policy(), noon() + seconds(20));
         assert_ne!(later.upkeep, Upkeep::Keep);

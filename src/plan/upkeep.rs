@@ -2,16 +2,16 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 
 use super::{
-    CLOCK_SKEW, Draft, LONGEST_HOLD, MarkReason, NEARLY_IDLE_LOOK, OrphanedTargetGroup, OwnerTag, TEARDOWN_LOOK,
-    Teardown, UnmarkReason, Upkeep, is_idle,
+    CLOCK_SKEW, Draft, LONGEST_HOLD, MARK_GOOD_FOR, MarkReason, NEARLY_IDLE_LOOK, OrphanedTargetGroup, OwnerTag,
+    STOPPING_PASSES_WITHIN, TEARDOWN_LOOK, Teardown, UnmarkReason, Upkeep, is_idle,
 };
 use crate::finding::FindingName;
 use crate::model::{
-    HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LoadBalancer, LoadBalancerKind, LoadBalancerState, Service,
-    Tags, TargetGroup, Task, load_balancer_name,
+    HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LastStatus, LoadBalancer, LoadBalancerKind, LoadBalancerState,
+    Service, Tags, TargetGroup, Task, load_balancer_name,
 };
 
 impl Draft<'_> {
@@ -20,6 +20,7 @@ impl Draft<'_> {
             let detail = "DescribeServices reports the service, or its cluster, as missing or deleted".to_owned();
             self.find(FindingName::ServiceMissing, &self.policy.service, detail);
         }
+        self.find_stuck_tasks();
         match &self.observation.load_balancer {
             Some(balancer) => self.upkeep_of(balancer),
             None => self.upkeep_of_orphans(),
@@ -35,15 +36,22 @@ impl Draft<'_> {
         let held = self.is_held(balancer);
         if !is_idle(self.observation) {
             self.watch_for_idleness();
-            return self.unmark(balancer, ours);
+            let reason = match self.observation.service {
+                Service::Missing => UnmarkReason::ServiceMissing,
+                Service::Found(_) => UnmarkReason::InUse,
+            };
+            return self.unmark(balancer, ours, reason);
         }
         if self.policy.teardown == Teardown::Off {
             let detail = "the service is idle, and the load balancer costs money for nobody".to_owned();
             self.find(FindingName::TeardownOff, &balancer.name, detail);
             return Upkeep::Keep;
         }
-        if !ours || held {
+        if !ours {
             return Upkeep::Keep;
+        }
+        if held {
+            return self.unmark(balancer, ours, UnmarkReason::Held);
         }
         let Some(idle_since) = self.standing_mark(balancer) else {
             return self.first_mark(balancer);
@@ -111,6 +119,17 @@ impl Draft<'_> {
         held
     }
 
+    /// A task that doesn't get to stop keeps its balancer, and nobody may notice.
+    fn find_stuck_tasks(&mut self) {
+        for task in &self.observation.tasks {
+            let told_at = task.stopping_at.filter(|_| task.last_status != LastStatus::Stopped);
+            if let Some(told_at) = told_at.filter(|told_at| *told_at + STOPPING_PASSES_WITHIN < self.now) {
+                let detail = format!("it was told to stop at {told_at}, and hasn't stopped yet");
+                self.find(FindingName::TaskNotStopping, task.id.as_str(), detail);
+            }
+        }
+    }
+
     /// A service that is nearly idle gets there within seconds, and no event may come to tell.
     fn watch_for_idleness(&mut self) {
         if let Service::Found(counts) = self.observation.service
@@ -121,7 +140,7 @@ impl Draft<'_> {
         }
     }
 
-    fn unmark(&self, balancer: &LoadBalancer, ours: bool) -> Upkeep {
+    fn unmark(&self, balancer: &LoadBalancer, ours: bool, reason: UnmarkReason) -> Upkeep {
         let marked = |tags: &Tags| tags.contains_key(IDLE_SINCE_TAG) || tags.contains_key(LOAD_BALANCER_TAG);
         let groups = balancer.target_groups.iter().map(|group| (&group.arn, &group.tags));
         let all = std::iter::once((&balancer.arn, &balancer.tags)).chain(groups);
@@ -130,22 +149,31 @@ impl Draft<'_> {
             return Upkeep::Keep;
         }
         resources.sort();
-        let reason = match self.observation.service {
-            Service::Missing => UnmarkReason::ServiceMissing,
-            Service::Found(_) => UnmarkReason::InUse,
-        };
         Upkeep::Unmark { resources, idle_since: mark(&balancer.tags, self.now), reason }
     }
 
-    /// The balancer's mark, unless the service was used after it: then no watcher saw it, and the grace begins anew.
+    /// The balancer's mark, unless it can't be trusted; then the grace begins anew. It must be of this balancer, not
+    /// copied from another or from before it was made; the service must not have been used after it, unseen by any
+    /// watcher; and it must not be so old that nobody could tell.
     fn standing_mark(&self, balancer: &LoadBalancer) -> Option<Timestamp> {
         let since = mark(&balancer.tags, self.now)?;
-        self.last_use().is_none_or(|last_use| last_use <= since).then_some(since)
+        let own = balancer.tags.get(LOAD_BALANCER_TAG) == Some(&balancer.arn) && since >= self.made_at(balancer);
+        let unused_since = self.last_use().is_none_or(|last_use| last_use <= since);
+        let fresh =
+            self.now.duration_since(since) <= SignedDuration::try_from(self.policy.idle_grace + MARK_GOOD_FOR).ok()?;
+        (own && unused_since && fresh).then_some(since)
     }
 
-    /// When a task last came to run, or was told to stop. Times further ahead than clocks differ say nothing.
+    /// When the balancer was made, or, when that lies further ahead than clocks differ, as far as they do.
+    fn made_at(&self, balancer: &LoadBalancer) -> Timestamp {
+        balancer.created_at.min(self.now + CLOCK_SKEW)
+    }
+
+    /// When a task last came to run, was told to stop, or had stopped. Times further ahead than clocks differ say nothing.
     fn last_use(&self) -> Option<Timestamp> {
-        let times = self.observation.tasks.iter().flat_map(|task| [task.started_at, task.left_at()]).flatten();
+        let times = self.observation.tasks.iter().flat_map(|task| [task.started_at, task.stopping_at, task.stopped_at]);
+        let times = times.flatten();
+        // AWS gives them to the millisecond, as the mark is written.
         times.filter(|at| *at <= self.now + CLOCK_SKEW).max()
     }
 
@@ -165,8 +193,9 @@ impl Draft<'_> {
         if self.policy.teardown == Teardown::All {
             resources.extend(balancer.target_groups.iter().map(|group| group.arn.clone()));
         }
-        // AWS's clock may be ahead of this one; a mark before the last use would not stand.
-        let idle_since = self.last_use().map_or(self.now, |last_use| last_use.max(self.now));
+        // AWS's clock may be ahead of this one; a mark before the last use, or the balancer's making, would not stand.
+        let idle_since =
+            self.last_use().into_iter().chain([self.now, self.made_at(balancer)]).max().unwrap_or(self.now);
         self.look_again_by(idle_since + self.policy.idle_grace);
         self.mark(balancer, idle_since, resources, reason)
     }
@@ -182,13 +211,14 @@ impl Draft<'_> {
         Upkeep::Mark { load_balancer_arn: balancer.arn.clone(), idle_since, resources, reason }
     }
 
-    /// Whether a call can have gone through the balancer: a target is or was registered, or a task was told to stop
+    /// Whether a call can have gone through the balancer: a task of the service is or was a target, or was told to stop
     /// after the balancer was there. A task that was already stopping when the balancer came belongs to an earlier
     /// evening, and says nothing about this one.
     fn has_served(&self, balancer: &LoadBalancer) -> bool {
         let left_later = |task: &Task| task.left_at().is_some_and(|at| at > balancer.created_at);
         balancer.state != LoadBalancerState::Provisioning
-            && (self.observation.targets().next().is_some() || self.observation.tasks.iter().any(left_later))
+            && (self.observation.targets().any(|(_, target)| self.observation.task_with_address(target.ip).is_some())
+                || self.observation.tasks.iter().any(left_later))
     }
 
     /// How long to wait between the looks of a teardown: the longer it takes, the longer. One that AWS refuses must not be
@@ -235,6 +265,8 @@ impl Draft<'_> {
 /// counts as none, and is written anew.
 fn mark(tags: &Tags, now: Timestamp) -> Option<Timestamp> {
     let since = tags.get(IDLE_SINCE_TAG)?.parse::<Timestamp>().ok()?;
+    // What this program writes has milliseconds; a finer mark could never be written alike on the groups.
+    let since = Timestamp::from_millisecond(since.as_millisecond()).ok()?;
     (since <= now + CLOCK_SKEW).then_some(since)
 }
 

@@ -183,6 +183,14 @@ async fn a_group_that_goes_during_the_look_does_not_pass_for_the_balancers_end()
 
 // ---- targets ----
 
+/// The balancer with all of its targets failing their health checks.
+fn unhealthy(mut balancer: LoadBalancer) -> LoadBalancer {
+    for target in balancer.target_groups.iter_mut().flat_map(|group| &mut group.targets) {
+        target.state = TargetState::Unhealthy;
+    }
+    balancer
+}
+
 fn one_in_one_out() -> Observation {
     observation(counts(1, 1, 0), vec![stopped(1), running(2)], Some(balancer(&[1])))
 }
@@ -241,7 +249,7 @@ async fn a_thousand_targets_go_in_calls_of_two_hundred() {
 
 #[tokio::test(start_paused = true)]
 async fn an_unclaimed_target_is_remembered_from_look_to_look() {
-    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[1, 7]))));
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(unhealthy(balancer(&[1, 7])))));
     bench.reconcile().await.expect("a look");
     tokio::time::sleep(seconds(29)).await;
     bench.reconcile().await.expect("a look");
@@ -254,7 +262,7 @@ async fn an_unclaimed_target_is_remembered_from_look_to_look() {
 
 #[tokio::test(start_paused = true)]
 async fn a_target_whose_task_shows_up_in_between_starts_again() {
-    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[1, 7]))));
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(unhealthy(balancer(&[1, 7])))));
     for tasks in [vec![running(1)], vec![running(1), running(7)], vec![running(1)]] {
         bench.cloud.world().seen.tasks = tasks;
         bench.reconcile().await.expect("a look");

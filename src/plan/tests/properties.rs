@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::model::Phase;
 
 fn last_status() -> impl Strategy<Value = LastStatus> {
     use LastStatus::{Running, Starting, Stopped, Stopping, Unknown};
@@ -234,6 +235,11 @@ proptest! {
             let leaving = seen.tasks.iter().any(|task| task.phase() == Phase::Leaving && task.has_address(change.key.ip));
             let since = seen.unclaimed_since.get(&change.key);
             prop_assert!(leaving || since.is_some_and(|since| *since + UNCLAIMED_BEFORE_STALE <= noon()));
+            let is_it = |target: &Target| (target.ip, target.port) == (change.key.ip, change.key.port);
+            let healthy = seen.targets().any(|(group, target)| {
+                group.arn == change.key.target_group_arn && is_it(target) && target.state == TargetState::Healthy
+            });
+            prop_assert!(leaving || !healthy, "{change:?} answers to somebody");
         }
     }
 
@@ -265,14 +271,18 @@ proptest! {
         let Some((arn, idle_since)) = deletion else { return Ok(()) };
         prop_assert_eq!(seen.service, counts(0, 0, 0));
         for task in &seen.tasks {
-            prop_assert!(task.desired_status == DesiredStatus::Stopped || task.last_status >= LastStatus::Stopping);
-            prop_assert!(task.last_status != LastStatus::Unknown || task.desired_status == DesiredStatus::Stopped);
+            prop_assert_eq!(task.last_status, LastStatus::Stopped);
+        }
+        for (_, target) in seen.targets().filter(|(_, target)| target.state == TargetState::Healthy) {
+            prop_assert!(seen.tasks.iter().any(|task| task.has_address(target.ip)), "{target:?} is in use");
         }
         let balancer = seen.load_balancer.expect("a balancer to delete");
         prop_assert_eq!(&balancer.arn, &arn);
         prop_assert_eq!(balancer.kind, LoadBalancerKind::Network);
         prop_assert_eq!(balancer.tags.get("Lifecycle").map(String::as_str), Some("on-demand"));
         prop_assert_eq!(balancer.tags.get(IDLE_SINCE_TAG), Some(&idle_since.to_string()));
+        prop_assert_eq!(balancer.tags.get(LOAD_BALANCER_TAG), Some(&balancer.arn));
+        prop_assert!(balancer.created_at.min(noon() + CLOCK_SKEW) <= idle_since);
         prop_assert!(idle_since + policy.idle_grace <= noon());
         prop_assert!(policy.teardown != Teardown::Off);
         let hold = balancer.tags.get(HOLD_UNTIL_TAG).and_then(|until| until.parse::<Timestamp>().ok());
@@ -343,14 +353,17 @@ proptest! {
         // Nobody acts any more: whatever stands at first, looks at the times that the plans ask for end in nothing.
         let mut seen = seen;
         seen.service = counts(0, 0, 0);
-        seen.tasks.retain(|task| task.phase() == Phase::Leaving);
+        seen.tasks.retain(|task| task.last_status == LastStatus::Stopped);
         prop_assume!(policy.teardown == Teardown::All);
         let Some(balancer) = &mut seen.load_balancer else { return Ok(()) };
         prop_assume!(balancer.kind == LoadBalancerKind::Network && balancer.tags.contains_key("Lifecycle"));
         balancer.tags.remove(HOLD_UNTIL_TAG);
+        for target in balancer.target_groups.iter_mut().flat_map(|group| &mut group.targets) {
+            target.state = TargetState::Unhealthy;
+        }
         // Marks and uses that lie ahead put it off; a balancer made ahead of its time is old enough later.
         let marked_at = balancer.tags.get(IDLE_SINCE_TAG).and_then(|since| since.parse().ok());
-        let uses = seen.tasks.iter().flat_map(|task| [task.started_at, task.left_at()]).flatten();
+        let uses = seen.tasks.iter().flat_map(|task| [task.started_at, task.stopping_at, task.stopped_at]).flatten();
         let latest = uses.chain(marked_at).chain([noon(), balancer.created_at]).max().expect("one at least");
         let bound = latest + policy.unused_grace + policy.idle_grace + policy.idle_grace + seconds(60);
         let mut now = noon();
