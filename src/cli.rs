@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use clap::builder::{FalseyValueParser, Resettable};
+use clap::builder::{BoolishValueParser, Resettable};
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::log::Level;
@@ -110,7 +110,7 @@ pub struct RunOptions {
     #[arg(long, env = "JVB_WATCHER_TEARDOWN", value_name = "EXTENT", default_value = "all")]
     pub teardown: TeardownExtent,
     /// Stop, with exit status 0, once the queue is empty and nothing is left to do
-    #[arg(long, env = "JVB_WATCHER_EXIT_WHEN_EMPTY", value_parser = FalseyValueParser::new())]
+    #[arg(long, env = "JVB_WATCHER_EXIT_WHEN_EMPTY", value_parser = BoolishValueParser::new())]
     pub exit_when_empty: bool,
 }
 
@@ -149,11 +149,11 @@ impl From<TeardownExtent> for Teardown {
 /// The options of `reconcile`.
 #[derive(Debug, Args)]
 pub struct ReconcileOptions {
-    /// Print what would be registered and deregistered, and change nothing
-    #[arg(long, env = "JVB_WATCHER_DRY_RUN", value_parser = FalseyValueParser::new())]
+    /// Print what would be registered and deregistered, and change nothing; goes before --wait-healthy
+    #[arg(long, env = "JVB_WATCHER_DRY_RUN", value_parser = BoolishValueParser::new())]
     pub dry_run: bool,
     /// Wait until every desired task serves and is healthy in every target group; fail after this time
-    #[arg(long, env = "JVB_WATCHER_WAIT_HEALTHY", value_name = "DURATION", value_parser = duration, conflicts_with = "dry_run")]
+    #[arg(long, env = "JVB_WATCHER_WAIT_HEALTHY", value_name = "DURATION", value_parser = duration)]
     pub wait_healthy: Option<Duration>,
 }
 

@@ -43,6 +43,13 @@ pub struct QueueSettings {
     pub redrive: Redrive,
 }
 
+impl Default for QueueSettings {
+    /// SQS's own default, and the redrive that deletes nothing.
+    fn default() -> Self {
+        Self { visibility_timeout: Duration::from_secs(30), redrive: Redrive::ToDeadLetterQueue }
+    }
+}
+
 /// What becomes of messages that nobody deletes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Redrive {
@@ -113,7 +120,7 @@ pub trait Platform: Send + Sync {
         load_balancer_arn: Option<&str>,
     ) -> impl Future<Output = Result<Vec<TargetGroupDescription>, CloudError>> + Send;
 
-    /// The tags of load balancers and target groups, by ARN. Fails with [`ErrorKind::NotFound`] when one is gone.
+    /// The tags of load balancers and target groups, by ARN; what is gone is left out.
     fn tags(&self, arns: &[String]) -> impl Future<Output = Result<BTreeMap<String, Tags>, CloudError>> + Send;
 
     /// The health of a group's targets.
@@ -199,8 +206,10 @@ pub enum ErrorKind {
     Throttled,
     /// 5xx, a time-out, or no connection.
     Unavailable,
-    /// The credentials don't allow it, or are no good.
+    /// The credentials don't allow it.
     AccessDenied,
+    /// There are no credentials any more, or they have expired.
+    Unauthenticated,
     /// AWS found the request wrong.
     Rejected,
 }

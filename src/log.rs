@@ -5,15 +5,19 @@
 
 use std::fmt::Write as _;
 use std::io::Write;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::clock::SharedClock;
+use output::Output;
 
 pub mod diagnostics;
 mod event;
+mod output;
 
 pub use event::{Act, Event, Failure, Level, StopReason, TargetFields, millis};
 
@@ -58,7 +62,8 @@ struct Inner {
     format: Format,
     level: Level,
     clock: SharedClock,
-    output: Mutex<Box<dyn Write + Send>>,
+    output: Output,
+    dropped: AtomicU64,
 }
 
 #[derive(Serialize)]
@@ -73,7 +78,7 @@ struct Line<'a> {
 }
 
 impl Log {
-    /// A log of the events up to this level.
+    /// A log of the events up to this level, each written before the work goes on.
     pub fn new(
         identity: Identity,
         format: Format,
@@ -81,7 +86,24 @@ impl Log {
         clock: SharedClock,
         output: Box<dyn Write + Send>,
     ) -> Self {
-        Self { inner: Arc::new(Inner { identity, format, level, clock, output: Mutex::new(output) }) }
+        Self::with_output(identity, format, level, clock, Output::Direct(Mutex::new(output)))
+    }
+
+    /// A log of the events up to this level, written by a thread of its own: a reader that stops reading doesn't stop the
+    /// work. Lines that find no place are dropped, and counted.
+    pub fn detached(
+        identity: Identity,
+        format: Format,
+        level: Level,
+        clock: SharedClock,
+        output: Box<dyn Write + Send>,
+    ) -> Self {
+        Self::with_output(identity, format, level, clock, Output::detached(output))
+    }
+
+    fn with_output(identity: Identity, format: Format, level: Level, clock: SharedClock, output: Output) -> Self {
+        let dropped = AtomicU64::new(0);
+        Self { inner: Arc::new(Inner { identity, format, level, clock, output, dropped }) }
     }
 
     /// Up to which level it writes.
@@ -90,18 +112,31 @@ impl Log {
     }
 
     /// Writes one event.
-    ///
-    /// A log that can't be written (its reader has gone, the disk is full) must not stop the watcher: the work goes on.
     pub fn emit(&self, event: &Event) {
         if event.level() > self.inner.level {
             return;
         }
-        let line = match self.inner.format {
+        let dropped = self.inner.dropped.swap(0, Ordering::Relaxed);
+        let report = (dropped > 0).then_some(Event::LinesDropped { lines: dropped });
+        for event in report.iter().chain([event]) {
+            if self.inner.output.line(self.line(event)).is_err() {
+                // A report that finds no place either hands its count on to the next.
+                let lost = if let Event::LinesDropped { lines } = event { *lines } else { 1 };
+                self.inner.dropped.fetch_add(lost, Ordering::Relaxed);
+            }
+        }
+    }
+
+    /// Waits until all is written, but no longer than this.
+    pub fn finish(&self, limit: Duration) {
+        self.inner.output.finish(limit);
+    }
+
+    fn line(&self, event: &Event) -> String {
+        match self.inner.format {
             Format::Json => self.json_line(event),
             Format::Pretty { colour } => self.pretty_line(event, colour),
-        };
-        let mut output = self.inner.output.lock().unwrap_or_else(PoisonError::into_inner);
-        let _ = output.write_all(line.as_bytes()).and_then(|()| output.flush());
+        }
     }
 
     fn json_line(&self, event: &Event) -> String {

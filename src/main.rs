@@ -1,14 +1,18 @@
 //! The program: reads the command line, sets up the log, hands over.
 
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use jvb_watcher::cli::{Cli, Command, LogFormat};
 use jvb_watcher::clock::SystemClock;
 use jvb_watcher::commands::{self, CommandError};
 use jvb_watcher::config::Settings;
 use jvb_watcher::log::{Colour, Format, Log};
+
+/// A reader of the log that is slow gets this long for the last lines.
+const LAST_LINES: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     let environment = |name: &str| std::env::var(name).ok();
@@ -19,7 +23,8 @@ fn main() -> ExitCode {
     match perform(&cli, environment) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error}");
+            // With standard error gone, the exit status still tells.
+            let _ = writeln!(std::io::stderr(), "error: {error}");
             error.exit_code()
         }
     }
@@ -30,14 +35,16 @@ fn perform(cli: &Cli, environment: impl Fn(&str) -> Option<String>) -> Result<()
     let level = cli.options.log_level;
     let format = log_format(cli.options.log_format, environment("NO_COLOR"));
     let output = Box::new(std::io::stdout());
-    let log = Log::new(settings.identity.clone(), format, level, Arc::new(SystemClock), output);
+    let log = Log::detached(settings.identity.clone(), format, level, Arc::new(SystemClock), output);
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         match &cli.command {
             Command::Run(options) => commands::run(&settings, options, &log).await,
             Command::Reconcile(options) => commands::reconcile(&settings, options, &log).await,
         }
-    })
+    });
+    log.finish(LAST_LINES);
+    result
 }
 
 /// `NO_COLOR`, set to anything, takes the colours away (see no-color.org).

@@ -71,6 +71,8 @@ pub struct Outcome {
     pub readiness: Readiness,
     /// What a person should know.
     pub findings: Vec<Finding>,
+    /// How many targets have no task, and may go once a later look finds none either.
+    pub unclaimed: usize,
 }
 
 /// Whether more can be done at once, or only later.
@@ -91,6 +93,8 @@ pub struct Look {
     pub plan: Plan,
     /// When the look began.
     began: Instant,
+    /// The same by the time of day, which goes on while a virtual machine is suspended.
+    began_at: Timestamp,
 }
 
 /// Keeps one service's targets and balancer true.
@@ -113,7 +117,7 @@ struct Memory {
     teardown: Option<Teardown>,
     messages: u64,
     foreign: u64,
-    heartbeat_at: Option<Timestamp>,
+    heartbeat_at: Option<Instant>,
     calls_told: u64,
 }
 
@@ -121,16 +125,8 @@ struct Memory {
 struct Teardown {
     load_balancer_arn: String,
     begun_at: Timestamp,
-    stage: TeardownStage,
-}
-
-/// How far a teardown is.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum TeardownStage {
-    /// The balancer is to be deleted.
-    Begun,
-    /// The balancer is deleted; its groups are to follow.
-    LoadBalancerGone,
+    /// When the balancer was created, while it was there to tell.
+    created_at: Option<Timestamp>,
 }
 
 impl<P: Platform> Reconciler<P> {
@@ -160,6 +156,8 @@ impl<P: Platform> Reconciler<P> {
         let health_changes = self.note_health(&look.observation);
         let acted = self.act(&look, hints).await;
         let mut findings = look.plan.findings.clone();
+        // What AWS refuses for good, only a person can get on with.
+        let blocked = !acted.findings.is_empty();
         findings.extend(acted.findings);
         let news = self.tell_findings(&findings);
         self.remember(&look);
@@ -169,11 +167,13 @@ impl<P: Platform> Reconciler<P> {
         let eventful = acted.changes + news + health_changes > 0;
         self.tell_reconciled(&look, acted.changes, eventful, calls_elsewhere, began);
         let progress = match look.plan.upkeep {
-            Upkeep::DeleteLoadBalancer { .. } | Upkeep::DeleteTargetGroups { .. } => Progress::Underway,
+            Upkeep::DeleteLoadBalancer { .. } | Upkeep::DeleteTargetGroups { .. } if !blocked => Progress::Underway,
+            Upkeep::DeleteLoadBalancer { .. } | Upkeep::DeleteTargetGroups { .. } => Progress::Settled,
             Upkeep::Keep | Upkeep::Mark { .. } | Upkeep::Unmark { .. } => Progress::Settled,
         };
         let readiness = look.observation.readiness();
-        Ok(Outcome { look_again_at: look.plan.look_again_at, progress, readiness, findings })
+        let (look_again_at, unclaimed) = (look.plan.look_again_at, look.plan.unclaimed.len());
+        Ok(Outcome { look_again_at, progress, readiness, findings, unclaimed })
     }
 
     /// Looks, and changes nothing.
@@ -182,10 +182,10 @@ impl<P: Platform> Reconciler<P> {
     ///
     /// The first call that failed.
     pub async fn look(&self, hints: &Hints) -> Result<Look, CloudError> {
-        let began = Instant::now();
+        let (began, began_at) = (Instant::now(), self.clock.now());
         let observation = self.observe(hints).await?;
         let plan = plan::plan(&observation, &self.policy, self.clock.now());
-        Ok(Look { observation, plan, began })
+        Ok(Look { observation, plan, began, began_at })
     }
 
     fn remember(&mut self, look: &Look) {
@@ -235,8 +235,13 @@ impl<P: Platform> Reconciler<P> {
         news.len()
     }
 
+    /// Logs what a look saw, for one that nothing is done after.
+    pub fn tell_look(&mut self, look: &Look) {
+        self.tell_reconciled(look, 0, true, 0, look.began);
+    }
+
     fn tell_reconciled(&mut self, look: &Look, changes: usize, eventful: bool, calls_elsewhere: u64, began: Instant) {
-        let now = self.clock.now();
+        let now = Instant::now();
         let due = self.memory.heartbeat_at.is_none_or(|at| now >= at + HEARTBEAT);
         if !eventful && !due {
             return;

@@ -34,6 +34,7 @@ pub fn prospect(kind: ErrorKind) -> Prospect {
         | ErrorKind::ResourceInUse
         | ErrorKind::InvalidTarget => Prospect::Passing,
         ErrorKind::AccessDenied
+        | ErrorKind::Unauthenticated
         | ErrorKind::OperationNotPermitted
         | ErrorKind::TooManyTargets
         | ErrorKind::Rejected => Prospect::Lasting,

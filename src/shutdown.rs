@@ -16,8 +16,8 @@ pub struct Shutdown {
     reason: watch::Receiver<Option<StopReason>>,
 }
 
-/// Orders the shutdown.
-#[derive(Debug)]
+/// Orders the shutdown; clones order the same one.
+#[derive(Clone, Debug)]
 pub struct ShutdownOrder {
     reason: watch::Sender<Option<StopReason>>,
 }
@@ -45,14 +45,15 @@ impl ShutdownOrder {
     /// # Errors
     ///
     /// When the handlers can't be installed.
-    pub fn on_signals(self) -> std::io::Result<()> {
+    pub fn on_signals(&self) -> std::io::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
+        let order = self.clone();
         tokio::spawn(async move {
             loop {
                 tokio::select! {
-                    _ = terminate.recv() => self.stop(StopReason::Sigterm),
-                    _ = interrupt.recv() => self.stop(StopReason::Sigint),
+                    _ = terminate.recv() => order.stop(StopReason::Sigterm),
+                    _ = interrupt.recv() => order.stop(StopReason::Sigint),
                 }
             }
         });

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::clock::SharedClock;
-use crate::cloud::{CloudError, FailedEntry, Platform, Queue, QueueSettings, Receipt};
+use crate::cloud::{CloudError, ErrorKind, FailedEntry, Platform, Queue, QueueSettings, Receipt};
 use crate::log::{Event, Failure, Log, StopReason};
 use crate::reconcile::{Outcome, Progress, Reconciler};
 use crate::retry::Retry;
@@ -32,8 +31,15 @@ const DRAIN_TIME: Duration = Duration::from_secs(5);
 /// The batch calls of SQS take at most ten entries.
 const ENTRIES_PER_CALL: usize = 10;
 
-/// How often to ask for deletion in all, before a message is left to come again.
-const DELETE_TRIES: u32 = 3;
+/// How often an entry that fails within a batch call is tried in all, before its message is left to come again.
+const DELETE_TRIES: u32 = 2;
+
+/// How long deleting a batch may take: two hundred calls take some seconds. What is left then comes again, and does no
+/// harm; a look that is put off does.
+const DELETE_TIME: Duration = Duration::from_secs(20);
+
+/// No look follows another sooner, whatever the plan asks for.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 
 /// While a batch is in hand its messages are hidden for this long at a time, and again at half of it.
 const HIDE_FOR: Duration = Duration::from_secs(60);
@@ -65,16 +71,35 @@ pub struct Worker<Q, P> {
 /// Where the polling stands.
 struct Poll {
     settings: QueueSettings,
-    settings_read_at: Instant,
+    /// When to read the settings (again).
+    settings_due: Instant,
     retry: Retry,
     /// After a failed poll, when to poll again.
     not_before: Instant,
 }
 
+/// How a round of receiving ended.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Received {
+    /// Nothing was left on the queue, as far as it shows.
+    All,
+    /// There may be more: the round was long enough, or the shutdown came.
+    Some,
+    /// The queue couldn't be read.
+    Failed,
+}
+
+/// What a settled batch came to.
+struct Settled {
+    progress: Progress,
+    /// When to look again. An [`Instant`], so that a clock that is set doesn't put it off.
+    look_again_at: Instant,
+}
+
 impl<Q: Queue, P: Platform> Worker<Q, P> {
-    /// A worker that hasn't looked yet, on a queue and its settings as just read.
+    /// A worker that hasn't looked yet, on a queue and its settings, if they have been read.
     pub fn new(
-        (queue, settings): (Q, QueueSettings),
+        (queue, settings): (Q, Option<QueueSettings>),
         reconciler: Reconciler<P>,
         inbox: Inbox,
         lifetime: Lifetime,
@@ -83,32 +108,35 @@ impl<Q: Queue, P: Platform> Worker<Q, P> {
         clock: SharedClock,
     ) -> Self {
         let now = Instant::now();
-        let poll = Poll { settings, settings_read_at: now, retry: Retry::default(), not_before: now };
+        let poll = Poll {
+            settings: settings.unwrap_or_default(),
+            settings_due: settings.map_or(now, |_| now + SETTINGS_GOOD_FOR),
+            retry: Retry::default(),
+            not_before: now,
+        };
         Self { queue, reconciler, inbox, lifetime, shutdown, log, clock, poll }
     }
 
     /// Works until told to stop; see [`Lifetime`] for when it stops by itself. Whatever fails is tried again.
     pub async fn run(mut self) -> StopReason {
         // What happened while no worker ran is repaired before the first message.
-        let Some(mut outcome) = self.settle(Batch::default()).await else {
+        let Some(mut settled) = self.settle(Batch::default()).await else {
             return self.shutdown.begun().await;
         };
         loop {
-            let batch = self.receive(outcome.look_again_at).await;
-            let polled = batch.is_some();
-            let batch = batch.unwrap_or_default();
+            let (batch, received) = self.receive(settled.look_again_at).await;
             if let Some(reason) = self.shutdown.ordered() {
-                self.hide(&batch.relevant, Duration::ZERO).await;
+                self.give_back(&batch.relevant).await;
                 return reason;
             }
-            let empty = batch.is_empty();
-            if !batch.relevant.is_empty() || self.clock.now() >= outcome.look_again_at {
+            let empty = batch.is_empty() && received == Received::All;
+            if !batch.relevant.is_empty() || Instant::now() >= settled.look_again_at {
                 match self.settle(batch).await {
-                    Some(settled) => outcome = settled,
+                    Some(now_settled) => settled = now_settled,
                     None => return self.shutdown.begun().await,
                 }
             }
-            if self.lifetime == Lifetime::UntilEmpty && polled && empty && outcome.progress == Progress::Settled {
+            if self.lifetime == Lifetime::UntilEmpty && empty && settled.progress == Progress::Settled {
                 return StopReason::QueueEmpty;
             }
         }
@@ -116,79 +144,78 @@ impl<Q: Queue, P: Platform> Worker<Q, P> {
 
     // ---- receiving ----
 
-    /// Waits for messages until the next look is due, and takes in what is there. `None` when the queue couldn't be read.
-    async fn receive(&mut self, look_again_at: Timestamp) -> Option<Batch> {
-        let until_look = Duration::try_from(look_again_at.duration_since(self.clock.now())).unwrap_or_default();
-        let until_poll = self.poll.not_before.saturating_duration_since(Instant::now());
-        if !until_poll.is_zero() {
+    /// Waits for messages until the next look is due, and takes in what is there.
+    async fn receive(&mut self, look_again_at: Instant) -> (Batch, Received) {
+        if self.poll.not_before > Instant::now() {
             // A queue that can't be read doesn't keep the clock from having its looks.
-            self.sleep(until_poll.min(until_look)).await;
-            return None;
+            self.sleep_until(self.poll.not_before.min(look_again_at)).await;
+            return (Batch::default(), Received::Failed);
         }
-        self.refresh_settings().await;
-        let longest = match self.lifetime {
-            Lifetime::UntilStopped => LONGEST_POLL,
-            Lifetime::UntilEmpty => LAST_POLL,
-        };
         let mut batch = Batch::default();
-        let began = Instant::now();
-        // Whole seconds, upwards: a poll that ended just before the look would be followed by a rush of empty ones.
-        let mut wait = longest.min(Duration::from_secs(until_look.as_secs_f64().ceil() as u64));
-        let result = loop {
-            let received = tokio::select! {
-                biased;
-                // A poll that is let go of may have taken messages; they come back after the visibility timeout.
-                _ = self.shutdown.begun() => break Ok(()),
-                received = self.queue.receive(wait) => received,
-            };
-            let messages = match received {
-                Ok(messages) => messages,
-                Err(error) => break Err(error),
-            };
-            let drained = messages.is_empty();
-            for message in messages {
-                self.inbox.sort(message, self.poll.settings.redrive, &mut batch);
+        let received = match self.drain(look_again_at, &mut batch).await {
+            Ok(received) => {
+                self.poll.retry.succeeded();
+                received
             }
-            if drained || batch.len() >= BATCH_MESSAGES || began.elapsed() >= DRAIN_TIME + wait {
-                break Ok(());
+            Err(error) => {
+                let (attempt, wait) = self.poll.retry.failed(error.kind);
+                self.poll.not_before = Instant::now() + wait;
+                self.log.emit(&Event::PollFailed { failure: Failure::new(&error, attempt, wait) });
+                Received::Failed
             }
-            wait = Duration::ZERO;
         };
         self.reconciler.count_messages(batch.relevant.len(), batch.foreign);
         self.delete(std::mem::take(&mut batch.done)).await;
-        match result {
-            Ok(()) => self.poll.retry.succeeded(),
-            Err(error) => self.poll_failed(&error),
+        (batch, received)
+    }
+
+    /// Takes messages until there are none, or enough.
+    async fn drain(&mut self, look_again_at: Instant, batch: &mut Batch) -> Result<Received, CloudError> {
+        self.read_settings().await?;
+        let until_look = look_again_at.saturating_duration_since(Instant::now());
+        let mut wait = match self.lifetime {
+            // Whole seconds, upwards: a poll that ended just before the look would be followed by a rush of empty ones.
+            Lifetime::UntilStopped => LONGEST_POLL.min(Duration::from_secs(until_look.as_secs_f64().ceil() as u64)),
+            Lifetime::UntilEmpty => LAST_POLL,
+        };
+        let mut enough_at = None;
+        loop {
+            let messages = tokio::select! {
+                biased;
+                // A poll that is let go of may have taken messages; they come back after the visibility timeout.
+                _ = self.shutdown.begun() => return Ok(Received::Some),
+                received = self.queue.receive(wait) => received?,
+            };
+            if messages.is_empty() {
+                return Ok(Received::All);
+            }
+            for message in messages {
+                self.inbox.sort(message, self.poll.settings.redrive, batch);
+            }
+            let enough_at = *enough_at.get_or_insert_with(|| Instant::now() + DRAIN_TIME);
+            if batch.len() >= BATCH_MESSAGES || Instant::now() >= enough_at {
+                return Ok(Received::Some);
+            }
+            wait = Duration::ZERO;
         }
-        Some(batch)
     }
 
-    async fn refresh_settings(&mut self) {
-        if self.poll.settings_read_at.elapsed() < SETTINGS_GOOD_FOR {
-            return;
+    async fn read_settings(&mut self) -> Result<(), CloudError> {
+        if Instant::now() >= self.poll.settings_due {
+            self.poll.settings = tokio::select! {
+                biased;
+                _ = self.shutdown.begun() => return Ok(()),
+                settings = self.queue.settings() => settings?,
+            };
+            self.poll.settings_due = Instant::now() + SETTINGS_GOOD_FOR;
         }
-        self.poll.settings_read_at = Instant::now();
-        match self.queue.settings().await {
-            Ok(settings) => self.poll.settings = settings,
-            // The old ones serve for another while.
-            Err(error) => self.log_poll_failed(&error, 1, SETTINGS_GOOD_FOR),
-        }
+        Ok(())
     }
 
-    fn poll_failed(&mut self, error: &CloudError) {
-        let (attempt, wait) = self.poll.retry.failed(error.kind);
-        self.poll.not_before = Instant::now() + wait;
-        self.log_poll_failed(error, attempt, wait);
-    }
-
-    fn log_poll_failed(&self, error: &CloudError, attempt: u32, retry_in: Duration) {
-        self.log.emit(&Event::PollFailed { failure: Failure::new(error, attempt, retry_in) });
-    }
-
-    async fn sleep(&self, duration: Duration) {
+    async fn sleep_until(&self, deadline: Instant) {
         tokio::select! {
             _ = self.shutdown.begun() => {}
-            () = tokio::time::sleep(duration) => {}
+            () = tokio::time::sleep_until(deadline) => {}
         }
     }
 
@@ -196,7 +223,7 @@ impl<Q: Queue, P: Platform> Worker<Q, P> {
 
     /// Reconciles until it succeeds, keeps the batch hidden meanwhile, and deletes it then. `None` when the shutdown
     /// came first: then the batch is visible again.
-    async fn settle(&mut self, batch: Batch) -> Option<Outcome> {
+    async fn settle(&mut self, batch: Batch) -> Option<Settled> {
         let outcome = {
             let Self { queue, reconciler, shutdown, log, poll, .. } = self;
             let keep_hidden = keep_hidden(queue, &batch.relevant, poll.settings.visibility_timeout, log);
@@ -207,44 +234,64 @@ impl<Q: Queue, P: Platform> Worker<Q, P> {
                 never = keep_hidden => match never {},
             }
         };
-        let receipts = batch.relevant;
-        let finish = async {
-            match outcome {
-                Some(_) => self.delete(receipts).await,
-                None => self.hide(&receipts, Duration::ZERO).await,
-            }
+        let Some(outcome) = outcome else {
+            self.give_back(&batch.relevant).await;
+            return None;
         };
-        if self.shutdown.ordered().is_some() {
-            // What isn't deleted in time comes again, and does no harm.
-            let _ = tokio::time::timeout(GRACE, finish).await;
-        } else {
-            finish.await;
-        }
-        outcome
+        let wait = Duration::try_from(outcome.look_again_at.duration_since(self.clock.now())).unwrap_or_default();
+        let look_again_at = Instant::now() + wait.max(SHORTEST_WAIT);
+        self.delete(batch.relevant).await;
+        Some(Settled { progress: outcome.progress, look_again_at })
     }
 
-    /// Deletes messages. What can't be deleted comes again.
-    async fn delete(&self, mut receipts: Vec<Receipt>) {
+    /// Deletes messages. What can't be deleted in time comes again.
+    async fn delete(&self, receipts: Vec<Receipt>) {
+        tokio::select! {
+            biased;
+            () = self.delete_all(receipts) => {}
+            () = self.shutdown.grace_over() => {}
+            () = tokio::time::sleep(DELETE_TIME) => {}
+        }
+    }
+
+    async fn delete_all(&self, mut receipts: Vec<Receipt>) {
         for attempt in 1..=DELETE_TRIES {
             let mut left = Vec::new();
             for entries in receipts.chunks(ENTRIES_PER_CALL) {
                 match self.queue.delete(entries).await {
-                    Ok(failed) => left.extend(failed.into_iter().map(|entry: FailedEntry| entry.receipt)),
+                    Ok(failed) => left.extend(failed),
                     Err(error) => {
-                        self.log_poll_failed(&error, attempt, Duration::ZERO);
-                        left.extend_from_slice(entries);
+                        // The SDK has tried three times; the rest would fare no better.
+                        self.log.emit(&Event::PollFailed { failure: Failure::new(&error, attempt, Duration::ZERO) });
+                        return;
                     }
                 }
             }
-            receipts = left;
-            if receipts.is_empty() {
-                return;
+            let Some(first) = left.first() else { return };
+            if attempt == DELETE_TRIES {
+                let error = not_deleted(first, left.len());
+                self.log.emit(&Event::PollFailed { failure: Failure::new(&error, attempt, Duration::ZERO) });
             }
+            receipts = left.into_iter().map(|entry| entry.receipt).collect();
         }
     }
 
-    async fn hide(&self, receipts: &[Receipt], visibility_timeout: Duration) {
-        hide(&self.queue, receipts, visibility_timeout, &self.log).await;
+    /// Makes messages visible again, as far as that goes within the shutdown's grace.
+    async fn give_back(&self, receipts: &[Receipt]) {
+        let hide = hide(&self.queue, receipts, Duration::ZERO, &self.log);
+        let _ = tokio::time::timeout(GRACE, hide).await;
+    }
+}
+
+fn not_deleted(entry: &FailedEntry, count: usize) -> CloudError {
+    CloudError {
+        kind: ErrorKind::Unavailable,
+        service: "sqs",
+        operation: "DeleteMessage",
+        resource: entry.receipt.message_id.clone(),
+        code: Some(entry.code.as_str().into()),
+        message: format!("{}: {} ({count} message(s) in all; they come again)", entry.code, entry.message),
+        request_id: None,
     }
 }
 

@@ -10,7 +10,8 @@ use aws_config::provider_config::ProviderConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
@@ -101,16 +102,21 @@ pub async fn connect(connection: &Connection) -> Result<SdkConfig, ConnectError>
         loader = loader.endpoint_url(url);
     }
     if let Some(profile) = &connection.profile {
-        // A profile that somebody names goes before credentials in the environment, as with the AWS CLI.
-        let region = connection.region.clone().map(Region::new);
-        let provider_config = ProviderConfig::without_region().with_http_client(http_client).with_region(region);
+        loader = loader.profile_name(profile);
+    }
+    let mut config = loader.load().await;
+    // An empty variable is no region either.
+    if config.region().is_none_or(|region| region.as_ref().is_empty()) {
+        return Err(ConnectError::NoRegion);
+    }
+    if let Some(profile) = &connection.profile {
+        // A profile that somebody names goes before credentials in the environment, as with the AWS CLI. One that
+        // assumes a role asks STS in the region just found.
+        let provider_config =
+            ProviderConfig::without_region().with_http_client(http_client).with_region(config.region().cloned());
         let credentials =
             ProfileFileCredentialsProvider::builder().configure(&provider_config).profile_name(profile).build();
-        loader = loader.profile_name(profile).credentials_provider(credentials);
-    }
-    let config = loader.load().await;
-    if config.region().is_none() {
-        return Err(ConnectError::NoRegion);
+        config = config.into_builder().credentials_provider(SharedCredentialsProvider::new(credentials)).build();
     }
     let no_credentials = |why: String| {
         let of_profile = connection.profile.as_ref().map(|profile| format!(" from profile {profile}"));
@@ -167,7 +173,7 @@ impl Call<'_> {
     {
         let code: Option<Box<str>> = error.code().map(Into::into);
         let status = error.raw_response().map(|response| response.status().as_u16());
-        let kind = kind(code.as_deref(), status);
+        let kind = if lacks_credentials(&error) { ErrorKind::Unauthenticated } else { kind(code.as_deref(), status) };
         let message = match (&code, error.message()) {
             (Some(code), Some(message)) => format!("{code}: {message}"),
             (Some(code), None) => code.to_string(),
@@ -234,11 +240,13 @@ fn kind(code: Option<&str>, status: Option<u16>) -> ErrorKind {
         ) => ErrorKind::Throttled,
         (
             Some(
-                "AccessDenied"
-                | "AccessDeniedException"
-                | "UnauthorizedOperation"
-                | "NotAuthorized"
-                | "UnrecognizedClientException"
+                "AccessDenied" | "AccessDeniedException" | "UnauthorizedOperation" | "NotAuthorized" | "OptInRequired",
+            ),
+            _,
+        ) => ErrorKind::AccessDenied,
+        (
+            Some(
+                "UnrecognizedClientException"
                 | "InvalidClientTokenId"
                 | "ExpiredToken"
                 | "ExpiredTokenException"
@@ -248,16 +256,27 @@ fn kind(code: Option<&str>, status: Option<u16>) -> ErrorKind {
                 | "IncompleteSignature"
                 | "MissingAuthenticationToken"
                 | "MissingAuthenticationTokenException"
-                | "AuthFailure"
-                | "OptInRequired",
+                | "AuthFailure",
             ),
             _,
-        ) => ErrorKind::AccessDenied,
+        ) => ErrorKind::Unauthenticated,
         (_, Some(429)) => ErrorKind::Throttled,
         (_, Some(401 | 403)) => ErrorKind::AccessDenied,
         (_, Some(400..=499)) => ErrorKind::Rejected,
         _ => ErrorKind::Unavailable,
     }
+}
+
+/// Whether a call failed before it was sent, for want of credentials.
+fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
+    let mut cause = Some(error);
+    while let Some(error) = cause {
+        if error.is::<CredentialsError>() {
+            return true;
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// An error and what caused it, in one line, saying nothing twice.
@@ -294,7 +313,8 @@ mod tests {
             (Some("TooManyRequestsException"), Some(429), ErrorKind::Throttled),
             (Some("AccessDenied"), Some(403), ErrorKind::AccessDenied),
             (Some("AccessDeniedException"), Some(400), ErrorKind::AccessDenied),
-            (Some("ExpiredToken"), Some(403), ErrorKind::AccessDenied),
+            (Some("ExpiredToken"), Some(403), ErrorKind::Unauthenticated),
+            (Some("UnrecognizedClientException"), Some(400), ErrorKind::Unauthenticated),
             (Some("ValidationError"), Some(400), ErrorKind::Rejected),
             (Some("InvalidParameterException"), Some(400), ErrorKind::Rejected),
             (Some("ServerException"), Some(500), ErrorKind::Unavailable),

@@ -13,7 +13,7 @@ use crate::config::Settings;
 use crate::finding::Finding;
 use crate::log::{Act, Event, Failure, Log, millis};
 use crate::model::Readiness;
-use crate::plan::{OwnerTag, Plan, Policy, TargetChange, Teardown};
+use crate::plan::{OwnerTag, Plan, Policy, TargetChange, Teardown, UNCLAIMED_BEFORE_STALE};
 use crate::reconcile::{Hints, Reconciler};
 
 /// How often to look while waiting for targets to become healthy.
@@ -45,10 +45,19 @@ pub async fn reconcile(settings: &Settings, options: &ReconcileOptions, log: &Lo
         let look = reconciler.look(&Hints::default()).await?;
         tell_plan(&look.plan, log);
         reconciler.tell_findings(&look.plan.findings);
+        reconciler.tell_look(&look);
         return unhindered(&look.plan.findings);
     }
     match options.wait_healthy {
-        None => unhindered(&reconciler.reconcile(&Hints::default(), 0).await?.findings),
+        None => {
+            let mut outcome = reconciler.reconcile(&Hints::default(), 0).await?;
+            if outcome.unclaimed > 0 {
+                // What no task has goes only when a second look, some time later, finds none either.
+                tokio::time::sleep(UNCLAIMED_BEFORE_STALE).await;
+                outcome = reconciler.reconcile(&Hints::default(), 0).await?;
+            }
+            unhindered(&outcome.findings)
+        }
         Some(limit) => wait_healthy(&mut reconciler, limit, log).await,
     }
 }

@@ -1,6 +1,7 @@
 //! `run`: the worker.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use tokio::time::Instant;
@@ -9,14 +10,19 @@ use super::{CommandError, connect};
 use crate::cli::RunOptions;
 use crate::clock::SystemClock;
 use crate::cloud::aws::{AwsPlatform, SqsQueue};
-use crate::cloud::{CloudError, ErrorKind, Queue, QueueSettings};
+use crate::cloud::{ErrorKind, Queue, QueueSettings};
 use crate::config::Settings;
 use crate::log::{Event, Failure, Log, StopReason};
 use crate::plan::Policy;
 use crate::reconcile::Reconciler;
-use crate::retry::Retry;
 use crate::shutdown::{self, Shutdown};
 use crate::worker::{Inbox, Lifetime, Worker};
+
+/// The first answer of the queue is waited for this long; then the looks begin.
+const FIRST_POLL: Duration = Duration::from_secs(10);
+
+/// With `--exit-when-empty`, for cron: a run that hasn't come to its end by then fails, lest runs pile up.
+const GIVE_UP_AFTER: Duration = Duration::from_secs(5 * 60);
 
 /// Watches until told to stop.
 ///
@@ -28,13 +34,10 @@ pub async fn run(settings: &Settings, options: &RunOptions, log: &Log) -> Result
     let (order, shutdown) = shutdown::channel();
     order.on_signals()?;
     let sdk = connect(settings, log).await?;
-    let stopped = |reason: StopReason| {
-        log.emit(&Event::WatcherStopped { reason, uptime_seconds: began.elapsed().as_secs() });
-        Ok(())
-    };
-    let queue = match open_queue(&sdk, &settings.queue, &shutdown, log).await? {
-        Opened::Queue(queue) => queue,
-        Opened::Stopped(reason) => return stopped(reason),
+    let queue = SqsQueue::new(&sdk, &settings.queue);
+    let queue_settings = match first_poll(&queue, &settings.queue, &shutdown, log).await {
+        Ok(queue_settings) => queue_settings,
+        Err(no_such_queue) => return Err(no_such_queue),
     };
     log.emit(&started(settings, options, &sdk));
     let clock = Arc::new(SystemClock);
@@ -50,43 +53,51 @@ pub async fn run(settings: &Settings, options: &RunOptions, log: &Log) -> Result
     let platform = AwsPlatform::new(&sdk);
     let reconciler = Reconciler::new(platform, settings.scope.clone(), policy, log.clone(), clock.clone());
     let inbox = Inbox::new(settings.scope.clone(), log.clone());
-    let lifetime = if options.exit_when_empty { Lifetime::UntilEmpty } else { Lifetime::UntilStopped };
-    let worker = Worker::new(*queue, reconciler, inbox, lifetime, shutdown, log.clone(), clock);
-    stopped(worker.run().await)
-}
-
-enum Opened {
-    Queue(Box<(SqsQueue, QueueSettings)>),
-    Stopped(StopReason),
-}
-
-/// Opens the queue, for as long as that takes; only a queue that doesn't exist is a mistake in the configuration.
-async fn open_queue(sdk: &SdkConfig, name: &str, shutdown: &Shutdown, log: &Log) -> Result<Opened, CommandError> {
-    let mut retry = Retry::default();
-    loop {
-        let error = match try_open_queue(sdk, name).await {
-            Ok(opened) => return Ok(Opened::Queue(Box::new(opened))),
-            Err(error) if error.is(ErrorKind::NotFound) => {
-                let problem = format!(
-                    "--queue: there is no queue {name} in this account and region; create it, or give its name or URL"
-                );
-                return Err(CommandError::Usage(problem));
-            }
-            Err(error) => error,
-        };
-        let (attempt, wait) = retry.failed(error.kind);
-        log.emit(&Event::PollFailed { failure: Failure::new(&error, attempt, wait) });
-        tokio::select! {
-            reason = shutdown.begun() => return Ok(Opened::Stopped(reason)),
-            () = tokio::time::sleep(wait) => {}
+    let lifetime = if options.exit_when_empty {
+        let order = order.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(GIVE_UP_AFTER).await;
+            order.stop(StopReason::GaveUp);
+        });
+        Lifetime::UntilEmpty
+    } else {
+        Lifetime::UntilStopped
+    };
+    let worker = Worker::new((queue, queue_settings), reconciler, inbox, lifetime, shutdown, log.clone(), clock);
+    let reason = worker.run().await;
+    log.emit(&Event::WatcherStopped { reason, uptime_seconds: began.elapsed().as_secs() });
+    match reason {
+        StopReason::GaveUp => {
+            let limit = humantime::format_duration(GIVE_UP_AFTER);
+            Err(CommandError::Failed(format!("the queue could not be emptied, or the work done, within {limit}")))
         }
+        StopReason::Sigterm | StopReason::Sigint | StopReason::QueueEmpty => Ok(()),
     }
 }
 
-async fn try_open_queue(sdk: &SdkConfig, name: &str) -> Result<(SqsQueue, QueueSettings), CloudError> {
-    let queue = SqsQueue::open(sdk, name).await?;
-    let settings = queue.settings().await?;
-    Ok((queue, settings))
+/// Asks for the queue's settings once. Only a queue that doesn't exist is a mistake in the configuration; one that
+/// doesn't answer is the worker's to ask again, beside its looks.
+async fn first_poll(
+    queue: &SqsQueue,
+    name: &str,
+    shutdown: &Shutdown,
+    log: &Log,
+) -> Result<Option<QueueSettings>, CommandError> {
+    let answer = tokio::select! {
+        _ = shutdown.begun() => return Ok(None),
+        answer = tokio::time::timeout(FIRST_POLL, queue.settings()) => answer,
+    };
+    match answer {
+        Ok(Ok(settings)) => Ok(Some(settings)),
+        Ok(Err(error)) if error.is(ErrorKind::NotFound) => Err(CommandError::Usage(format!(
+            "--queue: there is no queue {name} in this account and region; create it, or give its name or URL"
+        ))),
+        Ok(Err(error)) => {
+            log.emit(&Event::PollFailed { failure: Failure::new(&error, 1, Duration::ZERO) });
+            Ok(None)
+        }
+        Err(_) => Ok(None),
+    }
 }
 
 fn started(settings: &Settings, options: &RunOptions, sdk: &SdkConfig) -> Event {

@@ -136,6 +136,9 @@ pub enum Event {
         reason: StopReason,
         uptime_seconds: u64,
     },
+    LinesDropped {
+        lines: u64,
+    },
     Diagnostic {
         #[serde(skip)]
         severity: Level,
@@ -191,6 +194,8 @@ pub enum StopReason {
     Sigint,
     /// `--exit-when-empty`, and nothing was left to do.
     QueueEmpty,
+    /// `--exit-when-empty`, and it took too long to get there.
+    GaveUp,
 }
 
 /// The fields by which every event about a failed call names it.
@@ -223,6 +228,7 @@ impl Failure {
             ErrorKind::AccessDenied => {
                 format!("{error}; allow the action {}:{} on it", error.service, error.operation)
             }
+            ErrorKind::Unauthenticated => format!("{error}; renew the credentials (aws sso login), or mend --profile"),
             _ => error.to_string(),
         };
         Self {
@@ -276,7 +282,7 @@ impl Event {
     pub fn level(&self) -> Level {
         match self {
             Self::PollFailed { failure } | Self::ReconcileFailed { failure } => failure.severity,
-            Self::MessageRejected { .. } | Self::TaskVersionBehind { .. } => Level::Warn,
+            Self::MessageRejected { .. } | Self::TaskVersionBehind { .. } | Self::LinesDropped { .. } => Level::Warn,
             Self::TargetHealthChanged { to, .. } if to == "unhealthy" => Level::Warn,
             Self::Finding { state: FindingState::Cleared, .. } => Level::Info,
             Self::Finding { finding: FindingName::HoldActive, .. } => Level::Info,
@@ -364,8 +370,10 @@ impl Event {
             Self::WatcherStopped { reason, .. } => match reason {
                 StopReason::Sigterm => "stopped by SIGTERM".to_owned(),
                 StopReason::Sigint => "stopped by SIGINT".to_owned(),
+                StopReason::GaveUp => "gave up: the queue couldn't be emptied, or the work done, in time".to_owned(),
                 StopReason::QueueEmpty => "the queue is empty and nothing is left to do".to_owned(),
             },
+            Self::LinesDropped { lines } => format!("{lines} line(s) of this log were dropped: nobody read them"),
             Self::Diagnostic { text, .. } => text.clone(),
         }
     }

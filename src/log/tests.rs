@@ -236,3 +236,44 @@ fn colours_come_only_when_asked_for() {
     assert!(coloured(Colour::On));
     assert!(!coloured(Colour::Off));
 }
+
+/// A reader that doesn't read until it is let.
+struct Stalled(Arc<Mutex<()>>, mpsc::Sender<Vec<u8>>);
+
+impl Write for Stalled {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let _turn = self.0.lock().expect("not poisoned");
+        self.1.send(bytes.to_vec()).map_err(std::io::Error::other)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_reader_that_stops_reading_does_not_stop_the_work_and_learns_what_it_missed() {
+    let gate = Arc::new(Mutex::new(()));
+    let (sender, lines) = mpsc::channel();
+    let identity = Identity { project: "p".into(), cluster: "c".into(), service: "s".into() };
+    let clock = Arc::new(Fixed(AT.parse().expect("an instant")));
+    let output = Box::new(Stalled(gate.clone(), sender));
+    let log = Log::detached(identity, Format::Json, Level::Info, clock, output);
+    {
+        let _stalled = gate.lock().expect("not poisoned");
+        for _ in 0..12_000 {
+            log.emit(&diagnostic(Level::Info, "x"));
+        }
+    }
+    let event_of = |line: &[u8]| serde_json::from_slice::<Value>(line).expect("JSON");
+    let mut written: Vec<Value> = (0..10_000).map(|_| event_of(&lines.recv().expect("a line"))).collect();
+    log.emit(&diagnostic(Level::Info, "the last"));
+    log.finish(Duration::from_secs(30));
+    written.extend(lines.try_iter().map(|line| event_of(&line)));
+    let dropped: u64 = written.iter().filter_map(|line| line["lines"].as_u64()).sum();
+    let told = written.iter().filter(|line| line["event"] == "diagnostic").count() as u64;
+    assert!(dropped > 0);
+    assert_eq!(told + dropped, 12_001);
+    assert_eq!(written.last().expect("a line")["message"], "the last");
+}

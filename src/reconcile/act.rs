@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use super::{CONFIRMATION_GOOD_FOR, Hints, Look, Reconciler, Teardown, TeardownStage, millis_between};
+use super::{CONFIRMATION_GOOD_FOR, Hints, Look, Reconciler, Teardown, millis_between};
 use crate::cloud::{CloudError, ErrorKind, Platform, TARGETS_PER_CALL};
 use crate::finding::{Finding, FindingName};
 use crate::log::{Event, TargetFields, rfc3339_millis};
@@ -93,25 +93,49 @@ impl<P: Platform> Reconciler<P> {
         hints: &Hints,
         acted: &mut Acted,
     ) -> Result<(), CloudError> {
+        let mut failed = None;
         for batch in targets.chunks(TARGETS_PER_CALL) {
-            let keys: Vec<TargetKey> = batch.iter().map(|target| target.key.clone()).collect();
-            let result = match direction {
-                Direction::Register => self.platform.register(&group.target_group_arn, &keys).await,
-                Direction::Deregister => self.platform.deregister(&group.target_group_arn, &keys).await,
-            };
-            match result {
+            match self.change_batch(group, batch, direction, hints, acted).await {
                 Ok(()) => {}
-                // Somebody deleted the group meanwhile, or deregistered the target: nothing is left to do here.
+                // Somebody deleted the group meanwhile: nothing is left to do here.
                 Err(error) if error.is(ErrorKind::NotFound) => return Ok(()),
-                Err(error) if error.is(ErrorKind::InvalidTarget) && matches!(direction, Direction::Deregister) => {
-                    continue;
+                // One target that AWS won't take fails the whole call.
+                Err(error) if error.is(ErrorKind::InvalidTarget) && batch.len() > 1 => {
+                    for one in batch.chunks(1) {
+                        if let Err(error) = self.change_batch(group, one, direction, hints, acted).await {
+                            failed.get_or_insert(error);
+                        }
+                    }
                 }
-                Err(error) => return Err(error),
+                Err(error) => {
+                    failed.get_or_insert(error);
+                }
             }
-            acted.changes += batch.len();
-            for target in batch {
-                self.tell_target(group, target, direction, hints);
-            }
+        }
+        // Deregistering what isn't registered is done already.
+        match failed {
+            Some(error) if error.is(ErrorKind::InvalidTarget) && matches!(direction, Direction::Deregister) => Ok(()),
+            Some(error) => Err(error),
+            None => Ok(()),
+        }
+    }
+
+    async fn change_batch(
+        &mut self,
+        group: &GroupChange,
+        batch: &[TargetChange],
+        direction: Direction,
+        hints: &Hints,
+        acted: &mut Acted,
+    ) -> Result<(), CloudError> {
+        let keys: Vec<TargetKey> = batch.iter().map(|target| target.key.clone()).collect();
+        match direction {
+            Direction::Register => self.platform.register(&group.target_group_arn, &keys).await?,
+            Direction::Deregister => self.platform.deregister(&group.target_group_arn, &keys).await?,
+        }
+        acted.changes += batch.len();
+        for target in batch {
+            self.tell_target(group, target, direction, hints);
         }
         Ok(())
     }
@@ -170,23 +194,26 @@ impl<P: Platform> Reconciler<P> {
         if observation.load_balancer.is_some() {
             // Made anew, or in use again before it was deleted.
             self.memory.teardown = None;
-        } else if observation.orphaned_target_groups.is_empty() && self.memory.teardown.take().is_some() {
+            return;
+        }
+        self.note_deleted();
+        if observation.orphaned_target_groups.is_empty() && self.memory.teardown.take().is_some() {
             self.log.emit(&Event::TeardownCompleted { load_balancer: self.policy.load_balancer.clone() });
         }
     }
 
     /// Says that a teardown begins, once a balancer, however often it must be tried.
-    fn begin_teardown(&mut self, load_balancer_arn: &str, idle_since: Timestamp, stage: TeardownStage) {
+    fn begin_teardown(&mut self, load_balancer_arn: &str, idle_since: Timestamp, created_at: Option<Timestamp>) {
         if self.memory.teardown.as_ref().is_some_and(|teardown| teardown.load_balancer_arn == load_balancer_arn) {
             return;
         }
         self.log.emit(&Event::TeardownStarted {
             load_balancer: self.policy.load_balancer.clone(),
             idle_since: rfc3339_millis(idle_since),
-            resumed: stage == TeardownStage::LoadBalancerGone,
+            resumed: created_at.is_none(),
         });
         self.memory.teardown =
-            Some(Teardown { load_balancer_arn: load_balancer_arn.to_owned(), begun_at: self.clock.now(), stage });
+            Some(Teardown { load_balancer_arn: load_balancer_arn.to_owned(), begun_at: self.clock.now(), created_at });
     }
 
     async fn delete_load_balancer(
@@ -197,9 +224,11 @@ impl<P: Platform> Reconciler<P> {
         look: &Look,
         acted: &mut Acted,
     ) {
-        self.begin_teardown(arn, idle_since, TeardownStage::Begun);
+        self.begin_teardown(arn, idle_since, Some(created_at));
         // Logging may have blocked on its reader, and the process may have been frozen since the look began.
-        let within = (look.began + CONFIRMATION_GOOD_FOR).saturating_duration_since(Instant::now());
+        let since_look = Instant::now().duration_since(look.began);
+        let by_the_clock = Duration::try_from(self.clock.now().duration_since(look.began_at)).unwrap_or_default();
+        let within = CONFIRMATION_GOOD_FOR.saturating_sub(since_look.max(by_the_clock));
         let deleted = match within.is_zero() {
             true => Err(outdated(arn)),
             false => self.platform.delete_load_balancer(arn, within).await,
@@ -207,35 +236,36 @@ impl<P: Platform> Reconciler<P> {
         match deleted {
             Ok(()) => {
                 acted.changes += 1;
-                self.note_deleted(arn, created_at);
+                self.note_deleted();
             }
             Err(error) if error.is(ErrorKind::NotFound) => {}
-            Err(error) if error.is(ErrorKind::OperationNotPermitted) => acted.findings.push(Finding {
-                name: FindingName::DeletionProtected,
-                subject: self.policy.load_balancer.clone(),
-                detail: format!("AWS refuses to delete it: {}", error.message),
-            }),
+            Err(error) if matches!(error.kind, ErrorKind::OperationNotPermitted | ErrorKind::ResourceInUse) => {
+                acted.findings.push(Finding {
+                    name: FindingName::DeletionProtected,
+                    subject: self.policy.load_balancer.clone(),
+                    detail: format!("AWS refuses to delete it: {}", error.message),
+                })
+            }
             Err(error) => acted.failed(error),
         }
     }
 
-    /// Says that the balancer is deleted, once: DescribeLoadBalancers may go on to show it for a moment.
-    fn note_deleted(&mut self, arn: &str, created_at: Timestamp) {
-        let Some(teardown) = self.memory.teardown.as_mut().filter(|teardown| teardown.stage == TeardownStage::Begun)
-        else {
-            return;
-        };
-        teardown.stage = TeardownStage::LoadBalancerGone;
+    /// Says that the balancer is deleted, once: DescribeLoadBalancers may go on to show it for a moment, and the answer
+    /// to the deletion may have been lost.
+    fn note_deleted(&mut self) {
+        let Some(teardown) = &mut self.memory.teardown else { return };
+        let Some(created_at) = teardown.created_at.take() else { return };
         self.log.emit(&Event::LoadBalancerDeleted {
             load_balancer: self.policy.load_balancer.clone(),
-            load_balancer_arn: arn.to_owned(),
+            load_balancer_arn: teardown.load_balancer_arn.clone(),
             uptime_seconds: millis_between(created_at, self.clock.now()) / 1000,
         });
     }
 
     async fn delete_target_groups(&mut self, groups: &[OrphanedTargetGroup], acted: &mut Acted) {
+        self.note_deleted();
         for group in groups {
-            self.begin_teardown(&group.load_balancer_arn, group.idle_since, TeardownStage::LoadBalancerGone);
+            self.begin_teardown(&group.load_balancer_arn, group.idle_since, None);
             match self.platform.delete_target_group(&group.arn).await {
                 Ok(()) => {
                     acted.changes += 1;

@@ -20,6 +20,9 @@ const FRESHNESS_LOOKS: u32 = 5;
 /// How long to wait before each of those looks.
 const FRESHNESS_WAIT: Duration = Duration::from_secs(1);
 
+/// So many tasks that are behind are told of at one look; forged events can name any number.
+const BEHIND_TOLD: usize = 10;
+
 /// How often to look at a balancer that changes under the look, before the whole look counts as failed.
 const CHANGING_LOOKS: u32 = 3;
 
@@ -56,11 +59,17 @@ impl<P: Platform> Reconciler<P> {
             Err(error) if error.is(ErrorKind::NotFound) => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
-        let ids: BTreeSet<TaskId> = listed.into_iter().chain(hints.tasks.keys().cloned()).collect();
+        let ids: BTreeSet<TaskId> = listed.iter().cloned().chain(hints.tasks.keys().cloned()).collect();
         let mut tasks: BTreeMap<TaskId, Task> = BTreeMap::new();
         let mut wanted: Vec<TaskId> = ids.into_iter().collect();
         for looks in 0.. {
-            let described = self.platform.describe_tasks(cluster, &wanted).await?;
+            let described = match self.platform.describe_tasks(cluster, &wanted).await {
+                // One id that ECS won't take fails the whole call. Those that it listed itself it takes.
+                Err(error) if error.is(ErrorKind::Rejected) && looks == 0 && !hints.tasks.is_empty() => {
+                    self.platform.describe_tasks(cluster, &listed).await?
+                }
+                described => described?,
+            };
             tasks.extend(described.into_iter().map(|task| (task.id.clone(), task)));
             wanted = self.behind(hints, &tasks);
             if wanted.is_empty() {
@@ -92,7 +101,7 @@ impl<P: Platform> Reconciler<P> {
     }
 
     fn tell_behind(&self, hints: &Hints, tasks: &BTreeMap<TaskId, Task>, behind: &[TaskId]) {
-        for id in behind {
+        for id in behind.iter().take(BEHIND_TOLD) {
             let announced = hints.tasks.get(id).and_then(|hint| hint.version);
             self.log.emit(&Event::TaskVersionBehind {
                 task_id: id.to_string(),
@@ -126,6 +135,9 @@ impl<P: Platform> Reconciler<P> {
         let arns: Vec<_> = std::iter::once(&arn).chain(groups.iter().map(|group| &group.arn)).cloned().collect();
         let targets = try_join_all(groups.iter().map(|group| self.targets(group)));
         let (mut tags, targets) = tokio::try_join!(self.platform.tags(&arns), targets)?;
+        if let Some(gone) = arns.iter().find(|arn| !tags.contains_key(*arn)) {
+            return Err(gone_meanwhile(gone));
+        }
         let target_groups =
             groups.into_iter().zip(targets).map(|(group, targets)| with(group, &mut tags, targets)).collect();
         let tags = tags.remove(&arn).unwrap_or_default();
@@ -155,6 +167,19 @@ impl<P: Platform> Reconciler<P> {
             marked_with.and_then(load_balancer_name) == Some(name)
         });
         Ok(orphans)
+    }
+}
+
+/// A balancer or a group went between two calls of a look.
+fn gone_meanwhile(arn: &str) -> CloudError {
+    CloudError {
+        kind: ErrorKind::NotFound,
+        service: "elasticloadbalancing",
+        operation: "DescribeTags",
+        resource: arn.to_owned(),
+        code: None,
+        message: "it went while it was looked at".to_owned(),
+        request_id: None,
     }
 }
 

@@ -181,6 +181,19 @@ async fn a_group_that_goes_during_the_look_does_not_pass_for_the_balancers_end()
     bench.reconciler.look(&Hints::default()).await.expect_err("a balancer that changes all the time");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_deletion_whose_answer_was_lost_is_told_of_when_it_shows() {
+    let mut bench = bench(overdue());
+    let cloud = bench.cloud.clone();
+    bench.cloud.fail("DeleteLoadBalancer", ErrorKind::Unavailable, 1);
+    bench.reconcile().await.expect_err("no answer");
+    let balancer = cloud.world().seen.load_balancer.take().expect("a balancer");
+    cloud.world().seen.orphaned_target_groups = balancer.target_groups;
+    bench.reconcile_to_the_end().await;
+    assert_eq!(bench.lines.of("load_balancer_deleted").len(), 1);
+    assert_eq!(bench.lines.of("teardown_completed").len(), 1);
+}
+
 // ---- targets ----
 
 /// The balancer with all of its targets failing their health checks.
@@ -232,6 +245,24 @@ async fn a_failing_group_does_not_keep_the_rest_from_being_done() {
     assert_eq!(bench.lines.of("target_registered").len(), 1);
     assert_eq!(bench.lines.of("target_deregistered").len(), 2);
     assert_eq!(bench.lines.of("reconciled").len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_target_that_aws_does_not_take_keeps_no_other_out() {
+    let mut bench = bench(observation(counts(2, 2, 0), vec![running(1), running(2)], Some(balancer(&[]))));
+    // The first group's call of two, and then the first of its single ones.
+    bench.cloud.fail("RegisterTargets", ErrorKind::InvalidTarget, 2);
+    let error = bench.reconcile().await.expect_err("one target is refused");
+    assert_eq!(error.kind, ErrorKind::InvalidTarget);
+    assert_eq!(bench.lines.of("target_registered").len(), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn hints_that_ecs_does_not_take_are_let_go() {
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[]))));
+    bench.cloud.fail("DescribeTasks", ErrorKind::Rejected, 1);
+    bench.reconciler.reconcile(&hints(&running(9), 4, noon() - minutes(5)), 0).await.expect("a look");
+    assert_eq!(bench.lines.of("target_registered").len(), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -3,8 +3,8 @@
 use tokio::task::JoinHandle;
 
 use super::*;
+use crate::cloud::Message;
 use crate::cloud::fake::{FakeClock, FakeCloud, Lines, noon};
-use crate::cloud::{ErrorKind, Message};
 use crate::model::Observation;
 use crate::plan::samples::{balancer, counts, idle, marked_balancer, minutes, observation, policy, running, seconds};
 use crate::reconcile::Scope;
@@ -27,7 +27,7 @@ fn start(cloud: FakeCloud, lifetime: Lifetime) -> Bench {
     let (order, shutdown) = shutdown::channel();
     let settings = QueueSettings { visibility_timeout: seconds(30), redrive: crate::cloud::Redrive::None };
     let inbox = Inbox::new(scope, log.clone());
-    let worker = Worker::new((cloud.clone(), settings), reconciler, inbox, lifetime, shutdown, log, clock);
+    let worker = Worker::new((cloud.clone(), Some(settings)), reconciler, inbox, lifetime, shutdown, log, clock);
     Bench { cloud, lines, order, worker: tokio::spawn(worker.run()) }
 }
 
@@ -248,5 +248,77 @@ async fn a_stream_of_events_does_not_put_off_the_looks() {
     let bench = start(cloud.clone(), Lifetime::UntilStopped);
     tokio::time::sleep(seconds(120)).await;
     assert!(cloud.count("DescribeServices") >= 5, "{} looks in two minutes", cloud.count("DescribeServices"));
+    bench.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn until_empty_a_queue_that_cannot_be_read_is_not_an_empty_one() {
+    let cloud = FakeCloud::new(quiet());
+    cloud.fail("ReceiveMessage", ErrorKind::AccessDenied, 2);
+    let bench = start(cloud.clone(), Lifetime::UntilEmpty);
+    let began = Instant::now();
+    assert_eq!(bench.worker.await.expect("no panic"), StopReason::QueueEmpty);
+    assert!(began.elapsed() >= minutes(2), "{:?}", began.elapsed());
+    assert_eq!(cloud.count("ReceiveMessage"), 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn until_empty_a_teardown_that_aws_refuses_is_not_waited_for() {
+    let cloud = FakeCloud::new(idle(marked_balancer(&[], noon() - minutes(5))));
+    cloud.fail("DeleteLoadBalancer", ErrorKind::OperationNotPermitted, 10_000);
+    let bench = start(cloud.clone(), Lifetime::UntilEmpty);
+    assert_eq!(bench.worker.await.expect("no panic"), StopReason::QueueEmpty);
+    assert_eq!(bench.lines.of("finding")[0]["finding"], "deletion_protected");
+}
+
+#[tokio::test(start_paused = true)]
+async fn messages_that_cannot_be_deleted_do_not_put_off_the_looks() {
+    for (kind, latency) in [(Some(ErrorKind::Unavailable), Duration::ZERO), (None, minutes(10))] {
+        let cloud = FakeCloud::new(quiet());
+        cloud.delay("DeleteMessageBatch", latency);
+        if let Some(kind) = kind {
+            cloud.fail("DeleteMessageBatch", kind, 10_000);
+        }
+        cloud.world().messages.extend((0..300).map(|number| message(number, r#"{"source":"a","detail-type":"b"}"#)));
+        let bench = start(cloud.clone(), Lifetime::UntilStopped);
+        tokio::time::sleep(minutes(5)).await;
+        assert!(cloud.count("DescribeServices") >= 5, "{} looks in five minutes", cloud.count("DescribeServices"));
+        assert_eq!(bench.lines.of("poll_failed").len(), usize::from(kind.is_some()));
+        bench.stop().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn told_to_stop_while_it_deletes_it_goes_within_the_grace() {
+    let cloud = FakeCloud::new(quiet());
+    let bench = start(cloud.clone(), Lifetime::UntilStopped);
+    tokio::time::sleep(seconds(1)).await;
+    cloud.delay("DeleteMessageBatch", minutes(10));
+    cloud.world().messages.push_back(event(1));
+    tokio::time::sleep(seconds(25)).await;
+    assert!(bench.stop().await <= GRACE);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_the_queues_settings_it_looks_all_the_same_and_asks_again() {
+    let cloud = FakeCloud::new(in_use());
+    cloud.fail("GetQueueAttributes", ErrorKind::AccessDenied, 3);
+    cloud.world().messages.push_back(message(1, "{"));
+    let lines = Lines::default();
+    let clock = FakeClock::noon();
+    let log = lines.log(clock.clone());
+    let scope = Scope { cluster: "p-cluster".into(), service: "p-service".into() };
+    let reconciler = Reconciler::new(cloud.clone(), scope.clone(), policy(), log.clone(), clock.clone());
+    let (order, shutdown) = shutdown::channel();
+    let inbox = Inbox::new(scope, log.clone());
+    let queue = (cloud.clone(), None);
+    let worker = Worker::new(queue, reconciler, inbox, Lifetime::UntilStopped, shutdown, log, clock);
+    let bench = Bench { cloud: cloud.clone(), lines, order, worker: tokio::spawn(worker.run()) };
+    tokio::time::sleep(seconds(1)).await;
+    assert_eq!(bench.lines.of("target_registered").len(), 2);
+    assert_eq!(cloud.count("ReceiveMessage"), 0);
+    tokio::time::sleep(minutes(5)).await;
+    assert_eq!(bench.lines.of("poll_failed").len(), 3);
+    assert_eq!(bench.lines.of("message_rejected").len(), 1);
     bench.stop().await;
 }

@@ -45,6 +45,17 @@ impl AwsPlatform {
         }
     }
 
+    async fn tags_of_batch(&self, arns: &[String]) -> Result<BTreeMap<String, Tags>, CloudError> {
+        let call = elb_call("DescribeTags", arns.first().map_or("*", String::as_str));
+        let request = self.elb.describe_tags().set_resource_arns(Some(arns.to_vec()));
+        let output = request.send().await.map_err(|error| call.failed(error))?;
+        let tag = |tag: &elb::Tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()));
+        let described = output.tag_descriptions().iter().filter_map(|description| {
+            Some((description.resource_arn()?.to_owned(), description.tags().iter().filter_map(tag).collect()))
+        });
+        Ok(described.collect())
+    }
+
     async fn list_tasks_of_status(
         &self,
         cluster: &str,
@@ -170,15 +181,19 @@ impl Platform for AwsPlatform {
     async fn tags(&self, arns: &[String]) -> Result<BTreeMap<String, Tags>, CloudError> {
         let mut tags = BTreeMap::new();
         for batch in arns.chunks(RESOURCES_PER_TAG_CALL) {
-            let call = elb_call("DescribeTags", batch.first().map_or("*", String::as_str));
-            let request = self.elb.describe_tags().set_resource_arns(Some(batch.to_vec()));
-            let output = request.send().await.map_err(|error| call.failed(error))?;
-            for description in output.tag_descriptions() {
-                let of_resource = description
-                    .tags()
-                    .iter()
-                    .filter_map(|tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned())));
-                tags.extend(description.resource_arn().map(|arn| (arn.to_owned(), of_resource.collect())));
+            match self.tags_of_batch(batch).await {
+                Ok(of_batch) => tags.extend(of_batch),
+                // One that is gone fails the whole batch, and doesn't say which it is.
+                Err(error) if error.is(ErrorKind::NotFound) => {
+                    for arn in batch {
+                        match self.tags_of_batch(std::slice::from_ref(arn)).await {
+                            Ok(of_one) => tags.extend(of_one),
+                            Err(error) if error.is(ErrorKind::NotFound) => {}
+                            Err(error) => return Err(error),
+                        }
+                    }
+                }
+                Err(error) => return Err(error),
             }
         }
         Ok(tags)

@@ -10,6 +10,8 @@ use aws_sdk_sqs::types::{
     MessageSystemAttributeName, QueueAttributeName,
 };
 
+use tokio::sync::OnceCell;
+
 use super::{ATTEMPT_TIMEOUT, Call, CallCounter, OPERATION_TIMEOUT};
 use crate::cloud::{CloudError, FailedEntry, Message, Queue, QueueSettings, Receipt, Redrive};
 
@@ -19,32 +21,35 @@ const MESSAGES_PER_RECEIVE: i32 = 10;
 /// A queue in SQS.
 pub struct SqsQueue {
     client: Client,
-    url: String,
+    name_or_url: String,
+    url: OnceCell<String>,
     counter: CallCounter,
 }
 
 impl SqsQueue {
-    /// The queue of that name, or at that URL; the latter takes no call.
-    ///
-    /// # Errors
-    ///
-    /// When there is no such queue, or SQS doesn't say.
-    pub async fn open(config: &SdkConfig, name_or_url: &str) -> Result<Self, CloudError> {
+    /// The queue of that name, or at that URL. The name is looked up when it is first needed.
+    pub fn new(config: &SdkConfig, name_or_url: &str) -> Self {
         let counter = CallCounter::default();
         let sqs_config = aws_sdk_sqs::config::Builder::from(config).interceptor(counter.clone()).build();
         let client = Client::from_conf(sqs_config);
-        let url = if name_or_url.contains("://") {
-            name_or_url.to_owned()
-        } else {
-            let call = Call { service: "sqs", operation: "GetQueueUrl", resource: name_or_url };
-            let output = client.get_queue_url().queue_name(name_or_url).send().await.map_err(|e| call.failed(e))?;
-            output.queue_url.ok_or_else(|| call.incomplete("queue URL"))?
+        Self { client, name_or_url: name_or_url.to_owned(), url: OnceCell::new(), counter }
+    }
+
+    async fn url(&self) -> Result<&str, CloudError> {
+        let look_up = async || {
+            let name = &self.name_or_url;
+            if name.contains("://") {
+                return Ok(name.clone());
+            }
+            let call = self.call("GetQueueUrl");
+            let output = self.client.get_queue_url().queue_name(name).send().await;
+            output.map_err(|error| call.failed(error))?.queue_url.ok_or_else(|| call.incomplete("queue URL"))
         };
-        Ok(Self { client, url, counter })
+        Ok(self.url.get_or_try_init(look_up).await?.as_str())
     }
 
     fn call(&self, operation: &'static str) -> Call<'_> {
-        Call { service: "sqs", operation, resource: &self.url }
+        Call { service: "sqs", operation, resource: self.url.get().unwrap_or(&self.name_or_url) }
     }
 }
 
@@ -53,7 +58,7 @@ impl Queue for SqsQueue {
         let request = self
             .client
             .get_queue_attributes()
-            .queue_url(&self.url)
+            .queue_url(self.url().await?)
             .attribute_names(QueueAttributeName::VisibilityTimeout)
             .attribute_names(QueueAttributeName::RedrivePolicy);
         let call = self.call("GetQueueAttributes");
@@ -78,7 +83,7 @@ impl Queue for SqsQueue {
         let request = self
             .client
             .receive_message()
-            .queue_url(&self.url)
+            .queue_url(self.url().await?)
             .max_number_of_messages(MESSAGES_PER_RECEIVE)
             .wait_time_seconds(i32::try_from(wait.as_secs()).unwrap_or(i32::MAX))
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
@@ -108,7 +113,7 @@ impl Queue for SqsQueue {
                 DeleteMessageBatchRequestEntry::builder().id(index.to_string()).receipt_handle(&receipt.handle).build();
             entries.push(entry.map_err(|error| call.incomplete(&error.to_string()))?);
         }
-        let request = self.client.delete_message_batch().queue_url(&self.url).set_entries(Some(entries));
+        let request = self.client.delete_message_batch().queue_url(self.url().await?).set_entries(Some(entries));
         let output = request.send().await.map_err(|error| call.failed(error))?;
         Ok(failed_entries(&output.failed, messages))
     }
@@ -125,7 +130,8 @@ impl Queue for SqsQueue {
                 .build();
             entries.push(entry.map_err(|error| call.incomplete(&error.to_string()))?);
         }
-        let request = self.client.change_message_visibility_batch().queue_url(&self.url).set_entries(Some(entries));
+        let request =
+            self.client.change_message_visibility_batch().queue_url(self.url().await?).set_entries(Some(entries));
         let output = request.send().await.map_err(|error| call.failed(error))?;
         Ok(failed_entries(&output.failed, messages))
     }
