@@ -557,6 +557,11 @@ async fn an_address_that_nobody_knows_is_deregistered_after_half_a_minute_and_a_
     let task = platform.scale_to_one().await;
     let stranger = "10.99.99.99";
     platform.register(&balancer, stranger).await;
+    // What a task has left behind fails its health checks; moto would call it healthy.
+    platform
+        .proxy
+        .on("elasticloadbalancing:DescribeTargetHealth")
+        .rewrite(|_, text| text.replace("<State>healthy</State>", "<State>unhealthy</State>"));
     let watcher = Launch::quick(&platform).start();
     platform.wait_for_targets(&balancer, &[stranger, &task.ip]).await;
     let started = watcher.wait_for("watcher_started").await;
@@ -569,6 +574,23 @@ async fn an_address_that_nobody_knows_is_deregistered_after_half_a_minute_and_a_
     watcher.wait_for_looks(&platform.proxy, 2).await;
     assert!(watcher.events("target_deregistered").iter().all(|line| line.text("ip") == stranger));
     watcher.assert_no_trouble();
+}
+
+#[tokio::test]
+async fn a_healthy_target_of_somebody_elses_is_reported_and_keeps_the_balancer() {
+    let (platform, balancer) = served_and_idle().await;
+    let stranger = "10.99.99.98";
+    platform.register(&balancer, stranger).await;
+    let watcher = Launch::quick(&platform).start();
+    let finding = watcher.wait_for_finding("target_of_others", "raised").await;
+    assert!(finding.text("detail").contains(stranger));
+    watcher.wait_for_looks(&platform.proxy, 5).await;
+    assert!(platform.is_whole(&balancer).await);
+    assert_unmarked(&platform, &balancer).await;
+
+    platform.deregister(&balancer, stranger).await;
+    watcher.wait_for("teardown_completed").await;
+    assert!(platform.is_torn_down(&balancer).await);
 }
 
 #[tokio::test]

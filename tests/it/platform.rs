@@ -561,6 +561,19 @@ impl Platform {
         }
     }
 
+    /// Deregisters an address by hand, in every group.
+    pub async fn deregister(&self, balancer: &Balancer, ip: &str) {
+        for group in &balancer.groups {
+            self.elb
+                .deregister_targets()
+                .target_group_arn(&group.arn)
+                .targets(TargetDescription::builder().id(ip).port(group.port).build())
+                .send()
+                .await
+                .expect("the group had the target");
+        }
+    }
+
     pub async fn balancer_exists(&self) -> bool {
         let found = self.elb.describe_load_balancers().names(self.balancer_name()).send().await;
         found.is_ok_and(|found| !found.load_balancers().is_empty())
