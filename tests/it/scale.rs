@@ -88,6 +88,7 @@ async fn a_thousand_messages_about_a_hundred_tasks_take_fewer_than_three_hundred
         .await;
     }
     let calls = platform.proxy.calls().len();
+    println!("{calls} calls");
     assert!(calls < 300, "{calls} calls:\n{}", platform.proxy.summary());
     watcher.assert_no_trouble();
     assert_eq!(watcher.stop().await, Some(0));
