@@ -2,7 +2,8 @@
 //!
 //! - [`api`]: the shapes of calls and answers, with the names of AWS's API references.
 //! - [`world`]: what they mean: a pure state machine with no I/O, no clock of its own, and seeded randomness.
-//! - [`wire`]: how they travel: the real protocols over HTTP, and the faults on the way.
+//! - [`wire`]: how they travel: the real protocols over HTTP.
+//! - [`faults`]: what goes wrong on the way.
 //!
 //! The `winterbaume` crates have such wire types too, generated from AWS's models. They come with states and handlers
 //! of their own, each on a core that brings the AWS SDK's mocks, a regex engine and all of tokio; every field of theirs
@@ -10,5 +11,6 @@
 //! operations, with members that are always there typed so, on crates that the watcher has anyway.
 
 pub mod api;
+pub mod faults;
 pub mod wire;
 pub mod world;

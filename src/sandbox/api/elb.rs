@@ -9,10 +9,30 @@ use super::{Empty, Tag, operations};
 
 /// A list, as the query protocol wraps it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(try_from = "List<T>", bound(deserialize = "T: Deserialize<'de>"))]
 pub struct Members<T> {
     /// Its items.
     pub member: Vec<T>,
+}
+
+/// A list as clients write it: one without items is an empty text.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum List<T> {
+    Items { member: Vec<T> },
+    Text(String),
+}
+
+impl<T> TryFrom<List<T>> for Members<T> {
+    type Error = String;
+
+    fn try_from(list: List<T>) -> Result<Self, Self::Error> {
+        match list {
+            List::Items { member } => Ok(Self { member }),
+            List::Text(text) if text.is_empty() => Ok(Self::default()),
+            List::Text(text) => Err(format!("{text:?} is no list")),
+        }
+    }
 }
 
 impl<T> Default for Members<T> {
