@@ -3,6 +3,7 @@
 //! - [`api`]: the shapes of calls and answers, with the names of AWS's API references.
 //! - [`world`]: what they mean: a pure state machine with no I/O, no clock of its own, and seeded randomness.
 //! - [`wire`]: how they travel: the real protocols over HTTP.
+//! - [`platform`]: what the watcher runs beside, ready-made.
 //! - [`faults`]: what goes wrong on the way.
 //!
 //! The `winterbaume` crates have such wire types too, generated from AWS's models. They come with states and handlers
@@ -12,5 +13,6 @@
 
 pub mod api;
 pub mod faults;
+pub mod platform;
 pub mod wire;
 pub mod world;

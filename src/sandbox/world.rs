@@ -11,6 +11,10 @@ use super::api::{ApiError, Request, Response};
 pub struct Settings {
     /// What queue URLs begin with.
     pub endpoint: String,
+    /// Who owns it all.
+    pub account: String,
+    /// Where it all is.
+    pub region: String,
 }
 
 impl Settings {
