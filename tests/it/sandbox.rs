@@ -291,7 +291,8 @@ async fn the_control_endpoint_says_what_is_wrong() {
         ),
         ("POST", "act", r#"{"act": "nonsense"}"#, 400, "cannot be read"),
         ("PATCH", "settings", r#"{"nonsense": 1}"#, 400, "nonsense"),
-        ("PATCH", "settings", "[]", 400, "invalid"),
+        ("PATCH", "settings", "[]", 400, "invalid type: sequence"),
+        ("PATCH", "settings", r#"{"tasks": []}"#, 400, "invalid"),
         ("POST", "state", "", 405, "does not take POST"),
         ("GET", "nonsense", "", 404, "there are state, act, faults and settings"),
     ];

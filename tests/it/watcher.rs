@@ -238,6 +238,7 @@ impl Watcher {
     }
 
     /// All of standard output so far, log lines or not.
+    #[cfg(feature = "sandbox")]
     pub fn stdout(&self) -> String {
         self.output.lock().expect("not poisoned").stdout.clone()
     }

@@ -71,6 +71,7 @@ pub struct ListQueuesInput {
 #[serde(rename_all = "PascalCase", default)]
 #[allow(missing_docs, reason = "the members are AWS's")]
 pub struct ListQueuesOutput {
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub queue_urls: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,

@@ -8,7 +8,7 @@
 use hyper::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::shared::Shared;
 use super::{Answer, answer};
@@ -69,10 +69,11 @@ fn set_faults(shared: &Shared, body: &[u8]) -> Result<Value, Refusal> {
 }
 
 fn patch_settings(shared: &Shared, body: &[u8]) -> Result<Value, Refusal> {
-    let patch: Value = read(body)?;
+    // An object: serde takes a list for one too, with every member that it doesn't reach at its default.
+    let patch: Map<String, Value> = read(body)?;
     shared.with_world(|world, _| {
         let mut settings = shown(world.settings_mut())?;
-        merge(&mut settings, patch);
+        merge(&mut settings, Value::Object(patch));
         let patched: Settings = serde_json::from_value(settings).map_err(|error| (400, error.to_string()))?;
         *world.settings_mut() = patched;
         shown(world.settings_mut())
