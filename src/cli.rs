@@ -42,6 +42,9 @@ pub enum Command {
     Run(RunOptions),
     /// Looks once, registers and deregisters what is wrong, and exits; never touches the load balancer itself
     Reconcile(ReconcileOptions),
+    /// Serves a small AWS on this machine's loopback, to try things out on; needs no account and no other option
+    #[cfg(feature = "sandbox")]
+    Sandbox(SandboxOptions),
 }
 
 /// The options of every command.
@@ -157,6 +160,24 @@ pub struct ReconcileOptions {
     pub wait_healthy: Option<Duration>,
 }
 
+/// The options of `sandbox`.
+#[cfg(feature = "sandbox")]
+#[derive(Debug, Args)]
+pub struct SandboxOptions {
+    /// The port on 127.0.0.1; 0 is any free one
+    #[arg(long, value_name = "PORT", default_value_t = 4566)]
+    pub port: u16,
+    /// How many times faster than on AWS everything goes that takes its time there
+    #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = time_scale)]
+    pub time_scale: f64,
+    /// Begin with nothing; else a cluster, a service with no tasks, a queue and an event rule are there
+    #[arg(long)]
+    pub empty: bool,
+    /// What the randomness begins from: with the same seed, the same ids and faults
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u64,
+}
+
 impl Cli {
     /// Reads a command line, with the environment behind it.
     ///
@@ -190,6 +211,16 @@ fn duration(text: &str) -> Result<Duration, String> {
         return Err("it must be from 1s to 24h".to_owned());
     }
     Ok(duration)
+}
+
+#[cfg(feature = "sandbox")]
+fn time_scale(text: &str) -> Result<f64, String> {
+    let factor: f64 = text.parse().map_err(|_| "write it as a number, like 10 or 0.5".to_owned())?;
+    // A year within a third of a second, or a second within a quarter of an hour: beyond that lie only mistakes.
+    if !(0.001..=1e8).contains(&factor) {
+        return Err("it must be from 0.001 to 100000000".to_owned());
+    }
+    Ok(factor)
 }
 
 /// Tags take keys of up to 128 characters and values of up to 256 (see AWS's tagging reference).
@@ -230,6 +261,26 @@ mod tests {
             let message = duration(wrong).expect_err(wrong);
             assert!(message.contains(says), "{wrong:?} gives {message:?}");
         }
+    }
+
+    #[cfg(feature = "sandbox")]
+    #[test]
+    fn the_sandbox_runs_without_any_option() {
+        let Command::Sandbox(options) = read(&["jvb-watcher", "sandbox"]).expect("a good command line").command else {
+            panic!("another command")
+        };
+        assert_eq!((options.port, options.time_scale, options.empty), (4566, 1.0, false));
+        assert_eq!(time_scale("0.5"), Ok(0.5));
+        for wrong in ["0", "-1", "inf", "NaN", "1e9", "fast", ""] {
+            assert!(time_scale(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[cfg(not(feature = "sandbox"))]
+    #[test]
+    fn without_its_feature_there_is_no_sandbox() {
+        let error = read(&["jvb-watcher", "sandbox"]).expect_err("an unknown command");
+        assert_eq!(error.kind(), clap::error::ErrorKind::InvalidSubcommand);
     }
 
     #[test]

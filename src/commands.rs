@@ -11,9 +11,13 @@ use crate::log::{Log, diagnostics};
 
 mod reconcile;
 mod run;
+#[cfg(feature = "sandbox")]
+mod sandbox;
 
 pub use reconcile::reconcile;
 pub use run::run;
+#[cfg(feature = "sandbox")]
+pub use sandbox::sandbox;
 
 /// Connects to AWS. What the SDK has to say on the way there is in the error; from here on it goes to the log.
 async fn connect(settings: &Settings, log: &Log) -> Result<SdkConfig, CommandError> {

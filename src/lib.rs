@@ -17,5 +17,7 @@ pub mod model;
 pub mod plan;
 pub mod reconcile;
 pub mod retry;
+#[cfg(feature = "sandbox")]
+pub mod sandbox;
 pub mod shutdown;
 pub mod worker;

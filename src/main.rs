@@ -31,16 +31,23 @@ fn main() -> ExitCode {
 }
 
 fn perform(cli: &Cli, environment: impl Fn(&str) -> Option<String>) -> Result<(), CommandError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    #[cfg(feature = "sandbox")]
+    if let Command::Sandbox(options) = &cli.command {
+        // It watches nothing, so it needs none of the settings of what to watch.
+        return runtime.block_on(commands::sandbox(options));
+    }
     let settings = Settings::new(&cli.options, &environment)?;
     let level = cli.options.log_level;
     let format = log_format(cli.options.log_format, environment("NO_COLOR"));
     let output = Box::new(std::io::stdout());
     let log = Log::detached(settings.identity.clone(), format, level, Arc::new(SystemClock), output);
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(async {
         match &cli.command {
             Command::Run(options) => commands::run(&settings, options, &log).await,
             Command::Reconcile(options) => commands::reconcile(&settings, options, &log).await,
+            #[cfg(feature = "sandbox")]
+            Command::Sandbox(options) => commands::sandbox(options).await,
         }
     });
     log.finish(LAST_LINES);

@@ -9,6 +9,12 @@ mod messages;
 mod moto;
 mod platform;
 mod proxy;
+#[cfg(feature = "sandbox")]
+mod sandbox;
+#[cfg(feature = "sandbox")]
+mod sandbox_by_hand;
+#[cfg(feature = "sandbox")]
+mod sandbox_conformance;
 mod scale;
 mod wait;
 mod watcher;

@@ -50,8 +50,8 @@ fn start() -> Server {
     Server { address, _process: process }
 }
 
-/// The Python of the virtual environment with moto in it, made if it isn't there.
-fn installed_python() -> PathBuf {
+/// The Python of the virtual environment with moto and boto3 in it, made if it isn't there.
+pub fn installed_python() -> PathBuf {
     let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
     fs::create_dir_all(base).expect("the target directory is writable");
     // One test process installs, any others wait for it.

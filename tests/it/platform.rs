@@ -38,6 +38,11 @@ pub const HOLD: &str = "jvb-watcher:hold-until";
 
 static ACCOUNTS: AtomicU64 = AtomicU64::new(100_000_000_001);
 
+/// An account that no other test uses.
+pub fn new_account() -> u64 {
+    ACCOUNTS.fetch_add(1, Ordering::Relaxed)
+}
+
 /// An address and a port, as registered in a target group.
 pub type Target = (String, i32);
 
@@ -146,7 +151,7 @@ impl Platform {
     }
 
     pub async fn with_queue(queue: Queue) -> Self {
-        let account = ACCOUNTS.fetch_add(1, Ordering::Relaxed);
+        let account = new_account();
         let own = Proxy::start(account).await;
         let proxy = Proxy::start(account).await;
         let config = sdk_config(&own.endpoint());
@@ -708,7 +713,7 @@ fn address_of(task: &Task) -> Option<String> {
     address.value().map(str::to_owned)
 }
 
-fn sdk_config(endpoint: &str) -> SdkConfig {
+pub fn sdk_config(endpoint: &str) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(aws_sdk_ecs::config::BehaviorVersion::latest())
         .region(Region::new(REGION))
@@ -746,7 +751,7 @@ async fn create_queues(sqs: &aws_sdk_sqs::Client, project: &str, queue: Queue) -
 
 /// The default VPC and its subnets. Asked for by hand: the SDK's crate for EC2 takes longer to compile than all
 /// that it would be used for here.
-async fn default_network(proxy: &Proxy) -> (String, Vec<String>) {
+pub async fn default_network(proxy: &Proxy) -> (String, Vec<String>) {
     let stream = TcpStream::connect(proxy.address).await.expect("the proxy listens");
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("a connection");

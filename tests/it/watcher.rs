@@ -237,6 +237,12 @@ impl Watcher {
         self.output.lock().expect("not poisoned").lines.clone()
     }
 
+    /// All of standard output so far, log lines or not.
+    #[cfg(feature = "sandbox")]
+    pub fn stdout(&self) -> String {
+        self.output.lock().expect("not poisoned").stdout.clone()
+    }
+
     pub fn events(&self, event: &str) -> Vec<Line> {
         self.lines().into_iter().filter(|line| line.event() == event).collect()
     }

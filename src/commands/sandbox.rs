@@ -1,0 +1,60 @@
+//! `sandbox`: a small AWS on the loopback, until told to stop.
+
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr};
+
+use jiff::Timestamp;
+
+use super::CommandError;
+use crate::cli::SandboxOptions;
+use crate::sandbox::faults::Faults;
+use crate::sandbox::platform::{self, PROJECT};
+use crate::sandbox::wire::Sandbox;
+use crate::sandbox::world::{Settings, World};
+use crate::shutdown;
+
+/// Serves until told to stop.
+///
+/// # Errors
+///
+/// When the port can't be listened on.
+pub async fn sandbox(options: &SandboxOptions) -> Result<(), CommandError> {
+    let (order, shutdown) = shutdown::channel();
+    order.on_signals()?;
+    let world = World::new(Settings::default().scaled(options.time_scale), options.seed, Timestamp::now());
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
+    let started = Sandbox::start(world, Faults::new(options.seed), address).await;
+    let sandbox = started.map_err(|error| cannot_listen(options.port, &error))?;
+    let region = sandbox.with_world(|world, _| world.settings_mut().region.clone());
+    if !options.empty {
+        sandbox
+            .with_world(platform::set_up)
+            .map_err(|error| CommandError::Failed(format!("the ready-made platform can't be made: {error}")))?;
+    }
+    // Nobody reads it: that is no reason to stop serving.
+    let _ = introduce(&mut io::stdout(), sandbox.endpoint(), &region);
+    shutdown.begun().await;
+    sandbox.stop().await;
+    Ok(())
+}
+
+fn cannot_listen(port: u16, error: &io::Error) -> CommandError {
+    CommandError::Failed(match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            format!("--port: port {port} is in use on 127.0.0.1; give another one, or 0 for any that is free")
+        }
+        _ => format!("--port: port {port} on 127.0.0.1 can't be listened on: {error}"),
+    })
+}
+
+/// Whole lines that a shell takes, so that all of it can be pasted.
+fn introduce(output: &mut impl Write, endpoint: &str, region: &str) -> io::Result<()> {
+    writeln!(output, "# A small AWS serves at {endpoint} until Ctrl-C. In another terminal, paste:")?;
+    writeln!(
+        output,
+        "export AWS_ENDPOINT_URL={endpoint} AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox \
+         JITSI_PROJECT={PROJECT} JITSI_AWS_REGION={region}"
+    )?;
+    writeln!(output, "export AWS_DEFAULT_REGION={region}  # for the AWS CLI and boto3")?;
+    output.flush()
+}

@@ -1,0 +1,117 @@
+//! The platform that the watcher runs beside, ready-made: a cluster, a service at zero, a queue with its dead-letter
+//! queue, and the rule that takes the cluster's task events to it. The load balancer is not there yet: making one is
+//! part of scaling up.
+
+use jiff::Timestamp;
+use serde_json::json;
+
+use super::api::{ApiError, Request, ecs, events, sqs};
+use super::world::World;
+
+/// The project from which its names derive, as the watcher derives them.
+pub const PROJECT: &str = "jitsi";
+
+/// After how many receives a message moves to the dead-letter queue.
+const RECEIVES: u32 = 5;
+
+/// Makes it, by the calls that a person would make.
+///
+/// # Errors
+///
+/// When the world refuses one of them.
+pub fn set_up(world: &mut World, now: Timestamp) -> Result<(), ApiError> {
+    let (account, region) = (world.settings_mut().account.clone(), world.settings_mut().region.clone());
+    let arn = |service: &str, resource: &str| format!("arn:aws:{service}:{region}:{account}:{resource}");
+    let cluster = format!("{PROJECT}-cluster");
+    let cluster_arn = arn("ecs", &format!("cluster/{cluster}"));
+    let queue = format!("{PROJECT}-jvb-watcher");
+    let queue_arn = arn("sqs", &queue);
+    let rule = format!("{PROJECT}-jvb-watcher");
+    let rule_arn = arn("events", &format!("rule/{rule}"));
+    let mut call = |request: Request| world.call(request, now).map(|_| ());
+    call(cluster_request(cluster.clone()))?;
+    call(task_definition_request())?;
+    call(service_request(cluster))?;
+    let dead_letters = format!("{queue}-dlq");
+    call(queue_request(dead_letters.clone(), []))?;
+    let redrive = json!({ "deadLetterTargetArn": arn("sqs", &dead_letters), "maxReceiveCount": RECEIVES });
+    let policy = queue_policy(&queue_arn, &rule_arn);
+    call(queue_request(queue, [("RedrivePolicy", redrive.to_string()), ("Policy", policy)]))?;
+    call(rule_request(rule.clone(), &cluster_arn))?;
+    call(targets_request(rule, queue_arn))
+}
+
+fn cluster_request(cluster: String) -> Request {
+    let input = ecs::CreateClusterInput { cluster_name: Some(cluster), ..ecs::CreateClusterInput::default() };
+    Request::Ecs(ecs::Request::CreateCluster(input))
+}
+
+fn task_definition_request() -> Request {
+    Request::Ecs(ecs::Request::RegisterTaskDefinition(ecs::RegisterTaskDefinitionInput {
+        family: family(),
+        network_mode: Some("awsvpc".to_owned()),
+        requires_compatibilities: vec!["FARGATE".to_owned()],
+        cpu: Some("1024".to_owned()),
+        memory: Some("2048".to_owned()),
+        container_definitions: vec![ecs::ContainerDefinition { name: "jvb".to_owned(), image: "jitsi/jvb".to_owned() }],
+    }))
+}
+
+fn family() -> String {
+    format!("{PROJECT}-jvb")
+}
+
+fn service_request(cluster: String) -> Request {
+    let network = ecs::AwsVpcConfiguration {
+        subnets: vec!["subnet-0a1b2c3d4e5f60718".to_owned()],
+        assign_public_ip: Some("ENABLED".to_owned()),
+        ..ecs::AwsVpcConfiguration::default()
+    };
+    Request::Ecs(ecs::Request::CreateService(ecs::CreateServiceInput {
+        cluster: Some(cluster),
+        service_name: format!("{PROJECT}-service"),
+        task_definition: family(),
+        desired_count: 0,
+        launch_type: Some("FARGATE".to_owned()),
+        network_configuration: Some(ecs::NetworkConfiguration { awsvpc_configuration: network }),
+        ..ecs::CreateServiceInput::default()
+    }))
+}
+
+fn queue_request<const N: usize>(queue_name: String, attributes: [(&str, String); N]) -> Request {
+    let attributes = attributes.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+    let input = sqs::CreateQueueInput { queue_name, attributes, ..sqs::CreateQueueInput::default() };
+    Request::Sqs(sqs::Request::CreateQueue(input))
+}
+
+/// Without this, EventBridge may not put a thing into the queue.
+fn queue_policy(queue_arn: &str, rule_arn: &str) -> String {
+    json!({
+        "Version": "2012-10-17",
+        "Statement": [{
+            "Effect": "Allow",
+            "Principal": { "Service": "events.amazonaws.com" },
+            "Action": "sqs:SendMessage",
+            "Resource": queue_arn,
+            "Condition": { "ArnEquals": { "aws:SourceArn": rule_arn } },
+        }],
+    })
+    .to_string()
+}
+
+fn rule_request(name: String, cluster_arn: &str) -> Request {
+    let pattern = json!({
+        "source": ["aws.ecs"],
+        "detail-type": ["ECS Task State Change"],
+        "detail": { "clusterArn": [cluster_arn] },
+    });
+    let input =
+        events::PutRuleInput { name, event_pattern: Some(pattern.to_string()), ..events::PutRuleInput::default() };
+    Request::Events(events::Request::PutRule(input))
+}
+
+fn targets_request(rule: String, queue_arn: String) -> Request {
+    let target = events::Target { id: "queue".to_owned(), arn: queue_arn };
+    let input = events::PutTargetsInput { rule, targets: vec![target], ..events::PutTargetsInput::default() };
+    Request::Events(events::Request::PutTargets(input))
+}

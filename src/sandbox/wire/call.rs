@@ -1,0 +1,196 @@
+//! From an HTTP request to a call of the world's.
+
+use hyper::HeaderMap;
+use hyper::http::request::Parts;
+use serde_json::Value;
+
+use super::{Dialect, Problem, query};
+use crate::sandbox::api::{Request, Service, ecs, elb, events, sqs};
+
+/// What the names of operations begin with, in the header by which the JSON protocols are known.
+const TARGETS: [(&str, Service); 3] =
+    [("AmazonSQS", Service::Sqs), ("AmazonEC2ContainerServiceV20141113", Service::Ecs), ("AWSEvents", Service::Events)];
+
+/// A call whose service and operation are known; its members may still be anything.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) service: Service,
+    pub(super) operation: String,
+    members: Members,
+}
+
+#[derive(Debug)]
+enum Members {
+    Json(Vec<u8>),
+    Form(Value),
+}
+
+/// The way in which a request that can't be read is answered, as far as its head tells.
+pub(super) fn dialect(headers: &HeaderMap) -> Dialect {
+    match target(headers) {
+        Some(target) if target.starts_with("AmazonSQS.") => Dialect::Sqs,
+        Some(_) => Dialect::Json,
+        None => Dialect::Query,
+    }
+}
+
+fn target(headers: &HeaderMap) -> Option<&str> {
+    headers.get("x-amz-target").and_then(|value| value.to_str().ok())
+}
+
+impl Call {
+    /// Tells who is called, and what for.
+    pub(super) fn read(head: &Parts, body: &[u8]) -> Result<Self, Problem> {
+        match target(&head.headers) {
+            Some(target) => Self::from_target(target, body),
+            // Forms may stand in the address too.
+            None if body.is_empty() => Self::from_form(head.uri.query().unwrap_or_default().as_bytes()),
+            None => Self::from_form(body),
+        }
+    }
+
+    fn from_target(target: &str, body: &[u8]) -> Result<Self, Problem> {
+        let (prefix, operation) = target.split_once('.').unwrap_or((target, ""));
+        let Some((_, service)) = TARGETS.iter().find(|(known, _)| *known == prefix) else {
+            let message = format!("The sandbox has no service {prefix:?}: it models ECS, ELBv2, EventBridge and SQS.");
+            return Err(Problem::new("UnknownOperationException", message));
+        };
+        Ok(Self { service: *service, operation: operation.to_owned(), members: Members::Json(body.to_vec()) })
+    }
+
+    fn from_form(form: &[u8]) -> Result<Self, Problem> {
+        let Value::Object(mut fields) = query::read_form(form)? else {
+            return Err(query::malformed("it is no form"));
+        };
+        let mut take = |name: &str| match fields.remove(name) {
+            Some(Value::String(text)) => text,
+            _ => String::new(),
+        };
+        let (operation, version) = (take("Action"), take("Version"));
+        if operation.is_empty() {
+            let message = "The request has neither an X-Amz-Target header nor an Action; the sandbox's own pages are under \
+                           /_sandbox/.";
+            return Err(Problem::new("MissingAction", message));
+        }
+        if version != query::VERSION {
+            let message = format!(
+                "The sandbox does not model {operation:?} of version {version:?}: of the services with forms it has ELBv2, \
+                 {}.",
+                query::VERSION
+            );
+            return Err(Problem::new("InvalidAction", message));
+        }
+        Ok(Self { service: Service::Elb, operation, members: Members::Form(Value::Object(fields)) })
+    }
+
+    /// Reads the members.
+    pub(super) fn request(self) -> Result<Request, Problem> {
+        let unreadable = match self.service {
+            Service::Elb => "ValidationError",
+            Service::Ecs | Service::Events | Service::Sqs => "SerializationException",
+        };
+        let members = match self.members {
+            Members::Form(fields) => fields,
+            Members::Json(body) => {
+                let value =
+                    serde_json::from_slice(&body).map_err(|error| Problem::new(unreadable, error.to_string()))?;
+                without_nulls(value)
+            }
+        };
+        let operation = self.operation.as_str();
+        let request = match self.service {
+            Service::Ecs => ecs::Request::read(operation, members).map(|read| read.map(Request::Ecs)),
+            Service::Elb => elb::Request::read(operation, members).map(|read| read.map(Request::Elb)),
+            Service::Events => events::Request::read(operation, members).map(|read| read.map(Request::Events)),
+            Service::Sqs => sqs::Request::read(operation, members).map(|read| read.map(Request::Sqs)),
+        };
+        match request {
+            Some(read) => read.map_err(|error| Problem::new(unreadable, error.to_string())),
+            None => Err(unknown(self.service, operation)),
+        }
+    }
+}
+
+fn unknown(service: Service, operation: &str) -> Problem {
+    let code = match Dialect::of(service) {
+        Dialect::Sqs | Dialect::Json => "UnknownOperationException",
+        Dialect::Query => "InvalidAction",
+    };
+    Problem::new(code, format!("The sandbox does not model {}:{operation}.", service.prefix()))
+}
+
+/// AWS takes a member that is null for one that isn't there.
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let members = members.into_iter().filter(|(_, value)| !value.is_null());
+            Value::Object(members.map(|(name, value)| (name, without_nulls(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(without_nulls).collect()),
+        value => value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(target: Option<&str>) -> Parts {
+        let mut request = hyper::Request::post("/");
+        if let Some(target) = target {
+            request = request.header("x-amz-target", target);
+        }
+        request.body(()).expect("a request").into_parts().0
+    }
+
+    fn read(target: Option<&str>, body: &str) -> Result<Request, Problem> {
+        Call::read(&head(target), body.as_bytes()).and_then(Call::request)
+    }
+
+    #[test]
+    fn the_target_header_names_service_and_operation() {
+        let request = read(Some("AmazonSQS.GetQueueUrl"), r#"{"QueueName": "q"}"#).expect("a call");
+        assert_eq!(request, Request::Sqs(sqs::Request::GetQueueUrl(sqs::GetQueueUrlInput { queue_name: "q".into() })));
+        let request = read(Some("AmazonEC2ContainerServiceV20141113.ListClusters"), "{}").expect("a call");
+        assert_eq!((request.service(), request.operation()), (Service::Ecs, "ListClusters"));
+        let request = read(Some("AWSEvents.ListRules"), "{}").expect("a call");
+        assert_eq!((request.service(), request.operation()), (Service::Events, "ListRules"));
+    }
+
+    #[test]
+    fn a_form_with_an_action_is_a_call_of_the_query_protocol() {
+        let form = "Action=DescribeTags&Version=2015-12-01&ResourceArns.member.1=a&ResourceArns.member.2=b";
+        let Ok(Request::Elb(elb::Request::DescribeTags(input))) = read(None, form) else { panic!("another call") };
+        assert_eq!(input.resource_arns.member, ["a", "b"]);
+    }
+
+    #[test]
+    fn members_that_are_null_are_absent() {
+        let request =
+            read(Some("AmazonSQS.ListQueues"), r#"{"QueueNamePrefix": null, "MaxResults": 3}"#).expect("a call");
+        let Request::Sqs(sqs::Request::ListQueues(input)) = request else { panic!("another call") };
+        assert_eq!((input.queue_name_prefix, input.max_results), (None, Some(3)));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_as_aws_does_it() {
+        let cases = [
+            (Some("AmazonSQS.GetQueueUrl"), "not JSON", "SerializationException", "expected"),
+            (Some("AmazonSQS.GetQueueUrl"), "", "SerializationException", "EOF"),
+            (Some("AmazonSQS.GetQueueUrl"), r#"{"QueueName": 1}"#, "SerializationException", "string"),
+            (Some("AmazonSQS.AddPermission"), "{}", "UnknownOperationException", "sqs:AddPermission"),
+            (Some("DynamoDB_20120810.Query"), "{}", "UnknownOperationException", "DynamoDB_20120810"),
+            (Some("nonsense"), "{}", "UnknownOperationException", "nonsense"),
+            (None, "Action=SetSubnets&Version=2015-12-01", "InvalidAction", "elasticloadbalancing:SetSubnets"),
+            (None, "Action=GetCallerIdentity&Version=2011-06-15", "InvalidAction", "GetCallerIdentity"),
+            (None, "", "MissingAction", "/_sandbox/"),
+            (None, "Action=DescribeTags&Version=2015-12-01&ResourceArns=a", "ValidationError", ""),
+            (None, "Action=DescribeTags&Version=2015-12-01&Version.a=b", "MalformedQueryString", "Version"),
+        ];
+        for (target, body, code, says) in cases {
+            let problem = read(target, body).expect_err(body);
+            assert_eq!(problem.code, code, "{target:?} {body}");
+            assert!(problem.message.contains(says), "{target:?} {body} gives {:?}", problem.message);
+        }
+    }
+}

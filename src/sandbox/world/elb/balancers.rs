@@ -1,0 +1,284 @@
+//! Load balancers: from `provisioning` to their deletion.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::{Due, Elb, balancer_missing, check_name, invalid, page_size, tags};
+use crate::sandbox::api::ApiError;
+use crate::sandbox::api::elb as api;
+use crate::sandbox::world::agenda::Ticket;
+use crate::sandbox::world::page::page;
+use crate::sandbox::world::{Context, Due as WorldDue};
+
+const DELETION_PROTECTION: &str = "deletion_protection.enabled";
+
+/// The attributes that every load balancer has, with what they are at first.
+const ATTRIBUTES: [(&str, &str); 6] = [
+    (DELETION_PROTECTION, "false"),
+    ("load_balancing.cross_zone.enabled", "false"),
+    ("access_logs.s3.enabled", "false"),
+    ("access_logs.s3.bucket", ""),
+    ("access_logs.s3.prefix", ""),
+    ("dns_record.client_routing_policy", "any_availability_zone"),
+];
+
+/// The state of a load balancer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BalancerState {
+    /// Being made.
+    Provisioning,
+    /// In service.
+    Active,
+    /// Could not be set up.
+    Failed,
+}
+
+impl BalancerState {
+    /// AWS's word for it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Provisioning => "provisioning",
+            Self::Active => "active",
+            Self::Failed => "failed",
+        }
+    }
+}
+
+/// A load balancer.
+#[derive(Debug)]
+pub struct Balancer {
+    /// Its ARN.
+    pub arn: String,
+    /// Its name.
+    pub name: String,
+    /// Its state.
+    pub state: BalancerState,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// `network`, `application` or `gateway`.
+    pub kind: String,
+    dns_name: String,
+    scheme: String,
+    ip_address_type: String,
+    subnets: Vec<String>,
+    security_groups: Vec<String>,
+    attributes: BTreeMap<String, String>,
+    zones: Vec<String>,
+    coming: Option<Ticket>,
+    deleted: bool,
+}
+
+impl Balancer {
+    /// Whether it has been deleted, though it may still be seen.
+    pub fn is_deleted(&self) -> bool {
+        self.deleted
+    }
+
+    /// Its attributes as they are described.
+    pub fn attributes_output(&self) -> api::AttributesOutput {
+        let attribute = |(key, value): (&String, &String)| api::Attribute { key: key.clone(), value: value.clone() };
+        api::AttributesOutput { attributes: self.attributes.iter().map(attribute).collect() }
+    }
+
+    fn shown(&self) -> api::LoadBalancer {
+        let reason = (self.state == BalancerState::Failed).then(|| "The load balancer could not be set up".to_owned());
+        let zone = |(subnet, zone): (&String, &String)| api::AvailabilityZone {
+            zone_name: zone.clone(),
+            subnet_id: subnet.clone(),
+        };
+        api::LoadBalancer {
+            load_balancer_arn: self.arn.clone(),
+            dns_name: self.dns_name.clone(),
+            created_time: Some(self.created_at),
+            load_balancer_name: self.name.clone(),
+            scheme: self.scheme.clone(),
+            vpc_id: super::groups::VPC.to_owned(),
+            state: api::LoadBalancerState { code: self.state.as_str().to_owned(), reason },
+            r#type: self.kind.clone(),
+            availability_zones: self.subnets.iter().zip(&self.zones).map(zone).collect(),
+            security_groups: self.security_groups.iter().cloned().collect(),
+            ip_address_type: self.ip_address_type.clone(),
+        }
+    }
+}
+
+impl Elb {
+    pub(super) fn create_balancer(
+        &mut self,
+        input: api::CreateLoadBalancerInput,
+        context: &mut Context<'_>,
+    ) -> Result<api::LoadBalancersOutput, ApiError> {
+        let name = input.name;
+        check_name("Load balancer", &name)?;
+        if name.starts_with("internal-") {
+            return Err(invalid(format!("Load balancer name '{name}' cannot begin with 'internal-'")));
+        }
+        // As on AWS, where nothing is said it is an application load balancer.
+        let kind = input.r#type.unwrap_or_else(|| "application".to_owned());
+        let (word, dns) = match kind.as_str() {
+            "network" => ("net", true),
+            "application" => ("app", false),
+            "gateway" => ("gwy", false),
+            _ => {
+                return Err(invalid(format!(
+                    "Load balancer type '{kind}' must be one of 'application, gateway, network'"
+                )));
+            }
+        };
+        let mut subnets = input.subnets.member;
+        subnets.extend(input.subnet_mappings.member.into_iter().map(|mapping| mapping.subnet_id));
+        if subnets.is_empty() {
+            return Err(invalid("At least one subnet must be specified"));
+        }
+        let scheme = input.scheme.unwrap_or_else(|| "internet-facing".to_owned());
+        if !["internet-facing", "internal"].contains(&scheme.as_str()) {
+            return Err(invalid(format!("Scheme '{scheme}' must be one of 'internet-facing, internal'")));
+        }
+        if let Some(existing) = self.balancers().find(|balancer| balancer.name == name) {
+            let is_same = existing.kind == kind && existing.scheme == scheme && existing.subnets == subnets;
+            return if is_same {
+                Ok(output(existing.shown()))
+            } else {
+                let message =
+                    format!("A load balancer with the same name '{name}' exists, but with different settings");
+                Err(ApiError::new("DuplicateLoadBalancerName", message))
+            };
+        }
+        let tags = tags::read(&input.tags.member)?;
+        let id = context.random.hex(16);
+        let arn = super::arn(context, &format!("loadbalancer/{word}/{name}/{id}"));
+        let region = &context.settings.region;
+        let dns_name = if dns {
+            format!("{name}-{id}.elb.{region}.amazonaws.com")
+        } else {
+            format!("{name}-{}.{region}.elb.amazonaws.com", context.random.decimal(10))
+        };
+        let zones = (0..subnets.len()).map(|index| context.settings.zone(index)).collect();
+        let coming = context
+            .due_in(context.settings.balancers.provisioning, WorldDue::Elb(Due::Active { balancer: arn.clone() }));
+        let balancer = Balancer {
+            arn: arn.clone(),
+            name,
+            state: BalancerState::Provisioning,
+            created_at: context.now,
+            tags,
+            kind,
+            dns_name,
+            scheme,
+            ip_address_type: input.ip_address_type.unwrap_or_else(|| "ipv4".to_owned()),
+            subnets,
+            security_groups: input.security_groups.member,
+            attributes: ATTRIBUTES.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+            zones,
+            coming: Some(coming),
+            deleted: false,
+        };
+        let output = output(balancer.shown());
+        self.balancers.insert(arn, balancer);
+        Ok(output)
+    }
+
+    pub(super) fn describe_balancers(
+        &self,
+        input: &api::DescribeLoadBalancersInput,
+    ) -> Result<api::LoadBalancersOutput, ApiError> {
+        let (names, arns) = (&input.names.member, &input.load_balancer_arns.member);
+        if !names.is_empty() && !arns.is_empty() {
+            return Err(invalid("Load balancer names and ARNs cannot be specified at the same time"));
+        }
+        for name in names {
+            self.balancers.values().find(|balancer| balancer.name == *name).ok_or_else(|| balancer_missing(name))?;
+        }
+        for arn in arns {
+            self.balancers.get(arn).ok_or_else(|| balancer_missing(arn))?;
+        }
+        let is_wanted = |balancer: &&Balancer| {
+            (names.is_empty() && arns.is_empty()) || names.contains(&balancer.name) || arns.contains(&balancer.arn)
+        };
+        let wanted = self.balancers.values().filter(is_wanted);
+        let size = page_size(input.page_size.as_deref())?;
+        let (page, next_marker) = page(wanted, |balancer| &balancer.arn, size, input.marker.as_deref())?;
+        Ok(api::LoadBalancersOutput { load_balancers: page.into_iter().map(Balancer::shown).collect(), next_marker })
+    }
+
+    /// Deletes a load balancer with its listeners. As on AWS, it succeeds when there is none.
+    pub(super) fn delete_balancer(&mut self, arn: &str, context: &mut Context<'_>) -> Result<(), ApiError> {
+        if !arn.starts_with("arn:") || !arn.contains(":loadbalancer/") {
+            return Err(invalid(format!("'{arn}' is not a valid load balancer ARN")));
+        }
+        let Ok(balancer) = self.balancer_mut(arn) else { return Ok(()) };
+        if balancer.attributes.get(DELETION_PROTECTION).is_some_and(|value| value == "true") {
+            let message = format!("Load balancer '{arn}' cannot be deleted because deletion protection is enabled");
+            return Err(ApiError::new("OperationNotPermitted", message));
+        }
+        balancer.deleted = true;
+        if let Some(ticket) = balancer.coming.take() {
+            context.agenda.strike(ticket);
+        }
+        let visible = context.settings.balancers.deleted_visible;
+        if visible.is_zero() {
+            self.balancers.remove(arn);
+        } else {
+            context.due_in(visible, WorldDue::Elb(Due::Gone { balancer: arn.to_owned() }));
+        }
+        self.delete_listeners_of(arn, context);
+        Ok(())
+    }
+
+    pub(super) fn modify_attributes(
+        &mut self,
+        input: api::ModifyLoadBalancerAttributesInput,
+    ) -> Result<api::AttributesOutput, ApiError> {
+        let balancer = self.balancer_mut(&input.load_balancer_arn)?;
+        for attribute in &input.attributes.member {
+            let current = balancer.attributes.get(&attribute.key);
+            let current = current
+                .ok_or_else(|| invalid(format!("Load balancer attribute key '{}' is not recognized", attribute.key)))?;
+            let is_bool = |value: &str| value == "true" || value == "false";
+            if is_bool(current) && !is_bool(&attribute.value) {
+                let message = format!(
+                    "Load balancer attribute value '{}' for '{}' must be true or false",
+                    attribute.value, attribute.key
+                );
+                return Err(invalid(message));
+            }
+        }
+        let given = input.attributes.member.into_iter().map(|attribute| (attribute.key, attribute.value));
+        balancer.attributes.extend(given);
+        Ok(balancer.attributes_output())
+    }
+
+    /// Comes into service; only now are its targets checked.
+    pub(super) fn become_active(&mut self, arn: &str, context: &mut Context<'_>) {
+        let Ok(balancer) = self.balancer_mut(arn) else { return };
+        balancer.state = BalancerState::Active;
+        balancer.coming = None;
+        let groups: Vec<String> =
+            self.groups.keys().filter(|group| self.balancers_of(group).contains(arn)).cloned().collect();
+        for group in groups {
+            self.check_anew(&group, context);
+        }
+    }
+
+    /// Has a load balancer fail.
+    ///
+    /// # Errors
+    ///
+    /// When there is none of that name.
+    pub fn fail_balancer(&mut self, name: &str, context: &mut Context<'_>) -> Result<(), ApiError> {
+        let balancer = self.balancers.values_mut().find(|balancer| balancer.name == name && !balancer.deleted);
+        let balancer = balancer.ok_or_else(|| balancer_missing(name))?;
+        balancer.state = BalancerState::Failed;
+        if let Some(ticket) = balancer.coming.take() {
+            context.agenda.strike(ticket);
+        }
+        Ok(())
+    }
+}
+
+fn output(balancer: api::LoadBalancer) -> api::LoadBalancersOutput {
+    api::LoadBalancersOutput { load_balancers: [balancer].into_iter().collect(), next_marker: None }
+}

@@ -1,0 +1,295 @@
+//! Event patterns: what a rule lets through.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+/// A pattern: for each field of an object what it must be.
+#[derive(Clone, Debug)]
+pub struct Pattern(BTreeMap<String, Node>);
+
+#[derive(Clone, Debug)]
+enum Node {
+    /// The field is an object (or a list of such) that fits in turn.
+    Object(Pattern),
+    /// The field, or one of its values where it is a list, meets one of these.
+    Values(Vec<Matcher>),
+    /// One of several patterns fits the object that the `$or` stands in.
+    Or(Vec<Pattern>),
+}
+
+#[derive(Clone, Debug)]
+enum Matcher {
+    Exactly(Value),
+    Prefix(String),
+    PrefixIgnoreCase(String),
+    Suffix(String),
+    SuffixIgnoreCase(String),
+    EqualsIgnoreCase(String),
+    AnythingBut(Vec<Matcher>),
+    Exists(bool),
+    Numeric(Vec<(Comparison, f64)>),
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Comparison {
+    Less,
+    LessOrEqual,
+    Equal,
+    GreaterOrEqual,
+    Greater,
+}
+
+impl Pattern {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the text.
+    pub fn parse(text: &str) -> Result<Self, String> {
+        let value: Value = serde_json::from_str(text).map_err(|_| "Filter is not valid JSON".to_owned())?;
+        Self::read(&value)
+    }
+
+    /// Whether an event fits.
+    pub fn matches(&self, event: &Value) -> bool {
+        self.0.iter().all(|(field, node)| match node {
+            Node::Or(patterns) => patterns.iter().any(|pattern| pattern.matches(event)),
+            Node::Object(pattern) => match event.get(field) {
+                Some(Value::Array(items)) => items.iter().any(|item| pattern.matches(item)),
+                Some(inner) => pattern.matches(inner),
+                // Only a pattern that asks for absence can fit what isn't there.
+                None => pattern.matches(&Value::Null),
+            },
+            Node::Values(matchers) => {
+                let value = event.get(field);
+                matchers.iter().any(|matcher| matcher.matches(value))
+            }
+        })
+    }
+
+    fn read(value: &Value) -> Result<Self, String> {
+        let Value::Object(fields) = value else { return Err("Filter is not an object".to_owned()) };
+        if fields.is_empty() {
+            return Err("Empty objects are not allowed".to_owned());
+        }
+        let node = |field: &String, value: &Value| match value {
+            Value::Array(items) if field == "$or" => {
+                Ok(Node::Or(items.iter().map(Self::read).collect::<Result<_, _>>()?))
+            }
+            Value::Array(items) if items.is_empty() => Err("Empty arrays are not allowed".to_owned()),
+            Value::Array(items) => Ok(Node::Values(items.iter().map(Matcher::read).collect::<Result<_, _>>()?)),
+            Value::Object(_) => Ok(Node::Object(Self::read(value)?)),
+            _ => Err(format!("\"{field}\" must be an object or an array")),
+        };
+        let nodes = fields.iter().map(|(field, value)| Ok((field.clone(), node(field, value)?)));
+        Ok(Self(nodes.collect::<Result<_, String>>()?))
+    }
+}
+
+impl Matcher {
+    fn read(value: &Value) -> Result<Self, String> {
+        let Value::Object(fields) = value else {
+            let is_scalar = !value.is_array();
+            return if is_scalar {
+                Ok(Self::Exactly(value.clone()))
+            } else {
+                Err("Nested arrays are not allowed".to_owned())
+            };
+        };
+        let mut entries = fields.iter();
+        let (Some((operator, operand)), None) = (entries.next(), entries.next()) else {
+            return Err("Only one key allowed in match expression".to_owned());
+        };
+        let wrong = || format!("{operator} match pattern is of a wrong type");
+        let text = || operand.as_str().map(str::to_owned).ok_or_else(wrong);
+        let ignoring_case = || operand.get("equals-ignore-case").and_then(Value::as_str).map(str::to_lowercase);
+        match operator.as_str() {
+            "prefix" if operand.is_object() => Ok(Self::PrefixIgnoreCase(ignoring_case().ok_or_else(wrong)?)),
+            "suffix" if operand.is_object() => Ok(Self::SuffixIgnoreCase(ignoring_case().ok_or_else(wrong)?)),
+            "prefix" => Ok(Self::Prefix(text()?)),
+            "suffix" => Ok(Self::Suffix(text()?)),
+            "equals-ignore-case" => Ok(Self::EqualsIgnoreCase(text()?.to_lowercase())),
+            "exists" => Ok(Self::Exists(operand.as_bool().ok_or_else(wrong)?)),
+            "numeric" => Ok(Self::Numeric(comparisons(operand).ok_or_else(wrong)?)),
+            "anything-but" => anything_but(operand).map(Self::AnythingBut),
+            _ => Err(format!("Unrecognized match type {operator}")),
+        }
+    }
+
+    /// Whether the field has such a value, or, where it is a list, such a one among its values.
+    fn matches(&self, field: Option<&Value>) -> bool {
+        match (self, field) {
+            // Only leaves can exist: an object doesn't, as AWS has it.
+            (Self::Exists(wanted), field) => field.is_some_and(|value| !value.is_object()) == *wanted,
+            (_, None) => false,
+            (_, Some(Value::Array(values))) => values.iter().any(|value| self.fits(value)),
+            (_, Some(value)) => self.fits(value),
+        }
+    }
+
+    fn fits(&self, value: &Value) -> bool {
+        let text_fits = |holds: &dyn Fn(&str) -> bool| value.as_str().is_some_and(holds);
+        match self {
+            // Numbers are compared as such: 3 and 3.0 are the same.
+            Self::Exactly(Value::Number(wanted)) => {
+                value.as_f64().is_some_and(|number| Some(number) == wanted.as_f64())
+            }
+            Self::Exactly(wanted) => wanted == value,
+            Self::Prefix(prefix) => text_fits(&|text| text.starts_with(prefix)),
+            Self::PrefixIgnoreCase(prefix) => text_fits(&|text| text.to_lowercase().starts_with(prefix)),
+            Self::Suffix(suffix) => text_fits(&|text| text.ends_with(suffix)),
+            Self::SuffixIgnoreCase(suffix) => text_fits(&|text| text.to_lowercase().ends_with(suffix)),
+            Self::EqualsIgnoreCase(wanted) => text_fits(&|text| text.to_lowercase() == *wanted),
+            Self::AnythingBut(others) => !value.is_object() && !others.iter().any(|other| other.fits(value)),
+            Self::Numeric(comparisons) => {
+                value.as_f64().is_some_and(|number| comparisons.iter().all(|(by, with)| by.holds(number, *with)))
+            }
+            // Answered above, for the field as a whole.
+            Self::Exists(wanted) => *wanted,
+        }
+    }
+}
+
+impl Comparison {
+    fn holds(self, left: f64, right: f64) -> bool {
+        match self {
+            Self::Less => left < right,
+            Self::LessOrEqual => left <= right,
+            Self::Equal => left == right,
+            Self::GreaterOrEqual => left >= right,
+            Self::Greater => left > right,
+        }
+    }
+}
+
+fn anything_but(operand: &Value) -> Result<Vec<Matcher>, String> {
+    match operand {
+        Value::Array(values) if values.iter().any(|value| value.is_object() || value.is_array()) => {
+            Err("Inside anything-but list, start|null|boolean is not supported.".to_owned())
+        }
+        Value::Array(values) => Ok(values.iter().cloned().map(Matcher::Exactly).collect()),
+        Value::Object(fields) => {
+            // `{"prefix": "a"}` as well as `{"prefix": ["a", "b"]}`.
+            let each = |operator: &String, value: &Value| {
+                let one = |value: &Value| {
+                    let expression = Value::Object([(operator.clone(), value.clone())].into_iter().collect());
+                    Matcher::read(&expression)
+                };
+                match value {
+                    Value::Array(values) => values.iter().map(one).collect::<Result<Vec<_>, _>>(),
+                    value => Ok(vec![one(value)?]),
+                }
+            };
+            let mut entries = fields.iter();
+            match (entries.next(), entries.next()) {
+                (Some((operator, value)), None)
+                    if matches!(operator.as_str(), "prefix" | "suffix" | "equals-ignore-case") =>
+                {
+                    each(operator, value)
+                }
+                _ => Err("Unsupported anything-but pattern".to_owned()),
+            }
+        }
+        value => Ok(vec![Matcher::Exactly(value.clone())]),
+    }
+}
+
+/// `[">", 0, "<=", 5]`.
+fn comparisons(operand: &Value) -> Option<Vec<(Comparison, f64)>> {
+    let items = operand.as_array().filter(|items| !items.is_empty() && items.len() % 2 == 0)?;
+    let read = |pair: &[Value]| {
+        let comparison = match pair[0].as_str()? {
+            "<" => Comparison::Less,
+            "<=" => Comparison::LessOrEqual,
+            "=" => Comparison::Equal,
+            ">=" => Comparison::GreaterOrEqual,
+            ">" => Comparison::Greater,
+            _ => return None,
+        };
+        Some((comparison, pair[1].as_f64()?))
+    };
+    items.chunks_exact(2).map(read).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EVENT: &str = r#"{
+        "source": "aws.ecs",
+        "detail-type": "ECS Task State Change",
+        "resources": ["arn:aws:ecs:eu-west-1:1:task/c/1", "b"],
+        "detail": {"group": "service:jvb", "lastStatus": "RUNNING", "version": 4, "stopped": null, "spot": true,
+                   "containers": [{"name": "jvb", "exitCode": 1}, {"name": "log"}]}
+    }"#;
+
+    fn fits(pattern: &str) -> bool {
+        Pattern::parse(pattern).unwrap().matches(&serde_json::from_str(EVENT).unwrap())
+    }
+
+    #[test]
+    fn every_named_field_must_fit_and_one_of_its_values_is_enough() {
+        assert!(fits(r#"{"source": ["aws.ecs"], "detail": {"lastStatus": ["STOPPED", "RUNNING"]}}"#));
+        assert!(!fits(r#"{"source": ["aws.ecs"], "detail": {"lastStatus": ["STOPPED"]}}"#));
+        assert!(!fits(r#"{"source": ["aws.ec"]}"#));
+        assert!(!fits(r#"{"detail": {"nothing": ["x"]}}"#));
+    }
+
+    #[test]
+    fn of_a_list_one_item_is_enough() {
+        assert!(fits(r#"{"resources": ["b"]}"#));
+        assert!(fits(r#"{"detail": {"containers": {"name": ["log"]}}}"#));
+        assert!(!fits(r#"{"detail": {"containers": {"name": ["sidecar"]}}}"#));
+    }
+
+    #[test]
+    fn operators_do_what_aws_documents() {
+        for (detail, expected) in [
+            (r#"{"group": [{"prefix": "service:"}]}"#, true),
+            (r#"{"group": [{"prefix": "family:"}]}"#, false),
+            (r#"{"group": [{"prefix": {"equals-ignore-case": "SERVICE:"}}]}"#, true),
+            (r#"{"group": [{"suffix": ":jvb"}]}"#, true),
+            (r#"{"group": [{"suffix": {"equals-ignore-case": ":JVB"}}]}"#, true),
+            (r#"{"group": [{"suffix": "jv"}]}"#, false),
+            (r#"{"lastStatus": [{"equals-ignore-case": "running"}]}"#, true),
+            (r#"{"lastStatus": [{"anything-but": "STOPPED"}]}"#, true),
+            (r#"{"lastStatus": [{"anything-but": ["STOPPED", "RUNNING"]}]}"#, false),
+            (r#"{"group": [{"anything-but": {"prefix": "family:"}}]}"#, true),
+            (r#"{"group": [{"anything-but": {"prefix": ["family:", "service:"]}}]}"#, false),
+            (r#"{"absent": [{"anything-but": "x"}]}"#, false),
+            (r#"{"group": [{"exists": true}]}"#, true),
+            (r#"{"absent": [{"exists": false}]}"#, true),
+            (r#"{"group": [{"exists": false}]}"#, false),
+            (r#"{"absent": {"deeper": [{"exists": false}]}}"#, true),
+            (r#"{"version": [{"numeric": [">", 3, "<=", 4]}]}"#, true),
+            (r#"{"version": [{"numeric": ["<", 4]}]}"#, false),
+            (r#"{"version": [4.0]}"#, true),
+            (r#"{"stopped": [null]}"#, true),
+            (r#"{"spot": [true]}"#, true),
+            (r#"{"$or": [{"version": [9]}, {"spot": [true]}]}"#, true),
+            (r#"{"$or": [{"version": [9]}, {"spot": [false]}]}"#, false),
+        ] {
+            assert_eq!(fits(&format!(r#"{{"detail": {detail}}}"#)), expected, "{detail}");
+        }
+    }
+
+    #[test]
+    fn patterns_that_mean_nothing_are_refused() {
+        for pattern in [
+            "no json",
+            "[]",
+            "{}",
+            r#"{"source": "aws.ecs"}"#,
+            r#"{"source": []}"#,
+            r#"{"source": [["aws.ecs"]]}"#,
+            r#"{"source": [{"like": "aws"}]}"#,
+            r#"{"source": [{"prefix": 3}]}"#,
+            r#"{"source": [{"prefix": "a", "suffix": "b"}]}"#,
+            r#"{"source": [{"numeric": ["~", 3]}]}"#,
+            r#"{"source": [{"anything-but": {"exists": true}}]}"#,
+        ] {
+            assert!(Pattern::parse(pattern).is_err(), "{pattern}");
+        }
+    }
+}
