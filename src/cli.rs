@@ -1,5 +1,7 @@
 //! The command line: commands and options.
 
+#[cfg(feature = "sandbox")]
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{BoolishValueParser, Resettable};
@@ -45,6 +47,9 @@ pub enum Command {
     /// Serves a small AWS on this machine's loopback, to try things out on; needs no account and no other option
     #[cfg(feature = "sandbox")]
     Sandbox(SandboxOptions),
+    /// Plays an evening on a small AWS of its own, with the real watcher; needs no account and no other option
+    #[cfg(feature = "sandbox")]
+    Demo(DemoOptions),
 }
 
 /// The options of every command.
@@ -167,12 +172,35 @@ pub struct SandboxOptions {
     /// The port on 127.0.0.1; 0 is any free one
     #[arg(long, value_name = "PORT", default_value_t = 4566)]
     pub port: u16,
-    /// How many times faster than on AWS everything goes that takes its time there
-    #[arg(long, value_name = "FACTOR", default_value = "1", value_parser = time_scale)]
-    pub time_scale: f64,
+    /// A file that says what happens when; see fixtures/scenarios
+    #[arg(long, value_name = "FILE", conflicts_with = "empty")]
+    pub scenario: Option<PathBuf>,
+    /// How many times faster than on AWS everything goes that takes its time there [default: the scenario's, or 1]
+    #[arg(long, value_name = "FACTOR", value_parser = time_scale)]
+    pub time_scale: Option<f64>,
     /// Begin with nothing; else a cluster, a service with no tasks, a queue and an event rule are there
     #[arg(long)]
     pub empty: bool,
+    /// What the randomness begins from: with the same seed, the same ids and faults
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// The options of `demo`.
+#[cfg(feature = "sandbox")]
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 when the small AWS itself shows that the watcher did its whole job, 1 when not, \
+                        2 wrong use or a bad scenario, 130 when stopped before the end (Ctrl-C, SIGTERM or q).")]
+pub struct DemoOptions {
+    /// Play what this file says instead; see fixtures/scenarios
+    #[arg(long, value_name = "FILE")]
+    pub scenario: Option<PathBuf>,
+    /// Print the summary as one JSON object on standard output, and everything else on standard error
+    #[arg(long)]
+    pub json: bool,
+    /// Leave the small AWS running afterwards, until Ctrl-C
+    #[arg(long)]
+    pub keep: bool,
     /// What the randomness begins from: with the same seed, the same ids and faults
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
@@ -269,7 +297,7 @@ mod tests {
         let Command::Sandbox(options) = read(&["jvb-watcher", "sandbox"]).expect("a good command line").command else {
             panic!("another command")
         };
-        assert_eq!((options.port, options.time_scale, options.empty), (4566, 1.0, false));
+        assert_eq!((options.port, options.time_scale, options.empty), (4566, None, false));
         assert_eq!(time_scale("0.5"), Ok(0.5));
         for wrong in ["0", "-1", "inf", "NaN", "1e9", "fast", ""] {
             assert!(time_scale(wrong).is_err(), "{wrong}");
@@ -279,8 +307,10 @@ mod tests {
     #[cfg(not(feature = "sandbox"))]
     #[test]
     fn without_its_feature_there_is_no_sandbox() {
-        let error = read(&["jvb-watcher", "sandbox"]).expect_err("an unknown command");
-        assert_eq!(error.kind(), clap::error::ErrorKind::InvalidSubcommand);
+        for command in ["sandbox", "demo"] {
+            let error = read(&["jvb-watcher", command]).expect_err("an unknown command");
+            assert_eq!(error.kind(), clap::error::ErrorKind::InvalidSubcommand);
+        }
     }
 
     #[test]

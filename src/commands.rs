@@ -9,11 +9,15 @@ use crate::cloud::aws::{self, ConnectError};
 use crate::config::{ConfigError, Settings};
 use crate::log::{Log, diagnostics};
 
+#[cfg(feature = "sandbox")]
+mod demo;
 mod reconcile;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 
+#[cfg(feature = "sandbox")]
+pub use demo::demo;
 pub use reconcile::reconcile;
 pub use run::run;
 #[cfg(feature = "sandbox")]
@@ -35,14 +39,18 @@ pub enum CommandError {
     /// It was tried, and failed.
     #[error("{0}")]
     Failed(String),
+    /// Somebody stopped it before it had come to its end.
+    #[error("stopped before the end")]
+    Interrupted,
 }
 
 impl CommandError {
-    /// 2 for wrong use or configuration, 1 for failure.
+    /// 2 for wrong use or configuration, 1 for failure, 130 (as shells have it for Ctrl-C) when stopped before the end.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(_) => ExitCode::from(2),
             Self::Failed(_) => ExitCode::from(1),
+            Self::Interrupted => ExitCode::from(130),
         }
     }
 }
@@ -56,6 +64,13 @@ impl From<ConfigError> for CommandError {
 impl From<ConnectError> for CommandError {
     fn from(error: ConnectError) -> Self {
         Self::Usage(error.to_string())
+    }
+}
+
+#[cfg(feature = "sandbox")]
+impl From<crate::sandbox::scenario::ScenarioError> for CommandError {
+    fn from(error: crate::sandbox::scenario::ScenarioError) -> Self {
+        Self::Usage(format!("--scenario: {error}"))
     }
 }
 

@@ -33,9 +33,11 @@ fn main() -> ExitCode {
 fn perform(cli: &Cli, environment: impl Fn(&str) -> Option<String>) -> Result<(), CommandError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     #[cfg(feature = "sandbox")]
-    if let Command::Sandbox(options) = &cli.command {
-        // It watches nothing, so it needs none of the settings of what to watch.
-        return runtime.block_on(commands::sandbox(options));
+    match &cli.command {
+        // These make what they need themselves, so they need none of the settings of what to watch.
+        Command::Sandbox(options) => return runtime.block_on(commands::sandbox(options)),
+        Command::Demo(options) => return runtime.block_on(commands::demo(options, cli.options.log_level)),
+        Command::Run(_) | Command::Reconcile(_) => {}
     }
     let settings = Settings::new(&cli.options, &environment)?;
     let level = cli.options.log_level;
@@ -48,6 +50,8 @@ fn perform(cli: &Cli, environment: impl Fn(&str) -> Option<String>) -> Result<()
             Command::Reconcile(options) => commands::reconcile(&settings, options, &log).await,
             #[cfg(feature = "sandbox")]
             Command::Sandbox(options) => commands::sandbox(options).await,
+            #[cfg(feature = "sandbox")]
+            Command::Demo(options) => commands::demo(options, level).await,
         }
     });
     log.finish(LAST_LINES);

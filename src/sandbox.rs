@@ -5,6 +5,7 @@
 //! - [`wire`]: how they travel: the real protocols over HTTP.
 //! - [`platform`]: what the watcher runs beside, ready-made.
 //! - [`faults`]: what goes wrong on the way.
+//! - [`scenario`]: what happens when, as a file says it.
 //!
 //! The `winterbaume` crates have such wire types too, generated from AWS's models. They come with states and handlers
 //! of their own, each on a core that brings the AWS SDK's mocks, a regex engine and all of tokio; every field of theirs
@@ -13,6 +14,8 @@
 
 pub mod api;
 pub mod faults;
+pub mod patch;
 pub mod platform;
+pub mod scenario;
 pub mod wire;
 pub mod world;

@@ -15,7 +15,7 @@ use crate::config::Settings;
 use crate::log::{Event, Failure, Log, StopReason};
 use crate::plan::Policy;
 use crate::reconcile::Reconciler;
-use crate::shutdown::{self, Shutdown};
+use crate::shutdown::{self, Shutdown, ShutdownOrder};
 use crate::worker::{Inbox, Lifetime, Worker};
 
 /// The first answer of the queue is waited for this long; then the looks begin.
@@ -30,16 +30,27 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(5 * 60);
 ///
 /// When the configuration is wrong: without credentials or a region, or with a queue that doesn't exist.
 pub async fn run(settings: &Settings, options: &RunOptions, log: &Log) -> Result<(), CommandError> {
-    let began = Instant::now();
     let (order, shutdown) = shutdown::channel();
     order.on_signals()?;
     let sdk = connect(settings, log).await?;
-    let queue = SqsQueue::new(&sdk, &settings.queue);
+    watch(&sdk, settings, options, log, (order, shutdown)).await
+}
+
+/// Watches over a connection until the shutdown is ordered.
+pub(super) async fn watch(
+    sdk: &SdkConfig,
+    settings: &Settings,
+    options: &RunOptions,
+    log: &Log,
+    (order, shutdown): (ShutdownOrder, Shutdown),
+) -> Result<(), CommandError> {
+    let began = Instant::now();
+    let queue = SqsQueue::new(sdk, &settings.queue);
     let queue_settings = match first_poll(&queue, &settings.queue, &shutdown, log).await {
         Ok(queue_settings) => queue_settings,
         Err(no_such_queue) => return Err(no_such_queue),
     };
-    log.emit(&started(settings, options, &sdk));
+    log.emit(&started(settings, options, sdk));
     let clock = Arc::new(SystemClock);
     let policy = Policy {
         service: settings.scope.service.clone(),
@@ -50,7 +61,7 @@ pub async fn run(settings: &Settings, options: &RunOptions, log: &Log) -> Result
         unused_grace: options.unused_grace,
         resync_interval: options.resync_interval,
     };
-    let platform = AwsPlatform::new(&sdk);
+    let platform = AwsPlatform::new(sdk);
     let reconciler = Reconciler::new(platform, settings.scope.clone(), policy, log.clone(), clock.clone());
     let inbox = Inbox::new(settings.scope.clone(), log.clone());
     let lifetime = if options.exit_when_empty {

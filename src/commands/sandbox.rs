@@ -9,6 +9,7 @@ use super::CommandError;
 use crate::cli::SandboxOptions;
 use crate::sandbox::faults::Faults;
 use crate::sandbox::platform::{self, PROJECT};
+use crate::sandbox::scenario::{Scenario, Step, play};
 use crate::sandbox::wire::Sandbox;
 use crate::sandbox::world::{Settings, World};
 use crate::shutdown;
@@ -21,7 +22,15 @@ use crate::shutdown;
 pub async fn sandbox(options: &SandboxOptions) -> Result<(), CommandError> {
     let (order, shutdown) = shutdown::channel();
     order.on_signals()?;
-    let world = World::new(Settings::default().scaled(options.time_scale), options.seed, Timestamp::now());
+    let mut scenario = options.scenario.as_deref().map(Scenario::read).transpose()?;
+    if let (Some(scenario), Some(time_scale)) = (&mut scenario, options.time_scale) {
+        scenario.time_scale = time_scale;
+    }
+    let settings = match &scenario {
+        Some(scenario) => scenario.scaled_world(),
+        None => Settings::default().scaled(options.time_scale.unwrap_or(1.0)),
+    };
+    let world = World::new(settings, options.seed, Timestamp::now());
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
     let started = Sandbox::start(world, Faults::new(options.seed), address).await;
     let sandbox = started.map_err(|error| cannot_listen(options.port, &error))?;
@@ -33,9 +42,25 @@ pub async fn sandbox(options: &SandboxOptions) -> Result<(), CommandError> {
     }
     // Nobody reads it: that is no reason to stop serving.
     let _ = introduce(&mut io::stdout(), sandbox.endpoint(), &region);
-    shutdown.begun().await;
+    let played = tokio::select! {
+        _ = shutdown.begun() => Ok(()),
+        played = serve(scenario.as_ref(), &sandbox) => played,
+    };
     sandbox.stop().await;
-    Ok(())
+    played
+}
+
+/// Plays the scenario, if there is one, and serves on; ends only when a step fails.
+async fn serve(scenario: Option<&Scenario>, sandbox: &Sandbox) -> Result<(), CommandError> {
+    if let Some(scenario) = scenario {
+        let tell = |step: &Step| {
+            if let Some(sentence) = &step.say {
+                let _ = writeln!(io::stdout(), "# {:5.1} s  {sentence}", step.at.as_secs_f64());
+            }
+        };
+        play(scenario, sandbox, tell).await.map_err(|error| CommandError::Failed(error.to_string()))?;
+    }
+    std::future::pending().await
 }
 
 fn cannot_listen(port: u16, error: &io::Error) -> CommandError {
@@ -48,7 +73,7 @@ fn cannot_listen(port: u16, error: &io::Error) -> CommandError {
 }
 
 /// Whole lines that a shell takes, so that all of it can be pasted.
-fn introduce(output: &mut impl Write, endpoint: &str, region: &str) -> io::Result<()> {
+pub(super) fn introduce(output: &mut impl Write, endpoint: &str, region: &str) -> io::Result<()> {
     writeln!(output, "# A small AWS serves at {endpoint} until Ctrl-C. In another terminal, paste:")?;
     writeln!(
         output,

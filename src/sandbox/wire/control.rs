@@ -13,7 +13,7 @@ use serde_json::{Map, Value, json};
 use super::shared::Shared;
 use super::{Answer, answer};
 use crate::sandbox::faults::FaultPlan;
-use crate::sandbox::world::Settings;
+use crate::sandbox::patch::patched;
 
 /// What all its paths begin with.
 pub(super) const PREFIX: &str = "/_sandbox/";
@@ -72,24 +72,10 @@ fn patch_settings(shared: &Shared, body: &[u8]) -> Result<Value, Refusal> {
     // An object: serde takes a list for one too, with every member that it doesn't reach at its default.
     let patch: Map<String, Value> = read(body)?;
     shared.with_world(|world, _| {
-        let mut settings = shown(world.settings_mut())?;
-        merge(&mut settings, Value::Object(patch));
-        let patched: Settings = serde_json::from_value(settings).map_err(|error| (400, error.to_string()))?;
+        let patched = patched(world.settings_mut(), patch).map_err(|error| (400, error.to_string()))?;
         *world.settings_mut() = patched;
         shown(world.settings_mut())
     })
-}
-
-/// Puts one object into another, member by member, as a JSON merge patch does (RFC 7396).
-fn merge(into: &mut Value, patch: Value) {
-    match (into, patch) {
-        (Value::Object(into), Value::Object(patch)) => {
-            for (name, value) in patch {
-                merge(into.entry(name).or_insert(Value::Null), value);
-            }
-        }
-        (into, patch) => *into = patch,
-    }
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {

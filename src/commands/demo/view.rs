@@ -1,0 +1,243 @@
+//! The live view: the world and the watcher's log on one screen, from 80×24 upwards.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use ratatui::Frame;
+use ratatui::layout::{Constraint, Layout, Rect};
+use ratatui::style::{Color, Modifier, Style};
+use ratatui::text::{Line, Span};
+use ratatui::widgets::{Block, Cell, Paragraph, Row, Table, Wrap};
+
+use super::stage::{Posted, SENTENCE};
+use crate::model::IDLE_SINCE_TAG;
+use crate::sandbox::platform::PROJECT;
+use crate::sandbox::world::{GroupView, TaskView, World};
+
+/// From this width on the log stands beside the world, not below it.
+const WIDE: u16 = 130;
+
+/// The width of the world beside the log.
+const WORLD_WIDTH: u16 = 62;
+
+/// A stopped task stays in view for so long.
+const STOPPED_SHOWN: Duration = Duration::from_secs(3);
+
+/// The service's counts, the balancer and the queue, a line each.
+const FACTS_HEIGHT: u16 = 3;
+
+/// Where in a line of the log the time of day ends, the level begins and the message begins.
+const LOG_TIME: std::ops::Range<usize> = 11..19;
+const LOG_LEVEL: usize = 25;
+const LOG_MESSAGE: usize = 31;
+
+/// What the world looks like at one instant, in the words of the view.
+#[derive(Debug, Default)]
+pub struct Snapshot {
+    elapsed: Duration,
+    service: String,
+    balancer: String,
+    queue: String,
+    tasks: Vec<[String; 3]>,
+    /// The groups' names, shortened.
+    groups: Vec<String>,
+    /// Each address with its states, one a group.
+    targets: BTreeMap<String, Vec<&'static str>>,
+}
+
+impl Snapshot {
+    /// Looks at the world.
+    pub fn take(world: &World, now: Timestamp, elapsed: Duration, calls: u64) -> Self {
+        let groups = world.groups();
+        let short = |group: &GroupView| group.name.trim_start_matches(PROJECT).trim_start_matches("-jvb-").to_owned();
+        Self {
+            elapsed,
+            service: service(world),
+            balancer: balancer(world, now),
+            queue: queue(world, calls),
+            tasks: tasks(world.tasks(), now),
+            groups: groups.iter().map(short).collect(),
+            targets: targets(&groups),
+        }
+    }
+}
+
+fn service(world: &World) -> String {
+    let tell = |service: crate::sandbox::world::ServiceView| {
+        format!("{} desired, {} running, {} pending", service.desired, service.running, service.pending)
+    };
+    world.services().into_iter().next().map_or_else(|| "none".to_owned(), tell)
+}
+
+fn balancer(world: &World, now: Timestamp) -> String {
+    let Some(balancer) = world.balancers().into_iter().next() else { return "none".to_owned() };
+    let age = now.duration_since(balancer.created_at).as_secs();
+    let is_marked = balancer.tags.iter().any(|(key, _)| key == IDLE_SINCE_TAG);
+    let mark = if is_marked { ", marked as idle" } else { "" };
+    format!("{}, up {age} s{mark}", balancer.state)
+}
+
+fn queue(world: &World, calls: u64) -> String {
+    let queues = world.queues();
+    let name = format!("{PROJECT}-jvb-watcher");
+    let (waiting, in_hand) = queues
+        .iter()
+        .find(|queue| queue.name == name)
+        .map_or((0, 0), |queue| (queue.visible + queue.delayed, queue.in_flight));
+    let events = world.event_counts().delivered;
+    format!("{waiting} waiting, {in_hand} in hand; {events} events in, {calls} calls made")
+}
+
+/// Those that live first, in the order of their versions' age; then those that have just stopped.
+fn tasks(mut tasks: Vec<TaskView>, now: Timestamp) -> Vec<[String; 3]> {
+    let is_shown = |task: &TaskView| {
+        task.stopped_at.is_none_or(|at| Duration::try_from(now.duration_since(at)).unwrap_or_default() < STOPPED_SHOWN)
+    };
+    tasks.retain(is_shown);
+    tasks.sort_by_key(|task| (task.stopped_at, task.started_at.is_none(), task.started_at));
+    let row = |task: TaskView| {
+        let arrow = if task.desired_status == "STOPPED" && task.last_status != "STOPPED" { " (told to stop)" } else { "" };
+        let address = task.address.map(|address| address.to_string()).unwrap_or_default();
+        [task.id.chars().take(6).collect(), format!("{}{arrow}", task.last_status), address]
+    };
+    tasks.into_iter().map(row).collect()
+}
+
+fn targets(groups: &[GroupView]) -> BTreeMap<String, Vec<&'static str>> {
+    let mut targets: BTreeMap<String, Vec<&'static str>> = BTreeMap::new();
+    for (number, group) in groups.iter().enumerate() {
+        for target in &group.targets {
+            let states = targets.entry(target.id.clone()).or_insert_with(|| vec!["-"; groups.len()]);
+            states[number] = target.state;
+        }
+    }
+    targets
+}
+
+/// Draws it all.
+pub fn draw(frame: &mut Frame<'_>, title: &str, snapshot: &Snapshot, posted: &Posted) {
+    let [header, body, footer] =
+        Layout::vertical([Constraint::Length(4), Constraint::Fill(1), Constraint::Length(1)]).areas(frame.area());
+    draw_header(frame, header, title, snapshot, posted);
+    frame.render_widget(Line::styled(" q or Ctrl-C ends it", Style::new().add_modifier(Modifier::DIM)), footer);
+    if body.width >= WIDE {
+        let [world, log] =
+            Layout::horizontal([Constraint::Length(WORLD_WIDTH), Constraint::Fill(1)]).areas(body);
+        let [facts, tasks, targets] = Layout::vertical([
+            Constraint::Length(FACTS_HEIGHT),
+            Constraint::Fill(1),
+            Constraint::Fill(1),
+        ])
+        .areas(world);
+        draw_world(frame, [facts, tasks, targets], snapshot);
+        draw_log(frame, log, posted);
+    } else {
+        let [facts, world, log] =
+            Layout::vertical([Constraint::Length(FACTS_HEIGHT), Constraint::Fill(1), Constraint::Fill(1)]).areas(body);
+        let [tasks, targets] = Layout::horizontal([Constraint::Fill(1), Constraint::Fill(1)]).areas(world);
+        draw_world(frame, [facts, tasks, targets], snapshot);
+        draw_log(frame, log, posted);
+    }
+}
+
+fn draw_header(frame: &mut Frame<'_>, area: Rect, title: &str, snapshot: &Snapshot, posted: &Posted) {
+    let clock = format!(" {:.1} s ", snapshot.elapsed.as_secs_f64());
+    let block = Block::bordered().title(format!(" {title} ")).title_top(Line::from(clock).right_aligned());
+    let style = Style::new().add_modifier(Modifier::BOLD);
+    let sentence = Paragraph::new(posted.sentence.as_str()).style(style).wrap(Wrap { trim: true }).block(block);
+    frame.render_widget(sentence, area);
+}
+
+fn draw_world(frame: &mut Frame<'_>, [facts, tasks, targets]: [Rect; 3], snapshot: &Snapshot) {
+    let fact = |name: &'static str, value: &str| {
+        Line::from(vec![Span::styled(format!(" {name:<10}"), Color::Cyan), Span::raw(value.to_owned())])
+    };
+    let lines = vec![
+        fact("Service", &snapshot.service),
+        fact("Balancer", &snapshot.balancer),
+        fact("Queue", &snapshot.queue),
+    ];
+    frame.render_widget(Paragraph::new(lines), facts);
+    let bold = Style::new().add_modifier(Modifier::DIM);
+    let rows = snapshot.tasks.iter().map(|[id, status, address]| {
+        Row::new([Cell::from(id.as_str()), Cell::from(status.as_str()).style(colour(status)), Cell::from(address.as_str())])
+    });
+    let widths = [Constraint::Length(6), Constraint::Fill(1), Constraint::Length(11)];
+    let header = Row::new(["id", "lastStatus", "address"]).style(bold);
+    frame.render_widget(Table::new(rows, widths).header(header).block(Block::bordered().title(" Tasks ")), tasks);
+    let rows = snapshot.targets.iter().map(|(address, states)| {
+        let states = states.iter().map(|state| Cell::from(*state).style(colour(state)));
+        Row::new(std::iter::once(Cell::from(address.as_str())).chain(states))
+    });
+    let mut widths = vec![Constraint::Length(12)];
+    widths.extend(snapshot.groups.iter().map(|_| Constraint::Fill(1)));
+    let header = Row::new(std::iter::once("address").chain(snapshot.groups.iter().map(String::as_str))).style(bold);
+    frame.render_widget(Table::new(rows, widths).header(header).block(Block::bordered().title(" Targets ")), targets);
+}
+
+fn colour(state: &str) -> Style {
+    match state {
+        "RUNNING" | "healthy" => Style::new().fg(Color::Green),
+        "unhealthy" => Style::new().fg(Color::Red),
+        "initial" | "PROVISIONING" | "PENDING" | "ACTIVATING" => Style::new().fg(Color::Yellow),
+        _ => Style::new().add_modifier(Modifier::DIM),
+    }
+}
+
+/// The newest lines that find room, each wrapped.
+fn draw_log(frame: &mut Frame<'_>, area: Rect, posted: &Posted) {
+    let block = Block::bordered().title(" The watcher's log ");
+    let inner = block.inner(area);
+    let (width, height) = (usize::from(inner.width), usize::from(inner.height));
+    let mut rows: Vec<Line<'_>> = Vec::new();
+    for line in posted.lines.iter().rev() {
+        if rows.len() >= height {
+            break;
+        }
+        let (text, style) = shown(line);
+        rows.extend(wrapped(&text, width).into_iter().rev().map(|row| Line::styled(row, style)));
+    }
+    rows.truncate(height);
+    rows.reverse();
+    frame.render_widget(Paragraph::new(rows).block(block), area);
+}
+
+/// A line of the log without the date, which is always today's, and in the colour of its level.
+fn shown(line: &str) -> (String, Style) {
+    if line.starts_with(SENTENCE) {
+        return (line.to_owned(), Style::new().fg(Color::Cyan).add_modifier(Modifier::BOLD));
+    }
+    let (Some(time), Some(message)) = (line.get(LOG_TIME), line.get(LOG_MESSAGE..)) else {
+        return (line.to_owned(), Style::new());
+    };
+    let style = match line.get(LOG_LEVEL..).and_then(|rest| rest.split_whitespace().next()) {
+        Some("ERROR") => Style::new().fg(Color::Red),
+        Some("WARN") => Style::new().fg(Color::Yellow),
+        _ => Style::new(),
+    };
+    (format!("{time} {message}"), style)
+}
+
+/// A text in rows of at most so many characters, broken at spaces where there are any.
+fn wrapped(text: &str, width: usize) -> Vec<String> {
+    let mut rows = vec![String::new()];
+    for word in text.split_inclusive(' ') {
+        let mut word: Vec<char> = word.chars().collect();
+        let used = rows.last().map_or(0, |row| row.chars().count());
+        let length = word.iter().filter(|c| **c != ' ').count();
+        if used > 0 && used + length > width {
+            rows.push(String::new());
+        }
+        // A word that no row can hold goes on in the next.
+        while word.len() > width.max(1) {
+            let rest = word.split_off(width.max(1));
+            rows.push(word.into_iter().collect());
+            word = rest;
+        }
+        if let Some(row) = rows.last_mut() {
+            row.extend(word);
+        }
+    }
+    rows
+}
