@@ -189,8 +189,10 @@ pub struct SandboxOptions {
 /// The options of `demo`.
 #[cfg(feature = "sandbox")]
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 when the small AWS itself shows that the watcher did its whole job, 1 when not, \
-                        2 wrong use or a bad scenario, 130 when stopped before the end (Ctrl-C, SIGTERM or q).")]
+#[command(
+    after_help = "Exit status: 0 when the small AWS itself shows that the watcher did its whole job, 1 when not, \
+                        2 wrong use or a bad scenario, 130 when stopped before the end (Ctrl-C, SIGTERM or q)."
+)]
 pub struct DemoOptions {
     /// Play what this file says instead; see fixtures/scenarios
     #[arg(long, value_name = "FILE")]

@@ -100,12 +100,7 @@ pub async fn demo(options: &DemoOptions, level: Level) -> Result<(), CommandErro
 }
 
 /// Shows the live view, if there is one, until somebody closes it.
-async fn keep_showing(
-    screen: Option<&mut Screen>,
-    title: &str,
-    stage: &Stage,
-    sandbox: &Sandbox,
-) -> io::Result<()> {
+async fn keep_showing(screen: Option<&mut Screen>, title: &str, stage: &Stage, sandbox: &Sandbox) -> io::Result<()> {
     match (screen, stage) {
         (Some(screen), Stage::Live(board)) => screen.keep_showing(title, board, sandbox).await,
         _ => std::future::pending().await,

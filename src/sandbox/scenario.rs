@@ -39,6 +39,8 @@ use super::world::{Act, Settings};
 
 mod balancer;
 mod play;
+#[cfg(test)]
+mod tests;
 
 pub use play::{PlayError, play};
 

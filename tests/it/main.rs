@@ -2,6 +2,8 @@
 //! these tests install and start), by its command line; judged by its log and by what it leaves on AWS.
 
 mod command_line;
+#[cfg(feature = "sandbox")]
+mod demo;
 mod failures;
 mod harness;
 mod life;

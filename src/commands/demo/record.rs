@@ -78,8 +78,7 @@ impl Record {
 
     /// The tasks that served and never were registered.
     pub fn unregistered(&self) -> Vec<&str> {
-        let is_missed =
-            |served: &Served| served.registered.is_none() && span(served.since, served.until) > TOO_SHORT;
+        let is_missed = |served: &Served| served.registered.is_none() && span(served.since, served.until) > TOO_SHORT;
         self.tasks.iter().filter(|(_, served)| is_missed(served)).map(|(id, _)| id.as_str()).collect()
     }
 
@@ -93,7 +92,9 @@ impl Record {
 /// What is left in the world that a whole evening would have cleared away, a sentence each.
 pub fn what_is_left(world: &World) -> Vec<String> {
     let mut left = Vec::new();
-    left.extend(world.balancers().iter().map(|balancer| format!("load balancer {} is {}", balancer.name, balancer.state)));
+    left.extend(
+        world.balancers().iter().map(|balancer| format!("load balancer {} is {}", balancer.name, balancer.state)),
+    );
     left.extend(world.groups().iter().map(|group| format!("target group {} is there", group.name)));
     for queue in world.queues() {
         let messages = queue.visible + queue.in_flight + queue.delayed;
@@ -112,7 +113,9 @@ pub fn what_is_left(world: &World) -> Vec<String> {
 
 /// Whether the service's task should be registered.
 fn serves(task: &TaskView) -> bool {
-    task.group == format!("service:{PROJECT}-service") && task.last_status == "RUNNING" && task.desired_status == "RUNNING"
+    task.group == format!("service:{PROJECT}-service")
+        && task.last_status == "RUNNING"
+        && task.desired_status == "RUNNING"
 }
 
 fn span(from: Timestamp, until: Timestamp) -> Duration {

@@ -79,13 +79,7 @@ struct Balancer {
 
 impl Summary {
     /// Puts the figures together.
-    pub fn new(
-        scenario: &Scenario,
-        sandbox: &Sandbox,
-        record: &Record,
-        left: Vec<String>,
-        duration: Duration,
-    ) -> Self {
+    pub fn new(scenario: &Scenario, sandbox: &Sandbox, record: &Record, left: Vec<String>, duration: Duration) -> Self {
         let (counts, gone) = sandbox.with_world(|world, _| (world.event_counts(), world.balancers().is_empty()));
         let calls = sandbox.calls();
         let unregistered_tasks: Vec<String> = record.unregistered().into_iter().map(str::to_owned).collect();
@@ -136,13 +130,13 @@ impl Summary {
 
     fn tell(&self, output: &mut impl Write) -> io::Result<()> {
         writeln!(output, "\n{}, in figures\n", self.title)?;
-        let mut row = |name: &str, value: String| writeln!(output, "  {name:<24} {value}");
+        let mut row = |name: &str, value: String| writeln!(output, "  {name:<27} {value}");
         row("events in", format!("{} on the queue, from {} that ECS emitted", self.events_in, self.events_made))?;
         row("calls by the watcher", self.calls.to_string())?;
         row("tasks that served", self.tasks.to_string())?;
-        let times = self.running_to_registered_ms.map_or("-".to_owned(), |Times { median, worst }| {
-            format!("median {median} ms, worst {worst} ms")
-        });
+        let times = self
+            .running_to_registered_ms
+            .map_or("-".to_owned(), |Times { median, worst }| format!("median {median} ms, worst {worst} ms"));
         row("RUNNING to registered", times)?;
         let Balancer { uptime_seconds, scaled_uptime_seconds, cost_usd, always_on_month_usd, saved_month_usd, .. } =
             self.load_balancer;

@@ -24,6 +24,12 @@ const WORLD_WIDTH: u16 = 62;
 /// A stopped task stays in view for so long.
 const STOPPED_SHOWN: Duration = Duration::from_secs(3);
 
+/// So much of a task's id tells it from the others.
+const ID_SHOWN: usize = 6;
+
+/// A task's id has so many characters.
+const ID: usize = 32;
+
 /// The service's counts, the balancer and the queue, a line each.
 const FACTS_HEIGHT: u16 = 3;
 
@@ -97,9 +103,10 @@ fn tasks(mut tasks: Vec<TaskView>, now: Timestamp) -> Vec<[String; 3]> {
     tasks.retain(is_shown);
     tasks.sort_by_key(|task| (task.stopped_at, task.started_at.is_none(), task.started_at));
     let row = |task: TaskView| {
-        let arrow = if task.desired_status == "STOPPED" && task.last_status != "STOPPED" { " (told to stop)" } else { "" };
+        // The other statuses on the way to STOPPED speak for themselves.
+        let fate = if task.last_status == "RUNNING" && task.desired_status == "STOPPED" { ", stopping" } else { "" };
         let address = task.address.map(|address| address.to_string()).unwrap_or_default();
-        [task.id.chars().take(6).collect(), format!("{}{arrow}", task.last_status), address]
+        [task.id.chars().take(ID_SHOWN).collect(), format!("{}{fate}", task.last_status), address]
     };
     tasks.into_iter().map(row).collect()
 }
@@ -122,14 +129,9 @@ pub fn draw(frame: &mut Frame<'_>, title: &str, snapshot: &Snapshot, posted: &Po
     draw_header(frame, header, title, snapshot, posted);
     frame.render_widget(Line::styled(" q or Ctrl-C ends it", Style::new().add_modifier(Modifier::DIM)), footer);
     if body.width >= WIDE {
-        let [world, log] =
-            Layout::horizontal([Constraint::Length(WORLD_WIDTH), Constraint::Fill(1)]).areas(body);
-        let [facts, tasks, targets] = Layout::vertical([
-            Constraint::Length(FACTS_HEIGHT),
-            Constraint::Fill(1),
-            Constraint::Fill(1),
-        ])
-        .areas(world);
+        let [world, log] = Layout::horizontal([Constraint::Length(WORLD_WIDTH), Constraint::Fill(1)]).areas(body);
+        let [facts, tasks, targets] =
+            Layout::vertical([Constraint::Length(FACTS_HEIGHT), Constraint::Fill(1), Constraint::Fill(1)]).areas(world);
         draw_world(frame, [facts, tasks, targets], snapshot);
         draw_log(frame, log, posted);
     } else {
@@ -153,15 +155,16 @@ fn draw_world(frame: &mut Frame<'_>, [facts, tasks, targets]: [Rect; 3], snapsho
     let fact = |name: &'static str, value: &str| {
         Line::from(vec![Span::styled(format!(" {name:<10}"), Color::Cyan), Span::raw(value.to_owned())])
     };
-    let lines = vec![
-        fact("Service", &snapshot.service),
-        fact("Balancer", &snapshot.balancer),
-        fact("Queue", &snapshot.queue),
-    ];
+    let lines =
+        vec![fact("Service", &snapshot.service), fact("Balancer", &snapshot.balancer), fact("Queue", &snapshot.queue)];
     frame.render_widget(Paragraph::new(lines), facts);
     let bold = Style::new().add_modifier(Modifier::DIM);
     let rows = snapshot.tasks.iter().map(|[id, status, address]| {
-        Row::new([Cell::from(id.as_str()), Cell::from(status.as_str()).style(colour(status)), Cell::from(address.as_str())])
+        Row::new([
+            Cell::from(id.as_str()),
+            Cell::from(status.as_str()).style(colour(status)),
+            Cell::from(address.as_str()),
+        ])
     });
     let widths = [Constraint::Length(6), Constraint::Fill(1), Constraint::Length(11)];
     let header = Row::new(["id", "lastStatus", "address"]).style(bold);
@@ -216,28 +219,113 @@ fn shown(line: &str) -> (String, Style) {
         Some("WARN") => Style::new().fg(Color::Yellow),
         _ => Style::new(),
     };
-    (format!("{time} {message}"), style)
+    (format!("{time} {}", with_short_ids(message)), style)
+}
+
+/// A text with its tasks' ids as short as the view shows them elsewhere.
+fn with_short_ids(text: &str) -> String {
+    let is_id = |word: &str| word.len() == ID && word.chars().all(|c| c.is_ascii_hexdigit());
+    let short = |word: &str| {
+        let bare = word.trim_end_matches(|c: char| !c.is_ascii_alphanumeric());
+        let end = &word[bare.len()..];
+        if is_id(bare) { format!("{}{end}", &bare[..ID_SHOWN]) } else { word.to_owned() }
+    };
+    text.split_inclusive(' ').map(short).collect()
 }
 
 /// A text in rows of at most so many characters, broken at spaces where there are any.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
-    let mut rows = vec![String::new()];
+    let width = width.max(1);
+    let mut rows = Vec::new();
+    let mut row: Vec<char> = Vec::new();
     for word in text.split_inclusive(' ') {
-        let mut word: Vec<char> = word.chars().collect();
-        let used = rows.last().map_or(0, |row| row.chars().count());
-        let length = word.iter().filter(|c| **c != ' ').count();
-        if used > 0 && used + length > width {
-            rows.push(String::new());
+        let length = word.trim_end().chars().count();
+        if !row.is_empty() && row.len() + length > width {
+            rows.push(std::mem::take(&mut row));
         }
-        // A word that no row can hold goes on in the next.
-        while word.len() > width.max(1) {
-            let rest = word.split_off(width.max(1));
-            rows.push(word.into_iter().collect());
-            word = rest;
-        }
-        if let Some(row) = rows.last_mut() {
-            row.extend(word);
+        row.extend(word.chars());
+        // What no row can hold goes on in the next; a space at the end needs no room.
+        while row.len() > width {
+            let rest = row.split_off(width);
+            rows.push(std::mem::replace(&mut row, rest));
+            if row == [' '] {
+                row.clear();
+            }
         }
     }
-    rows
+    rows.push(row);
+    rows.into_iter().map(|row| row.into_iter().collect()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use ratatui::Terminal;
+    use ratatui::backend::TestBackend;
+
+    use super::*;
+
+    fn drawn(width: u16, height: u16, posted: &Posted) -> Vec<String> {
+        let snapshot = Snapshot {
+            elapsed: Duration::from_secs(3),
+            service: "2 desired, 1 running, 1 pending".to_owned(),
+            balancer: "active, up 3 s".to_owned(),
+            queue: "none".to_owned(),
+            tasks: vec![["abc123".to_owned(), "RUNNING, stopping".to_owned(), "10.0.1.123".to_owned()]],
+            groups: vec!["tcp-tg".to_owned(), "udp".to_owned()],
+            targets: [("10.0.1.123".to_owned(), vec!["healthy", "initial"])].into(),
+        };
+        let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
+        terminal.draw(|frame| draw(frame, "Title", &snapshot, posted)).unwrap();
+        let cells = terminal.backend().buffer().content();
+        let row = |row: &[ratatui::buffer::Cell]| row.iter().map(|cell| cell.symbol()).collect::<String>();
+        cells.chunks(usize::from(width)).map(row).collect()
+    }
+
+    #[test]
+    fn everything_finds_room_on_a_small_and_on_a_large_terminal() {
+        let mut posted = Posted { sentence: "Somebody comes.".to_owned(), ..Posted::default() };
+        for number in 0..100 {
+            posted.lines.push_back(format!("2026-11-23T17:24:00.123Z WARN  line {number}"));
+        }
+        for (width, height) in [(80, 24), (129, 30), (130, 30), (200, 50)] {
+            let screen = drawn(width, height, &posted).join("\n");
+            for word in [
+                "Title",
+                "3.0 s",
+                "Somebody comes.",
+                "2 desired, 1 running, 1 pending",
+                "active, up 3 s",
+                "abc123 RUNNING, stopping 10.0.1.123",
+                "healthy",
+                "initial",
+                "17:24:00 line 99",
+                "q or Ctrl-C",
+            ] {
+                assert!(screen.contains(word), "{word:?} is missing at {width}×{height}:\n{screen}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_terminal_of_any_size_can_be_drawn_on() {
+        let posted = Posted { lines: ["x".repeat(300)].into(), ..Posted::default() };
+        for (width, height) in [(1, 1), (3, 2), (10, 5), (140, 3), (20, 200)] {
+            drawn(width, height, &posted);
+        }
+    }
+
+    #[test]
+    fn rows_break_at_spaces_and_long_words_anywhere() {
+        assert_eq!(wrapped("one two three", 8), ["one two ", "three"]);
+        assert_eq!(wrapped("a bcdefgh i", 4), ["a ", "bcde", "fgh ", "i"]);
+        assert_eq!(wrapped("abcd ef", 4), ["abcd", "ef"]);
+        assert_eq!(wrapped("", 4), [""]);
+    }
+
+    #[test]
+    fn tasks_have_short_ids_in_the_log() {
+        let id = "f782305f0d0374dc05e242e780a26ea0";
+        let line = format!("2026-11-23T17:24:00.123Z INFO  registered x (task {id}): its task runs");
+        assert_eq!(shown(&line).0, "17:24:00 registered x (task f78230): its task runs");
+    }
 }

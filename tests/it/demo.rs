@@ -1,0 +1,118 @@
+//! `demo`, and the scenarios: what a person without an AWS account sees first.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::watcher::Launch;
+
+/// The evening takes less than half a minute; a loaded machine gets some more.
+const EVENING: Duration = Duration::from_secs(75);
+
+fn scenario(text: &str) -> (tempfile::TempDir, PathBuf) {
+    let directory = tempfile::tempdir().expect("the directory for temporary files is writable");
+    let file = directory.path().join("scenario.toml");
+    std::fs::write(&file, text).expect("the file can be written");
+    (directory, file)
+}
+
+fn demo<'a>(args: impl IntoIterator<Item = &'a str>) -> Launch {
+    // No credentials and no region: the demo needs none.
+    Launch::bare("demo").without_env("AWS_ACCESS_KEY_ID").without_env("AWS_SECRET_ACCESS_KEY").args(args)
+}
+
+#[tokio::test]
+async fn the_evening_is_verified_and_summed_up() {
+    let finished = demo(["--json"]).finish_within(EVENING).await;
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let summary: Value = serde_json::from_str(&finished.stdout).expect("one JSON object");
+    assert_eq!(summary["verified"], true);
+    assert_eq!(summary["load_balancer"]["gone"], true);
+    assert_eq!(summary["load_balancer"]["created"], 1);
+    assert_eq!(summary["left"], serde_json::json!([]));
+    assert_eq!(summary["unregistered_tasks"], serde_json::json!([]));
+    // Two at first, two that replace them, one more in the bad time, one after the grace.
+    assert_eq!(summary["tasks"], 6);
+    for figure in ["events_in", "events_made", "calls"] {
+        assert!(summary[figure].as_u64().is_some_and(|count| count > 20), "{figure} in {summary}");
+    }
+    let times = &summary["running_to_registered_ms"];
+    assert!(times["median"].as_u64() > Some(0) && times["median"].as_u64() <= times["worst"].as_u64(), "{times}");
+    let uptime = summary["load_balancer"]["uptime_seconds"].as_f64().expect("a number");
+    assert!((10.0..60.0).contains(&uptime), "{uptime} s");
+    for word in [
+        ">>  0.5 s  Eight o'clock",
+        "registered 10.0.1.10 port 10000",
+        "marked jitsi-jvb-nlb as idle",
+        "removed the idle mark",
+        "deleted load balancer jitsi-jvb-nlb",
+    ] {
+        assert!(finished.stderr.contains(word), "{word:?} is missing in:\n{}", finished.stderr);
+    }
+}
+
+#[tokio::test]
+async fn without_a_terminal_there_are_plain_lines() {
+    let (_directory, file) = scenario(
+        "title = \"Nothing much\"\ntime-scale = 100\n[[step]]\nat = \"500ms\"\nsay = \"Nobody comes.\"\nscale = 0\n",
+    );
+    let finished = demo(["--scenario", &file.display().to_string()]).finish_within(EVENING).await;
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    for word in [">>  0.5 s  Nobody comes.", "Nothing much, in figures", "Verified", "calls by the watcher"] {
+        assert!(finished.stdout.contains(word), "{word:?} is missing in:\n{}", finished.stdout);
+    }
+    assert!(!finished.stdout.contains('\x1b'), "no terminal codes");
+    assert_eq!(finished.stderr, "");
+}
+
+#[tokio::test]
+async fn an_evening_that_leaves_something_fails_and_says_what() {
+    let (_directory, file) = scenario(
+        "title = \"Left on\"\ntime-scale = 100\n\
+         watcher = { idle-grace = \"1s\", unused-grace = \"1s\", resync-interval = \"1s\" }\n\
+         [[step]]\nat = \"0s\"\ncreate-load-balancer = true\n[[step]]\nat = \"0s\"\nscale = 1\n",
+    );
+    let finished = demo(["--scenario", &file.display().to_string()]).finish_within(EVENING).await;
+    assert_eq!(finished.code, Some(1), "{}", finished.stdout);
+    for word in ["load balancer jitsi-jvb-nlb is active", "target group jitsi-jvb-udp is there", "1 desired"] {
+        assert!(finished.stderr.contains(word), "{word:?} is missing in:\n{}", finished.stderr);
+    }
+}
+
+#[tokio::test]
+async fn a_bad_scenario_is_wrong_use_and_names_the_line() {
+    let (_directory, file) = scenario("title = \"Bad\"\n[[step]]\nat = \"0s\"\nscale = \"many\"\n");
+    let path = file.display().to_string();
+    for command in ["demo", "sandbox"] {
+        let finished = Launch::bare(command).args(["--scenario", &path]).finish().await;
+        assert_eq!(finished.code, Some(2), "{}", finished.stderr);
+        assert!(finished.stderr.starts_with(&format!("error: --scenario: {path}, line 4: ")), "{}", finished.stderr);
+        assert_eq!(finished.stdout, "");
+    }
+}
+
+#[tokio::test]
+async fn a_signal_in_the_middle_ends_it_cleanly() {
+    for signal in ["INT", "TERM"] {
+        let mut running = demo([]).start();
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        running.signal(signal);
+        let status = running.wait_exit_within(Duration::from_secs(5)).await;
+        assert_eq!(status.code(), Some(130), "after SIG{signal}");
+    }
+}
+
+#[tokio::test]
+async fn every_scenario_can_be_read() {
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/scenarios");
+    let mut count = 0;
+    for entry in std::fs::read_dir(directory).expect("the directory is there") {
+        let path = entry.expect("it can be listed").path();
+        if let Err(error) = jvb_watcher::sandbox::scenario::Scenario::read(&path) {
+            panic!("{error}");
+        }
+        count += 1;
+    }
+    assert!(count > 0);
+}
