@@ -168,6 +168,20 @@ fn a_message_received_too_often_moves_to_the_dead_letters() {
 }
 
 #[test]
+fn without_its_dead_letter_queue_a_message_is_received_again() {
+    let mut bench = Bench::new();
+    let dead = bench.create("dead", &[]).unwrap();
+    let policy = r#"{"deadLetterTargetArn": "arn:aws:sqs:eu-west-1:111122223333:dead", "maxReceiveCount": 1}"#;
+    let queue = bench.create("q", &[("RedrivePolicy", policy)]).unwrap();
+    bench.call(Request::DeleteQueue(QueueInput { queue_url: dead })).unwrap();
+    bench.send(&queue, "poison");
+    for _ in 0..3 {
+        assert_eq!(bench.receive(&queue).len(), 1);
+        bench.pass(30);
+    }
+}
+
+#[test]
 fn delays_and_retention_are_kept() {
     let mut bench = Bench::new();
     let queue = bench.create("q", &[("DelaySeconds", "10"), ("MessageRetentionPeriod", "60")]).unwrap();
