@@ -169,8 +169,12 @@ impl World {
                 self.ecs.fail_to_start(n);
                 Ok(())
             }
-            Act::TargetUnhealthy { ip } => self.elb.set_failing(ip, true, self.ecs.addresses()),
-            Act::TargetHealthy { ip } => self.elb.set_failing(ip, false, self.ecs.addresses()),
+            Act::TargetUnhealthy { ip } => {
+                self.with(|world, context| world.elb.set_failing(ip, true, context, world.ecs.addresses()))
+            }
+            Act::TargetHealthy { ip } => {
+                self.with(|world, context| world.elb.set_failing(ip, false, context, world.ecs.addresses()))
+            }
             Act::FailBalancer { name } => self.with(|world, context| world.elb.fail_balancer(&name, context)),
             Act::Replay { n } => {
                 self.with(|world, context| world.events.replay(n, context));
