@@ -7,6 +7,7 @@
 //! - The scheduler starts all that is missing at once, and doesn't slow down for tasks that keep failing.
 //! - RunTask takes any group, `service:NAME` too, so that tests can make tasks which only look like a service's.
 //! - Queues are standard ones and hand out their oldest messages first; disorder comes from the settings for events.
+//! - EventBridge tries each target once: a queue that refuses its message, or doesn't exist, never gets it.
 //! - There is one bus, one account, one region and one VPC, and nobody is denied anything.
 
 use jiff::Timestamp;
