@@ -1,11 +1,12 @@
 //! `demo`, and the scenarios: what a person without an AWS account sees first.
 
 use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
-
-use crate::watcher::Launch;
+use tokio::io::{AsyncBufReadExt, BufReader};
+use tokio::process::Command;
 
 /// The evening takes less than half a minute; a loaded machine gets some more.
 const EVENING: Duration = Duration::from_secs(75);
@@ -17,14 +18,37 @@ fn scenario(text: &str) -> (tempfile::TempDir, PathBuf) {
     (directory, file)
 }
 
-fn demo<'a>(args: impl IntoIterator<Item = &'a str>) -> Launch {
-    // No credentials and no region: the demo needs none.
-    Launch::bare("demo").without_env("AWS_ACCESS_KEY_ID").without_env("AWS_SECRET_ACCESS_KEY").args(args)
+/// The program with an empty environment: the demo needs no credentials and no region.
+fn program(arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_jvb-watcher"));
+    command
+        .env_clear()
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
+    command
+}
+
+/// What a program that has ended left.
+struct Finished {
+    code: Option<i32>,
+    stdout: String,
+    stderr: String,
+}
+
+async fn finish(arguments: &[&str]) -> Finished {
+    let output = tokio::time::timeout(EVENING, program(arguments).output()).await;
+    let Output { status, stdout, stderr } = output.expect("it ends in time").expect("the program was built");
+    let [stdout, stderr] = [stdout, stderr].map(|text| String::from_utf8(text).expect("text"));
+    assert!(!stderr.contains("panicked"), "{stderr}");
+    Finished { code: status.code(), stdout, stderr }
 }
 
 #[tokio::test]
 async fn the_evening_is_verified_and_summed_up() {
-    let finished = demo(["--json"]).finish_within(EVENING).await;
+    let finished = finish(&["demo", "--json"]).await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     let summary: Value = serde_json::from_str(&finished.stdout).expect("one JSON object");
     assert_eq!(summary["verified"], true);
@@ -57,7 +81,7 @@ async fn without_a_terminal_there_are_plain_lines() {
     let (_directory, file) = scenario(
         "title = \"Nothing much\"\ntime-scale = 100\n[[step]]\nat = \"500ms\"\nsay = \"Nobody comes.\"\nscale = 0\n",
     );
-    let finished = demo(["--scenario", &file.display().to_string()]).finish_within(EVENING).await;
+    let finished = finish(&["demo", "--scenario", &file.display().to_string()]).await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     for word in [">>  0.5 s  Nobody comes.", "Nothing much, in figures", "Verified", "calls by the watcher"] {
         assert!(finished.stdout.contains(word), "{word:?} is missing in:\n{}", finished.stdout);
@@ -73,7 +97,7 @@ async fn an_evening_that_leaves_something_fails_and_says_what() {
          watcher = { idle-grace = \"1s\", unused-grace = \"1s\", resync-interval = \"1s\" }\n\
          [[step]]\nat = \"0s\"\ncreate-load-balancer = true\n[[step]]\nat = \"0s\"\nscale = 1\n",
     );
-    let finished = demo(["--scenario", &file.display().to_string()]).finish_within(EVENING).await;
+    let finished = finish(&["demo", "--scenario", &file.display().to_string()]).await;
     assert_eq!(finished.code, Some(1), "{}", finished.stdout);
     for word in ["load balancer jitsi-jvb-nlb is active", "target group jitsi-jvb-udp is there", "1 desired"] {
         assert!(finished.stderr.contains(word), "{word:?} is missing in:\n{}", finished.stderr);
@@ -85,7 +109,7 @@ async fn a_bad_scenario_is_wrong_use_and_names_the_line() {
     let (_directory, file) = scenario("title = \"Bad\"\n[[step]]\nat = \"0s\"\nscale = \"many\"\n");
     let path = file.display().to_string();
     for command in ["demo", "sandbox"] {
-        let finished = Launch::bare(command).args(["--scenario", &path]).finish().await;
+        let finished = finish(&[command, "--scenario", &path]).await;
         assert_eq!(finished.code, Some(2), "{}", finished.stderr);
         assert!(finished.stderr.starts_with(&format!("error: --scenario: {path}, line 4: ")), "{}", finished.stderr);
         assert_eq!(finished.stdout, "");
@@ -95,10 +119,18 @@ async fn a_bad_scenario_is_wrong_use_and_names_the_line() {
 #[tokio::test]
 async fn a_signal_in_the_middle_ends_it_cleanly() {
     for signal in ["INT", "TERM"] {
-        let mut running = demo([]).start();
-        tokio::time::sleep(Duration::from_secs(3)).await;
-        running.signal(signal);
-        let status = running.wait_exit_within(Duration::from_secs(5)).await;
+        let mut running = program(&["demo"]).spawn().expect("the program was built");
+        let mut stdout = BufReader::new(running.stdout.take().expect("it is piped")).lines();
+        while let Some(line) = stdout.next_line().await.expect("text") {
+            if line.contains("registered") {
+                break;
+            }
+        }
+        let id = running.id().expect("it runs").to_string();
+        let told = Command::new("kill").args(["-s", signal, &id]).status().await.expect("there is a kill");
+        assert!(told.success());
+        let status = tokio::time::timeout(Duration::from_secs(5), running.wait()).await;
+        let status = status.expect("it ends at once").expect("it can be waited for");
         assert_eq!(status.code(), Some(130), "after SIG{signal}");
     }
 }

@@ -143,12 +143,12 @@ impl Summary {
         let scaled = humantime::format_duration(Duration::from_secs(scaled_uptime_seconds.round() as u64));
         row("load balancer was up", format!("{uptime_seconds:.1} s, which stand for {scaled} on AWS"))?;
         row("which costs", format!("${cost_usd:.4} at ${DOLLARS_PER_HOUR} an hour"))?;
-        let a_month = format!("${saved_month_usd:.2} of ${always_on_month_usd:.2} a month, with such an evening a day");
+        let a_month = format!("${saved_month_usd:.2} of ${always_on_month_usd:.2} a month, one evening a day");
         row("saved by not leaving it on", a_month)?;
         match self.verdict() {
             Ok(()) => writeln!(
                 output,
-                "\nVerified against the small AWS itself: every task that served was registered, and nothing is left."
+                "\nVerified against the small AWS itself:\nevery task that served was registered, and nothing is left."
             ),
             Err(why) => writeln!(output, "\nNot verified: {why}."),
         }
