@@ -34,7 +34,7 @@ pub async fn sandbox(options: &SandboxOptions) -> Result<(), CommandError> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, options.port));
     let started = Sandbox::start(world, Faults::new(options.seed), address).await;
     let sandbox = started.map_err(|error| cannot_listen(options.port, &error))?;
-    let region = sandbox.with_world(|world, _| world.settings_mut().region.clone());
+    let region = sandbox.with_world(|world, _| world.settings().region.clone());
     if !options.empty {
         sandbox
             .with_world(platform::set_up)

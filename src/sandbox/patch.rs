@@ -1,6 +1,7 @@
 //! A part of the world's settings, put over the whole: what it doesn't name stays.
 
-use serde_json::{Map, Value};
+use serde::de::Error as _;
+use serde_json::{Error, Value};
 
 use super::world::Settings;
 
@@ -9,20 +10,23 @@ use super::world::Settings;
 /// # Errors
 ///
 /// When the part names what there is not, or has a value that won't do.
-pub fn patched(settings: &Settings, patch: Map<String, Value>) -> Result<Settings, serde_json::Error> {
+pub fn patched(settings: &Settings, patch: Value) -> Result<Settings, Error> {
     let mut whole = serde_json::to_value(settings)?;
-    merge(&mut whole, Value::Object(patch));
+    merge(&mut whole, patch)?;
     serde_json::from_value(whole)
 }
 
-/// Puts one object into another, member by member, as a JSON merge patch does (RFC 7396).
-fn merge(into: &mut Value, patch: Value) {
+/// Puts one object into another, member by member, as a JSON merge patch does (RFC 7396); but an object stays one, since
+/// serde takes a list for an object too, with every member that it doesn't reach at its default.
+fn merge(into: &mut Value, patch: Value) -> Result<(), Error> {
     match (into, patch) {
         (Value::Object(into), Value::Object(patch)) => {
-            for (name, value) in patch {
-                merge(into.entry(name).or_insert(Value::Null), value);
-            }
+            patch.into_iter().try_for_each(|(name, value)| merge(into.entry(name).or_insert(Value::Null), value))
         }
-        (into, patch) => *into = patch,
+        (Value::Object(_), patch) => Err(Error::custom(format!("{patch} is no JSON object, and settings are."))),
+        (into, patch) => {
+            *into = patch;
+            Ok(())
+        }
     }
 }

@@ -20,7 +20,7 @@ const RECEIVES: u32 = 5;
 ///
 /// When the world refuses one of them.
 pub fn set_up(world: &mut World, now: Timestamp) -> Result<(), ApiError> {
-    let (account, region) = (world.settings_mut().account.clone(), world.settings_mut().region.clone());
+    let (account, region) = (world.settings().account.clone(), world.settings().region.clone());
     let arn = |service: &str, resource: &str| format!("arn:aws:{service}:{region}:{account}:{resource}");
     let cluster = format!("{PROJECT}-cluster");
     let cluster_arn = arn("ecs", &format!("cluster/{cluster}"));

@@ -5,7 +5,7 @@
 //! - `shared`: the world, the faults and the counts, for all connections.
 //! - `server`: [`Sandbox`]: the listener, the connections, the task that steps the world.
 //! - `service`: what becomes of one HTTP request; `poll`: of one that waits for messages.
-//! - `control`: the plain JSON endpoint under `/_sandbox/`.
+//! - `control`: the plain JSON endpoint under `/_sandbox/`; `state`: the world as it shows there.
 
 use http_body_util::Full;
 use hyper::Response;
@@ -20,6 +20,7 @@ mod query;
 mod server;
 mod service;
 mod shared;
+mod state;
 
 pub use server::Sandbox;
 

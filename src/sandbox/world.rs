@@ -7,6 +7,7 @@
 //! - The scheduler starts all that is missing at once, and doesn't slow down for tasks that keep failing.
 //! - RunTask takes any group, `service:NAME` too, so that tests can make tasks which only look like a service's.
 //! - Queues are standard ones and hand out their oldest messages first; disorder comes from the settings for events.
+//! - EventBridge tries each target once: a queue that refuses its message, or doesn't exist, never gets it.
 //! - There is one bus, one account, one region and one VPC, and nobody is denied anything.
 
 use jiff::Timestamp;
@@ -169,8 +170,12 @@ impl World {
                 self.ecs.fail_to_start(n);
                 Ok(())
             }
-            Act::TargetUnhealthy { ip } => self.elb.set_failing(ip, true, self.ecs.addresses()),
-            Act::TargetHealthy { ip } => self.elb.set_failing(ip, false, self.ecs.addresses()),
+            Act::TargetUnhealthy { ip } => {
+                self.with(|world, context| world.elb.set_failing(ip, true, context, world.ecs.addresses()))
+            }
+            Act::TargetHealthy { ip } => {
+                self.with(|world, context| world.elb.set_failing(ip, false, context, world.ecs.addresses()))
+            }
             Act::FailBalancer { name } => self.with(|world, context| world.elb.fail_balancer(&name, context)),
             Act::Replay { n } => {
                 self.with(|world, context| world.events.replay(n, context));

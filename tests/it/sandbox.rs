@@ -265,6 +265,15 @@ async fn the_control_endpoint_shows_and_changes_what_is() {
     let (status, state) = control(&sandbox, "GET", "state", "").await;
     assert_eq!((status, &state["calls"]["sqs:ListQueues"]), (200, &json!(1)));
 
+    sandbox.with_world(platform::set_up).expect("the platform is made");
+    let message = json!({ "act": "malformed-message", "queue": "jitsi-jvb-watcher", "body": "x" });
+    assert_eq!(control(&sandbox, "POST", "act", &message.to_string()).await.0, 200);
+    let world = control(&sandbox, "GET", "state", "").await.1["world"].take();
+    assert_eq!(world["services"][0]["name"], "jitsi-service");
+    let queues = world["queues"].as_array().expect("queues");
+    let visible = |name: &str| queues.iter().find(|queue| queue["name"] == name).map(|queue| queue["visible"].clone());
+    assert_eq!((visible("jitsi-jvb-watcher"), visible("jitsi-jvb-watcher-dlq")), (Some(json!(1)), Some(json!(0))));
+
     let faults = json!({ "rules": [{ "on": "sqs:*", "rate": 1.0, "effect": { "kind": "drop", "when": "before" } }] });
     assert_eq!(control(&sandbox, "PUT", "faults", &faults.to_string()).await.0, 200);
     assert_eq!(control(&sandbox, "GET", "faults", "").await.1["rules"], faults["rules"]);
@@ -291,8 +300,8 @@ async fn the_control_endpoint_says_what_is_wrong() {
         ),
         ("POST", "act", r#"{"act": "nonsense"}"#, 400, "cannot be read"),
         ("PATCH", "settings", r#"{"nonsense": 1}"#, 400, "nonsense"),
-        ("PATCH", "settings", "[]", 400, "invalid type: sequence"),
-        ("PATCH", "settings", r#"{"tasks": []}"#, 400, "invalid"),
+        ("PATCH", "settings", "[]", 400, "[] is no JSON object"),
+        ("PATCH", "settings", r#"{"tasks": []}"#, 400, "[] is no JSON object"),
         ("POST", "state", "", 405, "does not take POST"),
         ("GET", "nonsense", "", 404, "there are state, act, faults and settings"),
     ];

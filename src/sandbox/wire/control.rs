@@ -1,17 +1,17 @@
 //! The plain JSON endpoint under `/_sandbox/`, by which the sandbox is looked at and told what to do:
 //!
-//! - `GET state`: the calls so far by operation, the settings, and what comes next.
+//! - `GET state`: all that the world holds, the calls so far by operation, the settings, the faults.
 //! - `POST act`: something befalls the world (see [`Act`](crate::sandbox::world::Act)).
 //! - `GET`, `PUT`, `DELETE faults`: the [`FaultPlan`] at work.
-//! - `PATCH settings`: a part of the world's [`Settings`]; the rest stays.
+//! - `PATCH settings`: a part of the world's [`Settings`](crate::sandbox::world::Settings); the rest stays.
 
 use hyper::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 
 use super::shared::Shared;
-use super::{Answer, answer};
+use super::{Answer, answer, state};
 use crate::sandbox::faults::FaultPlan;
 use crate::sandbox::patch::patched;
 
@@ -43,12 +43,13 @@ pub(super) fn handle(shared: &Shared, method: &Method, path: &str, body: &[u8]) 
 }
 
 fn state(shared: &Shared) -> Result<Value, Refusal> {
-    let (settings, now) = shared.with_world(|world, now| (shown(world.settings_mut()), now));
+    let (world, settings, now) = shared.look(|world, now| (state::of(world), shown(world.settings()), now));
     Ok(json!({
         "endpoint": shared.endpoint,
         "now": now,
         "next-step-at": shared.next_step_at(),
         "calls": shared.calls(),
+        "world": world,
         "settings": settings?,
         "faults": shared.with_faults(|faults| shown(faults.plan()))?,
     }))
@@ -69,8 +70,7 @@ fn set_faults(shared: &Shared, body: &[u8]) -> Result<Value, Refusal> {
 }
 
 fn patch_settings(shared: &Shared, body: &[u8]) -> Result<Value, Refusal> {
-    // An object: serde takes a list for one too, with every member that it doesn't reach at its default.
-    let patch: Map<String, Value> = read(body)?;
+    let patch: Value = read(body)?;
     shared.with_world(|world, _| {
         let patched = patched(world.settings_mut(), patch).map_err(|error| (400, error.to_string()))?;
         *world.settings_mut() = patched;

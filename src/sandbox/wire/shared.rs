@@ -65,6 +65,14 @@ impl Shared {
         response
     }
 
+    /// Looks at the world as it is, with all done that is due.
+    pub(super) fn look<T>(&self, look: impl FnOnce(&World, Timestamp) -> T) -> T {
+        self.with_world(|world, now| {
+            world.step(now);
+            look(world, now)
+        })
+    }
+
     pub(super) fn with_world<T>(&self, act: impl FnOnce(&mut World, Timestamp) -> T) -> T {
         let result = act(&mut lock(&self.world), self.now());
         self.rescheduled.notify_one();

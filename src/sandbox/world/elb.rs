@@ -107,7 +107,13 @@ impl Elb {
     /// # Errors
     ///
     /// When nothing is registered with the address.
-    pub fn set_failing(&mut self, ip: IpAddr, fails: bool, addresses: &Addresses) -> Result<(), ApiError> {
+    pub fn set_failing(
+        &mut self,
+        ip: IpAddr,
+        fails: bool,
+        context: &mut Context<'_>,
+        addresses: &Addresses,
+    ) -> Result<(), ApiError> {
         let id = ip.to_string();
         let registered: Vec<(String, TargetKey)> = self.registrations_of(&id);
         if registered.is_empty() {
@@ -119,6 +125,7 @@ impl Elb {
             self.failing.remove(&id);
         }
         for (group, target) in registered {
+            self.strike_verdict(&group, &target, context);
             self.judge(&group, &target, addresses);
         }
         Ok(())

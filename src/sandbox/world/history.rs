@@ -28,10 +28,12 @@ impl<T> History<T> {
         self.earlier.iter().rev().find(|(since, _)| *since <= at).map(|(_, state)| state)
     }
 
-    /// Records a new state.
+    /// Records a new state. One that was recorded at the same instant was never to be seen, and is forgotten.
     pub fn record(&mut self, at: Timestamp, state: T) {
         let before = std::mem::replace(&mut self.newest, (at, state));
-        self.earlier.push(before);
+        if before.0 != at {
+            self.earlier.push(before);
+        }
     }
 
     /// Forgets what held only before an instant.
@@ -52,6 +54,7 @@ mod tests {
     #[test]
     fn each_state_holds_until_the_next() {
         let mut history = History::new(at(10), 'a');
+        history.record(at(20), 'x');
         history.record(at(20), 'b');
         history.record(at(30), 'c');
         let seen: Vec<_> = [9, 10, 19, 20, 31].map(|second| history.at(at(second)).copied()).into();

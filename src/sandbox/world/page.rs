@@ -30,7 +30,7 @@ fn disguise(key: &str) -> String {
 
 fn reveal(token: &str) -> Result<String, BadToken> {
     let digits = token.as_bytes();
-    if digits.is_empty() || digits.len() % 2 != 0 {
+    if digits.is_empty() || !digits.len().is_multiple_of(2) {
         return Err(BadToken);
     }
     let byte = |pair: &[u8]| {

@@ -325,14 +325,17 @@ impl Sqs {
         if let Some(name) = wanted.iter().find(|name| !MESSAGE_ATTRIBUTES.contains(&name.as_str())) {
             return Err(attributes::unknown(name));
         }
-        let received = queue.receive(most, input.visibility_timeout, &wanted, now);
-        let dead_letters = queue.attributes.redrive.as_ref().map(|redrive| redrive.target_arn.clone());
-        let source = queue.arn.clone();
-        // On AWS too, messages are lost when their dead-letter queue has been deleted since; here at least not unseen:
-        // the counts of the source fall.
-        if let Some(arn) = dead_letters
-            && let Some(target) = self.queues.values_mut().find(|queue| queue.arn == arn)
-        {
+        let (name, source) = (queue.name.clone(), queue.arn.clone());
+        let redrive = queue.attributes.redrive.clone();
+        // Without its dead-letter queue, which may have been deleted since, a message stays and is received again.
+        let target = redrive.and_then(|redrive| {
+            let target = self.queues.values().find(|queue| queue.arn == redrive.target_arn)?;
+            Some((target.name.clone(), redrive.max_receives))
+        });
+        let max_receives = target.as_ref().map(|(_, max)| *max);
+        let queue = self.queues.get_mut(&name).ok_or_else(missing)?;
+        let received = queue.receive(most, input.visibility_timeout, max_receives, &wanted, now);
+        if let Some(target) = target.and_then(|(target, _)| self.queues.get_mut(&target)) {
             for message in received.moved {
                 target.take_over(message, &source);
             }

@@ -92,6 +92,8 @@ pub struct Task {
     told_at: Option<Timestamp>,
     /// The code that its containers leave with.
     exit_code: i32,
+    /// From when to when its image was pulled, which is told with RUNNING only.
+    pulled: Option<(Timestamp, Timestamp)>,
     /// Why it will not come to RUNNING, if so.
     fails_with: Option<String>,
     next: Option<Ticket>,
@@ -111,6 +113,7 @@ impl Task {
             history: History::new(context.now, shown),
             told_at: None,
             exit_code: 0,
+            pulled: None,
             fails_with,
             next: None,
         };
@@ -220,22 +223,26 @@ impl Task {
             self.address = Some(address);
             self.attach(address, context);
         }
-        let (told_at, exit_code, now) = (self.told_at, self.exit_code, context.now);
+        if status == Status::Activating {
+            self.pulled = Some((before(context.now, context.settings.tasks.pending), context.now));
+        }
+        let (told_at, exit_code, pulled, now) = (self.told_at, self.exit_code, self.pulled, context.now);
         let runtime_id = format!("{}-{}", self.id, context.random.decimal(10));
-        let pulled_for = context.settings.tasks.pending;
         self.change(context, |shown| {
             shown.last_status = status.as_str().to_owned();
             match status {
                 Status::Activating => {
-                    shown.pull_started_at = Some(before(now, pulled_for));
-                    shown.pull_stopped_at = Some(now);
                     for container in &mut shown.containers {
                         container.last_status = "RUNNING".to_owned();
                         container.runtime_id = Some(runtime_id.clone());
                         container.health_status = Some("UNKNOWN".to_owned());
                     }
                 }
-                Status::Running => shown.started_at = Some(now),
+                Status::Running => {
+                    shown.started_at = Some(now);
+                    shown.pull_started_at = pulled.map(|(from, _)| from);
+                    shown.pull_stopped_at = pulled.map(|(_, to)| to);
+                }
                 Status::Deactivating => shown.stopping_at = told_at,
                 Status::Deprovisioning => {
                     shown.stopping_at = told_at;

@@ -1,1 +1,208 @@
-//! Tests.
+use crate::sandbox::api::ApiError;
+use crate::sandbox::api::ecs::*;
+use crate::sandbox::world::Settings;
+use crate::sandbox::world::tests::Stage;
+
+fn stage() -> Stage {
+    Stage::new(Settings::default(), 1)
+}
+
+fn cluster() -> Option<String> {
+    Some("c".to_owned())
+}
+
+fn describe_services(stage: &mut Stage, names: &[&str]) -> Result<DescribeServicesOutput, ApiError> {
+    let services = names.iter().map(|name| (*name).to_owned()).collect();
+    match stage.ecs(Request::DescribeServices(DescribeServicesInput { cluster: cluster(), services }))? {
+        Response::DescribeServices(output) => Ok(output),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn describe_tasks(stage: &mut Stage, tasks: Vec<String>) -> Result<TasksOutput, ApiError> {
+    match stage.ecs(Request::DescribeTasks(DescribeTasksInput { cluster: cluster(), tasks }))? {
+        Response::DescribeTasks(output) => Ok(output),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn list(stage: &mut Stage, input: ListTasksInput) -> Result<ListTasksOutput, ApiError> {
+    match stage.ecs(Request::ListTasks(ListTasksInput { cluster: cluster(), ..input }))? {
+        Response::ListTasks(output) => Ok(output),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn run(stage: &mut Stage, count: i32) -> Vec<Task> {
+    let input = RunTaskInput {
+        cluster: cluster(),
+        task_definition: "jitsi:1".to_owned(),
+        count: Some(count),
+        ..RunTaskInput::default()
+    };
+    match stage.ecs(Request::RunTask(input)).unwrap() {
+        Response::RunTask(output) => output.tasks,
+        other => panic!("{other:?}"),
+    }
+}
+
+fn delete(stage: &mut Stage, force: bool) -> Result<Response, ApiError> {
+    let service = "jvb".to_owned();
+    stage.ecs(Request::DeleteService(DeleteServiceInput { cluster: cluster(), service, force }))
+}
+
+#[test]
+fn a_deleted_service_drains_is_inactive_and_then_missing() {
+    let mut stage = stage();
+    stage.scale(1);
+    stage.pass(60);
+    assert_eq!(delete(&mut stage, false).unwrap_err().code, "InvalidParameterException");
+    delete(&mut stage, true).unwrap();
+    let status = |stage: &mut Stage| {
+        let output = describe_services(stage, &["jvb"]).unwrap();
+        match output.services.first() {
+            Some(service) => service.status.clone(),
+            None => output.failures[0].reason.clone(),
+        }
+    };
+    assert_eq!(status(&mut stage), "DRAINING");
+    stage.pass(100);
+    assert_eq!(status(&mut stage), "INACTIVE");
+    let (service, desired_count) = ("jvb".to_owned(), Some(1));
+    let update = UpdateServiceInput { cluster: cluster(), service, desired_count, ..UpdateServiceInput::default() };
+    assert_eq!(stage.ecs(Request::UpdateService(update)).unwrap_err().code, "ServiceNotActiveException");
+    stage.pass(3600);
+    assert_eq!(status(&mut stage), "MISSING");
+}
+
+#[test]
+fn errors_are_awss() {
+    let mut stage = stage();
+    let nowhere = DescribeTasksInput { cluster: Some("d".to_owned()), tasks: vec!["a".repeat(32)] };
+    assert_eq!(stage.ecs(Request::DescribeTasks(nowhere)).unwrap_err().code, "ClusterNotFoundException");
+    let unknown = UpdateServiceInput { cluster: cluster(), service: "x".to_owned(), ..UpdateServiceInput::default() };
+    assert_eq!(stage.ecs(Request::UpdateService(unknown)).unwrap_err().code, "ServiceNotFoundException");
+    let of_unknown = ListTasksInput { service_name: Some("x".to_owned()), ..ListTasksInput::default() };
+    assert_eq!(list(&mut stage, of_unknown).unwrap_err().code, "ServiceNotFoundException");
+    for tasks in [
+        vec![],
+        vec!["a".repeat(32); 101],
+        vec!["short".to_owned()],
+        vec![format!("arn:aws:ecs:r:1:task/d/{}", "a".repeat(32))],
+    ] {
+        assert_eq!(describe_tasks(&mut stage, tasks).unwrap_err().code, "InvalidParameterException");
+    }
+    assert_eq!(describe_services(&mut stage, &["a"; 11]).unwrap_err().code, "InvalidParameterException");
+    let definition = DescribeTaskDefinitionInput { task_definition: "jitsi:2".to_owned() };
+    assert_eq!(stage.ecs(Request::DescribeTaskDefinition(definition)).unwrap_err().code, "ClientException");
+}
+
+#[test]
+fn tasks_are_described_by_id_and_arn_and_the_unknown_are_missing() {
+    let mut stage = stage();
+    let task = run(&mut stage, 1).remove(0);
+    assert_eq!((task.group.as_str(), task.last_status.as_str()), ("family:jitsi", "PROVISIONING"));
+    let id = task.task_arn.rsplit('/').next().unwrap().to_owned();
+    let short = format!("arn:aws:ecs:eu-west-1:111122223333:task/{id}");
+    let output = describe_tasks(&mut stage, vec![id, task.task_arn.clone(), short, "a".repeat(32)]).unwrap();
+    assert_eq!(output.tasks, [task.clone(), task.clone(), task]);
+    assert_eq!(output.failures[0].reason, "MISSING");
+    assert!(output.failures[0].arn.ends_with(&format!(":task/c/{}", "a".repeat(32))));
+}
+
+#[test]
+fn lists_show_what_is_to_run_unless_asked_otherwise() {
+    let mut stage = stage();
+    let task = run(&mut stage, 2).remove(0);
+    stage.scale(1);
+    stage.pass(60);
+    let (cluster, reason) = (cluster(), Some("enough".to_owned()));
+    let Ok(Response::StopTask(output)) =
+        stage.ecs(Request::StopTask(StopTaskInput { cluster, task: task.task_arn.clone(), reason }))
+    else {
+        panic!()
+    };
+    assert_eq!(
+        (output.task.stop_code.as_deref(), output.task.stopped_reason.as_deref()),
+        (Some("UserInitiated"), Some("enough"))
+    );
+    assert_eq!((output.task.desired_status.as_str(), output.task.last_status.as_str()), ("STOPPED", "RUNNING"));
+    assert_eq!(list(&mut stage, ListTasksInput::default()).unwrap().task_arns.len(), 2);
+    let stopped = ListTasksInput { desired_status: Some("STOPPED".to_owned()), ..ListTasksInput::default() };
+    assert_eq!(list(&mut stage, stopped).unwrap().task_arns, [task.task_arn]);
+    let of_service = ListTasksInput { service_name: Some("jvb".to_owned()), ..ListTasksInput::default() };
+    assert_eq!(list(&mut stage, of_service).unwrap().task_arns.len(), 1);
+    let of_family = ListTasksInput { family: Some("jitsi".to_owned()), ..ListTasksInput::default() };
+    assert_eq!(list(&mut stage, of_family).unwrap().task_arns.len(), 2);
+}
+
+#[test]
+fn lists_come_in_pages_of_a_hundred() {
+    let mut stage = stage();
+    stage.scale(250);
+    stage.pass(5);
+    let (mut next_token, mut pages) = (None, Vec::new());
+    loop {
+        let output =
+            list(&mut stage, ListTasksInput { next_token: next_token.take(), ..ListTasksInput::default() }).unwrap();
+        pages.push(output.task_arns.len());
+        next_token = output.next_token;
+        if next_token.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, [100, 100, 50]);
+    let bad = ListTasksInput { next_token: Some("x".to_owned()), ..ListTasksInput::default() };
+    assert_eq!(list(&mut stage, bad).unwrap_err().code, "InvalidParameterException");
+}
+
+#[test]
+fn a_new_deployment_takes_the_place_of_the_old_one_without_a_gap() {
+    let mut stage = stage();
+    stage.scale(2);
+    stage.pass(60);
+    let (service, force_new_deployment) = ("jvb".to_owned(), true);
+    let update =
+        UpdateServiceInput { cluster: cluster(), service, force_new_deployment, ..UpdateServiceInput::default() };
+    stage.ecs(Request::UpdateService(update)).unwrap();
+    let mut most = 0;
+    for _ in 0..180 {
+        stage.pass(1);
+        let (_, running, _) = stage.counts();
+        assert!(running >= 2);
+        most = most.max(running);
+    }
+    assert_eq!((most, stage.counts()), (4, (2, 2, 0)));
+    let service = describe_services(&mut stage, &["jvb"]).unwrap().services.remove(0);
+    assert_eq!(service.deployments.len(), 1);
+    assert_eq!(service.deployments[0].rollout_state, "COMPLETED");
+}
+
+#[test]
+fn a_cluster_is_deleted_only_when_empty() {
+    let mut stage = stage();
+    let input = || Request::DeleteCluster(ClusterInput { cluster: "c".to_owned() });
+    assert_eq!(stage.ecs(input()).unwrap_err().code, "ClusterContainsServicesException");
+    delete(&mut stage, false).unwrap();
+    stage.pass(10);
+    stage.ecs(input()).unwrap();
+    assert_eq!(describe_services(&mut stage, &["jvb"]).unwrap_err().code, "ClusterNotFoundException");
+}
+
+#[test]
+fn tags_are_kept() {
+    let mut stage = stage();
+    let resource_arn = "arn:aws:ecs:eu-west-1:111122223333:service/c/jvb".to_owned();
+    let tags = vec![Tag { key: "a".to_owned(), value: "1".to_owned() }];
+    stage
+        .ecs(Request::TagResource(TagResourceInput { resource_arn: resource_arn.clone(), tags: tags.clone() }))
+        .unwrap();
+    let Ok(Response::ListTagsForResource(output)) =
+        stage.ecs(Request::ListTagsForResource(ResourceInput { resource_arn }))
+    else {
+        panic!()
+    };
+    assert_eq!(output.tags, tags);
+    let unknown = ResourceInput { resource_arn: "arn:aws:ecs:eu-west-1:111122223333:service/c/x".to_owned() };
+    assert_eq!(stage.ecs(Request::ListTagsForResource(unknown)).unwrap_err().code, "ResourceNotFoundException");
+}

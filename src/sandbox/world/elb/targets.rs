@@ -190,6 +190,14 @@ impl Elb {
         }
     }
 
+    /// Strikes out the verdict that is to come on a target: it comes now.
+    pub(super) fn strike_verdict(&mut self, group: &str, key: &TargetKey, context: &mut Context<'_>) {
+        let target = self.groups.get_mut(group).and_then(|group| group.targets.get_mut(key));
+        if let Some(ticket) = target.and_then(|target| target.next.take()) {
+            context.agenda.strike(ticket);
+        }
+    }
+
     /// Says of a target whether it is healthy. An address that is no task's is taken for one that serves.
     pub(super) fn judge(&mut self, group: &str, key: &TargetKey, addresses: &Addresses) {
         let fails = self.failing.contains(&key.id);

@@ -197,7 +197,7 @@ fn anything_but(operand: &Value) -> Result<Vec<Matcher>, String> {
 
 /// `[">", 0, "<=", 5]`.
 fn comparisons(operand: &Value) -> Option<Vec<(Comparison, f64)>> {
-    let items = operand.as_array().filter(|items| !items.is_empty() && items.len() % 2 == 0)?;
+    let items = operand.as_array().filter(|items| !items.is_empty() && items.len().is_multiple_of(2))?;
     let read = |pair: &[Value]| {
         let comparison = match pair[0].as_str()? {
             "<" => Comparison::Less,

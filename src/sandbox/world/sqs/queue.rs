@@ -188,9 +188,17 @@ impl Queue {
     }
 
     /// Hands out visible messages, the oldest first, with those of their attributes that are wanted.
-    pub fn receive(&mut self, most: usize, visibility: Option<u32>, wanted: &[String], now: Timestamp) -> Received {
+    ///
+    /// A message that has been received `max_receives` times already is taken out instead.
+    pub fn receive(
+        &mut self,
+        most: usize,
+        visibility: Option<u32>,
+        max_receives: Option<u32>,
+        wanted: &[String],
+        now: Timestamp,
+    ) -> Received {
         let until = after(now, Duration::from_secs(visibility.unwrap_or(self.attributes.visibility).into()));
-        let max_receives = self.attributes.redrive.as_ref().map(|redrive| redrive.max_receives);
         let mut received = Received::default();
         while received.messages.len() < most
             && let Some(&number) = self.visible.first()
