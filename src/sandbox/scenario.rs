@@ -30,7 +30,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use serde::{Deserialize, Deserializer};
-use serde_json::{Map, Value};
+use serde_json::Value;
 use toml::Spanned;
 
 use super::faults::{FaultPlan, Faults};
@@ -118,7 +118,7 @@ pub enum Deed {
     /// Puts another plan of faults to work.
     Faults(FaultPlan),
     /// Changes how the world behaves from now on.
-    Settings(Map<String, Value>),
+    Settings(Value),
 }
 
 /// What is wrong with a scenario.
@@ -238,7 +238,7 @@ struct WrittenStep {
     scale: Option<Spanned<u32>>,
     act: Option<Act>,
     faults: Option<Spanned<FaultPlan>>,
-    settings: Option<Spanned<Map<String, Value>>>,
+    settings: Option<Spanned<Value>>,
 }
 
 fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
@@ -318,7 +318,7 @@ fn faults(plan: Spanned<FaultPlan>) -> Result<Deed, Problem> {
     Ok(Deed::Faults(plan.into_inner()))
 }
 
-fn settings(patch: Spanned<Map<String, Value>>) -> Result<Deed, Problem> {
+fn settings(patch: Spanned<Value>) -> Result<Deed, Problem> {
     let checked = patched(&Settings::default(), patch.get_ref().clone());
     checked.map_err(|error| Problem::new(&patch, error.to_string()))?;
     Ok(Deed::Settings(patch.into_inner()))

@@ -3,7 +3,7 @@
 //! - `GET state`: all that the world holds, the calls so far by operation, the settings, the faults.
 //! - `POST act`: something befalls the world (see [`Act`](crate::sandbox::world::Act)).
 //! - `GET`, `PUT`, `DELETE faults`: the [`FaultPlan`] at work.
-//! - `PATCH settings`: a part of the world's [`Settings`]; the rest stays.
+//! - `PATCH settings`: a part of the world's [`Settings`](crate::sandbox::world::Settings); the rest stays.
 
 use hyper::Method;
 use serde::Serialize;
