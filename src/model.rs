@@ -402,8 +402,9 @@ impl Observation {
             Phase::Coming => 1,
             Phase::Leaving => 2,
         };
-        // Of several in one phase always the same, whatever the order they were listed in.
-        holders.min_by(|a, b| (rank(a), &a.id).cmp(&(rank(b), &b.id)))
+        // Of several in one phase the last to start; and always the same, whatever the order they were listed in.
+        let order = |task: &Task| (rank(task), std::cmp::Reverse(task.started_at));
+        holders.min_by(|a, b| (order(a), &a.id).cmp(&(order(b), &b.id)))
     }
 }
 

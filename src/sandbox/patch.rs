@@ -1,12 +1,7 @@
 //! A part of the world's settings, put over the whole: what it doesn't name stays.
 
-<<<<<<< HEAD
-use serde::de::Error;
-use serde_json::{Map, Value};
-=======
 use serde::de::Error as _;
 use serde_json::{Error, Value};
->>>>>>> demo
 
 use super::world::Settings;
 
@@ -17,30 +12,18 @@ use super::world::Settings;
 /// When the part names what there is not, or has a value that won't do.
 pub fn patched(settings: &Settings, patch: Value) -> Result<Settings, Error> {
     let mut whole = serde_json::to_value(settings)?;
-<<<<<<< HEAD
-    merge(&mut whole, Value::Object(patch))?;
-=======
     merge(&mut whole, patch)?;
->>>>>>> demo
     serde_json::from_value(whole)
 }
 
 /// Puts one object into another, member by member, as a JSON merge patch does (RFC 7396); but an object stays one, since
 /// serde takes a list for an object too, with every member that it doesn't reach at its default.
-<<<<<<< HEAD
-fn merge(into: &mut Value, patch: Value) -> Result<(), serde_json::Error> {
-=======
 fn merge(into: &mut Value, patch: Value) -> Result<(), Error> {
->>>>>>> demo
     match (into, patch) {
         (Value::Object(into), Value::Object(patch)) => {
             patch.into_iter().try_for_each(|(name, value)| merge(into.entry(name).or_insert(Value::Null), value))
         }
-<<<<<<< HEAD
-        (Value::Object(_), patch) => Err(serde_json::Error::custom(format!("{patch} is no object, and settings are"))),
-=======
         (Value::Object(_), patch) => Err(Error::custom(format!("{patch} is no JSON object, and settings are."))),
->>>>>>> demo
         (into, patch) => {
             *into = patch;
             Ok(())

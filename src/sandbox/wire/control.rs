@@ -70,7 +70,7 @@ fn set_faults(shared: &Shared, body: &[u8]) -> Result<Value, Refusal> {
 }
 
 fn patch_settings(shared: &Shared, body: &[u8]) -> Result<Value, Refusal> {
-    let patch = read(body)?;
+    let patch: Value = read(body)?;
     shared.with_world(|world, _| {
         let patched = patched(world.settings_mut(), patch).map_err(|error| (400, error.to_string()))?;
         *world.settings_mut() = patched;
