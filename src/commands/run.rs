@@ -46,10 +46,7 @@ pub(super) async fn watch(
 ) -> Result<(), CommandError> {
     let began = Instant::now();
     let queue = SqsQueue::new(sdk, &settings.queue);
-    let queue_settings = match first_poll(&queue, &settings.queue, &shutdown, log).await {
-        Ok(queue_settings) => queue_settings,
-        Err(no_such_queue) => return Err(no_such_queue),
-    };
+    let queue_settings = first_poll(&queue, &settings.queue, &shutdown, log).await?;
     log.emit(&started(settings, options, sdk));
     let clock = Arc::new(SystemClock);
     let policy = Policy {

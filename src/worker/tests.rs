@@ -19,15 +19,20 @@ struct Bench {
 
 /// A worker at work on this world.
 fn start(cloud: FakeCloud, lifetime: Lifetime) -> Bench {
+    let settings = QueueSettings { visibility_timeout: seconds(30), redrive: crate::cloud::Redrive::None };
+    start_with(cloud, Some(settings), lifetime)
+}
+
+/// The same with these settings of its queue, or none that have been read.
+fn start_with(cloud: FakeCloud, settings: Option<QueueSettings>, lifetime: Lifetime) -> Bench {
     let lines = Lines::default();
     let clock = FakeClock::noon();
     let log = lines.log(clock.clone());
     let scope = Scope { cluster: "p-cluster".into(), service: "p-service".into() };
     let reconciler = Reconciler::new(cloud.clone(), scope.clone(), policy(), log.clone(), clock.clone());
     let (order, shutdown) = shutdown::channel();
-    let settings = QueueSettings { visibility_timeout: seconds(30), redrive: crate::cloud::Redrive::None };
     let inbox = Inbox::new(scope, log.clone());
-    let worker = Worker::new((cloud.clone(), Some(settings)), reconciler, inbox, lifetime, shutdown, log, clock);
+    let worker = Worker::new((cloud.clone(), settings), reconciler, inbox, lifetime, shutdown, log, clock);
     Bench { cloud, lines, order, worker: tokio::spawn(worker.run()) }
 }
 
@@ -304,16 +309,7 @@ async fn without_the_queues_settings_it_looks_all_the_same_and_asks_again() {
     let cloud = FakeCloud::new(in_use());
     cloud.fail("GetQueueAttributes", ErrorKind::AccessDenied, 3);
     cloud.world().messages.push_back(message(1, "{"));
-    let lines = Lines::default();
-    let clock = FakeClock::noon();
-    let log = lines.log(clock.clone());
-    let scope = Scope { cluster: "p-cluster".into(), service: "p-service".into() };
-    let reconciler = Reconciler::new(cloud.clone(), scope.clone(), policy(), log.clone(), clock.clone());
-    let (order, shutdown) = shutdown::channel();
-    let inbox = Inbox::new(scope, log.clone());
-    let queue = (cloud.clone(), None);
-    let worker = Worker::new(queue, reconciler, inbox, Lifetime::UntilStopped, shutdown, log, clock);
-    let bench = Bench { cloud: cloud.clone(), lines, order, worker: tokio::spawn(worker.run()) };
+    let bench = start_with(cloud.clone(), None, Lifetime::UntilStopped);
     tokio::time::sleep(seconds(1)).await;
     assert_eq!(bench.lines.of("target_registered").len(), 2);
     assert_eq!(cloud.count("ReceiveMessage"), 0);
