@@ -120,6 +120,29 @@ pub struct RunOptions {
     /// Stop, with exit status 0, once the queue is empty and nothing is left to do
     #[arg(long, env = "JVB_WATCHER_EXIT_WHEN_EMPTY", value_parser = BoolishValueParser::new())]
     pub exit_when_empty: bool,
+    /// Which figures are published.
+    #[command(flatten)]
+    pub metrics: MetricsOptions,
+}
+
+/// The options of what publishes figures.
+#[derive(Debug, Args)]
+pub struct MetricsOptions {
+    /// Lines for CloudWatch among the log's, when those are JSON
+    #[arg(long, env = "JVB_WATCHER_METRICS", value_name = "FORMAT", default_value = "emf")]
+    pub metrics: MetricsFormat,
+    /// The CloudWatch namespace of the metrics
+    #[arg(long, env = "JVB_WATCHER_METRICS_NAMESPACE", value_name = "NAME", default_value = "jvb-watcher", value_parser = metrics_namespace)]
+    pub metrics_namespace: String,
+}
+
+/// How figures are published.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MetricsFormat {
+    /// CloudWatch's embedded metric format
+    Emf,
+    /// Not at all
+    Off,
 }
 
 /// How much of an idle load balancer is deleted.
@@ -263,6 +286,19 @@ fn owner_tag(text: &str) -> Result<OwnerTag, String> {
     }
 }
 
+/// CloudWatch takes namespaces of up to 255 characters of a few kinds, and keeps those that begin with `AWS/` for itself
+/// (see "Namespaces" in its user guide).
+fn metrics_namespace(text: &str) -> Result<String, String> {
+    let made_well = text.chars().all(|c| c.is_ascii_alphanumeric() || ".-_/#:".contains(c));
+    if !made_well || !(1..=255).contains(&text.len()) {
+        return Err("it must be made of 1 to 255 letters, digits and the characters . - _ / # :".to_owned());
+    }
+    if text.starts_with("AWS/") || text.starts_with(':') {
+        return Err("it must not begin with AWS/, which is AWS's own, nor with a colon".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -313,6 +349,18 @@ mod tests {
             let error = read(&["jvb-watcher", command]).expect_err("an unknown command");
             assert_eq!(error.kind(), clap::error::ErrorKind::InvalidSubcommand);
         }
+    }
+
+    #[test]
+    fn a_namespace_is_one_that_cloudwatch_takes() {
+        let longest = "n".repeat(255);
+        for good in ["jvb-watcher", "Jitsi/JVB", "a.b_c#d:e", &longest] {
+            assert_eq!(metrics_namespace(good).as_deref(), Ok(good));
+        }
+        for wrong in ["", "AWS/ECS", ":a", "a b", "jvb–watcher", &"n".repeat(256)] {
+            assert!(metrics_namespace(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(metrics_namespace("AWSome").as_deref(), Ok("AWSome"));
     }
 
     #[test]

@@ -12,6 +12,23 @@ pub mod aws;
 #[cfg(test)]
 pub mod fake;
 
+/// How many requests there have been.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Calls {
+    /// Those sent, retries included.
+    pub sent: u64,
+    /// Those of them that AWS answered with a throttling error.
+    pub throttled: u64,
+}
+
+impl std::ops::Add for Calls {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self { sent: self.sent + other.sent, throttled: self.throttled + other.throttled }
+    }
+}
+
 /// What the watcher does with its queue.
 pub trait Queue: Send + Sync {
     /// What the queue itself is set to.
@@ -30,8 +47,8 @@ pub trait Queue: Send + Sync {
         visibility_timeout: Duration,
     ) -> impl Future<Output = Result<Vec<FailedEntry>, CloudError>> + Send;
 
-    /// The number of requests sent so far, retries included.
-    fn calls(&self) -> u64;
+    /// The requests so far.
+    fn calls(&self) -> Calls;
 }
 
 /// What a queue is set to.
@@ -68,6 +85,8 @@ pub struct Message {
     pub body: String,
     /// How often it has been received (ApproximateReceiveCount), this time included.
     pub receive_count: u32,
+    /// When it was sent to the queue (SentTimestamp).
+    pub sent_at: Option<Timestamp>,
 }
 
 /// The hold that one receive gives on a message.
@@ -153,8 +172,8 @@ pub trait Platform: Send + Sync {
     /// Deletes a target group.
     fn delete_target_group(&self, arn: &str) -> impl Future<Output = Result<(), CloudError>> + Send;
 
-    /// The number of requests sent so far, retries included.
-    fn calls(&self) -> u64;
+    /// The requests so far.
+    fn calls(&self) -> Calls;
 }
 
 /// A load balancer, as DescribeLoadBalancers shows it.

@@ -4,10 +4,14 @@ use std::process::ExitCode;
 
 use aws_config::SdkConfig;
 
+use crate::cli::{MetricsFormat, MetricsOptions};
+use crate::clock::SharedClock;
 use crate::cloud::CloudError;
 use crate::cloud::aws::{self, ConnectError};
 use crate::config::{ConfigError, Settings};
 use crate::log::{Log, diagnostics};
+use crate::metrics::Metrics;
+use crate::metrics::emf::Address;
 
 #[cfg(feature = "sandbox")]
 mod demo;
@@ -28,6 +32,21 @@ async fn connect(settings: &Settings, log: &Log) -> Result<SdkConfig, CommandErr
     let sdk = aws::connect(&settings.connection).await?;
     diagnostics::install(log);
     Ok(sdk)
+}
+
+/// Where the figures go, as the options have it.
+fn metrics(settings: &Settings, options: &MetricsOptions, log: &Log, clock: SharedClock) -> Metrics {
+    match options.metrics {
+        MetricsFormat::Off => Metrics::off(),
+        MetricsFormat::Emf => {
+            let address = Address {
+                namespace: options.metrics_namespace.clone(),
+                project: settings.identity.project.clone(),
+                service: settings.identity.service.clone(),
+            };
+            Metrics::new(address, log.clone(), clock)
+        }
+    }
 }
 
 /// Why a command ends badly.

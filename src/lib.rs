@@ -13,6 +13,7 @@ pub mod config;
 pub mod event;
 pub mod finding;
 pub mod log;
+pub mod metrics;
 pub mod model;
 pub mod plan;
 pub mod reconcile;

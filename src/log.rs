@@ -113,7 +113,7 @@ impl Log {
 
     /// Writes one event.
     pub fn emit(&self, event: &Event) {
-        if event.level() > self.inner.level {
+        if !event.is_wanted(self.inner.format, self.inner.level) {
             return;
         }
         let dropped = self.inner.dropped.swap(0, Ordering::Relaxed);

@@ -11,6 +11,8 @@ use crate::model::{LastStatus, Observation, Service, Target, TargetGroup, Target
 mod registrations;
 mod upkeep;
 
+pub use upkeep::marked_since;
+
 /// How long a target must have been without a task, seen by two looks at least, before it counts as stale.
 ///
 /// One look may be incomplete: ListTasks is eventually consistent.

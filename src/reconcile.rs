@@ -7,11 +7,12 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use crate::clock::SharedClock;
-use crate::cloud::{CloudError, Platform};
+use crate::cloud::{Calls, CloudError, Platform};
 use crate::event::Hint;
 use crate::finding::{Finding, FindingLedger};
 use crate::log::{Event, Log, TargetFields, millis};
-use crate::model::{Observation, Readiness, Service, TargetKey, TargetState, TaskId};
+use crate::metrics::{Metrics, Seen, Sight, Usage};
+use crate::model::{LoadBalancerState, Observation, Readiness, Service, TargetKey, TargetState, TaskId};
 use crate::plan::{self, Plan, Policy, Upkeep};
 
 mod act;
@@ -104,6 +105,7 @@ pub struct Reconciler<P> {
     policy: Policy,
     log: Log,
     clock: SharedClock,
+    metrics: Metrics,
     memory: Memory,
 }
 
@@ -115,6 +117,8 @@ struct Memory {
     health: BTreeMap<TargetKey, TargetState>,
     findings: FindingLedger,
     teardown: Option<Teardown>,
+    /// Since when each look has found a balancer and nobody who uses it.
+    idle_since: Option<Timestamp>,
     messages: u64,
     foreign: u64,
     heartbeat_at: Option<Instant>,
@@ -132,7 +136,12 @@ struct Teardown {
 impl<P: Platform> Reconciler<P> {
     /// A reconciler that knows nothing yet.
     pub fn new(platform: P, scope: Scope, policy: Policy, log: Log, clock: SharedClock) -> Self {
-        Self { platform, scope, policy, log, clock, memory: Memory::default() }
+        Self { platform, scope, policy, log, clock, metrics: Metrics::off(), memory: Memory::default() }
+    }
+
+    /// The same, with its figures gathered.
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Counts messages, for the next `reconciled` line.
@@ -146,8 +155,23 @@ impl<P: Platform> Reconciler<P> {
     /// # Errors
     ///
     /// The first call that failed; what could be done beside it has been done.
-    pub async fn reconcile(&mut self, hints: &Hints, calls_elsewhere: u64) -> Result<Outcome, CloudError> {
+    pub async fn reconcile(&mut self, hints: &Hints, calls_elsewhere: Calls) -> Result<Outcome, CloudError> {
         let began = Instant::now();
+        let result = self.look_and_act(hints, calls_elsewhere, began).await;
+        match &result {
+            Ok(_) => self.metrics.reconciled(began.elapsed()),
+            Err(_) => self.metrics.reconcile_failed(),
+        }
+        self.metrics.publish_if_due(self.platform.calls() + calls_elsewhere);
+        result
+    }
+
+    async fn look_and_act(
+        &mut self,
+        hints: &Hints,
+        calls_elsewhere: Calls,
+        began: Instant,
+    ) -> Result<Outcome, CloudError> {
         let mut look = self.look(hints).await?;
         if let Upkeep::DeleteLoadBalancer { .. } = look.plan.upkeep {
             // The one dangerous act rests on two looks, the second one fresh.
@@ -161,6 +185,7 @@ impl<P: Platform> Reconciler<P> {
         findings.extend(acted.findings);
         let news = self.tell_findings(&findings);
         self.remember(&look);
+        self.metrics.looked(self.seen(&look), self.memory.findings.len());
         if let Some(error) = acted.error {
             return Err(error);
         }
@@ -190,9 +215,28 @@ impl<P: Platform> Reconciler<P> {
 
     fn remember(&mut self, look: &Look) {
         let now = self.clock.now();
+        let stands_idle = look.observation.load_balancer.is_some() && plan::is_idle(&look.observation);
+        self.memory.idle_since = stands_idle.then(|| self.memory.idle_since.unwrap_or(now));
         let before = std::mem::take(&mut self.memory.unclaimed_since);
         let since = |key: &TargetKey| before.get(key).copied().unwrap_or(now);
         self.memory.unclaimed_since = look.plan.unclaimed.iter().map(|key| (key.clone(), since(key))).collect();
+    }
+
+    /// What the figures tell of a look.
+    fn seen(&self, look: &Look) -> Seen {
+        let observation = &look.observation;
+        // The mark outlives this process; but it is written only on a balancer that may be deleted.
+        let marked_since = match &look.plan.upkeep {
+            Upkeep::Mark { idle_since, .. } => Some(*idle_since),
+            _ => plan::marked_since(observation, self.clock.now()),
+        };
+        let idle_since = self.memory.idle_since.map(|since| marked_since.map_or(since, |marked| marked.min(since)));
+        let is_used = matches!(observation.service, Service::Found(_)) && !plan::is_idle(observation);
+        let usage = match is_used || observation.load_balancer.is_some() || self.memory.teardown.is_some() {
+            true => Usage::InUse,
+            false => Usage::Idle,
+        };
+        Seen { sight: Sight::of(observation), idle_since, usage }
     }
 
     /// Logs each target whose state isn't what the last look saw; returns how many.
@@ -237,32 +281,25 @@ impl<P: Platform> Reconciler<P> {
 
     /// Logs what a look saw, for one that nothing is done after.
     pub fn tell_look(&mut self, look: &Look) {
-        self.tell_reconciled(look, 0, true, 0, look.began);
+        self.tell_reconciled(look, 0, true, Calls::default(), look.began);
     }
 
-    fn tell_reconciled(&mut self, look: &Look, changes: usize, eventful: bool, calls_elsewhere: u64, began: Instant) {
+    fn tell_reconciled(&mut self, look: &Look, changes: usize, eventful: bool, calls_elsewhere: Calls, began: Instant) {
         let now = Instant::now();
         let due = self.memory.heartbeat_at.is_none_or(|at| now >= at + HEARTBEAT);
         if !eventful && !due {
             return;
         }
-        let observation = &look.observation;
-        let counts = match observation.service {
-            Service::Found(counts) => counts,
-            Service::Missing => Default::default(),
-        };
-        let state_count = |wanted: &dyn Fn(TargetState) -> bool| {
-            observation.targets().filter(|(_, target)| wanted(target.state)).count()
-        };
-        let state = observation.load_balancer.as_ref().map(|balancer| balancer.state.as_str());
-        let calls = self.platform.calls() + calls_elsewhere;
+        let Sight { counts, serving, registered, healthy, load_balancer_state, .. } = Sight::of(&look.observation);
+        let state = load_balancer_state.map(LoadBalancerState::as_str);
+        let calls = (self.platform.calls() + calls_elsewhere).sent;
         self.log.emit(&Event::Reconciled {
             desired: counts.desired,
             running: counts.running,
             pending: counts.pending,
-            serving: observation.serving().count(),
-            registered: state_count(&|state| state != TargetState::Draining),
-            healthy: state_count(&|state| state == TargetState::Healthy),
+            serving,
+            registered,
+            healthy,
             load_balancer_state: state.unwrap_or("absent").to_owned(),
             changes,
             findings: self.memory.findings.len(),

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::clock::SharedClock;
-use crate::cloud::{CloudError, ErrorKind, FailedEntry, Platform, Queue, QueueSettings, Receipt};
+use crate::cloud::{Calls, CloudError, ErrorKind, FailedEntry, Platform, Queue, QueueSettings, Receipt};
 use crate::log::{Event, Failure, Log, StopReason};
 use crate::reconcile::{Outcome, Progress, Reconciler};
 use crate::retry::Retry;
@@ -299,7 +299,7 @@ fn not_deleted(entry: &FailedEntry, count: usize) -> CloudError {
 async fn reconcile_until_done<P: Platform>(
     reconciler: &mut Reconciler<P>,
     batch: &Batch,
-    queue_calls: impl Fn() -> u64,
+    queue_calls: impl Fn() -> Calls,
     shutdown: &Shutdown,
     log: &Log,
 ) -> Option<Outcome> {

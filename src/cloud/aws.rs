@@ -14,16 +14,20 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::context::BeforeTransmitInterceptorContextRef;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+};
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction, RetryReason};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::retry::ErrorKind as SdkErrorKind;
 use aws_types::request_id::RequestId;
 
-use crate::cloud::{CloudError, ErrorKind};
+use crate::cloud::{Calls, CloudError, ErrorKind};
 
 mod platform;
 mod queue;
@@ -148,13 +152,19 @@ pub async fn connect(connection: &Connection) -> Result<SdkConfig, ConnectError>
     }
 }
 
-/// Counts the requests that go out, retries included.
+/// Counts the requests that go out, retries included, and the throttling errors that come back.
 #[derive(Clone, Debug, Default)]
-struct CallCounter(Arc<AtomicU64>);
+struct CallCounter(Arc<Counts>);
+
+#[derive(Debug, Default)]
+struct Counts {
+    sent: AtomicU64,
+    throttled: AtomicU64,
+}
 
 impl CallCounter {
-    fn calls(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
+    fn calls(&self) -> Calls {
+        Calls { sent: self.0.sent.load(Ordering::Relaxed), throttled: self.0.throttled.load(Ordering::Relaxed) }
     }
 }
 
@@ -170,7 +180,24 @@ impl Intercept for CallCounter {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        self.0.fetch_add(1, Ordering::Relaxed);
+        self.0.sent.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        components: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        // What the SDK itself takes for throttling when it decides on a retry; it knows each operation's errors.
+        let is_throttling = |action| {
+            let throttling = SdkErrorKind::ThrottlingError;
+            matches!(action, RetryAction::RetryIndicated(RetryReason::RetryableError { kind, .. }) if kind == throttling)
+        };
+        if components.retry_classifiers().any(|of| is_throttling(of.classify_retry(context.inner()))) {
+            self.0.throttled.fetch_add(1, Ordering::Relaxed);
+        }
         Ok(())
     }
 }

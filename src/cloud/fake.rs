@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{
-    CloudError, ErrorKind, FailedEntry, LoadBalancerDescription, Message, Platform, Queue, QueueSettings, Receipt,
-    Redrive, TargetGroupDescription,
+    Calls, CloudError, ErrorKind, FailedEntry, LoadBalancerDescription, Message, Platform, Queue, QueueSettings,
+    Receipt, Redrive, TargetGroupDescription,
 };
 use crate::clock::Clock;
 use crate::log::{Format, Identity, Level, Log};
@@ -81,6 +81,8 @@ pub struct World {
     pub messages: VecDeque<Message>,
     /// Every call so far, by its operation.
     pub calls: Vec<&'static str>,
+    /// How many of them were throttled.
+    throttled: u64,
     /// The errors that the next calls of an operation meet, in turn; `None` lets one through.
     faults: BTreeMap<&'static str, VecDeque<Option<ErrorKind>>>,
     /// How long the calls of an operation take.
@@ -102,6 +104,7 @@ impl FakeCloud {
             seen,
             messages: VecDeque::new(),
             calls: Vec::new(),
+            throttled: 0,
             faults: BTreeMap::new(),
             latency: BTreeMap::new(),
             hooks: Vec::new(),
@@ -161,6 +164,7 @@ impl FakeCloud {
         });
         due.into_iter().for_each(|hook| hook(&mut world));
         let fault = world.faults.get_mut(operation).and_then(VecDeque::pop_front).flatten();
+        world.throttled += u64::from(fault == Some(ErrorKind::Throttled));
         fault.map_or_else(|| answer(&mut world), Err).map_err(|kind| CloudError {
             kind,
             service: "fake",
@@ -289,8 +293,9 @@ impl Platform for FakeCloud {
         .await
     }
 
-    fn calls(&self) -> u64 {
-        self.world().calls.len() as u64
+    fn calls(&self) -> Calls {
+        let world = self.world();
+        Calls { sent: world.calls.len() as u64, throttled: world.throttled }
     }
 }
 
@@ -322,7 +327,7 @@ impl Queue for FakeCloud {
     }
 
     /// The platform's count has them already.
-    fn calls(&self) -> u64 {
-        0
+    fn calls(&self) -> Calls {
+        Calls::default()
     }
 }

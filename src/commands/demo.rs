@@ -15,7 +15,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::CommandError;
 use super::run::watch;
 use super::sandbox::introduce;
-use crate::cli::{DemoOptions, LogFormat, Options, RunOptions, TeardownExtent};
+use crate::cli::{DemoOptions, LogFormat, MetricsFormat, MetricsOptions, Options, RunOptions, TeardownExtent};
 use crate::cloud::aws;
 use crate::config::Settings;
 use crate::log::{Level, StopReason, diagnostics};
@@ -196,5 +196,6 @@ fn run_options(scenario: &Scenario) -> RunOptions {
         owner_tag: OwnerTag { key: "Lifecycle".to_owned(), value: "on-demand".to_owned() },
         teardown: TeardownExtent::All,
         exit_when_empty: false,
+        metrics: MetricsOptions { metrics: MetricsFormat::Off, metrics_namespace: String::new() },
     }
 }

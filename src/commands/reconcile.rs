@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use super::{CommandError, connect};
 use crate::cli::ReconcileOptions;
 use crate::clock::SystemClock;
+use crate::cloud::Calls;
 use crate::cloud::aws::AwsPlatform;
 use crate::config::Settings;
 use crate::finding::Finding;
@@ -50,11 +51,11 @@ pub async fn reconcile(settings: &Settings, options: &ReconcileOptions, log: &Lo
     }
     match options.wait_healthy {
         None => {
-            let mut outcome = reconciler.reconcile(&Hints::default(), 0).await?;
+            let mut outcome = reconciler.reconcile(&Hints::default(), Calls::default()).await?;
             if outcome.unclaimed > 0 {
                 // What no task has goes only when a second look, some time later, finds none either.
                 tokio::time::sleep(UNCLAIMED_BEFORE_STALE).await;
-                outcome = reconciler.reconcile(&Hints::default(), 0).await?;
+                outcome = reconciler.reconcile(&Hints::default(), Calls::default()).await?;
             }
             unhindered(&outcome.findings)
         }
@@ -96,24 +97,28 @@ async fn wait_healthy(
     let deadline = began + limit;
     let mut attempt = 0;
     loop {
-        let waiting_for =
-            match tokio::time::timeout_at(deadline + LAST_LOOK, reconciler.reconcile(&Hints::default(), 0)).await {
-                Ok(Ok(outcome)) => match unhindered(&outcome.findings) {
-                    Ok(()) if outcome.readiness.is_complete() => {
-                        let registered = outcome.readiness.healthy;
-                        log.emit(&Event::TargetsHealthy { registered, waited_ms: millis(began.elapsed()) });
-                        return Ok(());
-                    }
-                    Ok(()) => progress(outcome.readiness),
-                    Err(hindrance) => hindrance.to_string(),
-                },
-                Ok(Err(error)) => {
-                    attempt += 1;
-                    log.emit(&Event::ReconcileFailed { failure: Failure::new(&error, attempt, HEALTH_WAIT) });
-                    error.to_string()
+        let waiting_for = match tokio::time::timeout_at(
+            deadline + LAST_LOOK,
+            reconciler.reconcile(&Hints::default(), Calls::default()),
+        )
+        .await
+        {
+            Ok(Ok(outcome)) => match unhindered(&outcome.findings) {
+                Ok(()) if outcome.readiness.is_complete() => {
+                    let registered = outcome.readiness.healthy;
+                    log.emit(&Event::TargetsHealthy { registered, waited_ms: millis(began.elapsed()) });
+                    return Ok(());
                 }
-                Err(_) => "AWS did not answer in time".to_owned(),
-            };
+                Ok(()) => progress(outcome.readiness),
+                Err(hindrance) => hindrance.to_string(),
+            },
+            Ok(Err(error)) => {
+                attempt += 1;
+                log.emit(&Event::ReconcileFailed { failure: Failure::new(&error, attempt, HEALTH_WAIT) });
+                error.to_string()
+            }
+            Err(_) => "AWS did not answer in time".to_owned(),
+        };
         if Instant::now() >= deadline {
             let limit = humantime::format_duration(limit);
             return Err(CommandError::Failed(format!("not all targets are healthy after {limit}: {waiting_for}")));

@@ -59,8 +59,10 @@ pub(super) async fn watch(
         resync_interval: options.resync_interval,
     };
     let platform = AwsPlatform::new(sdk);
-    let reconciler = Reconciler::new(platform, settings.scope.clone(), policy, log.clone(), clock.clone());
-    let inbox = Inbox::new(settings.scope.clone(), log.clone());
+    let metrics = super::metrics(settings, &options.metrics, log, clock.clone());
+    let reconciler = Reconciler::new(platform, settings.scope.clone(), policy, log.clone(), clock.clone())
+        .with_metrics(metrics.clone());
+    let inbox = Inbox::new(settings.scope.clone(), log.clone()).with_metrics(metrics.clone());
     let lifetime = if options.exit_when_empty {
         let order = order.clone();
         tokio::spawn(async move {
@@ -73,6 +75,7 @@ pub(super) async fn watch(
     };
     let worker = Worker::new((queue, queue_settings), reconciler, inbox, lifetime, shutdown, log.clone(), clock);
     let reason = worker.run().await;
+    metrics.finish();
     log.emit(&Event::WatcherStopped { reason, uptime_seconds: began.elapsed().as_secs() });
     match reason {
         StopReason::GaveUp => {

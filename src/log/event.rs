@@ -5,8 +5,10 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::Serialize;
 
+use super::Format;
 use crate::cloud::{CloudError, ErrorKind};
 use crate::finding::{FindingName, FindingState};
+use crate::metrics::emf::Document;
 use crate::model::{TargetKey, TaskId};
 use crate::plan::{MarkReason, TargetReason, UnmarkReason};
 use crate::retry::{Prospect, prospect};
@@ -135,6 +137,10 @@ pub enum Event {
     WatcherStopped {
         reason: StopReason,
         uptime_seconds: u64,
+    },
+    Metrics {
+        #[serde(flatten)]
+        document: Box<Document>,
     },
     LinesDropped {
         lines: u64,
@@ -278,6 +284,15 @@ impl Level {
 }
 
 impl Event {
+    /// Whether a log of this format and level has it.
+    pub(super) fn is_wanted(&self, format: Format, level: Level) -> bool {
+        match self {
+            // Read by CloudWatch alone, and by it at any level.
+            Self::Metrics { .. } => format == Format::Json,
+            _ => self.level() <= level,
+        }
+    }
+
     /// How grave it is.
     pub fn level(&self) -> Level {
         match self {
@@ -373,6 +388,7 @@ impl Event {
                 StopReason::GaveUp => "gave up: the queue couldn't be emptied, or the work done, in time".to_owned(),
                 StopReason::QueueEmpty => "the queue is empty and nothing is left to do".to_owned(),
             },
+            Self::Metrics { document } => format!("{} metric(s) for CloudWatch", document.figures.len()),
             Self::LinesDropped { lines } => format!("{lines} line(s) of this log were dropped: nobody read them"),
             Self::Diagnostic { text, .. } => text.clone(),
         }

@@ -11,7 +11,7 @@ use super::{
 use crate::finding::FindingName;
 use crate::model::{
     HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LastStatus, LoadBalancer, LoadBalancerKind, LoadBalancerState,
-    Service, Tags, TargetGroup, Task, load_balancer_name,
+    Observation, Service, Tags, TargetGroup, Task, load_balancer_name,
 };
 
 impl Draft<'_> {
@@ -261,6 +261,12 @@ impl Draft<'_> {
         Upkeep::DeleteTargetGroups { target_groups: due }
     }
 }
+
+/// Since when the balancer is marked idle, whether or not the mark is to be trusted with its deletion.
+pub fn marked_since(observation: &Observation, now: Timestamp) -> Option<Timestamp> {
+    observation.load_balancer.as_ref().and_then(|balancer| mark(&balancer.tags, now))
+}
+
 /// Since when the resource is marked idle. A mark that can't be read, or that lies further ahead than clocks differ,
 /// counts as none, and is written anew.
 fn mark(tags: &Tags, now: Timestamp) -> Option<Timestamp> {

@@ -149,6 +149,7 @@ impl<P: Platform> Reconciler<P> {
         self.log.emit(&match direction {
             Direction::Register => {
                 self.memory.health.insert(change.key.clone(), TargetState::Initial);
+                latency_ms.into_iter().for_each(|latency_ms| self.metrics.registered(latency_ms));
                 Event::TargetRegistered { target, reason, latency_ms }
             }
             Direction::Deregister => {
@@ -198,6 +199,7 @@ impl<P: Platform> Reconciler<P> {
         }
         self.note_deleted();
         if observation.orphaned_target_groups.is_empty() && self.memory.teardown.take().is_some() {
+            self.metrics.teardown_completed();
             self.log.emit(&Event::TeardownCompleted { load_balancer: self.policy.load_balancer.clone() });
         }
     }

@@ -30,7 +30,7 @@ fn bench(seen: Observation) -> Bench {
 
 impl Bench {
     async fn reconcile(&mut self) -> Result<Outcome, CloudError> {
-        self.reconciler.reconcile(&Hints::default(), 0).await
+        self.reconciler.reconcile(&Hints::default(), Calls::default()).await
     }
 
     /// Reconciles until nothing can be done at once any more.
@@ -261,7 +261,7 @@ async fn one_target_that_aws_does_not_take_keeps_no_other_out() {
 async fn hints_that_ecs_does_not_take_are_let_go() {
     let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[]))));
     bench.cloud.fail("DescribeTasks", ErrorKind::Rejected, 1);
-    bench.reconciler.reconcile(&hints(&running(9), 4, noon() - minutes(5)), 0).await.expect("a look");
+    bench.reconciler.reconcile(&hints(&running(9), 4, noon() - minutes(5)), Calls::default()).await.expect("a look");
     assert_eq!(bench.lines.of("target_registered").len(), 2);
 }
 
@@ -349,7 +349,7 @@ async fn a_look_waits_until_ecs_shows_the_version_of_the_event() {
     let mut bench = bench(observation(counts(1, 1, 0), vec![old], Some(balancer(&[]))));
     bench.cloud.before("DescribeTasks", 3, |world| world.seen.tasks = vec![running(1)]);
     let began = Instant::now();
-    bench.reconciler.reconcile(&hints(&running(1), 4, noon()), 0).await.expect("a look");
+    bench.reconciler.reconcile(&hints(&running(1), 4, noon()), Calls::default()).await.expect("a look");
     assert_eq!(began.elapsed(), seconds(2));
     assert_eq!(bench.lines.of("target_registered").len(), 2);
     assert_eq!(bench.lines.of("target_registered")[0]["latency_ms"], 2000);
@@ -360,7 +360,7 @@ async fn a_look_waits_until_ecs_shows_the_version_of_the_event() {
 async fn a_version_that_never_comes_is_waited_for_five_seconds_and_told() {
     let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[]))));
     let began = Instant::now();
-    bench.reconciler.reconcile(&hints(&running(1), 9, noon()), 0).await.expect("a look");
+    bench.reconciler.reconcile(&hints(&running(1), 9, noon()), Calls::default()).await.expect("a look");
     assert_eq!(began.elapsed(), seconds(5));
     assert_eq!(bench.lines.of("target_registered").len(), 2, "decided by what ECS shows");
     let line = &bench.lines.of("task_version_behind")[0];
@@ -372,7 +372,7 @@ async fn a_task_that_ecs_no_longer_knows_is_waited_for_only_when_its_event_is_yo
     let mut bench = bench(observation(counts(0, 0, 0), vec![], None));
     for (age, waits) in [(minutes(90), seconds(0)), (seconds(1), seconds(5))] {
         let began = Instant::now();
-        bench.reconciler.reconcile(&hints(&running(1), 4, noon() - age), 0).await.expect("a look");
+        bench.reconciler.reconcile(&hints(&running(1), 4, noon() - age), Calls::default()).await.expect("a look");
         assert_eq!(began.elapsed(), waits, "an event {age:?} old");
     }
 }
@@ -381,7 +381,7 @@ async fn a_task_that_ecs_no_longer_knows_is_waited_for_only_when_its_event_is_yo
 async fn times_that_no_clock_shows_do_no_harm() {
     let mut bench = bench(observation(counts(0, 0, 0), vec![], None));
     for time in [Timestamp::MIN, Timestamp::MAX] {
-        bench.reconciler.reconcile(&hints(&running(1), i64::MAX, time), 0).await.expect("a look");
+        bench.reconciler.reconcile(&hints(&running(1), i64::MAX, time), Calls::default()).await.expect("a look");
     }
 }
 
@@ -389,7 +389,7 @@ async fn times_that_no_clock_shows_do_no_harm() {
 async fn a_task_of_another_service_is_nobody_here_whatever_named_it() {
     let other = Task { group: Some("service:q-service".into()), ..running(1) };
     let mut bench = bench(observation(counts(0, 0, 0), vec![other.clone()], Some(balancer(&[]))));
-    bench.reconciler.reconcile(&hints(&other, 4, noon()), 0).await.expect("a look");
+    bench.reconciler.reconcile(&hints(&other, 4, noon()), Calls::default()).await.expect("a look");
     assert_eq!(bench.cloud.count("RegisterTargets"), 0);
 }
 

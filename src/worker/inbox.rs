@@ -3,6 +3,7 @@
 use crate::cloud::{Message, Receipt, Redrive};
 use crate::event::Notice;
 use crate::log::{Event, Log};
+use crate::metrics::Metrics;
 use crate::reconcile::{Hints, Scope};
 
 /// So much of a malformed message's body is logged while it may still come again.
@@ -42,12 +43,18 @@ impl Batch {
 pub struct Inbox {
     scope: Scope,
     log: Log,
+    metrics: Metrics,
 }
 
 impl Inbox {
     /// An inbox for the service.
     pub fn new(scope: Scope, log: Log) -> Self {
-        Self { scope, log }
+        Self { scope, log, metrics: Metrics::off() }
+    }
+
+    /// The same, with its figures gathered.
+    pub fn with_metrics(self, metrics: Metrics) -> Self {
+        Self { metrics, ..self }
     }
 
     /// Puts a message where it belongs.
@@ -58,10 +65,12 @@ impl Inbox {
         };
         match notice.concerning(&self.scope.cluster, &self.scope.service) {
             Some(hint) => {
+                self.metrics.event_received(message.sent_at);
                 batch.hints.add(hint);
                 batch.relevant.push(message.receipt);
             }
             None => {
+                self.metrics.event_foreign(message.sent_at);
                 batch.foreign += 1;
                 batch.done.push(message.receipt);
             }
@@ -69,6 +78,7 @@ impl Inbox {
     }
 
     fn reject(&self, message: Message, reason: &str, redrive: Redrive, batch: &mut Batch) {
+        self.metrics.message_rejected();
         let deleted = redrive == Redrive::None && message.receive_count >= LAST_RECEIVE;
         // Its last trace is whole.
         let body = if deleted { message.body.as_str() } else { cut(&message.body, LOGGED_BODY) };
@@ -109,7 +119,7 @@ mod tests {
 
     fn message(body: &str, receive_count: u32) -> Message {
         let receipt = Receipt { message_id: "id".into(), handle: format!("handle-{receive_count}") };
-        Message { receipt, body: body.into(), receive_count }
+        Message { receipt, body: body.into(), receive_count, sent_at: None }
     }
 
     fn sorted(body: &str, receive_count: u32, redrive: Redrive) -> Batch {

@@ -57,7 +57,7 @@ fn quiet() -> Observation {
 
 fn message(number: usize, body: &str) -> Message {
     let receipt = Receipt { message_id: format!("id-{number}"), handle: format!("handle-{number}") };
-    Message { receipt, body: body.to_owned(), receive_count: 1 }
+    Message { receipt, body: body.to_owned(), receive_count: 1, sent_at: None }
 }
 
 fn event(number: usize) -> Message {

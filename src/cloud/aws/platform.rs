@@ -13,7 +13,7 @@ use aws_smithy_types::DateTime;
 use jiff::Timestamp;
 
 use super::{Call, CallCounter};
-use crate::cloud::{CloudError, ErrorKind, LoadBalancerDescription, Platform, TargetGroupDescription};
+use crate::cloud::{Calls, CloudError, ErrorKind, LoadBalancerDescription, Platform, TargetGroupDescription};
 use crate::model::{
     AddressFamily, Counts, DesiredStatus, LastStatus, LoadBalancerKind, LoadBalancerState, Service, Tags, Target,
     TargetKey, TargetState, TargetType, Task, TaskId,
@@ -255,7 +255,7 @@ impl Platform for AwsPlatform {
         request.send().await.map(drop).map_err(|error| elb_call("DeleteTargetGroup", arn).failed(error))
     }
 
-    fn calls(&self) -> u64 {
+    fn calls(&self) -> Calls {
         self.counter.calls()
     }
 }

@@ -10,10 +10,11 @@ use aws_sdk_sqs::types::{
     MessageSystemAttributeName, QueueAttributeName,
 };
 
+use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
 use super::{ATTEMPT_TIMEOUT, Call, CallCounter, OPERATION_TIMEOUT};
-use crate::cloud::{CloudError, FailedEntry, Message, Queue, QueueSettings, Receipt, Redrive};
+use crate::cloud::{Calls, CloudError, FailedEntry, Message, Queue, QueueSettings, Receipt, Redrive};
 
 /// ReceiveMessage takes at most ten messages (see the SQS API reference).
 const MESSAGES_PER_RECEIVE: i32 = 10;
@@ -87,12 +88,15 @@ impl Queue for SqsQueue {
             .max_number_of_messages(MESSAGES_PER_RECEIVE)
             .wait_time_seconds(i32::try_from(wait.as_secs()).unwrap_or(i32::MAX))
             .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
+            .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
             .customize()
             .config_override(aws_sdk_sqs::config::Config::builder().timeout_config(timeouts));
         let output = request.send().await.map_err(|error| self.call("ReceiveMessage").failed(error))?;
         let message = |message: aws_sdk_sqs::types::Message| {
             let attributes = message.attributes.unwrap_or_default();
             let receive_count = attributes.get(&MessageSystemAttributeName::ApproximateReceiveCount);
+            // Milliseconds since the epoch.
+            let sent_at = attributes.get(&MessageSystemAttributeName::SentTimestamp).and_then(|at| at.parse().ok());
             Message {
                 receipt: Receipt {
                     message_id: message.message_id.unwrap_or_default(),
@@ -100,6 +104,7 @@ impl Queue for SqsQueue {
                 },
                 body: message.body.unwrap_or_default(),
                 receive_count: receive_count.and_then(|count| count.parse().ok()).unwrap_or(1),
+                sent_at: sent_at.and_then(|at| Timestamp::from_millisecond(at).ok()),
             }
         };
         Ok(output.messages.unwrap_or_default().into_iter().map(message).collect())
@@ -136,7 +141,7 @@ impl Queue for SqsQueue {
         Ok(failed_entries(&output.failed, messages))
     }
 
-    fn calls(&self) -> u64 {
+    fn calls(&self) -> Calls {
         self.counter.calls()
     }
 }
