@@ -161,8 +161,10 @@ fn written(event: &Event, at: &str, format: Format, level: Level) -> String {
 }
 
 /// The event of which a line tells, with what the line has only in words put back.
-fn event_of(line: &Map<String, Value>) -> Event {
-    let mut event: Event = serde_json::from_value(Value::Object(line.clone())).expect("an event");
+fn event_of(line: &Map<String, Value>, common: &BTreeSet<String>) -> Event {
+    let own = line.iter().filter(|(field, _)| *field == "event" || !common.contains(*field));
+    let own: Map<_, _> = own.map(|(field, value)| (field.clone(), value.clone())).collect();
+    let mut event: Event = serde_json::from_value(Value::Object(own)).expect("an event");
     let level = serde_json::from_value(line["level"].clone()).expect("a level");
     match &mut event {
         Event::PollFailed { failure } | Event::ReconcileFailed { failure } => failure.severity = level,
@@ -184,7 +186,7 @@ fn every_example_is_a_line_that_the_program_writes() {
         let line: Map<String, Value> = serde_json::from_str(example).expect("JSON");
         assert_eq!(line["event"], **name);
         let timestamp = line["timestamp"].as_str().expect("a timestamp");
-        let written = written(&event_of(&line), timestamp, Format::Json, Level::Debug);
+        let written = written(&event_of(&line, &common), timestamp, Format::Json, Level::Debug);
         let written: Map<String, Value> = serde_json::from_str(&written).expect("JSON");
         assert_eq!(Value::Object(written), Value::Object(line.clone()), "the example of {name}");
         for key in &common {
