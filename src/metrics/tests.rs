@@ -158,7 +158,9 @@ fn a_line_is_a_log_event_that_tells_cloudwatch_what_its_figures_are() {
     assert_eq!(directive["Namespace"], "Jitsi/JVB");
     assert_eq!(directive["Dimensions"], json!([["Project", "Service"]]));
     assert_eq!((&line["Project"], &line["Service"]), (&json!("p"), &json!("p-service")));
-    assert!(directive["Metrics"].as_array().expect("metrics").contains(&json!({"Name": "QueueAge", "Unit": "Seconds"})));
+    assert!(
+        directive["Metrics"].as_array().expect("metrics").contains(&json!({"Name": "QueueAge", "Unit": "Seconds"}))
+    );
     assert_eq!(published(&line).len(), Metric::ALL.len());
     for (name, value) in [
         ("RunningTasks", json!(2)),

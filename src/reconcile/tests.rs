@@ -434,3 +434,58 @@ async fn two_workers_at_once_do_no_harm() {
     assert!(first.cloud.world().seen.load_balancer.is_none());
     assert_eq!(first.cloud.world().seen.orphaned_target_groups, []);
 }
+
+// ---- what a look tells of how the balancer is used ----
+
+#[tokio::test(start_paused = true)]
+async fn idleness_counts_from_the_mark_and_before_it_from_the_first_look() {
+    let mut bench = bench(idle(marked_balancer(&[], noon() - seconds(20))));
+    let look = bench.reconciler.look(&Hints::default()).await.expect("a look");
+    bench.reconciler.remember(&look);
+    assert_eq!(bench.reconciler.seen(&look).idle_since, Some(noon() - seconds(20)));
+
+    // Never used, and too young to be marked.
+    let mut unmarked = idle(balancer(&[]));
+    unmarked.tasks.clear();
+    unmarked.load_balancer.as_mut().expect("a balancer").created_at = noon();
+    let mut bench = self::bench(unmarked);
+    for _ in 0..3 {
+        let look = bench.reconciler.look(&Hints::default()).await.expect("a look");
+        bench.reconciler.remember(&look);
+        assert_eq!(look.plan.upkeep, Upkeep::Keep);
+        assert_eq!(bench.reconciler.seen(&look).idle_since, Some(noon()));
+        tokio::time::sleep(seconds(30)).await;
+    }
+
+    // A use in between begins it anew.
+    let used = observation(counts(1, 0, 0), Vec::new(), Some(balancer(&[])));
+    let look = Look { observation: used, ..bench.reconciler.look(&Hints::default()).await.expect("a look") };
+    bench.reconciler.remember(&look);
+    assert_eq!(bench.reconciler.seen(&look).idle_since, None);
+    let look = bench.reconciler.look(&Hints::default()).await.expect("a look");
+    bench.reconciler.remember(&look);
+    assert_eq!(bench.reconciler.seen(&look).idle_since, Some(noon() + seconds(90)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_in_use_until_nothing_is_left_that_costs() {
+    let usage = async |seen: Observation| {
+        let bench = bench(seen);
+        let look = bench.reconciler.look(&Hints::default()).await.expect("a look");
+        bench.reconciler.seen(&look).usage
+    };
+    let nothing = Observation { load_balancer: None, ..idle(balancer(&[])) };
+    assert_eq!(usage(nothing.clone()).await, Usage::Idle);
+    assert_eq!(usage(idle(balancer(&[]))).await, Usage::InUse, "a balancer stands");
+    assert_eq!(usage(Observation { service: counts(0, 0, 1), ..nothing.clone() }).await, Usage::InUse);
+    assert_eq!(usage(Observation { service: Service::Missing, ..nothing }).await, Usage::Idle);
+
+    let mut bench = bench(overdue());
+    bench.reconcile().await.expect("the balancer goes");
+    let look = bench.reconciler.look(&Hints::default()).await.expect("a look");
+    assert!(look.observation.load_balancer.is_none());
+    assert_eq!(bench.reconciler.seen(&look).usage, Usage::InUse, "its groups are still to go");
+    bench.reconcile_to_the_end().await;
+    let look = bench.reconciler.look(&Hints::default()).await.expect("a look");
+    assert_eq!(bench.reconciler.seen(&look).usage, Usage::Idle);
+}

@@ -34,6 +34,8 @@ async fn help_is_good_enough_to_work_from() {
     assert_eq!(run.code, Some(0));
     for option in
         ["--resync-interval", "--idle-grace", "--unused-grace", "--owner-tag", "--teardown", "--exit-when-empty"]
+            .into_iter()
+            .chain(["--metrics", "--metrics-namespace"])
     {
         assert!(run.stdout.contains(option), "{option} is not in:\n{}", run.stdout);
         let variable = format!("JVB_WATCHER_{}", option[2..].replace('-', "_").to_uppercase());
@@ -72,6 +74,13 @@ async fn each_wrong_value_is_told_by_its_option_before_anything_happens() {
         ("no duration", run().args(["--idle-grace", "soon"]), vec!["--idle-grace", "soon"]),
         ("no unit", run().args(["--idle-grace", "60"]), vec!["--idle-grace", "60"]),
         ("nothing", run().args(["--idle-grace", "0s"]), vec!["--idle-grace"]),
+        ("AWS's namespace", run().args(["--metrics-namespace", "AWS/ECS"]), vec!["--metrics-namespace", "AWS/"]),
+        (
+            "an odd namespace",
+            run().args(["--metrics-namespace", "a b"]),
+            vec!["--metrics-namespace", "letters, digits"],
+        ),
+        ("no format", run().args(["--metrics", "statsd"]), vec!["--metrics", "emf", "off"]),
         ("nothing to wait", run().args(["--resync-interval", "0s"]), vec!["--resync-interval"]),
         ("a variable", run().env("JVB_WATCHER_UNUSED_GRACE", "long"), vec!["unused", "long"]),
         ("a tag without value", run().args(["--owner-tag", "Lifecycle"]), vec!["--owner-tag", "="]),

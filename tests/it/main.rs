@@ -8,6 +8,7 @@ mod failures;
 mod harness;
 mod life;
 mod messages;
+mod metrics;
 mod moto;
 mod platform;
 mod proxy;

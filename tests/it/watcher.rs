@@ -419,8 +419,18 @@ struct Documented {
 
 static DOCUMENTED: LazyLock<Documented> = LazyLock::new(|| {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/logs.md");
-    documented(&std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}")))
+    let mut documented = documented(&std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}")));
+    documented.events.entry("metrics".to_owned()).or_default().extend(documented_metrics());
+    documented
 });
+
+/// The names of the metrics that docs/metrics.md lists.
+pub fn documented_metrics() -> BTreeSet<String> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/metrics.md");
+    let page = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let name = |line: &str| Some(line.strip_prefix("| `")?.split('`').next()?.to_owned());
+    page.lines().filter_map(name).collect()
+}
 
 /// Reads the page: a heading of the second level is an event, the first cell of a table's row one of its fields.
 fn documented(page: &str) -> Documented {
