@@ -110,8 +110,7 @@ impl Document {
 }
 
 impl Figure {
-    /// At most [`VALUES_PER_METRIC`] of the values, none of them dear to the order: of more, as many quantiles, from the
-    /// smallest to the largest.
+    /// At most [`VALUES_PER_METRIC`] of the values: of more, as many quantiles, from the smallest to the largest.
     pub fn values(mut values: Vec<u64>) -> Self {
         if values.len() > VALUES_PER_METRIC {
             values.sort_unstable();

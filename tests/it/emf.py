@@ -1,7 +1,8 @@
 """Holds lines in CloudWatch's embedded metric format, on standard input, against its rules, by tools that aren't ours.
 
 The form goes by the schema in the argument, judged by jsonschema. What the lines make CloudWatch store goes by AWS's own
-model of PutMetricData, as botocore has it: names, units, dimensions, values. Prints how many lines there were.
+model of PutMetricData, as botocore has it: names, units, dimensions, values. Prints a verdict a line, as JSON: null, or
+what is wrong.
 """
 
 import json
@@ -11,7 +12,7 @@ import sys
 import time
 
 import botocore.session
-from jsonschema import Draft202012Validator
+from jsonschema import Draft202012Validator, ValidationError
 
 # A log event has at most 1 MB; CloudWatch takes values from two weeks ago to two hours ahead.
 LARGEST = 1024 * 1024
@@ -90,11 +91,13 @@ def check(line):
             conforms(request, put_metric_data.input_shape, "PutMetricData")
 
 
-count = 0
-for line in sys.stdin.read().splitlines():
+def verdict(line):
     try:
         check(line)
-    except Exception as error:
-        sys.exit(f"{error}\nin: {line}")
-    count += 1
-print(count)
+    except (AssertionError, KeyError, ValidationError) as error:
+        return f"{error.message if isinstance(error, ValidationError) else error!r}"
+    return None
+
+
+for line in sys.stdin.read().splitlines():
+    print(json.dumps(verdict(line)))

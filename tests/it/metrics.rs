@@ -8,34 +8,37 @@ use tokio::io::AsyncWriteExt;
 
 use crate::moto;
 use crate::platform::{MARK_BALANCER, MARK_SINCE, Platform};
-use crate::watcher::{Launch, Line, Watcher, documented_metrics};
+use crate::watcher::{Launch, Line, Watcher, documented_metrics, listing};
 
 const SCHEMA: &str = include_str!("emf.schema.json");
 const SCRIPT: &str = include_str!("emf.py");
 
-/// Holds lines against the rules of the format, by tools that aren't ours; what they say, if they refuse one.
-async fn judge(lines: &[Line]) -> Result<(), String> {
+/// Holds lines against the rules of the format, by tools that aren't ours: what is wrong with each, if anything is.
+async fn judge(lines: &[Line]) -> Vec<Option<String>> {
     let python = tokio::task::spawn_blocking(moto::installed_python).await.expect("jsonschema is installed");
     let mut judge = tokio::process::Command::new(python)
         .args(["-c", SCRIPT, SCHEMA])
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())
-        .stderr(std::process::Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .expect("Python runs");
-    let text: String = lines.iter().map(|line| format!("{}\n", line.0)).collect();
     let mut input = judge.stdin.take().expect("the input is piped");
-    // Whoever refuses a line may not read the rest.
-    let _ = input.write_all(text.as_bytes()).await;
+    input.write_all(listing(lines).as_bytes()).await.expect("the judge reads it all");
     drop(input);
     let output = judge.wait_with_output().await.expect("Python ends");
-    if !output.status.success() {
-        return Err(String::from_utf8_lossy(&output.stderr).into_owned());
-    }
-    let judged: usize = String::from_utf8_lossy(&output.stdout).trim().parse().expect("a number of lines");
-    assert_eq!(judged, lines.len());
-    Ok(())
+    assert!(output.status.success(), "the judge failed");
+    let verdicts: Vec<Option<String>> = String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(|line| serde_json::from_str(line).expect("a verdict is JSON"))
+        .collect();
+    assert_eq!(verdicts.len(), lines.len());
+    verdicts
+}
+
+async fn assert_that_cloudwatch_takes(lines: &[Line]) {
+    let refusals: Vec<_> = judge(lines).await.into_iter().flatten().collect();
+    assert!(refusals.is_empty(), "{refusals:#?}");
 }
 
 /// What a metric's values in these lines add up to.
@@ -86,7 +89,7 @@ async fn an_evening_in_figures_that_cloudwatch_takes() {
     assert_eq!(watcher.wait_exit().await.code(), Some(0));
 
     let lines = watcher.events("metrics");
-    judge(&lines).await.expect("CloudWatch takes every line");
+    assert_that_cloudwatch_takes(&lines).await;
     let identity = (platform.project.as_str(), format!("{}-service", platform.project));
     for line in &lines {
         assert_eq!((line.text("Project"), line.text("Service").to_owned()), identity);
@@ -118,7 +121,6 @@ async fn the_judge_refuses_what_cloudwatch_would() {
     let platform = Platform::new().await;
     let finished = Launch::run(&platform).args(["--exit-when-empty"]).finish().await;
     let good = finished.events("metrics")[0].clone();
-    judge(std::slice::from_ref(&good)).await.expect("CloudWatch takes it");
     let spoilt = |pointer: &str, value: serde_json::Value| {
         let mut line = good.clone();
         *line.0.pointer_mut(pointer).expect("it is there") = value;
@@ -135,8 +137,11 @@ async fn the_judge_refuses_what_cloudwatch_would() {
         (spoilt(&format!("{metric}/Unit"), json!("Minutes")), "Minutes"),
         (spoilt(&format!("{metric}/Name"), json!("Findings")), "twice"),
     ];
-    for (line, says) in cases {
-        let refusal = judge(std::slice::from_ref(&line)).await.expect_err("it is wrong");
+    let lines: Vec<Line> = cases.iter().map(|(line, _)| line.clone()).chain([good.clone()]).collect();
+    let mut verdicts = judge(&lines).await;
+    assert_eq!(verdicts.pop(), Some(None), "what is as it should be");
+    for ((_, says), verdict) in cases.iter().zip(verdicts) {
+        let refusal = verdict.unwrap_or_else(|| panic!("taken, though wrong in {says}"));
         assert!(refusal.contains(says), "{says:?} is not in: {refusal}");
     }
 }
@@ -152,7 +157,7 @@ async fn idle_and_without_a_balancer_only_three_are_published() {
     for line in &lines {
         assert_eq!(published(line), ["Findings", "ReconcileFailures", "Reconciles"].map(str::to_owned).into());
     }
-    judge(&lines).await.expect("CloudWatch takes every line");
+    assert_that_cloudwatch_takes(&lines).await;
 }
 
 #[tokio::test]
