@@ -156,22 +156,18 @@ impl<P: Platform> Reconciler<P> {
     ///
     /// The first call that failed; what could be done beside it has been done.
     pub async fn reconcile(&mut self, hints: &Hints, calls_elsewhere: Calls) -> Result<Outcome, CloudError> {
-        let began = Instant::now();
-        let result = self.look_and_act(hints, calls_elsewhere, began).await;
+        let reconciling = self.metrics.reconciling();
+        let result = self.look_and_act(hints, calls_elsewhere).await;
         match &result {
-            Ok(_) => self.metrics.reconciled(began.elapsed()),
-            Err(_) => self.metrics.reconcile_failed(),
+            Ok(_) => reconciling.succeeded(),
+            Err(_) => drop(reconciling),
         }
         self.metrics.publish_if_due(self.platform.calls() + calls_elsewhere);
         result
     }
 
-    async fn look_and_act(
-        &mut self,
-        hints: &Hints,
-        calls_elsewhere: Calls,
-        began: Instant,
-    ) -> Result<Outcome, CloudError> {
+    async fn look_and_act(&mut self, hints: &Hints, calls_elsewhere: Calls) -> Result<Outcome, CloudError> {
+        let began = Instant::now();
         let mut look = self.look(hints).await?;
         if let Upkeep::DeleteLoadBalancer { .. } = look.plan.upkeep {
             // The one dangerous act rests on two looks, the second one fresh.

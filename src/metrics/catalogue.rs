@@ -166,7 +166,7 @@ impl Metric {
                 Unit::Count,
                 Counter,
                 Always,
-                "Looks that failed, or one of whose acts did; each is tried again",
+                "Looks that failed or were cut short, or one of whose acts failed; each is tried again",
             ),
             Self::ReconcileDuration => (
                 "ReconcileDuration",

@@ -92,7 +92,7 @@ impl Bench {
     fn look_with(&self, seen: Seen, findings: usize, calls: Calls) -> Vec<Value> {
         let before = self.lines.of("metrics").len();
         self.metrics.looked(seen, findings);
-        self.metrics.reconciled(Duration::from_millis(120));
+        self.metrics.reconciling().succeeded();
         self.metrics.publish_if_due(calls);
         self.lines.of("metrics").split_off(before)
     }
@@ -100,7 +100,7 @@ impl Bench {
     /// A look that fails, and what it publishes.
     fn fail(&self) -> Vec<Value> {
         let before = self.lines.of("metrics").len();
-        self.metrics.reconcile_failed();
+        drop(self.metrics.reconciling());
         self.metrics.publish_if_due(Calls::default());
         self.lines.of("metrics").split_off(before)
     }
@@ -173,7 +173,6 @@ fn a_line_is_a_log_event_that_tells_cloudwatch_what_its_figures_are() {
         ("EventsReceived", json!(1)),
         ("EventsForeign", json!(0)),
         ("Reconciles", json!(1)),
-        ("ReconcileDuration", json!([120])),
         ("RegistrationLatency", json!([1500])),
         ("QueueAge", json!(2.345)),
         ("Findings", json!(0)),
@@ -356,6 +355,26 @@ fn a_finding_has_its_line_while_idle_too() {
 }
 
 // ---- failures ----
+
+#[tokio::test(start_paused = true)]
+async fn a_reconcile_counts_by_its_end_and_as_failed_when_it_is_cut_short() {
+    let bench = bench();
+    let reconcile = async |succeeds: bool| {
+        let reconciling = bench.metrics.reconciling();
+        tokio::time::sleep(Duration::from_millis(120)).await;
+        if succeeds {
+            reconciling.succeeded();
+        }
+    };
+    reconcile(true).await;
+    reconcile(false).await;
+    assert!(tokio::time::timeout(Duration::from_millis(50), reconcile(true)).await.is_err());
+    bench.metrics.looked(in_use(), 0);
+    bench.metrics.publish_if_due(Calls::default());
+    let line = bench.lines.of("metrics").remove(0);
+    assert_eq!([&line["Reconciles"], &line["ReconcileFailures"]], [1, 2]);
+    assert_eq!(line["ReconcileDuration"], json!([120]));
+}
 
 #[test]
 fn while_looks_fail_what_they_would_show_is_left_out() {
