@@ -226,7 +226,10 @@ impl<P: Platform> Reconciler<P> {
             Upkeep::Mark { idle_since, .. } => Some(*idle_since),
             _ => plan::marked_since(observation, self.clock.now()),
         };
-        let idle_since = self.memory.idle_since.map(|since| marked_since.map_or(since, |marked| marked.min(since)));
+        let idle_since = observation.load_balancer.as_ref().zip(self.memory.idle_since).map(|(balancer, since)| {
+            // What is remembered may be of an earlier balancer, where this process was frozen in between.
+            marked_since.map_or(since, |marked| marked.min(since)).max(balancer.created_at)
+        });
         let is_used = matches!(observation.service, Service::Found(_)) && !plan::is_idle(observation);
         let usage = match is_used || observation.load_balancer.is_some() || self.memory.teardown.is_some() {
             true => Usage::InUse,

@@ -96,29 +96,27 @@ async fn wait_healthy(
     let began = Instant::now();
     let deadline = began + limit;
     let mut attempt = 0;
+    // There is no queue here.
+    let calls = Calls::default();
     loop {
-        let waiting_for = match tokio::time::timeout_at(
-            deadline + LAST_LOOK,
-            reconciler.reconcile(&Hints::default(), Calls::default()),
-        )
-        .await
-        {
-            Ok(Ok(outcome)) => match unhindered(&outcome.findings) {
-                Ok(()) if outcome.readiness.is_complete() => {
-                    let registered = outcome.readiness.healthy;
-                    log.emit(&Event::TargetsHealthy { registered, waited_ms: millis(began.elapsed()) });
-                    return Ok(());
+        let waiting_for =
+            match tokio::time::timeout_at(deadline + LAST_LOOK, reconciler.reconcile(&Hints::default(), calls)).await {
+                Ok(Ok(outcome)) => match unhindered(&outcome.findings) {
+                    Ok(()) if outcome.readiness.is_complete() => {
+                        let registered = outcome.readiness.healthy;
+                        log.emit(&Event::TargetsHealthy { registered, waited_ms: millis(began.elapsed()) });
+                        return Ok(());
+                    }
+                    Ok(()) => progress(outcome.readiness),
+                    Err(hindrance) => hindrance.to_string(),
+                },
+                Ok(Err(error)) => {
+                    attempt += 1;
+                    log.emit(&Event::ReconcileFailed { failure: Failure::new(&error, attempt, HEALTH_WAIT) });
+                    error.to_string()
                 }
-                Ok(()) => progress(outcome.readiness),
-                Err(hindrance) => hindrance.to_string(),
-            },
-            Ok(Err(error)) => {
-                attempt += 1;
-                log.emit(&Event::ReconcileFailed { failure: Failure::new(&error, attempt, HEALTH_WAIT) });
-                error.to_string()
-            }
-            Err(_) => "AWS did not answer in time".to_owned(),
-        };
+                Err(_) => "AWS did not answer in time".to_owned(),
+            };
         if Instant::now() >= deadline {
             let limit = humantime::format_duration(limit);
             return Err(CommandError::Failed(format!("not all targets are healthy after {limit}: {waiting_for}")));

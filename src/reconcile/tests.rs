@@ -457,6 +457,12 @@ async fn idleness_counts_from_the_mark_and_before_it_from_the_first_look() {
         tokio::time::sleep(seconds(30)).await;
     }
 
+    // A balancer that is younger than what is remembered is another.
+    let mut look = bench.reconciler.look(&Hints::default()).await.expect("a look");
+    let created_at = noon() + seconds(80);
+    look.observation.load_balancer.as_mut().expect("a balancer").created_at = created_at;
+    assert_eq!(bench.reconciler.seen(&look).idle_since, Some(created_at));
+
     // A use in between begins it anew.
     let used = observation(counts(1, 0, 0), Vec::new(), Some(balancer(&[])));
     let look = Look { observation: used, ..bench.reconciler.look(&Hints::default()).await.expect("a look") };

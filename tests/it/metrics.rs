@@ -165,6 +165,12 @@ async fn how_long_a_balancer_has_stood_idle_outlives_the_process() {
     let platform = Platform::new().await;
     let balancer = platform.create_balancer().await;
     let since = Timestamp::now() - SignedDuration::from_secs(1_000);
+    let created = since - SignedDuration::from_secs(600);
+    platform.proxy.on("elasticloadbalancing:DescribeLoadBalancers").rewrite(move |_, text| {
+        let (before, rest) = text.split_once("<CreatedTime>").expect("a time");
+        let (_, after) = rest.split_once("</CreatedTime>").expect("its end");
+        format!("{before}<CreatedTime>{created}</CreatedTime>{after}")
+    });
     platform.add_tag(&balancer.arns(), MARK_SINCE, &since.to_string()).await;
     platform.add_tag(&balancer.arns(), MARK_BALANCER, &balancer.arn).await;
     let finished = Launch::run(&platform).args(["--exit-when-empty", "--teardown", "off"]).finish().await;
