@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use crate::clock::{Moment, SharedClock};
 use crate::cloud::{CloudError, ErrorKind, Message, Platform, Queue, Receipt, Redrive};
 use crate::log::{Event, Failure, Log};
-use crate::reconcile::{Hints, Progress, Reconciler};
+use crate::reconcile::{Hints, Outcome, Progress, Reconciler};
 use crate::retry::Retry;
 use crate::worker::{Batch, FailedAttempt, Inbox, LAST_RECEIVE, SETTINGS_GOOD_FOR, attempt, until_next_look};
 
@@ -122,21 +122,14 @@ impl<Q: Queue, P: Platform> Function<Q, P> {
         let mut retry = Retry::default();
         let mut settled = false;
         loop {
-            let tried = attempt(&mut self.reconciler, &hints, self.queue.calls(), &mut retry, &self.log);
-            let (wait, failure) = match tokio::time::timeout_at(deadline, tried).await {
-                Ok(Ok(outcome)) if outcome.progress == Progress::Settled => return Ok(()),
-                Ok(Ok(outcome)) => {
+            let (wait, failure) = match self.attempt_by(deadline, &hints, &mut retry).await {
+                Ok(outcome) if outcome.progress == Progress::Settled => return Ok(()),
+                Ok(outcome) => {
                     settled = true;
                     hints = Hints::default();
                     (until_next_look(&outcome, &self.clock), None)
                 }
-                Ok(Err(FailedAttempt { error, wait })) => (wait, Some(error)),
-                Err(_) => {
-                    let error = out_of_time();
-                    let (attempt, wait) = retry.failed(error.kind);
-                    self.log.emit(&Event::ReconcileFailed { failure: Failure::new(&error, attempt, wait) });
-                    (wait, Some(error))
-                }
+                Err(FailedAttempt { error, wait }) => (wait, Some(error)),
             };
             if Instant::now() + wait + TIME_FOR_A_LOOK > deadline {
                 return match failure {
@@ -147,6 +140,25 @@ impl<Q: Queue, P: Platform> Function<Q, P> {
             }
             tokio::time::sleep(wait).await;
         }
+    }
+
+    /// One try, which the deadline ends.
+    async fn attempt_by(
+        &mut self,
+        deadline: Instant,
+        hints: &Hints,
+        retry: &mut Retry,
+    ) -> Result<Outcome, FailedAttempt> {
+        if Instant::now() < deadline {
+            let tried = attempt(&mut self.reconciler, hints, self.queue.calls(), retry, &self.log);
+            if let Ok(ended) = tokio::time::timeout_at(deadline, tried).await {
+                return ended;
+            }
+        }
+        let error = out_of_time();
+        let (attempt, wait) = retry.failed(error.kind);
+        self.log.emit(&Event::ReconcileFailed { failure: Failure::new(&error, attempt, wait) });
+        Err(FailedAttempt { error, wait })
     }
 }
 
