@@ -17,7 +17,7 @@ mod inbox;
 
 pub use attempt::{FailedAttempt, attempt};
 #[cfg(feature = "lambda")]
-pub(crate) use inbox::LAST_RECEIVE;
+pub(crate) use inbox::{LAST_RECEIVE, LOGGED_BODY, cut};
 pub use inbox::{Batch, Inbox};
 
 /// ReceiveMessage waits at most so long for a first message (see the SQS API reference).

@@ -6,7 +6,7 @@ use crate::log::{Event, Log};
 use crate::reconcile::{Hints, Scope};
 
 /// So much of a malformed message's body is logged while it may still come again.
-const LOGGED_BODY: usize = 2 * 1024;
+pub(crate) const LOGGED_BODY: usize = 2 * 1024;
 
 /// On a queue without a redrive policy a malformed message is deleted at this receive.
 pub(crate) const LAST_RECEIVE: u32 = 5;
@@ -88,7 +88,7 @@ impl Inbox {
 }
 
 /// The beginning of a text, at most so many bytes.
-fn cut(text: &str, most: usize) -> &str {
+pub(crate) fn cut(text: &str, most: usize) -> &str {
     let end = (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     &text[..end]
 }
