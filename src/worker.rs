@@ -16,9 +16,9 @@ mod attempt;
 mod inbox;
 
 pub use attempt::{FailedAttempt, attempt};
+pub use inbox::{Batch, Inbox};
 #[cfg(feature = "lambda")]
 pub(crate) use inbox::{LAST_RECEIVE, LOGGED_BODY, cut};
-pub use inbox::{Batch, Inbox};
 
 /// ReceiveMessage waits at most so long for a first message (see the SQS API reference).
 const LONGEST_POLL: Duration = Duration::from_secs(20);

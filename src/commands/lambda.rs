@@ -123,8 +123,8 @@ fn work(payload: Value) -> Result<Work, String> {
         return batch.records.into_iter().map(message).collect::<Result<_, _>>().map(Work::Messages);
     }
     let text = |name: &str| payload.get(name).and_then(Value::as_str);
-    let scheduled = text("detail-type") == Some(SCHEDULED)
-        && text("source").is_some_and(|source| SCHEDULES.contains(&source));
+    let scheduled =
+        text("detail-type") == Some(SCHEDULED) && text("source").is_some_and(|source| SCHEDULES.contains(&source));
     if scheduled || payload == json!({}) {
         return Ok(Work::Tick);
     }

@@ -367,7 +367,9 @@ impl Event {
                 let fate = if *deleted { "deleted it" } else { "left it on the queue" };
                 format!("message {message_id} is malformed ({reason}); {fate}")
             }
-            Self::InvocationRejected { reason, .. } => format!("the function was called with what it can't take: {reason}"),
+            Self::InvocationRejected { reason, .. } => {
+                format!("the function was called with what it can't take: {reason}")
+            }
             Self::Finding { state: FindingState::Cleared, finding, subject, .. } => {
                 format!("{subject}: no longer {}", words(finding))
             }

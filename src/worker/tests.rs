@@ -3,11 +3,11 @@
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::cloud::{LONGEST_CALL, Message};
 use crate::cloud::fake::{FakeClock, FakeCloud, Lines, noon};
+use crate::cloud::{LONGEST_CALL, Message};
 use crate::model::Observation;
-use crate::pulse::Trouble;
 use crate::plan::samples::{balancer, counts, idle, marked_balancer, minutes, observation, policy, running, seconds};
+use crate::pulse::Trouble;
 use crate::reconcile::Scope;
 use crate::shutdown::{self, ShutdownOrder};
 
