@@ -422,7 +422,7 @@ async fn a_task_of_another_service_is_nobody_here_whatever_named_it() {
 #[tokio::test(start_paused = true)]
 async fn quiet_looks_are_told_once_a_minute() {
     let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[1]))));
-    for _ in 0..=120 {
+    for _ in 0..=2 * HEARTBEAT.as_secs() {
         bench.reconcile().await.expect("a look");
         tokio::time::sleep(seconds(1)).await;
     }
