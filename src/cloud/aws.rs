@@ -27,7 +27,7 @@ use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::retry::ErrorKind as SdkErrorKind;
 use aws_types::request_id::RequestId;
 
-use crate::cloud::{Calls, CloudError, ErrorKind};
+use crate::cloud::{Calls, CloudError, ErrorKind, LONGEST_CALL};
 
 mod platform;
 mod queue;
@@ -40,9 +40,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// One try of one call; the slowest that the watcher makes answer within a second or two.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A call with all of its retries.
-const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How often the SDK tries a call in all; beyond that the worker's own retries begin, which log.
 const ATTEMPTS: u32 = 3;
@@ -100,7 +97,7 @@ fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-        .operation_timeout(OPERATION_TIMEOUT)
+        .operation_timeout(LONGEST_CALL)
         .build()
 }
 

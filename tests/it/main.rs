@@ -6,12 +6,17 @@ mod command_line;
 mod demo;
 mod failures;
 mod harness;
+#[cfg(feature = "lambda")]
+mod lambda;
 mod life;
+mod listen;
 mod messages;
 mod metrics;
 mod moto;
 mod platform;
 mod proxy;
+#[cfg(feature = "lambda")]
+mod runtime_api;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 #[cfg(feature = "sandbox")]
