@@ -18,13 +18,9 @@ const ONE_LOOK: Duration = Duration::from_millis(4500);
 
 /// The program as Lambda starts it: without any argument.
 fn launch(platform: &Platform, api: &RuntimeApi) -> Launch {
-    on_lambda(Launch::new(platform, ""), api)
+    Launch::new(platform, "")
         .env("JVB_WATCHER_IDLE_GRACE", "1s")
         .env("JVB_WATCHER_UNUSED_GRACE", "1s")
-}
-
-fn on_lambda(launch: Launch, api: &RuntimeApi) -> Launch {
-    launch
         .env("AWS_LAMBDA_RUNTIME_API", &api.address())
         .env("AWS_LAMBDA_FUNCTION_NAME", "jvb-watcher")
         .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
@@ -91,7 +87,8 @@ async fn map_once(platform: &Platform, api: &RuntimeApi) -> usize {
     let records: Vec<Value> = messages
         .iter()
         .map(|message| {
-            let count = &message.attributes().expect("attributes")[&MessageSystemAttributeName::ApproximateReceiveCount];
+            let count =
+                &message.attributes().expect("attributes")[&MessageSystemAttributeName::ApproximateReceiveCount];
             record(message.message_id().expect("an id"), message.body().unwrap_or_default(), count)
         })
         .collect();
