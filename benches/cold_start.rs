@@ -6,6 +6,7 @@
 //! Over http it is the time until the first byte of a request comes in; over https, as on AWS, until the first byte of
 //! the TLS handshake does, by when the system's root certificates have been read.
 
+use std::convert::Infallible;
 use std::io::{Read, Write};
 use std::net::TcpListener;
 use std::process::{Child, Command, ExitCode, Stdio};
@@ -92,10 +93,15 @@ async fn cold_start(scheme: &str) -> Duration {
     let began = Instant::now();
     let mut child = spawn(&api, &endpoint);
     // It waits for the function, as a first invocation does on AWS.
-    let invocation = tokio::spawn(async move { api.invoke(&tick, Duration::from_secs(60)).await });
-    let called = tokio::task::spawn_blocking(move || aws.called.recv_timeout(wait::PATIENCE)).await;
-    let called = called.expect("no panic").expect("the function calls AWS");
-    invocation.abort();
+    let invocation = async {
+        api.invoke(&tick, Duration::from_secs(60)).await;
+        std::future::pending::<Infallible>().await
+    };
+    let called = tokio::task::spawn_blocking(move || aws.called.recv_timeout(wait::PATIENCE));
+    let called = tokio::select! {
+        called = called => called.expect("no panic").expect("the function calls AWS"),
+        never = invocation => match never {},
+    };
     child.kill().expect("the program runs");
     child.wait().expect("the program ends");
     called - began

@@ -18,11 +18,9 @@ const ONE_LOOK: Duration = Duration::from_millis(4500);
 
 /// The program as Lambda starts it: without any argument.
 fn launch(platform: &Platform, api: &RuntimeApi) -> Launch {
-    on_lambda(Launch::new(platform, ""), api).env("JVB_WATCHER_IDLE_GRACE", "1s").env("JVB_WATCHER_UNUSED_GRACE", "1s")
-}
-
-fn on_lambda(launch: Launch, api: &RuntimeApi) -> Launch {
-    launch
+    Launch::new(platform, "")
+        .env("JVB_WATCHER_IDLE_GRACE", "1s")
+        .env("JVB_WATCHER_UNUSED_GRACE", "1s")
         .env("AWS_LAMBDA_RUNTIME_API", &api.address())
         .env("AWS_LAMBDA_FUNCTION_NAME", "jvb-watcher")
         .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
@@ -129,6 +127,9 @@ async fn the_queues_messages_register_tasks() {
     registered.number("latency_ms");
     let reconciled = watcher.wait_for_that("reconciled", |line| line.number("changes") > 0).await;
     assert_eq!(reconciled.number("messages"), 1);
+    let figures = watcher.wait_for_that("metrics", |line| line["EventsReceived"] == 1).await;
+    // The record was sent in December of 2018.
+    assert!(figures["QueueAge"].as_f64().is_some_and(|age| age > 2e8), "{}", figures.0);
     assert_leaves_the_queue_alone(&platform);
     watcher.assert_no_trouble();
 }
