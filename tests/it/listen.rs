@@ -155,7 +155,8 @@ async fn health_says_why_a_worker_is_not_healthy() {
     let stuck = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.expect("a connection");
         // The whole of a small request comes in one go.
-        stream.read(&mut [0; 1024]).await.expect("a request");
+        let length = stream.read(&mut [0; 1024]).await.expect("a request");
+        assert!(length > 0, "a request");
         let answer = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 6\r\nconnection: close\r\n\r\nstuck\n";
         stream.write_all(answer.as_bytes()).await.expect("it is taken");
         listener
