@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::clock::SharedClock;
+use crate::clock::{Moment, SharedClock};
 use crate::cloud::{CloudError, Platform};
 use crate::event::Hint;
 use crate::finding::{Finding, FindingLedger};
@@ -23,8 +23,12 @@ mod observe;
 /// window, for a worker that was frozen in between as for a slow AWS.
 pub const CONFIRMATION_GOOD_FOR: Duration = Duration::from_secs(10);
 
-/// `reconciled` is logged at least this often, also when nothing changes, so that silence means trouble.
-const HEARTBEAT: Duration = Duration::from_secs(60);
+/// `reconciled` is logged at the first look after this time, also when nothing changes, so that silence means trouble.
+/// A little less than the minute that lies between two looks, since a schedule's ticks come early at times.
+const HEARTBEAT: Duration = Duration::from_secs(55);
+
+/// What looks have seen is remembered for this long without a further one: it is no witness of what went on since.
+const MEMORY_GOOD_FOR: Duration = Duration::from_secs(5 * 60);
 
 /// What to look at.
 #[derive(Clone, Debug)]
@@ -92,9 +96,7 @@ pub struct Look {
     /// What follows.
     pub plan: Plan,
     /// When the look began.
-    began: Instant,
-    /// The same by the time of day, which goes on while a virtual machine is suspended.
-    began_at: Timestamp,
+    began: Moment,
 }
 
 /// Keeps one service's targets and balancer true.
@@ -111,13 +113,14 @@ pub struct Reconciler<P> {
 /// be lost is in the balancer's tags.
 #[derive(Default)]
 struct Memory {
+    looked: Option<Moment>,
     unclaimed_since: BTreeMap<TargetKey, Timestamp>,
     health: BTreeMap<TargetKey, TargetState>,
     findings: FindingLedger,
     teardown: Option<Teardown>,
     messages: u64,
     foreign: u64,
-    heartbeat_at: Option<Instant>,
+    heartbeat: Option<Moment>,
     calls_told: u64,
 }
 
@@ -148,6 +151,7 @@ impl<P: Platform> Reconciler<P> {
     /// The first call that failed; what could be done beside it has been done.
     pub async fn reconcile(&mut self, hints: &Hints, calls_elsewhere: u64) -> Result<Outcome, CloudError> {
         let began = Instant::now();
+        self.forget_what_is_old();
         let mut look = self.look(hints).await?;
         if let Upkeep::DeleteLoadBalancer { .. } = look.plan.upkeep {
             // The one dangerous act rests on two looks, the second one fresh.
@@ -165,7 +169,7 @@ impl<P: Platform> Reconciler<P> {
             return Err(error);
         }
         let eventful = acted.changes + news + health_changes > 0;
-        self.tell_reconciled(&look, acted.changes, eventful, calls_elsewhere, began);
+        self.tell_reconciled(&look, acted.changes, eventful, calls_elsewhere, began.elapsed());
         let progress = match look.plan.upkeep {
             Upkeep::DeleteLoadBalancer { .. } | Upkeep::DeleteTargetGroups { .. } if !blocked => Progress::Underway,
             Upkeep::DeleteLoadBalancer { .. } | Upkeep::DeleteTargetGroups { .. } => Progress::Settled,
@@ -182,13 +186,21 @@ impl<P: Platform> Reconciler<P> {
     ///
     /// The first call that failed.
     pub async fn look(&self, hints: &Hints) -> Result<Look, CloudError> {
-        let (began, began_at) = (Instant::now(), self.clock.now());
+        let began = Moment::now(&*self.clock);
         let observation = self.observe(hints).await?;
         let plan = plan::plan(&observation, &self.policy, self.clock.now());
-        Ok(Look { observation, plan, began, began_at })
+        Ok(Look { observation, plan, began })
+    }
+
+    /// A process that was frozen, or that had no work for long, begins to remember anew.
+    fn forget_what_is_old(&mut self) {
+        if self.memory.looked.is_some_and(|looked| looked.elapsed(&*self.clock) > MEMORY_GOOD_FOR) {
+            self.memory.unclaimed_since.clear();
+        }
     }
 
     fn remember(&mut self, look: &Look) {
+        self.memory.looked = Some(look.began);
         let now = self.clock.now();
         let before = std::mem::take(&mut self.memory.unclaimed_since);
         let since = |key: &TargetKey| before.get(key).copied().unwrap_or(now);
@@ -237,12 +249,11 @@ impl<P: Platform> Reconciler<P> {
 
     /// Logs what a look saw, for one that nothing is done after.
     pub fn tell_look(&mut self, look: &Look) {
-        self.tell_reconciled(look, 0, true, 0, look.began);
+        self.tell_reconciled(look, 0, true, 0, look.began.elapsed(&*self.clock));
     }
 
-    fn tell_reconciled(&mut self, look: &Look, changes: usize, eventful: bool, calls_elsewhere: u64, began: Instant) {
-        let now = Instant::now();
-        let due = self.memory.heartbeat_at.is_none_or(|at| now >= at + HEARTBEAT);
+    fn tell_reconciled(&mut self, look: &Look, changes: usize, eventful: bool, calls_elsewhere: u64, took: Duration) {
+        let due = self.memory.heartbeat.is_none_or(|last| last.elapsed(&*self.clock) >= HEARTBEAT);
         if !eventful && !due {
             return;
         }
@@ -269,9 +280,9 @@ impl<P: Platform> Reconciler<P> {
             messages: std::mem::take(&mut self.memory.messages),
             foreign: std::mem::take(&mut self.memory.foreign),
             aws_calls: calls - self.memory.calls_told,
-            duration_ms: millis(began.elapsed()),
+            duration_ms: millis(took),
         });
-        self.memory.heartbeat_at = Some(now);
+        self.memory.heartbeat = Some(Moment::now(&*self.clock));
         self.memory.calls_told = calls;
     }
 }

@@ -22,18 +22,24 @@ use crate::model::{
 /// A clock that runs with tokio's.
 pub struct FakeClock {
     began: Instant,
+    frozen_for: Mutex<Duration>,
 }
 
 impl FakeClock {
     /// It is noon of some day.
     pub fn noon() -> Arc<Self> {
-        Arc::new(Self { began: Instant::now() })
+        Arc::new(Self { began: Instant::now(), frozen_for: Mutex::default() })
+    }
+
+    /// The time of day has gone on for so long while the monotonic clock, and with it the process, stood still.
+    pub fn freeze(&self, time: Duration) {
+        *self.frozen_for.lock().unwrap_or_else(PoisonError::into_inner) += time;
     }
 }
 
 impl Clock for FakeClock {
     fn now(&self) -> Timestamp {
-        noon() + self.began.elapsed()
+        noon() + self.began.elapsed() + *self.frozen_for.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use tokio::time::Instant;
 
 use super::{CONFIRMATION_GOOD_FOR, Hints, Look, Reconciler, Teardown, millis_between};
 use crate::cloud::{CloudError, ErrorKind, Platform, TARGETS_PER_CALL};
@@ -226,9 +225,7 @@ impl<P: Platform> Reconciler<P> {
     ) {
         self.begin_teardown(arn, idle_since, Some(created_at));
         // Logging may have blocked on its reader, and the process may have been frozen since the look began.
-        let since_look = Instant::now().duration_since(look.began);
-        let by_the_clock = Duration::try_from(self.clock.now().duration_since(look.began_at)).unwrap_or_default();
-        let within = CONFIRMATION_GOOD_FOR.saturating_sub(since_look.max(by_the_clock));
+        let within = CONFIRMATION_GOOD_FOR.saturating_sub(look.began.elapsed(&*self.clock));
         let deleted = match within.is_zero() {
             true => Err(outdated(arn)),
             false => self.platform.delete_load_balancer(arn, within).await,

@@ -1,5 +1,6 @@
 //! What the reconciler makes of a plan, on an AWS in memory.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use super::act::IN_USE_PASSES_WITHIN;
@@ -15,6 +16,7 @@ use crate::plan::samples::{
 struct Bench {
     cloud: FakeCloud,
     lines: Lines,
+    clock: Arc<FakeClock>,
     reconciler: Reconciler<FakeCloud>,
 }
 
@@ -24,8 +26,8 @@ fn bench(seen: Observation) -> Bench {
     let clock = FakeClock::noon();
     let scope = Scope { cluster: "p-cluster".into(), service: "p-service".into() };
     let log = lines.log(clock.clone());
-    let reconciler = Reconciler::new(cloud.clone(), scope, policy(), log, clock);
-    Bench { cloud, lines, reconciler }
+    let reconciler = Reconciler::new(cloud.clone(), scope, policy(), log, clock.clone());
+    Bench { cloud, lines, clock, reconciler }
 }
 
 impl Bench {
@@ -304,6 +306,28 @@ async fn a_target_whose_task_shows_up_in_between_starts_again() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_was_seen_before_a_long_freeze_is_no_second_look() {
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(unhealthy(balancer(&[1, 7])))));
+    bench.reconcile().await.expect("a look");
+    bench.clock.freeze(minutes(5) + seconds(1));
+    bench.reconcile().await.expect("a look");
+    assert_eq!(bench.cloud.count("DeregisterTargets"), 0, "nobody looked for five minutes");
+    bench.clock.freeze(seconds(30));
+    bench.reconcile().await.expect("a look");
+    assert_eq!(bench.lines.of("target_deregistered").len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_process_that_is_frozen_between_its_looks_is_heard_of_once_a_minute_all_the_same() {
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[1]))));
+    for _ in 0..10 {
+        bench.reconcile().await.expect("a look");
+        bench.clock.freeze(seconds(58));
+    }
+    assert_eq!(bench.lines.of("reconciled").len(), 10);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_change_of_health_is_told_with_its_age() {
     let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[1]))));
     bench.reconcile().await.expect("a look");
@@ -398,7 +422,7 @@ async fn a_task_of_another_service_is_nobody_here_whatever_named_it() {
 #[tokio::test(start_paused = true)]
 async fn quiet_looks_are_told_once_a_minute() {
     let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[1]))));
-    for _ in 0..=120 {
+    for _ in 0..=2 * HEARTBEAT.as_secs() {
         bench.reconcile().await.expect("a look");
         tokio::time::sleep(seconds(1)).await;
     }
