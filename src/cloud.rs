@@ -12,6 +12,9 @@ pub mod aws;
 #[cfg(test)]
 pub mod fake;
 
+/// No call takes longer, retries included; one that waits for messages takes its wait beside.
+pub const LONGEST_CALL: Duration = Duration::from_secs(30);
+
 /// What the watcher does with its queue.
 pub trait Queue: Send + Sync {
     /// What the queue itself is set to.

@@ -12,9 +12,13 @@ pub mod commands;
 pub mod config;
 pub mod event;
 pub mod finding;
+#[cfg(feature = "lambda")]
+pub mod function;
+pub mod listen;
 pub mod log;
 pub mod model;
 pub mod plan;
+pub mod pulse;
 pub mod reconcile;
 pub mod retry;
 #[cfg(feature = "sandbox")]

@@ -7,13 +7,18 @@ use tokio::time::Instant;
 use crate::clock::SharedClock;
 use crate::cloud::{CloudError, ErrorKind, FailedEntry, Platform, Queue, QueueSettings, Receipt};
 use crate::log::{Event, Failure, Log, StopReason};
+use crate::pulse::{Activity, Pulse};
 use crate::reconcile::{Outcome, Progress, Reconciler};
 use crate::retry::Retry;
 use crate::shutdown::{GRACE, Shutdown};
 
+mod attempt;
 mod inbox;
 
+pub use attempt::{FailedAttempt, attempt};
 pub use inbox::{Batch, Inbox};
+#[cfg(feature = "lambda")]
+pub(crate) use inbox::{LAST_RECEIVE, LOGGED_BODY, cut};
 
 /// ReceiveMessage waits at most so long for a first message (see the SQS API reference).
 const LONGEST_POLL: Duration = Duration::from_secs(20);
@@ -45,7 +50,7 @@ const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 const HIDE_FOR: Duration = Duration::from_secs(60);
 
 /// The queue's settings are read this often: an operator may give it a redrive policy at any time.
-const SETTINGS_GOOD_FOR: Duration = Duration::from_secs(60 * 60);
+pub(crate) const SETTINGS_GOOD_FOR: Duration = Duration::from_secs(60 * 60);
 
 /// When the worker stops by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +70,7 @@ pub struct Worker<Q, P> {
     shutdown: Shutdown,
     log: Log,
     clock: SharedClock,
+    pulse: Pulse,
     poll: Poll,
 }
 
@@ -102,10 +108,9 @@ impl<Q: Queue, P: Platform> Worker<Q, P> {
         (queue, settings): (Q, Option<QueueSettings>),
         reconciler: Reconciler<P>,
         inbox: Inbox,
-        lifetime: Lifetime,
-        shutdown: Shutdown,
-        log: Log,
-        clock: SharedClock,
+        (lifetime, shutdown): (Lifetime, Shutdown),
+        (log, clock): (Log, SharedClock),
+        pulse: Pulse,
     ) -> Self {
         let now = Instant::now();
         let poll = Poll {
@@ -114,7 +119,7 @@ impl<Q: Queue, P: Platform> Worker<Q, P> {
             retry: Retry::default(),
             not_before: now,
         };
-        Self { queue, reconciler, inbox, lifetime, shutdown, log, clock, poll }
+        Self { queue, reconciler, inbox, lifetime, shutdown, log, clock, pulse, poll }
     }
 
     /// Works until told to stop; see [`Lifetime`] for when it stops by itself. Whatever fails is tried again.
@@ -180,6 +185,7 @@ impl<Q: Queue, P: Platform> Worker<Q, P> {
         };
         let mut enough_at = None;
         loop {
+            self.pulse.begin(Activity::Receiving(wait));
             let messages = tokio::select! {
                 biased;
                 // A poll that is let go of may have taken messages; they come back after the visibility timeout.
@@ -202,6 +208,7 @@ impl<Q: Queue, P: Platform> Worker<Q, P> {
 
     async fn read_settings(&mut self) -> Result<(), CloudError> {
         if Instant::now() >= self.poll.settings_due {
+            self.pulse.begin(Activity::Receiving(Duration::ZERO));
             self.poll.settings = tokio::select! {
                 biased;
                 _ = self.shutdown.begun() => return Ok(()),
@@ -213,6 +220,7 @@ impl<Q: Queue, P: Platform> Worker<Q, P> {
     }
 
     async fn sleep_until(&self, deadline: Instant) {
+        self.pulse.begin(Activity::Waiting(deadline.saturating_duration_since(Instant::now())));
         tokio::select! {
             _ = self.shutdown.begun() => {}
             () = tokio::time::sleep_until(deadline) => {}
@@ -225,11 +233,11 @@ impl<Q: Queue, P: Platform> Worker<Q, P> {
     /// came first: then the batch is visible again.
     async fn settle(&mut self, batch: Batch) -> Option<Settled> {
         let outcome = {
-            let Self { queue, reconciler, shutdown, log, poll, .. } = self;
+            let Self { queue, reconciler, shutdown, log, pulse, poll, .. } = self;
             let keep_hidden = keep_hidden(queue, &batch.relevant, poll.settings.visibility_timeout, log);
             tokio::select! {
                 biased;
-                outcome = reconcile_until_done(reconciler, &batch, || queue.calls(), shutdown, log) => outcome,
+                outcome = reconcile_until_done(reconciler, &batch, || queue.calls(), (shutdown, pulse), log) => outcome,
                 () = shutdown.grace_over() => None,
                 never = keep_hidden => match never {},
             }
@@ -238,14 +246,14 @@ impl<Q: Queue, P: Platform> Worker<Q, P> {
             self.give_back(&batch.relevant).await;
             return None;
         };
-        let wait = Duration::try_from(outcome.look_again_at.duration_since(self.clock.now())).unwrap_or_default();
-        let look_again_at = Instant::now() + wait.max(SHORTEST_WAIT);
+        let look_again_at = Instant::now() + until_next_look(&outcome, &self.clock);
         self.delete(batch.relevant).await;
         Some(Settled { progress: outcome.progress, look_again_at })
     }
 
     /// Deletes messages. What can't be deleted in time comes again.
     async fn delete(&self, receipts: Vec<Receipt>) {
+        self.pulse.begin(Activity::Deleting(DELETE_TIME));
         tokio::select! {
             biased;
             () = self.delete_all(receipts) => {}
@@ -300,23 +308,35 @@ async fn reconcile_until_done<P: Platform>(
     reconciler: &mut Reconciler<P>,
     batch: &Batch,
     queue_calls: impl Fn() -> u64,
-    shutdown: &Shutdown,
+    (shutdown, pulse): (&Shutdown, &Pulse),
     log: &Log,
 ) -> Option<Outcome> {
     let mut retry = Retry::default();
     loop {
-        let error = match reconciler.reconcile(&batch.hints, queue_calls()).await {
-            Ok(outcome) => return Some(outcome),
-            Err(error) => error,
+        pulse.begin(Activity::Looking);
+        let wait = match attempt(reconciler, &batch.hints, queue_calls(), &mut retry, log).await {
+            Ok(outcome) => {
+                pulse.succeeded();
+                return Some(outcome);
+            }
+            Err(FailedAttempt { error, wait }) => {
+                pulse.failed(&error);
+                wait
+            }
         };
-        let (attempt, wait) = retry.failed(error.kind);
-        log.emit(&Event::ReconcileFailed { failure: Failure::new(&error, attempt, wait) });
+        pulse.begin(Activity::Waiting(wait));
         tokio::select! {
             biased;
             _ = shutdown.begun() => return None,
             () = tokio::time::sleep(wait) => {}
         }
     }
+}
+
+/// How long to wait before the next look.
+pub(crate) fn until_next_look(outcome: &Outcome, clock: &SharedClock) -> Duration {
+    let wait = outcome.look_again_at.duration_since(clock.now());
+    Duration::try_from(wait).unwrap_or_default().max(SHORTEST_WAIT)
 }
 
 /// Keeps messages hidden for as long as it is polled.

@@ -23,7 +23,7 @@ use aws_smithy_types::config_bag::ConfigBag;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 
-use crate::cloud::{CloudError, ErrorKind};
+use crate::cloud::{CloudError, ErrorKind, LONGEST_CALL};
 
 mod platform;
 mod queue;
@@ -36,9 +36,6 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// One try of one call; the slowest that the watcher makes answer within a second or two.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A call with all of its retries.
-const OPERATION_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How often the SDK tries a call in all; beyond that the worker's own retries begin, which log.
 const ATTEMPTS: u32 = 3;
@@ -96,7 +93,7 @@ fn timeouts() -> TimeoutConfig {
     TimeoutConfig::builder()
         .connect_timeout(CONNECT_TIMEOUT)
         .operation_attempt_timeout(ATTEMPT_TIMEOUT)
-        .operation_timeout(OPERATION_TIMEOUT)
+        .operation_timeout(LONGEST_CALL)
         .build()
 }
 

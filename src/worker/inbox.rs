@@ -6,10 +6,10 @@ use crate::log::{Event, Log};
 use crate::reconcile::{Hints, Scope};
 
 /// So much of a malformed message's body is logged while it may still come again.
-const LOGGED_BODY: usize = 2 * 1024;
+pub(crate) const LOGGED_BODY: usize = 2 * 1024;
 
 /// On a queue without a redrive policy a malformed message is deleted at this receive.
-const LAST_RECEIVE: u32 = 5;
+pub(crate) const LAST_RECEIVE: u32 = 5;
 
 /// What was received in one go.
 #[derive(Debug, Default)]
@@ -22,19 +22,19 @@ pub struct Batch {
     pub done: Vec<Receipt>,
     /// How many of them were well-formed and not of this service.
     pub foreign: usize,
-    /// How many malformed ones were left on the queue.
-    pub left: usize,
+    /// The malformed ones that stay on the queue.
+    pub left: Vec<Receipt>,
 }
 
 impl Batch {
     /// How many messages went into it.
     pub fn len(&self) -> usize {
-        self.relevant.len() + self.done.len() + self.left
+        self.relevant.len() + self.done.len() + self.left.len()
     }
 
     /// Whether nothing was received.
     pub fn is_empty(&self) -> bool {
-        self.relevant.is_empty() && self.foreign == 0 && self.left == 0
+        self.relevant.is_empty() && self.foreign == 0 && self.left.is_empty()
     }
 }
 
@@ -82,13 +82,13 @@ impl Inbox {
         if deleted {
             batch.done.push(message.receipt);
         } else {
-            batch.left += 1;
+            batch.left.push(message.receipt);
         }
     }
 }
 
 /// The beginning of a text, at most so many bytes.
-fn cut(text: &str, most: usize) -> &str {
+pub(crate) fn cut(text: &str, most: usize) -> &str {
     let end = (0..=most.min(text.len())).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
     &text[..end]
 }
@@ -122,7 +122,7 @@ mod tests {
     fn a_malformed_message_is_left_to_the_redrive_policy_however_often_it_comes() {
         for receive_count in [1, 5, 50] {
             let batch = sorted("{", receive_count, Redrive::ToDeadLetterQueue);
-            assert_eq!((batch.left, batch.done.len()), (1, 0));
+            assert_eq!((batch.left.len(), batch.done.len()), (1, 0));
         }
     }
 

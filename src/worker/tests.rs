@@ -3,10 +3,11 @@
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::cloud::Message;
 use crate::cloud::fake::{FakeClock, FakeCloud, Lines, noon};
+use crate::cloud::{LONGEST_CALL, Message};
 use crate::model::Observation;
 use crate::plan::samples::{balancer, counts, idle, marked_balancer, minutes, observation, policy, running, seconds};
+use crate::pulse::Trouble;
 use crate::reconcile::Scope;
 use crate::shutdown::{self, ShutdownOrder};
 
@@ -14,6 +15,7 @@ struct Bench {
     cloud: FakeCloud,
     lines: Lines,
     order: ShutdownOrder,
+    pulse: Pulse,
     worker: JoinHandle<StopReason>,
 }
 
@@ -32,8 +34,10 @@ fn start_with(cloud: FakeCloud, settings: Option<QueueSettings>, lifetime: Lifet
     let reconciler = Reconciler::new(cloud.clone(), scope.clone(), policy(), log.clone(), clock.clone());
     let (order, shutdown) = shutdown::channel();
     let inbox = Inbox::new(scope, log.clone());
-    let worker = Worker::new((cloud.clone(), settings), reconciler, inbox, lifetime, shutdown, log, clock);
-    Bench { cloud, lines, order, worker: tokio::spawn(worker.run()) }
+    let pulse = Pulse::new(policy().resync_interval);
+    let queue = (cloud.clone(), settings);
+    let worker = Worker::new(queue, reconciler, inbox, (lifetime, shutdown), (log, clock), pulse.clone());
+    Bench { cloud, lines, order, pulse, worker: tokio::spawn(worker.run()) }
 }
 
 impl Bench {
@@ -316,5 +320,51 @@ async fn without_the_queues_settings_it_looks_all_the_same_and_asks_again() {
     tokio::time::sleep(minutes(5)).await;
     assert_eq!(bench.lines.of("poll_failed").len(), 3);
     assert_eq!(bench.lines.of("message_rejected").len(), 1);
+    bench.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn whatever_fails_on_aws_the_worker_lives() {
+    let cloud = FakeCloud::new(quiet());
+    let bench = start(cloud.clone(), Lifetime::UntilStopped);
+    tokio::time::sleep(seconds(1)).await;
+    for operation in ["ReceiveMessage", "DescribeServices", "DeleteMessageBatch", "GetQueueAttributes"] {
+        // As slow as a call can be, and failing then.
+        cloud.delay(operation, LONGEST_CALL);
+        cloud.fail(operation, ErrorKind::Unavailable, 10_000);
+    }
+    cloud.world().messages.push_back(event(1));
+    for second in (0..60 * 60).step_by(7) {
+        tokio::time::sleep(seconds(7)).await;
+        assert_eq!(bench.pulse.live(), Ok(()), "after {second} s");
+    }
+    assert!(bench.lines.of("reconcile_failed").len() > 10);
+    let Trouble(why) = bench.pulse.ready().expect_err("nothing succeeds");
+    assert!(why.contains("no look has succeeded for 3"), "{why}");
+    bench.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_at_rest_lives_and_is_ready() {
+    let bench = start(FakeCloud::new(quiet()), Lifetime::UntilStopped);
+    tokio::time::sleep(seconds(1)).await;
+    for second in (0..60 * 60).step_by(7) {
+        tokio::time::sleep(seconds(7)).await;
+        assert_eq!((bench.pulse.live(), bench.pulse.ready()), (Ok(()), Ok(())), "after {second} s");
+    }
+    bench.stop().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_worker_that_waits_for_an_answer_that_never_comes_does_not_live() {
+    let cloud = FakeCloud::new(quiet());
+    let bench = start(cloud.clone(), Lifetime::UntilStopped);
+    tokio::time::sleep(seconds(1)).await;
+    cloud.delay("DescribeTags", minutes(24 * 60));
+    tokio::time::sleep(minutes(9)).await;
+    assert_eq!(bench.pulse.live(), Ok(()));
+    tokio::time::sleep(minutes(4)).await;
+    let Trouble(why) = bench.pulse.live().expect_err("stuck");
+    assert!(why.contains("looking and repairing"), "{why}");
     bench.stop().await;
 }

@@ -12,8 +12,8 @@ use aws_sdk_sqs::types::{
 
 use tokio::sync::OnceCell;
 
-use super::{ATTEMPT_TIMEOUT, Call, CallCounter, OPERATION_TIMEOUT};
-use crate::cloud::{CloudError, FailedEntry, Message, Queue, QueueSettings, Receipt, Redrive};
+use super::{ATTEMPT_TIMEOUT, Call, CallCounter};
+use crate::cloud::{CloudError, FailedEntry, LONGEST_CALL, Message, Queue, QueueSettings, Receipt, Redrive};
 
 /// ReceiveMessage takes at most ten messages (see the SQS API reference).
 const MESSAGES_PER_RECEIVE: i32 = 10;
@@ -78,7 +78,7 @@ impl Queue for SqsQueue {
         // A long poll takes its wait, beside what any other call takes.
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(wait + ATTEMPT_TIMEOUT)
-            .operation_timeout(wait + OPERATION_TIMEOUT)
+            .operation_timeout(wait + LONGEST_CALL)
             .build();
         let request = self
             .client
