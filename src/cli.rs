@@ -1,10 +1,13 @@
 //! The command line: commands and options.
 
+use std::ffi::OsString;
+use std::net::SocketAddr;
 #[cfg(feature = "sandbox")]
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::{BoolishValueParser, Resettable};
+use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::log::Level;
@@ -42,8 +45,13 @@ pub struct Cli {
 pub enum Command {
     /// Watches: takes events from the queue, and looks by the clock, until told to stop
     Run(RunOptions),
+    /// The same as a function on AWS Lambda, called with the queue's messages and by a schedule; the default there
+    #[cfg(feature = "lambda")]
+    Lambda(WatchOptions),
     /// Looks once, registers and deregisters what is wrong, and exits; never touches the load balancer itself
     Reconcile(ReconcileOptions),
+    /// Asks a worker that runs with --listen whether it is healthy; needs no other option
+    Health(HealthOptions),
     /// Serves a small AWS on this machine's loopback, to try things out on; needs no account and no other option
     #[cfg(feature = "sandbox")]
     Sandbox(SandboxOptions),
@@ -99,9 +107,9 @@ pub enum LogFormat {
     Pretty,
 }
 
-/// The options of `run`.
+/// The options of everything that watches: `run` and `lambda`.
 #[derive(Debug, Args)]
-pub struct RunOptions {
+pub struct WatchOptions {
     /// The longest time between two looks, when no event comes
     #[arg(long, env = "JVB_WATCHER_RESYNC_INTERVAL", value_name = "DURATION", default_value = "60s", value_parser = duration)]
     pub resync_interval: Duration,
@@ -117,9 +125,29 @@ pub struct RunOptions {
     /// How much of an idle load balancer is deleted
     #[arg(long, env = "JVB_WATCHER_TEARDOWN", value_name = "EXTENT", default_value = "all")]
     pub teardown: TeardownExtent,
+}
+
+/// The options of `run`.
+#[derive(Debug, Args)]
+pub struct RunOptions {
+    /// How to watch.
+    #[command(flatten)]
+    pub watch: WatchOptions,
     /// Stop, with exit status 0, once the queue is empty and nothing is left to do
     #[arg(long, env = "JVB_WATCHER_EXIT_WHEN_EMPTY", value_parser = BoolishValueParser::new())]
     pub exit_when_empty: bool,
+    /// Serve /healthz and /readyz over HTTP on this address, like 127.0.0.1:8081 or [::]:8081 [default: nowhere]
+    #[arg(long, env = "JVB_WATCHER_LISTEN", value_name = "ADDRESS:PORT", value_parser = socket_address)]
+    pub listen: Option<SocketAddr>,
+}
+
+/// The options of `health`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 healthy, 1 not healthy or not to be reached within two seconds, 2 wrong use.")]
+pub struct HealthOptions {
+    /// The address that the worker listens on; one of all addresses is asked on the loopback
+    #[arg(long, env = "JVB_WATCHER_LISTEN", value_name = "ADDRESS:PORT", value_parser = socket_address)]
+    pub listen: SocketAddr,
 }
 
 /// How much of an idle load balancer is deleted.
@@ -209,18 +237,38 @@ pub struct DemoOptions {
 }
 
 impl Cli {
-    /// Reads a command line, with the environment behind it.
+    /// Reads a command line, with the environment behind it. Where AWS Lambda has started the program, it is a function
+    /// unless told otherwise.
     ///
     /// # Errors
     ///
     /// What is wrong with it; also a call for help, or for the version.
     pub fn read(
-        arguments: impl IntoIterator<Item = std::ffi::OsString>,
+        arguments: impl IntoIterator<Item = OsString>,
         environment: impl Fn(&str) -> Option<String> + Copy,
     ) -> Result<Self, clap::Error> {
         let command = with_environment(Self::command(), environment);
-        Self::from_arg_matches(&command.try_get_matches_from(arguments)?)
+        let arguments: Vec<OsString> = arguments.into_iter().collect();
+        let matches = match command.clone().try_get_matches_from(&arguments) {
+            Err(error) if lacks_command(&error) && is_on_lambda(environment) => {
+                command.try_get_matches_from(arguments.into_iter().chain(["lambda".into()]))
+            }
+            matches => matches,
+        };
+        Self::from_arg_matches(&matches?)
     }
+}
+
+/// Lambda gives it to every function; nobody else has it.
+const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
+
+/// Whether AWS Lambda has started the program, and it can be a function.
+fn is_on_lambda(environment: impl Fn(&str) -> Option<String>) -> bool {
+    cfg!(feature = "lambda") && environment(RUNTIME_API).is_some_and(|address| !address.is_empty())
+}
+
+fn lacks_command(error: &clap::Error) -> bool {
+    matches!(error.kind(), ErrorKind::MissingSubcommand | ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand)
 }
 
 /// Takes empty variables for unset, as all of AWS's tools do; and shows the variables' names, not their values, in the
@@ -241,6 +289,10 @@ fn duration(text: &str) -> Result<Duration, String> {
         return Err("it must be from 1s to 24h".to_owned());
     }
     Ok(duration)
+}
+
+fn socket_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "write it as an IP address and a port, like 127.0.0.1:8081 or [::1]:8081".to_owned())
 }
 
 #[cfg(feature = "sandbox")]
@@ -303,6 +355,31 @@ mod tests {
         assert_eq!(time_scale("0.5"), Ok(0.5));
         for wrong in ["0", "-1", "inf", "NaN", "1e9", "fast", ""] {
             assert!(time_scale(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[cfg(feature = "lambda")]
+    #[test]
+    fn on_lambda_it_is_a_function_unless_told_otherwise() {
+        let on_lambda = |name: &str| (name == RUNTIME_API).then(|| "127.0.0.1:9001".to_owned());
+        for arguments in [vec!["bootstrap"], vec!["bootstrap", "--project", "p"]] {
+            let arguments = || arguments.iter().map(Into::into);
+            let cli = Cli::read(arguments(), on_lambda).expect("a good command line");
+            assert!(matches!(cli.command, Command::Lambda(_)));
+            assert!(Cli::read(arguments(), |_| None).is_err(), "elsewhere a command is needed");
+        }
+        let told = Cli::read(["jvb-watcher", "reconcile"].map(Into::into), on_lambda).expect("a good command line");
+        assert!(matches!(told.command, Command::Reconcile(_)));
+    }
+
+    #[test]
+    fn an_address_to_listen_on_has_a_port() {
+        for address in ["127.0.0.1:8081", "[::]:8081", "0.0.0.0:0"] {
+            assert!(socket_address(address).is_ok(), "{address}");
+        }
+        for wrong in ["8081", ":8081", "localhost:8081", "127.0.0.1", "::1:8081x", "127.0.0.1:65536"] {
+            let message = socket_address(wrong).expect_err(wrong);
+            assert!(message.contains("127.0.0.1:8081"), "{message}");
         }
     }
 

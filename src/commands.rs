@@ -4,13 +4,18 @@ use std::process::ExitCode;
 
 use aws_config::SdkConfig;
 
+use crate::cli::WatchOptions;
 use crate::cloud::CloudError;
 use crate::cloud::aws::{self, ConnectError};
 use crate::config::{ConfigError, Settings};
-use crate::log::{Log, diagnostics};
+use crate::log::{Event, Form, Log, diagnostics};
+use crate::plan::Policy;
 
 #[cfg(feature = "sandbox")]
 mod demo;
+mod health;
+#[cfg(feature = "lambda")]
+mod lambda;
 mod reconcile;
 mod run;
 #[cfg(feature = "sandbox")]
@@ -18,6 +23,9 @@ mod sandbox;
 
 #[cfg(feature = "sandbox")]
 pub use demo::demo;
+pub use health::health;
+#[cfg(feature = "lambda")]
+pub use lambda::{init_failed, lambda};
 pub use reconcile::reconcile;
 pub use run::run;
 #[cfg(feature = "sandbox")]
@@ -28,6 +36,35 @@ async fn connect(settings: &Settings, log: &Log) -> Result<SdkConfig, CommandErr
     let sdk = aws::connect(&settings.connection).await?;
     diagnostics::install(log);
     Ok(sdk)
+}
+
+/// The rules to watch by.
+fn policy(settings: &Settings, options: &WatchOptions) -> Policy {
+    Policy {
+        service: settings.scope.service.clone(),
+        load_balancer: settings.load_balancer.clone(),
+        owner_tag: options.owner_tag.clone(),
+        teardown: options.teardown.into(),
+        idle_grace: options.idle_grace,
+        unused_grace: options.unused_grace,
+        resync_interval: options.resync_interval,
+    }
+}
+
+/// That the watcher begins, in this form.
+fn started(form: Form, settings: &Settings, options: &WatchOptions, sdk: &SdkConfig) -> Event {
+    Event::WatcherStarted {
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        form,
+        region: sdk.region().map(ToString::to_string).unwrap_or_default(),
+        queue: settings.queue.clone(),
+        load_balancer: settings.load_balancer.clone(),
+        owner_tag: format!("{}={}", options.owner_tag.key, options.owner_tag.value),
+        teardown: options.teardown.as_str().to_owned(),
+        resync_interval_seconds: options.resync_interval.as_secs_f64(),
+        idle_grace_seconds: options.idle_grace.as_secs_f64(),
+        unused_grace_seconds: options.unused_grace.as_secs_f64(),
+    }
 }
 
 /// Why a command ends badly.

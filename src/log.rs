@@ -19,7 +19,7 @@ pub mod diagnostics;
 mod event;
 mod output;
 
-pub use event::{Act, Event, Failure, Level, StopReason, TargetFields, millis};
+pub use event::{Act, Event, Failure, Form, Level, StopReason, TargetFields, millis};
 
 /// What every line says of where it comes from.
 #[derive(Clone, Debug, Serialize)]

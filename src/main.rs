@@ -5,55 +5,98 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
-use jvb_watcher::cli::{Cli, Command, LogFormat};
-use jvb_watcher::clock::SystemClock;
+use jvb_watcher::cli::{Cli, Command, LogFormat, Options};
+use jvb_watcher::clock::{SharedClock, SystemClock};
 use jvb_watcher::commands::{self, CommandError};
 use jvb_watcher::config::Settings;
-use jvb_watcher::log::{Colour, Format, Log};
+use jvb_watcher::log::{Colour, Format, Identity, Level, Log};
 
 /// A reader of the log that is slow gets this long for the last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
-    let environment = |name: &str| std::env::var(name).ok();
-    let cli = match Cli::read(std::env::args_os(), environment) {
-        Ok(cli) => cli,
-        Err(error) => error.exit(),
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&error.into()),
     };
-    match perform(&cli, environment) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            // With standard error gone, the exit status still tells.
-            let _ = writeln!(std::io::stderr(), "error: {error}");
-            error.exit_code()
+    runtime.block_on(async {
+        let cli = match Cli::read(std::env::args_os(), environment) {
+            Ok(cli) => cli,
+            Err(error) => {
+                if error.use_stderr() {
+                    refuse(&error.to_string()).await;
+                }
+                error.exit()
+            }
+        };
+        match perform(&cli).await {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                if let CommandError::Usage(message) = &error {
+                    refuse(message).await;
+                }
+                fail(&error)
+            }
         }
+    })
+}
+
+fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+fn fail(error: &CommandError) -> ExitCode {
+    // With standard error gone, the exit status still tells.
+    let _ = writeln!(std::io::stderr(), "error: {error}");
+    error.exit_code()
+}
+
+/// Wrong use or configuration is said on standard error; on AWS Lambda that isn't where one looks first.
+#[cfg_attr(not(feature = "lambda"), expect(unused_variables, clippy::unused_async))]
+async fn refuse(message: &str) {
+    #[cfg(feature = "lambda")]
+    commands::init_failed(message, environment).await;
+}
+
+async fn perform(cli: &Cli) -> Result<(), CommandError> {
+    match &cli.command {
+        Command::Run(options) => {
+            let (settings, log) = set_up(&cli.options, Log::detached)?;
+            finished(commands::run(&settings, options, &log).await, &log)
+        }
+        #[cfg(feature = "lambda")]
+        Command::Lambda(options) => {
+            // Once the answer is given the process is frozen, and a thread with lines left to write with it.
+            let (settings, log) = set_up(&cli.options, Log::new)?;
+            commands::lambda(&settings, options, &log).await
+        }
+        Command::Reconcile(options) => {
+            let (settings, log) = set_up(&cli.options, Log::detached)?;
+            finished(commands::reconcile(&settings, options, &log).await, &log)
+        }
+        // These make what they need themselves, so they need none of the settings of what to watch.
+        Command::Health(options) => commands::health(options).await,
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(options) => commands::sandbox(options).await,
+        #[cfg(feature = "sandbox")]
+        Command::Demo(options) => commands::demo(options, cli.options.log_level).await,
     }
 }
 
-fn perform(cli: &Cli, environment: impl Fn(&str) -> Option<String>) -> Result<(), CommandError> {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    #[cfg(feature = "sandbox")]
-    match &cli.command {
-        // These make what they need themselves, so they need none of the settings of what to watch.
-        Command::Sandbox(options) => return runtime.block_on(commands::sandbox(options)),
-        Command::Demo(options) => return runtime.block_on(commands::demo(options, cli.options.log_level)),
-        Command::Run(_) | Command::Reconcile(_) => {}
-    }
-    let settings = Settings::new(&cli.options, &environment)?;
-    let level = cli.options.log_level;
-    let format = log_format(cli.options.log_format, environment("NO_COLOR"));
-    let output = Box::new(std::io::stdout());
-    let log = Log::detached(settings.identity.clone(), format, level, Arc::new(SystemClock), output);
-    let result = runtime.block_on(async {
-        match &cli.command {
-            Command::Run(options) => commands::run(&settings, options, &log).await,
-            Command::Reconcile(options) => commands::reconcile(&settings, options, &log).await,
-            #[cfg(feature = "sandbox")]
-            Command::Sandbox(options) => commands::sandbox(options).await,
-            #[cfg(feature = "sandbox")]
-            Command::Demo(options) => commands::demo(options, level).await,
-        }
-    });
+/// A way to make a log.
+type NewLog = fn(Identity, Format, Level, SharedClock, Box<dyn Write + Send>) -> Log;
+
+/// What to watch, and the log on standard output.
+fn set_up(options: &Options, log: NewLog) -> Result<(Settings, Log), CommandError> {
+    let settings = Settings::new(options, environment)?;
+    let format = log_format(options.log_format, environment("NO_COLOR"));
+    let identity = settings.identity.clone();
+    let log = log(identity, format, options.log_level, Arc::new(SystemClock), Box::new(std::io::stdout()));
+    Ok((settings, log))
+}
+
+/// The result, once the log's last lines are written.
+fn finished(result: Result<(), CommandError>, log: &Log) -> Result<(), CommandError> {
     log.finish(LAST_LINES);
     result
 }

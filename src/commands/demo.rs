@@ -15,11 +15,12 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::CommandError;
 use super::run::watch;
 use super::sandbox::introduce;
-use crate::cli::{DemoOptions, LogFormat, Options, RunOptions, TeardownExtent};
+use crate::cli::{DemoOptions, LogFormat, Options, RunOptions, TeardownExtent, WatchOptions};
 use crate::cloud::aws;
 use crate::config::Settings;
 use crate::log::{Level, StopReason, diagnostics};
 use crate::plan::OwnerTag;
+use crate::pulse::Pulse;
 use crate::sandbox::faults::Faults;
 use crate::sandbox::platform::{self, PROJECT};
 use crate::sandbox::scenario::{Scenario, Step, play};
@@ -132,7 +133,8 @@ async fn evening(
     diagnostics::install(&log);
     let run_options = run_options(scenario);
     let (order, shutdown) = shutdown::channel();
-    let watcher = watch(&sdk, &settings, &run_options, &log, (order.clone(), shutdown));
+    let pulse = Pulse::new(run_options.watch.resync_interval);
+    let watcher = watch(&sdk, &settings, &run_options, &log, pulse, (order.clone(), shutdown));
     tokio::pin!(watcher);
     let left = tokio::select! {
         ended = &mut watcher => {
@@ -190,11 +192,14 @@ fn watchers_options(region: &str, level: Level) -> Options {
 
 fn run_options(scenario: &Scenario) -> RunOptions {
     RunOptions {
-        resync_interval: scenario.watcher.resync_interval,
-        idle_grace: scenario.watcher.idle_grace,
-        unused_grace: scenario.watcher.unused_grace,
-        owner_tag: OwnerTag { key: "Lifecycle".to_owned(), value: "on-demand".to_owned() },
-        teardown: TeardownExtent::All,
+        watch: WatchOptions {
+            resync_interval: scenario.watcher.resync_interval,
+            idle_grace: scenario.watcher.idle_grace,
+            unused_grace: scenario.watcher.unused_grace,
+            owner_tag: OwnerTag { key: "Lifecycle".to_owned(), value: "on-demand".to_owned() },
+            teardown: TeardownExtent::All,
+        },
         exit_when_empty: false,
+        listen: None,
     }
 }

@@ -1,19 +1,22 @@
 //! `run`: the worker.
 
+use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
 use tokio::time::Instant;
 
-use super::{CommandError, connect};
+use super::{CommandError, connect, policy, started};
 use crate::cli::RunOptions;
 use crate::clock::SystemClock;
 use crate::cloud::aws::{AwsPlatform, SqsQueue};
 use crate::cloud::{ErrorKind, Queue, QueueSettings};
 use crate::config::Settings;
-use crate::log::{Event, Failure, Log, StopReason};
-use crate::plan::Policy;
+use crate::listen::Listener;
+use crate::log::{Event, Failure, Form, Log, StopReason};
+use crate::pulse::Pulse;
 use crate::reconcile::Reconciler;
 use crate::shutdown::{self, Shutdown, ShutdownOrder};
 use crate::worker::{Inbox, Lifetime, Worker};
@@ -28,12 +31,31 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(5 * 60);
 ///
 /// # Errors
 ///
-/// When the configuration is wrong: without credentials or a region, or with a queue that doesn't exist.
+/// When the address of `--listen` can't be had, or when the configuration is wrong: without credentials or a region, or with a queue that doesn't exist.
 pub async fn run(settings: &Settings, options: &RunOptions, log: &Log) -> Result<(), CommandError> {
     let (order, shutdown) = shutdown::channel();
     order.on_signals()?;
+    let pulse = Pulse::new(options.watch.resync_interval);
+    if let Some(address) = options.listen {
+        listen(address, &pulse, log).await?;
+    }
     let sdk = connect(settings, log).await?;
-    watch(&sdk, settings, options, log, (order, shutdown)).await
+    watch(&sdk, settings, options, log, pulse, (order, shutdown)).await
+}
+
+/// Serves what `--listen` asks for, from now on and beside everything else.
+async fn listen(address: SocketAddr, pulse: &Pulse, log: &Log) -> Result<(), CommandError> {
+    let listener = Listener::bind(address).await.map_err(|error| {
+        CommandError::Failed(match error.kind() {
+            io::ErrorKind::AddrInUse => {
+                format!("--listen: {address} is in use; give another port, or stop what listens there")
+            }
+            _ => format!("--listen: {address} can't be listened on: {error}"),
+        })
+    })?;
+    log.emit(&Event::Listening { address: listener.address().to_string() });
+    tokio::spawn(listener.serve(pulse.clone()));
+    Ok(())
 }
 
 /// Watches over a connection until the shutdown is ordered.
@@ -42,23 +64,15 @@ pub(super) async fn watch(
     settings: &Settings,
     options: &RunOptions,
     log: &Log,
+    pulse: Pulse,
     (order, shutdown): (ShutdownOrder, Shutdown),
 ) -> Result<(), CommandError> {
     let began = Instant::now();
     let queue = SqsQueue::new(sdk, &settings.queue);
     let queue_settings = first_poll(&queue, &settings.queue, &shutdown, log).await?;
-    log.emit(&started(settings, options, sdk));
+    log.emit(&started(Form::Run, settings, &options.watch, sdk));
     let clock = Arc::new(SystemClock);
-    let policy = Policy {
-        service: settings.scope.service.clone(),
-        load_balancer: settings.load_balancer.clone(),
-        owner_tag: options.owner_tag.clone(),
-        teardown: options.teardown.into(),
-        idle_grace: options.idle_grace,
-        unused_grace: options.unused_grace,
-        resync_interval: options.resync_interval,
-    };
-    let platform = AwsPlatform::new(sdk);
+    let (platform, policy) = (AwsPlatform::new(sdk), policy(settings, &options.watch));
     let reconciler = Reconciler::new(platform, settings.scope.clone(), policy, log.clone(), clock.clone());
     let inbox = Inbox::new(settings.scope.clone(), log.clone());
     let lifetime = if options.exit_when_empty {
@@ -71,7 +85,8 @@ pub(super) async fn watch(
     } else {
         Lifetime::UntilStopped
     };
-    let worker = Worker::new((queue, queue_settings), reconciler, inbox, lifetime, shutdown, log.clone(), clock);
+    let queue = (queue, queue_settings);
+    let worker = Worker::new(queue, reconciler, inbox, (lifetime, shutdown), (log.clone(), clock), pulse);
     let reason = worker.run().await;
     log.emit(&Event::WatcherStopped { reason, uptime_seconds: began.elapsed().as_secs() });
     match reason {
@@ -105,19 +120,5 @@ async fn first_poll(
             Ok(None)
         }
         Err(_) => Ok(None),
-    }
-}
-
-fn started(settings: &Settings, options: &RunOptions, sdk: &SdkConfig) -> Event {
-    Event::WatcherStarted {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        region: sdk.region().map(ToString::to_string).unwrap_or_default(),
-        queue: settings.queue.clone(),
-        load_balancer: settings.load_balancer.clone(),
-        owner_tag: format!("{}={}", options.owner_tag.key, options.owner_tag.value),
-        teardown: options.teardown.as_str().to_owned(),
-        resync_interval_seconds: options.resync_interval.as_secs_f64(),
-        idle_grace_seconds: options.idle_grace.as_secs_f64(),
-        unused_grace_seconds: options.unused_grace.as_secs_f64(),
     }
 }

@@ -7,6 +7,9 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use crate::log::{Event, Level, Log};
 
+/// Where lambda_runtime says once more what an invocation failed of: it has been logged where it happened.
+const SAID_ALREADY: &str = "lambda_runtime::layers::panic";
+
 /// Sends what libraries say to the log, for the rest of the process.
 ///
 /// Only their warnings and errors; at [`Level::Debug`] their information too. Never more: further down the SDK prints
@@ -29,7 +32,7 @@ struct Diagnostics {
 
 impl<S: Subscriber> Layer<S> for Diagnostics {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        *metadata.level() <= self.most
+        *metadata.level() <= self.most && metadata.target() != SAID_ALREADY
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {

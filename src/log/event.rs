@@ -19,6 +19,7 @@ use crate::retry::{Prospect, prospect};
 pub enum Event {
     WatcherStarted {
         version: String,
+        form: Form,
         region: String,
         queue: String,
         load_balancer: String,
@@ -27,6 +28,9 @@ pub enum Event {
         resync_interval_seconds: f64,
         idle_grace_seconds: f64,
         unused_grace_seconds: f64,
+    },
+    Listening {
+        address: String,
     },
     Reconciled {
         desired: i32,
@@ -101,6 +105,11 @@ pub enum Event {
         receive_count: u32,
         deleted: bool,
     },
+    InvocationRejected {
+        reason: String,
+        body: String,
+        request_id: String,
+    },
     Finding {
         finding: FindingName,
         state: FindingState,
@@ -146,6 +155,17 @@ pub enum Event {
         #[serde(skip)]
         text: String,
     },
+}
+
+/// The form in which the watcher works.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(serde::Deserialize, schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Form {
+    /// A process that polls the queue.
+    Run,
+    /// A function on AWS Lambda, which is called.
+    Lambda,
 }
 
 /// The fields by which every event about a target names it.
@@ -282,6 +302,7 @@ impl Event {
     pub fn level(&self) -> Level {
         match self {
             Self::PollFailed { failure } | Self::ReconcileFailed { failure } => failure.severity,
+            Self::InvocationRejected { .. } => Level::Error,
             Self::MessageRejected { .. } | Self::TaskVersionBehind { .. } | Self::LinesDropped { .. } => Level::Warn,
             Self::TargetHealthChanged { to, .. } if to == "unhealthy" => Level::Warn,
             Self::Finding { state: FindingState::Cleared, .. } => Level::Info,
@@ -298,6 +319,7 @@ impl Event {
             Self::WatcherStarted { version, queue, load_balancer, .. } => {
                 format!("jvb-watcher {version} keeps {load_balancer} true, listening to {queue}")
             }
+            Self::Listening { address } => format!("listening on {address}"),
             Self::Reconciled {
                 desired, running, pending, serving, registered, healthy, load_balancer_state, ..
             } => {
@@ -344,6 +366,9 @@ impl Event {
             Self::MessageRejected { message_id, reason, deleted, .. } => {
                 let fate = if *deleted { "deleted it" } else { "left it on the queue" };
                 format!("message {message_id} is malformed ({reason}); {fate}")
+            }
+            Self::InvocationRejected { reason, .. } => {
+                format!("the function was called with what it can't take: {reason}")
             }
             Self::Finding { state: FindingState::Cleared, finding, subject, .. } => {
                 format!("{subject}: no longer {}", words(finding))
