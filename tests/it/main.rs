@@ -6,11 +6,16 @@ mod command_line;
 mod demo;
 mod failures;
 mod harness;
+#[cfg(feature = "lambda")]
+mod lambda;
 mod life;
+mod listen;
 mod messages;
 mod moto;
 mod platform;
 mod proxy;
+#[cfg(feature = "lambda")]
+mod runtime_api;
 #[cfg(feature = "sandbox")]
 mod sandbox;
 #[cfg(feature = "sandbox")]
