@@ -14,6 +14,7 @@ pub mod event;
 pub mod finding;
 pub mod log;
 pub mod model;
+pub mod name_resolution;
 pub mod plan;
 pub mod reconcile;
 pub mod retry;

@@ -10,11 +10,13 @@ use jvb_watcher::clock::SystemClock;
 use jvb_watcher::commands::{self, CommandError};
 use jvb_watcher::config::Settings;
 use jvb_watcher::log::{Colour, Format, Log};
+use jvb_watcher::name_resolution;
 
 /// A reader of the log that is slow gets this long for the last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
+    name_resolution::use_built_in_sources();
     let environment = |name: &str| std::env::var(name).ok();
     let cli = match Cli::read(std::env::args_os(), environment) {
         Ok(cli) => cli,
