@@ -5,6 +5,7 @@ import os
 import pathlib
 import platform
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -57,10 +58,16 @@ def environment(**variables):
 
 @contextlib.contextmanager
 def scratch():
-    """A directory that others may enter, in target/ since the development build's tests leave theirs there too."""
-    with tempfile.TemporaryDirectory(dir=ROOT / "target", prefix="packaging-") as directory:
-        os.chmod(directory, 0o755)
-        yield pathlib.Path(directory)
+    """A directory that others may enter, deleted afterwards; not if anything of the machine were still mounted in it."""
+    directory = pathlib.Path(tempfile.mkdtemp(dir=ROOT / "target", prefix="packaging-"))
+    directory.chmod(0o755)
+    try:
+        yield directory
+    finally:
+        mounted = [line.split()[4] for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()]
+        if left := [place for place in mounted if place.startswith(f"{directory}/")]:
+            raise AssertionError(f"{directory} stays, for these are still mounted: {left}")
+        shutil.rmtree(directory)
 
 
 class Sandbox:
@@ -116,6 +123,7 @@ class Worker:
 
     def wait_for(self, event):
         """Waits until the worker has logged such an event."""
+
         def seen():
             if self.process.poll() is not None:
                 raise AssertionError(f"it ended with {self.process.returncode}: {''.join(self.lines)}")

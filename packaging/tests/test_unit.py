@@ -40,13 +40,13 @@ class Unit(unittest.TestCase):
             self.assertIn(f"[env: {variable}]", known)
 
     def test_wrong_configuration_is_not_tried_again(self):
-        (status,) = settings("RestartPreventExitStatus")
+        (status,) = values_of("RestartPreventExitStatus")
         finished = subprocess.run([program(), "run"], env=environment(), capture_output=True, timeout=LIMIT)
         self.assertEqual(finished.returncode, int(status))
 
     def test_the_worker_runs_within_its_system_calls(self):
-        allowed = system_calls(settings("SystemCallFilter"))
-        families = [getattr(socket, name) for name in settings("RestrictAddressFamilies")[0].split()]
+        allowed = system_calls(values_of("SystemCallFilter"))
+        families = [getattr(socket, name) for name in values_of("RestrictAddressFamilies")[0].split()]
         with Sandbox() as sandbox:
             listen = {"JVB_WATCHER_LISTEN": f"127.0.0.1:{free_port()}"}
             confine = functools.partial(confined, allowed, families)
@@ -57,7 +57,7 @@ class Unit(unittest.TestCase):
 
     def test_without_its_system_calls_it_would_not_run(self):
         # So that the test above shows something.
-        allowed = system_calls(settings("SystemCallFilter")) - {"connect"}
+        allowed = system_calls(values_of("SystemCallFilter")) - {"connect"}
         with Sandbox() as sandbox:
             confine = functools.partial(confined, allowed, [socket.AF_INET, socket.AF_INET6])
             options = {"env": environment(**sandbox.settings()), "preexec_fn": confine}
@@ -65,6 +65,6 @@ class Unit(unittest.TestCase):
         self.assertEqual(finished.returncode, -signal.SIGSYS)
 
 
-def settings(name):
+def values_of(name):
     """The values that the unit gives a setting."""
     return re.findall(rf"(?m)^{name}=(.*)$", UNIT.read_text())
