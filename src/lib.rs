@@ -18,6 +18,7 @@ pub mod listen;
 pub mod log;
 pub mod metrics;
 pub mod model;
+pub mod name_resolution;
 pub mod plan;
 pub mod pulse;
 pub mod reconcile;

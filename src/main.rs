@@ -10,11 +10,13 @@ use jvb_watcher::clock::{SharedClock, SystemClock};
 use jvb_watcher::commands::{self, CommandError};
 use jvb_watcher::config::Settings;
 use jvb_watcher::log::{Colour, Format, Identity, Level, Log};
+use jvb_watcher::name_resolution;
 
 /// A reader of the log that is slow gets this long for the last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
+    name_resolution::use_built_in_sources();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(&error.into()),
