@@ -20,4 +20,6 @@ pub mod retry;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod shutdown;
+#[cfg(all(test, feature = "sandbox"))]
+mod simulation;
 pub mod worker;

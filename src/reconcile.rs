@@ -17,11 +17,11 @@ use crate::plan::{self, Plan, Policy, Upkeep};
 mod act;
 mod observe;
 
-/// How long after a look its knowledge is good enough to delete a balancer on.
+/// How long after a look began its knowledge is good enough to deregister, mark or delete on.
 ///
-/// AWS has no conditional delete: a call that starts between the last look and the deletion is lost. This bounds that
-/// window, for a worker that was frozen in between as for a slow AWS.
-pub const CONFIRMATION_GOOD_FOR: Duration = Duration::from_secs(10);
+/// AWS has no conditional writes: what changes between the look and the write is lost. This bounds that window, for a
+/// worker that was frozen in between as for a slow AWS.
+pub const LOOK_GOOD_FOR: Duration = Duration::from_secs(10);
 
 /// `reconciled` is logged at least this often, also when nothing changes, so that silence means trouble.
 const HEARTBEAT: Duration = Duration::from_secs(60);

@@ -214,6 +214,7 @@ impl<Q: Queue, P: Platform> Worker<Q, P> {
 
     async fn sleep_until(&self, deadline: Instant) {
         tokio::select! {
+            biased;
             _ = self.shutdown.begun() => {}
             () = tokio::time::sleep_until(deadline) => {}
         }

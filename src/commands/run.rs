@@ -1,6 +1,5 @@
 //! `run`: the worker.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -8,7 +7,6 @@ use tokio::time::Instant;
 
 use super::{CommandError, connect};
 use crate::cli::RunOptions;
-use crate::clock::SystemClock;
 use crate::cloud::aws::{AwsPlatform, SqsQueue};
 use crate::cloud::{ErrorKind, Queue, QueueSettings};
 use crate::config::Settings;
@@ -48,7 +46,8 @@ pub(super) async fn watch(
     let queue = SqsQueue::new(sdk, &settings.queue);
     let queue_settings = first_poll(&queue, &settings.queue, &shutdown, log).await?;
     log.emit(&started(settings, options, sdk));
-    let clock = Arc::new(SystemClock);
+    let platform = AwsPlatform::new(sdk);
+    let clock = platform.clock();
     let policy = Policy {
         service: settings.scope.service.clone(),
         load_balancer: settings.load_balancer.clone(),
@@ -58,7 +57,6 @@ pub(super) async fn watch(
         unused_grace: options.unused_grace,
         resync_interval: options.resync_interval,
     };
-    let platform = AwsPlatform::new(sdk);
     let reconciler = Reconciler::new(platform, settings.scope.clone(), policy, log.clone(), clock.clone());
     let inbox = Inbox::new(settings.scope.clone(), log.clone());
     let lifetime = if options.exit_when_empty {
