@@ -144,6 +144,12 @@ impl Day {
         Self { seed, temper, clocks, policy, deeds }
     }
 
+    /// The same day with only some of its deeds, by their places.
+    pub fn with_only(&self, kept: &[usize]) -> Self {
+        let deeds = self.deeds.iter().enumerate().filter(|(index, _)| kept.contains(index));
+        Self { deeds: deeds.map(|(_, deed)| deed.clone()).collect(), ..self.clone() }
+    }
+
     /// Plays it; with its history, if somebody wants to read it.
     pub fn play(&self, with_history: bool) -> Report {
         retry::STEADY.set(true);
