@@ -28,7 +28,7 @@ use crate::sandbox::faults::{Moment, Outcome};
 /// How long a call travels one way when nothing is wrong.
 const WAY: (Duration, Duration) = (Duration::from_millis(4), Duration::from_millis(60));
 
-/// How long the process itself takes to get a call onto its way: signing it, finding a connection.
+/// How long the process itself takes to get a write onto its way: signing it, finding a connection.
 const PREPARATION: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(10));
 
 /// As the SDK is set up: a try, and how often it tries.
@@ -112,13 +112,14 @@ impl Cloud {
     async fn attempt(&self, request: Request, deadline: Option<&Deadline>) -> Result<Response, Trouble> {
         let operation = request.operation();
         self.stage.trap(self.actor, operation, When::Before).await;
-        tokio::time::sleep(self.stage.between(PREPARATION.0, PREPARATION.1)).await;
-        if deadline.is_some_and(|deadline| deadline.left().is_zero()) {
-            self.stage.with(|inner, _| inner.tally.outdated_writes += 1);
-            return Err(Trouble { code: None, status: None, message: "not sent: too late".to_owned() });
+        if let Some(deadline) = deadline {
+            tokio::time::sleep(self.stage.between(PREPARATION.0, PREPARATION.1)).await;
+            if deadline.left().is_zero() {
+                self.stage.with(|inner, _| inner.tally.outdated_writes += 1);
+                return Err(Trouble { code: None, status: None, message: "not sent: too late".to_owned() });
+            }
         }
         self.calls.fetch_add(1, Ordering::Relaxed);
-        self.stage.with(|inner, _| inner.tally.calls += 1);
         let sent_at = self.clock.machine_now();
         let travel = tokio::spawn(travel(self.stage.clone(), self.actor, request));
         let (answer, date) = travel.await.map_err(|error| no_answer(&error.to_string()))?;
@@ -153,8 +154,8 @@ impl Cloud {
 
 /// There, effect, and back. With the answer comes the time at which AWS gave it, in whole seconds, as the Date header has it.
 async fn travel(stage: Arc<Stage>, actor: Actor, request: Request) -> (Result<Response, Trouble>, Option<Timestamp>) {
-    let verdict = stage.verdict(&request);
-    tokio::time::sleep(stage.between(WAY.0, WAY.1) + verdict.latency).await;
+    let (verdict, there, back) = stage.way(&request, WAY);
+    tokio::time::sleep(there + verdict.latency).await;
     let effect = |request| async {
         let answer = take_effect(&stage, actor, request).await;
         answer.map_err(|error| Trouble {
@@ -177,7 +178,7 @@ async fn travel(stage: Arc<Stage>, actor: Actor, request: Request) -> (Result<Re
         }
     };
     let date = answer.is_ok().then(|| Timestamp::from_second(stage.now().as_second()).unwrap_or_default());
-    tokio::time::sleep(stage.between(WAY.0, WAY.1)).await;
+    tokio::time::sleep(back).await;
     (answer, date)
 }
 

@@ -140,37 +140,33 @@ impl Stage {
         answer
     }
 
-    /// What becomes of a call on its way.
-    pub fn verdict(&self, request: &Request) -> Verdict {
-        self.with(|inner, now| inner.faults.decide(request.service(), request.operation(), now))
+    /// What becomes of a call on its way, and how long it takes there and back when nothing is wrong.
+    pub fn way(&self, request: &Request, (least, most): (Duration, Duration)) -> (Verdict, Duration, Duration) {
+        let now = self.now();
+        let mut inner = self.lock();
+        inner.tally.calls += 1;
+        let verdict = inner.faults.decide(request.service(), request.operation(), now);
+        let spread = most.saturating_sub(least);
+        let (there, back) = (inner.random.f64(), inner.random.f64());
+        (verdict, least + spread.mul_f64(there), least + spread.mul_f64(back))
     }
 
     /// Springs a trap, if there is one for this call.
     pub async fn trap(&self, actor: Actor, operation: &str, when: When) {
         let Actor::Watcher(number) = actor else { return };
-        let sprung = self.with(|inner, now| {
-            let fits = |trap: &Trap| trap.operation == operation && trap.when == when;
-            let index = inner.traps.iter().position(fits)?;
-            let Trap { blow, .. } = inner.traps.remove(index);
-            inner.note(now, || format!("{actor:?} {when:?} {operation}: {blow:?}"));
-            inner.tally.moment(match (blow, when) {
-                (Blow::Kill { .. }, When::Before) => "killed just before a call",
-                (Blow::Kill { .. }, When::After) => "killed just after a call",
-                (Blow::Terminate { .. }, _) => "told to stop around a call",
-                (Blow::Freeze { .. }, When::Before) => "frozen just before a call",
-                (Blow::Freeze { .. }, When::After) => "frozen just after a call",
-            });
-            inner.sprung.send((number, blow)).ok()
-        });
+        let now = self.now();
+        let sprung = {
+            let mut inner = self.lock();
+            inner.spring((actor, number), operation, when, now)
+        };
         if sprung.is_some() {
             // The blow falls while this waits.
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
-
     /// A duration by chance.
     pub fn between(&self, least: Duration, most: Duration) -> Duration {
-        self.with(|inner, _| least + most.saturating_sub(least).mul_f64(inner.random.f64()))
+        least + most.saturating_sub(least).mul_f64(self.lock().random.f64())
     }
 
     /// When the world has something to do by itself, from now.
@@ -198,6 +194,20 @@ impl Inner {
             self.world.step(at);
             self.checker.observe(&self.world, at);
         }
+    }
+
+    fn spring(&mut self, (actor, number): (Actor, u32), operation: &str, when: When, now: Timestamp) -> Option<()> {
+        let index = self.traps.iter().position(|trap| trap.operation == operation && trap.when == when)?;
+        let Trap { blow, .. } = self.traps.remove(index);
+        self.note(now, || format!("{actor:?} {when:?} {operation}: {blow:?}"));
+        self.tally.moment(match (blow, when) {
+            (Blow::Kill { .. }, When::Before) => "killed just before a call",
+            (Blow::Kill { .. }, When::After) => "killed just after a call",
+            (Blow::Terminate { .. }, _) => "told to stop around a call",
+            (Blow::Freeze { .. }, When::Before) => "frozen just before a call",
+            (Blow::Freeze { .. }, When::After) => "frozen just after a call",
+        });
+        self.sprung.send((number, blow)).ok()
     }
 
     /// Adds to the history.
