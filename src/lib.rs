@@ -14,6 +14,7 @@ pub mod event;
 pub mod finding;
 pub mod log;
 pub mod model;
+mod mutation;
 pub mod plan;
 pub mod reconcile;
 pub mod retry;

@@ -12,6 +12,7 @@ use crate::event::Hint;
 use crate::finding::{Finding, FindingLedger};
 use crate::log::{Event, Log, TargetFields, millis};
 use crate::model::{Observation, Readiness, Service, TargetKey, TargetState, TaskId};
+use crate::mutation::mutated;
 use crate::plan::{self, Plan, Policy, Upkeep};
 
 mod act;
@@ -149,7 +150,9 @@ impl<P: Platform> Reconciler<P> {
     pub async fn reconcile(&mut self, hints: &Hints, calls_elsewhere: u64) -> Result<Outcome, CloudError> {
         let began = Instant::now();
         let mut look = self.look(hints).await?;
-        if let Upkeep::DeleteLoadBalancer { .. } = look.plan.upkeep {
+        if let Upkeep::DeleteLoadBalancer { .. } = look.plan.upkeep
+            && !mutated!(DeleteWithoutLookingAgain)
+        {
             // The one dangerous act rests on two looks, the second one fresh.
             look = self.look(&Hints::default()).await?;
         }

@@ -8,6 +8,7 @@
 mod checker;
 mod cloud;
 mod day;
+mod mutants;
 mod operator;
 mod process;
 mod stage;

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::clock::SharedClock;
 use crate::cloud::{CloudError, ErrorKind, FailedEntry, Platform, Queue, QueueSettings, Receipt};
 use crate::log::{Event, Failure, Log, StopReason};
+use crate::mutation::mutated;
 use crate::reconcile::{Outcome, Progress, Reconciler};
 use crate::retry::Retry;
 use crate::shutdown::{GRACE, Shutdown};
@@ -225,6 +226,9 @@ impl<Q: Queue, P: Platform> Worker<Q, P> {
     /// Reconciles until it succeeds, keeps the batch hidden meanwhile, and deletes it then. `None` when the shutdown
     /// came first: then the batch is visible again.
     async fn settle(&mut self, batch: Batch) -> Option<Settled> {
+        if mutated!(DeleteMessagesFirst) {
+            self.delete(batch.relevant.clone()).await;
+        }
         let outcome = {
             let Self { queue, reconciler, shutdown, log, poll, .. } = self;
             let keep_hidden = keep_hidden(queue, &batch.relevant, poll.settings.visibility_timeout, log);
@@ -312,6 +316,9 @@ async fn reconcile_until_done<P: Platform>(
         };
         let (attempt, wait) = retry.failed(error.kind);
         log.emit(&Event::ReconcileFailed { failure: Failure::new(&error, attempt, wait) });
+        if mutated!(GiveUpAfterFailure) {
+            return None;
+        }
         tokio::select! {
             biased;
             _ = shutdown.begun() => return None,

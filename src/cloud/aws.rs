@@ -269,7 +269,8 @@ impl Call<'_> {
     {
         let code: Option<Box<str>> = error.code().map(Into::into);
         let status = error.raw_response().map(|response| response.status().as_u16());
-        let kind = if lacks_credentials(&error) { ErrorKind::Unauthenticated } else { error_kind(code.as_deref(), status) };
+        let kind =
+            if lacks_credentials(&error) { ErrorKind::Unauthenticated } else { error_kind(code.as_deref(), status) };
         let message = match (&code, error.message()) {
             (Some(code), Some(message)) => format!("{code}: {message}"),
             (Some(code), None) => code.to_string(),

@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{
-    CloudError, Deadline, ErrorKind, FailedEntry, LoadBalancerDescription, Message, Platform, Queue, QueueSettings, Receipt,
-    Redrive, TargetGroupDescription,
+    CloudError, Deadline, ErrorKind, FailedEntry, LoadBalancerDescription, Message, Platform, Queue, QueueSettings,
+    Receipt, Redrive, TargetGroupDescription,
 };
 use crate::clock::Clock;
 use crate::log::{Format, Identity, Level, Log};

@@ -119,7 +119,9 @@ impl<P: Platform> Reconciler<P> {
         }
         // Deregistering what isn't registered is done already.
         match failed {
-            Some(error) if error.is(ErrorKind::InvalidTarget) && matches!(direction, Direction::Deregister(_)) => Ok(()),
+            Some(error) if error.is(ErrorKind::InvalidTarget) && matches!(direction, Direction::Deregister(_)) => {
+                Ok(())
+            }
             Some(error) => Err(error),
             None => Ok(()),
         }

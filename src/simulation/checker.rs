@@ -96,7 +96,9 @@ impl Checker {
         let group = self.group();
         let mut serving = BTreeMap::new();
         for task in world.tasks() {
-            if task.group == group && task.last_status == "RUNNING" && task.desired_status == "RUNNING"
+            if task.group == group
+                && task.last_status == "RUNNING"
+                && task.desired_status == "RUNNING"
                 && let Some(address) = task.address
             {
                 let address = address.to_string();
@@ -269,7 +271,11 @@ impl Checker {
             match (task.last_status, task.stopped_at) {
                 ("STOPPED", Some(at)) if now.duration_since(at) >= grace => {}
                 ("STOPPED", _) => {
-                    self.broken(now, actor, format!("deletes {arn} within the grace: {} stopped {:?}", task.id, task.stopped_at));
+                    self.broken(
+                        now,
+                        actor,
+                        format!("deletes {arn} within the grace: {} stopped {:?}", task.id, task.stopped_at),
+                    );
                 }
                 (status, _) if self.lasts(task.started_at, now) => {
                     self.broken(now, actor, format!("deletes {arn} while task {} is {status}", task.id));
@@ -280,7 +286,11 @@ impl Checker {
         let grace = grace - SignedDuration::try_from(self.promises.window).unwrap_or_default();
         if let Some(touched_at) = self.touched_at {
             if self.lasts(Some(touched_at), now) && now.duration_since(touched_at) < grace {
-                self.broken(now, actor, format!("deletes {arn} within the grace after a scale-up touched it at {touched_at}"));
+                self.broken(
+                    now,
+                    actor,
+                    format!("deletes {arn} within the grace after a scale-up touched it at {touched_at}"),
+                );
             } else if !self.lasts(Some(touched_at), now) {
                 Self::missed(Some(touched_at), now, tally);
             }

@@ -52,6 +52,9 @@ struct Trouble {
     message: String,
 }
 
+/// What comes back.
+type Answer = Result<Box<Response>, Trouble>;
+
 /// How often a call may be tried.
 #[derive(Clone, Copy)]
 enum Tries {
@@ -70,7 +73,13 @@ impl Cloud {
     }
 
     /// A call that must not be sent later.
-    async fn write(&self, resource: &str, request: Request, tries: Tries, deadline: &Deadline) -> Result<(), CloudError> {
+    async fn write(
+        &self,
+        resource: &str,
+        request: Request,
+        tries: Tries,
+        deadline: &Deadline,
+    ) -> Result<(), CloudError> {
         let limit = deadline.left().min(ATTEMPT_TIMEOUT);
         if limit.is_zero() {
             return Err(deadline.missed(request.service().prefix(), request.operation(), resource));
@@ -87,10 +96,11 @@ impl Cloud {
         deadline: Option<&Deadline>,
     ) -> Result<Response, CloudError> {
         let (service, operation) = (request.service().prefix(), request.operation());
+        let request = Arc::new(request);
         let mut wait = Duration::from_millis(500);
         let mut attempt = 1;
         loop {
-            let attempted = tokio::time::timeout(limit, self.attempt(request.clone(), deadline)).await;
+            let attempted = tokio::time::timeout(limit, self.attempt(&request, deadline)).await;
             let trouble = match attempted {
                 Ok(Ok(response)) => return Ok(response),
                 Ok(Err(trouble)) => trouble,
@@ -109,7 +119,7 @@ impl Cloud {
         }
     }
 
-    async fn attempt(&self, request: Request, deadline: Option<&Deadline>) -> Result<Response, Trouble> {
+    async fn attempt(&self, request: &Arc<Request>, deadline: Option<&Deadline>) -> Result<Response, Trouble> {
         let operation = request.operation();
         self.stage.trap(self.actor, operation, When::Before).await;
         if let Some(deadline) = deadline {
@@ -121,13 +131,13 @@ impl Cloud {
         }
         self.calls.fetch_add(1, Ordering::Relaxed);
         let sent_at = self.clock.machine_now();
-        let travel = tokio::spawn(travel(self.stage.clone(), self.actor, request));
+        let travel = tokio::spawn(travel(self.stage.clone(), self.actor, request.clone()));
         let (answer, date) = travel.await.map_err(|error| no_answer(&error.to_string()))?;
         self.stage.trap(self.actor, operation, When::After).await;
         if let Some(date) = date {
             self.clock.heard(date, sent_at, self.clock.machine_now());
         }
-        answer
+        answer.map(|response| *response)
     }
 
     async fn ecs(&self, resource: &str, request: ecs::Request) -> Result<ecs::Response, CloudError> {
@@ -153,27 +163,25 @@ impl Cloud {
 }
 
 /// There, effect, and back. With the answer comes the time at which AWS gave it, in whole seconds, as the Date header has it.
-async fn travel(stage: Arc<Stage>, actor: Actor, request: Request) -> (Result<Response, Trouble>, Option<Timestamp>) {
+async fn travel(stage: Arc<Stage>, actor: Actor, request: Arc<Request>) -> (Answer, Option<Timestamp>) {
     let (verdict, there, back) = stage.way(&request, WAY);
     tokio::time::sleep(there + verdict.latency).await;
-    let effect = |request| async {
-        let answer = take_effect(&stage, actor, request).await;
-        answer.map_err(|error| Trouble {
+    let effect = async || {
+        let answer = take_effect(&stage, actor, &request).await;
+        answer.map(Box::new).map_err(|error| Trouble {
             code: Some(error.code.into()),
             status: Some(error.status),
             message: error.message,
         })
     };
     let answer = match verdict.outcome {
-        Outcome::Pass => effect(request).await,
-        Outcome::Refuse(refusal) => Err(Trouble {
-            code: Some(refusal.code.into()),
-            status: Some(refusal.status),
-            message: refusal.message,
-        }),
+        Outcome::Pass => effect().await,
+        Outcome::Refuse(refusal) => {
+            Err(Trouble { code: Some(refusal.code.into()), status: Some(refusal.status), message: refusal.message })
+        }
         Outcome::Drop(Moment::Before) => Err(no_answer("the connection was lost")),
         Outcome::Drop(Moment::After) => {
-            let _ = effect(request).await;
+            let _ = effect().await;
             Err(no_answer("the connection was lost"))
         }
     };
@@ -183,15 +191,15 @@ async fn travel(stage: Arc<Stage>, actor: Actor, request: Request) -> (Result<Re
 }
 
 /// A receive waits for a message at AWS, whoever is still there to hear of it.
-async fn take_effect(stage: &Stage, actor: Actor, request: Request) -> Result<Response, api::ApiError> {
-    let Request::Sqs(sqs::Request::ReceiveMessage(input)) = &request else {
+async fn take_effect(stage: &Stage, actor: Actor, request: &Request) -> Result<Response, api::ApiError> {
+    let Request::Sqs(sqs::Request::ReceiveMessage(input)) = request else {
         return stage.perform(actor, request);
     };
     let until = tokio::time::Instant::now() + Duration::from_secs(input.wait_time_seconds.unwrap_or(0).into());
     loop {
         let mut changed = std::pin::pin!(stage.changed.notified());
         changed.as_mut().enable();
-        let answer = stage.perform(actor, request.clone())?;
+        let answer = stage.perform(actor, request)?;
         let some = matches!(
             &answer,
             Response::Sqs(sqs::Response::ReceiveMessage(output)) if output.messages.as_ref().is_some_and(|m| !m.is_empty())
@@ -265,8 +273,7 @@ impl Platform for Cloud {
     async fn service(&self, cluster: &str, service: &str) -> Result<Service, CloudError> {
         let input =
             ecs::DescribeServicesInput { cluster: Some(cluster.to_owned()), services: vec![service.to_owned()] };
-        let ecs::Response::DescribeServices(output) =
-            self.ecs(service, ecs::Request::DescribeServices(input)).await?
+        let ecs::Response::DescribeServices(output) = self.ecs(service, ecs::Request::DescribeServices(input)).await?
         else {
             unreachable!("another answer")
         };
@@ -419,10 +426,8 @@ impl Platform for Cloud {
 
     async fn add_tags(&self, arns: &[String], tags: &Tags, deadline: &Deadline) -> Result<(), CloudError> {
         let tag = |(key, value): (&String, &String)| Tag { key: key.clone(), value: value.clone() };
-        let input = elb::AddTagsInput {
-            resource_arns: arns.iter().cloned().collect(),
-            tags: tags.iter().map(tag).collect(),
-        };
+        let input =
+            elb::AddTagsInput { resource_arns: arns.iter().cloned().collect(), tags: tags.iter().map(tag).collect() };
         self.write("tags", Request::Elb(elb::Request::AddTags(input)), Tries::Several, deadline).await
     }
 
@@ -453,8 +458,7 @@ impl Queue for Cloud {
     async fn settings(&self) -> Result<QueueSettings, CloudError> {
         let attribute_names = vec!["VisibilityTimeout".to_owned(), "RedrivePolicy".to_owned()];
         let input = sqs::GetQueueAttributesInput { queue_url: self.queue_url.clone(), attribute_names };
-        let sqs::Response::GetQueueAttributes(output) = self.sqs(sqs::Request::GetQueueAttributes(input)).await?
-        else {
+        let sqs::Response::GetQueueAttributes(output) = self.sqs(sqs::Request::GetQueueAttributes(input)).await? else {
             unreachable!("another answer")
         };
         let seconds = output.attributes.get("VisibilityTimeout").and_then(|seconds| seconds.parse().ok());

@@ -35,9 +35,14 @@ pub enum Temper {
 #[derive(Clone, Debug, PartialEq)]
 pub enum Deed {
     /// The platform's scale-up, terraform and all, at some pace.
-    ScaleUp { tasks: i32, pace: Duration },
+    ScaleUp {
+        tasks: i32,
+        pace: Duration,
+    },
     /// Only the desired count.
-    Scale { tasks: i32 },
+    Scale {
+        tasks: i32,
+    },
     /// The platform's own scale-down.
     ScaleDownWithTerraform,
     /// Somebody deletes the balancer by hand.
@@ -47,17 +52,28 @@ pub enum Deed {
     /// Somebody makes one for nothing.
     CreateBalancer,
     /// Somebody holds it.
-    Hold { time: Duration },
+    Hold {
+        time: Duration,
+    },
     /// Somebody lets go of it.
     Release,
     /// The owner tag goes, or comes back.
-    Own { owned: bool },
+    Own {
+        owned: bool,
+    },
     /// Deletion protection, on or off.
-    Protect { protected: bool },
+    Protect {
+        protected: bool,
+    },
     /// Somebody registers an address, or deregisters it.
-    Target { ip: String, registered: bool },
+    Target {
+        ip: String,
+        registered: bool,
+    },
     /// The rule is switched on or off.
-    Rule { enabled: bool },
+    Rule {
+        enabled: bool,
+    },
     /// The service is deleted, or made anew.
     DeleteService,
     CreateService,
@@ -68,9 +84,18 @@ pub enum Deed {
     /// From now on AWS is like this.
     Faults(FaultPlan),
     /// From now on events go like this, and ECS's answers lag.
-    Events { lost: f64, duplicated: f64, delayed: f64, reordered: f64, lag: Duration },
+    Events {
+        lost: f64,
+        duplicated: f64,
+        delayed: f64,
+        reordered: f64,
+        lag: Duration,
+    },
     /// A process's lot.
-    Blow { slot: usize, blow: Blow },
+    Blow {
+        slot: usize,
+        blow: Blow,
+    },
     /// What waits for the next call of an operation.
     Trap(Trap),
 }
@@ -104,6 +129,9 @@ pub struct Report {
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
 
+/// Where the addresses begin that are registered by hand; tasks get others.
+const BY_HAND: &str = "10.0.0.";
+
 /// After that nothing is disturbed any more.
 const EVENTFUL: Duration = Duration::from_secs(22 * 60 * 60);
 
@@ -122,7 +150,7 @@ impl Day {
             2..6 => Temper::Rough,
             _ => Temper::Hostile,
         };
-        let workers = random.usize(1..=3);
+        let workers = [1, 1, 2, 2, 3][random.usize(0..5)];
         let off = |random: &mut Rng| SignedDuration::from_millis(random.i64(-60_000..=60_000));
         let clocks = (0..workers).map(|_| if temper == Temper::Calm { SignedDuration::ZERO } else { off(&mut random) });
         let clocks = clocks.collect();
@@ -133,7 +161,7 @@ impl Day {
             teardown: Teardown::All,
             idle_grace: [MINUTE, 2 * MINUTE, 5 * MINUTE][random.usize(0..3)],
             unused_grace: [5 * MINUTE, 15 * MINUTE][random.usize(0..2)],
-            resync_interval: [MINUTE, 5 * MINUTE, 15 * MINUTE][random.usize(0..3)],
+            resync_interval: [MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE][random.usize(0..4)],
         };
         let mut draft = Draft { random, temper, workers, deeds: Vec::new(), grace: policy.idle_grace };
         draft.evenings();
@@ -252,7 +280,7 @@ impl Draft {
 
     /// What somebody does by hand.
     fn by_hand(&mut self) -> Deed {
-        let ip = format!("10.0.0.{}", self.random.u32(4..40));
+        let ip = format!("{BY_HAND}{}", self.random.u32(4..40));
         match self.random.u32(0..13) {
             0 => Deed::DeleteBalancer,
             1 => Deed::ReplaceBalancer,
@@ -290,7 +318,7 @@ impl Draft {
             0 => Act::CrashTask { service, task: None, exit_code: 1 },
             1 => Act::SpotNotice { service, task: None },
             2 => Act::FailToStart { n: self.random.u32(1..4) },
-            3 => Act::TargetUnhealthy { ip: [10, 0, 0, self.random.u8(4..40)].into() },
+            3 => Act::TargetUnhealthy { ip: [10, 0, 1, self.random.u8(4..40)].into() },
             4 => Act::Replay { n: self.random.usize(1..20) },
             _ => Act::MalformedMessage { queue, body: "{\"no\": event".to_owned() },
         })
@@ -408,8 +436,7 @@ impl<'a> Course<'a> {
         let other = Operator::new(stage.clone(), OTHER);
         other.create_cluster().and_then(|()| other.create_service()).expect("another platform");
         other.create_all().expect("another balancer");
-        let scope =
-            Scope { cluster: format!("{}-cluster", platform::PROJECT), service: day.policy.service.clone() };
+        let scope = Scope { cluster: format!("{}-cluster", platform::PROJECT), service: day.policy.service.clone() };
         let setup = Setup { stage: stage.clone(), scope, policy: day.policy.clone(), queue_url };
         Self {
             day,
@@ -522,7 +549,11 @@ impl<'a> Course<'a> {
             Deed::DeleteService => operator.delete_service(),
             Deed::CreateService => operator.create_service(),
             Deed::Act(act) => {
-                let done = self.stage.with(|inner, now| inner.world.act(act, now));
+                let done = self.stage.with(|inner, now| {
+                    let done = inner.world.act(act, now);
+                    inner.checker.observe(&inner.world, now);
+                    done
+                });
                 self.stage.changed.notify_waiters();
                 done
             }
@@ -568,6 +599,7 @@ impl<'a> Course<'a> {
         });
         let _ = self.operator.create_service();
         let _ = (self.operator.own(true), self.operator.hold(None), self.operator.protect(false));
+        self.deregister_others();
         // What was begun before (a slow terraform, say) comes to its end, and everybody wakes up.
         let pause = 25 * MINUTE;
         self.until(Instant::now() + pause).await;
@@ -585,6 +617,15 @@ impl<'a> Course<'a> {
         self.until(Instant::now() + MINUTE + self.teardown_bound()).await;
         self.check_gone();
         self.check_queue();
+    }
+
+    /// Whatever answers behind an address that somebody registered by hand keeps the balancer for good.
+    fn deregister_others(&self) {
+        let groups = self.stage.with(|inner, _| inner.world.groups());
+        let targets = groups.iter().flat_map(|group| &group.targets);
+        for target in targets.filter(|target| target.id.starts_with(BY_HAND)) {
+            let _ = self.operator.target(&target.id, false);
+        }
     }
 
     /// From a task's RUNNING to its registration, at the latest: a look that was just over, the longest wait between two
@@ -625,9 +666,8 @@ impl<'a> Course<'a> {
             self.fail(format!("the scale-up itself failed: {} group(s) stand", behind.len()));
         }
         for group in behind {
-            let registered = |address: &str| {
-                group.targets.iter().any(|target| target.id == address && target.state != "draining")
-            };
+            let registered =
+                |address: &str| group.targets.iter().any(|target| target.id == address && target.state != "draining");
             for address in &serving {
                 if !registered(address) {
                     self.fail(format!("{address} serves, and is not registered in {}", group.name));

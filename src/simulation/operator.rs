@@ -33,7 +33,7 @@ impl Operator {
     }
 
     fn call(&self, request: Request) -> Result<Response, ApiError> {
-        self.stage.perform(Actor::Operator, request)
+        self.stage.perform(Actor::Operator, &request)
     }
 
     fn elb(&self, request: elb::Request) -> Result<elb::Response, ApiError> {
@@ -281,7 +281,9 @@ impl Operator {
                 let tags = [Tag { key, value: until.to_string() }].into_iter().collect();
                 elb::Request::AddTags(elb::AddTagsInput { resource_arns, tags })
             }
-            None => elb::Request::RemoveTags(elb::RemoveTagsInput { resource_arns, tag_keys: [key].into_iter().collect() }),
+            None => {
+                elb::Request::RemoveTags(elb::RemoveTagsInput { resource_arns, tag_keys: [key].into_iter().collect() })
+            }
         };
         self.elb(request).map(drop)
     }
@@ -302,8 +304,7 @@ impl Operator {
     /// Protects the balancer against deletion, or no longer.
     pub fn protect(&self, protected: bool) -> Result<(), ApiError> {
         let Some((load_balancer_arn, _)) = self.balancer()? else { return Ok(()) };
-        let attribute =
-            elb::Attribute { key: "deletion_protection.enabled".to_owned(), value: protected.to_string() };
+        let attribute = elb::Attribute { key: "deletion_protection.enabled".to_owned(), value: protected.to_string() };
         let attributes = [attribute].into_iter().collect();
         let input = elb::ModifyLoadBalancerAttributesInput { load_balancer_arn, attributes };
         self.elb(elb::Request::ModifyLoadBalancerAttributes(input)).map(drop)
@@ -330,10 +331,8 @@ impl Operator {
 
     /// Makes the service anew.
     pub fn create_service(&self) -> Result<(), ApiError> {
-        let network = ecs::AwsVpcConfiguration {
-            subnets: vec!["subnet-0a1b2c3d4e5f60718".to_owned()],
-            ..Default::default()
-        };
+        let network =
+            ecs::AwsVpcConfiguration { subnets: vec!["subnet-0a1b2c3d4e5f60718".to_owned()], ..Default::default() };
         self.ecs(ecs::Request::CreateService(ecs::CreateServiceInput {
             cluster: self.cluster(),
             service_name: self.service(),

@@ -59,19 +59,15 @@ impl Process {
         let machine: SharedClock = Arc::new(OffClock { stage: stage.clone(), off });
         let clock = Arc::new(AwsClock::new(machine.clone()));
         let actor = Actor::Watcher(number);
-        let identity = Identity {
-            project: String::new(),
-            cluster: scope.cluster.clone(),
-            service: scope.service.clone(),
-        };
+        let identity =
+            Identity { project: String::new(), cluster: scope.cluster.clone(), service: scope.service.clone() };
         let ear = Box::new(Ear { stage: stage.clone(), actor });
         let log = Log::new(identity, Format::Json, Level::Info, machine, ear);
         let cloud = Cloud::new(stage, actor, clock.clone(), queue_url);
         let inbox = Inbox::new(scope.clone(), log.clone());
         let reconciler = Reconciler::new(cloud.clone(), scope, policy, log.clone(), clock.clone());
         let (order, shutdown) = shutdown::channel();
-        let worker =
-            Worker::new((cloud, None), reconciler, inbox, Lifetime::UntilStopped, shutdown, log, clock);
+        let worker = Worker::new((cloud, None), reconciler, inbox, Lifetime::UntilStopped, shutdown, log, clock);
         let gate = Arc::new(Gate::default());
         let frozen = Freezable { work: Box::pin(worker.run()), gate: gate.clone(), thaw: None };
         let handle = tokio::spawn(async move {

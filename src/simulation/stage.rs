@@ -116,20 +116,19 @@ impl Stage {
     }
 
     /// A call takes effect.
-    pub fn perform(&self, actor: Actor, request: Request) -> Result<Response, ApiError> {
+    pub fn perform(&self, actor: Actor, request: &Request) -> Result<Response, ApiError> {
         let is_read = is_read(request.operation());
         let answer = self.with(|inner, now| {
             if !is_read {
-                inner.checker.before(actor, &request, &inner.world, now, &mut inner.tally);
+                inner.checker.before(actor, request, &inner.world, now, &mut inner.tally);
             }
-            let asked = request.clone();
-            let answer = inner.world.call(request, now);
-            inner.checker.after(actor, &asked, &answer, now, &mut inner.tally);
+            let answer = inner.world.call(request.clone(), now);
+            inner.checker.after(actor, request, &answer, now, &mut inner.tally);
             if !is_read {
                 inner.checker.observe(&inner.world, now);
                 inner.note(now, || {
                     let outcome = answer.as_ref().err().map_or_else(|| "done".to_owned(), ToString::to_string);
-                    format!("{actor:?} calls {}: {outcome}", asked.operation())
+                    format!("{actor:?} calls {}: {outcome}", request.operation())
                 });
             }
             answer

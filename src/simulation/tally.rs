@@ -61,6 +61,10 @@ impl fmt::Display for Tally {
         for (name, count) in &self.events {
             writeln!(f, "{count:>9} {name}")?;
         }
-        write!(f, "{:>9.3} s: the longest time from a sign of use to a deletion that missed it", self.longest_window.as_secs_f64())
+        write!(
+            f,
+            "{:>9.3} s: the longest time from a sign of use to a deletion that missed it",
+            self.longest_window.as_secs_f64()
+        )
     }
 }
