@@ -244,7 +244,9 @@ impl Draft<'_> {
             if load_balancer_name(arn) != Some(self.policy.load_balancer.as_str()) && !mutated!(DeleteOthersOrphans) {
                 continue;
             }
-            let due_at = idle_since + self.policy.idle_grace;
+            // The service may have been in use since, without a balancer; whoever scaled it up may be making one.
+            let unused_since = self.last_use().map_or(idle_since, |last_use| last_use.max(idle_since));
+            let due_at = unused_since + self.policy.idle_grace;
             if self.now < due_at {
                 self.look_again_by(due_at);
                 continue;

@@ -27,6 +27,10 @@ pub struct Promises {
 /// By how much the watcher's clock may still be off once AWS's answers have put it right.
 const CLOCK_ERROR: Duration = Duration::from_secs(3);
 
+/// How the watcher's own tags begin, and the one that a person sets.
+const OWN_TAGS: &str = "jvb-watcher:";
+const HOLD_UNTIL: &str = "jvb-watcher:hold-until";
+
 /// Watches the promises.
 pub struct Checker {
     promises: Promises,
@@ -153,7 +157,7 @@ impl Checker {
             Request::Elb(elb::Request::AddTags(input)) => {
                 self.ours(actor, input.resource_arns.member.iter().map(String::as_str), now);
                 self.tags_of_the_owner(actor, &input.resource_arns.member, now);
-                if input.tags.member.iter().any(|tag| !tag.key.starts_with("jvb-watcher:")) {
+                if input.tags.member.iter().any(|tag| !tag.key.starts_with(OWN_TAGS)) {
                     self.broken(now, actor, "writes a tag that isn't its own".to_owned());
                 }
                 if self.hold.is_some_and(|(set_at, until)| self.lasts(Some(set_at), now) && now + CLOCK_ERROR < until) {
@@ -163,7 +167,7 @@ impl Checker {
             Request::Elb(elb::Request::RemoveTags(input)) => {
                 self.ours(actor, input.resource_arns.member.iter().map(String::as_str), now);
                 self.tags_of_the_owner(actor, &input.resource_arns.member, now);
-                if input.tag_keys.member.iter().any(|key| !key.starts_with("jvb-watcher:")) {
+                if input.tag_keys.member.iter().any(|key| !key.starts_with(OWN_TAGS)) {
                     self.broken(now, actor, "removes a tag that isn't its own".to_owned());
                 }
             }
@@ -215,17 +219,20 @@ impl Checker {
     fn operator_writes(&mut self, request: &elb::Request, now: Timestamp) {
         match request {
             elb::Request::AddTags(input) => {
-                let hold = input.tags.member.iter().find(|tag| tag.key == "jvb-watcher:hold-until");
-                match hold {
-                    Some(tag) => self.hold = tag.value.parse().ok().map(|until| (now, until)),
-                    None => self.touched_at = Some(now),
+                let hold = input.tags.member.iter().find(|tag| tag.key == HOLD_UNTIL);
+                if let Some(tag) = hold {
+                    self.hold = tag.value.parse().ok().map(|until| (now, until));
                 }
             }
             elb::Request::RemoveTags(input) => {
-                if input.tag_keys.member.iter().any(|key| key == "jvb-watcher:hold-until") {
+                let keys = &input.tag_keys.member;
+                if keys.iter().any(|key| key == HOLD_UNTIL) {
                     self.hold = None;
                 }
-                self.touched_at = Some(now);
+                // Only terraform takes the watcher's marks away.
+                if keys.iter().any(|key| key.starts_with(OWN_TAGS) && key != HOLD_UNTIL) {
+                    self.touched_at = Some(now);
+                }
             }
             elb::Request::CreateLoadBalancer(_) => {
                 self.hold = None;
