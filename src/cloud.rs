@@ -9,8 +9,11 @@ use jiff::Timestamp;
 use crate::model::{LoadBalancerKind, LoadBalancerState, Service, Tags, Target, TargetKey, TargetType, Task, TaskId};
 
 pub mod aws;
+mod deadline;
 #[cfg(test)]
 pub mod fake;
+
+pub use deadline::Deadline;
 
 /// No call takes longer, retries included; one that waits for messages takes its wait beside.
 pub const LONGEST_CALL: Duration = Duration::from_secs(30);
@@ -114,7 +117,8 @@ pub struct FailedEntry {
 
 /// What the watcher reads and writes in ECS and Elastic Load Balancing.
 ///
-/// Reads are paginated and batched to the APIs' limits by the adapter.
+/// Reads are paginated and batched to the APIs' limits by the adapter. A write with a [`Deadline`] is neither sent nor
+/// waited for after it, and its retries neither.
 pub trait Platform: Send + Sync {
     /// The service and its counts.
     fn service(&self, cluster: &str, service: &str) -> impl Future<Output = Result<Service, CloudError>> + Send;
@@ -160,20 +164,33 @@ pub trait Platform: Send + Sync {
         &self,
         target_group_arn: &str,
         targets: &[TargetKey],
+        deadline: &Deadline,
     ) -> impl Future<Output = Result<(), CloudError>> + Send;
 
     /// Writes tags on several resources.
-    fn add_tags(&self, arns: &[String], tags: &Tags) -> impl Future<Output = Result<(), CloudError>> + Send;
+    fn add_tags(
+        &self,
+        arns: &[String],
+        tags: &Tags,
+        deadline: &Deadline,
+    ) -> impl Future<Output = Result<(), CloudError>> + Send;
 
     /// Removes tags from several resources.
     fn remove_tags(&self, arns: &[String], keys: &[&str]) -> impl Future<Output = Result<(), CloudError>> + Send;
 
-    /// Deletes a load balancer and its listeners, in a single attempt that ends within the time given: a retry would
-    /// rest on knowledge that has grown old.
-    fn delete_load_balancer(&self, arn: &str, within: Duration) -> impl Future<Output = Result<(), CloudError>> + Send;
+    /// Deletes a load balancer and its listeners, in a single attempt.
+    fn delete_load_balancer(
+        &self,
+        arn: &str,
+        deadline: &Deadline,
+    ) -> impl Future<Output = Result<(), CloudError>> + Send;
 
     /// Deletes a target group.
-    fn delete_target_group(&self, arn: &str) -> impl Future<Output = Result<(), CloudError>> + Send;
+    fn delete_target_group(
+        &self,
+        arn: &str,
+        deadline: &Deadline,
+    ) -> impl Future<Output = Result<(), CloudError>> + Send;
 
     /// The requests so far.
     fn calls(&self) -> Calls;

@@ -18,6 +18,7 @@ pub mod listen;
 pub mod log;
 pub mod metrics;
 pub mod model;
+mod mutation;
 pub mod name_resolution;
 pub mod plan;
 pub mod pulse;
@@ -26,4 +27,6 @@ pub mod retry;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;
 pub mod shutdown;
+#[cfg(all(test, feature = "sandbox"))]
+mod simulation;
 pub mod worker;

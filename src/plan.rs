@@ -6,7 +6,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::finding::{Finding, FindingName};
-use crate::model::{LastStatus, Observation, Service, Target, TargetGroup, TargetKey, TargetKeys, TargetState, TaskId};
+use crate::model::{
+    LastStatus, Observation, Service, Target, TargetGroup, TargetKey, TargetKeys, TargetState, Task, TaskId,
+};
+use crate::mutation::mutated;
 
 mod registrations;
 mod upkeep;
@@ -220,11 +223,13 @@ pub const MARK_GOOD_FOR: Duration = Duration::from_secs(50 * 60);
 /// missing is not idle: nobody knows what it does.
 pub fn is_idle(observation: &Observation) -> bool {
     match observation.service {
-        Service::Missing => false,
+        Service::Missing => mutated!(MissingIsIdle),
         Service::Found(counts) => {
-            (counts.desired, counts.running, counts.pending) == (0, 0, 0)
-                && observation.tasks.iter().all(|task| task.last_status == LastStatus::Stopped)
-                && targets_of_others(observation).next().is_none()
+            let desired = if mutated!(IgnoreDesired) { 0 } else { counts.desired };
+            let stopped = |task: &Task| task.last_status == LastStatus::Stopped;
+            (desired, counts.running, counts.pending) == (0, 0, 0)
+                && (mutated!(IgnoreStopping) || observation.tasks.iter().all(stopped))
+                && (mutated!(IgnoreTargetsOfOthers) || targets_of_others(observation).next().is_none())
         }
     }
 }
@@ -239,8 +244,13 @@ pub fn targets_of_others(observation: &Observation) -> impl Iterator<Item = (&Ta
 
 /// Decides. The same observation, policy and time always give the same plan, in whatever order AWS listed things.
 pub fn plan(observation: &Observation, policy: &Policy, now: Timestamp) -> Plan {
-    let mut draft =
-        Draft { observation, policy, now, findings: Vec::new(), look_again_at: now + policy.resync_interval };
+    let mut draft = Draft {
+        observation,
+        policy,
+        now,
+        findings: Vec::new(),
+        look_again_at: now + if mutated!(NoResync) { LONGEST_HOLD } else { policy.resync_interval },
+    };
     let upkeep = draft.upkeep();
     let (registrations, unclaimed) = match (&upkeep, policy.teardown) {
         // The groups are about to go, and their targets with them.

@@ -13,16 +13,17 @@ use crate::finding::{Finding, FindingLedger};
 use crate::log::{Event, Log, TargetFields, millis};
 use crate::metrics::{Metrics, Seen, Sight, Usage};
 use crate::model::{LoadBalancerState, Observation, Readiness, Service, TargetKey, TargetState, TaskId};
+use crate::mutation::mutated;
 use crate::plan::{self, Plan, Policy, Upkeep};
 
 mod act;
 mod observe;
 
-/// How long after a look its knowledge is good enough to delete a balancer on.
+/// How long after a look began its knowledge is good enough to deregister, mark or delete on.
 ///
-/// AWS has no conditional delete: a call that starts between the last look and the deletion is lost. This bounds that
-/// window, for a worker that was frozen in between as for a slow AWS.
-pub const CONFIRMATION_GOOD_FOR: Duration = Duration::from_secs(10);
+/// AWS has no conditional writes: what changes between the look and the write is lost. This bounds that window, for a
+/// worker that was frozen in between as for a slow AWS.
+pub const LOOK_GOOD_FOR: Duration = Duration::from_secs(10);
 
 /// `reconciled` is logged at the first look after this time, also when nothing changes, so that silence means trouble.
 /// A little less than the minute that lies between two looks, since a schedule's ticks come early at times.
@@ -173,7 +174,9 @@ impl<P: Platform> Reconciler<P> {
         let began = Instant::now();
         self.forget_what_is_old();
         let mut look = self.look(hints).await?;
-        if let Upkeep::DeleteLoadBalancer { .. } = look.plan.upkeep {
+        if let Upkeep::DeleteLoadBalancer { .. } = look.plan.upkeep
+            && !mutated!(DeleteWithoutLookingAgain)
+        {
             // The one dangerous act rests on two looks, the second one fresh.
             look = self.look(&Hints::default()).await?;
         }

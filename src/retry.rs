@@ -48,12 +48,27 @@ pub struct Retry {
     attempt: u32,
 }
 
+/// By which share waits differ, so that workers that failed together don't come back together.
+fn jitter() -> f64 {
+    #[cfg(test)]
+    if STEADY.get() {
+        return 0.0;
+    }
+    0.5
+}
+
+#[cfg(test)]
+thread_local! {
+    /// Whether this thread's waits are always the same: a simulated day must be repeatable.
+    pub static STEADY: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+}
+
 impl Default for Retry {
     fn default() -> Self {
         let backoff = ExponentialBackoff {
             current_interval: FIRST_WAIT,
             initial_interval: FIRST_WAIT,
-            randomization_factor: 0.5,
+            randomization_factor: jitter(),
             multiplier: 2.0,
             max_interval: LONGEST_WAIT,
             max_elapsed_time: None,

@@ -7,6 +7,7 @@ use tokio::time::Instant;
 use crate::clock::SharedClock;
 use crate::cloud::{Calls, CloudError, ErrorKind, FailedEntry, Platform, Queue, QueueSettings, Receipt};
 use crate::log::{Event, Failure, Log, StopReason};
+use crate::mutation::mutated;
 use crate::pulse::{Activity, Pulse};
 use crate::reconcile::{Outcome, Progress, Reconciler};
 use crate::retry::Retry;
@@ -222,6 +223,7 @@ impl<Q: Queue, P: Platform> Worker<Q, P> {
     async fn sleep_until(&self, deadline: Instant) {
         self.pulse.begin(Activity::Waiting(deadline.saturating_duration_since(Instant::now())));
         tokio::select! {
+            biased;
             _ = self.shutdown.begun() => {}
             () = tokio::time::sleep_until(deadline) => {}
         }
@@ -232,6 +234,9 @@ impl<Q: Queue, P: Platform> Worker<Q, P> {
     /// Reconciles until it succeeds, keeps the batch hidden meanwhile, and deletes it then. `None` when the shutdown
     /// came first: then the batch is visible again.
     async fn settle(&mut self, batch: Batch) -> Option<Settled> {
+        if mutated!(DeleteMessagesFirst) {
+            self.delete(batch.relevant.clone()).await;
+        }
         let outcome = {
             let Self { queue, reconciler, shutdown, log, pulse, poll, .. } = self;
             let keep_hidden = keep_hidden(queue, &batch.relevant, poll.settings.visibility_timeout, log);
@@ -324,6 +329,9 @@ async fn reconcile_until_done<P: Platform>(
                 wait
             }
         };
+        if mutated!(GiveUpAfterFailure) {
+            return None;
+        }
         pulse.begin(Activity::Waiting(wait));
         tokio::select! {
             biased;

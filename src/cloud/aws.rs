@@ -15,19 +15,24 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::context::{
-    AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
+    AfterDeserializationInterceptorContextRef, BeforeDeserializationInterceptorContextRef,
+    BeforeTransmitInterceptorContextRef,
 };
 use aws_smithy_runtime_api::client::interceptors::{Intercept, dyn_dispatch_hint};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::client::retries::classifiers::{ClassifyRetry, RetryAction, RetryReason};
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::config_bag::ConfigBag;
+use aws_smithy_types::DateTime;
+use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
+use aws_smithy_types::date_time::Format;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_smithy_types::retry::ErrorKind as SdkErrorKind;
 use aws_types::request_id::RequestId;
+use jiff::Timestamp;
 
-use crate::cloud::{Calls, CloudError, ErrorKind, LONGEST_CALL};
+use crate::clock::AwsClock;
+use crate::cloud::{Calls, CloudError, Deadline, ErrorKind, LONGEST_CALL};
 
 mod platform;
 mod queue;
@@ -199,6 +204,78 @@ impl Intercept for CallCounter {
     }
 }
 
+/// Tells the clock what time AWS's answers give.
+#[derive(Clone)]
+struct DateReader(Arc<AwsClock>);
+
+/// When a request went out.
+#[derive(Debug)]
+struct SentAt(Timestamp);
+
+impl Storable for SentAt {
+    type Storer = StoreReplace<Self>;
+}
+
+impl std::fmt::Debug for DateReader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("DateReader")
+    }
+}
+
+#[dyn_dispatch_hint]
+impl Intercept for DateReader {
+    fn name(&self) -> &'static str {
+        "DateReader"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        config.interceptor_state().store_put(SentAt(self.0.machine_now()));
+        Ok(())
+    }
+
+    fn read_after_transmit(
+        &self,
+        context: &BeforeDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        config: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let date = context.response().headers().get("date").and_then(|date| http_date(date));
+        if let (Some(date), Some(SentAt(sent_at))) = (date, config.load::<SentAt>()) {
+            self.0.heard(date, *sent_at, self.0.machine_now());
+        }
+        Ok(())
+    }
+}
+
+fn http_date(text: &str) -> Option<Timestamp> {
+    Timestamp::from_second(DateTime::from_str(text, Format::HttpDate).ok()?.secs()).ok()
+}
+
+/// Keeps a request from going out after its deadline, whatever has held it up since.
+#[derive(Clone, Debug)]
+struct NotAfter(Deadline);
+
+#[dyn_dispatch_hint]
+impl Intercept for NotAfter {
+    fn name(&self) -> &'static str {
+        "NotAfter"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        if self.0.left().is_zero() { Err("not sent, since it is too late for it".into()) } else { Ok(()) }
+    }
+}
+
 /// One operation on one resource, for the errors that it may meet.
 #[derive(Clone, Copy)]
 struct Call<'a> {
@@ -215,7 +292,8 @@ impl Call<'_> {
     {
         let code: Option<Box<str>> = error.code().map(Into::into);
         let status = error.raw_response().map(|response| response.status().as_u16());
-        let kind = if lacks_credentials(&error) { ErrorKind::Unauthenticated } else { kind(code.as_deref(), status) };
+        let kind =
+            if lacks_credentials(&error) { ErrorKind::Unauthenticated } else { error_kind(code.as_deref(), status) };
         let message = match (&code, error.message()) {
             (Some(code), Some(message)) => format!("{code}: {message}"),
             (Some(code), None) => code.to_string(),
@@ -223,6 +301,12 @@ impl Call<'_> {
         };
         let request_id = error.request_id().map(Into::into);
         self.error(kind, code, message, request_id)
+    }
+
+    /// Fails when the deadline has passed.
+    fn before(self, deadline: &Deadline) -> Result<(), CloudError> {
+        let Self { service, operation, resource } = self;
+        if deadline.left().is_zero() { Err(deadline.missed(service, operation, resource)) } else { Ok(()) }
     }
 
     /// AWS answered, and the answer lacks what it always has.
@@ -243,7 +327,7 @@ impl Call<'_> {
 }
 
 /// What an error code, or an answer's HTTP status, means; without either there was no answer.
-fn kind(code: Option<&str>, status: Option<u16>) -> ErrorKind {
+pub(crate) fn error_kind(code: Option<&str>, status: Option<u16>) -> ErrorKind {
     // The JSON protocols may put a namespace before the code, and old SQS codes a service's name.
     let code = code.map(|code| code.rsplit(['#', '.']).next().unwrap_or(code));
     match (code, status) {
@@ -366,7 +450,7 @@ mod tests {
             (None, None, ErrorKind::Unavailable),
         ];
         for (code, status, expected) in table {
-            assert_eq!(kind(code, status), expected, "{code:?} with status {status:?}");
+            assert_eq!(error_kind(code, status), expected, "{code:?} with status {status:?}");
         }
     }
 

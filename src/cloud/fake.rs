@@ -10,8 +10,8 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::{
-    Calls, CloudError, ErrorKind, FailedEntry, LoadBalancerDescription, Message, Platform, Queue, QueueSettings,
-    Receipt, Redrive, TargetGroupDescription,
+    Calls, CloudError, Deadline, ErrorKind, FailedEntry, LoadBalancerDescription, Message, Platform, Queue,
+    QueueSettings, Receipt, Redrive, TargetGroupDescription,
 };
 use crate::clock::Clock;
 use crate::log::{Format, Identity, Level, Log};
@@ -147,6 +147,18 @@ impl FakeCloud {
         self.world().calls.iter().filter(|call| operations.contains(call)).copied().collect()
     }
 
+    async fn write<T>(
+        &self,
+        operation: &'static str,
+        deadline: &Deadline,
+        answer: impl FnOnce(&mut World) -> Result<T, ErrorKind>,
+    ) -> Result<T, CloudError> {
+        if deadline.left().is_zero() {
+            return Err(deadline.missed("fake", operation, "resource"));
+        }
+        self.call(operation, answer).await
+    }
+
     async fn call<T>(
         &self,
         operation: &'static str,
@@ -262,8 +274,8 @@ impl Platform for FakeCloud {
         .await
     }
 
-    async fn deregister(&self, arn: &str, targets: &[TargetKey]) -> Result<(), CloudError> {
-        self.call("DeregisterTargets", |world| {
+    async fn deregister(&self, arn: &str, targets: &[TargetKey], deadline: &Deadline) -> Result<(), CloudError> {
+        self.write("DeregisterTargets", deadline, |world| {
             let gone = |target: &Target| targets.iter().any(|key| (key.ip, key.port) == (target.ip, target.port));
             world.group(arn)?.targets.retain(|target| !gone(target));
             Ok(())
@@ -271,9 +283,9 @@ impl Platform for FakeCloud {
         .await
     }
 
-    async fn add_tags(&self, arns: &[String], tags: &Tags) -> Result<(), CloudError> {
+    async fn add_tags(&self, arns: &[String], tags: &Tags, deadline: &Deadline) -> Result<(), CloudError> {
         let tag = |world: &mut World, arn: &String| world.tags(arn).map(|of| of.extend(tags.clone()));
-        self.call("AddTags", |world| arns.iter().try_for_each(|arn| tag(world, arn))).await
+        self.write("AddTags", deadline, |world| arns.iter().try_for_each(|arn| tag(world, arn))).await
     }
 
     async fn remove_tags(&self, arns: &[String], keys: &[&str]) -> Result<(), CloudError> {
@@ -282,8 +294,8 @@ impl Platform for FakeCloud {
         self.call("RemoveTags", |world| arns.iter().try_for_each(|arn| untag(world, arn))).await
     }
 
-    async fn delete_load_balancer(&self, _: &str, _: Duration) -> Result<(), CloudError> {
-        self.call("DeleteLoadBalancer", |world| {
+    async fn delete_load_balancer(&self, _: &str, deadline: &Deadline) -> Result<(), CloudError> {
+        self.write("DeleteLoadBalancer", deadline, |world| {
             let groups = world.seen.load_balancer.take().map(|balancer| balancer.target_groups);
             world.seen.orphaned_target_groups = groups.unwrap_or_default();
             Ok(())
@@ -291,8 +303,8 @@ impl Platform for FakeCloud {
         .await
     }
 
-    async fn delete_target_group(&self, arn: &str) -> Result<(), CloudError> {
-        self.call("DeleteTargetGroup", |world| {
+    async fn delete_target_group(&self, arn: &str, deadline: &Deadline) -> Result<(), CloudError> {
+        self.write("DeleteTargetGroup", deadline, |world| {
             world.seen.orphaned_target_groups.retain(|group| group.arn != arn);
             Ok(())
         })

@@ -1,6 +1,5 @@
 //! `lambda`: the function that AWS Lambda calls, over its Runtime API.
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
@@ -15,7 +14,6 @@ use tokio::time::Instant;
 
 use super::{CommandError, connect, metrics, policy, started};
 use crate::cli::WatchOptions;
-use crate::clock::SystemClock;
 use crate::cloud::aws::{AwsPlatform, SqsQueue};
 use crate::cloud::{CloudError, Message, Receipt};
 use crate::config::Settings;
@@ -69,8 +67,8 @@ pub async fn lambda(settings: &Settings, options: &WatchOptions, log: &Log) -> R
     check_environment(|name| std::env::var(name).ok())?;
     let sdk = connect(settings, log).await?;
     log.emit(&started(Form::Lambda, settings, options, &sdk));
-    let clock = Arc::new(SystemClock);
     let (platform, policy) = (AwsPlatform::new(&sdk), policy(settings, options));
+    let clock = platform.clock();
     let metrics = metrics(settings, &options.metrics, log, clock.clone());
     let reconciler = Reconciler::new(platform, settings.scope.clone(), policy, log.clone(), clock.clone())
         .with_metrics(metrics.clone());

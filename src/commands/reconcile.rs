@@ -1,13 +1,11 @@
 //! `reconcile`: one look, one repair.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::{CommandError, connect};
 use crate::cli::ReconcileOptions;
-use crate::clock::SystemClock;
 use crate::cloud::Calls;
 use crate::cloud::aws::AwsPlatform;
 use crate::config::Settings;
@@ -40,8 +38,9 @@ pub async fn reconcile(settings: &Settings, options: &ReconcileOptions, log: &Lo
         unused_grace: Duration::ZERO,
         resync_interval: HEALTH_WAIT,
     };
-    let clock = Arc::new(SystemClock);
-    let mut reconciler = Reconciler::new(AwsPlatform::new(&sdk), settings.scope.clone(), policy, log.clone(), clock);
+    let platform = AwsPlatform::new(&sdk);
+    let clock = platform.clock();
+    let mut reconciler = Reconciler::new(platform, settings.scope.clone(), policy, log.clone(), clock);
     if options.dry_run {
         let look = reconciler.look(&Hints::default()).await?;
         tell_plan(&look.plan, log);

@@ -2,7 +2,6 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -10,7 +9,6 @@ use tokio::time::Instant;
 
 use super::{CommandError, connect, metrics, policy, started};
 use crate::cli::RunOptions;
-use crate::clock::SystemClock;
 use crate::cloud::aws::{AwsPlatform, SqsQueue};
 use crate::cloud::{ErrorKind, Queue, QueueSettings};
 use crate::config::Settings;
@@ -71,8 +69,8 @@ pub(super) async fn watch(
     let queue = SqsQueue::new(sdk, &settings.queue);
     let queue_settings = first_poll(&queue, &settings.queue, &shutdown, log).await?;
     log.emit(&started(Form::Run, settings, &options.watch, sdk));
-    let clock = Arc::new(SystemClock);
     let (platform, policy) = (AwsPlatform::new(sdk), policy(settings, &options.watch));
+    let clock = platform.clock();
     let metrics = metrics(settings, &options.watch.metrics, log, clock.clone());
     let reconciler = Reconciler::new(platform, settings.scope.clone(), policy, log.clone(), clock.clone())
         .with_metrics(metrics.clone());

@@ -5,6 +5,7 @@ use crate::finding::FindingName;
 use crate::model::{
     AddressFamily, LastStatus, LoadBalancerKind, Phase, Service, TargetGroup, TargetKeys, TargetState, TargetType, Task,
 };
+use crate::mutation::mutated;
 
 impl Draft<'_> {
     pub(super) fn registrations(&mut self) -> (Vec<GroupChange>, TargetKeys) {
@@ -63,7 +64,11 @@ impl Draft<'_> {
     ) -> Option<GroupChange> {
         let observation = self.observation;
         let mut register = Vec::new();
-        for task in observation.serving() {
+        let serves = |task: &&Task| {
+            let coming = mutated!(RegisterWhatIsComing) && task.phase() == Phase::Coming;
+            task.phase() == Phase::Serving || coming
+        };
+        for task in observation.tasks.iter().filter(serves) {
             let Some(ip) = task.address(family) else {
                 let detail = format!("it has no {family} address, which target group {} needs", group.name);
                 self.find(FindingName::TaskWithoutAddress, task.id.as_str(), detail);
@@ -88,6 +93,7 @@ impl Draft<'_> {
             let holder = observation.task_with_address(target.ip);
             let reason = match holder.map(Task::phase) {
                 Some(Phase::Serving | Phase::Coming) => continue,
+                Some(Phase::Leaving) if mutated!(KeepStoppingTargets) => continue,
                 Some(Phase::Leaving) => TargetReason::TaskStopping,
                 None => {
                     unclaimed.insert(key.clone());
@@ -99,7 +105,7 @@ impl Draft<'_> {
                         self.find(FindingName::TargetOfOthers, &group.name, detail);
                         continue;
                     }
-                    if self.now < stale_at {
+                    if self.now < stale_at && !mutated!(DeregisterOnOneLook) {
                         self.look_again_by(stale_at);
                         continue;
                     }

@@ -562,6 +562,17 @@ fn orphaned_groups_of_a_service_in_use_stay() {
 }
 
 #[test]
+fn orphaned_groups_have_the_grace_again_after_tasks_ran_without_a_balancer() {
+    let mut last = task(1, LastStatus::Stopped, DesiredStatus::Stopped);
+    last.stopped_at = Some(noon() - seconds(10));
+    let mut seen = observation(counts(0, 0, 0), vec![last], None);
+    seen.orphaned_target_groups = marked_balancer(&[], noon() - minutes(30)).target_groups;
+    let plan = plan_at_noon(&seen);
+    assert_eq!(plan.upkeep, Upkeep::Keep);
+    assert_eq!(plan.look_again_at, noon() + seconds(50));
+}
+
+#[test]
 fn groups_with_another_balancers_mark_or_none_stay() {
     let mut seen = observation(counts(0, 0, 0), vec![], None);
     seen.orphaned_target_groups = marked_balancer(&[], noon() - minutes(30)).target_groups;

@@ -13,6 +13,7 @@ use crate::model::{
     HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LastStatus, LoadBalancer, LoadBalancerKind, LoadBalancerState,
     Observation, Service, Tags, TargetGroup, Task, load_balancer_name,
 };
+use crate::mutation::mutated;
 
 impl Draft<'_> {
     pub(super) fn upkeep(&mut self) -> Upkeep {
@@ -53,10 +54,11 @@ impl Draft<'_> {
         if held {
             return self.unmark(balancer, ours, UnmarkReason::Held);
         }
-        let Some(idle_since) = self.standing_mark(balancer) else {
+        let Some(idle_since) = self.standing_mark(balancer).filter(|_| !mutated!(MarkAnew)) else {
             return self.first_mark(balancer);
         };
-        let groups = if self.policy.teardown == Teardown::All { balancer.target_groups.as_slice() } else { &[] };
+        let with_groups = self.policy.teardown == Teardown::All && !mutated!(ForgetGroups);
+        let groups = if with_groups { balancer.target_groups.as_slice() } else { &[] };
         let carries_mark =
             |group: &&TargetGroup| group_mark(group, self.now) == Some((balancer.arn.as_str(), idle_since));
         let unmarked: Vec<_> =
@@ -67,7 +69,7 @@ impl Draft<'_> {
             return self.mark(balancer, idle_since, unmarked, MarkReason::Incomplete);
         }
         let due = idle_since + self.policy.idle_grace;
-        if self.now < due {
+        if self.now < due && !mutated!(NoIdleGrace) {
             self.look_again_by(due);
             return Upkeep::Keep;
         }
@@ -87,7 +89,7 @@ impl Draft<'_> {
             return false;
         }
         let OwnerTag { key, value } = &self.policy.owner_tag;
-        let owned = balancer.tags.get(key) == Some(value);
+        let owned = balancer.tags.get(key) == Some(value) || mutated!(IgnoreOwnerTag);
         if !owned && self.policy.teardown != Teardown::Off {
             let detail = match balancer.tags.get(key) {
                 Some(other) => format!("its tag {key} is {other:?}, not {value:?}; it won't be torn down"),
@@ -110,7 +112,7 @@ impl Draft<'_> {
             self.find(FindingName::HoldInvalid, &balancer.name, detail);
             return false;
         }
-        let held = until > self.now;
+        let held = until > self.now && !mutated!(IgnoreHold);
         if held {
             let detail = format!("neither marked nor torn down until {text}");
             self.find(FindingName::HoldActive, &balancer.name, detail);
@@ -145,7 +147,7 @@ impl Draft<'_> {
         let groups = balancer.target_groups.iter().map(|group| (&group.arn, &group.tags));
         let all = std::iter::once((&balancer.arn, &balancer.tags)).chain(groups);
         let mut resources: Vec<_> = all.filter(|(_, tags)| marked(tags)).map(|(arn, _)| arn.clone()).collect();
-        if resources.is_empty() || !ours || self.policy.teardown == Teardown::Off {
+        if resources.is_empty() || mutated!(KeepMark) || !ours || self.policy.teardown == Teardown::Off {
             return Upkeep::Keep;
         }
         resources.sort();
@@ -157,8 +159,9 @@ impl Draft<'_> {
     /// watcher; and it must not be so old that nobody could tell.
     fn standing_mark(&self, balancer: &LoadBalancer) -> Option<Timestamp> {
         let since = mark(&balancer.tags, self.now)?;
-        let own = balancer.tags.get(LOAD_BALANCER_TAG) == Some(&balancer.arn) && since >= self.made_at(balancer);
-        let unused_since = self.last_use().is_none_or(|last_use| last_use <= since);
+        let own = balancer.tags.get(LOAD_BALANCER_TAG) == Some(&balancer.arn) && since >= self.made_at(balancer)
+            || mutated!(BelieveAnothersMark);
+        let unused_since = self.last_use().is_none_or(|last_use| last_use <= since) || mutated!(BelieveOldMark);
         let fresh =
             self.now.duration_since(since) <= SignedDuration::try_from(self.policy.idle_grace + MARK_GOOD_FOR).ok()?;
         (own && unused_since && fresh).then_some(since)
@@ -183,14 +186,14 @@ impl Draft<'_> {
             MarkReason::Idle
         } else {
             let unused_at = balancer.created_at + self.policy.unused_grace;
-            if self.now < unused_at {
+            if self.now < unused_at && !mutated!(NoUnusedGrace) {
                 self.look_again_by(unused_at);
                 return Upkeep::Keep;
             }
             MarkReason::Unused
         };
         let mut resources = vec![balancer.arn.clone()];
-        if self.policy.teardown == Teardown::All {
+        if self.policy.teardown == Teardown::All && !mutated!(ForgetGroups) {
             resources.extend(balancer.target_groups.iter().map(|group| group.arn.clone()));
         }
         // AWS's clock may be ahead of this one; a mark before the last use, or the balancer's making, would not stand.
@@ -238,10 +241,12 @@ impl Draft<'_> {
         for group in &self.observation.orphaned_target_groups {
             // Observed by its mark; one whose mark can't be read, or names another balancer, is not ours.
             let Some((arn, idle_since)) = group_mark(group, self.now) else { continue };
-            if load_balancer_name(arn) != Some(self.policy.load_balancer.as_str()) {
+            if load_balancer_name(arn) != Some(self.policy.load_balancer.as_str()) && !mutated!(DeleteOthersOrphans) {
                 continue;
             }
-            let due_at = idle_since + self.policy.idle_grace;
+            // The service may have been in use since, without a balancer; whoever scaled it up may be making one.
+            let unused_since = self.last_use().map_or(idle_since, |last_use| last_use.max(idle_since));
+            let due_at = unused_since + self.policy.idle_grace;
             if self.now < due_at {
                 self.look_again_by(due_at);
                 continue;

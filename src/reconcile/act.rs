@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{CONFIRMATION_GOOD_FOR, Hints, Look, Reconciler, Teardown, millis_between};
-use crate::cloud::{CloudError, ErrorKind, Platform, TARGETS_PER_CALL};
+use super::{Hints, LOOK_GOOD_FOR, Look, Reconciler, Teardown, millis_between};
+use crate::cloud::{CloudError, Deadline, ErrorKind, Platform, TARGETS_PER_CALL};
 use crate::finding::{Finding, FindingName};
 use crate::log::{Event, TargetFields, rfc3339_millis};
 use crate::model::{IDLE_SINCE_TAG, LOAD_BALANCER_TAG, Tags, TargetKey, TargetState};
@@ -31,36 +31,42 @@ impl Acted {
     }
 }
 
-/// Registering and deregistering differ in the call and the line, and in nothing else.
+/// Registering and deregistering differ in the call and the line, and in nothing else. A target that is registered on old
+/// knowledge does no harm until the next look; one that is deregistered on it may have got a new task meanwhile.
 #[derive(Clone, Copy)]
-enum Direction {
+enum Direction<'a> {
     Register,
-    Deregister,
+    Deregister(&'a Deadline),
 }
 
 impl<P: Platform> Reconciler<P> {
     /// Does all that the plan says; a failure of one thing does not keep the others from being done.
     pub(super) async fn act(&mut self, look: &Look, hints: &Hints) -> Acted {
         let mut acted = Acted::default();
+        // The process may have been frozen since the look began, and AWS may be slow.
+        let deadline = Deadline::new(look.began, LOOK_GOOD_FOR, self.clock.clone());
         for change in &look.plan.registrations {
-            self.change_group(change, hints, &mut acted).await;
+            self.change_group(change, hints, &deadline, &mut acted).await;
         }
         match &look.plan.upkeep {
-            Upkeep::Keep | Upkeep::Unmark { .. } | Upkeep::Mark { .. } => self.keep_marks(look, &mut acted).await,
+            Upkeep::Keep | Upkeep::Unmark { .. } | Upkeep::Mark { .. } => {
+                self.keep_marks(look, &deadline, &mut acted).await;
+            }
             Upkeep::DeleteLoadBalancer { load_balancer_arn, created_at, idle_since } => {
-                self.delete_load_balancer(load_balancer_arn, *created_at, *idle_since, look, &mut acted).await;
+                self.delete_load_balancer(load_balancer_arn, *created_at, *idle_since, &deadline, &mut acted).await;
             }
             Upkeep::DeleteTargetGroups { target_groups } => {
-                self.delete_target_groups(target_groups, &mut acted).await;
+                self.delete_target_groups(target_groups, &deadline, &mut acted).await;
             }
         }
         acted
     }
 
     /// New targets before old ones, so that the group is never empty in between; the other way round when it is full.
-    async fn change_group(&mut self, change: &GroupChange, hints: &Hints, acted: &mut Acted) {
-        let registered = self.change_targets(change, &change.register, Direction::Register, hints, acted).await;
-        let deregistered = self.change_targets(change, &change.deregister, Direction::Deregister, hints, acted).await;
+    async fn change_group(&mut self, change: &GroupChange, hints: &Hints, deadline: &Deadline, acted: &mut Acted) {
+        let (register, deregister) = (Direction::Register, Direction::Deregister(deadline));
+        let registered = self.change_targets(change, &change.register, register, hints, acted).await;
+        let deregistered = self.change_targets(change, &change.deregister, deregister, hints, acted).await;
         if let Err(error) = deregistered {
             acted.failed(error);
         }
@@ -71,7 +77,7 @@ impl<P: Platform> Reconciler<P> {
         }
         let retried = match change.deregister.is_empty() {
             true => Err(error),
-            false => self.change_targets(change, &change.register, Direction::Register, hints, acted).await,
+            false => self.change_targets(change, &change.register, register, hints, acted).await,
         };
         match retried {
             Err(error) if error.is(ErrorKind::TooManyTargets) => acted.findings.push(Finding {
@@ -88,7 +94,7 @@ impl<P: Platform> Reconciler<P> {
         &mut self,
         group: &GroupChange,
         targets: &[TargetChange],
-        direction: Direction,
+        direction: Direction<'_>,
         hints: &Hints,
         acted: &mut Acted,
     ) -> Result<(), CloudError> {
@@ -113,7 +119,9 @@ impl<P: Platform> Reconciler<P> {
         }
         // Deregistering what isn't registered is done already.
         match failed {
-            Some(error) if error.is(ErrorKind::InvalidTarget) && matches!(direction, Direction::Deregister) => Ok(()),
+            Some(error) if error.is(ErrorKind::InvalidTarget) && matches!(direction, Direction::Deregister(_)) => {
+                Ok(())
+            }
             Some(error) => Err(error),
             None => Ok(()),
         }
@@ -123,14 +131,16 @@ impl<P: Platform> Reconciler<P> {
         &mut self,
         group: &GroupChange,
         batch: &[TargetChange],
-        direction: Direction,
+        direction: Direction<'_>,
         hints: &Hints,
         acted: &mut Acted,
     ) -> Result<(), CloudError> {
         let keys: Vec<TargetKey> = batch.iter().map(|target| target.key.clone()).collect();
         match direction {
             Direction::Register => self.platform.register(&group.target_group_arn, &keys).await?,
-            Direction::Deregister => self.platform.deregister(&group.target_group_arn, &keys).await?,
+            Direction::Deregister(deadline) => {
+                self.platform.deregister(&group.target_group_arn, &keys, deadline).await?;
+            }
         }
         acted.changes += batch.len();
         for target in batch {
@@ -139,7 +149,7 @@ impl<P: Platform> Reconciler<P> {
         Ok(())
     }
 
-    fn tell_target(&mut self, group: &GroupChange, change: &TargetChange, direction: Direction, hints: &Hints) {
+    fn tell_target(&mut self, group: &GroupChange, change: &TargetChange, direction: Direction<'_>, hints: &Hints) {
         let hint = change.task.as_ref().and_then(|task| hints.tasks.get(task));
         let event_time = hint.and_then(|hint| hint.time);
         let latency_ms = event_time.map(|time| millis_between(time, self.clock.now()));
@@ -151,14 +161,14 @@ impl<P: Platform> Reconciler<P> {
                 latency_ms.into_iter().for_each(|latency_ms| self.metrics.registered(latency_ms));
                 Event::TargetRegistered { target, reason, latency_ms }
             }
-            Direction::Deregister => {
+            Direction::Deregister(_) => {
                 self.memory.health.remove(&change.key);
                 Event::TargetDeregistered { target, reason, latency_ms }
             }
         });
     }
 
-    async fn keep_marks(&mut self, look: &Look, acted: &mut Acted) {
+    async fn keep_marks(&mut self, look: &Look, deadline: &Deadline, acted: &mut Acted) {
         let load_balancer = self.policy.load_balancer.clone();
         let (event, result) = match &look.plan.upkeep {
             Upkeep::Mark { load_balancer_arn, idle_since, resources, reason } => {
@@ -168,7 +178,7 @@ impl<P: Platform> Reconciler<P> {
                 ]);
                 let event =
                     Event::IdleMarked { load_balancer, idle_since: rfc3339_millis(*idle_since), reason: *reason };
-                (event, self.platform.add_tags(resources, &tags).await)
+                (event, self.platform.add_tags(resources, &tags, deadline).await)
             }
             Upkeep::Unmark { resources, idle_since, reason } => {
                 let idle_since = idle_since.map(rfc3339_millis);
@@ -222,17 +232,11 @@ impl<P: Platform> Reconciler<P> {
         arn: &str,
         created_at: Timestamp,
         idle_since: Timestamp,
-        look: &Look,
+        deadline: &Deadline,
         acted: &mut Acted,
     ) {
         self.begin_teardown(arn, idle_since, Some(created_at));
-        // Logging may have blocked on its reader, and the process may have been frozen since the look began.
-        let within = CONFIRMATION_GOOD_FOR.saturating_sub(look.began.elapsed(&*self.clock));
-        let deleted = match within.is_zero() {
-            true => Err(outdated(arn)),
-            false => self.platform.delete_load_balancer(arn, within).await,
-        };
-        match deleted {
+        match self.platform.delete_load_balancer(arn, deadline).await {
             Ok(()) => {
                 acted.changes += 1;
                 self.note_deleted();
@@ -261,11 +265,11 @@ impl<P: Platform> Reconciler<P> {
         });
     }
 
-    async fn delete_target_groups(&mut self, groups: &[OrphanedTargetGroup], acted: &mut Acted) {
+    async fn delete_target_groups(&mut self, groups: &[OrphanedTargetGroup], deadline: &Deadline, acted: &mut Acted) {
         self.note_deleted();
         for group in groups {
             self.begin_teardown(&group.load_balancer_arn, group.idle_since, None);
-            match self.platform.delete_target_group(&group.arn).await {
+            match self.platform.delete_target_group(&group.arn, deadline).await {
                 Ok(()) => {
                     acted.changes += 1;
                     self.log.emit(&Event::TargetGroupDeleted { target_group: group.name.clone() });
@@ -286,20 +290,5 @@ impl<P: Platform> Reconciler<P> {
                 Err(error) => acted.failed(error),
             }
         }
-    }
-}
-
-/// The second look took so long that nothing may be deleted on it.
-fn outdated(arn: &str) -> CloudError {
-    CloudError {
-        kind: ErrorKind::Unavailable,
-        service: "elasticloadbalancing",
-        operation: "DeleteLoadBalancer",
-        resource: arn.to_owned(),
-        code: None,
-        message: format!(
-            "not sent, since the look that confirms it took longer than {CONFIRMATION_GOOD_FOR:?}; looking again"
-        ),
-        request_id: None,
     }
 }

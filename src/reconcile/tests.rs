@@ -95,12 +95,12 @@ async fn a_mark_wiped_between_the_two_looks_stops_the_deletion() {
 #[tokio::test(start_paused = true)]
 async fn nothing_is_deleted_on_a_second_look_that_took_too_long() {
     let mut bench = bench(overdue());
-    bench.cloud.delay("DescribeTags", CONFIRMATION_GOOD_FOR);
+    bench.cloud.delay("DescribeTags", LOOK_GOOD_FOR);
     let error = bench.reconcile().await.expect_err("too late");
     assert_eq!((error.operation, error.kind), ("DeleteLoadBalancer", ErrorKind::Unavailable));
     assert_eq!(bench.cloud.count("DeleteLoadBalancer"), 0);
 
-    bench.cloud.delay("DescribeTags", CONFIRMATION_GOOD_FOR - Duration::from_millis(1));
+    bench.cloud.delay("DescribeTags", LOOK_GOOD_FOR - Duration::from_millis(1));
     bench.reconcile().await.expect("just in time");
     assert_eq!(bench.cloud.count("DeleteLoadBalancer"), 1);
 }

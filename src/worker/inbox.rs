@@ -4,6 +4,7 @@ use crate::cloud::{Message, Receipt, Redrive};
 use crate::event::Notice;
 use crate::log::{Event, Log};
 use crate::metrics::Metrics;
+use crate::mutation::mutated;
 use crate::reconcile::{Hints, Scope};
 
 /// So much of a malformed message's body is logged while it may still come again.
@@ -72,14 +73,16 @@ impl Inbox {
             None => {
                 self.metrics.event_foreign(message.sent_at);
                 batch.foreign += 1;
-                batch.done.push(message.receipt);
+                if !mutated!(KeepForeign) {
+                    batch.done.push(message.receipt);
+                }
             }
         }
     }
 
     fn reject(&self, message: Message, reason: &str, redrive: Redrive, batch: &mut Batch) {
         self.metrics.message_rejected();
-        let deleted = redrive == Redrive::None && message.receive_count >= LAST_RECEIVE;
+        let deleted = redrive == Redrive::None && message.receive_count >= LAST_RECEIVE || mutated!(DeleteMalformed);
         // Its last trace is whole.
         let body = if deleted { message.body.as_str() } else { cut(&message.body, LOGGED_BODY) };
         self.log.emit(&Event::MessageRejected {

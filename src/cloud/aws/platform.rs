@@ -2,18 +2,23 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::time::Duration;
+use std::sync::Arc;
 
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_ecs::types as ecs;
+use aws_sdk_elasticloadbalancingv2::client::customize::CustomizableOperation;
+use aws_sdk_elasticloadbalancingv2::config::Builder as ElbConfig;
 use aws_sdk_elasticloadbalancingv2::types as elb;
 use aws_smithy_types::DateTime;
 use jiff::Timestamp;
 
-use super::{Call, CallCounter};
-use crate::cloud::{Calls, CloudError, ErrorKind, LoadBalancerDescription, Platform, TargetGroupDescription};
+use super::{Call, CallCounter, DateReader, NotAfter};
+use crate::clock::{AwsClock, SystemClock};
+use crate::cloud::{
+    Calls, CloudError, Deadline, ErrorKind, LONGEST_CALL, LoadBalancerDescription, Platform, TargetGroupDescription,
+};
 use crate::model::{
     AddressFamily, Counts, DesiredStatus, LastStatus, LoadBalancerKind, LoadBalancerState, Service, Tags, Target,
     TargetKey, TargetState, TargetType, Task, TaskId,
@@ -30,19 +35,28 @@ pub struct AwsPlatform {
     ecs: aws_sdk_ecs::Client,
     elb: aws_sdk_elasticloadbalancingv2::Client,
     counter: CallCounter,
+    clock: Arc<AwsClock>,
 }
 
 impl AwsPlatform {
     /// Clients for this connection.
     pub fn new(config: &SdkConfig) -> Self {
         let counter = CallCounter::default();
-        let ecs = aws_sdk_ecs::config::Builder::from(config).interceptor(counter.clone()).build();
-        let elb = aws_sdk_elasticloadbalancingv2::config::Builder::from(config).interceptor(counter.clone()).build();
+        let clock = Arc::new(AwsClock::new(Arc::new(SystemClock)));
+        let dates = DateReader(clock.clone());
+        let ecs = aws_sdk_ecs::config::Builder::from(config).interceptor(counter.clone()).interceptor(dates.clone());
+        let elb = ElbConfig::from(config).interceptor(counter.clone()).interceptor(dates);
         Self {
-            ecs: aws_sdk_ecs::Client::from_conf(ecs),
-            elb: aws_sdk_elasticloadbalancingv2::Client::from_conf(elb),
+            ecs: aws_sdk_ecs::Client::from_conf(ecs.build()),
+            elb: aws_sdk_elasticloadbalancingv2::Client::from_conf(elb.build()),
             counter,
+            clock,
         }
+    }
+
+    /// The clock that the answers put right.
+    pub fn clock(&self) -> Arc<AwsClock> {
+        self.clock.clone()
     }
 
     async fn tags_of_batch(&self, arns: &[String]) -> Result<BTreeMap<String, Tags>, CloudError> {
@@ -76,6 +90,18 @@ impl AwsPlatform {
 
 fn ecs_call<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
     Call { service: "ecs", operation, resource }
+}
+
+/// A write that is neither sent nor waited for after the deadline, nor tried again.
+fn bounded<T, E, B>(
+    request: CustomizableOperation<T, E, B>,
+    config: ElbConfig,
+    deadline: &Deadline,
+) -> CustomizableOperation<T, E, B> {
+    // The SDK takes a time-out of zero for none.
+    let left = deadline.left().min(LONGEST_CALL).max(std::time::Duration::from_millis(1));
+    let timeouts = TimeoutConfig::builder().operation_timeout(left).build();
+    request.interceptor(NotAfter(deadline.clone())).config_override(config.timeout_config(timeouts))
 }
 
 fn elb_call<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
@@ -213,18 +239,27 @@ impl Platform for AwsPlatform {
         request.send().await.map(drop).map_err(|error| call.failed(error))
     }
 
-    async fn deregister(&self, target_group_arn: &str, targets: &[TargetKey]) -> Result<(), CloudError> {
+    async fn deregister(
+        &self,
+        target_group_arn: &str,
+        targets: &[TargetKey],
+        deadline: &Deadline,
+    ) -> Result<(), CloudError> {
         let call = elb_call("DeregisterTargets", target_group_arn);
+        call.before(deadline)?;
         let targets = Some(target_descriptions(targets));
         let request = self.elb.deregister_targets().target_group_arn(target_group_arn).set_targets(targets);
+        let request = bounded(request.customize(), ElbConfig::default(), deadline);
         request.send().await.map(drop).map_err(|error| call.failed(error))
     }
 
-    async fn add_tags(&self, arns: &[String], tags: &Tags) -> Result<(), CloudError> {
+    async fn add_tags(&self, arns: &[String], tags: &Tags, deadline: &Deadline) -> Result<(), CloudError> {
         let tags: Vec<_> = tags.iter().map(|(key, value)| elb::Tag::builder().key(key).value(value).build()).collect();
         for batch in arns.chunks(RESOURCES_PER_TAG_CALL) {
             let call = elb_call("AddTags", batch.first().map_or("*", String::as_str));
+            call.before(deadline)?;
             let request = self.elb.add_tags().set_resource_arns(Some(batch.to_vec())).set_tags(Some(tags.clone()));
+            let request = bounded(request.customize(), ElbConfig::default(), deadline);
             request.send().await.map_err(|error| call.failed(error))?;
         }
         Ok(())
@@ -241,18 +276,21 @@ impl Platform for AwsPlatform {
         Ok(())
     }
 
-    async fn delete_load_balancer(&self, arn: &str, within: Duration) -> Result<(), CloudError> {
-        let timeouts = TimeoutConfig::builder().operation_attempt_timeout(within).operation_timeout(within).build();
-        let once = aws_sdk_elasticloadbalancingv2::config::Config::builder()
-            .retry_config(RetryConfig::disabled())
-            .timeout_config(timeouts);
-        let request = self.elb.delete_load_balancer().load_balancer_arn(arn).customize().config_override(once);
-        request.send().await.map(drop).map_err(|error| elb_call("DeleteLoadBalancer", arn).failed(error))
+    async fn delete_load_balancer(&self, arn: &str, deadline: &Deadline) -> Result<(), CloudError> {
+        let call = elb_call("DeleteLoadBalancer", arn);
+        call.before(deadline)?;
+        let request = self.elb.delete_load_balancer().load_balancer_arn(arn);
+        let once = ElbConfig::default().retry_config(RetryConfig::disabled());
+        let request = bounded(request.customize(), once, deadline);
+        request.send().await.map(drop).map_err(|error| call.failed(error))
     }
 
-    async fn delete_target_group(&self, arn: &str) -> Result<(), CloudError> {
+    async fn delete_target_group(&self, arn: &str, deadline: &Deadline) -> Result<(), CloudError> {
+        let call = elb_call("DeleteTargetGroup", arn);
+        call.before(deadline)?;
         let request = self.elb.delete_target_group().target_group_arn(arn);
-        request.send().await.map(drop).map_err(|error| elb_call("DeleteTargetGroup", arn).failed(error))
+        let request = bounded(request.customize(), ElbConfig::default(), deadline);
+        request.send().await.map(drop).map_err(|error| call.failed(error))
     }
 
     fn calls(&self) -> Calls {

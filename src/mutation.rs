@@ -1,0 +1,109 @@
+//! Deliberate bugs, for the tests alone: a test suite is worth what it catches.
+//!
+//! Each is a place in the code where [`mutated!`] asks whether it is switched on; outside the tests the answer is a
+//! constant `false`. One at a time is switched on by the environment variable [`VARIABLE`], in a test process of its own;
+//! see `simulation::mutants`.
+
+/// Whether a deliberate bug is switched on.
+#[cfg(test)]
+macro_rules! mutated {
+    ($name:ident) => {
+        $crate::mutation::is_on($crate::mutation::Mutation::$name)
+    };
+}
+
+/// Outside the tests there are no deliberate bugs.
+#[cfg(not(test))]
+macro_rules! mutated {
+    ($name:ident) => {
+        false
+    };
+}
+
+pub(crate) use mutated;
+
+/// The environment variable that switches one on, by its name.
+#[cfg(test)]
+pub const VARIABLE: &str = "JVB_WATCHER_MUTATION";
+
+#[cfg(test)]
+macro_rules! mutations {
+    ($($(#[doc = $doc:literal])* $name:ident,)*) => {
+        /// A deliberate bug.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Mutation {
+            $($(#[doc = $doc])* $name,)*
+        }
+
+        /// All of them, with their names.
+        pub const ALL: &[(Mutation, &str)] = &[$((Mutation::$name, stringify!($name)),)*];
+    };
+}
+
+#[cfg(test)]
+mutations! {
+    /// The deletion rests on one look.
+    DeleteWithoutLookingAgain,
+    /// A look is good for ever.
+    NoDeadline,
+    /// Messages are deleted before the look.
+    DeleteMessagesFirst,
+    /// A message that nobody can read is deleted.
+    DeleteMalformed,
+    /// A message of somebody else's stays.
+    KeepForeign,
+    /// A target goes when one look finds no task with its address.
+    DeregisterOnOneLook,
+    /// A task that is about to run is registered.
+    RegisterWhatIsComing,
+    /// A task that was told to stop is registered all the same.
+    KeepStoppingTargets,
+    /// A service that is missing counts as idle.
+    MissingIsIdle,
+    /// Tasks that are desired don't count.
+    IgnoreDesired,
+    /// Tasks that are stopping don't count.
+    IgnoreStopping,
+    /// Somebody else's healthy targets don't count.
+    IgnoreTargetsOfOthers,
+    /// The owner tag doesn't count.
+    IgnoreOwnerTag,
+    /// A hold doesn't count.
+    IgnoreHold,
+    /// The mark is written anew at each look.
+    MarkAnew,
+    /// The mark stays when the service is used again.
+    KeepMark,
+    /// A mark is believed that another balancer had.
+    BelieveAnothersMark,
+    /// A mark is believed although tasks ran after it.
+    BelieveOldMark,
+    /// A balancer that nobody has used yet is idle at once.
+    NoUnusedGrace,
+    /// Idle is torn down at once.
+    NoIdleGrace,
+    /// The groups aren't marked, and stay.
+    ForgetGroups,
+    /// Every orphaned group is deleted, whosever it was.
+    DeleteOthersOrphans,
+    /// Nobody looks by the clock.
+    NoResync,
+    /// The machine's clock is taken for AWS's.
+    BelieveTheMachinesClock,
+    /// A call that failed is not tried again.
+    GiveUpAfterFailure,
+}
+
+/// Whether it is switched on.
+#[cfg(test)]
+pub fn is_on(mutation: Mutation) -> bool {
+    use std::sync::OnceLock;
+
+    static ON: OnceLock<Option<Mutation>> = OnceLock::new();
+    let on = ON.get_or_init(|| {
+        let wanted = std::env::var(VARIABLE).ok()?;
+        let known = ALL.iter().find(|(_, name)| *name == wanted);
+        Some(known.unwrap_or_else(|| panic!("{VARIABLE} is {wanted:?}, which is no mutation")).0)
+    });
+    *on == Some(mutation)
+}

@@ -1,0 +1,358 @@
+//! The promises, watched by somebody who sees AWS itself: every write of every actor, and every step of the world.
+//!
+//! It shares no code with the watcher, and knows nothing of marks, looks or plans: only what must not happen.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+
+use super::stage::Actor;
+use super::tally::Tally;
+use crate::sandbox::api::{ApiError, Request, Response, ecs, elb, sqs};
+use crate::sandbox::world::World;
+
+/// What is promised of what.
+#[derive(Clone, Debug)]
+pub struct Promises {
+    /// The project whose platform it is.
+    pub project: String,
+    /// How long the service must have been idle.
+    pub idle_grace: Duration,
+    /// A deletion may miss what happened this long before it: AWS has no conditional delete. It is the time for which a
+    /// look is good, and what a call may take on its way, and by how much ECS's answers lag.
+    pub window: Duration,
+}
+
+/// By how much the watcher's clock may still be off once AWS's answers have put it right.
+const CLOCK_ERROR: Duration = Duration::from_secs(3);
+
+/// How the watcher's own tags begin, and the one that a person sets.
+const OWN_TAGS: &str = "jvb-watcher:";
+const HOLD_UNTIL: &str = "jvb-watcher:hold-until";
+
+/// Watches the promises.
+pub struct Checker {
+    promises: Promises,
+    /// What was broken, and when.
+    pub violations: Vec<String>,
+    /// Since when tasks are desired.
+    desired_since: Option<Timestamp>,
+    /// When a scale-up last touched the balancer or a group.
+    touched_at: Option<Timestamp>,
+    /// The hold in force: when it was set, and until when.
+    hold: Option<(Timestamp, Timestamp)>,
+    /// Since when each balancer of the platform has lacked the owner tag.
+    disowned_since: BTreeMap<String, Timestamp>,
+    /// Since when a task of the service serves with the address.
+    serving_since: BTreeMap<String, Timestamp>,
+    /// What was received, by receipt handle.
+    received: BTreeMap<String, Received>,
+    /// When each actor's last successful read of a kind took effect.
+    reads: BTreeMap<(Actor, &'static str), Timestamp>,
+}
+
+struct Received {
+    sent_at: Timestamp,
+    kind: MessageKind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum MessageKind {
+    Relevant,
+    Foreign,
+    Malformed,
+}
+
+impl Checker {
+    /// Nothing is broken yet.
+    pub fn new(promises: Promises) -> Self {
+        Self {
+            promises,
+            violations: Vec::new(),
+            desired_since: None,
+            touched_at: None,
+            hold: None,
+            disowned_since: BTreeMap::new(),
+            serving_since: BTreeMap::new(),
+            received: BTreeMap::new(),
+            reads: BTreeMap::new(),
+        }
+    }
+
+    fn broken(&mut self, now: Timestamp, actor: Actor, what: String) {
+        self.violations.push(format!("{now:.3} {actor:?}: {what}"));
+    }
+
+    fn balancer_name(&self) -> String {
+        format!("{}-jvb-nlb", self.promises.project)
+    }
+
+    fn group(&self) -> String {
+        format!("service:{}-service", self.promises.project)
+    }
+
+    /// The world has changed.
+    pub fn observe(&mut self, world: &World, now: Timestamp) {
+        let service = format!("{}-service", self.promises.project);
+        let desired = world.services().iter().any(|s| s.name == service && s.status == "ACTIVE" && s.desired > 0);
+        self.desired_since = desired.then(|| self.desired_since.unwrap_or(now));
+        let group = self.group();
+        let mut serving = BTreeMap::new();
+        for task in world.tasks() {
+            if task.group == group
+                && task.last_status == "RUNNING"
+                && task.desired_status == "RUNNING"
+                && let Some(address) = task.address
+            {
+                let address = address.to_string();
+                let since = self.serving_since.get(&address).copied().unwrap_or(now);
+                serving.insert(address, since);
+            }
+        }
+        self.serving_since = serving;
+        let name = self.balancer_name();
+        let mut disowned = BTreeMap::new();
+        for balancer in world.balancers() {
+            let owned = balancer.tags.iter().any(|(key, value)| key == "Lifecycle" && value == "on-demand");
+            if balancer.name == name && !owned {
+                let since = self.disowned_since.get(&balancer.arn).copied().unwrap_or(now);
+                disowned.insert(balancer.arn, since);
+            }
+        }
+        self.disowned_since = disowned;
+    }
+
+    /// A write is about to take effect.
+    pub fn before(&mut self, actor: Actor, request: &Request, world: &World, now: Timestamp, tally: &mut Tally) {
+        if actor == Actor::Operator {
+            return;
+        }
+        match request {
+            Request::Elb(elb::Request::DeleteLoadBalancer(input)) => {
+                let arn = &input.load_balancer_arn;
+                self.deletion(actor, arn, world, now, tally);
+                let exists = world.balancers().iter().any(|balancer| balancer.arn == *arn);
+                if exists && self.lasts(self.disowned_since.get(arn).copied(), now) {
+                    self.broken(now, actor, format!("deletes {arn}, which lacks the owner tag"));
+                }
+            }
+            Request::Elb(elb::Request::DeleteTargetGroup(input)) => {
+                self.deletion(actor, &input.target_group_arn, world, now, tally);
+            }
+            Request::Elb(elb::Request::DeregisterTargets(input)) => {
+                self.ours(actor, [input.target_group_arn.as_str()], now);
+                for target in &input.targets.member {
+                    let since = self.serving_since.get(&target.id).copied();
+                    if self.lasts(since, now) {
+                        self.broken(now, actor, format!("deregisters {}, which serves", target.id));
+                    } else if since.is_some() {
+                        tally.moment("deregistered an address that had just got a new task");
+                    }
+                }
+            }
+            Request::Elb(elb::Request::RegisterTargets(input)) => {
+                self.ours(actor, [input.target_group_arn.as_str()], now);
+            }
+            Request::Elb(elb::Request::AddTags(input)) => {
+                self.ours(actor, input.resource_arns.member.iter().map(String::as_str), now);
+                self.tags_of_the_owner(actor, &input.resource_arns.member, now);
+                if input.tags.member.iter().any(|tag| !tag.key.starts_with(OWN_TAGS)) {
+                    self.broken(now, actor, "writes a tag that isn't its own".to_owned());
+                }
+                if self.hold.is_some_and(|(set_at, until)| self.lasts(Some(set_at), now) && now + CLOCK_ERROR < until) {
+                    self.broken(now, actor, "marks a balancer that is held".to_owned());
+                }
+            }
+            Request::Elb(elb::Request::RemoveTags(input)) => {
+                self.ours(actor, input.resource_arns.member.iter().map(String::as_str), now);
+                self.tags_of_the_owner(actor, &input.resource_arns.member, now);
+                if input.tag_keys.member.iter().any(|key| !key.starts_with(OWN_TAGS)) {
+                    self.broken(now, actor, "removes a tag that isn't its own".to_owned());
+                }
+            }
+            Request::Sqs(sqs::Request::DeleteMessageBatch(input)) => {
+                for entry in &input.entries {
+                    self.message_deletion(actor, &entry.receipt_handle, now);
+                }
+            }
+            Request::Sqs(sqs::Request::ChangeMessageVisibilityBatch(_)) => {}
+            other => self.broken(now, actor, format!("calls {}", other.operation())),
+        }
+    }
+
+    /// Something has taken effect, or was refused.
+    pub fn after(
+        &mut self,
+        actor: Actor,
+        request: &Request,
+        answer: &Result<Response, ApiError>,
+        now: Timestamp,
+        _: &mut Tally,
+    ) {
+        // That there is no such thing is an answer too.
+        let found = match answer {
+            Ok(answer) => Some(answer),
+            Err(error) if error.code.contains("NotFound") => None,
+            Err(_) => return,
+        };
+        match (actor, request) {
+            (Actor::Operator, Request::Elb(request)) if found.is_some() => self.operator_writes(request, now),
+            (_, Request::Ecs(ecs::Request::ListTasks(_))) => self.read(actor, "tasks", now),
+            (_, Request::Ecs(ecs::Request::DescribeServices(_))) => self.read(actor, "service", now),
+            (_, Request::Elb(elb::Request::DescribeLoadBalancers(_))) => self.read(actor, "balancer", now),
+            (_, Request::Sqs(sqs::Request::ReceiveMessage(_))) => {
+                if let Some(Response::Sqs(sqs::Response::ReceiveMessage(output))) = found {
+                    for message in output.messages.iter().flatten() {
+                        self.note_received(message);
+                    }
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn read(&mut self, actor: Actor, what: &'static str, now: Timestamp) {
+        self.reads.insert((actor, what), now);
+    }
+
+    fn operator_writes(&mut self, request: &elb::Request, now: Timestamp) {
+        match request {
+            elb::Request::AddTags(input) => {
+                let hold = input.tags.member.iter().find(|tag| tag.key == HOLD_UNTIL);
+                if let Some(tag) = hold {
+                    self.hold = tag.value.parse().ok().map(|until| (now, until));
+                }
+            }
+            elb::Request::RemoveTags(input) => {
+                let keys = &input.tag_keys.member;
+                if keys.iter().any(|key| key == HOLD_UNTIL) {
+                    self.hold = None;
+                }
+                // Only terraform takes the watcher's marks away.
+                if keys.iter().any(|key| key.starts_with(OWN_TAGS) && key != HOLD_UNTIL) {
+                    self.touched_at = Some(now);
+                }
+            }
+            elb::Request::CreateLoadBalancer(_) => {
+                self.hold = None;
+                self.touched_at = Some(now);
+            }
+            elb::Request::DeleteLoadBalancer(_) => self.hold = None,
+            elb::Request::CreateTargetGroup(_) | elb::Request::CreateListener(_) => self.touched_at = Some(now),
+            _ => {}
+        }
+    }
+
+    /// Whether something that began then should have been heeded by now.
+    fn lasts(&self, since: Option<Timestamp>, now: Timestamp) -> bool {
+        since.is_some_and(|since| since + self.promises.window <= now)
+    }
+
+    /// Measures how long before a deletion something began that it did not heed.
+    fn missed(since: Option<Timestamp>, now: Timestamp, tally: &mut Tally) {
+        if let Some(since) = since {
+            tally.moment("deleted within the window that AWS leaves open");
+            let ago = Duration::try_from(now.duration_since(since)).unwrap_or_default();
+            tally.longest_window = tally.longest_window.max(ago);
+        }
+    }
+
+    fn deletion(&mut self, actor: Actor, arn: &str, world: &World, now: Timestamp, tally: &mut Tally) {
+        self.ours(actor, [arn], now);
+        let exists = world.balancers().iter().any(|balancer| balancer.arn == arn)
+            || world.groups().iter().any(|group| group.arn == arn);
+        if !exists {
+            // Another was faster: nothing happens.
+            tally.moment("deleted what was gone already");
+            return;
+        }
+        if self.lasts(self.desired_since, now) {
+            self.broken(now, actor, format!("deletes {arn} while tasks are desired since {:?}", self.desired_since));
+        } else {
+            Self::missed(self.desired_since, now, tally);
+        }
+        let grace = SignedDuration::try_from(self.promises.idle_grace.saturating_sub(CLOCK_ERROR)).unwrap_or_default();
+        let group = self.group();
+        for task in world.tasks().iter().filter(|task| task.group == group && task.started_at.is_some()) {
+            match (task.last_status, task.stopped_at) {
+                ("STOPPED", Some(at)) if now.duration_since(at) >= grace => {}
+                ("STOPPED", _) => {
+                    self.broken(
+                        now,
+                        actor,
+                        format!("deletes {arn} within the grace: {} stopped {:?}", task.id, task.stopped_at),
+                    );
+                }
+                (status, _) if self.lasts(task.started_at, now) => {
+                    self.broken(now, actor, format!("deletes {arn} while task {} is {status}", task.id));
+                }
+                _ => tally.moment("deleted although a task had just come to run"),
+            }
+        }
+        let grace = grace - SignedDuration::try_from(self.promises.window).unwrap_or_default();
+        if let Some(touched_at) = self.touched_at {
+            if self.lasts(Some(touched_at), now) && now.duration_since(touched_at) < grace {
+                self.broken(
+                    now,
+                    actor,
+                    format!("deletes {arn} within the grace after a scale-up touched it at {touched_at}"),
+                );
+            } else if !self.lasts(Some(touched_at), now) {
+                Self::missed(Some(touched_at), now, tally);
+            }
+        }
+        if self.hold.is_some_and(|(set_at, until)| self.lasts(Some(set_at), now) && now + CLOCK_ERROR < until) {
+            self.broken(now, actor, format!("deletes {arn}, which is held"));
+        }
+    }
+
+    /// Nothing of another project is touched.
+    fn ours<'a>(&mut self, actor: Actor, arns: impl IntoIterator<Item = &'a str>, now: Timestamp) {
+        let starts = ["loadbalancer/net/", "targetgroup/"].map(|kind| format!(":{kind}{}-", self.promises.project));
+        for arn in arns {
+            if !starts.iter().any(|start| arn.contains(start.as_str())) {
+                self.broken(now, actor, format!("writes to {arn}, which is another project's"));
+            }
+        }
+    }
+
+    fn tags_of_the_owner(&mut self, actor: Actor, arns: &[String], now: Timestamp) {
+        for arn in arns {
+            if self.lasts(self.disowned_since.get(arn).copied(), now) {
+                self.broken(now, actor, format!("tags {arn}, which lacks the owner tag"));
+            }
+        }
+    }
+
+    fn note_received(&mut self, message: &sqs::Message) {
+        let attributes = message.attributes.clone().unwrap_or_default();
+        let sent_at = attributes.get("SentTimestamp").and_then(|at| Timestamp::from_millisecond(at.parse().ok()?).ok());
+        let kind = self.kind(&message.body);
+        let received = Received { sent_at: sent_at.unwrap_or_default(), kind };
+        self.received.insert(message.receipt_handle.clone(), received);
+    }
+
+    fn kind(&self, body: &str) -> MessageKind {
+        let Ok(event) = serde_json::from_str::<serde_json::Value>(body) else { return MessageKind::Malformed };
+        if !event.is_object() || event.get("source").is_none() {
+            return MessageKind::Malformed;
+        }
+        let ours = event["source"] == "aws.ecs" && event["detail"]["group"] == self.group();
+        if ours { MessageKind::Relevant } else { MessageKind::Foreign }
+    }
+
+    fn message_deletion(&mut self, actor: Actor, handle: &str, now: Timestamp) {
+        let Some(Received { sent_at, kind }) = self.received.get(handle) else {
+            return self.broken(now, actor, "deletes a message that nobody received".to_owned());
+        };
+        let (sent_at, kind) = (*sent_at, *kind);
+        if kind == MessageKind::Malformed {
+            return self.broken(now, actor, "deletes a message that nobody can read".to_owned());
+        }
+        let unread = |what: &'static str| self.reads.get(&(actor, what)).is_none_or(|at| *at < sent_at);
+        if kind == MessageKind::Relevant && ["tasks", "service", "balancer"].into_iter().any(unread) {
+            self.broken(now, actor, format!("deletes a message of {sent_at} without a look since"));
+        }
+    }
+}

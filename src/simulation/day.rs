@@ -1,0 +1,706 @@
+//! A day of the platform: what happens when, drawn from a seed; played; and judged in the end.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use fastrand::Rng;
+use jiff::{SignedDuration, Timestamp};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::Instant;
+
+use super::checker::{Checker, Promises};
+use super::operator::Operator;
+use super::process::{Process, Setup};
+use super::stage::{Blow, Inner, Stage, Trap, When};
+use super::tally::Tally;
+use crate::plan::{NEARLY_IDLE_LOOK, OwnerTag, Policy, Teardown};
+use crate::reconcile::{LOOK_GOOD_FOR, Scope};
+use crate::retry;
+use crate::sandbox::faults::{Effect, FaultPlan, Faults, Moment, Pattern, Rule, Throttle};
+use crate::sandbox::platform;
+use crate::sandbox::world::{Act, Settings, World};
+
+/// How rough a day is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Temper {
+    /// People come and go; AWS does as documented.
+    Calm,
+    /// Some of everything goes wrong.
+    Rough,
+    /// Much of everything does, at once.
+    Hostile,
+}
+
+/// One thing that happens.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Deed {
+    /// The platform's scale-up, terraform and all, at some pace.
+    ScaleUp {
+        tasks: i32,
+        pace: Duration,
+    },
+    /// Only the desired count.
+    Scale {
+        tasks: i32,
+    },
+    /// The platform's own scale-down.
+    ScaleDownWithTerraform,
+    /// Somebody deletes the balancer by hand.
+    DeleteBalancer,
+    /// Somebody deletes it and makes another.
+    ReplaceBalancer,
+    /// Somebody makes one for nothing.
+    CreateBalancer,
+    /// Somebody holds it.
+    Hold {
+        time: Duration,
+    },
+    /// Somebody lets go of it.
+    Release,
+    /// The owner tag goes, or comes back.
+    Own {
+        owned: bool,
+    },
+    /// Deletion protection, on or off.
+    Protect {
+        protected: bool,
+    },
+    /// Somebody registers an address, or deregisters it.
+    Target {
+        ip: String,
+        registered: bool,
+    },
+    /// The rule is switched on or off.
+    Rule {
+        enabled: bool,
+    },
+    /// The service is deleted, or made anew.
+    DeleteService,
+    CreateService,
+    /// Something befalls the tasks or the events.
+    Act(Act),
+    /// A message that is not of this service.
+    Foreign,
+    /// From now on AWS is like this.
+    Faults(FaultPlan),
+    /// From now on events go like this, and ECS's answers lag.
+    Events {
+        lost: f64,
+        duplicated: f64,
+        delayed: f64,
+        reordered: f64,
+        lag: Duration,
+    },
+    /// A process's lot.
+    Blow {
+        slot: usize,
+        blow: Blow,
+    },
+    /// What waits for the next call of an operation.
+    Trap(Trap),
+}
+
+/// What is drawn from a seed.
+#[derive(Clone, Debug)]
+pub struct Day {
+    /// The seed.
+    pub seed: u64,
+    /// How rough it is.
+    pub temper: Temper,
+    /// How many workers watch, and how far their clocks are off.
+    pub clocks: Vec<SignedDuration>,
+    /// By which rules.
+    pub policy: Policy,
+    /// What happens when, in its order.
+    pub deeds: Vec<(Duration, Deed)>,
+}
+
+/// What came of a day.
+#[derive(Debug)]
+pub struct Report {
+    /// What was broken.
+    pub violations: Vec<String>,
+    /// What was visited.
+    pub tally: Tally,
+    /// What happened, if it was asked for.
+    pub history: Vec<String>,
+}
+
+const MINUTE: Duration = Duration::from_secs(60);
+const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// Where the addresses begin that are registered by hand; tasks get others.
+const BY_HAND: &str = "10.0.0.";
+
+/// After that nothing is disturbed any more.
+const EVENTFUL: Duration = Duration::from_secs(22 * 60 * 60);
+
+/// The longest that a call is on its way, faults and all.
+const LONGEST_WAY: Duration = Duration::from_secs(5);
+
+/// The most by which ECS's answers lag behind.
+const LONGEST_LAG: Duration = Duration::from_secs(8);
+
+impl Day {
+    /// The day of a seed.
+    pub fn of(seed: u64) -> Self {
+        let mut random = Rng::with_seed(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        let temper = match random.u32(0..10) {
+            0..2 => Temper::Calm,
+            2..6 => Temper::Rough,
+            _ => Temper::Hostile,
+        };
+        let workers = [1, 1, 2, 2, 3][random.usize(0..5)];
+        let off = |random: &mut Rng| SignedDuration::from_millis(random.i64(-60_000..=60_000));
+        let clocks = (0..workers).map(|_| if temper == Temper::Calm { SignedDuration::ZERO } else { off(&mut random) });
+        let clocks = clocks.collect();
+        let policy = Policy {
+            service: format!("{}-service", platform::PROJECT),
+            load_balancer: format!("{}-jvb-nlb", platform::PROJECT),
+            owner_tag: OwnerTag { key: "Lifecycle".to_owned(), value: "on-demand".to_owned() },
+            teardown: Teardown::All,
+            idle_grace: [MINUTE, 2 * MINUTE, 5 * MINUTE][random.usize(0..3)],
+            unused_grace: [5 * MINUTE, 15 * MINUTE][random.usize(0..2)],
+            resync_interval: [MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE][random.usize(0..4)],
+        };
+        let mut draft = Draft { random, temper, workers, deeds: Vec::new(), grace: policy.idle_grace };
+        draft.evenings();
+        draft.disturbances();
+        let mut deeds = draft.deeds;
+        deeds.retain(|(at, _)| *at < EVENTFUL);
+        deeds.sort_by_key(|(at, _)| *at);
+        Self { seed, temper, clocks, policy, deeds }
+    }
+
+    /// The same day with only some of its deeds, by their places.
+    pub fn with_only(&self, kept: &[usize]) -> Self {
+        let deeds = self.deeds.iter().enumerate().filter(|(index, _)| kept.contains(index));
+        Self { deeds: deeds.map(|(_, deed)| deed.clone()).collect(), ..self.clone() }
+    }
+
+    /// Plays it; with its history, if somebody wants to read it.
+    pub fn play(&self, with_history: bool) -> Report {
+        retry::STEADY.set(true);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
+        runtime.expect("a runtime").block_on(async {
+            // Timers go by whole milliseconds of the runtime's; so does the day from here on.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            Course::begin(self, with_history).run().await
+        })
+    }
+}
+
+/// A day in the making.
+struct Draft {
+    random: Rng,
+    temper: Temper,
+    workers: usize,
+    grace: Duration,
+    deeds: Vec<(Duration, Deed)>,
+}
+
+impl Draft {
+    fn at(&mut self, at: Duration, deed: Deed) {
+        self.deeds.push((at, deed));
+    }
+
+    fn span(&mut self, least: Duration, most: Duration) -> Duration {
+        let span = least + most.saturating_sub(least).mul_f64(self.random.f64());
+        Duration::from_millis(u64::try_from(span.as_millis()).unwrap_or_default())
+    }
+
+    fn moment(&mut self) -> Duration {
+        self.span(Duration::ZERO, EVENTFUL)
+    }
+
+    fn chance(&mut self, rate: f64) -> bool {
+        self.random.f64() < rate
+    }
+
+    /// People come and go.
+    fn evenings(&mut self) {
+        for _ in 0..self.random.usize(2..=5) {
+            let begin = self.moment();
+            let end = begin + self.span(5 * MINUTE, HOUR);
+            let tasks = self.random.i32(1..=3);
+            let pace = self.span(Duration::from_secs(1), MINUTE);
+            self.at(begin, Deed::ScaleUp { tasks, pace });
+            if self.chance(0.3) {
+                let (middle, tasks) = (self.span(begin + MINUTE, end), self.random.i32(1..=4));
+                self.at(middle, Deed::Scale { tasks });
+            }
+            if self.chance(0.15) {
+                self.at(end, Deed::ScaleDownWithTerraform);
+            } else {
+                self.at(end, Deed::Scale { tasks: 0 });
+            }
+            // Somebody comes back when the teardown is about to begin, or has begun: a minute or so of stopping, and
+            // the grace.
+            if self.chance(0.6) {
+                let around = end + MINUTE + self.grace;
+                let back = self.span(around.saturating_sub(MINUTE), around + MINUTE);
+                let pace = self.span(Duration::from_secs(1), Duration::from_secs(30));
+                let deed = match self.random.u32(0..4) {
+                    0 => Deed::Scale { tasks: 1 },
+                    1 => Deed::ReplaceBalancer,
+                    _ => Deed::ScaleUp { tasks: 1, pace },
+                };
+                self.at(back, deed);
+                let gone = back + self.span(MINUTE, 20 * MINUTE);
+                self.at(gone, Deed::Scale { tasks: 0 });
+            }
+        }
+    }
+
+    fn disturbances(&mut self) {
+        let rate = match self.temper {
+            Temper::Calm => return,
+            Temper::Rough => 6,
+            Temper::Hostile => 25,
+        };
+        for _ in 0..rate {
+            let at = self.moment();
+            let deed = self.by_hand();
+            self.undo_later(at, &deed);
+            self.at(at, deed);
+            let (at, deed) = (self.moment(), self.mishap());
+            self.at(at, deed);
+            let at = self.moment();
+            let blow = self.blow();
+            let slot = self.random.usize(0..self.workers);
+            self.at(at, Deed::Blow { slot, blow });
+            let at = self.moment();
+            let trap = self.trap();
+            self.at(at, Deed::Trap(trap));
+            if self.chance(0.4) {
+                self.weather();
+            }
+        }
+    }
+
+    /// What somebody does by hand.
+    fn by_hand(&mut self) -> Deed {
+        let ip = format!("{BY_HAND}{}", self.random.u32(4..40));
+        match self.random.u32(0..13) {
+            0 => Deed::DeleteBalancer,
+            1 => Deed::ReplaceBalancer,
+            2 => Deed::CreateBalancer,
+            3 => Deed::Hold { time: self.span(MINUTE, 30 * MINUTE) },
+            4 => Deed::Release,
+            5 => Deed::Own { owned: false },
+            6 => Deed::Protect { protected: true },
+            7 | 8 => Deed::Target { ip, registered: true },
+            9 => Deed::Target { ip, registered: false },
+            10 => Deed::Rule { enabled: false },
+            11 => Deed::Foreign,
+            _ => Deed::DeleteService,
+        }
+    }
+
+    /// What can't last for ever, ends.
+    fn undo_later(&mut self, at: Duration, deed: &Deed) {
+        let undo = match deed {
+            Deed::Own { .. } => Deed::Own { owned: true },
+            Deed::Protect { .. } => Deed::Protect { protected: false },
+            Deed::Rule { .. } => Deed::Rule { enabled: true },
+            Deed::DeleteService => Deed::CreateService,
+            _ => return,
+        };
+        let later = at + self.span(MINUTE, HOUR);
+        self.at(later, undo);
+    }
+
+    /// What befalls tasks and events.
+    fn mishap(&mut self) -> Deed {
+        let service = format!("{}-service", platform::PROJECT);
+        let queue = format!("{}-jvb-watcher", platform::PROJECT);
+        Deed::Act(match self.random.u32(0..6) {
+            0 => Act::CrashTask { service, task: None, exit_code: 1 },
+            1 => Act::SpotNotice { service, task: None },
+            2 => Act::FailToStart { n: self.random.u32(1..4) },
+            3 => Act::TargetUnhealthy { ip: [10, 0, 1, self.random.u8(4..40)].into() },
+            4 => Act::Replay { n: self.random.usize(1..20) },
+            _ => Act::MalformedMessage { queue, body: "{\"no\": event".to_owned() },
+        })
+    }
+
+    fn blow(&mut self) -> Blow {
+        let down = self.span(Duration::from_millis(100), 10 * MINUTE);
+        match self.random.u32(0..3) {
+            0 => Blow::Kill { down },
+            1 => Blow::Terminate { down },
+            _ => Blow::Freeze { time: self.span(Duration::from_secs(1), 10 * MINUTE) },
+        }
+    }
+
+    fn trap(&mut self) -> Trap {
+        let operations = [
+            "DeleteLoadBalancer",
+            "DeleteLoadBalancer",
+            "DeleteTargetGroup",
+            "AddTags",
+            "AddTags",
+            "RemoveTags",
+            "RegisterTargets",
+            "DeregisterTargets",
+            "DeleteMessageBatch",
+            "DescribeTags",
+            "DescribeServices",
+        ];
+        let operation = operations[self.random.usize(0..operations.len())];
+        let when = if self.random.bool() { When::Before } else { When::After };
+        Trap { operation, when, blow: self.blow() }
+    }
+
+    /// For a while AWS is slow, fails, throttles; events are lost, late, doubled.
+    fn weather(&mut self) {
+        let (begin, time) = (self.moment(), self.span(MINUTE, HOUR));
+        let on = ["*", "ecs:*", "elasticloadbalancing:*", "sqs:*", "ecs:DescribeTasks", "elasticloadbalancing:Delete*"]
+            [self.random.usize(0..6)];
+        let rate = self.random.f64();
+        let on = Pattern(on.to_owned());
+        let error = |code: &str, status| Effect::Error { code: code.to_owned(), status, message: String::new() };
+        let effect = match self.random.u32(0..7) {
+            0 => {
+                let most = Some(LONGEST_WAY - Duration::from_secs(1));
+                Effect::Latency { least: Duration::ZERO, most }
+            }
+            1 => error("InternalFailure", 500),
+            2 => error("ServiceUnavailable", 503),
+            3 => error("AccessDenied", 403),
+            4 => Effect::Drop { when: Moment::Before },
+            _ => Effect::Drop { when: Moment::After },
+        };
+        let mut plan = FaultPlan::default();
+        if self.chance(0.3) {
+            plan.throttles.push(Throttle { on, capacity: 5, refill_per_second: 0.5 });
+        } else {
+            plan.rules.push(Rule { on, rate, times: None, effect });
+        }
+        self.at(begin, Deed::Faults(plan));
+        self.at(begin + time, Deed::Faults(FaultPlan::default()));
+        let mut share = || if self.random.bool() { self.random.f64() * 0.5 } else { 0.0 };
+        let (lost, duplicated, delayed, reordered) = (share(), share(), share(), share());
+        let lag = if self.chance(0.5) { self.span(Duration::ZERO, LONGEST_LAG) } else { Duration::ZERO };
+        let at = self.moment();
+        self.at(at, Deed::Events { lost, duplicated, delayed, reordered, lag });
+        let end = at + self.span(MINUTE, HOUR);
+        self.at(end, Deed::Events { lost: 0.0, duplicated: 0.0, delayed: 0.0, reordered: 0.0, lag: Duration::ZERO });
+    }
+}
+
+/// A day in progress.
+struct Course<'a> {
+    day: &'a Day,
+    stage: Arc<Stage>,
+    setup: Setup,
+    operator: Operator,
+    slots: Vec<Option<(u32, Process)>>,
+    next_number: u32,
+    /// Slots that come back, and when.
+    returns: Vec<(Instant, usize)>,
+    sprung: UnboundedReceiver<(u32, Blow)>,
+    began: Instant,
+}
+
+/// Another project in the same account, which nobody may touch.
+const OTHER: &str = "other";
+
+impl<'a> Course<'a> {
+    fn begin(day: &'a Day, with_history: bool) -> Self {
+        let midnight: Timestamp = "2026-11-20T00:00:00Z".parse().expect("an instant");
+        let mut world = World::new(Settings::default(), day.seed, midnight);
+        platform::set_up(&mut world, midnight).expect("a platform");
+        let promises = Promises {
+            project: platform::PROJECT.to_owned(),
+            idle_grace: day.policy.idle_grace,
+            window: LOOK_GOOD_FOR + LONGEST_WAY + LONGEST_LAG,
+        };
+        let (sender, sprung) = unbounded_channel();
+        let queue_url = {
+            let settings = world.settings();
+            format!("{}/{}/{}-jvb-watcher", settings.endpoint, settings.account, platform::PROJECT)
+        };
+        let inner = Inner {
+            world,
+            faults: Faults::new(day.seed),
+            random: Rng::with_seed(day.seed),
+            checker: Checker::new(promises),
+            tally: Tally { days: 1, ..Tally::default() },
+            traps: Vec::new(),
+            sprung: sender,
+            history: with_history.then(Vec::new),
+        };
+        let stage = Arc::new(Stage::new(inner, midnight));
+        let operator = Operator::new(stage.clone(), platform::PROJECT);
+        let other = Operator::new(stage.clone(), OTHER);
+        other.create_cluster().and_then(|()| other.create_service()).expect("another platform");
+        other.create_all().expect("another balancer");
+        let scope = Scope { cluster: format!("{}-cluster", platform::PROJECT), service: day.policy.service.clone() };
+        let setup = Setup { stage: stage.clone(), scope, policy: day.policy.clone(), queue_url };
+        Self {
+            day,
+            stage,
+            setup,
+            operator,
+            slots: day.clocks.iter().map(|_| None).collect(),
+            next_number: 1,
+            returns: Vec::new(),
+            sprung,
+            began: Instant::now(),
+        }
+    }
+
+    async fn run(mut self) -> Report {
+        for slot in 0..self.slots.len() {
+            self.start(slot);
+        }
+        for (at, deed) in &self.day.deeds {
+            self.until(self.began + *at).await;
+            self.perform(deed);
+        }
+        self.until(self.began + EVENTFUL).await;
+        self.end().await;
+        self.stage.with(|inner, _| Report {
+            violations: std::mem::take(&mut inner.checker.violations),
+            tally: std::mem::take(&mut inner.tally),
+            history: inner.history.take().unwrap_or_default(),
+        })
+    }
+
+    /// Lets time pass, with traps being sprung and processes coming back.
+    async fn until(&mut self, until: Instant) {
+        loop {
+            let next = self.returns.iter().map(|(at, _)| *at).min();
+            tokio::select! {
+                biased;
+                Some((number, blow)) = self.sprung.recv() => {
+                    let slot = self.slots.iter().position(|slot| slot.as_ref().is_some_and(|(n, _)| *n == number));
+                    if let Some(slot) = slot {
+                        self.strike(slot, blow);
+                    }
+                }
+                () = tokio::time::sleep_until(next.unwrap_or(until).min(until)) => {
+                    let now = Instant::now();
+                    let due: Vec<_> = self.returns.extract_if(.., |(at, _)| *at <= now).collect();
+                    for (_, slot) in due {
+                        self.start(slot);
+                    }
+                    if now >= until {
+                        return;
+                    }
+                }
+            }
+        }
+    }
+
+    fn start(&mut self, slot: usize) {
+        if self.slots[slot].is_none() {
+            let number = self.next_number;
+            self.next_number += 1;
+            self.stage.note(|| format!("Watcher({number}) starts in slot {slot}"));
+            self.slots[slot] = Some((number, Process::start(&self.setup, number, self.day.clocks[slot])));
+        }
+    }
+
+    fn strike(&mut self, slot: usize, blow: Blow) {
+        self.stage.note(|| format!("slot {slot}: {blow:?}"));
+        match blow {
+            Blow::Kill { down } => {
+                let Some((_, process)) = self.slots[slot].take() else { return };
+                process.kill();
+                self.returns.push((Instant::now() + down, slot));
+            }
+            Blow::Terminate { down } => {
+                let Some((_, process)) = self.slots[slot].take() else { return };
+                tokio::spawn(process.terminate());
+                self.returns.push((Instant::now() + down, slot));
+            }
+            Blow::Freeze { time } => {
+                if let Some((_, process)) = &self.slots[slot] {
+                    process.freeze(time);
+                }
+            }
+        }
+    }
+
+    fn perform(&mut self, deed: &Deed) {
+        self.stage.note(|| format!("{deed:?}"));
+        let operator = self.operator.clone();
+        let done = match deed.clone() {
+            Deed::ScaleUp { tasks, pace } => {
+                tokio::spawn(async move { operator.scale_up(tasks, pace).await });
+                Ok(())
+            }
+            Deed::Scale { tasks } => operator.scale(tasks),
+            Deed::ScaleDownWithTerraform => {
+                tokio::spawn(async move { operator.scale_down_with_terraform().await });
+                Ok(())
+            }
+            Deed::DeleteBalancer => operator.delete_balancer(),
+            Deed::ReplaceBalancer => operator.replace_balancer(),
+            Deed::CreateBalancer => operator.create_balancer().map(drop),
+            Deed::Hold { time } => operator.hold(Some(self.stage.now() + time)),
+            Deed::Release => operator.hold(None),
+            Deed::Own { owned } => operator.own(owned),
+            Deed::Protect { protected } => operator.protect(protected),
+            Deed::Target { ip, registered } => operator.target(&ip, registered),
+            Deed::Rule { enabled } => operator.rule(enabled),
+            Deed::DeleteService => operator.delete_service(),
+            Deed::CreateService => operator.create_service(),
+            Deed::Act(act) => {
+                let done = self.stage.with(|inner, now| {
+                    let done = inner.world.act(act, now);
+                    inner.checker.observe(&inner.world, now);
+                    done
+                });
+                self.stage.changed.notify_waiters();
+                done
+            }
+            Deed::Foreign => operator.send(&self.setup.queue_url, Operator::foreign_event()),
+            Deed::Faults(plan) => {
+                self.stage.with(|inner, _| inner.faults.set(plan)).expect("a plan that makes sense");
+                Ok(())
+            }
+            Deed::Events { lost, duplicated, delayed, reordered, lag } => {
+                self.stage.with(|inner, _| {
+                    let settings = inner.world.settings_mut();
+                    settings.ecs_lag = lag;
+                    let events = &mut settings.events;
+                    (events.lost, events.duplicated) = (lost, duplicated);
+                    (events.delayed, events.reordered) = (delayed, reordered);
+                });
+                Ok(())
+            }
+            Deed::Blow { slot, blow } => {
+                self.strike(slot, blow);
+                Ok(())
+            }
+            Deed::Trap(trap) => {
+                self.stage.with(|inner, _| inner.traps.push(trap));
+                Ok(())
+            }
+        };
+        // Much of what is tried has nothing to befall just then.
+        if let Err(error) = done {
+            self.stage.note(|| format!("… {error}"));
+        }
+    }
+
+    /// Nothing is disturbed any more: a clean scale-up, then a scale-down; each must have come to its end in time.
+    async fn end(&mut self) {
+        self.stage.note(|| "the quiet end".to_owned());
+        self.stage.with(|inner, _| {
+            inner.traps.clear();
+            inner.faults.clear();
+            let settings = inner.world.settings_mut();
+            settings.ecs_lag = Duration::ZERO;
+            settings.events = Settings::default().events;
+        });
+        let _ = self.operator.create_service();
+        let _ = (self.operator.own(true), self.operator.hold(None), self.operator.protect(false));
+        self.deregister_others();
+        // What was begun before (a slow terraform, say) comes to its end, and everybody wakes up.
+        let pause = 25 * MINUTE;
+        self.until(Instant::now() + pause).await;
+        let _ = (self.operator.own(true), self.operator.hold(None), self.operator.protect(false));
+        let operator = self.operator.clone();
+        let up = tokio::spawn(async move { operator.scale_up(2, Duration::from_secs(5)).await });
+        while !up.is_finished() {
+            self.until(Instant::now() + Duration::from_secs(1)).await;
+        }
+        // The tasks take less than a minute to run.
+        self.until(Instant::now() + MINUTE + self.registration_bound()).await;
+        self.check_registered();
+        let _ = self.operator.scale(0);
+        // The tasks take about a minute to stop. Whoever was made to look like somebody's target stays healthy no longer.
+        self.until(Instant::now() + MINUTE + self.teardown_bound()).await;
+        self.check_gone();
+        self.check_queue();
+    }
+
+    /// Whatever answers behind an address that somebody registered by hand keeps the balancer for good.
+    fn deregister_others(&self) {
+        let groups = self.stage.with(|inner, _| inner.world.groups());
+        let targets = groups.iter().flat_map(|group| &group.targets);
+        for target in targets.filter(|target| target.id.starts_with(BY_HAND)) {
+            let _ = self.operator.target(&target.id, false);
+        }
+    }
+
+    /// From a task's RUNNING to its registration, at the latest: a look that was just over, the longest wait between two
+    /// looks that fail, and the look itself.
+    fn registration_bound(&self) -> Duration {
+        self.day.policy.resync_interval + retry::LONGEST_WAIT + 30 * Duration::from_secs(1)
+    }
+
+    /// From the last task's end to the balancer's and its groups'.
+    fn teardown_bound(&self) -> Duration {
+        self.day.policy.resync_interval + self.day.policy.idle_grace + retry::LONGEST_WAIT + NEARLY_IDLE_LOOK + MINUTE
+    }
+
+    fn fail(&self, what: String) {
+        self.stage.with(|inner, now| inner.checker.violations.push(format!("{now:.3} {what}")));
+    }
+
+    fn check_registered(&self) {
+        let (tasks, groups) = self.stage.with(|inner, _| (inner.world.tasks(), inner.world.groups()));
+        let group = format!("service:{}", self.day.policy.service);
+        let of_ours = |address: &str, serving: bool| {
+            tasks.iter().filter(|task| task.group == group).any(|task| {
+                let serves = task.last_status == "RUNNING" && task.desired_status == "RUNNING";
+                task.address.is_some_and(|own| own.to_string() == address) && serves == serving
+            })
+        };
+        let serving: Vec<_> = tasks
+            .iter()
+            .filter(|task| task.group == group && task.last_status == "RUNNING" && task.desired_status == "RUNNING")
+            .filter_map(|task| task.address.map(|address| address.to_string()))
+            .collect();
+        if serving.len() != 2 {
+            self.fail(format!("the scale-up itself failed: {} task(s) serve", serving.len()));
+        }
+        let prefix = format!("{}-", platform::PROJECT);
+        let behind: Vec<_> = groups.iter().filter(|group| group.name.starts_with(&prefix)).collect();
+        if behind.len() != 2 {
+            self.fail(format!("the scale-up itself failed: {} group(s) stand", behind.len()));
+        }
+        for group in behind {
+            let registered =
+                |address: &str| group.targets.iter().any(|target| target.id == address && target.state != "draining");
+            for address in &serving {
+                if !registered(address) {
+                    self.fail(format!("{address} serves, and is not registered in {}", group.name));
+                }
+            }
+            for target in group.targets.iter().filter(|target| target.state != "draining") {
+                if of_ours(&target.id, false) && !of_ours(&target.id, true) {
+                    self.fail(format!("{} has stopped, and is still registered in {}", target.id, group.name));
+                }
+            }
+        }
+    }
+
+    fn check_gone(&self) {
+        let (balancers, groups) = self.stage.with(|inner, _| (inner.world.balancers(), inner.world.groups()));
+        let prefix = format!("{}-", platform::PROJECT);
+        for balancer in balancers.iter().filter(|balancer| balancer.name.starts_with(&prefix)) {
+            self.fail(format!("{} runs on, and nobody calls", balancer.name));
+        }
+        for group in groups.iter().filter(|group| group.name.starts_with(&prefix)) {
+            self.fail(format!("{} is left over", group.name));
+        }
+        if !balancers.iter().any(|balancer| balancer.name.starts_with(OTHER)) {
+            self.fail("the other project's balancer is gone".to_owned());
+        }
+    }
+
+    fn check_queue(&self) {
+        let queues = self.stage.with(|inner, _| inner.world.queues());
+        for queue in queues.iter().filter(|queue| queue.name.ends_with("jvb-watcher")) {
+            if let Some(age) = queue.oldest.filter(|age| *age > 15 * MINUTE) {
+                self.fail(format!("a message has been in {} for {age:?}", queue.name));
+            }
+        }
+    }
+}

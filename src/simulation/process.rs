@@ -1,0 +1,162 @@
+//! The watcher's processes: the real worker, started, killed, told to stop, frozen, and with a clock of its own.
+
+use std::future::Future;
+use std::io::Write;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use jiff::{SignedDuration, Timestamp};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, Sleep};
+
+use super::cloud::Cloud;
+use super::stage::{Actor, Stage};
+use crate::clock::{AwsClock, Clock, SharedClock};
+use crate::log::{Format, Identity, Level, Log, StopReason};
+use crate::plan::Policy;
+use crate::pulse::Pulse;
+use crate::reconcile::{Reconciler, Scope};
+use crate::shutdown::{self, ShutdownOrder};
+use crate::worker::{Inbox, Lifetime, Worker};
+
+/// What every process is started with.
+#[derive(Clone)]
+pub struct Setup {
+    /// Where.
+    pub stage: Arc<Stage>,
+    /// What it watches.
+    pub scope: Scope,
+    /// By which rules.
+    pub policy: Policy,
+    /// Its queue.
+    pub queue_url: String,
+}
+
+/// A machine's clock, off by a constant.
+struct OffClock {
+    stage: Arc<Stage>,
+    off: SignedDuration,
+}
+
+impl Clock for OffClock {
+    fn now(&self) -> Timestamp {
+        self.stage.now() + self.off
+    }
+}
+
+/// A process.
+pub struct Process {
+    handle: JoinHandle<()>,
+    gate: Arc<Gate>,
+    order: ShutdownOrder,
+}
+
+impl Process {
+    /// Starts one, on a machine whose clock is off.
+    pub fn start(setup: &Setup, number: u32, off: SignedDuration) -> Self {
+        let Setup { stage, scope, policy, queue_url } = setup.clone();
+        let pulse = Pulse::new(policy.resync_interval);
+        let machine: SharedClock = Arc::new(OffClock { stage: stage.clone(), off });
+        let clock = Arc::new(AwsClock::new(machine.clone()));
+        let actor = Actor::Watcher(number);
+        let identity =
+            Identity { project: String::new(), cluster: scope.cluster.clone(), service: scope.service.clone() };
+        let ear = Box::new(Ear { stage: stage.clone(), actor });
+        let log = Log::new(identity, Format::Json, Level::Info, machine, ear);
+        let cloud = Cloud::new(stage, actor, clock.clone(), queue_url);
+        let inbox = Inbox::new(scope.clone(), log.clone());
+        let reconciler = Reconciler::new(cloud.clone(), scope, policy, log.clone(), clock.clone());
+        let (order, shutdown) = shutdown::channel();
+        let ending = (Lifetime::UntilStopped, shutdown);
+        let worker = Worker::new((cloud, None), reconciler, inbox, ending, (log, clock), pulse);
+        let gate = Arc::new(Gate::default());
+        let frozen = Freezable { work: Box::pin(worker.run()), gate: gate.clone(), thaw: None };
+        let handle = tokio::spawn(async move {
+            let _: StopReason = frozen.await;
+        });
+        Self { handle, gate, order }
+    }
+
+    /// Kills it, wherever it is.
+    pub fn kill(self) {
+        self.handle.abort();
+    }
+
+    /// Tells it to stop, and waits until it has.
+    pub async fn terminate(self) {
+        self.order.stop(StopReason::Sigterm);
+        let _ = self.handle.await;
+    }
+
+    /// Freezes it for so long; what it has sent goes on without it.
+    pub fn freeze(&self, time: Duration) {
+        *self.gate.until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + time);
+    }
+}
+
+#[derive(Default)]
+struct Gate {
+    until: Mutex<Option<Instant>>,
+}
+
+/// A process that does nothing while it is frozen.
+struct Freezable<F> {
+    work: Pin<Box<F>>,
+    gate: Arc<Gate>,
+    thaw: Option<Pin<Box<Sleep>>>,
+}
+
+impl<F: Future> Future for Freezable<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
+        let until = *self.gate.until.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(until) = until.filter(|until| *until > Instant::now()) {
+            let mut thaw = Box::pin(tokio::time::sleep_until(until));
+            if thaw.as_mut().poll(context).is_pending() {
+                self.thaw = Some(thaw);
+                return Poll::Pending;
+            }
+        }
+        self.thaw = None;
+        self.work.as_mut().poll(context)
+    }
+}
+
+/// Hears what a process logs.
+struct Ear {
+    stage: Arc<Stage>,
+    actor: Actor,
+}
+
+impl Write for Ear {
+    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
+        let text = String::from_utf8_lossy(line);
+        let field = |name: &str| {
+            let (_, rest) = text.split_once(&format!("\"{name}\":\""))?;
+            rest.split('"').next().map(str::to_owned)
+        };
+        let event = field("event").unwrap_or_default();
+        let detail = match event.as_str() {
+            "target_registered" | "target_deregistered" | "idle_marked" | "idle_unmarked" => field("reason"),
+            "finding" => field("finding"),
+            "teardown_started" if text.contains("\"resumed\":true") => Some("resumed".to_owned()),
+            _ => None,
+        };
+        let name = detail.map_or_else(|| event.clone(), |detail| format!("{event} {detail}"));
+        let actor = self.actor;
+        self.stage.with(|inner, now| {
+            inner.tally.event(&name);
+            if event != "reconciled" {
+                inner.note(now, || format!("{actor:?} says {}", field("message").unwrap_or_default()));
+            }
+        });
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
