@@ -28,6 +28,7 @@ mod page;
 mod random;
 mod settings;
 mod sqs;
+mod sts;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -127,6 +128,7 @@ impl World {
                 let mut tools = Tools { now: self.now, settings: &self.settings, random: &mut self.random };
                 self.sqs.call(request, &mut tools).map(Response::Sqs)
             }
+            Request::Sts(request) => Ok(Response::Sts(sts::call(&request, &self.settings))),
         }
     }
 

@@ -11,21 +11,21 @@ operations! {
     CreateCluster(CreateClusterInput) -> ClusterOutput;
     DescribeClusters(DescribeClustersInput) -> DescribeClustersOutput;
     ListClusters(ListClustersInput) -> ListClustersOutput;
-    DeleteCluster(ClusterInput) -> ClusterOutput;
-    RegisterTaskDefinition(RegisterTaskDefinitionInput) -> TaskDefinitionOutput;
-    DescribeTaskDefinition(DescribeTaskDefinitionInput) -> TaskDefinitionOutput;
-    CreateService(CreateServiceInput) -> ServiceOutput;
-    UpdateService(UpdateServiceInput) -> ServiceOutput;
-    DescribeServices(DescribeServicesInput) -> DescribeServicesOutput;
+    DeleteCluster(ClusterInput) -> ClusterOutput, requires "cluster";
+    RegisterTaskDefinition(RegisterTaskDefinitionInput) -> TaskDefinitionOutput, requires "family" "containerDefinitions";
+    DescribeTaskDefinition(DescribeTaskDefinitionInput) -> TaskDefinitionOutput, requires "taskDefinition";
+    CreateService(CreateServiceInput) -> ServiceOutput, requires "serviceName";
+    UpdateService(UpdateServiceInput) -> ServiceOutput, requires "service";
+    DescribeServices(DescribeServicesInput) -> DescribeServicesOutput, requires "services";
     ListServices(ListServicesInput) -> ListServicesOutput;
-    DeleteService(DeleteServiceInput) -> ServiceOutput;
-    RunTask(RunTaskInput) -> TasksOutput;
-    StopTask(StopTaskInput) -> TaskOutput;
+    DeleteService(DeleteServiceInput) -> ServiceOutput, requires "service";
+    RunTask(RunTaskInput) -> TasksOutput, requires "taskDefinition";
+    StopTask(StopTaskInput) -> TaskOutput, requires "task";
     ListTasks(ListTasksInput) -> ListTasksOutput;
-    DescribeTasks(DescribeTasksInput) -> TasksOutput;
-    TagResource(TagResourceInput) -> Empty;
-    UntagResource(UntagResourceInput) -> Empty;
-    ListTagsForResource(ResourceInput) -> TagsOutput;
+    DescribeTasks(DescribeTasksInput) -> TasksOutput, requires "tasks";
+    TagResource(TagResourceInput) -> Empty, requires "resourceArn" "tags";
+    UntagResource(UntagResourceInput) -> Empty, requires "resourceArn" "tagKeys";
+    ListTagsForResource(ResourceInput) -> TagsOutput, requires "resourceArn";
 }
 
 /// CreateCluster.

@@ -48,23 +48,23 @@ impl<T> FromIterator<T> for Members<T> {
 }
 
 operations! {
-    CreateLoadBalancer(CreateLoadBalancerInput) -> LoadBalancersOutput;
+    CreateLoadBalancer(CreateLoadBalancerInput) -> LoadBalancersOutput, requires "Name";
     DescribeLoadBalancers(DescribeLoadBalancersInput) -> LoadBalancersOutput;
-    DeleteLoadBalancer(LoadBalancerInput) -> Empty;
-    DescribeLoadBalancerAttributes(LoadBalancerInput) -> AttributesOutput;
-    ModifyLoadBalancerAttributes(ModifyLoadBalancerAttributesInput) -> AttributesOutput;
-    CreateTargetGroup(CreateTargetGroupInput) -> TargetGroupsOutput;
+    DeleteLoadBalancer(LoadBalancerInput) -> Empty, requires "LoadBalancerArn";
+    DescribeLoadBalancerAttributes(LoadBalancerInput) -> AttributesOutput, requires "LoadBalancerArn";
+    ModifyLoadBalancerAttributes(ModifyLoadBalancerAttributesInput) -> AttributesOutput, requires "LoadBalancerArn" "Attributes";
+    CreateTargetGroup(CreateTargetGroupInput) -> TargetGroupsOutput, requires "Name";
     DescribeTargetGroups(DescribeTargetGroupsInput) -> TargetGroupsOutput;
-    DeleteTargetGroup(TargetGroupInput) -> Empty;
-    CreateListener(CreateListenerInput) -> ListenersOutput;
+    DeleteTargetGroup(TargetGroupInput) -> Empty, requires "TargetGroupArn";
+    CreateListener(CreateListenerInput) -> ListenersOutput, requires "LoadBalancerArn" "DefaultActions";
     DescribeListeners(DescribeListenersInput) -> ListenersOutput;
-    DeleteListener(ListenerInput) -> Empty;
-    RegisterTargets(TargetsInput) -> Empty;
-    DeregisterTargets(TargetsInput) -> Empty;
-    DescribeTargetHealth(DescribeTargetHealthInput) -> DescribeTargetHealthOutput;
-    AddTags(AddTagsInput) -> Empty;
-    RemoveTags(RemoveTagsInput) -> Empty;
-    DescribeTags(DescribeTagsInput) -> DescribeTagsOutput;
+    DeleteListener(ListenerInput) -> Empty, requires "ListenerArn";
+    RegisterTargets(TargetsInput) -> Empty, requires "TargetGroupArn" "Targets";
+    DeregisterTargets(TargetsInput) -> Empty, requires "TargetGroupArn" "Targets";
+    DescribeTargetHealth(DescribeTargetHealthInput) -> DescribeTargetHealthOutput, requires "TargetGroupArn";
+    AddTags(AddTagsInput) -> Empty, requires "ResourceArns" "Tags";
+    RemoveTags(RemoveTagsInput) -> Empty, requires "ResourceArns" "TagKeys";
+    DescribeTags(DescribeTagsInput) -> DescribeTagsOutput, requires "ResourceArns";
 }
 
 /// CreateLoadBalancer.

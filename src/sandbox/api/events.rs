@@ -5,17 +5,17 @@ use serde::{Deserialize, Serialize};
 use super::{Empty, operations};
 
 operations! {
-    PutRule(PutRuleInput) -> PutRuleOutput;
-    DescribeRule(RuleInput) -> Rule;
+    PutRule(PutRuleInput) -> PutRuleOutput, requires "Name";
+    DescribeRule(RuleInput) -> Rule, requires "Name";
     ListRules(ListRulesInput) -> ListRulesOutput;
-    EnableRule(RuleInput) -> Empty;
-    DisableRule(RuleInput) -> Empty;
-    DeleteRule(RuleInput) -> Empty;
-    PutTargets(PutTargetsInput) -> FailedEntriesOutput;
-    RemoveTargets(RemoveTargetsInput) -> FailedEntriesOutput;
-    ListTargetsByRule(ListTargetsByRuleInput) -> ListTargetsByRuleOutput;
-    PutEvents(PutEventsInput) -> PutEventsOutput;
-    TestEventPattern(TestEventPatternInput) -> TestEventPatternOutput;
+    EnableRule(RuleInput) -> Empty, requires "Name";
+    DisableRule(RuleInput) -> Empty, requires "Name";
+    DeleteRule(RuleInput) -> Empty, requires "Name";
+    PutTargets(PutTargetsInput) -> FailedEntriesOutput, requires "Rule" "Targets";
+    RemoveTargets(RemoveTargetsInput) -> FailedEntriesOutput, requires "Rule" "Ids";
+    ListTargetsByRule(ListTargetsByRuleInput) -> ListTargetsByRuleOutput, requires "Rule";
+    PutEvents(PutEventsInput) -> PutEventsOutput, requires "Entries";
+    TestEventPattern(TestEventPatternInput) -> TestEventPatternOutput, requires "EventPattern" "Event";
 }
 
 /// PutRule.

@@ -1,6 +1,7 @@
 //! Amazon SQS: standard queues.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -25,7 +26,16 @@ pub use queue::Queue;
 const BATCH: usize = 10;
 
 /// How many messages a receive may give.
-const RECEIVE: usize = 10;
+const RECEIVE: u32 = 10;
+
+/// How long a receive may wait, in seconds.
+const LONGEST_WAIT: u32 = 20;
+
+/// How long a message may be delayed, in seconds.
+const LONGEST_DELAY: u32 = 900;
+
+/// How many queues a page has at most.
+const PAGE: u32 = 1000;
 
 /// How long after a purge the next one is refused.
 const BETWEEN_PURGES: Duration = Duration::from_secs(60);
@@ -142,14 +152,15 @@ impl Sqs {
             }
             Request::ChangeMessageVisibility(input) => {
                 let queue = self.queue_mut(&input.queue_url)?;
-                queue.change_visibility(&input.receipt_handle, input.visibility_timeout, tools.now)?;
+                queue.change_visibility(&input.receipt_handle, visibility(input.visibility_timeout)?, tools.now)?;
                 Response::ChangeMessageVisibility(Empty {})
             }
             Request::ChangeMessageVisibilityBatch(input) => {
                 let queue = self.queue_mut(&input.queue_url)?;
                 check_batch(input.entries.iter().map(|entry| entry.id.as_str()))?;
                 let outcomes = input.entries.into_iter().map(|entry| {
-                    let outcome = queue.change_visibility(&entry.receipt_handle, entry.visibility_timeout, tools.now);
+                    let outcome = visibility(entry.visibility_timeout)
+                        .and_then(|seconds| queue.change_visibility(&entry.receipt_handle, seconds, tools.now));
                     (entry.id, outcome)
                 });
                 Response::ChangeMessageVisibilityBatch(batch_output(outcomes))
@@ -165,6 +176,9 @@ impl Sqs {
             Request::ListQueueTags(input) => {
                 let tags = self.queue(&input.queue_url)?.tags.clone();
                 Response::ListQueueTags(api::ListQueueTagsOutput { tags: (!tags.is_empty()).then_some(tags) })
+            }
+            Request::ListDeadLetterSourceQueues(input) => {
+                Response::ListDeadLetterSourceQueues(self.list_sources(&input, tools.settings)?)
             }
         })
     }
@@ -193,6 +207,8 @@ impl Sqs {
             let message = "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length";
             return Err(ApiError::new("InvalidParameterValue", message));
         }
+        let exists = self.existence();
+        let attributes = Attributes::default().with(&input.attributes, |arn| exists.contains(arn))?;
         if let Some(queue) = self.queues.get(&name) {
             if let Some(attribute) = queue.attributes.first_difference(&input.attributes) {
                 let message = format!(
@@ -202,8 +218,6 @@ impl Sqs {
             }
             return Ok(url_output(queue, tools.settings));
         }
-        let exists = self.existence();
-        let attributes = Attributes::default().with(&input.attributes, |arn| exists.contains(arn))?;
         let arn = format!("arn:aws:sqs:{}:{}:{name}", tools.settings.region, tools.settings.account);
         let mut queue = Queue::new(name.clone(), arn, attributes, tools.now, tools.random);
         queue.tags = input.tags;
@@ -219,12 +233,22 @@ impl Sqs {
     ) -> Result<api::ListQueuesOutput, ApiError> {
         let prefix = input.queue_name_prefix.as_deref().unwrap_or_default();
         let names = self.queues.keys().map(String::as_str).filter(|name| name.starts_with(prefix));
-        let size = input.max_results.unwrap_or(1000).clamp(1, 1000);
-        let (names, next_token) = page(names, |name| name, size, input.next_token.as_deref())
-            .map_err(|_| ApiError::new("InvalidParameterValue", "Invalid or expired next token."))?;
-        let queue_urls = names.into_iter().map(|name| url_of(name, settings)).collect();
-        // Without MaxResults AWS gives no token either.
-        Ok(api::ListQueuesOutput { queue_urls, next_token: next_token.filter(|_| input.max_results.is_some()) })
+        let (queue_urls, next_token) = urls(names, input.max_results, input.next_token.as_deref(), settings)?;
+        Ok(api::ListQueuesOutput { queue_urls, next_token })
+    }
+
+    /// The queues whose dead-letter queue it is.
+    fn list_sources(
+        &self,
+        input: &api::ListDeadLetterSourceQueuesInput,
+        settings: &Settings,
+    ) -> Result<api::ListDeadLetterSourceQueuesOutput, ApiError> {
+        let arn = &self.queue(&input.queue_url)?.arn;
+        let leads_here =
+            |queue: &&Queue| queue.attributes.redrive.as_ref().is_some_and(|redrive| redrive.target_arn == *arn);
+        let names = self.queues.values().filter(leads_here).map(|queue| queue.name.as_str());
+        let (queue_urls, next_token) = urls(names, input.max_results, input.next_token.as_deref(), settings)?;
+        Ok(api::ListDeadLetterSourceQueuesOutput { queue_urls, next_token })
     }
 
     fn purge(&mut self, url: &str, now: Timestamp) -> Result<Empty, ApiError> {
@@ -264,9 +288,10 @@ impl Sqs {
         tools: &mut Tools<'_>,
     ) -> Result<api::SendMessageOutput, ApiError> {
         let queue = self.queue_mut(&input.queue_url)?;
-        check_message(&input.message_body, input.delay_seconds, queue.attributes.max_size)?;
+        check_message(&input.message_body, queue.attributes.max_size)?;
+        let delay = delay(input.delay_seconds)?;
         let md5_of_message_body = queue::md5_of(&input.message_body);
-        let message_id = queue.send(input.message_body, input.delay_seconds, tools.now, tools.random);
+        let message_id = queue.send(input.message_body, delay, tools.now, tools.random);
         Ok(api::SendMessageOutput { message_id, md5_of_message_body })
     }
 
@@ -285,10 +310,11 @@ impl Sqs {
         }
         let mut output = api::SendMessageBatchOutput::default();
         for entry in input.entries {
-            match check_message(&entry.message_body, entry.delay_seconds, queue.attributes.max_size) {
-                Ok(()) => {
+            let checked = check_message(&entry.message_body, queue.attributes.max_size);
+            match checked.and_then(|()| delay(entry.delay_seconds)) {
+                Ok(delay) => {
                     let md5_of_message_body = queue::md5_of(&entry.message_body);
-                    let message_id = queue.send(entry.message_body, entry.delay_seconds, tools.now, tools.random);
+                    let message_id = queue.send(entry.message_body, delay, tools.now, tools.random);
                     let result = api::SendMessageBatchResult { id: entry.id, message_id, md5_of_message_body };
                     output.successful.push(result);
                 }
@@ -303,23 +329,10 @@ impl Sqs {
         input: &api::ReceiveMessageInput,
         now: Timestamp,
     ) -> Result<api::ReceiveMessageOutput, ApiError> {
-        let limit = |parameter: &str, value: usize, least: usize, most: usize| {
-            let message = format!(
-                "Value {value} for parameter {parameter} is invalid. Reason: Must be between {least} and {most}, if provided."
-            );
-            let fits = (least..=most).contains(&value);
-            if fits { Ok(()) } else { Err(ApiError::new("InvalidParameterValue", message)) }
-        };
         let queue = self.queue_mut(&input.queue_url)?;
-        let most = input.max_number_of_messages.unwrap_or(1);
-        limit("MaxNumberOfMessages", most, 1, RECEIVE)?;
-        limit("WaitTimeSeconds", input.wait_time_seconds.unwrap_or(0) as usize, 0, 20)?;
-        limit(
-            "VisibilityTimeout",
-            input.visibility_timeout.unwrap_or(0) as usize,
-            0,
-            queue::LONGEST_VISIBILITY as usize,
-        )?;
+        let most = parameter("MaxNumberOfMessages", input.max_number_of_messages, 1..=RECEIVE)?.unwrap_or(1);
+        parameter("WaitTimeSeconds", input.wait_time_seconds, 0..=LONGEST_WAIT)?;
+        let hidden = parameter("VisibilityTimeout", input.visibility_timeout, 0..=queue::LONGEST_VISIBILITY)?;
         let wanted: Vec<String> =
             input.attribute_names.iter().chain(&input.message_system_attribute_names).cloned().collect();
         if let Some(name) = wanted.iter().find(|name| !MESSAGE_ATTRIBUTES.contains(&name.as_str())) {
@@ -334,7 +347,7 @@ impl Sqs {
         });
         let max_receives = target.as_ref().map(|(_, max)| *max);
         let queue = self.queues.get_mut(&name).ok_or_else(missing)?;
-        let received = queue.receive(most, input.visibility_timeout, max_receives, &wanted, now);
+        let received = queue.receive(most as usize, hidden, max_receives, &wanted, now);
         if let Some(target) = target.and_then(|(target, _)| self.queues.get_mut(&target)) {
             for message in received.moved {
                 target.take_over(message, &source);
@@ -362,7 +375,7 @@ fn missing() -> ApiError {
     ApiError::new("QueueDoesNotExist", "The specified queue does not exist.")
 }
 
-fn check_message(body: &str, delay: Option<u32>, max_size: u32) -> Result<(), ApiError> {
+fn check_message(body: &str, max_size: u32) -> Result<(), ApiError> {
     if body.is_empty() {
         return Err(ApiError::new("MissingParameter", "The request must contain the parameter MessageBody."));
     }
@@ -376,13 +389,42 @@ fn check_message(body: &str, delay: Option<u32>, max_size: u32) -> Result<(), Ap
         let message = "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF";
         return Err(ApiError::new("InvalidMessageContents", message));
     }
-    if let Some(delay) = delay.filter(|delay| *delay > 900) {
-        let message = format!(
-            "Value {delay} for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= 900."
-        );
-        return Err(ApiError::new("InvalidParameterValue", message));
-    }
     Ok(())
+}
+
+/// A number that a call gives, held to AWS's limits.
+fn parameter(name: &str, given: Option<i32>, range: RangeInclusive<u32>) -> Result<Option<u32>, ApiError> {
+    let refused = |given: i32| {
+        let (least, most) = (range.start(), range.end());
+        let message = format!(
+            "Value {given} for parameter {name} is invalid. Reason: Must be between {least} and {most}, if provided."
+        );
+        ApiError::new("InvalidParameterValue", message)
+    };
+    let fitting = |given: i32| u32::try_from(given).ok().filter(|number| range.contains(number));
+    given.map(|given| fitting(given).ok_or_else(|| refused(given))).transpose()
+}
+
+fn delay(given: Option<i32>) -> Result<Option<u32>, ApiError> {
+    parameter("DelaySeconds", given, 0..=LONGEST_DELAY)
+}
+
+fn visibility(given: i32) -> Result<u32, ApiError> {
+    Ok(parameter("VisibilityTimeout", Some(given), 0..=queue::LONGEST_VISIBILITY)?.unwrap_or(0))
+}
+
+/// A page of queues as their URLs, and the token for the next one.
+fn urls<'a>(
+    names: impl Iterator<Item = &'a str>,
+    max_results: Option<i32>,
+    token: Option<&str>,
+    settings: &Settings,
+) -> Result<(Vec<String>, Option<String>), ApiError> {
+    let size = parameter("MaxResults", max_results, 1..=PAGE)?;
+    let bad_token = |_| ApiError::new("InvalidParameterValue", "Invalid or expired next token.");
+    let (names, next) = page(names, |name| name, size.unwrap_or(PAGE) as usize, token).map_err(bad_token)?;
+    // Without MaxResults AWS gives no token either.
+    Ok((names.into_iter().map(|name| url_of(name, settings)).collect(), next.filter(|_| size.is_some())))
 }
 
 /// Whether a batch has a right number of entries with ids of their own.
