@@ -91,7 +91,8 @@ pub struct BalancerSettings {
     /// From a change behind an address to the verdict on its targets. Default: 30 s, three checks of 10 s.
     #[serde(with = "text")]
     pub health_change: Duration,
-    /// How long a deregistered target is `draining`. Default: 300 s.
+    /// How long a deregistered target is `draining`, in a group with AWS's deregistration delay of 300 s; in one with
+    /// another delay it takes as much longer or shorter as that is. Default: 300 s.
     #[serde(with = "text")]
     pub draining: Duration,
     /// How long a group stays in use after the deletion of the listener that referred to it. Default: 5 s.
