@@ -59,7 +59,11 @@ impl Stage {
         let targets = events_api::PutTargetsInput {
             rule: "tasks".to_owned(),
             event_bus_name: None,
-            targets: vec![events_api::Target { id: "q".to_owned(), arn: QUEUE.to_owned() }],
+            targets: vec![events_api::Target {
+                id: "q".to_owned(),
+                arn: QUEUE.to_owned(),
+                ..events_api::Target::default()
+            }],
         };
         stage.call(Request::Events(events_api::Request::PutTargets(targets))).unwrap();
         stage
