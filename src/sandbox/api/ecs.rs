@@ -14,6 +14,7 @@ operations! {
     DeleteCluster(ClusterInput) -> ClusterOutput, requires "cluster";
     RegisterTaskDefinition(RegisterTaskDefinitionInput) -> TaskDefinitionOutput, requires "family" "containerDefinitions";
     DescribeTaskDefinition(DescribeTaskDefinitionInput) -> TaskDefinitionOutput, requires "taskDefinition";
+    ListTaskDefinitions(ListTaskDefinitionsInput) -> ListTaskDefinitionsOutput;
     CreateService(CreateServiceInput) -> ServiceOutput, requires "serviceName";
     UpdateService(UpdateServiceInput) -> ServiceOutput, requires "service";
     DescribeServices(DescribeServicesInput) -> DescribeServicesOutput, requires "services";
@@ -345,6 +346,7 @@ pub struct RunTaskInput {
     pub launch_type: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network_configuration: Option<NetworkConfiguration>,
+    pub tags: Vec<Tag>,
 }
 
 /// StopTask.
@@ -551,4 +553,27 @@ pub struct ResourceInput {
 #[allow(missing_docs, reason = "the members are AWS's")]
 pub struct TagsOutput {
     pub tags: Vec<Tag>,
+}
+
+/// ListTaskDefinitions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct ListTaskDefinitionsInput {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub family_prefix: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+/// ListTaskDefinitions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct ListTaskDefinitionsOutput {
+    pub task_definition_arns: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
 }

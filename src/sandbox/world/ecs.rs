@@ -90,7 +90,11 @@ impl Ecs {
     pub fn perform(&mut self, due: Due, context: &mut Context<'_>) {
         match due {
             Due::Task { id } => self.go_on(&id, context),
-            Due::TaskForgotten { id } => drop(self.tasks.remove(&id)),
+            Due::TaskForgotten { id } => {
+                if let Some(task) = self.tasks.remove(&id) {
+                    self.tags.remove(&task.shown().task_arn);
+                }
+            }
             Due::Schedule { service } => self.schedule(&service, context),
             Due::ServiceForgotten { service } => {
                 // Its name may have been given to another since.
@@ -117,6 +121,9 @@ impl Ecs {
             }
             Request::DescribeTaskDefinition(input) => {
                 Response::DescribeTaskDefinition(self.describe_definition(&input)?)
+            }
+            Request::ListTaskDefinitions(input) => {
+                Response::ListTaskDefinitions(self.list_definitions(&input, context.settings)?)
             }
             Request::CreateService(input) => Response::CreateService(self.create_service(input, context)?),
             Request::UpdateService(input) => Response::UpdateService(self.update_service(&input, context)?),
@@ -158,6 +165,18 @@ fn arn(settings: &Settings, resource: &str) -> String {
 /// The name or id that an ARN ends in, or that stands there by itself.
 fn last_part(name_or_arn: &str) -> &str {
     name_or_arn.rsplit('/').next().unwrap_or(name_or_arn)
+}
+
+/// The name or id in what a call names a thing of a cluster by: itself, or an ARN in the long or the short form.
+fn in_cluster<'a>(given: &'a str, kind: &str, cluster: &str) -> Result<&'a str, ApiError> {
+    let resource = given.split_once(&format!(":{kind}/")).map_or(given, |(_, resource)| resource);
+    match resource.rsplit_once('/') {
+        Some((other, _)) if other != cluster => {
+            Err(invalid(format!("Invalid identifier: Identifier is for {other}. Your cluster is {cluster}")))
+        }
+        Some((_, name)) => Ok(name),
+        None => Ok(resource),
+    }
 }
 
 fn invalid(message: impl Into<String>) -> ApiError {
