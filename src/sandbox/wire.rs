@@ -14,6 +14,8 @@ use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 
 mod call;
 mod control;
+#[cfg(test)]
+mod fuzz;
 mod json;
 mod poll;
 mod query;

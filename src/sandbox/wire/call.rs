@@ -1,5 +1,7 @@
 //! From an HTTP request to a call of the world's.
 
+use std::borrow::Cow;
+
 use hyper::HeaderMap;
 use hyper::http::request::Parts;
 use serde_json::Value;
@@ -34,15 +36,16 @@ pub(super) fn dialect(headers: &HeaderMap) -> Dialect {
     }
 }
 
-fn target(headers: &HeaderMap) -> Option<&str> {
-    headers.get("x-amz-target").and_then(|value| value.to_str().ok())
+/// The header says so much by being there, whatever stands in it.
+fn target(headers: &HeaderMap) -> Option<Cow<'_, str>> {
+    headers.get("x-amz-target").map(|value| String::from_utf8_lossy(value.as_bytes()))
 }
 
 impl Call {
     /// Tells who is called, and what for; what the sandbox doesn't model ends here.
     pub(super) fn read(head: &Parts, body: &[u8]) -> Result<Self, Problem> {
         let call = match target(&head.headers) {
-            Some(target) => Self::from_target(target, body),
+            Some(target) => Self::from_target(&target, body),
             // Forms may stand in the address too.
             None if body.is_empty() => Self::from_form(head.uri.query().unwrap_or_default().as_bytes()),
             None => Self::from_form(body),

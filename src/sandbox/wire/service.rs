@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::FutureExt;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::Request as HttpRequest;
-use hyper::body::{Bytes, Incoming};
+use hyper::body::{Body, Bytes, Incoming};
 use hyper::header::HeaderValue;
 use hyper::http::request::Parts;
 
@@ -35,6 +35,10 @@ impl std::error::Error for Dropped {}
 /// Answers a request, or ends its connection. hyper drops this when the client goes away.
 pub(super) async fn handle(shared: &Shared, request: HttpRequest<Incoming>) -> Result<Answer, Dropped> {
     let (head, body) = request.into_parts();
+    // One that says so itself is not waited for.
+    if body.size_hint().lower() > LARGEST_BODY as u64 {
+        return Ok(too_large(shared, &head));
+    }
     let body = match tokio::time::timeout(SLOWEST_BODY, Limited::new(body, LARGEST_BODY).collect()).await {
         Ok(Ok(body)) => body.to_bytes(),
         Ok(Err(error)) if error.is::<LengthLimitError>() => return Ok(too_large(shared, &head)),
@@ -46,7 +50,8 @@ pub(super) async fn handle(shared: &Shared, request: HttpRequest<Incoming>) -> R
     answered.unwrap_or_else(|_| Ok(broken(shared, &head)))
 }
 
-async fn answer(shared: &Shared, head: &Parts, body: &Bytes) -> Result<Answer, Dropped> {
+/// Answers a request that is there whole.
+pub(super) async fn answer(shared: &Shared, head: &Parts, body: &Bytes) -> Result<Answer, Dropped> {
     if let Some(path) = head.uri.path().strip_prefix(control::PREFIX) {
         return Ok(control::handle(shared, &head.method, path, body));
     }
