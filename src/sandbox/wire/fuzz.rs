@@ -156,7 +156,7 @@ fn check(is_form: bool, answer: Answer) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_comes_in_an_answer_goes_out(calls in proptest::collection::vec(prop_oneof![json_call(), form_call()], 1..40)) {

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::sandbox::api::{ecs as ecs_api, elb as elb_api, events as events_api, sqs as sqs_api};
 
+mod history;
 mod properties;
 
 /// A world with a clock that the test turns.
