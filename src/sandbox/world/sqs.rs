@@ -1,7 +1,6 @@
 //! Amazon SQS: standard queues.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -13,6 +12,7 @@ use crate::sandbox::api::sqs::{self as api, Request, Response};
 use crate::sandbox::api::{ApiError, Empty};
 
 mod attributes;
+mod limits;
 mod policy;
 mod queue;
 #[cfg(test)]
@@ -22,37 +22,8 @@ use attributes::Attributes;
 pub use policy::Sender;
 pub use queue::Queue;
 
-/// How many entries a batch may have.
-const BATCH: usize = 10;
-
-/// How many messages a receive may give.
-const RECEIVE: u32 = 10;
-
-/// How long a receive may wait, in seconds.
-const LONGEST_WAIT: u32 = 20;
-
-/// How long a message may be delayed, in seconds.
-const LONGEST_DELAY: u32 = 900;
-
-/// How many queues a page has at most.
-const PAGE: u32 = 1000;
-
 /// How long after a purge the next one is refused.
 const BETWEEN_PURGES: Duration = Duration::from_secs(60);
-
-/// The system attributes of messages.
-const MESSAGE_ATTRIBUTES: [&str; 10] = [
-    "All",
-    "SenderId",
-    "SentTimestamp",
-    "ApproximateReceiveCount",
-    "ApproximateFirstReceiveTimestamp",
-    "SequenceNumber",
-    "MessageDeduplicationId",
-    "MessageGroupId",
-    "AWSTraceHeader",
-    "DeadLetterQueueSourceArn",
-];
 
 /// All queues.
 #[derive(Debug, Default)]
@@ -146,20 +117,24 @@ impl Sqs {
             }
             Request::DeleteMessageBatch(input) => {
                 let queue = self.queue_mut(&input.queue_url)?;
-                check_batch(input.entries.iter().map(|entry| entry.id.as_str()))?;
+                limits::batch(input.entries.iter().map(|entry| entry.id.as_str()))?;
                 let outcomes = input.entries.into_iter().map(|entry| (entry.id, queue.delete(&entry.receipt_handle)));
                 Response::DeleteMessageBatch(batch_output(outcomes))
             }
             Request::ChangeMessageVisibility(input) => {
                 let queue = self.queue_mut(&input.queue_url)?;
-                queue.change_visibility(&input.receipt_handle, visibility(input.visibility_timeout)?, tools.now)?;
+                queue.change_visibility(
+                    &input.receipt_handle,
+                    limits::visibility(input.visibility_timeout)?,
+                    tools.now,
+                )?;
                 Response::ChangeMessageVisibility(Empty {})
             }
             Request::ChangeMessageVisibilityBatch(input) => {
                 let queue = self.queue_mut(&input.queue_url)?;
-                check_batch(input.entries.iter().map(|entry| entry.id.as_str()))?;
+                limits::batch(input.entries.iter().map(|entry| entry.id.as_str()))?;
                 let outcomes = input.entries.into_iter().map(|entry| {
-                    let outcome = visibility(entry.visibility_timeout)
+                    let outcome = limits::visibility(entry.visibility_timeout)
                         .and_then(|seconds| queue.change_visibility(&entry.receipt_handle, seconds, tools.now));
                     (entry.id, outcome)
                 });
@@ -288,8 +263,8 @@ impl Sqs {
         tools: &mut Tools<'_>,
     ) -> Result<api::SendMessageOutput, ApiError> {
         let queue = self.queue_mut(&input.queue_url)?;
-        check_message(&input.message_body, queue.attributes.max_size)?;
-        let delay = delay(input.delay_seconds)?;
+        limits::message(&input.message_body, queue.attributes.max_size)?;
+        let delay = limits::delay(input.delay_seconds)?;
         let md5_of_message_body = queue::md5_of(&input.message_body);
         let message_id = queue.send(input.message_body, delay, tools.now, tools.random);
         Ok(api::SendMessageOutput { message_id, md5_of_message_body })
@@ -301,17 +276,13 @@ impl Sqs {
         tools: &mut Tools<'_>,
     ) -> Result<api::SendMessageBatchOutput, ApiError> {
         let queue = self.queue_mut(&input.queue_url)?;
-        check_batch(input.entries.iter().map(|entry| entry.id.as_str()))?;
+        limits::batch(input.entries.iter().map(|entry| entry.id.as_str()))?;
         let length: usize = input.entries.iter().map(|entry| entry.message_body.len()).sum();
-        if length > 1_048_576 {
-            let message = "Batch requests cannot be longer than 1048576 bytes. ".to_owned()
-                + &format!("You have sent {length} bytes.");
-            return Err(ApiError::new("BatchRequestTooLong", message));
-        }
+        limits::batch_length(length)?;
         let mut output = api::SendMessageBatchOutput::default();
         for entry in input.entries {
-            let checked = check_message(&entry.message_body, queue.attributes.max_size);
-            match checked.and_then(|()| delay(entry.delay_seconds)) {
+            let checked = limits::message(&entry.message_body, queue.attributes.max_size);
+            match checked.and_then(|()| limits::delay(entry.delay_seconds)) {
                 Ok(delay) => {
                     let md5_of_message_body = queue::md5_of(&entry.message_body);
                     let message_id = queue.send(entry.message_body, delay, tools.now, tools.random);
@@ -330,14 +301,8 @@ impl Sqs {
         now: Timestamp,
     ) -> Result<api::ReceiveMessageOutput, ApiError> {
         let queue = self.queue_mut(&input.queue_url)?;
-        let most = parameter("MaxNumberOfMessages", input.max_number_of_messages, 1..=RECEIVE)?.unwrap_or(1);
-        parameter("WaitTimeSeconds", input.wait_time_seconds, 0..=LONGEST_WAIT)?;
-        let hidden = parameter("VisibilityTimeout", input.visibility_timeout, 0..=queue::LONGEST_VISIBILITY)?;
-        let wanted: Vec<String> =
-            input.attribute_names.iter().chain(&input.message_system_attribute_names).cloned().collect();
-        if let Some(name) = wanted.iter().find(|name| !MESSAGE_ATTRIBUTES.contains(&name.as_str())) {
-            return Err(attributes::unknown(name));
-        }
+        let (most, hidden) = limits::receive(input)?;
+        let wanted = limits::system_attributes(input)?;
         let (name, source) = (queue.name.clone(), queue.arn.clone());
         let redrive = queue.attributes.redrive.clone();
         // Without its dead-letter queue, which may have been deleted since, a message stays and is received again.
@@ -347,7 +312,7 @@ impl Sqs {
         });
         let max_receives = target.as_ref().map(|(_, max)| *max);
         let queue = self.queues.get_mut(&name).ok_or_else(missing)?;
-        let received = queue.receive(most as usize, hidden, max_receives, &wanted, now);
+        let received = queue.receive(most, hidden, max_receives, &wanted, now);
         if let Some(target) = target.and_then(|(target, _)| self.queues.get_mut(&target)) {
             for message in received.moved {
                 target.take_over(message, &source);
@@ -375,44 +340,6 @@ fn missing() -> ApiError {
     ApiError::new("QueueDoesNotExist", "The specified queue does not exist.")
 }
 
-fn check_message(body: &str, max_size: u32) -> Result<(), ApiError> {
-    if body.is_empty() {
-        return Err(ApiError::new("MissingParameter", "The request must contain the parameter MessageBody."));
-    }
-    if body.len() > max_size as usize {
-        let message =
-            format!("One or more parameters are invalid. Reason: Message must be shorter than {max_size} bytes.");
-        return Err(ApiError::new("InvalidParameterValue", message));
-    }
-    let is_allowed = |c: char| !c.is_control() || matches!(c, '\t' | '\n' | '\r') || c >= '\u{7f}';
-    if !body.chars().all(|c| is_allowed(c) && !matches!(c, '\u{fffe}' | '\u{ffff}')) {
-        let message = "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF";
-        return Err(ApiError::new("InvalidMessageContents", message));
-    }
-    Ok(())
-}
-
-/// A number that a call gives, held to AWS's limits.
-fn parameter(name: &str, given: Option<i32>, range: RangeInclusive<u32>) -> Result<Option<u32>, ApiError> {
-    let refused = |given: i32| {
-        let (least, most) = (range.start(), range.end());
-        let message = format!(
-            "Value {given} for parameter {name} is invalid. Reason: Must be between {least} and {most}, if provided."
-        );
-        ApiError::new("InvalidParameterValue", message)
-    };
-    let fitting = |given: i32| u32::try_from(given).ok().filter(|number| range.contains(number));
-    given.map(|given| fitting(given).ok_or_else(|| refused(given))).transpose()
-}
-
-fn delay(given: Option<i32>) -> Result<Option<u32>, ApiError> {
-    parameter("DelaySeconds", given, 0..=LONGEST_DELAY)
-}
-
-fn visibility(given: i32) -> Result<u32, ApiError> {
-    Ok(parameter("VisibilityTimeout", Some(given), 0..=queue::LONGEST_VISIBILITY)?.unwrap_or(0))
-}
-
 /// A page of queues as their URLs, and the token for the next one.
 fn urls<'a>(
     names: impl Iterator<Item = &'a str>,
@@ -420,33 +347,11 @@ fn urls<'a>(
     token: Option<&str>,
     settings: &Settings,
 ) -> Result<(Vec<String>, Option<String>), ApiError> {
-    let size = parameter("MaxResults", max_results, 1..=PAGE)?;
+    let (size, is_said) = limits::page_size(max_results)?;
     let bad_token = |_| ApiError::new("InvalidParameterValue", "Invalid or expired next token.");
-    let (names, next) = page(names, |name| name, size.unwrap_or(PAGE) as usize, token).map_err(bad_token)?;
+    let (names, next) = page(names, |name| name, size, token).map_err(bad_token)?;
     // Without MaxResults AWS gives no token either.
-    Ok((names.into_iter().map(|name| url_of(name, settings)).collect(), next.filter(|_| size.is_some())))
-}
-
-/// Whether a batch has a right number of entries with ids of their own.
-fn check_batch<'a>(ids: impl Iterator<Item = &'a str>) -> Result<(), ApiError> {
-    let ids: Vec<&str> = ids.collect();
-    if ids.is_empty() {
-        return Err(ApiError::new("EmptyBatchRequest", "There should be at least one entry in the request."));
-    }
-    if ids.len() > BATCH {
-        let message = format!("Maximum number of entries per request are {BATCH}. You have sent {}.", ids.len());
-        return Err(ApiError::new("TooManyEntriesInBatchRequest", message));
-    }
-    let is_good = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if ids.iter().any(|id| id.is_empty() || id.len() > 80 || !id.chars().all(is_good)) {
-        let message = "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be at most 80 letters long.";
-        return Err(ApiError::new("InvalidBatchEntryId", message));
-    }
-    let mut seen = BTreeSet::new();
-    match ids.iter().find(|id| !seen.insert(**id)) {
-        Some(id) => Err(ApiError::new("BatchEntryIdsNotDistinct", format!("Id {id} repeated."))),
-        None => Ok(()),
-    }
+    Ok((names.into_iter().map(|name| url_of(name, settings)).collect(), next.filter(|_| is_said)))
 }
 
 fn batch_output(outcomes: impl Iterator<Item = (String, Result<(), ApiError>)>) -> api::BatchOutput {

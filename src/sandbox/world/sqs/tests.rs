@@ -290,6 +290,23 @@ fn a_dead_letter_queue_knows_its_sources() {
 }
 
 #[test]
+fn a_batch_of_messages_is_no_larger_than_one_may_be() {
+    let mut bench = Bench::new();
+    let queue_url = bench.create("q", &[]).unwrap();
+    let mut send = |length: usize| {
+        let entry = |id: &str| SendMessageBatchEntry {
+            id: id.to_owned(),
+            message_body: "x".repeat(length),
+            delay_seconds: None,
+        };
+        let input = SendMessageBatchInput { queue_url: queue_url.clone(), entries: vec![entry("a"), entry("b")] };
+        bench.call(Request::SendMessageBatch(input)).map(|_| ()).map_err(|error| error.code)
+    };
+    assert_eq!(send(524_289), Err("BatchRequestTooLong"));
+    assert_eq!(send(524_288), Ok(()));
+}
+
+#[test]
 fn queues_are_made_once() {
     let mut bench = Bench::new();
     let url = bench.create("q", &[("VisibilityTimeout", "5")]).unwrap();
