@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::settings::Settings;
 use super::{Context, Due as WorldDue};
 use crate::sandbox::api::ecs::{self as api, Request, Response};
@@ -62,6 +64,8 @@ pub enum Due {
     ServiceForgotten {
         /// The service.
         service: ServiceKey,
+        /// When it was created, which tells it from others of its name.
+        created_at: Timestamp,
     },
 }
 
@@ -96,9 +100,9 @@ impl Ecs {
                 }
             }
             Due::Schedule { service } => self.schedule(&service, context),
-            Due::ServiceForgotten { service } => {
+            Due::ServiceForgotten { service, created_at } => {
                 // Its name may have been given to another since.
-                if self.services.get(&service).is_some_and(Service::is_inactive) {
+                if self.services.get(&service).is_some_and(|found| found.created_at == created_at) {
                     self.services.remove(&service);
                 }
             }

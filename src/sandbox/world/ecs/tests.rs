@@ -76,6 +76,26 @@ fn a_deleted_service_drains_is_inactive_and_then_missing() {
 }
 
 #[test]
+fn a_service_of_a_deleted_ones_name_is_forgotten_in_its_own_time() {
+    let mut stage = stage();
+    delete(&mut stage, false).unwrap();
+    stage.pass(1800);
+    let again = CreateServiceInput {
+        cluster: cluster(),
+        service_name: "jvb".to_owned(),
+        task_definition: "jitsi".to_owned(),
+        ..CreateServiceInput::default()
+    };
+    stage.ecs(Request::CreateService(again)).unwrap();
+    delete(&mut stage, false).unwrap();
+    stage.pass(3000);
+    let services = describe_services(&mut stage, &["jvb"]).unwrap().services;
+    assert_eq!(services.first().map(|service| service.status.as_str()), Some("INACTIVE"));
+    stage.pass(700);
+    assert!(describe_services(&mut stage, &["jvb"]).unwrap().services.is_empty());
+}
+
+#[test]
 fn errors_are_awss() {
     let mut stage = stage();
     let nowhere = DescribeTasksInput { cluster: Some("d".to_owned()), tasks: vec!["a".repeat(32)] };
