@@ -4,12 +4,15 @@
 //! change nothing that the sandbox models. The JSON protocols carry these shapes as they are; the query protocol carries
 //! the same ones as form fields and XML (see [`crate::sandbox::wire`]).
 
+use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 pub mod ecs;
 pub mod elb;
 pub mod events;
 pub mod sqs;
+pub mod sts;
 pub mod time;
 
 /// A call of any service.
@@ -23,6 +26,8 @@ pub enum Request {
     Events(events::Request),
     /// Amazon SQS.
     Sqs(sqs::Request),
+    /// AWS Security Token Service.
+    Sts(sts::Request),
 }
 
 /// The answer to a call.
@@ -37,6 +42,8 @@ pub enum Response {
     Events(events::Response),
     /// Amazon SQS.
     Sqs(sqs::Response),
+    /// AWS Security Token Service.
+    Sts(sts::Response),
 }
 
 /// An AWS service, as its operations are named in IAM (`sqs:ReceiveMessage`).
@@ -50,9 +57,14 @@ pub enum Service {
     Events,
     /// Amazon SQS.
     Sqs,
+    /// AWS Security Token Service.
+    Sts,
 }
 
 impl Service {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::Ecs, Self::Elb, Self::Events, Self::Sqs, Self::Sts];
+
     /// The service's prefix in IAM actions.
     pub fn prefix(self) -> &'static str {
         match self {
@@ -60,7 +72,24 @@ impl Service {
             Self::Elb => "elasticloadbalancing",
             Self::Events => "events",
             Self::Sqs => "sqs",
+            Self::Sts => "sts",
         }
+    }
+
+    /// The operations that are known here, each with the members that AWS asks for.
+    pub fn operations(self) -> &'static [(&'static str, &'static [&'static str])] {
+        match self {
+            Self::Ecs => ecs::OPERATIONS,
+            Self::Elb => elb::OPERATIONS,
+            Self::Events => events::OPERATIONS,
+            Self::Sqs => sqs::OPERATIONS,
+            Self::Sts => sts::OPERATIONS,
+        }
+    }
+
+    /// Whether an operation of that name is known here.
+    pub fn has(self, operation: &str) -> bool {
+        self.operations().iter().any(|(name, _)| *name == operation)
     }
 }
 
@@ -72,6 +101,7 @@ impl Request {
             Self::Elb(_) => Service::Elb,
             Self::Events(_) => Service::Events,
             Self::Sqs(_) => Service::Sqs,
+            Self::Sts(_) => Service::Sts,
         }
     }
 
@@ -82,6 +112,7 @@ impl Request {
             Self::Elb(request) => request.operation(),
             Self::Events(request) => request.operation(),
             Self::Sqs(request) => request.operation(),
+            Self::Sts(request) => request.operation(),
         }
     }
 }
@@ -131,9 +162,37 @@ pub struct Tag {
     pub value: String,
 }
 
-/// Defines the calls and answers of one service: an enum each, from the operations' names and shapes.
+/// Why a call can't be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    /// A member that AWS asks for isn't there.
+    #[error("{0} is missing")]
+    Missing(&'static str),
+    /// A member is of another type, or the whole is no object.
+    #[error("{0}")]
+    Unreadable(#[from] serde_json::Error),
+}
+
+/// Reads a call's members, those that AWS asks for among them.
+///
+/// # Errors
+///
+/// When one of those is missing, or one is of another type.
+pub fn read_members<T: DeserializeOwned>(members: Value, required: &[&'static str]) -> Result<T, ReadError> {
+    // Asked for here, since serde would take a list for an object too.
+    let Value::Object(given) = &members else {
+        return Err(serde_json::Error::custom("the members must be a JSON object").into());
+    };
+    if let Some(missing) = required.iter().find(|name| !given.contains_key(**name)) {
+        return Err(ReadError::Missing(missing));
+    }
+    Ok(serde_json::from_value(members)?)
+}
+
+/// Defines the calls and answers of one service: an enum each, from the operations' names and shapes, and the members
+/// that AWS's model asks for.
 macro_rules! operations {
-    ($($operation:ident($input:ty) -> $output:ty;)*) => {
+    ($($operation:ident($input:ty) -> $output:ty $(, requires $($member:literal)+)?;)*) => {
         /// A call.
         #[derive(Clone, Debug, PartialEq)]
         #[allow(missing_docs, reason = "the operations are AWS's")]
@@ -160,16 +219,22 @@ macro_rules! operations {
             }
 
             /// Reads a call from the members that came with it; `None` for an operation that isn't known here.
-            pub fn read(operation: &str, members: serde_json::Value) -> Option<Result<Self, serde_json::Error>> {
+            pub fn read(
+                operation: &str,
+                members: serde_json::Value,
+            ) -> Option<Result<Self, crate::sandbox::api::ReadError>> {
                 match operation {
-                    $(stringify!($operation) => Some(serde_json::from_value(members).map(Self::$operation)),)*
+                    $(stringify!($operation) => {
+                        let required = &[$($($member),+)?];
+                        Some(crate::sandbox::api::read_members(members, required).map(Self::$operation))
+                    })*
                     _ => None,
                 }
             }
         }
 
-        /// The operations that are known here.
-        pub const OPERATIONS: &[&str] = &[$(stringify!($operation)),*];
+        /// The operations that are known here, each with the members that it asks for.
+        pub const OPERATIONS: &[(&str, &[&str])] = &[$((stringify!($operation), &[$($($member),+)?])),*];
     };
 }
 

@@ -10,7 +10,7 @@ use fastrand::Rng;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use super::api::{Service, ecs, elb, events, sqs};
+use super::api::Service;
 
 mod bucket;
 #[cfg(test)]
@@ -120,13 +120,9 @@ impl Pattern {
     }
 
     fn names_any(&self) -> bool {
-        let known = [
-            (Service::Ecs, ecs::OPERATIONS),
-            (Service::Elb, elb::OPERATIONS),
-            (Service::Events, events::OPERATIONS),
-            (Service::Sqs, sqs::OPERATIONS),
-        ];
-        known.iter().any(|(service, operations)| operations.iter().any(|operation| self.names(*service, operation)))
+        let names_one_of =
+            |service: Service| service.operations().iter().any(|(operation, _)| self.names(service, operation));
+        Service::ALL.into_iter().any(names_one_of)
     }
 }
 
@@ -304,7 +300,7 @@ impl Faults {
 fn throttled(service: Service) -> Refusal {
     let code = match service {
         Service::Ecs | Service::Events => "ThrottlingException",
-        Service::Elb => "Throttling",
+        Service::Elb | Service::Sts => "Throttling",
         Service::Sqs => "RequestThrottled",
     };
     Refusal { code: code.to_owned(), status: 400, message: "Rate exceeded".to_owned() }

@@ -111,7 +111,7 @@ fn rule_request(name: String, cluster_arn: &str) -> Request {
 }
 
 fn targets_request(rule: String, queue_arn: String) -> Request {
-    let target = events::Target { id: "queue".to_owned(), arn: queue_arn };
+    let target = events::Target { id: "queue".to_owned(), arn: queue_arn, ..events::Target::default() };
     let input = events::PutTargetsInput { rule, targets: vec![target], ..events::PutTargetsInput::default() };
     Request::Events(events::Request::PutTargets(input))
 }

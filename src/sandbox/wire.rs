@@ -14,6 +14,8 @@ use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 
 mod call;
 mod control;
+#[cfg(test)]
+mod fuzz;
 mod json;
 mod poll;
 mod query;
@@ -24,8 +26,8 @@ mod state;
 
 pub use server::Sandbox;
 
-/// No HTTP body is larger: what SQS takes at most, and more than any other call here needs.
-const LARGEST_BODY: usize = 1024 * 1024;
+/// No HTTP body is larger: the MiB that SQS takes at most, and what escaping makes of that in JSON.
+const LARGEST_BODY: usize = 8 * 1024 * 1024;
 
 /// An answer on its way back.
 type Answer = Response<Full<Bytes>>;
@@ -77,8 +79,8 @@ enum Dialect {
     Sqs,
     /// JSON 1.1.
     Json,
-    /// Form fields and XML.
-    Query,
+    /// Form fields, and XML of this namespace.
+    Query(&'static str),
 }
 
 impl Dialect {
@@ -87,7 +89,7 @@ impl Dialect {
         match service {
             Service::Sqs => Self::Sqs,
             Service::Ecs | Service::Events => Self::Json,
-            Service::Elb => Self::Query,
+            Service::Elb | Service::Sts => Self::Query(query::namespace(service)),
         }
     }
 
@@ -95,7 +97,7 @@ impl Dialect {
         match self {
             Self::Sqs => json::sqs_error(problem),
             Self::Json => json::error(problem),
-            Self::Query => query::error(problem, request_id),
+            Self::Query(namespace) => query::error(namespace, problem, request_id),
         }
     }
 }

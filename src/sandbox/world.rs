@@ -6,8 +6,12 @@
 //!
 //! - The scheduler starts all that is missing at once, and doesn't slow down for tasks that keep failing.
 //! - RunTask takes any group, `service:NAME` too, so that tests can make tasks which only look like a service's.
+//! - Of ECS's events there is Task State Change alone, and a task changes only where its lastStatus or desiredStatus does.
 //! - Queues are standard ones and hand out their oldest messages first; disorder comes from the settings for events.
-//! - EventBridge tries each target once: a queue that refuses its message, or doesn't exist, never gets it.
+//!   Messages have no attributes of their own, any number may be in flight, and a deleted queue's name is free at once.
+//! - EventBridge tries each target once: a queue that refuses its message, or doesn't exist, never gets it; the target's
+//!   dead-letter queue does, if there is one. Targets get whole events.
+//! - Of the attributes of load balancing two do something: the protection from deletion, and the deregistration delay.
 //! - There is one bus, one account, one region and one VPC, and nobody is denied anything.
 
 use jiff::Timestamp;
@@ -28,6 +32,7 @@ mod page;
 mod random;
 mod settings;
 mod sqs;
+mod sts;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -127,6 +132,7 @@ impl World {
                 let mut tools = Tools { now: self.now, settings: &self.settings, random: &mut self.random };
                 self.sqs.call(request, &mut tools).map(Response::Sqs)
             }
+            Request::Sts(request) => Ok(Response::Sts(sts::call(&request, &self.settings))),
         }
     }
 

@@ -17,6 +17,7 @@ use jvb_watcher::sandbox::platform;
 use jvb_watcher::sandbox::wire::Sandbox;
 use jvb_watcher::sandbox::world::{Settings, World};
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::platform::sdk_config;
@@ -325,10 +326,104 @@ async fn what_the_sandbox_does_not_model_it_names() {
     };
     let (status, body) = post(Some("AmazonSQS.AddPermission"), "{}".to_owned()).await;
     assert!(status == 400 && body.contains("The sandbox does not model sqs:AddPermission"), "{status} {body}");
-    let (status, body) = post(None, "Action=GetCallerIdentity&Version=2011-06-15".to_owned()).await;
+    assert!(body.contains("Of sqs it models CreateQueue, "), "{body}");
+    let (status, body) = post(None, "Action=AssumeRole&Version=2011-06-15".to_owned()).await;
     assert!(status == 400 && body.contains("<Code>InvalidAction</Code>"), "{status} {body}");
-    let (status, body) = post(Some("AmazonSQS.SendMessage"), "x".repeat(1024 * 1024 + 1)).await;
-    assert!(status == 413 && body.contains("larger than 1048576 bytes"), "{status} {body}");
+    let calls = sandbox.calls();
+    assert!(calls.is_empty(), "what is counted are the sandbox's operations, not any text: {calls:?}");
+}
+
+/// Sends bytes as they are, and returns the head and the body of what comes back until the server has nothing to say.
+async fn talk(address: SocketAddr, bytes: &[u8]) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("the sandbox listens");
+    stream.write_all(bytes).await.expect("the sandbox reads");
+    let mut said = Vec::new();
+    // The server ends the connection, since every request here asks it to.
+    stream.read_to_end(&mut said).await.expect("the sandbox answers");
+    String::from_utf8_lossy(&said).into_owned()
+}
+
+#[tokio::test]
+async fn requests_may_come_in_any_form_that_http_has() {
+    let sandbox = start().await;
+    let address = address(&sandbox);
+    let head = "x-amz-target: AmazonSQS.CreateQueue\r\nconnection: close\r\n";
+    let body = r#"{"QueueName": "q"}"#;
+    let chunked = format!(
+        "POST / HTTP/1.1\r\nhost: s\r\n{head}transfer-encoding: chunked\r\n\r\n5\r\n{}\r\n{:x}\r\n{}\r\n0\r\n\r\n",
+        &body[..5],
+        body.len() - 5,
+        &body[5..]
+    );
+    let said = talk(address, chunked.as_bytes()).await;
+    assert!(said.starts_with("HTTP/1.1 200") && said.contains("/111122223333/q"), "{said}");
+    let length = body.len();
+    let expecting =
+        format!("POST / HTTP/1.1\r\nhost: s\r\n{head}expect: 100-continue\r\ncontent-length: {length}\r\n\r\n{body}");
+    let said = talk(address, expecting.as_bytes()).await;
+    assert!(said.starts_with("HTTP/1.1 100") && said.contains("HTTP/1.1 200"), "{said}");
+    let form = "GET /?Action=GetCallerIdentity&Version=2011-06-15 HTTP/1.1\r\nhost: s\r\nconnection: close\r\n\r\n";
+    let said = talk(address, form.as_bytes()).await;
+    assert!(said.contains("<Account>111122223333</Account>") && said.contains("https://sts.amazonaws.com/"), "{said}");
+    for method in ["GET", "HEAD"] {
+        let request = format!("{method} / HTTP/1.1\r\nhost: s\r\nconnection: close\r\n\r\n");
+        let said = talk(address, request.as_bytes()).await;
+        assert!(said.starts_with("HTTP/1.1 400"), "{method} gives {said}");
+        assert_eq!(said.contains("<Code>MissingAction</Code>"), method == "GET", "{method} gives {said}");
+    }
+    let cut = format!("POST / HTTP/1.1\r\nhost: s\r\n{head}content-length: 1000\r\n\r\n{{");
+    let mut stream = TcpStream::connect(address).await.expect("the sandbox listens");
+    stream.write_all(cut.as_bytes()).await.expect("the sandbox reads");
+    drop(stream);
+    sqs(&sandbox).list_queues().send().await.expect("the sandbox goes on");
+}
+
+#[tokio::test]
+async fn the_largest_message_goes_through_however_it_is_escaped() {
+    let sandbox = start().await;
+    let sqs = sqs(&sandbox);
+    let url = queue(&sqs).await;
+    // Every quotation mark takes two bytes in JSON.
+    let body = "\"".repeat(1024 * 1024);
+    sqs.send_message().queue_url(&url).message_body(&body).send().await.expect("it is sent");
+    let received = sqs.receive_message().queue_url(&url).send().await.expect("it is received");
+    assert_eq!(received.messages()[0].body().map(str::len), Some(body.len()));
+    let error = sqs.send_message().queue_url(&url).message_body(format!("{body}x")).send().await.expect_err("too long");
+    assert_eq!(error.code(), Some("InvalidParameterValue"));
+    // What is larger than any call is refused by its head alone.
+    let request = "POST / HTTP/1.1\r\nhost: s\r\nx-amz-target: AmazonSQS.SendMessage\r\nconnection: close\r\n\
+                   content-length: 99999999\r\n\r\n";
+    let said = talk(address(&sandbox), request.as_bytes()).await;
+    assert!(said.starts_with("HTTP/1.1 413") && said.contains("larger than 8388608 bytes"), "{said}");
+}
+
+#[tokio::test]
+async fn hundreds_of_idle_connections_keep_nobody_waiting() {
+    let sandbox = start().await;
+    let mut idle = Vec::new();
+    for _ in 0..300 {
+        let mut stream = TcpStream::connect(address(&sandbox)).await.expect("the sandbox listens");
+        stream.write_all(b"POST / HT").await.expect("the sandbox reads");
+        idle.push(stream);
+    }
+    let began = Instant::now();
+    sqs(&sandbox).list_queues().send().await.expect("an answer");
+    assert!(began.elapsed() < Duration::from_secs(5), "it took {:?}", began.elapsed());
+    sandbox.stop().await;
+}
+
+#[tokio::test]
+async fn a_panic_beside_a_call_leaves_the_sandbox_serving() {
+    let sandbox = std::sync::Arc::new(start().await);
+    let broken = std::sync::Arc::clone(&sandbox);
+    let panicked = std::thread::spawn(move || broken.with_world(|_, _| -> () { panic!("on purpose") })).join();
+    assert!(panicked.is_err());
+    let sqs = sqs(&sandbox);
+    let url = queue(&sqs).await;
+    sqs.send_message().queue_url(&url).message_body("x").delay_seconds(1).send().await.expect("it is sent");
+    // The world goes on by itself, too.
+    let received = sqs.receive_message().queue_url(&url).wait_time_seconds(10).send().await.expect("an answer");
+    assert_eq!(received.messages().len(), 1);
 }
 
 #[tokio::test]

@@ -28,7 +28,7 @@ def client(service):
     )
 
 
-ecs, elb, sqs, events = (client(name) for name in ("ecs", "elbv2", "sqs", "events"))
+ecs, elb, sqs, events, sts = (client(name) for name in ("ecs", "elbv2", "sqs", "events", "sts"))
 
 ALIKE = [
     (re.compile(r"https?://[^/\s\"]+"), "ENDPOINT"),
@@ -114,6 +114,7 @@ def ecs_script():
     step("definition/register again", ecs.register_task_definition, **definition)
     step("definition/describe", ecs.describe_task_definition, taskDefinition="f")
     step("definition/describe none", ecs.describe_task_definition, taskDefinition="none")
+    step("definition/list", ecs.list_task_definitions, familyPrefix="f")
     network = {"awsvpcConfiguration": {"subnets": [SUBNET], "securityGroups": []}}
     service = dict(
         serviceName="s", taskDefinition="f", desiredCount=0, launchType="FARGATE", networkConfiguration=network,
@@ -123,6 +124,7 @@ def ecs_script():
     step("service/create in none", ecs.create_service, cluster="none", **service)
     step("service/create of none", ecs.create_service, cluster="c", **{**service, "serviceName": "t", "taskDefinition": "none"})
     step("service/describe", ecs.describe_services, cluster="c", services=["s", "none"])
+    step("service/describe nothing", ecs.describe_services, cluster="c")
     step("service/describe in none", ecs.describe_services, cluster="none", services=["s"])
     step("service/describe eleven", ecs.describe_services, cluster="c", services=[f"s{i}" for i in range(11)])
     step("service/list", ecs.list_services, cluster="c")
@@ -134,6 +136,8 @@ def ecs_script():
     step("tags/list again", ecs.list_tags_for_resource, resourceArn=arn)
     run = dict(cluster="c", taskDefinition="f", launchType="FARGATE", networkConfiguration=network, count=1)
     task = step("task/run", ecs.run_task, group="service:other", **run)["tasks"][0]["taskArn"]
+    step("task/list of none", ecs.list_tasks, cluster="c", serviceName="none")
+    step("task/describe nothing", ecs.describe_tasks, cluster="c")
     step("task/run in none", ecs.run_task, **{**run, "cluster": "none"})
     until("the task runs", ecs.describe_tasks, lambda a: a["tasks"][0]["lastStatus"] == "RUNNING", cluster="c", tasks=[task])
     step("task/list", ecs.list_tasks, cluster="c")
@@ -148,8 +152,10 @@ def ecs_script():
     step("task/describe stopped", ecs.describe_tasks, cluster="c", tasks=[task])
     step("service/delete", ecs.delete_service, cluster="c", service="s")
     step("service/delete again", ecs.delete_service, cluster="c", service="none")
+    until("the service is gone", ecs.describe_services, lambda a: a["services"][0]["status"] == "INACTIVE", cluster="c", services=["s"])
     step("service/describe deleted", ecs.describe_services, cluster="c", services=["s"])
     step("cluster/delete", ecs.delete_cluster, cluster="c")
+    step("service/describe in deleted", ecs.describe_services, cluster="c", services=["s"])
     step("cluster/delete none", ecs.delete_cluster, cluster="none")
 
 
@@ -182,6 +188,24 @@ def elb_script():
     step("group/describe by none", elb.describe_target_groups, LoadBalancerArn=none)
     step("listener/create again", elb.create_listener, **listener)
     step("group/delete in use", elb.delete_target_group, TargetGroupArn=arn)
+
+    step("group/describe by nonsense", elb.describe_target_groups, TargetGroupArns=["nonsense"])
+    step("group/modify", elb.modify_target_group, TargetGroupArn=arn, HealthCheckIntervalSeconds=10, HealthyThresholdCount=3)
+    step("group/modify none", elb.modify_target_group, TargetGroupArn=arn[:-16] + "0" * 16, HealthyThresholdCount=3)
+    delay = [{"Key": "deregistration_delay.timeout_seconds", "Value": "60"}]
+    step("group/modify attributes", elb.modify_target_group_attributes, TargetGroupArn=arn, Attributes=delay)
+    step("group/describe attributes", elb.describe_target_group_attributes, TargetGroupArn=arn)
+    made = elb.describe_listeners(LoadBalancerArn=balancer)["Listeners"][0]["ListenerArn"]
+    step("listener/rules", elb.describe_rules, ListenerArn=made)
+    step("listener/rules of none", elb.describe_rules, ListenerArn=made[:-16] + "0" * 16)
+    step("listener/modify", elb.modify_listener, ListenerArn=made, Port=10001)
+    step("listener/modify back", elb.modify_listener, ListenerArn=made, Port=10000, DefaultActions=[
+        {"Type": "forward", "ForwardConfig": {"TargetGroups": [{"TargetGroupArn": arn}]}},
+    ])
+    step("listener/modify none", elb.modify_listener, ListenerArn=made[:-16] + "0" * 16, Port=10001)
+    step("listener/describe attributes", elb.describe_listener_attributes, ListenerArn=made)
+    step("balancer/subnets", elb.set_subnets, LoadBalancerArn=balancer, Subnets=[SUBNET])
+    step("balancer/capacity", elb.describe_capacity_reservation, LoadBalancerArn=balancer)
 
     targets = [{"Id": "10.0.0.1"}, {"Id": "10.0.0.2", "Port": 10000}]
     step("targets/register", elb.register_targets, TargetGroupArn=arn, Targets=targets)
@@ -264,6 +288,8 @@ def sqs_script():
     step("queue/url", sqs.get_queue_url, QueueName="q")
     step("queue/url of none", sqs.get_queue_url, QueueName="none")
     step("queue/list", lambda **a: in_order(sqs.list_queues(**a), "QueueUrls", str))
+    step("queue/sources", sqs.list_dead_letter_source_queues, QueueUrl=dead)
+    step("queue/sources of none", sqs.list_dead_letter_source_queues, QueueUrl=dead + "none")
     step("queue/list by prefix", sqs.list_queues, QueueNamePrefix="d")
     step("queue/list none", sqs.list_queues, QueueNamePrefix="none")
     step("queue/attributes", sqs.get_queue_attributes, QueueUrl=url, AttributeNames=["All"])
@@ -279,7 +305,6 @@ def sqs_script():
     step("message/receive nothing", sqs.receive_message, **receive)
     step("message/receive from none", sqs.receive_message, QueueUrl=url + "none")
     step("message/receive eleven", sqs.receive_message, QueueUrl=url, MaxNumberOfMessages=11)
-    step("message/receive longest", sqs.receive_message, QueueUrl=url, WaitTimeSeconds=21)
     step("message/in flight", sqs.get_queue_attributes, QueueUrl=url, AttributeNames=[
         "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed",
     ])
@@ -323,6 +348,16 @@ def sqs_script():
     step("queue/purge", sqs.purge_queue, QueueUrl=url)
     step("queue/delete", sqs.delete_queue, QueueUrl=dead)
     step("queue/url of deleted", sqs.get_queue_url, QueueName="d")
+    # From here on moto does what AWS refuses.
+    sqs.send_message(QueueUrl=url, MessageBody="hello")
+    handle = sqs.receive_message(QueueUrl=url)["Messages"][0]["ReceiptHandle"]
+    step("message/visibility below nothing", sqs.change_message_visibility, QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=-1)
+    step("message/visibility unsaid", sqs.change_message_visibility, QueueUrl=url, ReceiptHandle=handle)
+    step("message/delete unsaid", sqs.delete_message, QueueUrl=url)
+    step("message/receive below nothing", sqs.receive_message, QueueUrl=url, VisibilityTimeout=-1)
+    # There is a message for moto, which would wait all that time for one.
+    sqs.send_message(QueueUrl=url, MessageBody="hello")
+    step("message/receive longest", sqs.receive_message, QueueUrl=url, WaitTimeSeconds=21)
     step("message/send nothing", sqs.send_message, QueueUrl=url, MessageBody="")
     step("queue/create unknown attribute", sqs.create_queue, QueueName="u", Attributes={"Nonsense": "1"})
 
@@ -347,6 +382,14 @@ def events_script():
     step("rule/list by prefix", events.list_rules, NamePrefix="none")
     step("targets/put", events.put_targets, Rule="r", Targets=[{"Id": "queue", "Arn": arn}])
     step("targets/put on none", events.put_targets, Rule="none", Targets=[{"Id": "queue", "Arn": arn}])
+    step("targets/put none", events.put_targets, Rule="r", Targets=[])
+    step("targets/put with dead letters", events.put_targets, Rule="r", Targets=[
+        {"Id": "queue", "Arn": arn, "DeadLetterConfig": {"Arn": arn}, "RetryPolicy": {"MaximumRetryAttempts": 3}},
+    ])
+    step("tags/set", events.tag_resource, ResourceARN=rule, Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}])
+    step("tags/unset", events.untag_resource, ResourceARN=rule, TagKeys=["a", "none"])
+    step("tags/list", events.list_tags_for_resource, ResourceARN=rule)
+    step("tags/list of none", events.list_tags_for_resource, ResourceARN=rule + "none")
     step("targets/list", events.list_targets_by_rule, Rule="r")
     step("targets/list of none", events.list_targets_by_rule, Rule="none")
     event = dict(Source="my.app", DetailType="t", Detail=json.dumps({"state": "on"}), Resources=["x"])
@@ -389,4 +432,21 @@ def events_script():
     step("rule/delete again", events.delete_rule, Name="r")
 
 
-{"ecs": ecs_script, "elb": elb_script, "sqs": sqs_script, "events": events_script}[SCRIPT]()
+def sts_script():
+    step("caller", sts.get_caller_identity)
+
+
+def models_script():
+    """Makes no calls: what AWS's own models say of the services."""
+    for prefix, one in {"ecs": ecs, "elasticloadbalancing": elb, "sqs": sqs, "events": events, "sts": sts}.items():
+        model = one.meta.service_model
+        shapes = {name: model.operation_model(name).input_shape for name in model.operation_names}
+        required = {name: sorted(shape.required_members if shape else []) for name, shape in shapes.items()}
+        print(json.dumps({"step": prefix, "required": required}))
+
+
+SCRIPTS = {
+    "ecs": ecs_script, "elb": elb_script, "sqs": sqs_script, "events": events_script, "sts": sts_script,
+    "models": models_script,
+}
+SCRIPTS[SCRIPT]()

@@ -4,6 +4,7 @@
 //! that doesn't stand there fails the test, and so does one that stands there and no longer occurs.
 
 use jiff::Timestamp;
+use jvb_watcher::sandbox::api::Service;
 use jvb_watcher::sandbox::faults::Faults;
 use jvb_watcher::sandbox::wire::Sandbox;
 use jvb_watcher::sandbox::world::{Settings, World};
@@ -58,12 +59,10 @@ const ECS: &[Difference] = &[
     differs("service/*", "*.taskSets", NOT_MODELLED),
     differs("service/*", "*.createdAt", "AWS's Service has it (ECS API reference, Service); moto's doesn't"),
     differs("service/create again", "outcome", "AWS: Creation of service was not idempotent; moto makes another one"),
-    differs(
-        "service/describe",
-        "answer.failures[].arn",
-        "AWS's new ARNs of services name the cluster; moto's is of the old form",
-    ),
     differs("service/describe eleven", "outcome", "AWS takes ten services a call (DescribeServices, services)"),
+    differs("service/describe nothing", "outcome", "AWS asks for services (DescribeServices, services)"),
+    differs("task/list of none", "outcome", "AWS: ServiceNotFoundException (ListTasks); moto lists all tasks"),
+    differs("service/describe in deleted", "outcome", "AWS: ClusterNotFoundException for an inactive cluster too"),
     differs("service/delete", "answer.service.status", "AWS answers DRAINING, then shows INACTIVE (DeleteService)"),
     differs(
         "service/describe deleted",
@@ -114,6 +113,8 @@ const ECS: &[Difference] = &[
     differs("task/stop none", "error.*", "moto fails within; AWS: InvalidParameterException (StopTask)"),
 ];
 
+const NLB_ATTRIBUTE: &str = "AWS's NLBs have this attribute (LoadBalancerAttribute)";
+
 const ELB: &[Difference] = &[
     differs("balancer/*", "*.CanonicalHostedZoneId", NOT_MODELLED),
     differs("*", "*Arn", "an NLB's ARN says net/ (Elastic Load Balancing, ARNs); moto's says app/"),
@@ -122,6 +123,17 @@ const ELB: &[Difference] = &[
     differs("balancer/create another", "outcome", "AWS: DuplicateLoadBalancerName when the settings differ"),
     differs("balancer/create nameless", "outcome", "AWS: a name has at most 32 characters (CreateLoadBalancer, Name)"),
     differs("balancer/delete protected", "outcome", "AWS: OperationNotPermitted (DeleteLoadBalancer)"),
+    differs("listener/*", "*.ForwardConfig", "AWS shows a group in both of the ways to name it; moto as it was given"),
+    differs("attributes/modify", "*.ipv6.deny_all_igw_traffic", NLB_ATTRIBUTE),
+    differs("attributes/modify", "*.secondary_ips.auto_assigned.per_subnet", NLB_ATTRIBUTE),
+    differs("attributes/modify", "*.zonal_shift.config.enabled", NLB_ATTRIBUTE),
+    differs("listener/modify back", "*.ForwardConfig.*", NOT_MODELLED),
+    differs("listener/describe attributes", "answer.Attributes", "a UDP listener has none (ListenerAttribute)"),
+    differs("balancer/subnets", "outcome", "an NLB may be in one subnet (SetSubnets, Subnets); moto asks for two"),
+    differs("balancer/capacity", "answer.*", "nothing is reserved (DescribeCapacityReservation)"),
+    differs("group/describe by nonsense", "error.Code", "AWS: ValidationError for what is no target group's ARN"),
+    differs("group/modify", "*.LoadBalancerArns[]", "moto names the load balancer once more for each listener call"),
+    differs("group/* attributes", "answer.Attributes.*", "moto has an ALB's attributes (TargetGroupAttribute)"),
     differs("group/create", "*.LoadBalancerArns", "AWS answers with the empty list"),
     differs("group/delete again", "outcome", "AWS's DeleteTargetGroup has no error for a group that isn't there"),
     differs("listener/*", "*.AlpnPolicy", "AWS has it on TLS listeners only"),
@@ -134,18 +146,18 @@ const ELB: &[Difference] = &[
         "AWS: deregistering what isn't registered succeeds (DeregisterTargets)",
     ),
     differs("tags/describe none", "outcome", "AWS: LoadBalancerNotFound (DescribeTags)"),
-    differs("attributes/modify", "*.access_logs.s3.enabled", "AWS's NLBs have this attribute (LoadBalancerAttribute)"),
-    differs(
-        "attributes/modify",
-        "*.dns_record.client_routing_policy",
-        "AWS's NLBs have this attribute (LoadBalancerAttribute)",
-    ),
+    differs("attributes/modify", "*.access_logs.s3.enabled", NLB_ATTRIBUTE),
+    differs("attributes/modify", "*.dns_record.client_routing_policy", NLB_ATTRIBUTE),
 ];
 
 const SQS: &[Difference] = &[
     differs("queue/create unknown attribute", "outcome", "AWS: InvalidAttributeName (CreateQueue)"),
     differs("message/send nothing", "outcome", "AWS: a message has at least one character (SendMessage, MessageBody)"),
     differs("message/receive longest", "outcome", "AWS: WaitTimeSeconds is from 0 to 20"),
+    differs("message/visibility below nothing", "outcome", "AWS: VisibilityTimeout is from 0 to 43200"),
+    differs("message/visibility unsaid", "error.*", "moto fails within; AWS's model asks for VisibilityTimeout"),
+    differs("message/delete unsaid", "outcome", "AWS's model asks for ReceiptHandle"),
+    differs("message/receive below nothing", "outcome", "AWS: VisibilityTimeout is from 0 to 43200"),
     differs("batch/visibility", "answer.Failed[].Message", "AWS's own words differ too; nobody goes by them"),
     differs("batch/delete same id", "outcome", "AWS: BatchEntryIdsNotDistinct (DeleteMessageBatch)"),
 ];
@@ -160,8 +172,9 @@ const EVENTS: &[Difference] = &[
     differs(
         "events/put as aws",
         "answer.*",
-        "AWS keeps sources that begin with aws. to itself: NotAuthorizedForSource",
+        "AWS keeps sources that begin with aws. to itself: NotAuthorizedForSourceException (PutEventsResultEntry)",
     ),
+    differs("targets/put none", "outcome", "AWS: PutTargets takes one target at least"),
     differs("events/put none", "outcome", "AWS: PutEvents takes one to ten entries"),
     differs("pattern/*", "answer.Result", "moto's TestEventPattern answers nothing; the sandbox's own tests judge it"),
     differs("pattern/nonsense", "outcome", "AWS: InvalidEventPatternException (TestEventPattern)"),
@@ -185,6 +198,33 @@ async fn sqs_answers_as_moto_does_but_for_the_known_differences() {
 #[tokio::test]
 async fn eventbridge_answers_as_moto_does_but_for_the_known_differences() {
     compare("events", EVENTS).await;
+}
+
+const STS: &[Difference] = &[
+    differs("caller", "answer.Arn", "a user's ARN is of IAM (GetCallerIdentity); and nobody is called moto here"),
+    differs(
+        "caller",
+        "answer.UserId",
+        "a user's id begins with AIDA (IAM identifiers); moto's is that of an access key",
+    ),
+];
+
+#[tokio::test]
+async fn sts_answers_as_moto_does_but_for_the_known_differences() {
+    compare("sts", STS).await;
+}
+
+#[tokio::test]
+async fn the_sandbox_asks_for_the_members_that_awss_models_ask_for() {
+    let models = answers("http://127.0.0.1:1", "", "", "models").await;
+    for (prefix, model) in models {
+        let service = Service::ALL.into_iter().find(|service| service.prefix() == prefix).expect("a service");
+        for (operation, required) in service.operations() {
+            let mut required = required.to_vec();
+            required.sort_unstable();
+            assert_eq!(model["required"][operation], serde_json::json!(required), "{prefix}:{operation}");
+        }
+    }
 }
 
 async fn compare(service: &'static str, known: &[Difference]) {

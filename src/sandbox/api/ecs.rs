@@ -11,21 +11,22 @@ operations! {
     CreateCluster(CreateClusterInput) -> ClusterOutput;
     DescribeClusters(DescribeClustersInput) -> DescribeClustersOutput;
     ListClusters(ListClustersInput) -> ListClustersOutput;
-    DeleteCluster(ClusterInput) -> ClusterOutput;
-    RegisterTaskDefinition(RegisterTaskDefinitionInput) -> TaskDefinitionOutput;
-    DescribeTaskDefinition(DescribeTaskDefinitionInput) -> TaskDefinitionOutput;
-    CreateService(CreateServiceInput) -> ServiceOutput;
-    UpdateService(UpdateServiceInput) -> ServiceOutput;
-    DescribeServices(DescribeServicesInput) -> DescribeServicesOutput;
+    DeleteCluster(ClusterInput) -> ClusterOutput, requires "cluster";
+    RegisterTaskDefinition(RegisterTaskDefinitionInput) -> TaskDefinitionOutput, requires "family" "containerDefinitions";
+    DescribeTaskDefinition(DescribeTaskDefinitionInput) -> TaskDefinitionOutput, requires "taskDefinition";
+    ListTaskDefinitions(ListTaskDefinitionsInput) -> ListTaskDefinitionsOutput;
+    CreateService(CreateServiceInput) -> ServiceOutput, requires "serviceName";
+    UpdateService(UpdateServiceInput) -> ServiceOutput, requires "service";
+    DescribeServices(DescribeServicesInput) -> DescribeServicesOutput, requires "services";
     ListServices(ListServicesInput) -> ListServicesOutput;
-    DeleteService(DeleteServiceInput) -> ServiceOutput;
-    RunTask(RunTaskInput) -> TasksOutput;
-    StopTask(StopTaskInput) -> TaskOutput;
+    DeleteService(DeleteServiceInput) -> ServiceOutput, requires "service";
+    RunTask(RunTaskInput) -> TasksOutput, requires "taskDefinition";
+    StopTask(StopTaskInput) -> TaskOutput, requires "task";
     ListTasks(ListTasksInput) -> ListTasksOutput;
-    DescribeTasks(DescribeTasksInput) -> TasksOutput;
-    TagResource(TagResourceInput) -> Empty;
-    UntagResource(UntagResourceInput) -> Empty;
-    ListTagsForResource(ResourceInput) -> TagsOutput;
+    DescribeTasks(DescribeTasksInput) -> TasksOutput, requires "tasks";
+    TagResource(TagResourceInput) -> Empty, requires "resourceArn" "tags";
+    UntagResource(UntagResourceInput) -> Empty, requires "resourceArn" "tagKeys";
+    ListTagsForResource(ResourceInput) -> TagsOutput, requires "resourceArn";
 }
 
 /// CreateCluster.
@@ -345,6 +346,7 @@ pub struct RunTaskInput {
     pub launch_type: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network_configuration: Option<NetworkConfiguration>,
+    pub tags: Vec<Tag>,
 }
 
 /// StopTask.
@@ -551,4 +553,27 @@ pub struct ResourceInput {
 #[allow(missing_docs, reason = "the members are AWS's")]
 pub struct TagsOutput {
     pub tags: Vec<Tag>,
+}
+
+/// ListTaskDefinitions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct ListTaskDefinitionsInput {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub family_prefix: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+/// ListTaskDefinitions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct ListTaskDefinitionsOutput {
+    pub task_definition_arns: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
 }

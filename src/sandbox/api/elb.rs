@@ -48,23 +48,34 @@ impl<T> FromIterator<T> for Members<T> {
 }
 
 operations! {
-    CreateLoadBalancer(CreateLoadBalancerInput) -> LoadBalancersOutput;
+    CreateLoadBalancer(CreateLoadBalancerInput) -> LoadBalancersOutput, requires "Name";
     DescribeLoadBalancers(DescribeLoadBalancersInput) -> LoadBalancersOutput;
-    DeleteLoadBalancer(LoadBalancerInput) -> Empty;
-    DescribeLoadBalancerAttributes(LoadBalancerInput) -> AttributesOutput;
-    ModifyLoadBalancerAttributes(ModifyLoadBalancerAttributesInput) -> AttributesOutput;
-    CreateTargetGroup(CreateTargetGroupInput) -> TargetGroupsOutput;
+    DeleteLoadBalancer(LoadBalancerInput) -> Empty, requires "LoadBalancerArn";
+    DescribeLoadBalancerAttributes(LoadBalancerInput) -> AttributesOutput, requires "LoadBalancerArn";
+    ModifyLoadBalancerAttributes(ModifyLoadBalancerAttributesInput) -> AttributesOutput, requires "LoadBalancerArn" "Attributes";
+    DescribeCapacityReservation(LoadBalancerInput) -> CapacityReservationOutput, requires "LoadBalancerArn";
+    SetSubnets(SetSubnetsInput) -> SetSubnetsOutput, requires "LoadBalancerArn";
+    SetSecurityGroups(SetSecurityGroupsInput) -> SetSecurityGroupsOutput, requires "LoadBalancerArn" "SecurityGroups";
+    CreateTargetGroup(CreateTargetGroupInput) -> TargetGroupsOutput, requires "Name";
     DescribeTargetGroups(DescribeTargetGroupsInput) -> TargetGroupsOutput;
-    DeleteTargetGroup(TargetGroupInput) -> Empty;
-    CreateListener(CreateListenerInput) -> ListenersOutput;
+    DeleteTargetGroup(TargetGroupInput) -> Empty, requires "TargetGroupArn";
+    ModifyTargetGroup(ModifyTargetGroupInput) -> TargetGroupsOutput, requires "TargetGroupArn";
+    DescribeTargetGroupAttributes(TargetGroupInput) -> AttributesOutput, requires "TargetGroupArn";
+    ModifyTargetGroupAttributes(ModifyTargetGroupAttributesInput) -> AttributesOutput,
+        requires "TargetGroupArn" "Attributes";
+    CreateListener(CreateListenerInput) -> ListenersOutput, requires "LoadBalancerArn" "DefaultActions";
     DescribeListeners(DescribeListenersInput) -> ListenersOutput;
-    DeleteListener(ListenerInput) -> Empty;
-    RegisterTargets(TargetsInput) -> Empty;
-    DeregisterTargets(TargetsInput) -> Empty;
-    DescribeTargetHealth(DescribeTargetHealthInput) -> DescribeTargetHealthOutput;
-    AddTags(AddTagsInput) -> Empty;
-    RemoveTags(RemoveTagsInput) -> Empty;
-    DescribeTags(DescribeTagsInput) -> DescribeTagsOutput;
+    DeleteListener(ListenerInput) -> Empty, requires "ListenerArn";
+    ModifyListener(ModifyListenerInput) -> ListenersOutput, requires "ListenerArn";
+    DescribeListenerAttributes(ListenerInput) -> AttributesOutput, requires "ListenerArn";
+    ModifyListenerAttributes(ModifyListenerAttributesInput) -> AttributesOutput, requires "ListenerArn" "Attributes";
+    DescribeRules(DescribeRulesInput) -> RulesOutput;
+    RegisterTargets(TargetsInput) -> Empty, requires "TargetGroupArn" "Targets";
+    DeregisterTargets(TargetsInput) -> Empty, requires "TargetGroupArn" "Targets";
+    DescribeTargetHealth(DescribeTargetHealthInput) -> DescribeTargetHealthOutput, requires "TargetGroupArn";
+    AddTags(AddTagsInput) -> Empty, requires "ResourceArns" "Tags";
+    RemoveTags(RemoveTagsInput) -> Empty, requires "ResourceArns" "TagKeys";
+    DescribeTags(DescribeTagsInput) -> DescribeTagsOutput, requires "ResourceArns";
 }
 
 /// CreateLoadBalancer.
@@ -213,6 +224,12 @@ pub struct CreateTargetGroupInput {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health_check_path: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    pub health_check_enabled: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health_check_timeout_seconds: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matcher: Option<Matcher>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub health_check_interval_seconds: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub healthy_threshold_count: Option<String>,
@@ -255,6 +272,8 @@ pub struct TargetGroup {
     pub unhealthy_threshold_count: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub health_check_path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matcher: Option<Matcher>,
     pub load_balancer_arns: Members<String>,
     pub target_type: String,
     pub ip_address_type: String,
@@ -308,6 +327,8 @@ pub struct Action {
     pub target_group_arn: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub order: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub forward_config: Option<ForwardConfig>,
 }
 
 /// Several listeners.
@@ -455,4 +476,173 @@ pub struct DescribeTagsOutput {
 pub struct TagDescription {
     pub resource_arn: String,
     pub tags: Members<Tag>,
+}
+
+/// SetSubnets.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct SetSubnetsInput {
+    pub load_balancer_arn: String,
+    pub subnets: Members<String>,
+    pub subnet_mappings: Members<SubnetMapping>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip_address_type: Option<String>,
+}
+
+/// SetSubnets.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct SetSubnetsOutput {
+    pub availability_zones: Members<AvailabilityZone>,
+    pub ip_address_type: String,
+}
+
+/// SetSecurityGroups.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct SetSecurityGroupsInput {
+    pub load_balancer_arn: String,
+    pub security_groups: Members<String>,
+}
+
+/// SetSecurityGroups.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct SetSecurityGroupsOutput {
+    pub security_group_ids: Members<String>,
+}
+
+/// DescribeCapacityReservation: nothing is ever reserved here.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct CapacityReservationOutput {
+    pub decrease_requests_remaining: u32,
+    pub capacity_reservation_state: Members<Empty>,
+}
+
+/// ModifyTargetGroup.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct ModifyTargetGroupInput {
+    pub target_group_arn: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health_check_protocol: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health_check_port: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health_check_path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health_check_enabled: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health_check_interval_seconds: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health_check_timeout_seconds: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub healthy_threshold_count: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub unhealthy_threshold_count: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub matcher: Option<Matcher>,
+}
+
+/// The answers that a health check takes for good.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct Matcher {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub http_code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub grpc_code: Option<String>,
+}
+
+/// ModifyTargetGroupAttributes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct ModifyTargetGroupAttributesInput {
+    pub target_group_arn: String,
+    pub attributes: Members<Attribute>,
+}
+
+/// ModifyListenerAttributes.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct ModifyListenerAttributesInput {
+    pub listener_arn: String,
+    pub attributes: Members<Attribute>,
+}
+
+/// ModifyListener.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct ModifyListenerInput {
+    pub listener_arn: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<String>,
+    pub default_actions: Members<Action>,
+}
+
+/// Where a listener passes to, in the form that allows for several groups.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct ForwardConfig {
+    pub target_groups: Members<TargetGroupTuple>,
+}
+
+/// One of the groups that a listener passes to.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct TargetGroupTuple {
+    pub target_group_arn: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub weight: Option<String>,
+}
+
+/// DescribeRules.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct DescribeRulesInput {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listener_arn: Option<String>,
+    pub rule_arns: Members<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub marker: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page_size: Option<String>,
+}
+
+/// Several rules.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct RulesOutput {
+    pub rules: Members<Rule>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_marker: Option<String>,
+}
+
+/// A rule of a listener: on a network load balancer only the default one.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct Rule {
+    pub rule_arn: String,
+    pub priority: String,
+    pub conditions: Members<Empty>,
+    pub actions: Members<Action>,
+    pub is_default: bool,
 }

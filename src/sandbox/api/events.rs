@@ -1,21 +1,27 @@
 //! Amazon EventBridge (JSON 1.1).
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::{Empty, operations};
+use jiff::Timestamp;
+
+use super::{Empty, Tag, operations};
 
 operations! {
-    PutRule(PutRuleInput) -> PutRuleOutput;
-    DescribeRule(RuleInput) -> Rule;
+    PutRule(PutRuleInput) -> PutRuleOutput, requires "Name";
+    DescribeRule(RuleInput) -> Rule, requires "Name";
     ListRules(ListRulesInput) -> ListRulesOutput;
-    EnableRule(RuleInput) -> Empty;
-    DisableRule(RuleInput) -> Empty;
-    DeleteRule(RuleInput) -> Empty;
-    PutTargets(PutTargetsInput) -> FailedEntriesOutput;
-    RemoveTargets(RemoveTargetsInput) -> FailedEntriesOutput;
-    ListTargetsByRule(ListTargetsByRuleInput) -> ListTargetsByRuleOutput;
-    PutEvents(PutEventsInput) -> PutEventsOutput;
-    TestEventPattern(TestEventPatternInput) -> TestEventPatternOutput;
+    EnableRule(RuleInput) -> Empty, requires "Name";
+    DisableRule(RuleInput) -> Empty, requires "Name";
+    DeleteRule(RuleInput) -> Empty, requires "Name";
+    PutTargets(PutTargetsInput) -> FailedEntriesOutput, requires "Rule" "Targets";
+    RemoveTargets(RemoveTargetsInput) -> FailedEntriesOutput, requires "Rule" "Ids";
+    ListTargetsByRule(ListTargetsByRuleInput) -> ListTargetsByRuleOutput, requires "Rule";
+    PutEvents(PutEventsInput) -> PutEventsOutput, requires "Entries";
+    TagResource(TagResourceInput) -> Empty, requires "ResourceARN" "Tags";
+    UntagResource(UntagResourceInput) -> Empty, requires "ResourceARN" "TagKeys";
+    ListTagsForResource(ResourceInput) -> TagsOutput, requires "ResourceARN";
+    TestEventPattern(TestEventPatternInput) -> TestEventPatternOutput, requires "EventPattern" "Event";
 }
 
 /// PutRule.
@@ -34,6 +40,7 @@ pub struct PutRuleInput {
     pub description: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_bus_name: Option<String>,
+    pub tags: Vec<Tag>,
 }
 
 /// PutRule.
@@ -114,6 +121,25 @@ pub struct PutTargetsInput {
 pub struct Target {
     pub id: String,
     pub arn: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dead_letter_config: Option<DeadLetterConfig>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_policy: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_path: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub input_transformer: Option<Value>,
+}
+
+/// Where events go that a target refuses.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct DeadLetterConfig {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub arn: Option<String>,
 }
 
 /// What a batch could not do.
@@ -192,6 +218,8 @@ pub struct PutEventsEntry {
     pub resources: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_bus_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", with = "crate::sandbox::api::time::optional_seconds")]
+    pub time: Option<Timestamp>,
 }
 
 /// PutEvents.
@@ -231,4 +259,41 @@ pub struct TestEventPatternInput {
 #[allow(missing_docs, reason = "the members are AWS's")]
 pub struct TestEventPatternOutput {
     pub result: bool,
+}
+
+/// TagResource.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct TagResourceInput {
+    #[serde(rename = "ResourceARN")]
+    pub resource_arn: String,
+    pub tags: Vec<Tag>,
+}
+
+/// UntagResource.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct UntagResourceInput {
+    #[serde(rename = "ResourceARN")]
+    pub resource_arn: String,
+    pub tag_keys: Vec<String>,
+}
+
+/// A call on a resource that says no more.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct ResourceInput {
+    #[serde(rename = "ResourceARN")]
+    pub resource_arn: String,
+}
+
+/// ListTagsForResource.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct TagsOutput {
+    pub tags: Vec<Tag>,
 }

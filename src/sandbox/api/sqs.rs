@@ -7,23 +7,24 @@ use serde::{Deserialize, Serialize};
 use super::{Empty, operations};
 
 operations! {
-    CreateQueue(CreateQueueInput) -> QueueUrlOutput;
-    GetQueueUrl(GetQueueUrlInput) -> QueueUrlOutput;
+    CreateQueue(CreateQueueInput) -> QueueUrlOutput, requires "QueueName";
+    GetQueueUrl(GetQueueUrlInput) -> QueueUrlOutput, requires "QueueName";
     ListQueues(ListQueuesInput) -> ListQueuesOutput;
-    DeleteQueue(QueueInput) -> Empty;
-    PurgeQueue(QueueInput) -> Empty;
-    GetQueueAttributes(GetQueueAttributesInput) -> GetQueueAttributesOutput;
-    SetQueueAttributes(SetQueueAttributesInput) -> Empty;
-    SendMessage(SendMessageInput) -> SendMessageOutput;
-    SendMessageBatch(SendMessageBatchInput) -> SendMessageBatchOutput;
-    ReceiveMessage(ReceiveMessageInput) -> ReceiveMessageOutput;
-    DeleteMessage(DeleteMessageInput) -> Empty;
-    DeleteMessageBatch(DeleteMessageBatchInput) -> BatchOutput;
-    ChangeMessageVisibility(ChangeMessageVisibilityInput) -> Empty;
-    ChangeMessageVisibilityBatch(ChangeMessageVisibilityBatchInput) -> BatchOutput;
-    TagQueue(TagQueueInput) -> Empty;
-    UntagQueue(UntagQueueInput) -> Empty;
-    ListQueueTags(QueueInput) -> ListQueueTagsOutput;
+    DeleteQueue(QueueInput) -> Empty, requires "QueueUrl";
+    PurgeQueue(QueueInput) -> Empty, requires "QueueUrl";
+    GetQueueAttributes(GetQueueAttributesInput) -> GetQueueAttributesOutput, requires "QueueUrl";
+    SetQueueAttributes(SetQueueAttributesInput) -> Empty, requires "QueueUrl" "Attributes";
+    SendMessage(SendMessageInput) -> SendMessageOutput, requires "QueueUrl" "MessageBody";
+    SendMessageBatch(SendMessageBatchInput) -> SendMessageBatchOutput, requires "QueueUrl" "Entries";
+    ReceiveMessage(ReceiveMessageInput) -> ReceiveMessageOutput, requires "QueueUrl";
+    DeleteMessage(DeleteMessageInput) -> Empty, requires "QueueUrl" "ReceiptHandle";
+    DeleteMessageBatch(DeleteMessageBatchInput) -> BatchOutput, requires "QueueUrl" "Entries";
+    ChangeMessageVisibility(ChangeMessageVisibilityInput) -> Empty, requires "QueueUrl" "ReceiptHandle" "VisibilityTimeout";
+    ChangeMessageVisibilityBatch(ChangeMessageVisibilityBatchInput) -> BatchOutput, requires "QueueUrl" "Entries";
+    TagQueue(TagQueueInput) -> Empty, requires "QueueUrl" "Tags";
+    UntagQueue(UntagQueueInput) -> Empty, requires "QueueUrl" "TagKeys";
+    ListQueueTags(QueueInput) -> ListQueueTagsOutput, requires "QueueUrl";
+    ListDeadLetterSourceQueues(ListDeadLetterSourceQueuesInput) -> ListDeadLetterSourceQueuesOutput, requires "QueueUrl";
 }
 
 /// CreateQueue.
@@ -61,7 +62,7 @@ pub struct ListQueuesInput {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue_name_prefix: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_results: Option<usize>,
+    pub max_results: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
@@ -119,7 +120,7 @@ pub struct SendMessageInput {
     pub queue_url: String,
     pub message_body: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub delay_seconds: Option<u32>,
+    pub delay_seconds: Option<i32>,
 }
 
 /// SendMessage.
@@ -149,7 +150,7 @@ pub struct SendMessageBatchEntry {
     pub id: String,
     pub message_body: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub delay_seconds: Option<u32>,
+    pub delay_seconds: Option<i32>,
 }
 
 /// SendMessageBatch.
@@ -179,11 +180,11 @@ pub struct SendMessageBatchResult {
 pub struct ReceiveMessageInput {
     pub queue_url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub max_number_of_messages: Option<usize>,
+    pub max_number_of_messages: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub visibility_timeout: Option<u32>,
+    pub visibility_timeout: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub wait_time_seconds: Option<u32>,
+    pub wait_time_seconds: Option<i32>,
     pub attribute_names: Vec<String>,
     pub message_system_attribute_names: Vec<String>,
 }
@@ -245,7 +246,7 @@ pub struct DeleteMessageBatchEntry {
 pub struct ChangeMessageVisibilityInput {
     pub queue_url: String,
     pub receipt_handle: String,
-    pub visibility_timeout: u32,
+    pub visibility_timeout: i32,
 }
 
 /// ChangeMessageVisibilityBatch.
@@ -264,7 +265,7 @@ pub struct ChangeMessageVisibilityBatchInput {
 pub struct ChangeMessageVisibilityBatchEntry {
     pub id: String,
     pub receipt_handle: String,
-    pub visibility_timeout: u32,
+    pub visibility_timeout: i32,
 }
 
 /// What became of a batch's entries.
@@ -320,4 +321,28 @@ pub struct UntagQueueInput {
 pub struct ListQueueTagsOutput {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<BTreeMap<String, String>>,
+}
+
+/// ListDeadLetterSourceQueues.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct ListDeadLetterSourceQueuesInput {
+    pub queue_url: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+/// ListDeadLetterSourceQueues.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct ListDeadLetterSourceQueuesOutput {
+    // AWS writes this one small.
+    #[serde(rename = "queueUrls")]
+    pub queue_urls: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
 }

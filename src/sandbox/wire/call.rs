@@ -1,11 +1,13 @@
 //! From an HTTP request to a call of the world's.
 
+use std::borrow::Cow;
+
 use hyper::HeaderMap;
 use hyper::http::request::Parts;
 use serde_json::Value;
 
 use super::{Dialect, Problem, query};
-use crate::sandbox::api::{Request, Service, ecs, elb, events, sqs};
+use crate::sandbox::api::{ReadError, Request, Service, ecs, elb, events, sqs, sts};
 
 /// What the names of operations begin with, in the header by which the JSON protocols are known.
 const TARGETS: [(&str, Service); 3] =
@@ -30,29 +32,31 @@ pub(super) fn dialect(headers: &HeaderMap) -> Dialect {
     match target(headers) {
         Some(target) if target.starts_with("AmazonSQS.") => Dialect::Sqs,
         Some(_) => Dialect::Json,
-        None => Dialect::Query,
+        None => Dialect::of(Service::Elb),
     }
 }
 
-fn target(headers: &HeaderMap) -> Option<&str> {
-    headers.get("x-amz-target").and_then(|value| value.to_str().ok())
+/// The header says so much by being there, whatever stands in it.
+fn target(headers: &HeaderMap) -> Option<Cow<'_, str>> {
+    headers.get("x-amz-target").map(|value| String::from_utf8_lossy(value.as_bytes()))
 }
 
 impl Call {
-    /// Tells who is called, and what for.
+    /// Tells who is called, and what for; what the sandbox doesn't model ends here.
     pub(super) fn read(head: &Parts, body: &[u8]) -> Result<Self, Problem> {
-        match target(&head.headers) {
-            Some(target) => Self::from_target(target, body),
+        let call = match target(&head.headers) {
+            Some(target) => Self::from_target(&target, body),
             // Forms may stand in the address too.
             None if body.is_empty() => Self::from_form(head.uri.query().unwrap_or_default().as_bytes()),
             None => Self::from_form(body),
-        }
+        }?;
+        if call.service.has(&call.operation) { Ok(call) } else { Err(unknown(call.service, &call.operation)) }
     }
 
     fn from_target(target: &str, body: &[u8]) -> Result<Self, Problem> {
         let (prefix, operation) = target.split_once('.').unwrap_or((target, ""));
         let Some((_, service)) = TARGETS.iter().find(|(known, _)| *known == prefix) else {
-            let message = format!("The sandbox has no service {prefix:?}: it models ECS, ELBv2, EventBridge and SQS.");
+            let message = format!("The sandbox has no service {prefix:?}: it models {}.", services());
             return Err(Problem::new("UnknownOperationException", message));
         };
         Ok(Self { service: *service, operation: operation.to_owned(), members: Members::Json(body.to_vec()) })
@@ -72,41 +76,61 @@ impl Call {
                            /_sandbox/.";
             return Err(Problem::new("MissingAction", message));
         }
-        if version != query::VERSION {
-            let message = format!(
-                "The sandbox does not model {operation:?} of version {version:?}: of the services with forms it has ELBv2, \
-                 {}.",
-                query::VERSION
-            );
+        let Some(api) = query::API.iter().find(|api| api.version == version) else {
+            let message =
+                format!("The sandbox does not model {operation:?} of version {version:?}: it models {}.", services());
             return Err(Problem::new("InvalidAction", message));
-        }
-        Ok(Self { service: Service::Elb, operation, members: Members::Form(Value::Object(fields)) })
+        };
+        Ok(Self { service: api.service, operation, members: Members::Form(Value::Object(fields)) })
     }
 
     /// Reads the members.
     pub(super) fn request(self) -> Result<Request, Problem> {
-        let unreadable = match self.service {
-            Service::Elb => "ValidationError",
-            Service::Ecs | Service::Events | Service::Sqs => "SerializationException",
-        };
+        let (service, operation) = (self.service, self.operation.as_str());
         let members = match self.members {
             Members::Form(fields) => fields,
-            Members::Json(body) => {
-                let value =
-                    serde_json::from_slice(&body).map_err(|error| Problem::new(unreadable, error.to_string()))?;
-                without_nulls(value)
-            }
+            Members::Json(body) => match serde_json::from_slice(&body) {
+                Ok(value) => without_nulls(value),
+                Err(error) => return Err(unreadable(service, &error.into())),
+            },
         };
-        let operation = self.operation.as_str();
-        let request = match self.service {
+        let request = match service {
             Service::Ecs => ecs::Request::read(operation, members).map(|read| read.map(Request::Ecs)),
             Service::Elb => elb::Request::read(operation, members).map(|read| read.map(Request::Elb)),
             Service::Events => events::Request::read(operation, members).map(|read| read.map(Request::Events)),
             Service::Sqs => sqs::Request::read(operation, members).map(|read| read.map(Request::Sqs)),
+            Service::Sts => sts::Request::read(operation, members).map(|read| read.map(Request::Sts)),
         };
         match request {
-            Some(read) => read.map_err(|error| Problem::new(unreadable, error.to_string())),
-            None => Err(unknown(self.service, operation)),
+            Some(read) => read.map_err(|error| unreadable(service, &error)),
+            None => Err(unknown(service, operation)),
+        }
+    }
+}
+
+/// How each service says that a call lacks a member, or that it can't make sense of one.
+fn unreadable(service: Service, error: &ReadError) -> Problem {
+    let null = |name: &str| {
+        let name: String =
+            name.chars().take(1).map(|first| first.to_ascii_lowercase()).chain(name.chars().skip(1)).collect();
+        format!(
+            "1 validation error detected: Value null at '{name}' failed to satisfy constraint: Member must not be null"
+        )
+    };
+    match (service, error) {
+        (Service::Sqs, ReadError::Missing(name)) => {
+            Problem::new("MissingParameter", format!("The request must contain the parameter {name}."))
+        }
+        (Service::Ecs, ReadError::Missing(name)) => {
+            Problem::new("InvalidParameterException", format!("{name} cannot be empty."))
+        }
+        (Service::Events, ReadError::Missing(name)) => Problem::new("ValidationException", null(name)),
+        (Service::Elb | Service::Sts, ReadError::Missing(name)) => Problem::new("ValidationError", null(name)),
+        (Service::Elb | Service::Sts, ReadError::Unreadable(error)) => {
+            Problem::new("ValidationError", error.to_string())
+        }
+        (Service::Ecs | Service::Events | Service::Sqs, ReadError::Unreadable(error)) => {
+            Problem::new("SerializationException", error.to_string())
         }
     }
 }
@@ -114,9 +138,18 @@ impl Call {
 fn unknown(service: Service, operation: &str) -> Problem {
     let code = match Dialect::of(service) {
         Dialect::Sqs | Dialect::Json => "UnknownOperationException",
-        Dialect::Query => "InvalidAction",
+        Dialect::Query(_) => "InvalidAction",
     };
-    Problem::new(code, format!("The sandbox does not model {}:{operation}.", service.prefix()))
+    let prefix = service.prefix();
+    let known: Vec<&str> = service.operations().iter().map(|(name, _)| *name).collect();
+    let message =
+        format!("The sandbox does not model {prefix}:{operation}. Of {prefix} it models {}.", known.join(", "));
+    Problem::new(code, message)
+}
+
+/// The services that there are.
+fn services() -> String {
+    Service::ALL.map(Service::prefix).join(", ")
 }
 
 /// AWS takes a member that is null for one that isn't there.
@@ -178,11 +211,23 @@ mod tests {
             (Some("AmazonSQS.GetQueueUrl"), "not JSON", "SerializationException", "expected"),
             (Some("AmazonSQS.GetQueueUrl"), "", "SerializationException", "EOF"),
             (Some("AmazonSQS.GetQueueUrl"), r#"{"QueueName": 1}"#, "SerializationException", "string"),
+            (Some("AmazonSQS.GetQueueUrl"), r#"["q"]"#, "SerializationException", "must be a JSON object"),
+            (Some("AmazonSQS.GetQueueUrl"), "{}", "MissingParameter", "the parameter QueueName"),
+            (Some("AWSEvents.DescribeRule"), r#"{"Name": null}"#, "ValidationException", "null at 'name'"),
+            (
+                Some("AmazonEC2ContainerServiceV20141113.DescribeTasks"),
+                "{}",
+                "InvalidParameterException",
+                "tasks cannot be empty",
+            ),
+            (None, "Action=AddTags&Version=2015-12-01&ResourceArns.member.1=a", "ValidationError", "null at 'tags'"),
             (Some("AmazonSQS.AddPermission"), "{}", "UnknownOperationException", "sqs:AddPermission"),
+            (Some("AmazonSQS.AddPermission"), "{}", "UnknownOperationException", "it models CreateQueue, "),
             (Some("DynamoDB_20120810.Query"), "{}", "UnknownOperationException", "DynamoDB_20120810"),
             (Some("nonsense"), "{}", "UnknownOperationException", "nonsense"),
-            (None, "Action=SetSubnets&Version=2015-12-01", "InvalidAction", "elasticloadbalancing:SetSubnets"),
-            (None, "Action=GetCallerIdentity&Version=2011-06-15", "InvalidAction", "GetCallerIdentity"),
+            (None, "Action=CreateRule&Version=2015-12-01", "InvalidAction", "elasticloadbalancing:CreateRule"),
+            (None, "Action=AssumeRole&Version=2011-06-15", "InvalidAction", "Of sts it models GetCallerIdentity"),
+            (None, "Action=DescribeVpcs&Version=2016-11-15", "InvalidAction", "it models ecs, elasticloadbalancing"),
             (None, "", "MissingAction", "/_sandbox/"),
             (None, "Action=DescribeTags&Version=2015-12-01&ResourceArns=a", "ValidationError", ""),
             (None, "Action=DescribeTags&Version=2015-12-01&Version.a=b", "MalformedQueryString", "Version"),

@@ -12,7 +12,9 @@ use crate::sandbox::api::{ApiError, Request, Response, sqs};
 /// Whoever drops this takes no message along: between the world's answer and the return there is nothing to wait for.
 pub(super) async fn receive(shared: &Shared, input: sqs::ReceiveMessageInput) -> Result<Response, ApiError> {
     let began = Instant::now();
-    let mut wait = input.wait_time_seconds.map(|seconds| Duration::from_secs(seconds.into()));
+    // A time that AWS wouldn't take is refused by the first look.
+    let seconds = |seconds: i32| Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+    let mut wait = input.wait_time_seconds.map(seconds);
     loop {
         let mut arrived = std::pin::pin!(shared.arrived.notified());
         // From here on: what comes between the look and the wait counts too.

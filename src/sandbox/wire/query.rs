@@ -8,11 +8,33 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{Answer, Problem, answer};
+use crate::sandbox::api::Service;
 
-/// The version of ELBv2's API, by which its calls are told from those of other services with forms.
-pub(super) const VERSION: &str = "2015-12-01";
+/// A service that speaks it.
+#[derive(Debug)]
+pub(super) struct Api {
+    pub(super) service: Service,
+    /// The version of its API, by which its calls are told from those of the others.
+    pub(super) version: &'static str,
+    /// What its XML belongs to.
+    pub(super) namespace: &'static str,
+}
 
-const NAMESPACE: &str = "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/";
+/// The services that speak it.
+pub(super) const API: [Api; 2] = [
+    Api {
+        service: Service::Elb,
+        version: "2015-12-01",
+        namespace: "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/",
+    },
+    Api { service: Service::Sts, version: "2011-06-15", namespace: "https://sts.amazonaws.com/doc/2011-06-15/" },
+];
+
+/// The namespace of a service's XML.
+pub(super) fn namespace(service: Service) -> &'static str {
+    API.iter().find(|api| api.service == service).map_or("", |api| api.namespace)
+}
+
 const CONTENT_TYPE: &str = "text/xml";
 
 /// No member of ELBv2 lies deeper than `DefaultActions.member.N.ForwardConfig.TargetGroups.member.N.Weight`.
@@ -71,24 +93,36 @@ fn in_order(numbers: Vec<u32>, children: Vec<(Value, String)>) -> Value {
     Value::Array(items.into_iter().map(|(_, value)| value).collect())
 }
 
-pub(super) fn success(operation: &str, response: &impl Serialize, request_id: &str) -> Result<Answer, SeError> {
-    let mut xml = format!("<{operation}Response xmlns=\"{NAMESPACE}\">");
+pub(super) fn success(
+    namespace: &str,
+    operation: &str,
+    response: &impl Serialize,
+    request_id: &str,
+) -> Result<Answer, SeError> {
+    let mut xml = format!("<{operation}Response xmlns=\"{namespace}\">");
     let root = format!("{operation}Result");
     response.serialize(Serializer::with_root(&mut xml, Some(&root))?)?;
     xml.push_str(&format!(
         "<ResponseMetadata><RequestId>{request_id}</RequestId></ResponseMetadata></{operation}Response>"
     ));
-    Ok(answer(200, CONTENT_TYPE, xml))
+    Ok(answer(200, CONTENT_TYPE, well_formed(xml)))
 }
 
-pub(super) fn error(problem: &Problem, request_id: &str) -> Answer {
+pub(super) fn error(namespace: &str, problem: &Problem, request_id: &str) -> Answer {
     let kind = if problem.status < 500 { "Sender" } else { "Receiver" };
     let (code, message) = (escape(problem.code.as_str()), escape(problem.message.as_str()));
     let xml = format!(
-        "<ErrorResponse xmlns=\"{NAMESPACE}\"><Error><Type>{kind}</Type><Code>{code}</Code><Message>{message}</Message>\
+        "<ErrorResponse xmlns=\"{namespace}\"><Error><Type>{kind}</Type><Code>{code}</Code><Message>{message}</Message>\
          </Error><RequestId>{request_id}</RequestId></ErrorResponse>"
     );
-    answer(problem.status, CONTENT_TYPE, xml)
+    answer(problem.status, CONTENT_TYPE, well_formed(xml))
+}
+
+/// The same without the characters that XML 1.0 has no way to write, escaped or not: callers may send any.
+fn well_formed(xml: String) -> String {
+    let is_char =
+        |c: char| !matches!(c, '\0'..='\u{8}' | '\u{b}' | '\u{c}' | '\u{e}'..='\u{1f}' | '\u{fffe}' | '\u{ffff}');
+    if xml.chars().all(is_char) { xml } else { xml.replace(|c| !is_char(c), "\u{fffd}") }
 }
 
 #[cfg(test)]
@@ -102,6 +136,8 @@ mod tests {
         DescribeTagsOutput, LoadBalancer, LoadBalancersOutput, Response, TagDescription, TargetGroup,
     };
     use crate::sandbox::api::{Empty, Tag};
+
+    const ELB: &str = "http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/";
 
     async fn text(answer: Answer) -> String {
         let body = answer.into_body().collect().await.expect("a body").to_bytes();
@@ -130,7 +166,8 @@ mod tests {
         let balancer = LoadBalancer { load_balancer_name: "a<b".into(), ..LoadBalancer::default() };
         let balancers = LoadBalancersOutput { load_balancers: [balancer].into_iter().collect(), next_marker: None };
         let xml =
-            text(success("CreateLoadBalancer", &Response::CreateLoadBalancer(balancers), "id").expect("XML")).await;
+            text(success(ELB, "CreateLoadBalancer", &Response::CreateLoadBalancer(balancers), "id").expect("XML"))
+                .await;
         for part in [
             "<CreateLoadBalancerResponse xmlns=\"http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/\">",
             "<CreateLoadBalancerResult><LoadBalancers><member><LoadBalancerArn",
@@ -145,26 +182,36 @@ mod tests {
             target_groups: [group].into_iter().collect(),
             next_marker: Some("m".into()),
         };
-        let xml = text(success("DescribeTargetGroups", &groups, "id").expect("XML")).await;
+        let xml = text(success(ELB, "DescribeTargetGroups", &groups, "id").expect("XML")).await;
         assert!(xml.contains("<Port>10000</Port>") && xml.contains("<NextMarker>m</NextMarker>"), "{xml}");
     }
 
     #[tokio::test]
     async fn an_answer_without_members_has_an_empty_result() {
-        let xml = text(success("AddTags", &Response::AddTags(Empty {}), "id").expect("XML")).await;
+        let xml = text(success(ELB, "AddTags", &Response::AddTags(Empty {}), "id").expect("XML")).await;
         assert!(xml.contains("<AddTagsResult/>"), "{xml}");
     }
 
     #[tokio::test]
     async fn errors_are_escaped_and_say_whose_fault_it_is() {
         let mut problem = Problem::new("ValidationError", "<&>");
-        let xml = text(error(&problem, "id")).await;
+        let xml = text(error(ELB, &problem, "id")).await;
         assert!(
             xml.contains("<Type>Sender</Type><Code>ValidationError</Code><Message>&lt;&amp;&gt;</Message>"),
             "{xml}"
         );
         problem.status = 503;
-        assert!(text(error(&problem, "id")).await.contains("<Type>Receiver</Type>"));
+        assert!(text(error(ELB, &problem, "id")).await.contains("<Type>Receiver</Type>"));
+    }
+
+    #[tokio::test]
+    async fn what_xml_cannot_write_is_replaced() {
+        let problem = Problem::new("ValidationError", "a\u{1}b\u{ffff}c\td");
+        assert!(text(error(ELB, &problem, "id")).await.contains("<Message>a\u{fffd}b\u{fffd}c\td</Message>"));
+        let balancer = LoadBalancer { load_balancer_name: "a\0b".into(), ..LoadBalancer::default() };
+        let balancers = LoadBalancersOutput { load_balancers: [balancer].into_iter().collect(), next_marker: None };
+        let xml = text(success(ELB, "DescribeLoadBalancers", &balancers, "id").expect("XML")).await;
+        assert!(xml.contains("<LoadBalancerName>a\u{fffd}b</LoadBalancerName>"), "{xml}");
     }
 
     proptest! {

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::TokioIo;
+use hyper_util::rt::{TokioIo, TokioTimer};
 use jiff::Timestamp;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -21,6 +21,9 @@ use crate::sandbox::world::World;
 
 /// How long calls in hand may take when the sandbox stops.
 const STOPPING: Duration = Duration::from_secs(2);
+
+/// How long a connection may be idle, or take to send a request's head.
+const IDLE: Duration = Duration::from_secs(300);
 
 /// How long to wait when no connection can be taken: for want of file handles, mostly.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -111,7 +114,9 @@ async fn converse(stream: TcpStream, shared: Arc<Shared>) {
     // Without this, answers in two packets wait for the client's delayed acknowledgement.
     let _ = stream.set_nodelay(true);
     let service = service_fn(|request| service::handle(&shared, request));
-    let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+    let mut builder = http1::Builder::new();
+    builder.timer(TokioTimer::new()).header_read_timeout(IDLE);
+    let connection = builder.serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         _ = connection.as_mut() => {}

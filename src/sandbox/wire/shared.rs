@@ -1,6 +1,7 @@
 //! The world, the faults and the counts, for all connections.
 
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -116,7 +117,8 @@ impl Shared {
         loop {
             tokio::select! {
                 () = self.rescheduled.notified() => {}
-                () = self.due() => self.with_world(World::step),
+                // If what was due has a bug, the rest is still to be done; its message is on standard error.
+                () = self.due() => drop(catch_unwind(AssertUnwindSafe(|| self.with_world(World::step)))),
             }
         }
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use super::settings::Settings;
 use super::{Context, Due as WorldDue};
 use crate::sandbox::api::ecs::{self as api, Request, Response};
@@ -62,6 +64,8 @@ pub enum Due {
     ServiceForgotten {
         /// The service.
         service: ServiceKey,
+        /// When it was created, which tells it from others of its name.
+        created_at: Timestamp,
     },
 }
 
@@ -90,11 +94,15 @@ impl Ecs {
     pub fn perform(&mut self, due: Due, context: &mut Context<'_>) {
         match due {
             Due::Task { id } => self.go_on(&id, context),
-            Due::TaskForgotten { id } => drop(self.tasks.remove(&id)),
+            Due::TaskForgotten { id } => {
+                if let Some(task) = self.tasks.remove(&id) {
+                    self.tags.remove(&task.shown().task_arn);
+                }
+            }
             Due::Schedule { service } => self.schedule(&service, context),
-            Due::ServiceForgotten { service } => {
+            Due::ServiceForgotten { service, created_at } => {
                 // Its name may have been given to another since.
-                if self.services.get(&service).is_some_and(Service::is_inactive) {
+                if self.services.get(&service).is_some_and(|found| found.created_at == created_at) {
                     self.services.remove(&service);
                 }
             }
@@ -117,6 +125,9 @@ impl Ecs {
             }
             Request::DescribeTaskDefinition(input) => {
                 Response::DescribeTaskDefinition(self.describe_definition(&input)?)
+            }
+            Request::ListTaskDefinitions(input) => {
+                Response::ListTaskDefinitions(self.list_definitions(&input, context.settings)?)
             }
             Request::CreateService(input) => Response::CreateService(self.create_service(input, context)?),
             Request::UpdateService(input) => Response::UpdateService(self.update_service(&input, context)?),
@@ -158,6 +169,18 @@ fn arn(settings: &Settings, resource: &str) -> String {
 /// The name or id that an ARN ends in, or that stands there by itself.
 fn last_part(name_or_arn: &str) -> &str {
     name_or_arn.rsplit('/').next().unwrap_or(name_or_arn)
+}
+
+/// The name or id in what a call names a thing of a cluster by: itself, or an ARN in the long or the short form.
+fn in_cluster<'a>(given: &'a str, kind: &str, cluster: &str) -> Result<&'a str, ApiError> {
+    let resource = given.split_once(&format!(":{kind}/")).map_or(given, |(_, resource)| resource);
+    match resource.rsplit_once('/') {
+        Some((other, _)) if other != cluster => {
+            Err(invalid(format!("Invalid identifier: Identifier is for {other}. Your cluster is {cluster}")))
+        }
+        Some((_, name)) => Ok(name),
+        None => Ok(resource),
+    }
 }
 
 fn invalid(message: impl Into<String>) -> ApiError {

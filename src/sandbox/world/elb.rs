@@ -5,11 +5,13 @@ use std::net::IpAddr;
 
 use super::ecs::Addresses;
 use super::{Context, page::BadToken};
-use crate::sandbox::api::elb::{Request, Response};
+use crate::sandbox::api::elb::{CapacityReservationOutput, Request, Response};
 use crate::sandbox::api::{ApiError, Empty};
 
+mod attributes;
 mod balancers;
 mod groups;
+mod health_check;
 mod listeners;
 mod tags;
 mod targets;
@@ -145,10 +147,25 @@ impl Elb {
                 Response::DeleteLoadBalancer(Empty {})
             }
             Request::DescribeLoadBalancerAttributes(input) => {
-                Response::DescribeLoadBalancerAttributes(self.balancer(&input.load_balancer_arn)?.attributes_output())
+                let attributes = &self.balancer(&input.load_balancer_arn)?.attributes;
+                Response::DescribeLoadBalancerAttributes(attributes.shown())
             }
             Request::ModifyLoadBalancerAttributes(input) => {
-                Response::ModifyLoadBalancerAttributes(self.modify_attributes(input)?)
+                let attributes = &mut self.balancer_mut(&input.load_balancer_arn)?.attributes;
+                attributes.set(&input.attributes.member)?;
+                Response::ModifyLoadBalancerAttributes(attributes.shown())
+            }
+            Request::DescribeCapacityReservation(input) => {
+                self.balancer(&input.load_balancer_arn)?;
+                Response::DescribeCapacityReservation(CapacityReservationOutput::default())
+            }
+            Request::SetSubnets(input) => {
+                let balancer = self.balancer_mut(&input.load_balancer_arn)?;
+                Response::SetSubnets(balancer.set_subnets(input, context.settings)?)
+            }
+            Request::SetSecurityGroups(input) => {
+                let balancer = self.balancer_mut(&input.load_balancer_arn)?;
+                Response::SetSecurityGroups(balancer.set_security_groups(input.security_groups)?)
             }
             Request::CreateTargetGroup(input) => Response::CreateTargetGroup(self.create_group(input, context)?),
             Request::DescribeTargetGroups(input) => Response::DescribeTargetGroups(self.describe_groups(&input)?),
@@ -156,12 +173,32 @@ impl Elb {
                 self.delete_group(&input.target_group_arn, context)?;
                 Response::DeleteTargetGroup(Empty {})
             }
+            Request::ModifyTargetGroup(input) => Response::ModifyTargetGroup(self.modify_group(input)?),
+            Request::DescribeTargetGroupAttributes(input) => {
+                let attributes = &self.group(&input.target_group_arn)?.attributes;
+                Response::DescribeTargetGroupAttributes(attributes.shown())
+            }
+            Request::ModifyTargetGroupAttributes(input) => {
+                let attributes = &mut self.group_mut(&input.target_group_arn)?.attributes;
+                attributes.set(&input.attributes.member)?;
+                Response::ModifyTargetGroupAttributes(attributes.shown())
+            }
             Request::CreateListener(input) => Response::CreateListener(self.create_listener(input, context)?),
             Request::DescribeListeners(input) => Response::DescribeListeners(self.describe_listeners(&input)?),
             Request::DeleteListener(input) => {
                 self.delete_listener(&input.listener_arn, context)?;
                 Response::DeleteListener(Empty {})
             }
+            Request::ModifyListener(input) => Response::ModifyListener(self.modify_listener(input, context)?),
+            Request::DescribeListenerAttributes(input) => {
+                Response::DescribeListenerAttributes(self.listener(&input.listener_arn)?.attributes.shown())
+            }
+            Request::ModifyListenerAttributes(input) => {
+                let attributes = &mut self.listener_mut(&input.listener_arn)?.attributes;
+                attributes.set(&input.attributes.member)?;
+                Response::ModifyListenerAttributes(attributes.shown())
+            }
+            Request::DescribeRules(input) => Response::DescribeRules(self.describe_rules(&input)?),
             Request::RegisterTargets(input) => {
                 self.register(&input, context)?;
                 Response::RegisterTargets(Empty {})
@@ -184,25 +221,71 @@ impl Elb {
     }
 
     fn balancer(&self, arn: &str) -> Result<&Balancer, ApiError> {
+        check_arn(Kind::Balancer, arn)?;
         self.balancers.get(arn).filter(|balancer| !balancer.is_deleted()).ok_or_else(|| balancer_missing(arn))
     }
 
     fn balancer_mut(&mut self, arn: &str) -> Result<&mut Balancer, ApiError> {
+        check_arn(Kind::Balancer, arn)?;
         self.balancers.get_mut(arn).filter(|balancer| !balancer.is_deleted()).ok_or_else(|| balancer_missing(arn))
     }
 
     fn group(&self, arn: &str) -> Result<&Group, ApiError> {
+        check_arn(Kind::Group, arn)?;
         self.groups.get(arn).ok_or_else(group_missing)
     }
 
     fn group_mut(&mut self, arn: &str) -> Result<&mut Group, ApiError> {
+        check_arn(Kind::Group, arn)?;
         self.groups.get_mut(arn).ok_or_else(group_missing)
+    }
+
+    fn listener(&self, arn: &str) -> Result<&Listener, ApiError> {
+        check_arn(Kind::Listener, arn)?;
+        self.listeners.get(arn).ok_or_else(listener_missing)
+    }
+
+    fn listener_mut(&mut self, arn: &str) -> Result<&mut Listener, ApiError> {
+        check_arn(Kind::Listener, arn)?;
+        self.listeners.get_mut(arn).ok_or_else(listener_missing)
     }
 
     /// Whether a listener refers to the group.
     fn is_used(&self, group: &str) -> bool {
         self.listeners.values().any(|listener| listener.refers_to(group))
     }
+}
+
+/// What an ARN of this service's is of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kind {
+    Balancer,
+    Group,
+    Listener,
+}
+
+impl Kind {
+    /// What an ARN is of; `None` for one that isn't of this service's.
+    fn of(arn: &str) -> Option<Self> {
+        let resource = arn.strip_prefix("arn:")?.splitn(5, ':').nth(4)?;
+        match resource.split_once('/')?.0 {
+            "loadbalancer" => Some(Self::Balancer),
+            "targetgroup" => Some(Self::Group),
+            "listener" => Some(Self::Listener),
+            _ => None,
+        }
+    }
+}
+
+/// Whether it is an ARN of that kind, be there such a thing or not.
+fn check_arn(kind: Kind, arn: &str) -> Result<(), ApiError> {
+    let what = match kind {
+        Kind::Balancer => "load balancer",
+        Kind::Group => "target group",
+        Kind::Listener => "listener",
+    };
+    let is_one = Kind::of(arn) == Some(kind);
+    if is_one { Ok(()) } else { Err(invalid(format!("'{arn}' is not a valid {what} ARN"))) }
 }
 
 fn balancer_missing(name: &str) -> ApiError {
@@ -250,6 +333,13 @@ fn check_name(kind: &str, name: &str) -> Result<(), ApiError> {
         return Err(invalid(format!("{kind} name '{name}' cannot begin or end with a hyphen(-)")));
     }
     Ok(())
+}
+
+/// A number that was given as text, within AWS's limits.
+fn number(name: &str, given: &str, range: std::ops::RangeInclusive<u32>) -> Result<u32, ApiError> {
+    let (least, most) = (range.start(), range.end());
+    let refused = || invalid(format!("{name} '{given}' must be a number between {least} and {most}"));
+    given.parse().ok().filter(|number| range.contains(number)).ok_or_else(refused)
 }
 
 /// A port that was given as text.

@@ -10,7 +10,7 @@ use super::settings::Settings;
 use super::sqs::{Sender, Sqs, Tools};
 use super::{Context, Due, event};
 use crate::sandbox::api::events::{self as api, Request, Response};
-use crate::sandbox::api::{ApiError, Empty};
+use crate::sandbox::api::{ApiError, Empty, Tag};
 
 mod pattern;
 #[cfg(test)]
@@ -30,7 +30,8 @@ struct Rule {
     shown: api::Rule,
     pattern: Option<Pattern>,
     /// Targets by id.
-    targets: BTreeMap<String, String>,
+    targets: BTreeMap<String, api::Target>,
+    tags: BTreeMap<String, String>,
 }
 
 /// The default bus.
@@ -112,11 +113,15 @@ impl EventBridge {
                 source_arn: &rule.shown.arn,
                 source_account: &tools.settings.account,
             };
-            for arn in rule.targets.values() {
-                if sqs.deliver(arn, &body, sender, tools) {
+            for target in rule.targets.values() {
+                if sqs.deliver(&target.arn, &body, sender, tools) {
                     self.counts.delivered += 1;
-                } else {
-                    self.counts.refused += 1;
+                    continue;
+                }
+                self.counts.refused += 1;
+                let dead_letters = target.dead_letter_config.as_ref().and_then(|config| config.arn.as_deref());
+                if let Some(arn) = dead_letters {
+                    sqs.deliver(arn, &body, sender, tools);
                 }
             }
         }
@@ -159,6 +164,20 @@ impl EventBridge {
             }
             Request::ListTargetsByRule(input) => Response::ListTargetsByRule(self.list_targets(&input)?),
             Request::PutEvents(input) => Response::PutEvents(self.put_events(&input, context)?),
+            Request::TagResource(input) => {
+                let given = input.tags.into_iter().map(|tag| (tag.key, tag.value));
+                self.tags_mut(&input.resource_arn)?.extend(given);
+                Response::TagResource(Empty {})
+            }
+            Request::UntagResource(input) => {
+                self.tags_mut(&input.resource_arn)?.retain(|key, _| !input.tag_keys.contains(key));
+                Response::UntagResource(Empty {})
+            }
+            Request::ListTagsForResource(input) => {
+                let tags = self.tags_mut(&input.resource_arn)?.iter();
+                let tags = tags.map(|(key, value)| Tag { key: key.clone(), value: value.clone() }).collect();
+                Response::ListTagsForResource(api::TagsOutput { tags })
+            }
             Request::TestEventPattern(input) => Response::TestEventPattern(test_pattern(&input)?),
         })
     }
@@ -171,6 +190,13 @@ impl EventBridge {
     fn rule_mut(&mut self, name: &str, bus: Option<&str>) -> Result<&mut Rule, ApiError> {
         check_bus(bus)?;
         self.rules.get_mut(name).ok_or_else(|| rule_missing(name))
+    }
+
+    /// The tags of the rule of an ARN.
+    fn tags_mut(&mut self, arn: &str) -> Result<&mut BTreeMap<String, String>, ApiError> {
+        let rule = self.rules.values_mut().find(|rule| rule.shown.arn == arn);
+        let missing = || ApiError::new("ResourceNotFoundException", format!("Rule {arn} does not exist."));
+        rule.map(|rule| &mut rule.tags).ok_or_else(missing)
     }
 
     fn put_rule(&mut self, input: api::PutRuleInput, settings: &Settings) -> Result<api::PutRuleOutput, ApiError> {
@@ -197,8 +223,12 @@ impl EventBridge {
             description: input.description,
             event_bus_name: "default".to_owned(),
         };
-        let targets = self.rules.remove(&input.name).map(|rule| rule.targets).unwrap_or_default();
-        self.rules.insert(input.name, Rule { shown, pattern, targets });
+        let (targets, tags) = match self.rules.remove(&input.name) {
+            // As on AWS, tags are given to new rules only.
+            Some(before) => (before.targets, before.tags),
+            None => (BTreeMap::new(), input.tags.into_iter().map(|tag| (tag.key, tag.value)).collect()),
+        };
+        self.rules.insert(input.name, Rule { shown, pattern, targets, tags });
         Ok(api::PutRuleOutput { rule_arn: arn })
     }
 
@@ -214,6 +244,16 @@ impl EventBridge {
 
     fn put_targets(&mut self, input: api::PutTargetsInput) -> Result<api::FailedEntriesOutput, ApiError> {
         let rule = self.rule_mut(&input.rule, input.event_bus_name.as_deref())?;
+        if input.targets.is_empty() {
+            return Err(invalid("1 validation error detected: 'targets' must have a length of at least 1"));
+        }
+        let transforms = |target: &&api::Target| {
+            target.input.is_some() || target.input_path.is_some() || target.input_transformer.is_some()
+        };
+        if let Some(target) = input.targets.iter().find(transforms) {
+            let message = "the sandbox delivers whole events: it models no Input, InputPath or InputTransformer";
+            return Err(invalid(format!("Target {} is not valid. Reason: {message}.", target.id)));
+        }
         if let Some(target) =
             input.targets.iter().find(|target| !target.arn.starts_with("arn:") || target.id.is_empty())
         {
@@ -222,7 +262,7 @@ impl EventBridge {
             return Err(invalid(message));
         }
         let mut targets = rule.targets.clone();
-        targets.extend(input.targets.into_iter().map(|target| (target.id, target.arn)));
+        targets.extend(input.targets.into_iter().map(|target| (target.id.clone(), target)));
         if targets.len() > TARGETS {
             return Err(ApiError::new(
                 "LimitExceededException",
@@ -238,8 +278,8 @@ impl EventBridge {
         let size = input.limit.unwrap_or(100).clamp(1, 100);
         let (targets, next_token) =
             page(&rule.targets, |(id, _)| id, size, input.next_token.as_deref()).map_err(|_| bad_token())?;
-        let targets = targets.into_iter().map(|(id, arn)| api::Target { id: id.clone(), arn: arn.clone() });
-        Ok(api::ListTargetsByRuleOutput { targets: targets.collect(), next_token })
+        let targets = targets.into_iter().map(|(_, target)| target.clone()).collect();
+        Ok(api::ListTargetsByRuleOutput { targets, next_token })
     }
 
     fn put_events(
@@ -291,7 +331,7 @@ fn read_entry(entry: &api::PutEventsEntry, context: &mut Context<'_>) -> Result<
     if !detail.is_object() {
         return Err(("MalformedDetail", "Detail is malformed."));
     }
-    let now: Timestamp = context.now;
+    let now: Timestamp = entry.time.unwrap_or(context.now);
     Ok(event::envelope(&source, &detail_type, &entry.resources, detail, now, context.settings, context.random))
 }
 

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
 
 /// How this AWS behaves. The defaults are what AWS itself does, as far as that is documented or was seen.
 ///
@@ -91,7 +92,8 @@ pub struct BalancerSettings {
     /// From a change behind an address to the verdict on its targets. Default: 30 s, three checks of 10 s.
     #[serde(with = "text")]
     pub health_change: Duration,
-    /// How long a deregistered target is `draining`. Default: 300 s.
+    /// How long a deregistered target is `draining`, in a group with AWS's deregistration delay of 300 s; in one with
+    /// another delay it takes as much longer or shorter as that is. Default: 300 s.
     #[serde(with = "text")]
     pub draining: Duration,
     /// How long a group stays in use after the deletion of the listener that referred to it. Default: 5 s.
@@ -112,15 +114,19 @@ pub struct EventSettings {
     #[serde(with = "text")]
     pub latency: Duration,
     /// How many of the events never arrive. Default: none.
+    #[serde(deserialize_with = "share")]
     pub lost: f64,
     /// How many of the events arrive twice. Default: none.
+    #[serde(deserialize_with = "share")]
     pub duplicated: f64,
     /// How many of the events are late. Default: none.
+    #[serde(deserialize_with = "share")]
     pub delayed: f64,
     /// By how much a late event is late at the most. Default: 5 min.
     #[serde(with = "text")]
     pub delay: Duration,
     /// How many of the events let later ones overtake them. Default: none.
+    #[serde(deserialize_with = "share")]
     pub reordered: f64,
     /// Within what time events change places. Default: 10 s.
     #[serde(with = "text")]
@@ -240,6 +246,13 @@ impl Settings {
     }
 }
 
+/// A rate from 0 to 1.
+fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+    let rate = f64::deserialize(deserializer)?;
+    let is_share = (0.0..=1.0).contains(&rate);
+    if is_share { Ok(rate) } else { Err(D::Error::custom(format!("the rate {rate} is not from 0 to 1"))) }
+}
+
 /// Durations as people write them.
 mod text {
     use std::time::Duration;
@@ -283,6 +296,10 @@ mod tests {
         assert!(unknown.to_string().contains("pendign"));
         let wrong = serde_json::from_str::<Settings>(r#"{"ecs-lag": "soon"}"#).unwrap_err();
         assert!(wrong.to_string().contains("`soon` is not a duration"), "{wrong}");
+        for rate in ["-0.1", "1.5", "7"] {
+            let wrong = serde_json::from_str::<Settings>(&format!(r#"{{"events": {{"lost": {rate}}}}}"#)).unwrap_err();
+            assert!(wrong.to_string().contains("is not from 0 to 1"), "{wrong}");
+        }
     }
 
     #[test]

@@ -12,6 +12,7 @@ use crate::sandbox::api::sqs::{self as api, Request, Response};
 use crate::sandbox::api::{ApiError, Empty};
 
 mod attributes;
+mod limits;
 mod policy;
 mod queue;
 #[cfg(test)]
@@ -21,28 +22,8 @@ use attributes::Attributes;
 pub use policy::Sender;
 pub use queue::Queue;
 
-/// How many entries a batch may have.
-const BATCH: usize = 10;
-
-/// How many messages a receive may give.
-const RECEIVE: usize = 10;
-
 /// How long after a purge the next one is refused.
 const BETWEEN_PURGES: Duration = Duration::from_secs(60);
-
-/// The system attributes of messages.
-const MESSAGE_ATTRIBUTES: [&str; 10] = [
-    "All",
-    "SenderId",
-    "SentTimestamp",
-    "ApproximateReceiveCount",
-    "ApproximateFirstReceiveTimestamp",
-    "SequenceNumber",
-    "MessageDeduplicationId",
-    "MessageGroupId",
-    "AWSTraceHeader",
-    "DeadLetterQueueSourceArn",
-];
 
 /// All queues.
 #[derive(Debug, Default)]
@@ -136,20 +117,25 @@ impl Sqs {
             }
             Request::DeleteMessageBatch(input) => {
                 let queue = self.queue_mut(&input.queue_url)?;
-                check_batch(input.entries.iter().map(|entry| entry.id.as_str()))?;
+                limits::batch(input.entries.iter().map(|entry| entry.id.as_str()))?;
                 let outcomes = input.entries.into_iter().map(|entry| (entry.id, queue.delete(&entry.receipt_handle)));
                 Response::DeleteMessageBatch(batch_output(outcomes))
             }
             Request::ChangeMessageVisibility(input) => {
                 let queue = self.queue_mut(&input.queue_url)?;
-                queue.change_visibility(&input.receipt_handle, input.visibility_timeout, tools.now)?;
+                queue.change_visibility(
+                    &input.receipt_handle,
+                    limits::visibility(input.visibility_timeout)?,
+                    tools.now,
+                )?;
                 Response::ChangeMessageVisibility(Empty {})
             }
             Request::ChangeMessageVisibilityBatch(input) => {
                 let queue = self.queue_mut(&input.queue_url)?;
-                check_batch(input.entries.iter().map(|entry| entry.id.as_str()))?;
+                limits::batch(input.entries.iter().map(|entry| entry.id.as_str()))?;
                 let outcomes = input.entries.into_iter().map(|entry| {
-                    let outcome = queue.change_visibility(&entry.receipt_handle, entry.visibility_timeout, tools.now);
+                    let outcome = limits::visibility(entry.visibility_timeout)
+                        .and_then(|seconds| queue.change_visibility(&entry.receipt_handle, seconds, tools.now));
                     (entry.id, outcome)
                 });
                 Response::ChangeMessageVisibilityBatch(batch_output(outcomes))
@@ -165,6 +151,9 @@ impl Sqs {
             Request::ListQueueTags(input) => {
                 let tags = self.queue(&input.queue_url)?.tags.clone();
                 Response::ListQueueTags(api::ListQueueTagsOutput { tags: (!tags.is_empty()).then_some(tags) })
+            }
+            Request::ListDeadLetterSourceQueues(input) => {
+                Response::ListDeadLetterSourceQueues(self.list_sources(&input, tools.settings)?)
             }
         })
     }
@@ -193,6 +182,8 @@ impl Sqs {
             let message = "Can only include alphanumeric characters, hyphens, or underscores. 1 to 80 in length";
             return Err(ApiError::new("InvalidParameterValue", message));
         }
+        let exists = self.existence();
+        let attributes = Attributes::default().with(&input.attributes, |arn| exists.contains(arn))?;
         if let Some(queue) = self.queues.get(&name) {
             if let Some(attribute) = queue.attributes.first_difference(&input.attributes) {
                 let message = format!(
@@ -202,8 +193,6 @@ impl Sqs {
             }
             return Ok(url_output(queue, tools.settings));
         }
-        let exists = self.existence();
-        let attributes = Attributes::default().with(&input.attributes, |arn| exists.contains(arn))?;
         let arn = format!("arn:aws:sqs:{}:{}:{name}", tools.settings.region, tools.settings.account);
         let mut queue = Queue::new(name.clone(), arn, attributes, tools.now, tools.random);
         queue.tags = input.tags;
@@ -219,12 +208,22 @@ impl Sqs {
     ) -> Result<api::ListQueuesOutput, ApiError> {
         let prefix = input.queue_name_prefix.as_deref().unwrap_or_default();
         let names = self.queues.keys().map(String::as_str).filter(|name| name.starts_with(prefix));
-        let size = input.max_results.unwrap_or(1000).clamp(1, 1000);
-        let (names, next_token) = page(names, |name| name, size, input.next_token.as_deref())
-            .map_err(|_| ApiError::new("InvalidParameterValue", "Invalid or expired next token."))?;
-        let queue_urls = names.into_iter().map(|name| url_of(name, settings)).collect();
-        // Without MaxResults AWS gives no token either.
-        Ok(api::ListQueuesOutput { queue_urls, next_token: next_token.filter(|_| input.max_results.is_some()) })
+        let (queue_urls, next_token) = urls(names, input.max_results, input.next_token.as_deref(), settings)?;
+        Ok(api::ListQueuesOutput { queue_urls, next_token })
+    }
+
+    /// The queues whose dead-letter queue it is.
+    fn list_sources(
+        &self,
+        input: &api::ListDeadLetterSourceQueuesInput,
+        settings: &Settings,
+    ) -> Result<api::ListDeadLetterSourceQueuesOutput, ApiError> {
+        let arn = &self.queue(&input.queue_url)?.arn;
+        let leads_here =
+            |queue: &&Queue| queue.attributes.redrive.as_ref().is_some_and(|redrive| redrive.target_arn == *arn);
+        let names = self.queues.values().filter(leads_here).map(|queue| queue.name.as_str());
+        let (queue_urls, next_token) = urls(names, input.max_results, input.next_token.as_deref(), settings)?;
+        Ok(api::ListDeadLetterSourceQueuesOutput { queue_urls, next_token })
     }
 
     fn purge(&mut self, url: &str, now: Timestamp) -> Result<Empty, ApiError> {
@@ -264,9 +263,10 @@ impl Sqs {
         tools: &mut Tools<'_>,
     ) -> Result<api::SendMessageOutput, ApiError> {
         let queue = self.queue_mut(&input.queue_url)?;
-        check_message(&input.message_body, input.delay_seconds, queue.attributes.max_size)?;
+        limits::message(&input.message_body, queue.attributes.max_size)?;
+        let delay = limits::delay(input.delay_seconds)?;
         let md5_of_message_body = queue::md5_of(&input.message_body);
-        let message_id = queue.send(input.message_body, input.delay_seconds, tools.now, tools.random);
+        let message_id = queue.send(input.message_body, delay, tools.now, tools.random);
         Ok(api::SendMessageOutput { message_id, md5_of_message_body })
     }
 
@@ -276,19 +276,16 @@ impl Sqs {
         tools: &mut Tools<'_>,
     ) -> Result<api::SendMessageBatchOutput, ApiError> {
         let queue = self.queue_mut(&input.queue_url)?;
-        check_batch(input.entries.iter().map(|entry| entry.id.as_str()))?;
+        limits::batch(input.entries.iter().map(|entry| entry.id.as_str()))?;
         let length: usize = input.entries.iter().map(|entry| entry.message_body.len()).sum();
-        if length > 1_048_576 {
-            let message = "Batch requests cannot be longer than 1048576 bytes. ".to_owned()
-                + &format!("You have sent {length} bytes.");
-            return Err(ApiError::new("BatchRequestTooLong", message));
-        }
+        limits::batch_length(length)?;
         let mut output = api::SendMessageBatchOutput::default();
         for entry in input.entries {
-            match check_message(&entry.message_body, entry.delay_seconds, queue.attributes.max_size) {
-                Ok(()) => {
+            let checked = limits::message(&entry.message_body, queue.attributes.max_size);
+            match checked.and_then(|()| limits::delay(entry.delay_seconds)) {
+                Ok(delay) => {
                     let md5_of_message_body = queue::md5_of(&entry.message_body);
-                    let message_id = queue.send(entry.message_body, entry.delay_seconds, tools.now, tools.random);
+                    let message_id = queue.send(entry.message_body, delay, tools.now, tools.random);
                     let result = api::SendMessageBatchResult { id: entry.id, message_id, md5_of_message_body };
                     output.successful.push(result);
                 }
@@ -303,28 +300,9 @@ impl Sqs {
         input: &api::ReceiveMessageInput,
         now: Timestamp,
     ) -> Result<api::ReceiveMessageOutput, ApiError> {
-        let limit = |parameter: &str, value: usize, least: usize, most: usize| {
-            let message = format!(
-                "Value {value} for parameter {parameter} is invalid. Reason: Must be between {least} and {most}, if provided."
-            );
-            let fits = (least..=most).contains(&value);
-            if fits { Ok(()) } else { Err(ApiError::new("InvalidParameterValue", message)) }
-        };
         let queue = self.queue_mut(&input.queue_url)?;
-        let most = input.max_number_of_messages.unwrap_or(1);
-        limit("MaxNumberOfMessages", most, 1, RECEIVE)?;
-        limit("WaitTimeSeconds", input.wait_time_seconds.unwrap_or(0) as usize, 0, 20)?;
-        limit(
-            "VisibilityTimeout",
-            input.visibility_timeout.unwrap_or(0) as usize,
-            0,
-            queue::LONGEST_VISIBILITY as usize,
-        )?;
-        let wanted: Vec<String> =
-            input.attribute_names.iter().chain(&input.message_system_attribute_names).cloned().collect();
-        if let Some(name) = wanted.iter().find(|name| !MESSAGE_ATTRIBUTES.contains(&name.as_str())) {
-            return Err(attributes::unknown(name));
-        }
+        let (most, hidden) = limits::receive(input)?;
+        let wanted = limits::system_attributes(input)?;
         let (name, source) = (queue.name.clone(), queue.arn.clone());
         let redrive = queue.attributes.redrive.clone();
         // Without its dead-letter queue, which may have been deleted since, a message stays and is received again.
@@ -334,7 +312,7 @@ impl Sqs {
         });
         let max_receives = target.as_ref().map(|(_, max)| *max);
         let queue = self.queues.get_mut(&name).ok_or_else(missing)?;
-        let received = queue.receive(most, input.visibility_timeout, max_receives, &wanted, now);
+        let received = queue.receive(most, hidden, max_receives, &wanted, now);
         if let Some(target) = target.and_then(|(target, _)| self.queues.get_mut(&target)) {
             for message in received.moved {
                 target.take_over(message, &source);
@@ -362,49 +340,18 @@ fn missing() -> ApiError {
     ApiError::new("QueueDoesNotExist", "The specified queue does not exist.")
 }
 
-fn check_message(body: &str, delay: Option<u32>, max_size: u32) -> Result<(), ApiError> {
-    if body.is_empty() {
-        return Err(ApiError::new("MissingParameter", "The request must contain the parameter MessageBody."));
-    }
-    if body.len() > max_size as usize {
-        let message =
-            format!("One or more parameters are invalid. Reason: Message must be shorter than {max_size} bytes.");
-        return Err(ApiError::new("InvalidParameterValue", message));
-    }
-    let is_allowed = |c: char| !c.is_control() || matches!(c, '\t' | '\n' | '\r') || c >= '\u{7f}';
-    if !body.chars().all(|c| is_allowed(c) && !matches!(c, '\u{fffe}' | '\u{ffff}')) {
-        let message = "Invalid characters found. Valid unicode characters are #x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF";
-        return Err(ApiError::new("InvalidMessageContents", message));
-    }
-    if let Some(delay) = delay.filter(|delay| *delay > 900) {
-        let message = format!(
-            "Value {delay} for parameter DelaySeconds is invalid. Reason: DelaySeconds must be >= 0 and <= 900."
-        );
-        return Err(ApiError::new("InvalidParameterValue", message));
-    }
-    Ok(())
-}
-
-/// Whether a batch has a right number of entries with ids of their own.
-fn check_batch<'a>(ids: impl Iterator<Item = &'a str>) -> Result<(), ApiError> {
-    let ids: Vec<&str> = ids.collect();
-    if ids.is_empty() {
-        return Err(ApiError::new("EmptyBatchRequest", "There should be at least one entry in the request."));
-    }
-    if ids.len() > BATCH {
-        let message = format!("Maximum number of entries per request are {BATCH}. You have sent {}.", ids.len());
-        return Err(ApiError::new("TooManyEntriesInBatchRequest", message));
-    }
-    let is_good = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if ids.iter().any(|id| id.is_empty() || id.len() > 80 || !id.chars().all(is_good)) {
-        let message = "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be at most 80 letters long.";
-        return Err(ApiError::new("InvalidBatchEntryId", message));
-    }
-    let mut seen = BTreeSet::new();
-    match ids.iter().find(|id| !seen.insert(**id)) {
-        Some(id) => Err(ApiError::new("BatchEntryIdsNotDistinct", format!("Id {id} repeated."))),
-        None => Ok(()),
-    }
+/// A page of queues as their URLs, and the token for the next one.
+fn urls<'a>(
+    names: impl Iterator<Item = &'a str>,
+    max_results: Option<i32>,
+    token: Option<&str>,
+    settings: &Settings,
+) -> Result<(Vec<String>, Option<String>), ApiError> {
+    let (size, is_said) = limits::page_size(max_results)?;
+    let bad_token = |_| ApiError::new("InvalidParameterValue", "Invalid or expired next token.");
+    let (names, next) = page(names, |name| name, size, token).map_err(bad_token)?;
+    // Without MaxResults AWS gives no token either.
+    Ok((names.into_iter().map(|name| url_of(name, settings)).collect(), next.filter(|_| is_said)))
 }
 
 fn batch_output(outcomes: impl Iterator<Item = (String, Result<(), ApiError>)>) -> api::BatchOutput {

@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::sandbox::api::{ecs as ecs_api, elb as elb_api, events as events_api, sqs as sqs_api};
 
+mod history;
 mod properties;
 
 /// A world with a clock that the test turns.
@@ -59,7 +60,11 @@ impl Stage {
         let targets = events_api::PutTargetsInput {
             rule: "tasks".to_owned(),
             event_bus_name: None,
-            targets: vec![events_api::Target { id: "q".to_owned(), arn: QUEUE.to_owned() }],
+            targets: vec![events_api::Target {
+                id: "q".to_owned(),
+                arn: QUEUE.to_owned(),
+                ..events_api::Target::default()
+            }],
         };
         stage.call(Request::Events(events_api::Request::PutTargets(targets))).unwrap();
         stage

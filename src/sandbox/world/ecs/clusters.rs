@@ -21,6 +21,10 @@ impl Ecs {
     ) -> Result<api::ClusterOutput, ApiError> {
         let name = input.cluster_name.unwrap_or_else(|| "default".to_owned());
         check_name("Cluster", &name)?;
+        if self.clusters.get(&name).is_some_and(|cluster| cluster.is_active) {
+            // As on AWS, this succeeds, and changes nothing.
+            return Ok(api::ClusterOutput { cluster: self.shown_cluster(&name, true, settings) });
+        }
         self.clusters.insert(name.clone(), Cluster { is_active: true });
         self.set_tags(&arn(settings, &format!("cluster/{name}")), &input.tags);
         Ok(api::ClusterOutput { cluster: self.shown_cluster(&name, true, settings) })
@@ -82,12 +86,12 @@ impl Ecs {
     /// The name of the active cluster that a call is about.
     pub(super) fn cluster(&self, given: Option<&str>) -> Result<String, ApiError> {
         let name = given.filter(|given| !given.is_empty()).map_or("default", last_part);
-        let is_active = self.clusters.get(name).is_some_and(|cluster| cluster.is_active);
-        if is_active {
-            Ok(name.to_owned())
-        } else {
-            Err(ApiError::new("ClusterNotFoundException", "Cluster not found."))
-        }
+        let problem = match self.clusters.get(name) {
+            Some(cluster) if cluster.is_active => return Ok(name.to_owned()),
+            Some(_) => "The referenced cluster was inactive.",
+            None => "Cluster not found.",
+        };
+        Err(ApiError::new("ClusterNotFoundException", problem))
     }
 
     fn shown_cluster(&self, name: &str, is_active: bool, settings: &Settings) -> api::Cluster {

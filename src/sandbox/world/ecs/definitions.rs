@@ -1,8 +1,9 @@
 //! Task definitions: families with their revisions.
 
-use super::{Ecs, arn, check_name, last_part};
+use super::{Ecs, arn, bad_token, check_name, last_part, page_size};
 use crate::sandbox::api::ApiError;
 use crate::sandbox::api::ecs as api;
+use crate::sandbox::world::page::page;
 use crate::sandbox::world::settings::Settings;
 
 impl Ecs {
@@ -39,6 +40,28 @@ impl Ecs {
         let missing = || ApiError::new("ClientException", "Unable to describe task definition.");
         let task_definition = self.find_definition(&input.task_definition).ok_or_else(missing)?.clone();
         Ok(api::TaskDefinitionOutput { task_definition })
+    }
+
+    /// As on AWS they come by family, then by revision.
+    pub(super) fn list_definitions(
+        &self,
+        input: &api::ListTaskDefinitionsInput,
+        settings: &Settings,
+    ) -> Result<api::ListTaskDefinitionsOutput, ApiError> {
+        let is_wanted = |definition: &&api::TaskDefinition| {
+            input.family_prefix.as_ref().is_none_or(|wanted| definition.family == *wanted)
+        };
+        let of_family = self.definitions.values().flatten().filter(is_wanted);
+        // Revisions by number: as texts, 10 would come before 9.
+        let sorted =
+            of_family.map(|definition| (format!("{}:{:010}", definition.family, definition.revision), definition));
+        let size = page_size(input.max_results, 100)?;
+        let (page, next_token) =
+            page(sorted, |(key, _)| key, size, input.next_token.as_deref()).map_err(|_| bad_token())?;
+        let name = |definition: &api::TaskDefinition| format!("{}:{}", definition.family, definition.revision);
+        let task_definition_arns =
+            page.into_iter().map(|(_, definition)| arn(settings, &format!("task-definition/{}", name(definition))));
+        Ok(api::ListTaskDefinitionsOutput { task_definition_arns: task_definition_arns.collect(), next_token })
     }
 
     /// The task definition of an ARN, of a family and revision, or the newest of a family, to start tasks from.

@@ -83,7 +83,7 @@ impl Ecs {
         }
         let Some(service) = self.services.get_mut(key) else { return };
         service.want(|wanted| wanted.status = ServiceStatus::Inactive, context);
-        let due = Due::ServiceForgotten { service: key.clone() };
+        let due = Due::ServiceForgotten { service: key.clone(), created_at: service.created_at };
         context.due_in(context.settings.services.inactive_visible, WorldDue::Ecs(due));
     }
 

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{Ecs, Status, Task, arn, bad_token, check_name, invalid, last_part, page_size};
+use super::{Ecs, Status, Task, arn, bad_token, check_name, in_cluster, invalid, page_size};
 use crate::sandbox::api::ApiError;
 use crate::sandbox::api::ecs as api;
 use crate::sandbox::world::Context;
@@ -122,6 +122,9 @@ impl Ecs {
             Some(ServiceStatus::Inactive) | None => (),
         }
         check_count(input.desired_count)?;
+        if input.task_definition.is_empty() {
+            return Err(invalid("TaskDefinition can not be blank."));
+        }
         let definition = self.definition(&input.task_definition)?;
         check_network(definition, input.network_configuration.as_ref())?;
         let deployment = new_deployment(definition.task_definition_arn.clone(), context);
@@ -206,12 +209,16 @@ impl Ecs {
         let at = before(context.now, context.settings.ecs_lag);
         let mut output = api::DescribeServicesOutput::default();
         for given in &input.services {
-            let key = ServiceKey { cluster: cluster.clone(), name: last_part(given).to_owned() };
+            let key = key_of(&cluster, given)?;
+            // AWS names what is missing by the ARN that was given, and by one of the old form where a name was.
+            let missing = if given.starts_with("arn:") {
+                given.clone()
+            } else {
+                arn(context.settings, &format!("service/{given}"))
+            };
             match self.shown_service(&key, at, context.settings) {
                 Some(service) => output.services.push(service),
-                None => output
-                    .failures
-                    .push(api::Failure { arn: service_arn(&key, context.settings), reason: "MISSING".to_owned() }),
+                None => output.failures.push(api::Failure { arn: missing, reason: "MISSING".to_owned() }),
             }
         }
         Ok(output)
@@ -236,7 +243,7 @@ impl Ecs {
 
     /// The key of a service in an active cluster, whether there is such a service or not.
     pub(super) fn service_key(&self, cluster: Option<&str>, service: &str) -> Result<ServiceKey, ApiError> {
-        Ok(ServiceKey { cluster: self.cluster(cluster)?, name: last_part(service).to_owned() })
+        key_of(&self.cluster(cluster)?, service)
     }
 
     /// How many tasks a service had at an instant; those of one deployment where one is named.
@@ -309,6 +316,11 @@ impl Ecs {
     pub(super) fn living_tasks<'a>(&'a self, key: &'a ServiceKey) -> impl Iterator<Item = &'a Task> {
         self.tasks.values().filter(move |task| task.service.as_ref() == Some(key) && task.status != Status::Stopped)
     }
+}
+
+/// The key of the service that a call names in that cluster.
+pub fn key_of(cluster: &str, given: &str) -> Result<ServiceKey, ApiError> {
+    Ok(ServiceKey { cluster: cluster.to_owned(), name: in_cluster(given, "service", cluster)?.to_owned() })
 }
 
 /// Whether tasks of the definition get what network interfaces they need.

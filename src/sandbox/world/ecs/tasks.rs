@@ -1,8 +1,8 @@
 //! The calls about tasks, and what befalls tasks from outside.
 
-use super::services::{check_network, service_missing};
+use super::services::{check_network, key_of, service_missing};
 use super::task::Plan;
-use super::{Due, Ecs, ServiceKey, Status, Task, arn, bad_token, invalid, last_part, page_size};
+use super::{Due, Ecs, ServiceKey, Status, Task, arn, bad_token, in_cluster, invalid, last_part, page_size};
 use crate::sandbox::api::ApiError;
 use crate::sandbox::api::ecs as api;
 use crate::sandbox::world::agenda::before;
@@ -113,6 +113,7 @@ impl Ecs {
                 subnet: self.next_subnet(input.network_configuration.as_ref(), context),
             };
             let id = self.start(plan, context);
+            self.set_tags(&arn(context.settings, &format!("task/{cluster}/{id}")), &input.tags);
             output.tasks.extend(self.tasks.get(&id).map(|task| task.shown().clone()));
         }
         Ok(output)
@@ -149,7 +150,7 @@ impl Ecs {
         }
         let service = match &input.service_name {
             Some(name) => {
-                let key = ServiceKey { cluster: cluster.clone(), name: last_part(name).to_owned() };
+                let key = key_of(&cluster, name)?;
                 Some(key).filter(|key| self.services.contains_key(key)).ok_or_else(service_missing).map(Some)?
             }
             None => None,
@@ -205,18 +206,10 @@ impl Ecs {
 
 /// The id in what a call names a task by: an id, or an ARN in the long or the short form.
 fn task_id<'a>(given: &'a str, cluster: &str) -> Result<&'a str, ApiError> {
-    let resource = given.split_once(":task/").map_or(given, |(_, resource)| resource);
-    let (of_cluster, id) = match resource.rsplit_once('/') {
-        Some((of_cluster, id)) => (Some(of_cluster), id),
-        None => (None, resource),
-    };
+    let id = in_cluster(given, "task", cluster)?;
     let is_good = |c: char| c.is_ascii_hexdigit() || (c == '-' && id.len() == 36);
     if !matches!(id.len(), 32 | 36) || !id.chars().all(is_good) {
         return Err(invalid("taskId length should be one of [32,36]"));
-    }
-    if let Some(other) = of_cluster.filter(|other| *other != cluster) {
-        let message = format!("Invalid identifier: Identifier is for {other}. Your cluster is {cluster}");
-        return Err(invalid(message));
     }
     Ok(id)
 }

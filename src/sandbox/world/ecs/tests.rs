@@ -76,6 +76,26 @@ fn a_deleted_service_drains_is_inactive_and_then_missing() {
 }
 
 #[test]
+fn a_service_of_a_deleted_ones_name_is_forgotten_in_its_own_time() {
+    let mut stage = stage();
+    delete(&mut stage, false).unwrap();
+    stage.pass(1800);
+    let again = CreateServiceInput {
+        cluster: cluster(),
+        service_name: "jvb".to_owned(),
+        task_definition: "jitsi".to_owned(),
+        ..CreateServiceInput::default()
+    };
+    stage.ecs(Request::CreateService(again)).unwrap();
+    delete(&mut stage, false).unwrap();
+    stage.pass(3000);
+    let services = describe_services(&mut stage, &["jvb"]).unwrap().services;
+    assert_eq!(services.first().map(|service| service.status.as_str()), Some("INACTIVE"));
+    stage.pass(700);
+    assert!(describe_services(&mut stage, &["jvb"]).unwrap().services.is_empty());
+}
+
+#[test]
 fn errors_are_awss() {
     let mut stage = stage();
     let nowhere = DescribeTasksInput { cluster: Some("d".to_owned()), tasks: vec!["a".repeat(32)] };
@@ -205,4 +225,87 @@ fn tags_are_kept() {
     assert_eq!(output.tags, tags);
     let unknown = ResourceInput { resource_arn: "arn:aws:ecs:eu-west-1:111122223333:service/c/x".to_owned() };
     assert_eq!(stage.ecs(Request::ListTagsForResource(unknown)).unwrap_err().code, "ResourceNotFoundException");
+}
+
+#[test]
+fn a_missing_service_is_named_as_aws_names_it() {
+    let mut stage = stage();
+    let long = "arn:aws:ecs:eu-west-1:111122223333:service/c/gone";
+    let output = describe_services(&mut stage, &["gone", long]).unwrap();
+    let arns: Vec<_> = output.failures.iter().map(|failure| failure.arn.as_str()).collect();
+    assert_eq!(arns, ["arn:aws:ecs:eu-west-1:111122223333:service/gone", long]);
+}
+
+#[test]
+fn an_arn_of_another_clusters_service_is_refused() {
+    let mut stage = stage();
+    let here = "arn:aws:ecs:eu-west-1:111122223333:service/c/jvb";
+    assert_eq!(describe_services(&mut stage, &[here]).unwrap().services.len(), 1);
+    let elsewhere = "arn:aws:ecs:eu-west-1:111122223333:service/d/jvb";
+    let error = describe_services(&mut stage, &[elsewhere]).unwrap_err();
+    assert!(error.code == "InvalidParameterException" && error.message.contains("Your cluster is c"), "{error}");
+    let of_service = ListTasksInput { service_name: Some(elsewhere.to_owned()), ..ListTasksInput::default() };
+    assert_eq!(list(&mut stage, of_service).unwrap_err().code, "InvalidParameterException");
+}
+
+#[test]
+fn a_cluster_that_is_there_stays_as_it_is() {
+    let mut stage = stage();
+    let create = |name: &str, value: &str| {
+        let tags = vec![Tag { key: "a".to_owned(), value: value.to_owned() }];
+        Request::CreateCluster(CreateClusterInput { cluster_name: Some(name.to_owned()), tags })
+    };
+    stage.ecs(create("d", "1")).unwrap();
+    stage.ecs(create("d", "2")).unwrap();
+    let resource_arn = "arn:aws:ecs:eu-west-1:111122223333:cluster/d".to_owned();
+    let Ok(Response::ListTagsForResource(output)) =
+        stage.ecs(Request::ListTagsForResource(ResourceInput { resource_arn }))
+    else {
+        panic!()
+    };
+    assert_eq!(output.tags[0].value, "1");
+}
+
+#[test]
+fn an_inactive_cluster_is_told_from_none() {
+    let mut stage = stage();
+    let create = CreateClusterInput { cluster_name: Some("d".to_owned()), tags: Vec::new() };
+    stage.ecs(Request::CreateCluster(create)).unwrap();
+    stage.ecs(Request::DeleteCluster(ClusterInput { cluster: "d".to_owned() })).unwrap();
+    let mut problem = |cluster: &str| {
+        let input = DescribeServicesInput { cluster: Some(cluster.to_owned()), services: vec!["s".to_owned()] };
+        stage.ecs(Request::DescribeServices(input)).unwrap_err()
+    };
+    let problems = ["d", "none"].map(|cluster| (problem(cluster).code, problem(cluster).message));
+    assert_eq!(problems[0], ("ClusterNotFoundException", "The referenced cluster was inactive.".to_owned()));
+    assert_eq!(problems[1], ("ClusterNotFoundException", "Cluster not found.".to_owned()));
+}
+
+#[test]
+fn task_definitions_are_listed_by_family_and_revision() {
+    let mut stage = stage();
+    for family in ["a", "jitsi"] {
+        for _ in 0..9 {
+            let container = ContainerDefinition { name: "jvb".to_owned(), image: "jvb".to_owned() };
+            let input = RegisterTaskDefinitionInput {
+                family: family.to_owned(),
+                container_definitions: vec![container],
+                ..RegisterTaskDefinitionInput::default()
+            };
+            stage.ecs(Request::RegisterTaskDefinition(input)).unwrap();
+        }
+    }
+    let mut list = |family_prefix: Option<&str>| {
+        let input = ListTaskDefinitionsInput {
+            family_prefix: family_prefix.map(str::to_owned),
+            ..ListTaskDefinitionsInput::default()
+        };
+        match stage.ecs(Request::ListTaskDefinitions(input)).unwrap() {
+            Response::ListTaskDefinitions(output) => output.task_definition_arns,
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(list(None).len(), 19);
+    let of_family = list(Some("jitsi"));
+    assert!(of_family[8].ends_with(":task-definition/jitsi:9") && of_family[9].ends_with("/jitsi:10"), "{of_family:?}");
 }

@@ -4,24 +4,17 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Due, Elb, balancer_missing, check_name, invalid, page_size, tags};
+use super::attributes::{Attributes, DELETION_PROTECTION};
+use super::{Due, Elb, Kind, balancer_missing, check_arn, check_name, invalid, page_size, tags};
 use crate::sandbox::api::ApiError;
 use crate::sandbox::api::elb as api;
 use crate::sandbox::world::agenda::Ticket;
 use crate::sandbox::world::page::page;
+use crate::sandbox::world::settings::Settings;
 use crate::sandbox::world::{Context, Due as WorldDue};
 
-const DELETION_PROTECTION: &str = "deletion_protection.enabled";
-
-/// The attributes that every load balancer has, with what they are at first.
-const ATTRIBUTES: [(&str, &str); 6] = [
-    (DELETION_PROTECTION, "false"),
-    ("load_balancing.cross_zone.enabled", "false"),
-    ("access_logs.s3.enabled", "false"),
-    ("access_logs.s3.bucket", ""),
-    ("access_logs.s3.prefix", ""),
-    ("dns_record.client_routing_policy", "any_availability_zone"),
-];
+/// How many network load balancers a region may have.
+const BALANCERS: usize = 50;
 
 /// The state of a load balancer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,6 +51,8 @@ pub struct Balancer {
     pub created_at: Timestamp,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
+    /// Its attributes.
+    pub attributes: Attributes,
     /// `network`, `application` or `gateway`.
     pub kind: String,
     dns_name: String,
@@ -65,7 +60,6 @@ pub struct Balancer {
     ip_address_type: String,
     subnets: Vec<String>,
     security_groups: Vec<String>,
-    attributes: BTreeMap<String, String>,
     zones: Vec<String>,
     coming: Option<Ticket>,
     deleted: bool,
@@ -77,10 +71,36 @@ impl Balancer {
         self.deleted
     }
 
-    /// Its attributes as they are described.
-    pub fn attributes_output(&self) -> api::AttributesOutput {
-        let attribute = |(key, value): (&String, &String)| api::Attribute { key: key.clone(), value: value.clone() };
-        api::AttributesOutput { attributes: self.attributes.iter().map(attribute).collect() }
+    /// Puts it into other subnets.
+    pub fn set_subnets(
+        &mut self,
+        input: api::SetSubnetsInput,
+        settings: &Settings,
+    ) -> Result<api::SetSubnetsOutput, ApiError> {
+        let subnets = subnets(input.subnets, input.subnet_mappings)?;
+        self.zones = (0..subnets.len()).map(|index| settings.zone(index)).collect();
+        self.subnets = subnets;
+        if let Some(ip_address_type) = input.ip_address_type {
+            self.ip_address_type = ip_address_type;
+        }
+        let shown = self.shown();
+        Ok(api::SetSubnetsOutput {
+            availability_zones: shown.availability_zones,
+            ip_address_type: shown.ip_address_type,
+        })
+    }
+
+    /// Gives it other security groups. As on AWS, a network load balancer that was made without any gets none.
+    pub fn set_security_groups(
+        &mut self,
+        groups: api::Members<String>,
+    ) -> Result<api::SetSecurityGroupsOutput, ApiError> {
+        if self.kind == "network" && self.security_groups.is_empty() != groups.member.is_empty() {
+            let message = "You cannot add security groups to a load balancer without any, nor remove all of them";
+            return Err(ApiError::new("InvalidConfigurationRequest", message));
+        }
+        self.security_groups.clone_from(&groups.member);
+        Ok(api::SetSecurityGroupsOutput { security_group_ids: groups })
     }
 
     fn shown(&self) -> api::LoadBalancer {
@@ -128,11 +148,7 @@ impl Elb {
                 )));
             }
         };
-        let mut subnets = input.subnets.member;
-        subnets.extend(input.subnet_mappings.member.into_iter().map(|mapping| mapping.subnet_id));
-        if subnets.is_empty() {
-            return Err(invalid("At least one subnet must be specified"));
-        }
+        let subnets = subnets(input.subnets, input.subnet_mappings)?;
         let scheme = input.scheme.unwrap_or_else(|| "internet-facing".to_owned());
         if !["internet-facing", "internal"].contains(&scheme.as_str()) {
             return Err(invalid(format!("Scheme '{scheme}' must be one of 'internet-facing, internal'")));
@@ -147,7 +163,13 @@ impl Elb {
                 Err(ApiError::new("DuplicateLoadBalancerName", message))
             };
         }
+        if self.balancers().filter(|balancer| balancer.kind == kind).count() >= BALANCERS {
+            let message = format!("The maximum number of {kind} load balancers is {BALANCERS}");
+            return Err(ApiError::new("TooManyLoadBalancers", message));
+        }
         let tags = tags::read(&input.tags.member)?;
+        // A name is one balancer's: one that was deleted is seen no more from here on.
+        self.balancers.retain(|_, balancer| balancer.name != name);
         let id = context.random.hex(16);
         let arn = super::arn(context, &format!("loadbalancer/{word}/{name}/{id}"));
         let region = &context.settings.region;
@@ -171,7 +193,7 @@ impl Elb {
             ip_address_type: input.ip_address_type.unwrap_or_else(|| "ipv4".to_owned()),
             subnets,
             security_groups: input.security_groups.member,
-            attributes: ATTRIBUTES.map(|(key, value)| (key.to_owned(), value.to_owned())).into(),
+            attributes: Attributes::of_balancer(),
             zones,
             coming: Some(coming),
             deleted: false,
@@ -193,6 +215,7 @@ impl Elb {
             self.balancers.values().find(|balancer| balancer.name == *name).ok_or_else(|| balancer_missing(name))?;
         }
         for arn in arns {
+            check_arn(Kind::Balancer, arn)?;
             self.balancers.get(arn).ok_or_else(|| balancer_missing(arn))?;
         }
         let is_wanted = |balancer: &&Balancer| {
@@ -206,11 +229,9 @@ impl Elb {
 
     /// Deletes a load balancer with its listeners. As on AWS, it succeeds when there is none.
     pub(super) fn delete_balancer(&mut self, arn: &str, context: &mut Context<'_>) -> Result<(), ApiError> {
-        if !arn.starts_with("arn:") || !arn.contains(":loadbalancer/") {
-            return Err(invalid(format!("'{arn}' is not a valid load balancer ARN")));
-        }
+        check_arn(Kind::Balancer, arn)?;
         let Ok(balancer) = self.balancer_mut(arn) else { return Ok(()) };
-        if balancer.attributes.get(DELETION_PROTECTION).is_some_and(|value| value == "true") {
+        if balancer.attributes.is_on(DELETION_PROTECTION) {
             let message = format!("Load balancer '{arn}' cannot be deleted because deletion protection is enabled");
             return Err(ApiError::new("OperationNotPermitted", message));
         }
@@ -226,29 +247,6 @@ impl Elb {
         }
         self.delete_listeners_of(arn, context);
         Ok(())
-    }
-
-    pub(super) fn modify_attributes(
-        &mut self,
-        input: api::ModifyLoadBalancerAttributesInput,
-    ) -> Result<api::AttributesOutput, ApiError> {
-        let balancer = self.balancer_mut(&input.load_balancer_arn)?;
-        for attribute in &input.attributes.member {
-            let current = balancer.attributes.get(&attribute.key);
-            let current = current
-                .ok_or_else(|| invalid(format!("Load balancer attribute key '{}' is not recognized", attribute.key)))?;
-            let is_bool = |value: &str| value == "true" || value == "false";
-            if is_bool(current) && !is_bool(&attribute.value) {
-                let message = format!(
-                    "Load balancer attribute value '{}' for '{}' must be true or false",
-                    attribute.value, attribute.key
-                );
-                return Err(invalid(message));
-            }
-        }
-        let given = input.attributes.member.into_iter().map(|attribute| (attribute.key, attribute.value));
-        balancer.attributes.extend(given);
-        Ok(balancer.attributes_output())
     }
 
     /// Comes into service; only now are its targets checked.
@@ -277,6 +275,13 @@ impl Elb {
         }
         Ok(())
     }
+}
+
+/// The subnets, in whichever way a call names them.
+fn subnets(plain: api::Members<String>, mappings: api::Members<api::SubnetMapping>) -> Result<Vec<String>, ApiError> {
+    let mut subnets = plain.member;
+    subnets.extend(mappings.member.into_iter().map(|mapping| mapping.subnet_id));
+    if subnets.is_empty() { Err(invalid("At least one subnet must be specified")) } else { Ok(subnets) }
 }
 
 fn output(balancer: api::LoadBalancer) -> api::LoadBalancersOutput {

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{Elb, Target, TargetKey, check_name, group_missing, invalid, page_size, port, tags};
+use super::attributes::Attributes;
+use super::health_check::{Changes, HealthCheck};
+use super::{Elb, Kind, Target, TargetKey, check_arn, check_name, group_missing, invalid, page_size, port, tags};
 use crate::sandbox::api::ApiError;
 use crate::sandbox::api::elb as api;
 use crate::sandbox::world::Context;
@@ -12,6 +14,9 @@ use crate::sandbox::world::page::page;
 
 /// The one VPC there is.
 pub const VPC: &str = "vpc-0a1b2c3d4e5f60718";
+
+/// How many target groups a region may have.
+const GROUPS: usize = 3_000;
 
 /// A target group.
 #[derive(Debug)]
@@ -35,17 +40,9 @@ pub struct Group {
     /// Until when it can't be deleted although no listener refers to it any more.
     pub in_use_until: Option<Timestamp>,
     vpc: String,
+    /// Its attributes.
+    pub attributes: Attributes,
     health_check: HealthCheck,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct HealthCheck {
-    protocol: String,
-    port: String,
-    path: Option<String>,
-    interval: u32,
-    healthy: u32,
-    unhealthy: u32,
 }
 
 impl Group {
@@ -65,12 +62,13 @@ impl Group {
             vpc_id: Some(self.vpc.clone()),
             health_check_protocol: Some(check.protocol.clone()),
             health_check_port: Some(check.port.clone()),
-            health_check_enabled: true,
+            health_check_enabled: check.enabled,
             health_check_interval_seconds: check.interval,
-            health_check_timeout_seconds: if check.protocol == "TCP" { 10 } else { 6 },
+            health_check_timeout_seconds: check.timeout(),
             healthy_threshold_count: check.healthy,
             unhealthy_threshold_count: check.unhealthy,
             health_check_path: check.path.clone(),
+            matcher: check.matcher.clone(),
             load_balancer_arns: balancers.collect(),
             target_type: self.target_type.clone(),
             ip_address_type: self.ip_address_type.clone(),
@@ -111,6 +109,10 @@ impl Elb {
                 Err(ApiError::new("DuplicateTargetGroupName", message))
             };
         }
+        if self.groups.len() >= GROUPS {
+            let message = format!("The maximum number of target groups is {GROUPS}");
+            return Err(ApiError::new("TooManyTargetGroups", message));
+        }
         let id = context.random.hex(16);
         group.arn = super::arn(context, &format!("targetgroup/{name}/{id}"));
         let output = self.output(&group);
@@ -125,6 +127,9 @@ impl Elb {
         let (names, arns) = (&input.names.member, &input.target_group_arns.member);
         if let Some(balancer) = &input.load_balancer_arn {
             self.balancer(balancer)?;
+        }
+        for arn in arns {
+            check_arn(Kind::Group, arn)?;
         }
         let is_missing = |name: &String| !self.groups.values().any(|group| group.name == *name);
         if names.iter().any(is_missing) || arns.iter().any(|arn| !self.groups.contains_key(arn)) {
@@ -143,8 +148,28 @@ impl Elb {
         Ok(api::TargetGroupsOutput { target_groups, next_marker })
     }
 
+    pub(super) fn modify_group(
+        &mut self,
+        input: api::ModifyTargetGroupInput,
+    ) -> Result<api::TargetGroupsOutput, ApiError> {
+        let group = self.group_mut(&input.target_group_arn)?;
+        group.health_check = group.health_check.clone().changed(Changes {
+            protocol: input.health_check_protocol,
+            port: input.health_check_port,
+            path: input.health_check_path,
+            enabled: input.health_check_enabled,
+            interval: input.health_check_interval_seconds,
+            timeout: input.health_check_timeout_seconds,
+            healthy: input.healthy_threshold_count,
+            unhealthy: input.unhealthy_threshold_count,
+            matcher: input.matcher,
+        })?;
+        Ok(self.output(self.group(&input.target_group_arn)?))
+    }
+
     /// Deletes a target group. As on AWS, it succeeds when there is none.
     pub(super) fn delete_group(&mut self, arn: &str, context: &mut Context<'_>) -> Result<(), ApiError> {
+        check_arn(Kind::Group, arn)?;
         let Some(group) = self.groups.get(arn) else { return Ok(()) };
         let is_held = group.in_use_until.is_some_and(|until| context.now < until);
         if is_held || self.is_used(arn) {
@@ -194,13 +219,19 @@ fn read(input: api::CreateTargetGroupInput) -> Result<Group, ApiError> {
     {
         return Err(invalid(format!("Target group protocol '{protocol}' is not valid")));
     }
-    let count = |given: &Option<String>, otherwise: u32| match given {
-        Some(text) => text.parse().map_err(|_| invalid(format!("'{text}' is not a number"))),
-        None => Ok(otherwise),
-    };
     let is_http = matches!(input.protocol.as_deref(), Some("HTTP" | "HTTPS"));
-    let protocol = input.health_check_protocol.unwrap_or_else(|| if is_http { "HTTP" } else { "TCP" }.to_owned());
-    let path = input.health_check_path.or_else(|| protocol.starts_with("HTTP").then(|| "/".to_owned()));
+    let attributes = Attributes::of_group(input.protocol.as_deref().unwrap_or_default());
+    let health_check = HealthCheck::new(is_http).changed(Changes {
+        protocol: input.health_check_protocol,
+        port: input.health_check_port,
+        path: input.health_check_path,
+        enabled: input.health_check_enabled,
+        interval: input.health_check_interval_seconds,
+        timeout: input.health_check_timeout_seconds,
+        healthy: input.healthy_threshold_count,
+        unhealthy: input.unhealthy_threshold_count,
+        matcher: input.matcher,
+    })?;
     Ok(Group {
         arn: String::new(),
         name: input.name,
@@ -212,13 +243,7 @@ fn read(input: api::CreateTargetGroupInput) -> Result<Group, ApiError> {
         targets: BTreeMap::new(),
         in_use_until: None,
         vpc: input.vpc_id.unwrap_or_else(|| VPC.to_owned()),
-        health_check: HealthCheck {
-            protocol,
-            port: input.health_check_port.unwrap_or_else(|| "traffic-port".to_owned()),
-            path,
-            interval: count(&input.health_check_interval_seconds, 30)?,
-            healthy: count(&input.healthy_threshold_count, 5)?,
-            unhealthy: count(&input.unhealthy_threshold_count, 2)?,
-        },
+        attributes,
+        health_check,
     })
 }

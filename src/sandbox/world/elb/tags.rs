@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::{Elb, balancer_missing, group_missing, invalid, listener_missing};
+use super::{Elb, Kind, invalid};
 use crate::sandbox::api::elb as api;
 use crate::sandbox::api::{ApiError, Tag};
 
@@ -85,35 +85,22 @@ impl Elb {
         match kind(arn)? {
             Kind::Balancer => Ok(&self.balancer(arn)?.tags),
             Kind::Group => Ok(&self.group(arn)?.tags),
-            Kind::Listener => Ok(&self.listeners.get(arn).ok_or_else(listener_missing)?.tags),
+            Kind::Listener => Ok(&self.listener(arn)?.tags),
         }
     }
 
     fn tags_of_mut(&mut self, arn: &str) -> Result<&mut BTreeMap<String, String>, ApiError> {
         match kind(arn)? {
-            Kind::Balancer => {
-                self.balancer_mut(arn).map(|balancer| &mut balancer.tags).map_err(|_| balancer_missing(arn))
-            }
-            Kind::Group => self.group_mut(arn).map(|group| &mut group.tags).map_err(|_| group_missing()),
-            Kind::Listener => Ok(&mut self.listeners.get_mut(arn).ok_or_else(listener_missing)?.tags),
+            Kind::Balancer => Ok(&mut self.balancer_mut(arn)?.tags),
+            Kind::Group => Ok(&mut self.group_mut(arn)?.tags),
+            Kind::Listener => Ok(&mut self.listener_mut(arn)?.tags),
         }
     }
 }
 
-enum Kind {
-    Balancer,
-    Group,
-    Listener,
-}
-
 fn kind(arn: &str) -> Result<Kind, ApiError> {
-    let resource = arn.strip_prefix("arn:").and_then(|rest| rest.splitn(5, ':').nth(4)).unwrap_or_default();
-    match resource.split('/').next() {
-        Some("loadbalancer") => Ok(Kind::Balancer),
-        Some("targetgroup") => Ok(Kind::Group),
-        Some("listener") => Ok(Kind::Listener),
-        _ => Err(invalid(format!("'{arn}' is not a valid load balancer, listener or target group ARN"))),
-    }
+    let invalid = || invalid(format!("'{arn}' is not a valid load balancer, listener or target group ARN"));
+    Kind::of(arn).ok_or_else(invalid)
 }
 
 fn some(arns: &[String]) -> Result<&[String], ApiError> {

@@ -1,7 +1,9 @@
 //! Targets: registered, checked, drained.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
+use super::attributes::{DEFAULT_DEREGISTRATION_DELAY, DEREGISTRATION_DELAY};
 use super::{BalancerState, Due, Elb, Group, invalid, port};
 use crate::sandbox::api::ApiError;
 use crate::sandbox::api::elb as api;
@@ -45,8 +47,10 @@ impl TargetState {
         }
     }
 
-    fn health(self) -> api::TargetHealth {
+    /// As it is described; why, depends for a new target on whether its load balancer has begun to check it.
+    fn health(self, is_checked: bool) -> api::TargetHealth {
         let why = match self {
+            Self::Initial if is_checked => Some(("Elb.InitialHealthChecking", "Initial health checks in progress")),
             Self::Initial => Some(("Elb.RegistrationInProgress", "Target registration is in progress")),
             Self::Healthy => None,
             Self::Unhealthy => Some(("Target.FailedHealthChecks", "Health checks failed")),
@@ -111,6 +115,7 @@ impl Elb {
         let group = self.group_mut(&input.target_group_arn)?;
         let targets = some(&input.targets.member)?;
         let keys: Vec<TargetKey> = targets.iter().map(|target| key(group, target)).collect::<Result<_, _>>()?;
+        let draining = draining(group, context.settings.balancers.draining);
         for key in keys {
             // As on AWS, nothing is said of a target that isn't there.
             let Some(target) = group.targets.get_mut(&key) else { continue };
@@ -127,7 +132,7 @@ impl Elb {
             }
             target.state = TargetState::Draining;
             let due = Due::Drained { group: group.arn.clone(), target: key };
-            target.next = Some(context.due_in(context.settings.balancers.draining, WorldDue::Elb(due)));
+            target.next = Some(context.due_in(draining, WorldDue::Elb(due)));
         }
         Ok(())
     }
@@ -142,9 +147,11 @@ impl Elb {
         } else {
             input.targets.member.iter().map(|target| key(group, target)).collect::<Result<_, _>>()?
         };
+        let is_checked = self.is_checked(&group.arn);
         let describe = |key: TargetKey| {
             let target = group.targets.get(&key);
-            let health = target.map_or_else(not_registered, |target| self.target_state(group, target).health());
+            let health =
+                target.map_or_else(not_registered, |target| self.target_state(group, target).health(is_checked));
             api::TargetHealthDescription {
                 health_check_port: group.health_check_port(&key),
                 target: api::TargetDescription {
@@ -158,8 +165,10 @@ impl Elb {
         Ok(api::DescribeTargetHealthOutput { target_health_descriptions: keys.into_iter().map(describe).collect() })
     }
 
-    /// Begins the health checks of a group's targets from their start: a listener or its load balancer came in.
+    /// Takes a group's targets for new ones: a listener or its load balancer came in. They are checked once the load
+    /// balancer is in service.
     pub(super) fn check_anew(&mut self, group: &str, context: &mut Context<'_>) {
+        let is_checked = self.is_checked(group);
         let Some(group) = self.groups.get_mut(group) else { return };
         for (key, target) in &mut group.targets {
             if target.state == TargetState::Draining {
@@ -169,7 +178,7 @@ impl Elb {
                 context.agenda.strike(ticket);
             }
             target.state = TargetState::Initial;
-            target.next = Some(verdict(&group.arn, key, context.settings.balancers.initial, context));
+            target.next = is_checked.then(|| verdict(&group.arn, key, context.settings.balancers.initial, context));
         }
     }
 
@@ -235,7 +244,13 @@ impl Elb {
     }
 }
 
-fn verdict(group: &str, key: &TargetKey, delay: std::time::Duration, context: &mut Context<'_>) -> Ticket {
+/// How long the group's targets drain: the world's time for it, as far as the group's own attribute is AWS's default.
+fn draining(group: &Group, usual: Duration) -> Duration {
+    let seconds = group.attributes.number(DEREGISTRATION_DELAY).unwrap_or(DEFAULT_DEREGISTRATION_DELAY);
+    usual.saturating_mul(seconds) / DEFAULT_DEREGISTRATION_DELAY
+}
+
+fn verdict(group: &str, key: &TargetKey, delay: Duration, context: &mut Context<'_>) -> Ticket {
     let due = Due::Verdict { group: group.to_owned(), target: key.clone() };
     context.due_in(delay, WorldDue::Elb(due))
 }

@@ -51,8 +51,12 @@ fn create_group(stage: &mut Stage, name: &str) -> String {
     }
 }
 
+fn forward(group: &str) -> Action {
+    Action { r#type: "forward".to_owned(), target_group_arn: Some(group.to_owned()), ..Action::default() }
+}
+
 fn listener_input(balancer: &str, group: &str, port: &str) -> CreateListenerInput {
-    let action = Action { r#type: "forward".to_owned(), target_group_arn: Some(group.to_owned()), order: None };
+    let action = forward(group);
     CreateListenerInput {
         load_balancer_arn: balancer.to_owned(),
         protocol: Some("UDP".to_owned()),
@@ -297,6 +301,8 @@ fn a_port_has_one_listener_and_a_group_one_load_balancer() {
     let outcome = stage.elb(Request::CreateListener(listener_input(&other, &group, "10000")));
     assert_eq!(code(outcome), "TargetGroupAssociationLimit");
     let outcome = stage.elb(Request::CreateListener(listener_input(&other, "arn:none", "10000")));
+    assert_eq!(code(outcome), "ValidationError");
+    let outcome = stage.elb(Request::CreateListener(listener_input(&other, &group.replace("udp", "none"), "10000")));
     assert_eq!(code(outcome), "TargetGroupNotFound");
     let input = DescribeTargetGroupsInput { load_balancer_arn: Some(balancer), ..DescribeTargetGroupsInput::default() };
     let Ok(Response::DescribeTargetGroups(output)) = stage.elb(Request::DescribeTargetGroups(input)) else { panic!() };
@@ -357,4 +363,264 @@ fn lists_come_in_pages() {
         }
     }
     assert_eq!(pages, [2, 2, 1]);
+}
+
+fn create_listener(stage: &mut Stage, input: CreateListenerInput) -> Listener {
+    match stage.elb(Request::CreateListener(input)).unwrap() {
+        Response::CreateListener(mut output) => output.listeners.member.remove(0),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn reason(stage: &mut Stage, group: &str) -> Option<String> {
+    let input = DescribeTargetHealthInput { target_group_arn: group.to_owned(), targets: Members::default() };
+    match stage.elb(Request::DescribeTargetHealth(input)).unwrap() {
+        Response::DescribeTargetHealth(mut output) => {
+            output.target_health_descriptions.member.remove(0).target_health.reason
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_targets_of_a_kept_group_start_anew_behind_a_new_load_balancer() {
+    let mut stage = stage();
+    let (balancer, group) = in_service(&mut stage);
+    register(&mut stage, &group, &["10.0.200.1"]);
+    stage.pass(180);
+    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 healthy"]);
+    delete_balancer(&mut stage, &balancer).unwrap();
+    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 unused"]);
+    let balancer = create_balancer(&mut stage, "nlb").load_balancer_arn;
+    stage.elb(Request::CreateListener(listener_input(&balancer, &group, "10000"))).unwrap();
+    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 initial"], "nobody has checked it yet");
+    assert_eq!(reason(&mut stage, &group).as_deref(), Some("Elb.RegistrationInProgress"));
+    stage.pass(120);
+    assert_eq!(reason(&mut stage, &group).as_deref(), Some("Elb.InitialHealthChecking"));
+    stage.pass(180);
+    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 healthy"]);
+}
+
+#[test]
+fn a_listener_may_name_its_group_in_either_way_and_shows_both() {
+    let mut stage = stage();
+    let (balancer, group) = (create_balancer(&mut stage, "nlb").load_balancer_arn, create_group(&mut stage, "udp"));
+    let tuple = TargetGroupTuple { target_group_arn: group.clone(), weight: None };
+    let config = ForwardConfig { target_groups: [tuple].into_iter().collect() };
+    let long = Action { r#type: "forward".to_owned(), forward_config: Some(config.clone()), ..Action::default() };
+    let input = CreateListenerInput {
+        default_actions: [long].into_iter().collect(),
+        ..listener_input(&balancer, &group, "10000")
+    };
+    let listener = create_listener(&mut stage, input);
+    let shown = &listener.default_actions.member[0];
+    assert_eq!((shown.target_group_arn.as_ref(), shown.forward_config.as_ref()), (Some(&group), Some(&config)));
+    assert_eq!(code(delete_group(&mut stage, &group)), "ResourceInUse");
+    // The same in the short form is the same listener.
+    assert_eq!(create_listener(&mut stage, listener_input(&balancer, &group, "10000")), listener);
+    for action in [
+        Action { r#type: "forward".to_owned(), ..Action::default() },
+        Action { r#type: "redirect".to_owned(), ..forward(&group) },
+    ] {
+        let input = CreateListenerInput {
+            default_actions: [action].into_iter().collect(),
+            ..listener_input(&balancer, &group, "10001")
+        };
+        assert_eq!(code(stage.elb(Request::CreateListener(input))), "ValidationError");
+    }
+}
+
+#[test]
+fn listeners_take_groups_of_the_protocols_that_aws_lists() {
+    let mut stage = stage();
+    let balancer = create_balancer(&mut stage, "nlb").load_balancer_arn;
+    let mut port = 1000;
+    for (listener, group, fits) in [
+        ("TCP", "TCP", true),
+        ("TCP", "TCP_UDP", true),
+        ("TCP", "UDP", false),
+        ("UDP", "TCP_UDP", true),
+        ("UDP", "TCP", false),
+        ("TCP_UDP", "TCP_UDP", true),
+        ("TCP_UDP", "UDP", false),
+        ("TLS", "TCP", true),
+        ("TLS", "UDP", false),
+    ] {
+        port += 1;
+        let name = format!("g{port}");
+        let input = CreateTargetGroupInput { protocol: Some(group.to_owned()), ..group_input(&name) };
+        let Ok(Response::CreateTargetGroup(output)) = stage.elb(Request::CreateTargetGroup(input)) else { panic!() };
+        let arn = &output.target_groups.member[0].target_group_arn;
+        let input = CreateListenerInput {
+            protocol: Some(listener.to_owned()),
+            ..listener_input(&balancer, arn, &port.to_string())
+        };
+        let outcome = stage.elb(Request::CreateListener(input)).map(|_| ()).map_err(|error| error.code);
+        assert_eq!(outcome, if fits { Ok(()) } else { Err("IncompatibleProtocols") }, "{listener} {group}");
+    }
+}
+
+#[test]
+fn a_modified_listener_lets_go_of_one_group_and_takes_another() {
+    let mut stage = stage();
+    let (balancer, first) = in_service(&mut stage);
+    let second = create_group(&mut stage, "second");
+    register(&mut stage, &second, &["10.0.200.1"]);
+    let listener = create_listener(&mut stage, listener_input(&balancer, &first, "10000"));
+    let modify = |change: ModifyListenerInput| {
+        Request::ModifyListener(ModifyListenerInput { listener_arn: listener.listener_arn.clone(), ..change })
+    };
+    let change = ModifyListenerInput {
+        port: Some("10001".to_owned()),
+        default_actions: [forward(&second)].into_iter().collect(),
+        ..ModifyListenerInput::default()
+    };
+    let Ok(Response::ModifyListener(output)) = stage.elb(modify(change)) else { panic!() };
+    assert_eq!((output.listeners.member[0].port, output.listeners.member[0].protocol.as_str()), (10001, "UDP"));
+    assert_eq!(health(&mut stage, &second), ["10.0.200.1:10000 initial"]);
+    assert_eq!(code(delete_group(&mut stage, &first)), "ResourceInUse");
+    stage.pass(5);
+    delete_group(&mut stage, &first).unwrap();
+    let third = create_group(&mut stage, "third");
+    create_listener(&mut stage, listener_input(&balancer, &third, "10002"));
+    let taken = ModifyListenerInput { port: Some("10002".to_owned()), ..ModifyListenerInput::default() };
+    assert_eq!(code(stage.elb(modify(taken))), "DuplicateListener");
+    let wrong = ModifyListenerInput { protocol: Some("TCP".to_owned()), ..ModifyListenerInput::default() };
+    assert_eq!(code(stage.elb(modify(wrong))), "IncompatibleProtocols");
+    let unknown = ModifyListenerInput {
+        listener_arn: listener.listener_arn.replace("nlb", "none"),
+        ..ModifyListenerInput::default()
+    };
+    assert_eq!(code(stage.elb(Request::ModifyListener(unknown))), "ListenerNotFound");
+}
+
+#[test]
+fn a_listener_has_its_default_rule() {
+    let mut stage = stage();
+    let (balancer, group) = in_service(&mut stage);
+    let listener = create_listener(&mut stage, listener_input(&balancer, &group, "10000"));
+    let rules = |stage: &mut Stage, input| match stage.elb(Request::DescribeRules(input)) {
+        Ok(Response::DescribeRules(output)) => Ok(output.rules.member),
+        Ok(other) => panic!("{other:?}"),
+        Err(error) => Err(error.code),
+    };
+    let of_listener = DescribeRulesInput { listener_arn: Some(listener.listener_arn), ..DescribeRulesInput::default() };
+    let found = rules(&mut stage, of_listener).unwrap();
+    assert_eq!((found.len(), found[0].is_default, found[0].priority.as_str()), (1, true, "default"));
+    assert!(found[0].rule_arn.contains(":listener-rule/net/nlb/"), "{}", found[0].rule_arn);
+    assert_eq!(found[0].actions, listener.default_actions);
+    let by_arn = |arn: &str| DescribeRulesInput { rule_arns: members(&[arn]), ..DescribeRulesInput::default() };
+    assert_eq!(rules(&mut stage, by_arn(&found[0].rule_arn)), Ok(found.clone()));
+    assert_eq!(rules(&mut stage, by_arn(&found[0].rule_arn.replace("nlb", "none"))), Err("RuleNotFound"));
+    assert_eq!(rules(&mut stage, DescribeRulesInput::default()), Err("ValidationError"));
+}
+
+#[test]
+fn a_groups_deregistration_delay_is_kept() {
+    let mut stage = stage();
+    let (_, group) = in_service(&mut stage);
+    let set = |key: &str, value: &str| {
+        let attribute = Attribute { key: key.to_owned(), value: value.to_owned() };
+        let (target_group_arn, attributes) = (group.clone(), [attribute].into_iter().collect());
+        Request::ModifyTargetGroupAttributes(ModifyTargetGroupAttributesInput { target_group_arn, attributes })
+    };
+    for (key, value) in [
+        ("deregistration_delay.timeout_seconds", "3601"),
+        ("deregistration_delay.timeout_seconds", "soon"),
+        ("preserve_client_ip.enabled", "perhaps"),
+        ("colour", "red"),
+    ] {
+        assert_eq!(code(stage.elb(set(key, value))), "ValidationError", "{key}={value}");
+    }
+    stage.elb(set("load_balancing.cross_zone.enabled", "true")).unwrap();
+    stage.elb(set("deregistration_delay.timeout_seconds", "30")).unwrap();
+    register(&mut stage, &group, &["10.0.200.1"]);
+    deregister(&mut stage, &group, &["10.0.200.1"]);
+    stage.pass(29);
+    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 draining"]);
+    stage.pass(1);
+    assert!(health(&mut stage, &group).is_empty());
+    let input = TargetGroupInput { target_group_arn: group };
+    let Ok(Response::DescribeTargetGroupAttributes(output)) = stage.elb(Request::DescribeTargetGroupAttributes(input))
+    else {
+        panic!()
+    };
+    let find =
+        |key: &str| output.attributes.member.iter().find(|attribute| attribute.key == key).unwrap().value.as_str();
+    assert_eq!((find("deregistration_delay.timeout_seconds"), find("stickiness.type")), ("30", "source_ip"));
+}
+
+#[test]
+fn health_checks_are_set_within_awss_limits() {
+    let mut stage = stage();
+    let input = CreateTargetGroupInput { health_check_timeout_seconds: Some("7".to_owned()), ..group_input("udp") };
+    let Ok(Response::CreateTargetGroup(output)) = stage.elb(Request::CreateTargetGroup(input)) else { panic!() };
+    let group = &output.target_groups.member[0];
+    assert_eq!((group.health_check_timeout_seconds, group.health_check_path.as_deref()), (7, None));
+    let modify = |change: ModifyTargetGroupInput| {
+        let target_group_arn = group.target_group_arn.clone();
+        Request::ModifyTargetGroup(ModifyTargetGroupInput { target_group_arn, ..change })
+    };
+    let text = |text: &str| Some(text.to_owned());
+    for change in [
+        ModifyTargetGroupInput { health_check_interval_seconds: text("4"), ..ModifyTargetGroupInput::default() },
+        ModifyTargetGroupInput { healthy_threshold_count: text("11"), ..ModifyTargetGroupInput::default() },
+        ModifyTargetGroupInput { health_check_protocol: text("UDP"), ..ModifyTargetGroupInput::default() },
+        ModifyTargetGroupInput { health_check_port: text("0"), ..ModifyTargetGroupInput::default() },
+    ] {
+        assert_eq!(code(stage.elb(modify(change.clone()))), "ValidationError", "{change:?}");
+    }
+    let change = ModifyTargetGroupInput { health_check_protocol: text("HTTP"), ..ModifyTargetGroupInput::default() };
+    let Ok(Response::ModifyTargetGroup(output)) = stage.elb(modify(change)) else { panic!() };
+    let group = &output.target_groups.member[0];
+    assert_eq!((group.health_check_timeout_seconds, group.health_check_path.as_deref()), (7, Some("/")));
+}
+
+#[test]
+fn a_load_balancer_of_the_same_name_hides_the_deleted_one() {
+    let mut stage = stage();
+    let (old, _) = in_service(&mut stage);
+    stage.world.settings_mut().balancers.deleted_visible = std::time::Duration::from_secs(60);
+    delete_balancer(&mut stage, &old).unwrap();
+    let new = create_balancer(&mut stage, "nlb").load_balancer_arn;
+    let input = DescribeLoadBalancersInput { names: members(&["nlb"]), ..DescribeLoadBalancersInput::default() };
+    let Ok(Response::DescribeLoadBalancers(output)) = stage.elb(Request::DescribeLoadBalancers(input)) else {
+        panic!()
+    };
+    let arns: Vec<_> = output.load_balancers.member.iter().map(|one| one.load_balancer_arn.as_str()).collect();
+    assert_eq!(arns, [new.as_str()]);
+    stage.pass(60);
+    assert_eq!(stage.world.balancers().len(), 1, "the end of the old one's showing leaves the new one");
+}
+
+#[test]
+fn subnets_and_security_groups_can_be_set() {
+    let mut stage = stage();
+    let load_balancer_arn = create_balancer(&mut stage, "nlb").load_balancer_arn;
+    let input = SetSubnetsInput {
+        load_balancer_arn: load_balancer_arn.clone(),
+        subnets: members(&["subnet-1", "subnet-2"]),
+        ..SetSubnetsInput::default()
+    };
+    let Ok(Response::SetSubnets(output)) = stage.elb(Request::SetSubnets(input)) else { panic!() };
+    let zones: Vec<_> = output.availability_zones.member.iter().map(|zone| zone.zone_name.as_str()).collect();
+    assert_eq!(zones, ["eu-west-1a", "eu-west-1b"]);
+    let input = SetSecurityGroupsInput { load_balancer_arn, security_groups: members(&["sg-1"]) };
+    assert_eq!(code(stage.elb(Request::SetSecurityGroups(input))), "InvalidConfigurationRequest");
+}
+
+#[test]
+fn quotas_are_awss() {
+    let mut stage = stage();
+    let balancer = create_balancer(&mut stage, "nlb-0").load_balancer_arn;
+    for number in 1..50 {
+        create_balancer(&mut stage, &format!("nlb-{number}"));
+    }
+    assert_eq!(code(stage.elb(Request::CreateLoadBalancer(balancer_input("nlb-50")))), "TooManyLoadBalancers");
+    let group = create_group(&mut stage, "udp");
+    for port in 1..=50 {
+        create_listener(&mut stage, listener_input(&balancer, &group, &port.to_string()));
+    }
+    let outcome = stage.elb(Request::CreateListener(listener_input(&balancer, &group, "51")));
+    assert_eq!(code(outcome), "TooManyListeners");
 }

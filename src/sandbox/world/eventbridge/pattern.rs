@@ -1,6 +1,7 @@
 //! Event patterns: what a rule lets through.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde_json::Value;
 
@@ -27,6 +28,8 @@ enum Matcher {
     SuffixIgnoreCase(String),
     EqualsIgnoreCase(String),
     AnythingBut(Vec<Matcher>),
+    Wildcard(Vec<String>),
+    Cidr { network: IpAddr, bits: u32 },
     Exists(bool),
     Numeric(Vec<(Comparison, f64)>),
 }
@@ -74,7 +77,7 @@ impl Pattern {
             return Err("Empty objects are not allowed".to_owned());
         }
         let node = |field: &String, value: &Value| match value {
-            Value::Array(items) if field == "$or" => {
+            Value::Array(items) if field == "$or" && items.len() > 1 && items.iter().all(Value::is_object) => {
                 Ok(Node::Or(items.iter().map(Self::read).collect::<Result<_, _>>()?))
             }
             Value::Array(items) if items.is_empty() => Err("Empty arrays are not allowed".to_owned()),
@@ -110,6 +113,8 @@ impl Matcher {
             "prefix" => Ok(Self::Prefix(text()?)),
             "suffix" => Ok(Self::Suffix(text()?)),
             "equals-ignore-case" => Ok(Self::EqualsIgnoreCase(text()?.to_lowercase())),
+            "wildcard" => wildcard(&text()?).map(Self::Wildcard),
+            "cidr" => cidr(&text()?),
             "exists" => Ok(Self::Exists(operand.as_bool().ok_or_else(wrong)?)),
             "numeric" => Ok(Self::Numeric(comparisons(operand).ok_or_else(wrong)?)),
             "anything-but" => anything_but(operand).map(Self::AnythingBut),
@@ -117,17 +122,16 @@ impl Matcher {
         }
     }
 
-    /// Whether the field has such a value, or, where it is a list, such a one among its values.
+    /// Whether the field has such a value, or, where it is a list, such a one among its values. As AWS has it, only
+    /// leaves count: an object is none, and neither is a list without any.
     fn matches(&self, field: Option<&Value>) -> bool {
-        match (self, field) {
-            // Only leaves can exist: an object doesn't, as AWS has it.
-            (Self::Exists(wanted), field) => field.is_some_and(|value| !value.is_object()) == *wanted,
-            (_, None) => false,
-            (_, Some(Value::Array(values))) => values.iter().any(|value| self.fits(value)),
-            (_, Some(value)) => self.fits(value),
+        match self {
+            Self::Exists(wanted) => any_leaf(field, &|_| true) == *wanted,
+            _ => any_leaf(field, &|leaf| self.fits(leaf)),
         }
     }
 
+    /// Whether a leaf is such a value.
     fn fits(&self, value: &Value) -> bool {
         let text_fits = |holds: &dyn Fn(&str) -> bool| value.as_str().is_some_and(holds);
         match self {
@@ -141,7 +145,11 @@ impl Matcher {
             Self::Suffix(suffix) => text_fits(&|text| text.ends_with(suffix)),
             Self::SuffixIgnoreCase(suffix) => text_fits(&|text| text.to_lowercase().ends_with(suffix)),
             Self::EqualsIgnoreCase(wanted) => text_fits(&|text| text.to_lowercase() == *wanted),
-            Self::AnythingBut(others) => !value.is_object() && !others.iter().any(|other| other.fits(value)),
+            Self::AnythingBut(others) => !others.iter().any(|other| other.fits(value)),
+            Self::Wildcard(parts) => text_fits(&|text| fits_wildcard(parts, text)),
+            Self::Cidr { network, bits } => {
+                text_fits(&|text| text.parse().is_ok_and(|address| is_within(address, *network, *bits)))
+            }
             Self::Numeric(comparisons) => {
                 value.as_f64().is_some_and(|number| comparisons.iter().all(|(by, with)| by.holds(number, *with)))
             }
@@ -163,12 +171,23 @@ impl Comparison {
     }
 }
 
+/// Whether it holds of a value, or, where that is a list, of one in it, however deep.
+fn any_leaf(value: Option<&Value>, holds: &dyn Fn(&Value) -> bool) -> bool {
+    match value {
+        None | Some(Value::Object(_)) => false,
+        Some(Value::Array(items)) => items.iter().any(|item| any_leaf(Some(item), holds)),
+        Some(leaf) => holds(leaf),
+    }
+}
+
 fn anything_but(operand: &Value) -> Result<Vec<Matcher>, String> {
     match operand {
-        Value::Array(values) if values.iter().any(|value| value.is_object() || value.is_array()) => {
-            Err("Inside anything-but list, start|null|boolean is not supported.".to_owned())
+        Value::String(_) | Value::Number(_) => Ok(vec![Matcher::Exactly(operand.clone())]),
+        Value::Array(values)
+            if !values.is_empty() && (values.iter().all(Value::is_string) || values.iter().all(Value::is_number)) =>
+        {
+            Ok(values.iter().cloned().map(Matcher::Exactly).collect())
         }
-        Value::Array(values) => Ok(values.iter().cloned().map(Matcher::Exactly).collect()),
         Value::Object(fields) => {
             // `{"prefix": "a"}` as well as `{"prefix": ["a", "b"]}`.
             let each = |operator: &String, value: &Value| {
@@ -177,6 +196,7 @@ fn anything_but(operand: &Value) -> Result<Vec<Matcher>, String> {
                     Matcher::read(&expression)
                 };
                 match value {
+                    Value::Array(values) if values.is_empty() => Err("Empty arrays are not allowed".to_owned()),
                     Value::Array(values) => values.iter().map(one).collect::<Result<Vec<_>, _>>(),
                     value => Ok(vec![one(value)?]),
                 }
@@ -184,15 +204,70 @@ fn anything_but(operand: &Value) -> Result<Vec<Matcher>, String> {
             let mut entries = fields.iter();
             match (entries.next(), entries.next()) {
                 (Some((operator, value)), None)
-                    if matches!(operator.as_str(), "prefix" | "suffix" | "equals-ignore-case") =>
+                    if matches!(operator.as_str(), "prefix" | "suffix" | "equals-ignore-case" | "wildcard") =>
                 {
                     each(operator, value)
                 }
                 _ => Err("Unsupported anything-but pattern".to_owned()),
             }
         }
-        value => Ok(vec![Matcher::Exactly(value.clone())]),
+        _ => Err("Value of anything-but must be an array or single string/number value.".to_owned()),
     }
+}
+
+/// The texts between the stars, of which `\*` and `\\` are none.
+fn wildcard(text: &str) -> Result<Vec<String>, String> {
+    let mut parts = vec![String::new()];
+    let mut after_star = false;
+    let mut characters = text.chars();
+    while let Some(character) = characters.next() {
+        let literal = match character {
+            '*' if after_star => return Err("Consecutive wildcard characters".to_owned()),
+            '*' => None,
+            '\\' => match characters.next() {
+                Some(escaped @ ('*' | '\\')) => Some(escaped),
+                _ => return Err("Invalid escape character".to_owned()),
+            },
+            character => Some(character),
+        };
+        after_star = literal.is_none();
+        match literal {
+            Some(literal) => parts.iter_mut().last().into_iter().for_each(|part| part.push(literal)),
+            None => parts.push(String::new()),
+        }
+    }
+    Ok(parts)
+}
+
+/// Whether the text begins with the first of the parts, ends with the last, and has the others in between, in order.
+fn fits_wildcard(parts: &[String], text: &str) -> bool {
+    let [first, middle @ .., last] = parts else { return parts.iter().any(|only| only == text) };
+    let Some(mut rest) = text.strip_prefix(first.as_str()) else { return false };
+    for part in middle {
+        match rest.split_once(part.as_str()) {
+            Some((_, after)) => rest = after,
+            None => return false,
+        }
+    }
+    rest.ends_with(last.as_str())
+}
+
+/// `10.0.0.0/24`.
+fn cidr(text: &str) -> Result<Matcher, String> {
+    let parts = text.split_once('/').and_then(|(network, bits)| Some((network.parse().ok()?, bits.parse().ok()?)));
+    let (network, bits): (IpAddr, u32) = parts.ok_or_else(|| format!("Malformed CIDR {text}"))?;
+    let most = if network.is_ipv4() { 32 } else { 128 };
+    if bits <= most { Ok(Matcher::Cidr { network, bits }) } else { Err(format!("Malformed CIDR {text}")) }
+}
+
+/// Whether two addresses are of one family and have their first bits in common.
+fn is_within(address: IpAddr, network: IpAddr, bits: u32) -> bool {
+    let differing = match (address, network) {
+        (IpAddr::V4(address), IpAddr::V4(network)) => (address.to_bits() ^ network.to_bits()).leading_zeros(),
+        (IpAddr::V6(address), IpAddr::V6(network)) => (address.to_bits() ^ network.to_bits()).leading_zeros(),
+        _ => return false,
+    };
+    differing >= bits
 }
 
 /// `[">", 0, "<=", 5]`.
@@ -221,6 +296,7 @@ mod tests {
         "detail-type": "ECS Task State Change",
         "resources": ["arn:aws:ecs:eu-west-1:1:task/c/1", "b"],
         "detail": {"group": "service:jvb", "lastStatus": "RUNNING", "version": 4, "stopped": null, "spot": true,
+                   "none": [], "deep": [["a"]], "ip": "10.0.1.23",
                    "containers": [{"name": "jvb", "exitCode": 1}, {"name": "log"}]}
     }"#;
 
@@ -262,6 +338,29 @@ mod tests {
             (r#"{"absent": [{"exists": false}]}"#, true),
             (r#"{"group": [{"exists": false}]}"#, false),
             (r#"{"absent": {"deeper": [{"exists": false}]}}"#, true),
+            (r#"{"none": [{"exists": true}]}"#, false),
+            (r#"{"none": [{"exists": false}]}"#, true),
+            (r#"{"none": [{"anything-but": "x"}]}"#, false),
+            (r#"{"containers": [{"exists": true}]}"#, false),
+            (r#"{"containers": {"exitCode": [{"exists": true}]}}"#, true),
+            // Both of one container.
+            (r#"{"containers": {"name": ["log"], "exitCode": [1]}}"#, false),
+            (r#"{"deep": ["a"]}"#, true),
+            (r#"{"deep": [{"anything-but": "a"}]}"#, false),
+            (r#"{"version": [{"anything-but": [3, 4]}]}"#, false),
+            (r#"{"version": ["4"]}"#, false),
+            (r#"{"group": [{"anything-but": {"suffix": ":jvb"}}]}"#, false),
+            (r#"{"group": [{"anything-but": {"wildcard": "family:*"}}]}"#, true),
+            (r#"{"group": [{"wildcard": "service:*"}]}"#, true),
+            (r#"{"group": [{"wildcard": "s*:j*b"}]}"#, true),
+            (r#"{"group": [{"wildcard": "*x*"}]}"#, false),
+            (r#"{"group": [{"wildcard": "service:jv"}]}"#, false),
+            (r#"{"group": [{"wildcard": "service:jvb*vb"}]}"#, false),
+            (r#"{"group": [{"wildcard": "service\\*"}]}"#, false),
+            (r#"{"ip": [{"cidr": "10.0.1.0/24"}]}"#, true),
+            (r#"{"ip": [{"cidr": "10.0.2.0/24"}]}"#, false),
+            (r#"{"ip": [{"cidr": "0.0.0.0/0"}]}"#, true),
+            (r#"{"ip": [{"cidr": "::/0"}]}"#, false),
             (r#"{"version": [{"numeric": [">", 3, "<=", 4]}]}"#, true),
             (r#"{"version": [{"numeric": ["<", 4]}]}"#, false),
             (r#"{"version": [4.0]}"#, true),
@@ -288,6 +387,13 @@ mod tests {
             r#"{"source": [{"prefix": "a", "suffix": "b"}]}"#,
             r#"{"source": [{"numeric": ["~", 3]}]}"#,
             r#"{"source": [{"anything-but": {"exists": true}}]}"#,
+            r#"{"source": [{"anything-but": null}]}"#,
+            r#"{"source": [{"anything-but": []}]}"#,
+            r#"{"source": [{"anything-but": ["a", 1]}]}"#,
+            r#"{"source": [{"wildcard": "a**"}]}"#,
+            r#"{"source": [{"wildcard": "a\\b"}]}"#,
+            r#"{"source": [{"cidr": "10.0.0.0"}]}"#,
+            r#"{"source": [{"cidr": "10.0.0.0/33"}]}"#,
         ] {
             assert!(Pattern::parse(pattern).is_err(), "{pattern}");
         }

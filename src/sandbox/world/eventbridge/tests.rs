@@ -92,3 +92,83 @@ fn patterns_can_be_tried() {
     assert_eq!(fits("{", event).unwrap_err().code, "InvalidEventPatternException");
     assert_eq!(fits(r#"{"source": ["a"]}"#, "{}").unwrap_err().code, "ValidationException");
 }
+
+fn put_target(stage: &mut Stage, target: Target) -> Result<Response, ApiError> {
+    let (rule, targets) = ("tasks".to_owned(), vec![target]);
+    call(stage, Request::PutTargets(PutTargetsInput { rule, event_bus_name: None, targets }))
+}
+
+#[test]
+fn what_a_targets_queue_refuses_goes_to_the_targets_dead_letters() {
+    let mut stage = Stage::new(Settings::default(), 1);
+    let arn = "arn:aws:sqs:eu-west-1:111122223333:q".to_owned();
+    let target = Target {
+        id: "q".to_owned(),
+        arn: arn.replace(":q", ":gone"),
+        dead_letter_config: Some(DeadLetterConfig { arn: Some(arn) }),
+        retry_policy: Some(serde_json::json!({ "MaximumRetryAttempts": 0 })),
+        ..Target::default()
+    };
+    put_target(&mut stage, target.clone()).unwrap();
+    let input = ListTargetsByRuleInput { rule: "tasks".to_owned(), ..ListTargetsByRuleInput::default() };
+    let Ok(Response::ListTargetsByRule(output)) = call(&mut stage, Request::ListTargetsByRule(input)) else { panic!() };
+    assert_eq!(output.targets, [target]);
+    stage.scale(1);
+    stage.pass(60);
+    assert_eq!(stage.events().len(), 4);
+    assert_eq!(stage.world.event_counts().refused, 4);
+}
+
+#[test]
+fn targets_that_would_get_something_else_are_refused() {
+    let mut stage = Stage::new(Settings::default(), 1);
+    let arn = "arn:aws:sqs:eu-west-1:111122223333:q".to_owned();
+    let target = Target { id: "p".to_owned(), arn, input_path: Some("$.detail".to_owned()), ..Target::default() };
+    let error = put_target(&mut stage, target).unwrap_err();
+    assert!(error.code == "ValidationException" && error.message.contains("models no Input"), "{error}");
+    let none = PutTargetsInput { rule: "tasks".to_owned(), ..PutTargetsInput::default() };
+    assert_eq!(call(&mut stage, Request::PutTargets(none)).unwrap_err().code, "ValidationException");
+}
+
+#[test]
+fn rules_have_tags() {
+    let mut stage = Stage::new(Settings::default(), 1);
+    let tag = |key: &str| api::Tag { key: key.to_owned(), value: "1".to_owned() };
+    let rule = PutRuleInput {
+        name: "r".to_owned(),
+        event_pattern: Some(r#"{"source": ["a"]}"#.to_owned()),
+        tags: vec![tag("a")],
+        ..PutRuleInput::default()
+    };
+    let Ok(Response::PutRule(output)) = call(&mut stage, Request::PutRule(rule)) else { panic!() };
+    let resource_arn = output.rule_arn;
+    let more = TagResourceInput { resource_arn: resource_arn.clone(), tags: vec![tag("b"), tag("c")] };
+    call(&mut stage, Request::TagResource(more)).unwrap();
+    let less = UntagResourceInput { resource_arn: resource_arn.clone(), tag_keys: vec!["b".to_owned()] };
+    call(&mut stage, Request::UntagResource(less)).unwrap();
+    let Ok(Response::ListTagsForResource(output)) =
+        call(&mut stage, Request::ListTagsForResource(ResourceInput { resource_arn: resource_arn.clone() }))
+    else {
+        panic!()
+    };
+    assert_eq!(output.tags, [tag("a"), tag("c")]);
+    let unknown = ResourceInput { resource_arn: format!("{resource_arn}x") };
+    let outcome = call(&mut stage, Request::ListTagsForResource(unknown));
+    assert_eq!(outcome.unwrap_err().code, "ResourceNotFoundException");
+}
+
+#[test]
+fn an_event_has_the_time_that_it_is_put_with() {
+    let mut stage = Stage::new(Settings::default(), 1);
+    let rule = PutRuleInput {
+        name: "tasks".to_owned(),
+        event_pattern: Some(r#"{"source": ["mine"]}"#.to_owned()),
+        ..PutRuleInput::default()
+    };
+    call(&mut stage, Request::PutRule(rule)).unwrap();
+    let time = Some("2020-01-02T03:04:05Z".parse().unwrap());
+    let entries = vec![PutEventsEntry { time, ..entry("mine", "{}") }];
+    call(&mut stage, Request::PutEvents(PutEventsInput { entries })).unwrap();
+    stage.pass(1);
+    assert_eq!(stage.events()[0]["time"], "2020-01-02T03:04:05Z");
+}

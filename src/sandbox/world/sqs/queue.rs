@@ -243,10 +243,6 @@ impl Queue {
             let message = format!("Value {value} for parameter {parameter} is invalid. Reason: {reason}");
             ApiError::new("InvalidParameterValue", message)
         };
-        if seconds > LONGEST_VISIBILITY {
-            let reason = "Must be between 0 and 43200, if provided.";
-            return Err(invalid("VisibilityTimeout", &seconds.to_string(), reason));
-        }
         let message = self.messages.get(&number).filter(|message| message.receives == receives).ok_or_else(|| {
             invalid(
                 "ReceiptHandle",

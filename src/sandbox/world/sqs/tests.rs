@@ -60,7 +60,7 @@ impl Bench {
         self.call(Request::DeleteMessage(input))
     }
 
-    fn hide(&mut self, queue: &str, handle: &str, seconds: u32) -> Result<Response, ApiError> {
+    fn hide(&mut self, queue: &str, handle: &str, seconds: i32) -> Result<Response, ApiError> {
         let (queue_url, receipt_handle) = (queue.to_owned(), handle.to_owned());
         let input = ChangeMessageVisibilityInput { queue_url, receipt_handle, visibility_timeout: seconds };
         self.call(Request::ChangeMessageVisibility(input))
@@ -222,11 +222,97 @@ fn batches_fail_entry_by_entry() {
 }
 
 #[test]
+fn numbers_out_of_range_are_refused_by_name() {
+    let mut bench = Bench::new();
+    let queue = bench.create("q", &[]).unwrap();
+    bench.send(&queue, "hello");
+    let handle = bench.receive(&queue).remove(0).receipt_handle;
+    for seconds in [-1, 43_201] {
+        let error = bench.hide(&queue, &handle, seconds).unwrap_err();
+        assert_eq!(error.code, "InvalidParameterValue");
+        let says = format!("Value {seconds} for parameter VisibilityTimeout is invalid.");
+        assert!(error.message.starts_with(&says), "{error}");
+    }
+    bench.hide(&queue, &handle, 43_200).unwrap();
+    let receive = || ReceiveMessageInput { queue_url: queue.clone(), ..ReceiveMessageInput::default() };
+    let send =
+        |delay| SendMessageInput { queue_url: queue.clone(), message_body: "x".to_owned(), delay_seconds: Some(delay) };
+    for (request, name) in [
+        (
+            Request::ReceiveMessage(ReceiveMessageInput { visibility_timeout: Some(-1), ..receive() }),
+            "VisibilityTimeout",
+        ),
+        (Request::ReceiveMessage(ReceiveMessageInput { wait_time_seconds: Some(-1), ..receive() }), "WaitTimeSeconds"),
+        (Request::ReceiveMessage(ReceiveMessageInput { wait_time_seconds: Some(21), ..receive() }), "WaitTimeSeconds"),
+        (
+            Request::ReceiveMessage(ReceiveMessageInput { max_number_of_messages: Some(0), ..receive() }),
+            "MaxNumberOfMessages",
+        ),
+        (Request::SendMessage(send(-1)), "DelaySeconds"),
+        (Request::SendMessage(send(901)), "DelaySeconds"),
+        (Request::ListQueues(ListQueuesInput { max_results: Some(0), ..ListQueuesInput::default() }), "MaxResults"),
+    ] {
+        let error = bench.call(request).unwrap_err();
+        assert_eq!(error.code, "InvalidParameterValue");
+        assert!(error.message.contains(&format!("for parameter {name} is invalid")), "{error}");
+    }
+    let entry = |id: &str, visibility_timeout| ChangeMessageVisibilityBatchEntry {
+        id: id.to_owned(),
+        receipt_handle: handle.clone(),
+        visibility_timeout,
+    };
+    let entries = vec![entry("good", 0), entry("bad", -1)];
+    let input = ChangeMessageVisibilityBatchInput { queue_url: queue.clone(), entries };
+    let Ok(Response::ChangeMessageVisibilityBatch(output)) = bench.call(Request::ChangeMessageVisibilityBatch(input))
+    else {
+        panic!()
+    };
+    assert_eq!((output.successful.len(), output.failed[0].id.as_str()), (1, "bad"));
+}
+
+#[test]
+fn a_dead_letter_queue_knows_its_sources() {
+    let mut bench = Bench::new();
+    let dead = bench.create("dead", &[]).unwrap();
+    let policy = r#"{"deadLetterTargetArn": "arn:aws:sqs:eu-west-1:111122223333:dead", "maxReceiveCount": 2}"#;
+    let sources = ["a", "b"].map(|name| bench.create(name, &[("RedrivePolicy", policy)]).unwrap());
+    let mut list = |queue_url: &str, max_results, next_token| {
+        let input = ListDeadLetterSourceQueuesInput { queue_url: queue_url.to_owned(), max_results, next_token };
+        match bench.call(Request::ListDeadLetterSourceQueues(input)).unwrap() {
+            Response::ListDeadLetterSourceQueues(output) => (output.queue_urls, output.next_token),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(list(&dead, None, None), (sources.to_vec(), None));
+    let (first, token) = list(&dead, Some(1), None);
+    assert_eq!((first, list(&dead, Some(1), token).0), (sources[..1].to_vec(), sources[1..].to_vec()));
+    assert_eq!(list(&sources[0], None, None), (Vec::new(), None));
+}
+
+#[test]
+fn a_batch_of_messages_is_no_larger_than_one_may_be() {
+    let mut bench = Bench::new();
+    let queue_url = bench.create("q", &[]).unwrap();
+    let mut send = |length: usize| {
+        let entry = |id: &str| SendMessageBatchEntry {
+            id: id.to_owned(),
+            message_body: "x".repeat(length),
+            delay_seconds: None,
+        };
+        let input = SendMessageBatchInput { queue_url: queue_url.clone(), entries: vec![entry("a"), entry("b")] };
+        bench.call(Request::SendMessageBatch(input)).map(|_| ()).map_err(|error| error.code)
+    };
+    assert_eq!(send(524_289), Err("BatchRequestTooLong"));
+    assert_eq!(send(524_288), Ok(()));
+}
+
+#[test]
 fn queues_are_made_once() {
     let mut bench = Bench::new();
     let url = bench.create("q", &[("VisibilityTimeout", "5")]).unwrap();
     assert_eq!(bench.create("q", &[]).unwrap(), url);
     assert_eq!(bench.create("q", &[("VisibilityTimeout", "6")]).unwrap_err().code, "QueueNameExists");
+    assert_eq!(bench.create("q", &[("Colour", "red")]).unwrap_err().code, "InvalidAttributeName");
     assert_eq!(bench.create("a b", &[]).unwrap_err().code, "InvalidParameterValue");
     let input = || GetQueueUrlInput { queue_name: "q".to_owned() };
     bench.call(Request::GetQueueUrl(input())).unwrap();
