@@ -195,7 +195,7 @@ async fn take_effect(stage: &Stage, actor: Actor, request: &Request) -> Result<R
     let Request::Sqs(sqs::Request::ReceiveMessage(input)) = request else {
         return stage.perform(actor, request);
     };
-    let until = tokio::time::Instant::now() + Duration::from_secs(input.wait_time_seconds.unwrap_or(0).into());
+    let until = tokio::time::Instant::now() + Duration::from_secs(u64::try_from(input.wait_time_seconds.unwrap_or(0)).unwrap_or(0));
     loop {
         let mut changed = std::pin::pin!(stage.changed.notified());
         changed.as_mut().enable();
@@ -473,7 +473,7 @@ impl Queue for Cloud {
         let input = sqs::ReceiveMessageInput {
             queue_url: self.queue_url.clone(),
             max_number_of_messages: Some(10),
-            wait_time_seconds: Some(u32::try_from(wait.as_secs()).unwrap_or(20)),
+            wait_time_seconds: Some(i32::try_from(wait.as_secs()).unwrap_or(20)),
             message_system_attribute_names: vec!["All".to_owned()],
             ..Default::default()
         };
@@ -511,7 +511,7 @@ impl Queue for Cloud {
         let entry = |(index, receipt): (usize, &Receipt)| sqs::ChangeMessageVisibilityBatchEntry {
             id: index.to_string(),
             receipt_handle: receipt.handle.clone(),
-            visibility_timeout: u32::try_from(visibility_timeout.as_secs()).unwrap_or(0),
+            visibility_timeout: i32::try_from(visibility_timeout.as_secs()).unwrap_or(0),
         };
         let entries = messages.iter().enumerate().map(entry).collect();
         let input = sqs::ChangeMessageVisibilityBatchInput { queue_url: self.queue_url.clone(), entries };
