@@ -18,7 +18,7 @@ use crate::reconcile::{LOOK_GOOD_FOR, Scope};
 use crate::retry;
 use crate::sandbox::faults::{Effect, FaultPlan, Faults, Moment, Pattern, Rule, Throttle};
 use crate::sandbox::platform;
-use crate::sandbox::world::{Act, Settings, World};
+use crate::sandbox::world::{Act, Settings, TaskView, World};
 
 /// How rough a day is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,6 +131,9 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// Where the addresses begin that are registered by hand; tasks get others.
 const BY_HAND: &str = "10.0.0.";
+
+/// How many tasks serve at the quiet end, before the last scale-down.
+const SERVING_AT_THE_END: usize = 2;
 
 /// After that nothing is disturbed any more.
 const EVENTFUL: Duration = Duration::from_secs(22 * 60 * 60);
@@ -605,12 +608,19 @@ impl<'a> Course<'a> {
         self.until(Instant::now() + pause).await;
         let _ = (self.operator.own(true), self.operator.hold(None), self.operator.protect(false));
         let operator = self.operator.clone();
-        let up = tokio::spawn(async move { operator.scale_up(2, Duration::from_secs(5)).await });
+        let tasks = i32::try_from(SERVING_AT_THE_END).unwrap_or_default();
+        let up = tokio::spawn(async move { operator.scale_up(tasks, Duration::from_secs(5)).await });
         while !up.is_finished() {
             self.until(Instant::now() + Duration::from_secs(1)).await;
         }
-        // The tasks take less than a minute to run.
-        self.until(Instant::now() + MINUTE + self.registration_bound()).await;
+        // The tasks take less than a minute to run, unless some were yet to fail.
+        for _ in 0..20 {
+            if self.serving().len() == SERVING_AT_THE_END {
+                break;
+            }
+            self.until(Instant::now() + MINUTE).await;
+        }
+        self.until(Instant::now() + self.registration_bound()).await;
         self.check_registered();
         let _ = self.operator.scale(0);
         // The tasks take about a minute to stop. Whoever was made to look like somebody's target stays healthy no longer.
@@ -643,6 +653,16 @@ impl<'a> Course<'a> {
         self.stage.with(|inner, now| inner.checker.violations.push(format!("{now:.3} {what}")));
     }
 
+    /// The addresses of the tasks that serve.
+    fn serving(&self) -> Vec<String> {
+        let group = format!("service:{}", self.day.policy.service);
+        let tasks = self.stage.with(|inner, _| inner.world.tasks());
+        let serves =
+            |task: &&TaskView| task.group == group && task.last_status == "RUNNING" && task.desired_status == "RUNNING";
+        let addresses = tasks.iter().filter(serves).filter_map(|task| task.address);
+        addresses.map(|address| address.to_string()).collect()
+    }
+
     fn check_registered(&self) {
         let (tasks, groups) = self.stage.with(|inner, _| (inner.world.tasks(), inner.world.groups()));
         let group = format!("service:{}", self.day.policy.service);
@@ -652,12 +672,8 @@ impl<'a> Course<'a> {
                 task.address.is_some_and(|own| own.to_string() == address) && serves == serving
             })
         };
-        let serving: Vec<_> = tasks
-            .iter()
-            .filter(|task| task.group == group && task.last_status == "RUNNING" && task.desired_status == "RUNNING")
-            .filter_map(|task| task.address.map(|address| address.to_string()))
-            .collect();
-        if serving.len() != 2 {
+        let serving = self.serving();
+        if serving.len() != SERVING_AT_THE_END {
             self.fail(format!("the scale-up itself failed: {} task(s) serve", serving.len()));
         }
         let prefix = format!("{}-", platform::PROJECT);
