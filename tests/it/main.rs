@@ -18,5 +18,6 @@ mod sandbox_by_hand;
 #[cfg(feature = "sandbox")]
 mod sandbox_conformance;
 mod scale;
+mod stage;
 mod wait;
 mod watcher;
