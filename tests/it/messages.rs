@@ -290,8 +290,10 @@ async fn an_event_that_was_made_up_changes_nothing(aws: Aws) {
     watcher.assert_no_trouble();
 }
 
-/// Makes DescribeTasks show the task as it was before it ran, at version 4, for some calls or for good.
-fn lag(platform: &Platform, task: &Started, calls: usize) {
+/// Makes DescribeTasks show the task as it was before it ran, for some calls or for good. Gives the version that its
+/// event tells of; the one that is shown is the one before.
+async fn lag(platform: &Platform, task: &Started, calls: usize) -> i64 {
+    let version = platform.event_for(task).await["detail"]["version"].as_i64().expect("a version");
     let arn = task.arn.clone();
     let mut left = calls;
     platform.proxy.on("ecs:DescribeTasks").rewrite_json(move |answer| {
@@ -299,22 +301,24 @@ fn lag(platform: &Platform, task: &Started, calls: usize) {
             if task["taskArn"] != arn.as_str() {
                 continue;
             }
-            task["version"] = json!(5);
+            task["version"] = json!(version);
             if left > 0 {
                 left -= 1;
-                task["version"] = json!(4);
+                task["version"] = json!(version - 1);
                 task["lastStatus"] = json!("PENDING");
             }
         }
     });
+    version
 }
 
 async fn a_look_waits_until_ecs_shows_the_version_that_the_event_told_of(aws: Aws) {
     let (platform, balancer, watcher) = listening(aws, Queue::default()).await;
     let task = platform.scale_to_one().await;
-    lag(&platform, &task, 2);
+    let event = platform.event_for(&task).await;
+    lag(&platform, &task, 2).await;
     let described = platform.proxy.count("ecs:DescribeTasks");
-    platform.send_event_for(&task).await;
+    platform.send(&event).await;
     platform.wait_for_targets(&balancer, &[&task.ip]).await;
     assert!(platform.proxy.count("ecs:DescribeTasks") >= described + 3);
     assert!(watcher.events("task_version_behind").is_empty());
@@ -325,12 +329,13 @@ async fn a_look_waits_until_ecs_shows_the_version_that_the_event_told_of(aws: Aw
 async fn a_version_that_never_comes_is_logged_and_ecs_believed(aws: Aws) {
     let (platform, _, watcher) = listening(aws, Queue::default()).await;
     let task = platform.scale_to_one().await;
-    lag(&platform, &task, usize::MAX);
-    platform.send_event_for(&task).await;
+    let event = platform.event_for(&task).await;
+    let version = lag(&platform, &task, usize::MAX).await;
+    platform.send(&event).await;
     let line = watcher.wait_for("task_version_behind").await;
     assert_eq!(line.text("task_id"), task.id);
-    assert_eq!(line.number("event_version"), 5);
-    assert_eq!(line.number("seen_version"), 4);
+    assert_eq!(line.number("event_version"), version);
+    assert_eq!(line.number("seen_version"), version - 1);
     platform.wait_until_queue_empty().await;
     assert!(watcher.events("target_registered").is_empty(), "ECS says that it doesn't run yet");
     watcher.assert_no_trouble();
