@@ -328,9 +328,26 @@ impl Platform {
             "detail": { "clusterArn": [self.cluster_arn()] },
         });
         self.events.put_rule().name(&name).event_pattern(pattern.to_string()).send().await.expect("a rule");
+        let queue = format!("arn:aws:sqs:{REGION}:{:012}:{}", self.account, self.queue_name());
+        let policy = json!({
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Effect": "Allow",
+                "Principal": { "Service": "events.amazonaws.com" },
+                "Action": "sqs:SendMessage",
+                "Resource": queue,
+            }],
+        });
+        self.sqs
+            .set_queue_attributes()
+            .queue_url(&self.queue_url)
+            .attributes(QueueAttributeName::Policy, policy.to_string())
+            .send()
+            .await
+            .expect("the queue lets EventBridge in");
         let target = aws_sdk_eventbridge::types::Target::builder()
             .id("queue")
-            .arn(format!("arn:aws:sqs:{REGION}:{}:{}", self.account, self.queue_name()))
+            .arn(queue)
             .build()
             .expect("a target has an id and an ARN");
         self.events.put_targets().rule(&name).targets(target).send().await.expect("a rule's target");
