@@ -154,9 +154,13 @@ async fn the_platform_is_scaled_up_and_down_with_the_aws_cli_and_the_watcher_fol
     watcher.wait_for("teardown_completed").await;
     cli.aws("elbv2 wait load-balancers-deleted --names jitsi-jvb-nlb").await;
     assert_eq!(cli.aws("elbv2 describe-target-groups --query TargetGroups --output json").await, "[]");
-    let url = cli.aws("sqs get-queue-url --queue-name jitsi-jvb-watcher-dlq --query QueueUrl --output text").await;
+    // As the sandbox says of SQS.
+    let sqs = format!("sqs --endpoint-url {}", variables["AWS_ENDPOINT_URL"]);
+    assert!(sandbox.stdout().contains("aws sqs --endpoint-url $AWS_ENDPOINT_URL"), "{}", sandbox.stdout());
+    let get = format!("{sqs} get-queue-url --queue-name jitsi-jvb-watcher-dlq --query QueueUrl --output text");
+    let url = cli.aws(&get).await;
     let dead = format!(
-        "sqs get-queue-attributes --queue-url {url} --attribute-names ApproximateNumberOfMessages \
+        "{sqs} get-queue-attributes --queue-url {url} --attribute-names ApproximateNumberOfMessages \
          --query Attributes.ApproximateNumberOfMessages --output text"
     );
     assert_eq!(cli.aws(&dead).await, "0");
