@@ -129,6 +129,17 @@ impl From<crate::sandbox::scenario::ScenarioError> for CommandError {
     }
 }
 
+#[cfg(feature = "sandbox")]
+impl From<crate::sandbox::scenario::PlayError> for CommandError {
+    fn from(error: crate::sandbox::scenario::PlayError) -> Self {
+        use crate::sandbox::scenario::PlayError;
+        match error {
+            PlayError::Refused { .. } => Self::Failed(error.to_string()),
+            PlayError::Untold(error) => error.into(),
+        }
+    }
+}
+
 impl From<CloudError> for CommandError {
     fn from(error: CloudError) -> Self {
         Self::Failed(error.to_string())
@@ -137,6 +148,10 @@ impl From<CloudError> for CommandError {
 
 impl From<std::io::Error> for CommandError {
     fn from(error: std::io::Error) -> Self {
-        Self::Failed(error.to_string())
+        match error.kind() {
+            // As with `| head`: its reader has seen enough.
+            std::io::ErrorKind::BrokenPipe => Self::Interrupted,
+            _ => Self::Failed(error.to_string()),
+        }
     }
 }

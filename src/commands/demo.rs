@@ -163,9 +163,7 @@ async fn keep_recording(sandbox: &Sandbox, record: &mut Record) -> std::convert:
 
 /// Plays the scenario, then waits until the world shows that nothing is left; says what is, when that takes too long.
 async fn play_out(scenario: &Scenario, sandbox: &Sandbox, stage: &Stage) -> Result<Vec<String>, CommandError> {
-    play(scenario, sandbox, |step: &Step| stage.tell(step))
-        .await
-        .map_err(|error| CommandError::Failed(error.to_string()))?;
+    play(scenario, sandbox, |step: &Step| stage.tell(step)).await?;
     let deadline = Instant::now() + scenario.watcher.idle_grace + scenario.watcher.unused_grace + REST;
     loop {
         let left = sandbox.with_world(|world, _| what_is_left(world));

@@ -197,7 +197,11 @@ impl Checker {
             Err(_) => return,
         };
         match (actor, request) {
-            (Actor::Operator, Request::Elb(request)) if found.is_some() => self.operator_writes(request, now),
+            (Actor::Operator, Request::Elb(request)) => {
+                if let Some(Response::Elb(answer)) = found {
+                    self.operator_writes(request, answer, now);
+                }
+            }
             (_, Request::Ecs(ecs::Request::ListTasks(_))) => self.read(actor, "tasks", now),
             (_, Request::Ecs(ecs::Request::DescribeServices(_))) => self.read(actor, "service", now),
             (_, Request::Elb(elb::Request::DescribeLoadBalancers(_))) => self.read(actor, "balancer", now),
@@ -216,7 +220,14 @@ impl Checker {
         self.reads.insert((actor, what), now);
     }
 
-    fn operator_writes(&mut self, request: &elb::Request, now: Timestamp) {
+    fn operator_writes(&mut self, request: &elb::Request, answer: &elb::Response, now: Timestamp) {
+        // What is there already is answered as if it had been made.
+        let made_now = |balancer: &elb::LoadBalancer| balancer.created_time.is_some_and(|at| at + CLOCK_ERROR > now);
+        if let elb::Response::CreateLoadBalancer(output) = answer
+            && !output.load_balancers.member.iter().any(made_now)
+        {
+            return;
+        }
         match request {
             elb::Request::AddTags(input) => {
                 let hold = input.tags.member.iter().find(|tag| tag.key == HOLD_UNTIL);

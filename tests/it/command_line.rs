@@ -6,6 +6,7 @@ use serde_json::json;
 
 use crate::platform::{MARK_BALANCER, MARK_SINCE, Platform, Queue, REGION};
 use crate::proxy::Proxy;
+use crate::stage::Aws;
 use crate::wait::eventually;
 use crate::watcher::{Finished, Launch, SECRET};
 
@@ -406,7 +407,7 @@ async fn a_signal_ends_the_worker_in_good_order() {
 
 #[tokio::test]
 async fn a_signal_while_the_look_fails_gives_the_messages_back() {
-    let platform = Platform::with_queue(Queue { visibility_seconds: 120, ..Queue::default() }).await;
+    let platform = Platform::with_queue(Aws::Moto, Queue { visibility_seconds: 120, ..Queue::default() }).await;
     platform.create_balancer().await;
     let mut watcher = Launch::run(&platform).start();
     platform.proxy.wait_for_calls("sqs:ReceiveMessage", 1).await;

@@ -148,3 +148,18 @@ async fn every_scenario_can_be_read() {
     }
     assert!(count > 0);
 }
+
+#[tokio::test]
+async fn when_nobody_reads_any_more_it_ends() {
+    let (_directory, file) = scenario(
+        "title = \"Long\"\n[[step]]\nat = \"0s\"\nsay = \"One.\"\n[[step]]\nat = \"1s\"\nsay = \"Two.\"\n\
+         [[step]]\nat = \"2s\"\nsay = \"Three.\"\n[[step]]\nat = \"1h\"\nsay = \"Four.\"\n",
+    );
+    let mut running = program(&["demo", "--scenario", &file.display().to_string()]).spawn().expect("it was built");
+    let mut stdout = BufReader::new(running.stdout.take().expect("it is piped")).lines();
+    while stdout.next_line().await.expect("text").is_some_and(|line| !line.contains("One.")) {}
+    drop(stdout);
+    let status = tokio::time::timeout(EVENING, running.wait()).await;
+    let status = status.expect("it doesn't wait an hour").expect("it can be waited for");
+    assert_eq!(status.code(), Some(130));
+}

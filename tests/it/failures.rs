@@ -6,8 +6,27 @@ use std::time::Duration;
 
 use crate::platform::{Balancer, Platform, Started};
 use crate::proxy::REQUEST_ID;
+use crate::stage::{Aws, on_moto_and_sandbox};
 use crate::wait::{eventually, within};
 use crate::watcher::{Launch, Watcher};
+
+on_moto_and_sandbox!(
+    each_call_may_be_throttled_once,
+    each_call_may_fail_more_often_than_the_sdk_tries_again,
+    a_connection_that_ends_before_registering_is_made_again,
+    a_connection_that_ends_after_registering_does_no_harm,
+    a_denied_action_is_logged_as_an_error_and_works_once_it_is_allowed,
+    aws_gone_altogether_is_waited_out,
+    a_poll_that_fails_is_logged_and_tried_again,
+    a_call_that_hangs_is_given_up_and_made_again,
+    a_group_still_in_use_is_deleted_as_soon_as_aws_lets_go,
+    what_somebody_else_deleted_meanwhile_is_no_failure,
+    a_balancer_that_goes_in_the_middle_of_a_look_is_no_failure,
+    in_a_full_group_the_old_targets_make_room_for_the_new_ones,
+    a_group_that_stays_full_is_reported,
+    a_group_that_fails_keeps_nothing_else_from_being_done,
+    new_targets_are_in_before_old_ones_go,
+);
 
 /// All calls that a worker makes from a service's first task to a torn-down balancer.
 const OPERATIONS: [&str; 16] = [
@@ -41,8 +60,7 @@ async fn live_through_an_evening(platform: &Platform, balancer: &Balancer) {
     }
     platform.wait_for_targets_within(RECOVERY, balancer, &[&tasks[0].ip, &tasks[1].ip]).await;
 
-    platform.set_desired(1).await;
-    platform.stop_task(&tasks[0]).await;
+    platform.scale_down_to(1, &[&tasks[0]]).await;
     platform.send_event_for(&tasks[0]).await;
     platform.wait_for_targets_within(RECOVERY, balancer, &[&tasks[1].ip]).await;
 
@@ -72,9 +90,8 @@ fn worker_for_an_evening(platform: &Platform) -> Watcher {
     Launch::quick(platform).args(["--idle-grace", "6s"]).start()
 }
 
-#[tokio::test]
-async fn each_call_may_be_throttled_once() {
-    let platform = Platform::new().await;
+async fn each_call_may_be_throttled_once(aws: Aws) {
+    let platform = Platform::on(aws).await;
     let balancer = platform.create_balancer().await;
     let faults: Vec<_> =
         OPERATIONS.iter().map(|operation| (operation, platform.proxy.on(operation).times(1).throttle())).collect();
@@ -87,9 +104,8 @@ async fn each_call_may_be_throttled_once() {
     assert_eq!(watcher.stop().await, Some(0));
 }
 
-#[tokio::test]
-async fn each_call_may_fail_more_often_than_the_sdk_tries_again() {
-    let platform = Platform::new().await;
+async fn each_call_may_fail_more_often_than_the_sdk_tries_again(aws: Aws) {
+    let platform = Platform::on(aws).await;
     let balancer = platform.create_balancer().await;
     let mut watcher = worker_for_an_evening(&platform);
     // Once it runs: at the start, a queue that can't be asked for is a mistake to be told at once.
@@ -112,8 +128,8 @@ async fn each_call_may_fail_more_often_than_the_sdk_tries_again() {
 }
 
 /// One task, registered although the calls that register are cut off.
-async fn is_registered_although(cut: impl Fn(&Platform)) {
-    let platform = Platform::new().await;
+async fn is_registered_although(aws: Aws, cut: impl Fn(&Platform)) {
+    let platform = Platform::on(aws).await;
     let balancer = platform.create_balancer().await;
     cut(&platform);
     let task = platform.scale_to_one().await;
@@ -124,25 +140,22 @@ async fn is_registered_although(cut: impl Fn(&Platform)) {
     platform.wait_for_targets(&balancer, &[&task.ip]).await;
 }
 
-#[tokio::test]
-async fn a_connection_that_ends_before_registering_is_made_again() {
-    is_registered_although(|platform| {
+async fn a_connection_that_ends_before_registering_is_made_again(aws: Aws) {
+    is_registered_although(aws, |platform| {
         platform.proxy.on("elasticloadbalancing:RegisterTargets").times(2).drop_before();
     })
     .await;
 }
 
-#[tokio::test]
-async fn a_connection_that_ends_after_registering_does_no_harm() {
-    is_registered_although(|platform| {
+async fn a_connection_that_ends_after_registering_does_no_harm(aws: Aws) {
+    is_registered_although(aws, |platform| {
         platform.proxy.on("elasticloadbalancing:RegisterTargets").times(2).drop_after();
     })
     .await;
 }
 
-#[tokio::test]
-async fn a_denied_action_is_logged_as_an_error_and_works_once_it_is_allowed() {
-    let platform = Platform::new().await;
+async fn a_denied_action_is_logged_as_an_error_and_works_once_it_is_allowed(aws: Aws) {
+    let platform = Platform::on(aws).await;
     let balancer = platform.create_balancer().await;
     let group = &balancer.groups[0];
     let message = format!(
@@ -172,9 +185,8 @@ async fn a_denied_action_is_logged_as_an_error_and_works_once_it_is_allowed() {
     platform.wait_for_targets_within(Duration::from_secs(90), &balancer, &[&task.ip]).await;
 }
 
-#[tokio::test]
-async fn aws_gone_altogether_is_waited_out() {
-    let platform = Platform::new().await;
+async fn aws_gone_altogether_is_waited_out(aws: Aws) {
+    let platform = Platform::on(aws).await;
     let balancer = platform.create_balancer().await;
     let mut watcher = Launch::quick(&platform).start();
     platform.proxy.wait_for_calls("sqs:ReceiveMessage", 1).await;
@@ -195,9 +207,8 @@ async fn aws_gone_altogether_is_waited_out() {
     assert!(watcher.is_running());
 }
 
-#[tokio::test]
-async fn a_poll_that_fails_is_logged_and_tried_again() {
-    let platform = Platform::new().await;
+async fn a_poll_that_fails_is_logged_and_tried_again(aws: Aws) {
+    let platform = Platform::on(aws).await;
     let balancer = platform.create_balancer().await;
     platform.proxy.on("sqs:ReceiveMessage").times(6).error(503, "ServiceUnavailable", "try again later");
     let watcher = Launch::run(&platform).start();
@@ -210,9 +221,8 @@ async fn a_poll_that_fails_is_logged_and_tried_again() {
     platform.wait_until_queue_empty().await;
 }
 
-#[tokio::test]
-async fn a_call_that_hangs_is_given_up_and_made_again() {
-    let platform = Platform::new().await;
+async fn a_call_that_hangs_is_given_up_and_made_again(aws: Aws) {
+    let platform = Platform::on(aws).await;
     let balancer = platform.create_balancer().await;
     let fault = platform.proxy.on("elasticloadbalancing:DescribeLoadBalancers").times(1).hang();
     let task = platform.scale_to_one().await;
@@ -223,8 +233,8 @@ async fn a_call_that_hangs_is_given_up_and_made_again() {
 }
 
 /// A balancer past its grace, about to be torn down by the first look.
-async fn about_to_be_torn_down() -> (Platform, Balancer, Started) {
-    let platform = Platform::new().await;
+async fn about_to_be_torn_down(aws: Aws) -> (Platform, Balancer, Started) {
+    let platform = Platform::on(aws).await;
     let balancer = platform.create_balancer().await;
     let task = platform.scale_to_one().await;
     platform.register(&balancer, &task.ip).await;
@@ -232,9 +242,8 @@ async fn about_to_be_torn_down() -> (Platform, Balancer, Started) {
     (platform, balancer, task)
 }
 
-#[tokio::test]
-async fn a_group_still_in_use_is_deleted_as_soon_as_aws_lets_go() {
-    let (platform, balancer, _) = about_to_be_torn_down().await;
+async fn a_group_still_in_use_is_deleted_as_soon_as_aws_lets_go(aws: Aws) {
+    let (platform, balancer, _) = about_to_be_torn_down(aws).await;
     let message = format!("Target group '{}' is currently in use by a listener or a rule", balancer.groups[0].arn);
     let fault = platform
         .proxy
@@ -250,9 +259,8 @@ async fn a_group_still_in_use_is_deleted_as_soon_as_aws_lets_go() {
     assert_eq!(deleted.len(), balancer.groups.len());
 }
 
-#[tokio::test]
-async fn what_somebody_else_deleted_meanwhile_is_no_failure() {
-    let (platform, balancer, _) = about_to_be_torn_down().await;
+async fn what_somebody_else_deleted_meanwhile_is_no_failure(aws: Aws) {
+    let (platform, balancer, _) = about_to_be_torn_down(aws).await;
     // Another was faster: the thing is gone, and AWS says that it isn't there.
     let elb = |operation: &str| format!("elasticloadbalancing:{operation}");
     platform.proxy.on(&elb("DeleteLoadBalancer")).times(1).error_after(400, "LoadBalancerNotFound", "none");
@@ -263,9 +271,8 @@ async fn what_somebody_else_deleted_meanwhile_is_no_failure() {
     watcher.assert_no_trouble();
 }
 
-#[tokio::test]
-async fn a_balancer_that_goes_in_the_middle_of_a_look_is_no_failure() {
-    let platform = Platform::new().await;
+async fn a_balancer_that_goes_in_the_middle_of_a_look_is_no_failure(aws: Aws) {
+    let platform = Platform::on(aws).await;
     platform.create_balancer().await;
     platform.scale_to_one().await;
     let gone = |operation: &str, code: &str| {
@@ -286,14 +293,11 @@ async fn a_balancer_that_goes_in_the_middle_of_a_look_is_no_failure() {
     watcher.assert_no_trouble();
 }
 
-#[tokio::test]
-async fn in_a_full_group_the_old_targets_make_room_for_the_new_ones() {
-    let platform = Platform::new().await;
+async fn in_a_full_group_the_old_targets_make_room_for_the_new_ones(aws: Aws) {
+    let platform = Platform::on(aws).await;
     let balancer = platform.create_balancer().await;
-    platform.set_desired(1).await;
-    let tasks = platform.run_tasks(2).await;
-    platform.stop_task(&tasks[0]).await;
-    platform.register(&balancer, &tasks[0].ip).await;
+    let (old, new) = platform.one_replaced_by_another().await;
+    platform.register(&balancer, &old.ip).await;
 
     let group = balancer.groups[0].arn.clone();
     let room = Arc::new(AtomicBool::new(false));
@@ -310,14 +314,13 @@ async fn in_a_full_group_the_old_targets_make_room_for_the_new_ones() {
     });
 
     let watcher = Launch::quick(&platform).start();
-    platform.wait_for_targets(&balancer, &[&tasks[1].ip]).await;
+    platform.wait_for_targets(&balancer, &[&new.ip]).await;
     watcher.wait_for_that("target_registered", |line| line.text("target_group") == balancer.groups[0].name).await;
     watcher.assert_no_trouble();
 }
 
-#[tokio::test]
-async fn a_group_that_stays_full_is_reported() {
-    let platform = Platform::new().await;
+async fn a_group_that_stays_full_is_reported(aws: Aws) {
+    let platform = Platform::on(aws).await;
     let balancer = platform.create_balancer().await;
     let full = platform.proxy.on("elasticloadbalancing:RegisterTargets").containing(&balancer.groups[0].arn).error(
         400,
@@ -333,14 +336,11 @@ async fn a_group_that_stays_full_is_reported() {
     watcher.wait_for_finding("target_group_full", "cleared").await;
 }
 
-#[tokio::test]
-async fn a_group_that_fails_keeps_nothing_else_from_being_done() {
-    let platform = Platform::new().await;
+async fn a_group_that_fails_keeps_nothing_else_from_being_done(aws: Aws) {
+    let platform = Platform::on(aws).await;
     let balancer = platform.create_balancer().await;
-    platform.set_desired(1).await;
-    let tasks = platform.run_tasks(2).await;
-    platform.stop_task(&tasks[0]).await;
-    platform.register(&balancer, &tasks[0].ip).await;
+    let (old, new) = platform.one_replaced_by_another().await;
+    platform.register(&balancer, &old.ip).await;
     let failing = &balancer.groups[0];
     let fault = platform.proxy.on("elasticloadbalancing:RegisterTargets").containing(&failing.arn).error(
         400,
@@ -352,25 +352,22 @@ async fn a_group_that_fails_keeps_nothing_else_from_being_done() {
     eventually("all but the failing call is done", async || {
         let good = platform.targets(&balancer.groups[1]).await;
         let bad = platform.targets(failing).await;
-        (good == [(tasks[1].ip.clone(), balancer.groups[1].port)].into() && bad.is_empty()).then_some(())
+        (good == [(new.ip.clone(), balancer.groups[1].port)].into() && bad.is_empty()).then_some(())
     })
     .await;
     let line = watcher.wait_for("reconcile_failed").await;
     assert_eq!(line.text("error_code"), "InvalidTarget");
     fault.lift();
-    platform.wait_for_targets_within(Duration::from_secs(90), &balancer, &[&tasks[1].ip]).await;
+    platform.wait_for_targets_within(Duration::from_secs(90), &balancer, &[&new.ip]).await;
 }
 
-#[tokio::test]
-async fn new_targets_are_in_before_old_ones_go() {
-    let platform = Platform::new().await;
+async fn new_targets_are_in_before_old_ones_go(aws: Aws) {
+    let platform = Platform::on(aws).await;
     let balancer = platform.create_balancer().await;
-    platform.set_desired(1).await;
-    let tasks = platform.run_tasks(2).await;
-    platform.stop_task(&tasks[0]).await;
-    platform.register(&balancer, &tasks[0].ip).await;
+    let (old, new) = platform.one_replaced_by_another().await;
+    platform.register(&balancer, &old.ip).await;
     let _watcher = Launch::run(&platform).start();
-    platform.wait_for_targets(&balancer, &[&tasks[1].ip]).await;
+    platform.wait_for_targets(&balancer, &[&new.ip]).await;
     let calls = platform.proxy.calls();
     for group in &balancer.groups {
         let call = |operation: &str| {

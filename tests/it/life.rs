@@ -7,9 +7,48 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::platform::{Balancer, BalancerPlan, GroupPlan, HOLD, MARK_BALANCER, MARK_SINCE, Platform, REGION, tcp, udp};
-use crate::proxy::Proxy;
+use crate::stage::{Aws, on_moto_and_sandbox};
 use crate::wait::eventually;
 use crate::watcher::{Launch, Line, listing};
+
+on_moto_and_sandbox!(
+    a_starting_task_is_registered_in_every_group_with_the_groups_port,
+    a_stopping_task_is_deregistered_and_the_others_stay,
+    a_task_that_is_told_to_stop_is_deregistered_while_it_still_runs,
+    when_the_service_is_idle_everything_is_marked_then_torn_down,
+    the_first_look_repairs_what_happened_while_nobody_watched,
+    a_worker_killed_within_the_grace_is_followed_by_one_that_goes_on_from_the_mark,
+    a_worker_killed_in_the_middle_of_the_teardown_is_followed_by_one_that_finishes_it,
+    two_workers_at_once_come_to_one_end_and_neither_is_troubled,
+    a_balancer_that_comes_after_the_tasks_gets_them_as_targets,
+    a_scale_up_within_the_grace_calls_the_teardown_off,
+    a_scale_up_just_before_the_deletion_is_seen_by_the_second_look,
+    terraform_wiping_the_tags_puts_the_teardown_off,
+    a_teardown_cut_off_after_the_balancers_deletion_is_finished,
+    what_another_project_left_is_left_alone,
+    teardown_of_the_load_balancer_alone_leaves_the_groups,
+    with_teardown_off_an_idle_balancer_is_only_reported,
+    a_balancer_that_never_served_has_the_unused_grace,
+    a_hold_keeps_an_idle_balancer_until_it_is_lifted,
+    a_hold_that_comes_within_the_grace_stops_the_teardown,
+    a_hold_that_is_no_instant_or_too_far_ahead_is_reported_and_not_obeyed,
+    a_balancer_without_the_owner_tag_is_reported_and_never_touched,
+    the_owner_tag_can_be_another_one,
+    an_application_balancer_is_reported_and_never_touched,
+    deletion_protection_is_reported_and_the_teardown_goes_on_when_it_is_off,
+    a_service_that_is_missing_is_reported_and_its_balancer_never_torn_down,
+    a_cluster_that_is_missing_is_reported_and_the_balancer_never_torn_down,
+    a_deleted_service_is_missing_too,
+    an_address_that_nobody_knows_is_deregistered_after_half_a_minute_and_a_serving_one_never,
+    a_healthy_target_of_somebody_elses_is_reported_and_keeps_the_balancer,
+    one_look_that_shows_no_tasks_empties_no_group,
+    an_ipv6_group_gets_the_ipv6_address,
+    a_group_of_another_target_type_is_reported_and_the_others_served,
+    a_balancer_without_groups_is_reported_until_it_has_one,
+    a_failed_balancer_is_reported,
+    a_change_of_health_is_logged_with_its_reason_and_the_time_it_took,
+    nothing_is_logged_while_nothing_happens,
+);
 
 /// The events of a teardown, in their order.
 const TEARDOWN: [&str; 6] = [
@@ -39,12 +78,12 @@ async fn assert_unmarked(platform: &Platform, balancer: &Balancer) {
 }
 
 /// A platform whose one task was registered and has gone: idle, and about to be torn down if nothing is against it.
-async fn served_and_idle() -> (Platform, Balancer) {
-    served_and_idle_as(BalancerPlan::default()).await
+async fn served_and_idle(aws: Aws) -> (Platform, Balancer) {
+    served_and_idle_as(aws, BalancerPlan::default()).await
 }
 
-async fn served_and_idle_as(plan: BalancerPlan) -> (Platform, Balancer) {
-    let platform = Platform::new().await;
+async fn served_and_idle_as(aws: Aws, plan: BalancerPlan) -> (Platform, Balancer) {
+    let platform = Platform::on(aws).await;
     let balancer = platform.create_balancer_as(plan).await;
     let task = platform.scale_to_one().await;
     platform.register(&balancer, &task.ip).await;
@@ -52,9 +91,8 @@ async fn served_and_idle_as(plan: BalancerPlan) -> (Platform, Balancer) {
     (platform, balancer)
 }
 
-#[tokio::test]
-async fn a_starting_task_is_registered_in_every_group_with_the_groups_port() {
-    let platform = Platform::new().await;
+async fn a_starting_task_is_registered_in_every_group_with_the_groups_port(aws: Aws) {
+    let platform = Platform::on(aws).await;
     platform.route_events().await;
     let balancer = platform.create_balancer().await;
     let watcher = Launch::run(&platform).start();
@@ -78,9 +116,8 @@ async fn a_starting_task_is_registered_in_every_group_with_the_groups_port() {
     assert_eq!(watcher.stop().await, Some(0));
 }
 
-#[tokio::test]
-async fn a_stopping_task_is_deregistered_and_the_others_stay() {
-    let platform = Platform::new().await;
+async fn a_stopping_task_is_deregistered_and_the_others_stay(aws: Aws) {
+    let platform = Platform::on(aws).await;
     let balancer = platform.create_balancer().await;
     platform.set_desired(2).await;
     let tasks = platform.run_tasks(2).await;
@@ -88,8 +125,7 @@ async fn a_stopping_task_is_deregistered_and_the_others_stay() {
     platform.wait_for_targets(&balancer, &[&tasks[0].ip, &tasks[1].ip]).await;
     platform.proxy.wait_for_calls("sqs:ReceiveMessage", 1).await;
 
-    platform.set_desired(1).await;
-    platform.stop_task(&tasks[0]).await;
+    platform.scale_down_to(1, &[&tasks[0]]).await;
     platform.send_event_for(&tasks[0]).await;
 
     platform.wait_for_targets(&balancer, &[&tasks[1].ip]).await;
@@ -100,9 +136,8 @@ async fn a_stopping_task_is_deregistered_and_the_others_stay() {
     watcher.assert_no_trouble();
 }
 
-#[tokio::test]
-async fn a_task_that_is_told_to_stop_is_deregistered_while_it_still_runs() {
-    let platform = Platform::new().await;
+async fn a_task_that_is_told_to_stop_is_deregistered_while_it_still_runs(aws: Aws) {
+    let platform = Platform::on(aws).await;
     let balancer = platform.create_balancer().await;
     platform.set_desired(2).await;
     let tasks = platform.run_tasks(2).await;
@@ -129,9 +164,8 @@ async fn a_task_that_is_told_to_stop_is_deregistered_while_it_still_runs() {
     watcher.assert_no_trouble();
 }
 
-#[tokio::test]
-async fn when_the_service_is_idle_everything_is_marked_then_torn_down() {
-    let platform = Platform::new().await;
+async fn when_the_service_is_idle_everything_is_marked_then_torn_down(aws: Aws) {
+    let platform = Platform::on(aws).await;
     let balancer = platform.create_balancer().await;
     let task = platform.scale_to_one().await;
     let watcher = Launch::quick(&platform).args(["--idle-grace", "5s"]).start();
@@ -163,25 +197,21 @@ async fn when_the_service_is_idle_everything_is_marked_then_torn_down() {
     assert_eq!(watcher.stop().await, Some(0));
 }
 
-#[tokio::test]
-async fn the_first_look_repairs_what_happened_while_nobody_watched() {
-    let platform = Platform::new().await;
+async fn the_first_look_repairs_what_happened_while_nobody_watched(aws: Aws) {
+    let platform = Platform::on(aws).await;
     let balancer = platform.create_balancer().await;
-    platform.set_desired(1).await;
-    let tasks = platform.run_tasks(2).await;
-    platform.stop_task(&tasks[0]).await;
-    platform.register(&balancer, &tasks[0].ip).await;
+    let (old, new) = platform.one_replaced_by_another().await;
+    platform.register(&balancer, &old.ip).await;
 
     let watcher = Launch::run(&platform).start();
 
-    platform.wait_for_targets(&balancer, &[&tasks[1].ip]).await;
+    platform.wait_for_targets(&balancer, &[&new.ip]).await;
     assert_eq!(platform.proxy.count("sqs:DeleteMessageBatch"), 0, "there was no message");
     watcher.assert_no_trouble();
 }
 
-#[tokio::test]
-async fn a_worker_killed_within_the_grace_is_followed_by_one_that_goes_on_from_the_mark() {
-    let (platform, balancer) = served_and_idle().await;
+async fn a_worker_killed_within_the_grace_is_followed_by_one_that_goes_on_from_the_mark(aws: Aws) {
+    let (platform, balancer) = served_and_idle(aws).await;
     let first = Launch::quick(&platform).args(["--idle-grace", "6s"]).start();
     let marked = first.wait_for("idle_marked").await;
     first.kill().await;
@@ -194,9 +224,8 @@ async fn a_worker_killed_within_the_grace_is_followed_by_one_that_goes_on_from_t
     second.assert_no_trouble();
 }
 
-#[tokio::test]
-async fn a_worker_killed_in_the_middle_of_the_teardown_is_followed_by_one_that_finishes_it() {
-    let (platform, balancer) = served_and_idle().await;
+async fn a_worker_killed_in_the_middle_of_the_teardown_is_followed_by_one_that_finishes_it(aws: Aws) {
+    let (platform, balancer) = served_and_idle(aws).await;
     let fault = platform.proxy.on("elasticloadbalancing:DeleteTargetGroup").hang();
     let first = Launch::quick(&platform).start();
     fault.wait_for_hits(1).await;
@@ -211,11 +240,10 @@ async fn a_worker_killed_in_the_middle_of_the_teardown_is_followed_by_one_that_f
     second.assert_no_trouble();
 }
 
-#[tokio::test]
-async fn two_workers_at_once_come_to_one_end_and_neither_is_troubled() {
-    let platform = Platform::new().await;
+async fn two_workers_at_once_come_to_one_end_and_neither_is_troubled(aws: Aws) {
+    let platform = Platform::on(aws).await;
     let balancer = platform.create_balancer().await;
-    let other_way = Proxy::start(platform.account).await;
+    let other_way = platform.another_proxy().await;
     let workers = [Launch::quick(&platform).start(), Launch::quick(&platform).endpoint(&other_way).start()];
     for worker in &workers {
         worker.wait_for("watcher_started").await;
@@ -242,9 +270,8 @@ async fn two_workers_at_once_come_to_one_end_and_neither_is_troubled() {
     }
 }
 
-#[tokio::test]
-async fn a_balancer_that_comes_after_the_tasks_gets_them_as_targets() {
-    let platform = Platform::new().await;
+async fn a_balancer_that_comes_after_the_tasks_gets_them_as_targets(aws: Aws) {
+    let platform = Platform::on(aws).await;
     let task = platform.scale_to_one().await;
     let watcher = Launch::quick(&platform).start();
     let finding = watcher.wait_for_finding("load_balancer_missing", "raised").await;
@@ -257,9 +284,8 @@ async fn a_balancer_that_comes_after_the_tasks_gets_them_as_targets() {
     watcher.assert_no_trouble();
 }
 
-#[tokio::test]
-async fn a_scale_up_within_the_grace_calls_the_teardown_off() {
-    let (platform, balancer) = served_and_idle().await;
+async fn a_scale_up_within_the_grace_calls_the_teardown_off(aws: Aws) {
+    let (platform, balancer) = served_and_idle(aws).await;
     let watcher = Launch::quick(&platform).args(["--idle-grace", "60s"]).start();
     let marked = watcher.wait_for("idle_marked").await;
 
@@ -272,9 +298,8 @@ async fn a_scale_up_within_the_grace_calls_the_teardown_off() {
     watcher.assert_no_trouble();
 }
 
-#[tokio::test]
-async fn a_scale_up_just_before_the_deletion_is_seen_by_the_second_look() {
-    let (platform, balancer) = served_and_idle().await;
+async fn a_scale_up_just_before_the_deletion_is_seen_by_the_second_look(aws: Aws) {
+    let (platform, balancer) = served_and_idle(aws).await;
     // The balancer is marked for long enough, and the service comes back between two reads of its counts.
     let since = (Timestamp::now() - SignedDuration::from_secs(3600)).to_string();
     platform.add_tag(&balancer.arns(), MARK_SINCE, &since).await;
@@ -294,9 +319,8 @@ async fn a_scale_up_just_before_the_deletion_is_seen_by_the_second_look() {
     watcher.assert_no_trouble();
 }
 
-#[tokio::test]
-async fn terraform_wiping_the_tags_puts_the_teardown_off() {
-    let (platform, balancer) = served_and_idle().await;
+async fn terraform_wiping_the_tags_puts_the_teardown_off(aws: Aws) {
+    let (platform, balancer) = served_and_idle(aws).await;
     let watcher = Launch::quick(&platform).args(["--idle-grace", "4s"]).start();
     let first = watcher.wait_for("idle_marked").await;
     platform.remove_tag(&balancer.arns(), MARK_SINCE).await;
@@ -310,9 +334,8 @@ async fn terraform_wiping_the_tags_puts_the_teardown_off() {
     assert!(waited >= SignedDuration::from_secs(4), "torn down {waited} after the second mark");
 }
 
-#[tokio::test]
-async fn a_teardown_cut_off_after_the_balancers_deletion_is_finished() {
-    let platform = Platform::new().await;
+async fn a_teardown_cut_off_after_the_balancers_deletion_is_finished(aws: Aws) {
+    let platform = Platform::on(aws).await;
     let groups = [platform.create_bare_group(udp()).await, platform.create_bare_group(tcp()).await];
     let arn = network_arn(&platform, &platform.balancer_name());
     let since = (Timestamp::now() - SignedDuration::from_mins(3)).to_string();
@@ -322,10 +345,6 @@ async fn a_teardown_cut_off_after_the_balancers_deletion_is_finished() {
     }
 
     let watcher = Launch::quick(&platform).start();
-    tokio::time::sleep(Duration::from_secs(8)).await;
-    for c in platform.proxy.calls() {
-        println!("{:?} {} {:?}", c.at, c.name, c.answered);
-    }
     watcher.wait_for("teardown_completed").await;
     for group in &groups {
         assert!(!platform.group_exists(group).await, "{} is left", group.name);
@@ -334,9 +353,8 @@ async fn a_teardown_cut_off_after_the_balancers_deletion_is_finished() {
     watcher.assert_no_trouble();
 }
 
-#[tokio::test]
-async fn what_another_project_left_is_left_alone() {
-    let platform = Platform::new().await;
+async fn what_another_project_left_is_left_alone(aws: Aws) {
+    let platform = Platform::on(aws).await;
     let ours = platform.create_bare_group(udp()).await;
     let theirs = [
         (GroupPlan { suffix: "one", ..udp() }, format!("{}2", platform.balancer_name())),
@@ -369,9 +387,8 @@ async fn what_another_project_left_is_left_alone() {
     watcher.assert_no_trouble();
 }
 
-#[tokio::test]
-async fn teardown_of_the_load_balancer_alone_leaves_the_groups() {
-    let (platform, balancer) = served_and_idle().await;
+async fn teardown_of_the_load_balancer_alone_leaves_the_groups(aws: Aws) {
+    let (platform, balancer) = served_and_idle(aws).await;
     let watcher = Launch::quick(&platform).args(["--teardown", "load-balancer"]).start();
     watcher.wait_for("load_balancer_deleted").await;
     watcher.wait_for_looks(&platform.proxy, 3).await;
@@ -384,9 +401,8 @@ async fn teardown_of_the_load_balancer_alone_leaves_the_groups() {
     watcher.assert_no_trouble();
 }
 
-#[tokio::test]
-async fn with_teardown_off_an_idle_balancer_is_only_reported() {
-    let (platform, balancer) = served_and_idle().await;
+async fn with_teardown_off_an_idle_balancer_is_only_reported(aws: Aws) {
+    let (platform, balancer) = served_and_idle(aws).await;
     let watcher = Launch::quick(&platform).args(["--teardown", "off"]).start();
     watcher.wait_for_finding("teardown_off", "raised").await;
     watcher.wait_for_looks(&platform.proxy, 4).await;
@@ -395,9 +411,8 @@ async fn with_teardown_off_an_idle_balancer_is_only_reported() {
     watcher.assert_no_trouble();
 }
 
-#[tokio::test]
-async fn a_balancer_that_never_served_has_the_unused_grace() {
-    let platform = Platform::new().await;
+async fn a_balancer_that_never_served_has_the_unused_grace(aws: Aws) {
+    let platform = Platform::on(aws).await;
     let created = Timestamp::now();
     let balancer = platform.create_balancer().await;
     let watcher = Launch::quick(&platform).args(["--unused-grace", "6s"]).start();
@@ -409,9 +424,8 @@ async fn a_balancer_that_never_served_has_the_unused_grace() {
     watcher.assert_no_trouble();
 }
 
-#[tokio::test]
-async fn a_hold_keeps_an_idle_balancer_until_it_is_lifted() {
-    let (platform, balancer) = served_and_idle().await;
+async fn a_hold_keeps_an_idle_balancer_until_it_is_lifted(aws: Aws) {
+    let (platform, balancer) = served_and_idle(aws).await;
     let until = (Timestamp::now() + SignedDuration::from_hours(1)).to_string();
     platform.add_tag(&[&balancer.arn], HOLD, &until).await;
     let watcher = Launch::quick(&platform).start();
@@ -426,9 +440,8 @@ async fn a_hold_keeps_an_idle_balancer_until_it_is_lifted() {
     watcher.assert_no_trouble();
 }
 
-#[tokio::test]
-async fn a_hold_that_comes_within_the_grace_stops_the_teardown() {
-    let (platform, balancer) = served_and_idle().await;
+async fn a_hold_that_comes_within_the_grace_stops_the_teardown(aws: Aws) {
+    let (platform, balancer) = served_and_idle(aws).await;
     let watcher = Launch::quick(&platform).args(["--idle-grace", "4s"]).start();
     watcher.wait_for("idle_marked").await;
     let until = (Timestamp::now() + SignedDuration::from_hours(1)).to_string();
@@ -438,10 +451,9 @@ async fn a_hold_that_comes_within_the_grace_stops_the_teardown() {
     assert!(platform.is_whole(&balancer).await);
 }
 
-#[tokio::test]
-async fn a_hold_that_is_no_instant_or_too_far_ahead_is_reported_and_not_obeyed() {
+async fn a_hold_that_is_no_instant_or_too_far_ahead_is_reported_and_not_obeyed(aws: Aws) {
     for hold in ["tomorrow".to_owned(), (Timestamp::now() + SignedDuration::from_hours(48)).to_string()] {
-        let (platform, balancer) = served_and_idle().await;
+        let (platform, balancer) = served_and_idle(aws).await;
         platform.add_tag(&[&balancer.arn], HOLD, &hold).await;
         let watcher = Launch::quick(&platform).start();
         watcher.wait_for_finding("hold_invalid", "raised").await;
@@ -449,10 +461,9 @@ async fn a_hold_that_is_no_instant_or_too_far_ahead_is_reported_and_not_obeyed()
     }
 }
 
-#[tokio::test]
-async fn a_balancer_without_the_owner_tag_is_reported_and_never_touched() {
+async fn a_balancer_without_the_owner_tag_is_reported_and_never_touched(aws: Aws) {
     let plan = BalancerPlan { tags: vec![("Lifecycle", "permanent".to_owned())], ..BalancerPlan::default() };
-    let (platform, balancer) = served_and_idle_as(plan).await;
+    let (platform, balancer) = served_and_idle_as(aws, plan).await;
     let watcher = Launch::quick(&platform).start();
     watcher.wait_for_finding("load_balancer_not_owned", "raised").await;
     watcher.wait_for_looks(&platform.proxy, 4).await;
@@ -466,23 +477,21 @@ async fn a_balancer_without_the_owner_tag_is_reported_and_never_touched() {
     watcher.assert_no_trouble();
 }
 
-#[tokio::test]
-async fn the_owner_tag_can_be_another_one() {
+async fn the_owner_tag_can_be_another_one(aws: Aws) {
     let plan = BalancerPlan { tags: vec![("Team", "video=calls".to_owned())], ..BalancerPlan::default() };
-    let (platform, balancer) = served_and_idle_as(plan).await;
+    let (platform, balancer) = served_and_idle_as(aws, plan).await;
     let watcher = Launch::quick(&platform).args(["--owner-tag", "Team=video=calls"]).start();
     platform.wait_until_torn_down(&balancer).await;
     watcher.assert_no_trouble();
 }
 
-#[tokio::test]
-async fn an_application_balancer_is_reported_and_never_touched() {
+async fn an_application_balancer_is_reported_and_never_touched(aws: Aws) {
     let plan = BalancerPlan {
         application: true,
         groups: vec![GroupPlan { suffix: "web", protocol: ProtocolEnum::Http, port: 80, ..udp() }],
         ..BalancerPlan::default()
     };
-    let platform = Platform::new().await;
+    let platform = Platform::on(aws).await;
     let balancer = platform.create_balancer_as(plan).await;
     let task = platform.scale_to_one().await;
     let watcher = Launch::quick(&platform).start();
@@ -494,14 +503,14 @@ async fn an_application_balancer_is_reported_and_never_touched() {
     assert!(writes.iter().all(|call| !call.starts_with("elasticloadbalancing:")), "{writes:?}");
 }
 
-#[tokio::test]
-async fn deletion_protection_is_reported_and_the_teardown_goes_on_when_it_is_off() {
-    let (platform, balancer) = served_and_idle().await;
+async fn deletion_protection_is_reported_and_the_teardown_goes_on_when_it_is_off(aws: Aws) {
+    let (platform, balancer) = served_and_idle(aws).await;
     platform.protect(&balancer, true).await;
-    // moto deletes a protected balancer; AWS answers like this.
+    // moto deletes a protected balancer; AWS answers like this. So does the sandbox by itself.
     let message = format!("Load balancer '{}' cannot be deleted because deletion protection is enabled", balancer.arn);
-    let fault =
-        platform.proxy.on("elasticloadbalancing:DeleteLoadBalancer").error(400, "OperationNotPermitted", &message);
+    let refusal = (aws == Aws::Moto).then(|| {
+        platform.proxy.on("elasticloadbalancing:DeleteLoadBalancer").error(400, "OperationNotPermitted", &message)
+    });
     let watcher = Launch::quick(&platform).start();
     watcher.wait_for_finding("deletion_protected", "raised").await;
     watcher.wait_for_looks(&platform.proxy, 3).await;
@@ -510,14 +519,15 @@ async fn deletion_protection_is_reported_and_the_teardown_goes_on_when_it_is_off
     assert_eq!(watcher.events("finding").len(), 1, "it is said once, not at every look");
 
     platform.protect(&balancer, false).await;
-    fault.lift();
+    if let Some(refusal) = refusal {
+        refusal.lift();
+    }
     platform.wait_until_torn_down(&balancer).await;
     watcher.wait_for_finding("deletion_protected", "cleared").await;
 }
 
-#[tokio::test]
-async fn a_service_that_is_missing_is_reported_and_its_balancer_never_torn_down() {
-    let (platform, balancer) = served_and_idle().await;
+async fn a_service_that_is_missing_is_reported_and_its_balancer_never_torn_down(aws: Aws) {
+    let (platform, balancer) = served_and_idle(aws).await;
     let since = (Timestamp::now() - SignedDuration::from_secs(3600)).to_string();
     platform.add_tag(&balancer.arns(), MARK_SINCE, &since).await;
     platform.add_tag(&balancer.arns(), MARK_BALANCER, &balancer.arn).await;
@@ -530,18 +540,16 @@ async fn a_service_that_is_missing_is_reported_and_its_balancer_never_torn_down(
     assert_eq!(platform.targets(&balancer.groups[0]).await, before, "nothing is known, so nothing is deregistered");
 }
 
-#[tokio::test]
-async fn a_cluster_that_is_missing_is_reported_and_the_balancer_never_torn_down() {
-    let (platform, balancer) = served_and_idle().await;
+async fn a_cluster_that_is_missing_is_reported_and_the_balancer_never_torn_down(aws: Aws) {
+    let (platform, balancer) = served_and_idle(aws).await;
     let watcher = Launch::quick(&platform).global(["--cluster", "no-such-cluster"]).start();
     watcher.wait_for_finding("service_missing", "raised").await;
     watcher.wait_for_looks(&platform.proxy, 4).await;
     assert!(platform.is_whole(&balancer).await);
 }
 
-#[tokio::test]
-async fn a_deleted_service_is_missing_too() {
-    let (platform, balancer) = served_and_idle().await;
+async fn a_deleted_service_is_missing_too(aws: Aws) {
+    let (platform, balancer) = served_and_idle(aws).await;
     let deleted = platform.ecs.delete_service().cluster(platform.cluster()).service(platform.service()).send().await;
     deleted.expect("an idle service can be deleted");
     let watcher = Launch::quick(&platform).start();
@@ -550,9 +558,8 @@ async fn a_deleted_service_is_missing_too() {
     assert!(platform.is_whole(&balancer).await);
 }
 
-#[tokio::test]
-async fn an_address_that_nobody_knows_is_deregistered_after_half_a_minute_and_a_serving_one_never() {
-    let platform = Platform::new().await;
+async fn an_address_that_nobody_knows_is_deregistered_after_half_a_minute_and_a_serving_one_never(aws: Aws) {
+    let platform = Platform::on(aws).await;
     let balancer = platform.create_balancer().await;
     let task = platform.scale_to_one().await;
     let stranger = "10.99.99.99";
@@ -576,9 +583,8 @@ async fn an_address_that_nobody_knows_is_deregistered_after_half_a_minute_and_a_
     watcher.assert_no_trouble();
 }
 
-#[tokio::test]
-async fn a_healthy_target_of_somebody_elses_is_reported_and_keeps_the_balancer() {
-    let (platform, balancer) = served_and_idle().await;
+async fn a_healthy_target_of_somebody_elses_is_reported_and_keeps_the_balancer(aws: Aws) {
+    let (platform, balancer) = served_and_idle(aws).await;
     let stranger = "10.99.99.98";
     platform.register(&balancer, stranger).await;
     let watcher = Launch::quick(&platform).start();
@@ -593,9 +599,8 @@ async fn a_healthy_target_of_somebody_elses_is_reported_and_keeps_the_balancer()
     assert!(platform.is_torn_down(&balancer).await);
 }
 
-#[tokio::test]
-async fn one_look_that_shows_no_tasks_empties_no_group() {
-    let platform = Platform::new().await;
+async fn one_look_that_shows_no_tasks_empties_no_group(aws: Aws) {
+    let platform = Platform::on(aws).await;
     let balancer = platform.create_balancer().await;
     platform.set_desired(2).await;
     let tasks = platform.run_tasks(2).await;
@@ -611,9 +616,8 @@ async fn one_look_that_shows_no_tasks_empties_no_group() {
     watcher.assert_no_trouble();
 }
 
-#[tokio::test]
-async fn an_ipv6_group_gets_the_ipv6_address() {
-    let platform = Platform::new().await;
+async fn an_ipv6_group_gets_the_ipv6_address(aws: Aws) {
+    let platform = Platform::on(aws).await;
     let six = GroupPlan { family: TargetGroupIpAddressTypeEnum::Ipv6, ..tcp() };
     let plan = BalancerPlan { groups: vec![udp(), six], ..BalancerPlan::default() };
     let balancer = platform.create_balancer_as(plan).await;
@@ -637,14 +641,14 @@ async fn an_ipv6_group_gets_the_ipv6_address() {
 
     // Without the address the group can't be served, and a person should know.
     dual_stack.lift();
+    platform.set_desired(2).await;
     let other = platform.run_task().await;
     let finding = watcher.wait_for_that("finding", |line| line.text("subject").contains(&other.id)).await;
     assert_eq!(finding.text("finding"), "task_without_address");
 }
 
-#[tokio::test]
-async fn a_group_of_another_target_type_is_reported_and_the_others_served() {
-    let platform = Platform::new().await;
+async fn a_group_of_another_target_type_is_reported_and_the_others_served(aws: Aws) {
+    let platform = Platform::on(aws).await;
     let instances = GroupPlan { kind: TargetTypeEnum::Instance, ..tcp() };
     let plan = BalancerPlan { groups: vec![udp(), instances], ..BalancerPlan::default() };
     let balancer = platform.create_balancer_as(plan).await;
@@ -660,9 +664,8 @@ async fn a_group_of_another_target_type_is_reported_and_the_others_served() {
     watcher.assert_no_trouble();
 }
 
-#[tokio::test]
-async fn a_balancer_without_groups_is_reported_until_it_has_one() {
-    let platform = Platform::new().await;
+async fn a_balancer_without_groups_is_reported_until_it_has_one(aws: Aws) {
+    let platform = Platform::on(aws).await;
     let plan = BalancerPlan { groups: Vec::new(), ..BalancerPlan::default() };
     let mut balancer = platform.create_balancer_as(plan).await;
     let task = platform.scale_to_one().await;
@@ -674,9 +677,8 @@ async fn a_balancer_without_groups_is_reported_until_it_has_one() {
     watcher.assert_no_trouble();
 }
 
-#[tokio::test]
-async fn a_failed_balancer_is_reported() {
-    let platform = Platform::new().await;
+async fn a_failed_balancer_is_reported(aws: Aws) {
+    let platform = Platform::on(aws).await;
     platform.create_balancer().await;
     platform
         .proxy
@@ -687,9 +689,8 @@ async fn a_failed_balancer_is_reported() {
     watcher.wait_for_finding("load_balancer_failed", "raised").await;
 }
 
-#[tokio::test]
-async fn a_change_of_health_is_logged_with_its_reason_and_the_time_it_took() {
-    let platform = Platform::new().await;
+async fn a_change_of_health_is_logged_with_its_reason_and_the_time_it_took(aws: Aws) {
+    let platform = Platform::on(aws).await;
     let balancer = platform.create_balancer().await;
     let initial = platform.proxy.on("elasticloadbalancing:DescribeTargetHealth").rewrite(|_, text| {
         text.replace("<State>healthy</State>", "<State>initial</State><Reason>Elb.RegistrationInProgress</Reason>")
@@ -722,9 +723,8 @@ async fn a_change_of_health_is_logged_with_its_reason_and_the_time_it_took() {
     watcher.assert_no_trouble();
 }
 
-#[tokio::test]
-async fn nothing_is_logged_while_nothing_happens() {
-    let platform = Platform::new().await;
+async fn nothing_is_logged_while_nothing_happens(aws: Aws) {
+    let platform = Platform::on(aws).await;
     let balancer = platform.create_balancer().await;
     let task = platform.scale_to_one().await;
     let watcher = Launch::quick(&platform).start();

@@ -1,5 +1,5 @@
 //! The built program, driven from outside: by messages on a queue, by what it finds on AWS (moto's server, which
-//! these tests install and start), by its command line; judged by its log and by what it leaves on AWS.
+//! these tests install and start, or the sandbox), by its command line; judged by its log and by what it leaves on AWS.
 
 mod command_line;
 #[cfg(feature = "sandbox")]
@@ -23,6 +23,9 @@ mod sandbox;
 mod sandbox_by_hand;
 #[cfg(feature = "sandbox")]
 mod sandbox_conformance;
+#[cfg(feature = "sandbox")]
+mod sandbox_life;
 mod scale;
+mod stage;
 mod wait;
 mod watcher;

@@ -6,12 +6,33 @@ use serde_json::{Value, json};
 
 use crate::platform::{Balancer, Platform, Queue, Started};
 use crate::proxy::Call;
+use crate::stage::{Aws, on_moto_and_sandbox};
 use crate::wait::eventually;
 use crate::watcher::{Launch, Line, Watcher};
 
+on_moto_and_sandbox!(
+    foreign_messages_are_deleted_and_counted_and_cause_no_look,
+    malformed_messages_are_logged_and_left_to_the_redrive_policy,
+    without_a_redrive_policy_a_malformed_message_is_deleted_at_the_fifth_receive,
+    an_event_without_a_group_is_of_use,
+    an_event_without_a_version_is_of_use,
+    an_event_without_attachments_is_of_use,
+    a_cluster_and_a_task_are_all_that_an_event_needs,
+    fields_that_nobody_knows_yet_do_no_harm,
+    a_message_is_deleted_only_when_a_look_that_began_after_it_came_has_succeeded,
+    nothing_more_is_received_while_the_look_fails,
+    messages_that_come_together_have_each_their_own_end,
+    an_event_that_comes_late_changes_nothing,
+    an_event_that_was_made_up_changes_nothing,
+    a_look_waits_until_ecs_shows_the_version_that_the_event_told_of,
+    a_version_that_never_comes_is_logged_and_ecs_believed,
+    an_entry_that_could_not_be_deleted_is_tried_again,
+    an_event_that_comes_during_a_look_is_not_covered_by_it,
+);
+
 /// A platform with a balancer and a worker that has had its first look and listens to the queue.
-async fn listening(queue: Queue) -> (Platform, Balancer, Watcher) {
-    let platform = Platform::with_queue(queue).await;
+async fn listening(aws: Aws, queue: Queue) -> (Platform, Balancer, Watcher) {
+    let platform = Platform::with_queue(aws, queue).await;
     let balancer = platform.create_balancer().await;
     let watcher = Launch::run(&platform).start();
     platform.proxy.wait_for_calls("sqs:ReceiveMessage", 1).await;
@@ -28,9 +49,8 @@ fn deletions(platform: &Platform) -> usize {
     platform.proxy.calls_of("sqs:DeleteMessageBatch").iter().filter(|call| call.succeeded()).map(entries).sum()
 }
 
-#[tokio::test]
-async fn foreign_messages_are_deleted_and_counted_and_cause_no_look() {
-    let (platform, balancer, watcher) = listening(Queue::default()).await;
+async fn foreign_messages_are_deleted_and_counted_and_cause_no_look(aws: Aws) {
+    let (platform, balancer, watcher) = listening(aws, Queue::default()).await;
     let looks = platform.proxy.count("ecs:DescribeServices");
     let task = platform.scale_to_one().await;
     let event = platform.event_for(&task).await;
@@ -64,10 +84,9 @@ async fn foreign_messages_are_deleted_and_counted_and_cause_no_look() {
     watcher.assert_no_trouble();
 }
 
-#[tokio::test]
-async fn malformed_messages_are_logged_and_left_to_the_redrive_policy() {
+async fn malformed_messages_are_logged_and_left_to_the_redrive_policy(aws: Aws) {
     let queue = Queue { dead_letter_after: Some(2), visibility_seconds: 1 };
-    let (platform, balancer, watcher) = listening(queue).await;
+    let (platform, balancer, watcher) = listening(aws, queue).await;
     let long = format!("{{\"endless\": \"{}\"", "x".repeat(5000));
     let malformed = [
         "not json".to_owned(),
@@ -100,10 +119,9 @@ async fn malformed_messages_are_logged_and_left_to_the_redrive_policy() {
     assert_eq!(line.text("body").len(), 2048);
 }
 
-#[tokio::test]
-async fn without_a_redrive_policy_a_malformed_message_is_deleted_at_the_fifth_receive() {
+async fn without_a_redrive_policy_a_malformed_message_is_deleted_at_the_fifth_receive(aws: Aws) {
     let queue = Queue { dead_letter_after: None, visibility_seconds: 1 };
-    let (platform, _, watcher) = listening(queue).await;
+    let (platform, _, watcher) = listening(aws, queue).await;
     let body = format!("so much {}", "y".repeat(3000));
     platform.send_text(&body).await;
     let last = watcher.wait_for_that("message_rejected", |line| line["deleted"] == true).await;
@@ -115,8 +133,8 @@ async fn without_a_redrive_policy_a_malformed_message_is_deleted_at_the_fifth_re
 }
 
 /// Takes things out of an event; the task must be registered, and the message deleted, all the same.
-async fn is_of_use_without(strip: impl Fn(&mut Value)) {
-    let (platform, balancer, watcher) = listening(Queue::default()).await;
+async fn is_of_use_without(aws: Aws, strip: impl Fn(&mut Value)) {
+    let (platform, balancer, watcher) = listening(aws, Queue::default()).await;
     let task = platform.scale_to_one().await;
     let mut event = platform.event_for(&task).await;
     strip(&mut event);
@@ -130,33 +148,28 @@ fn without(event: &mut Value, field: &str) {
     event["detail"].as_object_mut().expect("a detail").remove(field).expect("the field was there");
 }
 
-#[tokio::test]
-async fn an_event_without_a_group_is_of_use() {
-    is_of_use_without(|event| without(event, "group")).await;
+async fn an_event_without_a_group_is_of_use(aws: Aws) {
+    is_of_use_without(aws, |event| without(event, "group")).await;
 }
 
-#[tokio::test]
-async fn an_event_without_a_version_is_of_use() {
-    is_of_use_without(|event| without(event, "version")).await;
+async fn an_event_without_a_version_is_of_use(aws: Aws) {
+    is_of_use_without(aws, |event| without(event, "version")).await;
 }
 
-#[tokio::test]
-async fn an_event_without_attachments_is_of_use() {
-    is_of_use_without(|event| without(event, "attachments")).await;
+async fn an_event_without_attachments_is_of_use(aws: Aws) {
+    is_of_use_without(aws, |event| without(event, "attachments")).await;
 }
 
-#[tokio::test]
-async fn a_cluster_and_a_task_are_all_that_an_event_needs() {
-    is_of_use_without(|event| {
+async fn a_cluster_and_a_task_are_all_that_an_event_needs(aws: Aws) {
+    is_of_use_without(aws, |event| {
         let detail = json!({ "clusterArn": event["detail"]["clusterArn"], "taskArn": event["detail"]["taskArn"] });
         *event = json!({ "source": "aws.ecs", "detail-type": "ECS Task State Change", "detail": detail });
     })
     .await;
 }
 
-#[tokio::test]
-async fn fields_that_nobody_knows_yet_do_no_harm() {
-    is_of_use_without(|event| {
+async fn fields_that_nobody_knows_yet_do_no_harm(aws: Aws) {
+    is_of_use_without(aws, |event| {
         event["tomorrow"] = json!({ "deep": [1, null, { "er": true }] });
         event["detail"]["tomorrow"] = json!([[], {}]);
         event["detail"]["attachments"][0]["details"][0]["value"] = json!(null);
@@ -168,10 +181,9 @@ async fn fields_that_nobody_knows_yet_do_no_harm() {
     .await;
 }
 
-#[tokio::test]
-async fn a_message_is_deleted_only_when_a_look_that_began_after_it_came_has_succeeded() {
+async fn a_message_is_deleted_only_when_a_look_that_began_after_it_came_has_succeeded(aws: Aws) {
     let queue = Queue { visibility_seconds: 4, ..Queue::default() };
-    let (platform, balancer, mut watcher) = listening(queue).await;
+    let (platform, balancer, mut watcher) = listening(aws, queue).await;
     let fault = platform.proxy.on("ecs:DescribeServices").error(500, "ServerException", "internal");
     let task = platform.scale_to_one().await;
     platform.send_event_for(&task).await;
@@ -202,10 +214,9 @@ async fn a_message_is_deleted_only_when_a_look_that_began_after_it_came_has_succ
     assert!(failing[0].number("retry_in_ms") > 0);
 }
 
-#[tokio::test]
-async fn nothing_more_is_received_while_the_look_fails() {
+async fn nothing_more_is_received_while_the_look_fails(aws: Aws) {
     let queue = Queue { visibility_seconds: 10, ..Queue::default() };
-    let (platform, _, watcher) = listening(queue).await;
+    let (platform, _, watcher) = listening(aws, queue).await;
     let fault = platform.proxy.on("ecs:DescribeServices").error(500, "ServerException", "internal");
     let task = platform.scale_to_one().await;
     platform.send_event_for(&task).await;
@@ -218,10 +229,9 @@ async fn nothing_more_is_received_while_the_look_fails() {
     platform.wait_until_queue_empty().await;
 }
 
-#[tokio::test]
-async fn messages_that_come_together_have_each_their_own_end() {
+async fn messages_that_come_together_have_each_their_own_end(aws: Aws) {
     let queue = Queue { dead_letter_after: Some(2), visibility_seconds: 2 };
-    let (platform, balancer, watcher) = listening(queue).await;
+    let (platform, balancer, watcher) = listening(aws, queue).await;
     platform.set_desired(2).await;
     let tasks = platform.run_tasks(2).await;
     // Two events, a foreign one and a malformed one, all there before the worker looks up again.
@@ -243,24 +253,22 @@ async fn messages_that_come_together_have_each_their_own_end() {
     assert_eq!(watcher.events("reconcile_failed").len(), 0);
 }
 
-#[tokio::test]
-async fn an_event_that_comes_late_changes_nothing() {
-    let (platform, balancer, watcher) = listening(Queue::default()).await;
-    platform.set_desired(1).await;
-    let tasks = platform.run_tasks(2).await;
-    let running = platform.event_for(&tasks[0]).await;
-    platform.stop_task(&tasks[0]).await;
-    platform.send_event_for(&tasks[0]).await;
+async fn an_event_that_comes_late_changes_nothing(aws: Aws) {
+    let (platform, balancer, watcher) = listening(aws, Queue::default()).await;
+    let old = platform.scale_to_one().await;
+    let running = platform.event_for(&old).await;
+    platform.stop_task(&old).await;
+    let new = platform.run_task().await;
+    platform.send_event_for(&old).await;
     platform.send(&running).await;
-    platform.wait_for_targets(&balancer, &[&tasks[1].ip]).await;
+    platform.wait_for_targets(&balancer, &[&new.ip]).await;
     platform.wait_until_queue_empty().await;
-    assert!(watcher.events("target_registered").iter().all(|line| line.text("ip") == tasks[1].ip));
+    assert!(watcher.events("target_registered").iter().all(|line| line.text("ip") == new.ip));
     watcher.assert_no_trouble();
 }
 
-#[tokio::test]
-async fn an_event_that_was_made_up_changes_nothing() {
-    let (platform, balancer, watcher) = listening(Queue::default()).await;
+async fn an_event_that_was_made_up_changes_nothing(aws: Aws) {
+    let (platform, balancer, watcher) = listening(aws, Queue::default()).await;
     let task = platform.scale_to_one().await;
     platform.send_event_for(&task).await;
     platform.wait_for_targets(&balancer, &[&task.ip]).await;
@@ -282,8 +290,10 @@ async fn an_event_that_was_made_up_changes_nothing() {
     watcher.assert_no_trouble();
 }
 
-/// Makes DescribeTasks show the task as it was before it ran, at version 4, for some calls or for good.
-fn lag(platform: &Platform, task: &Started, calls: usize) {
+/// Makes DescribeTasks show the task as it was before it ran, for some calls or for good. Gives the version that its
+/// event tells of; the one that is shown is the one before.
+async fn lag(platform: &Platform, task: &Started, calls: usize) -> i64 {
+    let version = platform.event_for(task).await["detail"]["version"].as_i64().expect("a version");
     let arn = task.arn.clone();
     let mut left = calls;
     platform.proxy.on("ecs:DescribeTasks").rewrite_json(move |answer| {
@@ -291,23 +301,24 @@ fn lag(platform: &Platform, task: &Started, calls: usize) {
             if task["taskArn"] != arn.as_str() {
                 continue;
             }
-            task["version"] = json!(5);
+            task["version"] = json!(version);
             if left > 0 {
                 left -= 1;
-                task["version"] = json!(4);
+                task["version"] = json!(version - 1);
                 task["lastStatus"] = json!("PENDING");
             }
         }
     });
+    version
 }
 
-#[tokio::test]
-async fn a_look_waits_until_ecs_shows_the_version_that_the_event_told_of() {
-    let (platform, balancer, watcher) = listening(Queue::default()).await;
+async fn a_look_waits_until_ecs_shows_the_version_that_the_event_told_of(aws: Aws) {
+    let (platform, balancer, watcher) = listening(aws, Queue::default()).await;
     let task = platform.scale_to_one().await;
-    lag(&platform, &task, 2);
+    let event = platform.event_for(&task).await;
+    lag(&platform, &task, 2).await;
     let described = platform.proxy.count("ecs:DescribeTasks");
-    platform.send_event_for(&task).await;
+    platform.send(&event).await;
     platform.wait_for_targets(&balancer, &[&task.ip]).await;
     assert!(platform.proxy.count("ecs:DescribeTasks") >= described + 3);
     assert!(watcher.events("task_version_behind").is_empty());
@@ -315,24 +326,23 @@ async fn a_look_waits_until_ecs_shows_the_version_that_the_event_told_of() {
     watcher.assert_no_trouble();
 }
 
-#[tokio::test]
-async fn a_version_that_never_comes_is_logged_and_ecs_believed() {
-    let (platform, _, watcher) = listening(Queue::default()).await;
+async fn a_version_that_never_comes_is_logged_and_ecs_believed(aws: Aws) {
+    let (platform, _, watcher) = listening(aws, Queue::default()).await;
     let task = platform.scale_to_one().await;
-    lag(&platform, &task, usize::MAX);
-    platform.send_event_for(&task).await;
+    let event = platform.event_for(&task).await;
+    let version = lag(&platform, &task, usize::MAX).await;
+    platform.send(&event).await;
     let line = watcher.wait_for("task_version_behind").await;
     assert_eq!(line.text("task_id"), task.id);
-    assert_eq!(line.number("event_version"), 5);
-    assert_eq!(line.number("seen_version"), 4);
+    assert_eq!(line.number("event_version"), version);
+    assert_eq!(line.number("seen_version"), version - 1);
     platform.wait_until_queue_empty().await;
     assert!(watcher.events("target_registered").is_empty(), "ECS says that it doesn't run yet");
     watcher.assert_no_trouble();
 }
 
-#[tokio::test]
-async fn an_entry_that_could_not_be_deleted_is_tried_again() {
-    let (platform, balancer, watcher) = listening(Queue::default()).await;
+async fn an_entry_that_could_not_be_deleted_is_tried_again(aws: Aws) {
+    let (platform, balancer, watcher) = listening(aws, Queue::default()).await;
     // The whole call is fine, and none of its entries was.
     let fault = platform.proxy.on("sqs:DeleteMessageBatch").times(1).rewrite_json(|answer| {
         let failed: Vec<Value> = answer["Successful"]
@@ -352,15 +362,14 @@ async fn an_entry_that_could_not_be_deleted_is_tried_again() {
     assert!(watcher.events("message_rejected").is_empty());
 }
 
-#[tokio::test]
-async fn an_event_that_comes_during_a_look_is_not_covered_by_it() {
-    let (platform, balancer, watcher) = listening(Queue::default()).await;
-    platform.set_desired(2).await;
-    let first = platform.run_task().await;
+async fn an_event_that_comes_during_a_look_is_not_covered_by_it(aws: Aws) {
+    let (platform, balancer, watcher) = listening(aws, Queue::default()).await;
+    let first = platform.scale_to_one().await;
     // The look for the first task takes its time over the balancer, after it has read the tasks.
     let slow = platform.proxy.on("elasticloadbalancing:DescribeTargetHealth").times(1).delay(Duration::from_secs(3));
     platform.send_event_for(&first).await;
     slow.wait_for_hits(1).await;
+    platform.set_desired(2).await;
     let second = platform.run_task().await;
     platform.send_event_for(&second).await;
     platform.wait_for_targets(&balancer, &[&first.ip, &second.ip]).await;

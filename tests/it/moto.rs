@@ -50,7 +50,7 @@ fn start() -> Server {
     Server { address, _process: process }
 }
 
-/// The Python of the virtual environment with moto and boto3 in it, made if it isn't there.
+/// The Python of the virtual environment with moto, boto3 and the AWS CLI in it, made if it isn't there.
 pub fn installed_python() -> PathBuf {
     let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
     fs::create_dir_all(base).expect("the target directory is writable");
@@ -80,6 +80,12 @@ pub fn installed_python() -> PathBuf {
         .arg(&requirements));
     File::create(&complete).expect("the target directory is writable");
     python
+}
+
+/// The AWS CLI in that environment.
+#[cfg(feature = "sandbox")]
+pub fn installed_aws_cli() -> PathBuf {
+    installed_python().with_file_name("aws")
 }
 
 /// Runs a step of the installation; a failure is the failure of the tests that need it, with the reason.

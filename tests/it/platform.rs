@@ -1,4 +1,4 @@
-//! The platform that the program runs beside, made in an account of its own at moto: cluster, service, queue,
+//! The platform that the program runs beside, made in an account of its own at moto, or in a sandbox of its own: cluster, service, queue,
 //! event rule, load balancer, target groups; and what the tests do to it and ask about it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -12,7 +12,7 @@ use aws_sdk_ecs::types::{
 };
 use aws_sdk_elasticloadbalancingv2::types::{
     Action, ActionTypeEnum, LoadBalancerAttribute, LoadBalancerTypeEnum, ProtocolEnum, Tag, TargetDescription,
-    TargetGroupIpAddressTypeEnum, TargetTypeEnum,
+    TargetGroupIpAddressTypeEnum, TargetHealthStateEnum, TargetTypeEnum,
 };
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
@@ -26,6 +26,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use crate::proxy::Proxy;
+use crate::stage::{Aws, Stage};
 use crate::wait::{eventually, within};
 
 pub const REGION: &str = "eu-central-1";
@@ -138,6 +139,10 @@ pub struct Platform {
     vpc: String,
     subnets: Vec<String>,
     task_definition: String,
+    stage: Stage,
+    /// The tasks that a test has got already, by id.
+    #[cfg(feature = "sandbox")]
+    handed_out: std::sync::Mutex<BTreeSet<String>>,
     pub ecs: aws_sdk_ecs::Client,
     pub elb: aws_sdk_elasticloadbalancingv2::Client,
     pub sqs: aws_sdk_sqs::Client,
@@ -145,19 +150,29 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// Cluster, service with nothing desired, and queue; no balancer.
+    /// Cluster, service with nothing desired, and queue; no balancer. At moto.
     pub async fn new() -> Self {
-        Self::with_queue(Queue::default()).await
+        Self::on(Aws::Moto).await
     }
 
-    pub async fn with_queue(queue: Queue) -> Self {
+    pub async fn on(aws: Aws) -> Self {
+        Self::with_queue(aws, Queue::default()).await
+    }
+
+    pub async fn with_queue(aws: Aws, queue: Queue) -> Self {
         let account = new_account();
-        let own = Proxy::start(account).await;
-        let proxy = Proxy::start(account).await;
+        let stage = Stage::new(aws, account).await;
+        let own = Proxy::to(stage.address(), account).await;
+        let proxy = Proxy::to(stage.address(), account).await;
         let config = sdk_config(&own.endpoint());
         let ecs = aws_sdk_ecs::Client::new(&config);
         let sqs = aws_sdk_sqs::Client::new(&config);
-        let (vpc, subnets) = default_network(&own).await;
+        let (vpc, subnets) = match &stage {
+            Stage::Moto(_) => default_network(&own).await,
+            // It has no EC2, and takes any.
+            #[cfg(feature = "sandbox")]
+            Stage::Sandbox(_) => ("vpc-0a1b2c3d4e5f60718".to_owned(), vec!["subnet-0a1b2c3d4e5f60718".to_owned()]),
+        };
         let project = format!("p{}", account % 100_000);
 
         ecs.create_cluster().cluster_name(format!("{project}-cluster")).send().await.expect("a cluster");
@@ -189,11 +204,28 @@ impl Platform {
             vpc,
             subnets,
             task_definition,
+            stage,
+            #[cfg(feature = "sandbox")]
+            handed_out: std::sync::Mutex::default(),
             ecs,
             sqs,
         };
         platform.create_service().await;
         platform
+    }
+
+    /// Another way to the same AWS.
+    pub async fn another_proxy(&self) -> Proxy {
+        Proxy::to(self.stage.address(), self.account).await
+    }
+
+    /// The sandbox that this platform is in.
+    #[cfg(feature = "sandbox")]
+    pub fn sandbox(&self) -> &jvb_watcher::sandbox::wire::Sandbox {
+        match &self.stage {
+            Stage::Moto(_) => panic!("this platform is at moto"),
+            Stage::Sandbox(sandbox) => sandbox,
+        }
     }
 
     pub fn cluster(&self) -> String {
@@ -296,9 +328,26 @@ impl Platform {
             "detail": { "clusterArn": [self.cluster_arn()] },
         });
         self.events.put_rule().name(&name).event_pattern(pattern.to_string()).send().await.expect("a rule");
+        let queue = format!("arn:aws:sqs:{REGION}:{:012}:{}", self.account, self.queue_name());
+        let policy = json!({
+            "Version": "2012-10-17",
+            "Statement": [{
+                "Effect": "Allow",
+                "Principal": { "Service": "events.amazonaws.com" },
+                "Action": "sqs:SendMessage",
+                "Resource": queue,
+            }],
+        });
+        self.sqs
+            .set_queue_attributes()
+            .queue_url(&self.queue_url)
+            .attributes(QueueAttributeName::Policy, policy.to_string())
+            .send()
+            .await
+            .expect("the queue lets EventBridge in");
         let target = aws_sdk_eventbridge::types::Target::builder()
             .id("queue")
-            .arn(format!("arn:aws:sqs:{REGION}:{}:{}", self.account, self.queue_name()))
+            .arn(queue)
             .build()
             .expect("a target has an id and an ARN");
         self.events.put_targets().rule(&name).targets(target).send().await.expect("a rule's target");
@@ -335,9 +384,40 @@ impl Platform {
         self.run_tasks(1).await.remove(0)
     }
 
-    /// Starts tasks of the service. The counts are not touched: moto keeps no tie between the two.
+    /// Tasks of the service that no test has got yet, and that run. moto keeps no tie between a service and its
+    /// tasks, so they are started here; in the sandbox they are waited for, and there must be room for them in the
+    /// desired count.
     pub async fn run_tasks(&self, count: usize) -> Vec<Started> {
-        self.run_tasks_of(&format!("service:{}", self.service()), count).await
+        match &self.stage {
+            Stage::Moto(_) => self.run_tasks_of(&format!("service:{}", self.service()), count).await,
+            #[cfg(feature = "sandbox")]
+            Stage::Sandbox(_) => self.wait_for_new_tasks(count).await,
+        }
+    }
+
+    #[cfg(feature = "sandbox")]
+    async fn wait_for_new_tasks(&self, count: usize) -> Vec<Started> {
+        let group = format!("service:{}", self.service());
+        let fresh = eventually(&format!("the scheduler starts {count} tasks"), async || {
+            let tasks = self.sandbox().with_world(|world, _| world.tasks());
+            let handed_out = self.handed_out.lock().expect("not poisoned");
+            let fresh = tasks
+                .into_iter()
+                .filter(|task| task.group == group && task.last_status == "RUNNING" && !handed_out.contains(&task.id));
+            let fresh: Vec<Started> =
+                fresh.filter_map(|task| self.started(&task.id, task.address?.to_string())).collect();
+            (fresh.len() >= count).then_some(fresh)
+        })
+        .await;
+        assert_eq!(fresh.len(), count, "more tasks than were asked for");
+        self.handed_out.lock().expect("not poisoned").extend(fresh.iter().map(|task| task.id.clone()));
+        fresh
+    }
+
+    #[cfg(feature = "sandbox")]
+    fn started(&self, id: &str, ip: String) -> Option<Started> {
+        let arn = format!("arn:aws:ecs:{REGION}:{:012}:task/{}/{id}", self.account, self.cluster());
+        Some(Started { arn, id: id.to_owned(), ip })
     }
 
     pub async fn run_tasks_of(&self, group: &str, count: usize) -> Vec<Started> {
@@ -368,14 +448,54 @@ impl Platform {
         self.run_task().await
     }
 
+    /// One desired task: the one that was stopped, and the one that runs in its place.
+    pub async fn one_replaced_by_another(&self) -> (Started, Started) {
+        let old = self.scale_to_one().await;
+        self.stop_task(&old).await;
+        (old, self.run_task().await)
+    }
+
     /// Nothing desired, nothing running.
     pub async fn scale_to_zero(&self, tasks: &[&Started]) {
-        self.set_desired(0).await;
-        for task in tasks {
-            self.stop_task(task).await;
+        self.scale_down_to(0, tasks).await;
+    }
+
+    /// Lowers the desired count; these are the tasks that stop for it, and they have stopped at the end.
+    pub async fn scale_down_to(&self, count: i32, tasks: &[&Started]) {
+        match &self.stage {
+            Stage::Moto(_) => {
+                self.set_desired(count).await;
+                for task in tasks {
+                    self.stop_task(task).await;
+                }
+            }
+            #[cfg(feature = "sandbox")]
+            Stage::Sandbox(sandbox) => {
+                use jvb_watcher::sandbox::api::{Request, ecs};
+                // All at one instant, so that the scheduler finds nothing to choose.
+                sandbox.with_world(|world, now| {
+                    let update = ecs::UpdateServiceInput {
+                        cluster: Some(self.cluster()),
+                        service: self.service(),
+                        desired_count: Some(count),
+                        ..ecs::UpdateServiceInput::default()
+                    };
+                    world.call(Request::Ecs(ecs::Request::UpdateService(update)), now).expect("a count");
+                    for task in tasks {
+                        let stop = ecs::StopTaskInput {
+                            cluster: Some(self.cluster()),
+                            task: task.arn.clone(),
+                            ..ecs::StopTaskInput::default()
+                        };
+                        world.call(Request::Ecs(ecs::Request::StopTask(stop)), now).expect("the task stops");
+                    }
+                });
+                self.wait_until_stopped(tasks).await;
+            }
         }
     }
 
+    /// Stops a task by hand, and waits until it has stopped.
     pub async fn stop_task(&self, task: &Started) {
         self.ecs
             .stop_task()
@@ -385,6 +505,18 @@ impl Platform {
             .send()
             .await
             .expect("the task stops");
+        self.wait_until_stopped(&[task]).await;
+    }
+
+    /// At moto it has stopped at once.
+    async fn wait_until_stopped(&self, tasks: &[&Started]) {
+        for task in tasks {
+            eventually(&format!("{} has stopped", task.id), async || {
+                let described = self.ecs.describe_tasks().cluster(self.cluster()).tasks(&task.arn).send().await;
+                (described.expect("an answer").tasks()[0].last_status() == Some("STOPPED")).then_some(())
+            })
+            .await;
+        }
     }
 
     /// The event that ECS would send about the task as it is now.
@@ -456,7 +588,8 @@ impl Platform {
             "taskArn": arn,
             "taskDefinitionArn": task.task_definition_arn(),
             "updatedAt": at(0),
-            "version": if stopped { 9 } else { 5 },
+            // moto has no versions.
+            "version": if task.version() > 0 { task.version() } else if stopped { 9 } else { 5 },
         });
         if stopped {
             detail["stopCode"] = json!("ServiceSchedulerInitiated");
@@ -511,8 +644,12 @@ impl Platform {
         self.send(&event).await;
     }
 
-    /// Gives an event to EventBridge, as ECS does; the rule takes it to the queue.
+    /// Gives an event to EventBridge, as ECS does; the rule takes it to the queue. In the sandbox ECS has done so
+    /// itself, and nobody else may send in its name.
     pub async fn put_event(&self, event: &Value) {
+        if !matches!(self.stage, Stage::Moto(_)) {
+            return;
+        }
         let entry = PutEventsRequestEntry::builder()
             .source("aws.ecs")
             .detail_type("ECS Task State Change")
@@ -525,7 +662,7 @@ impl Platform {
 
     // The state of things.
 
-    /// What is registered in a group; nothing when the group is gone.
+    /// What is registered in a group; nothing when the group is gone. What drains is registered no more.
     pub async fn targets(&self, group: &Group) -> BTreeSet<Target> {
         let Ok(health) = self.elb.describe_target_health().target_group_arn(&group.arn).send().await else {
             return BTreeSet::new();
@@ -533,6 +670,10 @@ impl Platform {
         health
             .target_health_descriptions()
             .iter()
+            .filter(|description| {
+                let state = description.target_health().and_then(|health| health.state());
+                state != Some(&TargetHealthStateEnum::Draining)
+            })
             .filter_map(|description| description.target())
             .map(|target| (target.id().unwrap_or_default().to_owned(), target.port().unwrap_or_default()))
             .collect()

@@ -114,7 +114,7 @@ impl Shared {
     }
 }
 
-/// A proxy in front of moto for one account. Ends when it is dropped.
+/// A proxy in front of moto or a sandbox, for one account. Ends when it is dropped.
 pub struct Proxy {
     pub address: SocketAddr,
     shared: Arc<Shared>,
@@ -122,14 +122,15 @@ pub struct Proxy {
 }
 
 impl Proxy {
+    /// In front of moto.
     pub async fn start(account: u64) -> Self {
+        Self::to(moto::address_for(account), account).await
+    }
+
+    pub async fn to(upstream: SocketAddr, account: u64) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("the loopback has a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
-        let shared = Arc::new(Shared {
-            account: format!("{account:012}"),
-            upstream: moto::address_for(account),
-            book: Mutex::default(),
-        });
+        let shared = Arc::new(Shared { account: format!("{account:012}"), upstream, book: Mutex::default() });
         let serving = Mutex::new(Some(tokio::spawn(serve(listener, Arc::clone(&shared)))));
         Self { address, shared, serving }
     }

@@ -52,7 +52,7 @@ fn plan(plan: Value) -> FaultPlan {
 }
 
 /// A request as it is written, and what comes back: the status and the body.
-async fn raw(address: SocketAddr, request: Request<Full<Bytes>>) -> (u16, String) {
+pub async fn raw(address: SocketAddr, request: Request<Full<Bytes>>) -> (u16, String) {
     let stream = TcpStream::connect(address).await.expect("the sandbox listens");
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("a connection");

@@ -6,8 +6,15 @@ use std::time::Duration;
 use serde_json::json;
 
 use crate::platform::{GroupPlan, MARK_BALANCER, MARK_SINCE, Platform, REGION, udp};
+use crate::stage::{Aws, on_moto_and_sandbox};
 use crate::wait::within;
 use crate::watcher::Launch;
+
+on_moto_and_sandbox!(
+    a_thousand_messages_about_a_hundred_tasks_take_fewer_than_three_hundred_calls,
+    many_tasks_are_described_and_registered_in_batches,
+    tags_are_asked_for_twenty_resources_at_a_time,
+);
 
 /// A small generator of random numbers (xorshift), so that an order can be had again from its seed.
 struct Random(u64);
@@ -27,8 +34,7 @@ impl Random {
     }
 }
 
-#[tokio::test]
-async fn a_thousand_messages_about_a_hundred_tasks_take_fewer_than_three_hundred_calls() {
+async fn a_thousand_messages_about_a_hundred_tasks_take_fewer_than_three_hundred_calls(aws: Aws) {
     let seed = std::env::var("JVB_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
         u64::from(now.subsec_nanos()) | 1
@@ -36,9 +42,9 @@ async fn a_thousand_messages_about_a_hundred_tasks_take_fewer_than_three_hundred
     println!("JVB_TEST_SEED={seed} makes the same order again");
     let mut random = Random(seed);
 
-    let platform = Platform::new().await;
+    let platform = Platform::on(aws).await;
     let balancer = platform.create_balancer().await;
-    platform.set_desired(60).await;
+    platform.set_desired(100).await;
     let tasks = platform.run_tasks(100).await;
     let (stopped, serving) = tasks.split_at(40);
 
@@ -64,9 +70,7 @@ async fn a_thousand_messages_about_a_hundred_tasks_take_fewer_than_three_hundred
             add(5, "RUNNING", "RUNNING");
         }
     }
-    for task in stopped {
-        platform.stop_task(task).await;
-    }
+    platform.scale_down_to(60, &stopped.iter().collect::<Vec<_>>()).await;
     assert_eq!(bodies.len(), 500);
     bodies.extend(bodies.clone());
     random.shuffle(&mut bodies);
@@ -94,9 +98,8 @@ async fn a_thousand_messages_about_a_hundred_tasks_take_fewer_than_three_hundred
     assert_eq!(watcher.stop().await, Some(0));
 }
 
-#[tokio::test]
-async fn many_tasks_are_described_and_registered_in_batches() {
-    let platform = Platform::new().await;
+async fn many_tasks_are_described_and_registered_in_batches(aws: Aws) {
+    let platform = Platform::on(aws).await;
     let balancer = platform.create_balancer().await;
     platform.set_desired(205).await;
     let tasks = platform.run_tasks(205).await;
@@ -120,13 +123,12 @@ async fn many_tasks_are_described_and_registered_in_batches() {
     watcher.assert_no_trouble();
 }
 
-#[tokio::test]
-async fn tags_are_asked_for_twenty_resources_at_a_time() {
+async fn tags_are_asked_for_twenty_resources_at_a_time(aws: Aws) {
     const SUFFIXES: [&str; 24] = [
         "g00", "g01", "g02", "g03", "g04", "g05", "g06", "g07", "g08", "g09", "g10", "g11", "g12", "g13", "g14", "g15",
         "g16", "g17", "g18", "g19", "g20", "g21", "g22", "g23",
     ];
-    let platform = Platform::new().await;
+    let platform = Platform::on(aws).await;
     let arn = format!(
         "arn:aws:elasticloadbalancing:{REGION}:{}:loadbalancer/net/{}/50dc6c495c0c9188",
         platform.account,
@@ -150,13 +152,15 @@ async fn tags_are_asked_for_twenty_resources_at_a_time() {
     watcher.assert_no_trouble();
 }
 
+/// At moto alone: it has no pages, so they are made here, with tokens that the sandbox would refuse. The sandbox has its
+/// own, of a hundred tasks: see `many_tasks_are_described_and_registered_in_batches`.
 #[tokio::test]
 async fn every_page_of_an_answer_is_read() {
     let platform = Platform::new().await;
     let balancer = platform.create_balancer().await;
     platform.set_desired(4).await;
     let tasks = platform.run_tasks(4).await;
-    // moto has no pages: two tasks on the first and the rest on the second; no groups on the first and all on the
+    // Two tasks on the first and the rest on the second; no groups on the first and all on the
     // second.
     platform.proxy.on("ecs:ListTasks").rewrite(|request, text| {
         let mut answer: serde_json::Value = serde_json::from_str(&text).expect("ECS speaks JSON");

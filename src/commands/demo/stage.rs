@@ -55,11 +55,14 @@ impl Stage {
     }
 
     /// Says the scenario's sentence.
-    pub fn tell(&self, step: &Step) {
-        let Some(sentence) = &step.say else { return };
+    ///
+    /// # Errors
+    ///
+    /// When it can't be written: nobody watches any more (`demo | head`).
+    pub fn tell(&self, step: &Step) -> io::Result<()> {
+        let Some(sentence) = &step.say else { return Ok(()) };
         let line = format!("{SENTENCE}{:4.1} s  {sentence}", step.at.as_secs_f64());
-        // With nobody left to read it, the evening goes on.
-        let _ = match self {
+        match self {
             Self::Output => writeln!(io::stdout(), "{line}"),
             Self::Error => writeln!(io::stderr(), "{line}"),
             Self::Live(board) => {
@@ -68,7 +71,7 @@ impl Stage {
                 posted.add(line);
                 Ok(())
             }
-        };
+        }
     }
 
     /// The watcher's log, in its pretty format.

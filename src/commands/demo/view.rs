@@ -19,7 +19,7 @@ use crate::sandbox::world::{GroupView, TaskView, World};
 const WIDE: u16 = 130;
 
 /// The width of the world beside the log.
-const WORLD_WIDTH: u16 = 62;
+const WORLD_WIDTH: u16 = 66;
 
 /// A stopped task stays in view for so long.
 const STOPPED_SHOWN: Duration = Duration::from_secs(3);

@@ -1,5 +1,6 @@
 //! A scenario at work: each step at its time, done to a sandbox past its wire and its faults.
 
+use std::io;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -14,31 +15,41 @@ use crate::sandbox::world::Settings;
 /// How often to ask whether target groups can be deleted.
 const BETWEEN_TRIES: Duration = Duration::from_millis(100);
 
-/// A step that failed.
+/// Why a scenario wasn't played to its end.
 #[derive(Debug, thiserror::Error)]
-#[error("the scenario's step at {} failed: {problem}", humantime::format_duration(*at))]
-pub struct PlayError {
-    /// When it was.
-    pub at: Duration,
-    /// What was wrong.
-    pub problem: String,
+pub enum PlayError {
+    /// The world refused a step.
+    #[error("the scenario's step at {} failed: {problem}", humantime::format_duration(*at))]
+    Refused {
+        /// When the step was.
+        at: Duration,
+        /// What was wrong.
+        problem: String,
+    },
+    /// A step couldn't be told.
+    #[error(transparent)]
+    Untold(#[from] io::Error),
 }
 
 /// Plays a scenario to its last step; each is told as it begins.
 ///
 /// # Errors
 ///
-/// When the world refuses a step.
-pub async fn play(scenario: &Scenario, sandbox: &Sandbox, mut tell: impl FnMut(&Step)) -> Result<(), PlayError> {
+/// When the world refuses a step, or it couldn't be told.
+pub async fn play(
+    scenario: &Scenario,
+    sandbox: &Sandbox,
+    mut tell: impl FnMut(&Step) -> io::Result<()>,
+) -> Result<(), PlayError> {
     let began = Instant::now();
     // Parts of the settings go over what was written, not over what was scaled, so that they are scaled once.
     let mut unscaled = scenario.world.clone();
     for step in &scenario.steps {
         tokio::time::sleep_until(began + step.at).await;
-        tell(step);
+        tell(step)?;
         if let Some(deed) = &step.deed {
             let done = perform(deed, scenario.time_scale, &mut unscaled, sandbox).await;
-            done.map_err(|problem| PlayError { at: step.at, problem })?;
+            done.map_err(|problem| PlayError::Refused { at: step.at, problem })?;
         }
     }
     Ok(())
