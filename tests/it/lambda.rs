@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::platform::{MARK_SINCE, Platform, Queue};
 use crate::runtime_api::{Outcome, RuntimeApi};
+use crate::stage::Aws;
 use crate::wait::eventually;
 use crate::watcher::{Launch, Watcher};
 
@@ -215,7 +216,7 @@ async fn only_malformed_messages_are_called_failed() {
 #[tokio::test]
 async fn a_message_that_nobody_can_read_ends_in_the_dead_letter_queue() {
     let queue = Queue { dead_letter_after: Some(2), visibility_seconds: 1 };
-    let (platform, api) = (Platform::with_queue(queue).await, RuntimeApi::start().await);
+    let (platform, api) = (Platform::with_queue(Aws::Moto, queue).await, RuntimeApi::start().await);
     let watcher = launch(&platform, &api).start();
     platform.send_text("nobody can read this").await;
     eventually("it is a dead letter", async || {
@@ -229,7 +230,7 @@ async fn a_message_that_nobody_can_read_ends_in_the_dead_letter_queue() {
 #[tokio::test]
 async fn on_a_queue_without_one_it_is_done_with_at_the_fifth_receive() {
     let queue = Queue { dead_letter_after: None, visibility_seconds: 30 };
-    let (platform, api) = (Platform::with_queue(queue).await, RuntimeApi::start().await);
+    let (platform, api) = (Platform::with_queue(Aws::Moto, queue).await, RuntimeApi::start().await);
     let watcher = launch(&platform, &api).start();
     assert_eq!(api.invoke(&batch(&[record("a", "{", "4")]), MINUTE).await.failures(), ["a"]);
     assert_eq!(api.invoke(&batch(&[record("a", "{", "5")]), MINUTE).await.failures(), [""; 0]);
