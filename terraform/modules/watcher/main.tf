@@ -1,0 +1,47 @@
+# The watcher of one service: events go from EventBridge to a queue, and from there to the program, as a Lambda function
+# or as a worker on Fargate. See the files by topic: rule.tf, queue.tf, role.tf, lambda.tf, fargate.tf, log.tf, alarms.tf,
+# dashboard.tf, queries.tf.
+
+data "aws_partition" "current" {}
+
+data "aws_region" "current" {}
+
+data "aws_caller_identity" "current" {}
+
+locals {
+  name          = coalesce(var.name, "${var.project}-jvb-watcher")
+  cluster       = coalesce(var.cluster, "${var.project}-cluster")
+  service       = coalesce(var.service, "${var.project}-service")
+  load_balancer = coalesce(var.load_balancer, "${var.project}-jvb-nlb")
+  target_groups = coalesce(var.target_groups, "${var.project}-jvb-*")
+
+  on_lambda  = var.runtime == "lambda"
+  on_fargate = var.runtime == "fargate"
+
+  partition = data.aws_partition.current.partition
+  region    = data.aws_region.current.region
+  account   = data.aws_caller_identity.current.account_id
+  here      = "${local.region}:${local.account}"
+
+  cluster_arn = "arn:${local.partition}:ecs:${local.here}:cluster/${local.cluster}"
+
+  tags = merge({ Project = var.project, Name = local.name }, var.tags)
+
+  # What the program is told, in either form.
+  environment = {
+    JVB_WATCHER_PROJECT           = var.project
+    JVB_WATCHER_CLUSTER           = local.cluster
+    JVB_WATCHER_SERVICE           = local.service
+    JVB_WATCHER_LOAD_BALANCER     = local.load_balancer
+    JVB_WATCHER_QUEUE             = aws_sqs_queue.events.url
+    JVB_WATCHER_OWNER_TAG         = "${var.owner_tag.key}=${var.owner_tag.value}"
+    JVB_WATCHER_TEARDOWN          = var.teardown
+    JVB_WATCHER_IDLE_GRACE        = var.idle_grace
+    JVB_WATCHER_UNUSED_GRACE      = var.unused_grace
+    JVB_WATCHER_RESYNC_INTERVAL   = var.resync_interval
+    JVB_WATCHER_LOG_FORMAT        = "json"
+    JVB_WATCHER_LOG_LEVEL         = var.log_level
+    JVB_WATCHER_METRICS           = var.metrics ? "emf" : "off"
+    JVB_WATCHER_METRICS_NAMESPACE = var.metrics_namespace
+  }
+}

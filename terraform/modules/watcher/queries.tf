@@ -1,0 +1,53 @@
+locals {
+  queries = {
+    acts = {
+      title = "What it did"
+      query = <<-EOT
+        fields @timestamp, event, message
+        | filter event in ["target_registered", "target_deregistered", "idle_marked", "idle_unmarked", "teardown_started", "load_balancer_deleted", "target_group_deleted", "teardown_completed"]
+        | sort @timestamp desc
+        | limit 200
+      EOT
+    }
+    failures = {
+      title = "What failed, on which resource"
+      query = <<-EOT
+        fields @timestamp, event, action, resource, error_kind, message
+        | filter event in ["reconcile_failed", "poll_failed", "message_rejected"]
+        | sort @timestamp desc
+        | limit 200
+      EOT
+    }
+    findings = {
+      title = "What a person should know"
+      query = <<-EOT
+        fields @timestamp, finding, state, subject, detail, advice
+        | filter event = "finding"
+        | sort @timestamp desc
+        | limit 200
+      EOT
+    }
+    registration-latency = {
+      title = "How long registration took"
+      query = <<-EOT
+        filter event = "target_registered" and ispresent(latency_ms)
+        | stats count(*) as targets, pct(latency_ms, 50) as median_ms, pct(latency_ms, 95) as p95_ms, max(latency_ms) as longest_ms by bin(1d)
+      EOT
+    }
+    uptime = {
+      title = "How long load balancers were up"
+      query = <<-EOT
+        filter event = "load_balancer_deleted"
+        | stats count(*) as load_balancers, sum(uptime_seconds) / 3600 as hours, sum(uptime_seconds) / 3600 * 0.0225 as dollars by bin(1d)
+      EOT
+    }
+  }
+}
+
+resource "aws_cloudwatch_query_definition" "this" {
+  for_each = var.saved_queries ? local.queries : {}
+
+  name            = "${local.name}/${each.value.title}"
+  log_group_names = [aws_cloudwatch_log_group.this.name]
+  query_string    = trimspace(each.value.query)
+}

@@ -1,0 +1,79 @@
+locals {
+  # AWS's advice for a queue with a function: six times the function's timeout, and the batching window.
+  visibility_timeout = local.on_lambda ? 6 * var.lambda_timeout + local.batching_window : 60
+
+  # An event only says when to look, and a look repairs whatever was missed; so an older one is of no use to anyone.
+  retention = 24 * 60 * 60
+
+  # The longest that SQS keeps a message: a person needs time to find it.
+  dead_letter_retention = 14 * 24 * 60 * 60
+}
+
+resource "aws_sqs_queue" "events" {
+  name                       = local.name
+  visibility_timeout_seconds = local.visibility_timeout
+  message_retention_seconds  = local.retention
+  receive_wait_time_seconds  = 20
+  # Keys of SQS's own cost nothing.
+  sqs_managed_sse_enabled = true
+
+  redrive_policy = jsonencode({
+    deadLetterTargetArn = aws_sqs_queue.dead_letter.arn
+    maxReceiveCount     = 5
+  })
+
+  tags = local.tags
+}
+
+# What nobody can read, and what EventBridge could not deliver.
+resource "aws_sqs_queue" "dead_letter" {
+  name                      = "${local.name}-dead"
+  message_retention_seconds = local.dead_letter_retention
+  sqs_managed_sse_enabled   = true
+  tags                      = merge(local.tags, { Name = "${local.name}-dead" })
+}
+
+resource "aws_sqs_queue_redrive_allow_policy" "dead_letter" {
+  queue_url = aws_sqs_queue.dead_letter.id
+
+  redrive_allow_policy = jsonencode({
+    redrivePermission = "byQueue"
+    sourceQueueArns   = [aws_sqs_queue.events.arn]
+  })
+}
+
+locals {
+  queues = {
+    events      = aws_sqs_queue.events
+    dead_letter = aws_sqs_queue.dead_letter
+  }
+}
+
+# The rule sends events to one queue, and to the other what it could not deliver. Nobody else sends anything.
+resource "aws_sqs_queue_policy" "this" {
+  for_each = local.queues
+
+  queue_url = each.value.id
+
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid       = "TheRuleSends"
+        Effect    = "Allow"
+        Principal = { Service = "events.amazonaws.com" }
+        Action    = "sqs:SendMessage"
+        Resource  = each.value.arn
+        Condition = { ArnEquals = { "aws:SourceArn" = aws_cloudwatch_event_rule.tasks.arn } }
+      },
+      {
+        Sid       = "OnlyOverTls"
+        Effect    = "Deny"
+        Principal = "*"
+        Action    = "sqs:*"
+        Resource  = each.value.arn
+        Condition = { Bool = { "aws:SecureTransport" = "false" } }
+      },
+    ]
+  })
+}

@@ -1,0 +1,158 @@
+locals {
+  queue_actions = {
+    # The event source mapping receives and deletes with the function's role; the function reads the queue's settings.
+    lambda = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
+    fargate = [
+      "sqs:ReceiveMessage",
+      "sqs:DeleteMessage",
+      "sqs:GetQueueAttributes",
+      "sqs:ChangeMessageVisibility",
+    ]
+  }
+
+  load_balancer_arn = "arn:${local.partition}:elasticloadbalancing:${local.here}:loadbalancer/net/${local.load_balancer}/*"
+  target_group_arn  = "arn:${local.partition}:elasticloadbalancing:${local.here}:targetgroup/${local.target_groups}/*"
+
+  # Only a load balancer with the owner tag is ever marked or deleted.
+  owned = { StringEquals = { "aws:ResourceTag/${var.owner_tag.key}" = var.owner_tag.value } }
+
+  # Of tags the watcher writes and removes only its own marks.
+  own_tags = { "ForAllValues:StringEquals" = { "aws:TagKeys" = ["jvb-watcher:idle-since", "jvb-watcher:load-balancer"] } }
+
+  # What the program does, one statement a purpose.
+  policy = {
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Sid      = "TakeEvents"
+        Effect   = "Allow"
+        Action   = local.queue_actions[var.runtime]
+        Resource = aws_sqs_queue.events.arn
+      },
+      {
+        Sid      = "ReadTheService"
+        Effect   = "Allow"
+        Action   = "ecs:DescribeServices"
+        Resource = "arn:${local.partition}:ecs:${local.here}:service/${local.cluster}/${local.service}"
+      },
+      {
+        # ListTasks is for container instances by its resource, and for a cluster by its condition.
+        Sid       = "ListItsTasks"
+        Effect    = "Allow"
+        Action    = "ecs:ListTasks"
+        Resource  = "*"
+        Condition = { ArnEquals = { "ecs:cluster" = local.cluster_arn } }
+      },
+      {
+        Sid      = "ReadItsTasks"
+        Effect   = "Allow"
+        Action   = "ecs:DescribeTasks"
+        Resource = "arn:${local.partition}:ecs:${local.here}:task/${local.cluster}/*"
+      },
+      {
+        # None of these can be limited to a resource.
+        Sid    = "ReadLoadBalancers"
+        Effect = "Allow"
+        Action = [
+          "elasticloadbalancing:DescribeLoadBalancers",
+          "elasticloadbalancing:DescribeTargetGroups",
+          "elasticloadbalancing:DescribeTargetHealth",
+          "elasticloadbalancing:DescribeTags",
+        ]
+        Resource = "*"
+      },
+      {
+        Sid      = "ChangeTargets"
+        Effect   = "Allow"
+        Action   = ["elasticloadbalancing:RegisterTargets", "elasticloadbalancing:DeregisterTargets"]
+        Resource = local.target_group_arn
+      },
+      {
+        Sid       = "MarkTheLoadBalancer"
+        Effect    = "Allow"
+        Action    = ["elasticloadbalancing:AddTags", "elasticloadbalancing:RemoveTags"]
+        Resource  = local.load_balancer_arn
+        Condition = merge(local.owned, local.own_tags)
+      },
+      {
+        Sid       = "MarkTargetGroups"
+        Effect    = "Allow"
+        Action    = ["elasticloadbalancing:AddTags", "elasticloadbalancing:RemoveTags"]
+        Resource  = local.target_group_arn
+        Condition = local.own_tags
+      },
+      {
+        Sid       = "DeleteTheLoadBalancer"
+        Effect    = "Allow"
+        Action    = "elasticloadbalancing:DeleteLoadBalancer"
+        Resource  = local.load_balancer_arn
+        Condition = local.owned
+      },
+      {
+        # Only groups that carry the mark of a teardown.
+        Sid       = "DeleteMarkedTargetGroups"
+        Effect    = "Allow"
+        Action    = "elasticloadbalancing:DeleteTargetGroup"
+        Resource  = local.target_group_arn
+        Condition = { Null = { "aws:ResourceTag/jvb-watcher:idle-since" = "false" } }
+      },
+    ]
+  }
+
+  # With the teardown switched off the watcher may not so much as mark.
+  teardown_statements = ["MarkTheLoadBalancer", "MarkTargetGroups", "DeleteTheLoadBalancer", "DeleteMarkedTargetGroups"]
+  group_statements    = ["MarkTargetGroups", "DeleteMarkedTargetGroups"]
+  not_wanted = {
+    all             = []
+    "load-balancer" = local.group_statements
+    off             = local.teardown_statements
+  }
+  wanted_policy = {
+    Version   = local.policy.Version
+    Statement = [for statement in local.policy.Statement : statement if !contains(local.not_wanted[var.teardown], statement.Sid)]
+  }
+
+  assumed_by = {
+    lambda  = "lambda.amazonaws.com"
+    fargate = "ecs-tasks.amazonaws.com"
+  }
+}
+
+resource "aws_iam_role" "this" {
+  name        = local.name
+  description = "What jvb-watcher may do for ${local.service}"
+
+  assume_role_policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Effect    = "Allow"
+      Principal = { Service = local.assumed_by[var.runtime] }
+      Action    = "sts:AssumeRole"
+    }]
+  })
+
+  tags = local.tags
+}
+
+resource "aws_iam_role_policy" "this" {
+  name   = "watch"
+  role   = aws_iam_role.this.id
+  policy = jsonencode(local.wanted_policy)
+}
+
+# A function writes its log with its own role; on Fargate the execution role does (fargate.tf).
+resource "aws_iam_role_policy" "log" {
+  count = local.on_lambda ? 1 : 0
+
+  name = "log"
+  role = aws_iam_role.this.id
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [{
+      Sid      = "WriteTheLog"
+      Effect   = "Allow"
+      Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+      Resource = "${aws_cloudwatch_log_group.this.arn}:*"
+    }]
+  })
+}

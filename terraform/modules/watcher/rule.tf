@@ -1,0 +1,57 @@
+locals {
+  event_pattern = {
+    source        = ["aws.ecs"]
+    "detail-type" = ["ECS Task State Change"]
+    detail = {
+      clusterArn = [local.cluster_arn]
+      group      = ["service:${local.service}"]
+    }
+  }
+}
+
+resource "aws_cloudwatch_event_rule" "tasks" {
+  name          = local.name
+  description   = "Task state changes of ${local.service}, for jvb-watcher"
+  event_pattern = jsonencode(local.event_pattern)
+  tags          = local.tags
+}
+
+resource "aws_cloudwatch_event_target" "queue" {
+  rule      = aws_cloudwatch_event_rule.tasks.name
+  target_id = "queue"
+  arn       = aws_sqs_queue.events.arn
+
+  dead_letter_config {
+    arn = aws_sqs_queue.dead_letter.arn
+  }
+
+  # What can't be delivered for an hour is of no use any more: the looks have repaired it.
+  retry_policy {
+    maximum_event_age_in_seconds = 3600
+    maximum_retry_attempts       = 185
+  }
+}
+
+# The function has no clock of its own. Rules with a schedule cost nothing.
+resource "aws_cloudwatch_event_rule" "tick" {
+  count = local.on_lambda ? 1 : 0
+
+  name                = "${local.name}-tick"
+  description         = "Has jvb-watcher look once a minute"
+  schedule_expression = "rate(1 minute)"
+  tags                = merge(local.tags, { Name = "${local.name}-tick" })
+}
+
+resource "aws_cloudwatch_event_target" "tick" {
+  count = local.on_lambda ? 1 : 0
+
+  rule      = aws_cloudwatch_event_rule.tick[0].name
+  target_id = "function"
+  arn       = aws_lambda_function.this[0].arn
+
+  # The next one comes in a minute.
+  retry_policy {
+    maximum_event_age_in_seconds = 60
+    maximum_retry_attempts       = 0
+  }
+}
