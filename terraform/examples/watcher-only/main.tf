@@ -1,0 +1,13 @@
+# The watcher for a platform that exists already.
+
+provider "aws" {
+  region = var.region
+}
+
+module "jvb_watcher" {
+  source = "../../modules/watcher"
+
+  project         = var.project
+  lambda_zip      = var.lambda_zip
+  alarm_topic_arn = var.alarm_topic_arn
+}
