@@ -9,6 +9,8 @@ mod harness;
 mod life;
 mod messages;
 mod moto;
+#[cfg(feature = "sandbox")]
+mod permissions;
 mod platform;
 mod proxy;
 #[cfg(feature = "sandbox")]
