@@ -13,6 +13,8 @@ mod listen;
 mod messages;
 mod metrics;
 mod moto;
+#[cfg(feature = "sandbox")]
+mod permissions;
 mod platform;
 mod proxy;
 #[cfg(feature = "lambda")]

@@ -52,13 +52,18 @@ fn start() -> Server {
 
 /// The Python of the virtual environment with moto, boto3 and the AWS CLI in it, made if it isn't there.
 pub fn installed_python() -> PathBuf {
+    environment("moto", REQUIREMENTS)
+}
+
+/// The Python of the virtual environment that holds a list of packages, made if it isn't there.
+pub fn environment(name: &str, requirements: &str) -> PathBuf {
     let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
     fs::create_dir_all(base).expect("the target directory is writable");
     // One test process installs, any others wait for it.
-    let lock = File::create(base.join("moto.lock")).expect("the target directory is writable");
+    let lock = File::create(base.join(format!("{name}.lock"))).expect("the target directory is writable");
     lock.lock().expect("the file system has locks");
 
-    let environment = base.join(format!("moto-{:016x}", fnv1a(REQUIREMENTS.as_bytes())));
+    let environment = base.join(format!("{name}-{:016x}", fnv1a(requirements.as_bytes())));
     let python = environment.join("bin/python");
     let complete = environment.join(".complete");
     if complete.exists() {
@@ -69,15 +74,15 @@ pub fn installed_python() -> PathBuf {
         fs::remove_dir_all(&environment).expect("the target directory is writable");
     }
     run(Command::new("python3").args(["-m", "venv"]).arg(&environment));
-    let requirements = environment.join("requirements.txt");
-    File::create(&requirements)
-        .and_then(|mut file| file.write_all(REQUIREMENTS.as_bytes()))
+    let list = environment.join("requirements.txt");
+    File::create(&list)
+        .and_then(|mut file| file.write_all(requirements.as_bytes()))
         .expect("the target directory is writable");
     // `--no-compile`: compiling all of botocore takes a minute, and most of it is never imported.
     // `--no-deps`: the list is complete, so nothing is left to resolve.
     run(Command::new(&python)
         .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile", "--no-deps", "-r"])
-        .arg(&requirements));
+        .arg(&list));
     File::create(&complete).expect("the target directory is writable");
     python
 }
@@ -99,7 +104,7 @@ fn run(command: &mut Command) {
     };
     assert!(
         output.status.success(),
-        "installing moto's server for the tests failed, at {command:?}: {}\n{}{}",
+        "installing a Python package for the tests failed, at {command:?}: {}\n{}{}",
         output.status,
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr),

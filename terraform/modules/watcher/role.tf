@@ -99,13 +99,12 @@ locals {
     ]
   }
 
-  # With the teardown switched off the watcher may not so much as mark.
-  teardown_statements = ["MarkTheLoadBalancer", "MarkTargetGroups", "DeleteTheLoadBalancer", "DeleteMarkedTargetGroups"]
-  group_statements    = ["MarkTargetGroups", "DeleteMarkedTargetGroups"]
+  # With the teardown switched off the watcher may not so much as mark. Where the groups are to stay it never deletes
+  # them, but takes marks off that are left from before that was so: with the balancer's, in one call.
   not_wanted = {
     all             = []
-    "load-balancer" = local.group_statements
-    off             = local.teardown_statements
+    "load-balancer" = ["DeleteMarkedTargetGroups"]
+    off             = ["MarkTheLoadBalancer", "MarkTargetGroups", "DeleteTheLoadBalancer", "DeleteMarkedTargetGroups"]
   }
   wanted_policy = {
     Version   = local.policy.Version

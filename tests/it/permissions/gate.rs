@@ -1,0 +1,148 @@
+//! What stands before AWS: every call is judged by the policy, and refused or let through to the sandbox.
+
+use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use hyper::service::service_fn;
+use hyper::{HeaderMap, Request, Response};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use jvb_watcher::sandbox::wire::Sandbox;
+use serde_json::Value;
+use tokio::net::TcpListener;
+use tokio::task::JoinSet;
+
+use super::authorization::{Authorization, authorizations};
+use super::judge::Judge;
+
+/// What a call came to.
+#[derive(Clone, Debug)]
+pub struct Judged {
+    /// `service:Operation`.
+    pub call: String,
+    /// What was asked about it; empty for a call that the tests don't know.
+    pub asked: Vec<Authorization>,
+    /// The question whose answer was no, if there is one.
+    pub denied: Option<Authorization>,
+}
+
+struct Shared {
+    sandbox: Arc<Sandbox>,
+    judge: Judge,
+    policy: Value,
+    client: Client<HttpConnector, Full<Bytes>>,
+    judged: Mutex<Vec<Judged>>,
+}
+
+/// The gate. Ends when it is dropped.
+pub struct Gate {
+    address: SocketAddr,
+    shared: Arc<Shared>,
+    _serving: JoinSet<()>,
+}
+
+impl Gate {
+    pub async fn start(sandbox: Arc<Sandbox>, policy: Value) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("the loopback has a free port");
+        let address = listener.local_addr().expect("a bound listener has an address");
+        let client = Client::builder(TokioExecutor::new()).build_http();
+        let shared = Arc::new(Shared { sandbox, judge: Judge::start(), policy, client, judged: Mutex::default() });
+        let mut serving = JoinSet::new();
+        serving.spawn(serve(listener, Arc::clone(&shared)));
+        Self { address, shared, _serving: serving }
+    }
+
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// All calls so far.
+    pub fn judged(&self) -> Vec<Judged> {
+        self.shared.judged.lock().expect("not poisoned").clone()
+    }
+}
+
+async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    // The connections live in here, so that they end with this task.
+    let mut connections = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let Ok((stream, _)) = accepted else { continue };
+                let shared = Arc::clone(&shared);
+                connections.spawn(async move {
+                    let service = service_fn(move |request| handle(Arc::clone(&shared), request));
+                    // An error is a client that went away.
+                    let _ = hyper::server::conn::http1::Builder::new()
+                        .serve_connection(TokioIo::new(stream), service)
+                        .await;
+                });
+            }
+            Some(_) = connections.join_next(), if !connections.is_empty() => {}
+        }
+    }
+}
+
+async fn handle(
+    shared: Arc<Shared>,
+    request: Request<Incoming>,
+) -> Result<Response<Full<Bytes>>, Box<dyn std::error::Error + Send + Sync>> {
+    let (mut parts, body) = request.into_parts();
+    let body = body.collect().await?.to_bytes();
+    let text = String::from_utf8_lossy(&body);
+    let (service, operation) = name_of(&parts.headers, &text);
+    let asked = authorizations(&service, &operation, &text, &|arn| tags(&shared.sandbox, arn)).unwrap_or_default();
+    let denied = asked.iter().find(|asked| !shared.judge.allows(&shared.policy, asked)).cloned();
+    let call = format!("{service}:{operation}");
+    let is_refused = asked.is_empty() || denied.is_some();
+    shared.judged.lock().expect("not poisoned").push(Judged { call: call.clone(), asked, denied });
+    if is_refused {
+        return Ok(refusal(&parts.headers, &call));
+    }
+    parts.uri = format!("{}{}", shared.sandbox.endpoint(), parts.uri).parse()?;
+    parts.headers.remove(HOST);
+    let (parts, body) = shared.client.request(Request::from_parts(parts, Full::new(body))).await?.into_parts();
+    Ok(Response::from_parts(parts, Full::new(body.collect().await?.to_bytes())))
+}
+
+/// The service that the signature is for, and the operation: a header in the JSON protocols, in the query protocol a
+/// field of the form.
+fn name_of(headers: &HeaderMap, body: &str) -> (String, String) {
+    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let service = header(AUTHORIZATION.as_str()).split('/').nth(3).unwrap_or_default();
+    let operation = match header("x-amz-target").rsplit('.').next() {
+        Some(operation) if !operation.is_empty() => operation,
+        _ => body.split('&').find_map(|field| field.strip_prefix("Action=")).unwrap_or_default(),
+    };
+    (service.to_owned(), operation.to_owned())
+}
+
+/// The tags that a resource has at this moment.
+fn tags(sandbox: &Sandbox, arn: &str) -> Vec<(String, String)> {
+    sandbox.with_world(|world, _| {
+        let balancer = world.balancers().into_iter().find(|balancer| balancer.arn == arn).map(|found| found.tags);
+        let group = || world.groups().into_iter().find(|group| group.arn == arn).map(|found| found.tags);
+        balancer.or_else(group).unwrap_or_default()
+    })
+}
+
+/// AWS's refusal, in the shape of the call's protocol.
+fn refusal(headers: &HeaderMap, call: &str) -> Response<Full<Bytes>> {
+    let message = format!("User is not authorized to perform: {call}");
+    let (status, kind, body) = if headers.contains_key("x-amz-target") {
+        let body = serde_json::json!({ "__type": "com.amazonaws#AccessDeniedException", "message": message });
+        (400, "application/x-amz-json-1.1", body.to_string())
+    } else {
+        let body = format!(
+            "<ErrorResponse xmlns=\"http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/\"><Error>\
+             <Type>Sender</Type><Code>AccessDenied</Code><Message>{message}</Message></Error></ErrorResponse>"
+        );
+        (403, "text/xml", body)
+    };
+    let response = Response::builder().status(status).header(CONTENT_TYPE, kind).body(Full::new(Bytes::from(body)));
+    response.expect("the parts are valid")
+}
