@@ -11,7 +11,7 @@ const HUNTERS: &[&str] =
     &["plan::", "reconcile::", "worker::", "clock::", "cloud::deadline::", "simulation::tests::no_"];
 
 /// How many days the simulation hunts for each.
-const DAYS: &str = "40";
+const DAYS: &str = "15";
 
 /// The tests that fail with a bug switched on.
 fn caught_by(mutation: &str) -> Vec<String> {

@@ -29,5 +29,7 @@ mod sandbox_conformance;
 mod sandbox_life;
 mod scale;
 mod stage;
+#[cfg(feature = "sandbox")]
+mod terraform;
 mod wait;
 mod watcher;

@@ -13,7 +13,8 @@ locals {
   cluster       = coalesce(var.cluster, "${var.project}-cluster")
   service       = coalesce(var.service, "${var.project}-service")
   load_balancer = coalesce(var.load_balancer, "${var.project}-jvb-nlb")
-  target_groups = coalesce(var.target_groups, "${var.project}-jvb-*")
+  # Not PROJECT-jvb-*: that would take in a project called PROJECT-jvb-something.
+  target_groups = coalesce(var.target_groups, ["${var.project}-jvb-udp*", "${var.project}-jvb-tcp*"])
 
   on_lambda  = var.runtime == "lambda"
   on_fargate = var.runtime == "fargate"

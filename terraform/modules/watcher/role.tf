@@ -11,7 +11,7 @@ locals {
   }
 
   load_balancer_arn = "arn:${local.partition}:elasticloadbalancing:${local.here}:loadbalancer/net/${local.load_balancer}/*"
-  target_group_arn  = "arn:${local.partition}:elasticloadbalancing:${local.here}:targetgroup/${local.target_groups}/*"
+  target_group_arns = [for pattern in local.target_groups : "arn:${local.partition}:elasticloadbalancing:${local.here}:targetgroup/${pattern}/*"]
 
   # Only a load balancer with the owner tag is ever marked or deleted.
   owned = { StringEquals = { "aws:ResourceTag/${var.owner_tag.key}" = var.owner_tag.value } }
@@ -65,7 +65,7 @@ locals {
         Sid      = "ChangeTargets"
         Effect   = "Allow"
         Action   = ["elasticloadbalancing:RegisterTargets", "elasticloadbalancing:DeregisterTargets"]
-        Resource = local.target_group_arn
+        Resource = local.target_group_arns
       },
       {
         Sid       = "MarkTheLoadBalancer"
@@ -78,7 +78,7 @@ locals {
         Sid       = "MarkTargetGroups"
         Effect    = "Allow"
         Action    = ["elasticloadbalancing:AddTags", "elasticloadbalancing:RemoveTags"]
-        Resource  = local.target_group_arn
+        Resource  = local.target_group_arns
         Condition = local.own_tags
       },
       {
@@ -93,7 +93,7 @@ locals {
         Sid       = "DeleteMarkedTargetGroups"
         Effect    = "Allow"
         Action    = "elasticloadbalancing:DeleteTargetGroup"
-        Resource  = local.target_group_arn
+        Resource  = local.target_group_arns
         Condition = { Null = { "aws:ResourceTag/jvb-watcher:idle-since" = "false" } }
       },
     ]

@@ -54,18 +54,13 @@ variable "load_balancer" {
 }
 
 variable "target_groups" {
-  description = "The names of the target groups, as a pattern of IAM; PROJECT-jvb-* if null. The watcher may write to no others."
-  type        = string
+  description = "The names of the target groups, as patterns of IAM; PROJECT-jvb-udp* and PROJECT-jvb-tcp* if null. The watcher may write to no others."
+  type        = list(string)
   default     = null
 
   validation {
-    condition     = var.target_groups == null || can(regex("^[A-Za-z0-9*?-]{1,32}$", var.target_groups))
-    error_message = "The pattern must be 1 to 32 letters, digits, hyphens, * and ?."
-  }
-
-  validation {
-    condition     = var.target_groups == null || !can(regex("^[*?]", var.target_groups))
-    error_message = "The pattern must not begin with a wildcard: it would let the watcher write to every target group of the account."
+    condition     = var.target_groups == null || alltrue([for pattern in coalesce(var.target_groups, []) : can(regex("^[A-Za-z0-9][A-Za-z0-9*?-]{0,31}$", pattern))])
+    error_message = "Each pattern must be 1 to 32 letters, digits, hyphens, * and ?, and not begin with a wildcard: it would let the watcher write to every target group of the account."
   }
 }
 

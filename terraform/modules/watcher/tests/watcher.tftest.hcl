@@ -57,7 +57,7 @@ run "a_second_service_gets_names_of_its_own" {
     name          = "jitsi-two"
     service       = "jitsi-two-service"
     load_balancer = "jitsi-two-nlb"
-    target_groups = "jitsi-two-*"
+    target_groups = ["jitsi-two-*"]
   }
   assert {
     condition = alltrue([
@@ -130,7 +130,7 @@ run "the_policy_is_limited_to_what_is_the_projects" {
   assert {
     condition = alltrue([
       for statement in jsondecode(aws_iam_role_policy.this.policy).Statement :
-      statement.Resource != "*" || contains(["ReadLoadBalancers", "ListItsTasks"], statement.Sid)
+      jsonencode(statement.Resource) != jsonencode("*") || contains(["ReadLoadBalancers", "ListItsTasks"], statement.Sid)
     ])
     error_message = "a statement is for everything"
   }
@@ -156,7 +156,7 @@ run "the_policy_is_limited_to_what_is_the_projects" {
   assert {
     condition = alltrue([
       for statement in jsondecode(aws_iam_role_policy.this.policy).Statement :
-      startswith(statement.Resource, "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/jitsi-jvb-*/")
+      statement.Resource == [for kind in ["udp", "tcp"] : "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/jitsi-jvb-${kind}*/*"]
       if contains(["ChangeTargets", "MarkTargetGroups", "DeleteMarkedTargetGroups"], statement.Sid)
     ])
     error_message = "the target groups"
@@ -348,7 +348,7 @@ run "a_worker_without_image_or_subnets_is_refused" {
 run "a_pattern_for_every_target_group_is_refused" {
   command = plan
   variables {
-    target_groups = "*"
+    target_groups = ["*"]
   }
   expect_failures = [var.target_groups]
 }

@@ -1,0 +1,384 @@
+//! The modules in terraform/: in form, valid, with their own tests passed; and what they name exists.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::LazyLock;
+
+use jiff::Timestamp;
+use jvb_watcher::sandbox::api::{self, events};
+use jvb_watcher::sandbox::world::{Settings, World};
+use serde_json::Value;
+
+use crate::platform::Platform;
+use crate::wait::eventually;
+
+/// All modules and examples.
+const FOLDERS: [&str; 5] =
+    ["modules/watcher", "modules/jvb-nlb", "modules/jitsi-service", "examples/complete", "examples/watcher-only"];
+
+/// As terraform's own test of the module has it, but that each run shows its outputs.
+const RUNS: &str = r#"
+mock_provider "aws" {
+  # So that a plan shows the policy whole.
+  override_during = plan
+
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+  mock_data "aws_region" {
+    defaults = { region = "eu-west-1" }
+  }
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "111122223333" }
+  }
+  mock_resource "aws_sqs_queue" {
+    defaults = {
+      arn = "arn:aws:sqs:eu-west-1:111122223333:jitsi-jvb-watcher"
+      url = "https://sqs.eu-west-1.amazonaws.com/111122223333/jitsi-jvb-watcher"
+    }
+  }
+  mock_resource "aws_iam_role" {
+    defaults = { arn = "arn:aws:iam::111122223333:role/jitsi-jvb-watcher" }
+  }
+  mock_resource "aws_cloudwatch_log_group" {
+    defaults = { arn = "arn:aws:logs:eu-west-1:111122223333:log-group:/jitsi-jvb-watcher" }
+  }
+  mock_resource "aws_cloudwatch_event_rule" {
+    defaults = { arn = "arn:aws:events:eu-west-1:111122223333:rule/jitsi-jvb-watcher" }
+  }
+  mock_resource "aws_lambda_function" {
+    defaults = { arn = "arn:aws:lambda:eu-west-1:111122223333:function:jitsi-jvb-watcher" }
+  }
+  mock_resource "aws_ecs_task_definition" {
+    defaults = { arn = "arn:aws:ecs:eu-west-1:111122223333:task-definition/jitsi-jvb-watcher:1" }
+  }
+}
+
+variables {
+  project    = "jitsi"
+  runtime    = "fargate"
+  image      = "jvb-watcher:1"
+  lambda_zip = "bootstrap.zip"
+  subnet_ids = ["subnet-0a1b2c3d4e5f60718"]
+}
+
+run "fargate" {
+  command = plan
+}
+
+run "lambda" {
+  command = plan
+  variables {
+    runtime = "lambda"
+  }
+}
+
+run "teardown_load_balancer" {
+  command = plan
+  variables {
+    teardown = "load-balancer"
+  }
+}
+
+run "teardown_off" {
+  command = plan
+  variables {
+    teardown = "off"
+  }
+}
+"#;
+
+static RENDERED: LazyLock<BTreeMap<String, Plan>> = LazyLock::new(render);
+
+/// What terraform plans for the watcher's module.
+pub struct Plan(Value);
+
+impl Plan {
+    /// An output.
+    pub fn output(&self, name: &str) -> &str {
+        self.0["output_changes"][name]["after"].as_str().unwrap_or_else(|| panic!("there is no output {name}"))
+    }
+
+    /// An attribute of each resource of a type.
+    fn attributes(&self, kind: &str, name: &str) -> Vec<String> {
+        let resources = self.0["resource_changes"].as_array().expect("a plan has resources");
+        let of_kind = resources.iter().filter(|resource| resource["type"] == kind);
+        of_kind.filter_map(|resource| Some(resource["change"]["after"][name].as_str()?.to_owned())).collect()
+    }
+}
+
+/// The plan of one of the runs: `fargate`, `lambda`, `teardown_load_balancer` or `teardown_off`.
+pub fn rendered(run: &str) -> &'static Plan {
+    &RENDERED[run]
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("terraform")
+}
+
+fn render() -> BTreeMap<String, Plan> {
+    let copy = copied();
+    let folder = copy.path().join("modules/watcher");
+    std::fs::remove_dir_all(folder.join("tests")).expect("the copy is writable");
+    std::fs::create_dir(folder.join("tests")).expect("the copy is writable");
+    std::fs::write(folder.join("tests/render.tftest.hcl"), RUNS).expect("the copy is writable");
+    terraform(&folder, &["init", "-backend=false", "-input=false", "-no-color"]);
+    let output = terraform(&folder, &["test", "-json", "-verbose"]);
+    let plans: BTreeMap<_, _> = String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).expect("terraform prints a JSON object a line"))
+        .filter(|line| line["type"] == "test_plan")
+        .map(|mut line| {
+            (line["@testrun"].as_str().expect("a run has a name").to_owned(), Plan(line["test_plan"].take()))
+        })
+        .collect();
+    assert_eq!(plans.len(), 4, "terraform shows the plan of each run");
+    plans
+}
+
+/// A copy of the whole folder: terraform leaves its lock file and its providers where it runs.
+fn copied() -> tempfile::TempDir {
+    let copy = tempfile::tempdir().expect("the directory for temporary files is writable");
+    copy_into(&root(), copy.path());
+    copy
+}
+
+fn copy_into(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).expect("the folder is there") {
+        let entry = entry.expect("it can be listed");
+        let (path, target) = (entry.path(), to.join(entry.file_name()));
+        if path.is_dir() && entry.file_name() != ".terraform" {
+            std::fs::create_dir_all(&target).expect("the copy is writable");
+            copy_into(&path, &target);
+        } else if path.extension().is_some_and(|extension| extension == "tf" || extension == "hcl") {
+            std::fs::copy(&path, &target).expect("the file can be copied");
+        }
+    }
+}
+
+/// Runs terraform, or what the variable TERRAFORM names in its place.
+fn terraform(directory: &Path, arguments: &[&str]) -> Output {
+    let program = std::env::var("TERRAFORM").unwrap_or_else(|_| "terraform".to_owned());
+    let output = Command::new(&program).args(arguments).current_dir(directory).output().unwrap_or_else(|error| {
+        panic!(
+            "this test needs terraform 1.11 or newer (or TERRAFORM, the name of a program like it): {program}: {error}"
+        )
+    });
+    assert!(
+        output.status.success(),
+        "{program} {arguments:?} failed in {}: {}\n{}{}",
+        directory.display(),
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr),
+    );
+    output
+}
+
+#[test]
+fn every_file_is_in_terraforms_form() {
+    terraform(&root(), &["fmt", "-check", "-diff", "-recursive"]);
+}
+
+#[test]
+fn every_module_and_example_is_valid_and_passes_its_tests() {
+    let copy = copied();
+    // Two at a time: terraform itself works in parallel.
+    for pair in FOLDERS.chunks(2) {
+        std::thread::scope(|scope| {
+            for folder in pair {
+                let folder = copy.path().join(folder);
+                scope.spawn(move || {
+                    terraform(&folder, &["init", "-backend=false", "-input=false", "-no-color"]);
+                    terraform(&folder, &["validate", "-no-color"]);
+                    let output = terraform(&folder, &["test", "-no-color"]);
+                    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+                    assert!(text.contains("Success!") && !text.contains("Success! 0 passed"), "{text}");
+                });
+            }
+        });
+    }
+}
+
+#[test]
+fn every_folder_is_tested() {
+    let mut found = BTreeSet::new();
+    for kind in ["modules", "examples"] {
+        for entry in std::fs::read_dir(root().join(kind)).expect("the folder is there") {
+            found.insert(format!("{kind}/{}", entry.expect("it can be listed").file_name().to_string_lossy()));
+        }
+    }
+    assert_eq!(found, FOLDERS.map(str::to_owned).into());
+}
+
+/// The blocks of a kind in a module's file: each with its description.
+fn described(folder: &Path, file: &str, kind: &str) -> BTreeMap<String, String> {
+    let text = std::fs::read_to_string(folder.join(file)).expect("the module has this file");
+    let body = hcl::parse(&text).expect("it is HCL");
+    let blocks = body.into_blocks().filter(|block| block.identifier() == kind);
+    blocks
+        .map(|block| {
+            let name = block.labels()[0].as_str().to_owned();
+            let description = block.body().attributes().find(|attribute| attribute.key() == "description");
+            match description.map(|attribute| attribute.expr().clone()) {
+                Some(hcl::Expression::String(text)) => (name, text),
+                other => panic!("{kind} {name} is described by {other:?}"),
+            }
+        })
+        .collect()
+}
+
+/// The rows of the table under a heading: the first cell without its backquotes, and the last.
+fn table(readme: &str, heading: &str) -> BTreeMap<String, String> {
+    let (_, section) = readme.split_once(&format!("## {heading}\n")).unwrap_or_else(|| panic!("no section {heading}"));
+    let section = section.split("\n## ").next().unwrap_or_default();
+    let rows = section.lines().filter(|line| line.starts_with("| `"));
+    rows.map(|row| {
+        let cells: Vec<_> = row.trim_matches('|').split(" | ").map(str::trim).collect();
+        let last = cells.last().expect("a row has cells");
+        (cells[0].trim_matches('`').to_owned(), (*last).to_owned())
+    })
+    .collect()
+}
+
+#[test]
+fn each_modules_readme_lists_its_inputs_and_outputs() {
+    for module in FOLDERS.iter().filter(|folder| folder.starts_with("modules/")) {
+        let folder = root().join(module);
+        let readme = std::fs::read_to_string(folder.join("README.md")).expect("the module has a README");
+        assert_eq!(table(&readme, "Inputs"), described(&folder, "variables.tf", "variable"), "{module}");
+        assert_eq!(table(&readme, "Outputs"), described(&folder, "outputs.tf", "output"), "{module}");
+    }
+}
+
+/// What a page of docs/ documents: the names in backquotes that begin the rows of its tables, and its headings.
+fn documented(page: &str) -> BTreeSet<String> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);
+    let text = std::fs::read_to_string(path).expect("the page is there");
+    let rows = text.lines().filter_map(|line| line.strip_prefix("| `")?.split('`').next());
+    let headings = text.lines().filter_map(|line| line.strip_prefix("## "));
+    rows.chain(headings).map(str::to_owned).collect()
+}
+
+#[test]
+fn every_metric_of_dashboard_and_alarms_exists() {
+    let known = documented("metrics.md");
+    let mut named = BTreeSet::new();
+    for run in ["lambda", "fargate"] {
+        let plan = rendered(run);
+        let alarms = plan.attributes("aws_cloudwatch_metric_alarm", "metric_name");
+        let namespaces = plan.attributes("aws_cloudwatch_metric_alarm", "namespace");
+        named.extend(alarms.into_iter().zip(namespaces).filter(|(_, of)| of == "jvb-watcher").map(|(name, _)| name));
+        for body in plan.attributes("aws_cloudwatch_dashboard", "dashboard_body") {
+            let body: Value = serde_json::from_str(&body).expect("the dashboard is JSON");
+            for widget in body["widgets"].as_array().expect("it has widgets") {
+                let metrics = widget["properties"]["metrics"].as_array().cloned().unwrap_or_default();
+                let own = metrics.iter().filter(|metric| metric[0] == "jvb-watcher");
+                named.extend(own.map(|metric| metric[1].as_str().expect("a metric has a name").to_owned()));
+            }
+        }
+    }
+    assert!(named.len() >= 19, "only {named:?}");
+    assert!(named.is_subset(&known), "unknown: {:?}", named.difference(&known));
+}
+
+#[test]
+fn every_event_and_field_of_the_queries_exists() {
+    let known = documented("logs.md");
+    let plan = rendered("lambda");
+    let queries = plan.attributes("aws_cloudwatch_query_definition", "query_string");
+    assert_eq!(queries.len(), 5);
+    for query in &queries {
+        let events = query.split('"').skip(1).step_by(2);
+        let (_, fields) = query.split_once("fields ").unwrap_or_default();
+        let fields = fields.lines().next().unwrap_or_default().split(", ").map(str::trim);
+        let measured = query.split(['(', ')', ',']).map(str::trim);
+        let measured = measured.filter(|word| word.ends_with("_ms") || word.ends_with("_seconds"));
+        for name in events.chain(fields.filter(|name| !name.is_empty() && *name != "@timestamp")).chain(measured) {
+            let is_alias = query.contains(&format!("as {name}"));
+            assert!(is_alias || known.contains(name), "{name} of {query:?} is not in docs/logs.md");
+        }
+    }
+}
+
+/// The files of fixtures/events that are an event, by name.
+fn fixtures() -> BTreeMap<String, Value> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/events");
+    let files = std::fs::read_dir(folder).expect("the fixtures are there").map(|entry| entry.expect("a file").path());
+    files
+        .filter_map(|path| {
+            let text = std::fs::read_to_string(&path).ok()?;
+            let event: Value = serde_json::from_str(&text).ok().filter(Value::is_object)?;
+            Some((path.file_stem()?.to_string_lossy().into_owned(), event))
+        })
+        .collect()
+}
+
+/// Whether the rule is to let it through: what names the cluster and the service's group, whatever else is wrong with it.
+fn is_wanted(event: &Value) -> bool {
+    let is_ours = |group: &Value| group == "service:jitsi-service";
+    let group = &event["detail"]["group"];
+    event["source"] == "aws.ecs"
+        && event["detail-type"] == "ECS Task State Change"
+        && event["detail"]["clusterArn"] == "arn:aws:ecs:eu-west-1:111122223333:cluster/jitsi-cluster"
+        && (is_ours(group) || group.as_array().is_some_and(|groups| groups.iter().any(is_ours)))
+}
+
+#[test]
+fn the_rules_pattern_lets_through_the_services_events_and_no_others() {
+    let pattern = rendered("lambda").output("event_pattern");
+    let mut world = World::new(Settings::default(), 1, Timestamp::now());
+    let (mut wanted, mut others) = (0, 0);
+    for (name, mut event) in fixtures() {
+        // EventBridge tests only what has the envelope's members.
+        for (member, value) in
+            [("id", "1"), ("account", "111122223333"), ("time", "2026-11-20T00:00:00Z"), ("region", "eu-west-1")]
+        {
+            if !event[member].is_string() {
+                event[member] = value.into();
+            }
+        }
+        if !event["source"].is_string() || !event["detail-type"].is_string() {
+            continue;
+        }
+        event["resources"] = Value::Array(Vec::new());
+        let input = events::TestEventPatternInput { event: event.to_string(), event_pattern: pattern.to_owned() };
+        let request = api::Request::Events(events::Request::TestEventPattern(input));
+        let answer = world.call(request, Timestamp::now()).unwrap_or_else(|error| panic!("{name}: {error}"));
+        let api::Response::Events(events::Response::TestEventPattern(output)) = answer else { panic!("{answer:?}") };
+        assert_eq!(output.result, is_wanted(&event), "{name}");
+        if output.result { wanted += 1 } else { others += 1 }
+    }
+    assert!(wanted >= 15 && others >= 8, "{wanted} wanted, {others} others");
+}
+
+#[tokio::test]
+async fn moto_delivers_by_the_rules_pattern_the_same_events() {
+    let platform = Platform::new().await;
+    platform.route_by(rendered("lambda").output("event_pattern")).await;
+    let mut expected = BTreeSet::new();
+    for (name, event) in fixtures() {
+        let (Some(source), Some(detail_type)) = (event["source"].as_str(), event["detail-type"].as_str()) else {
+            continue;
+        };
+        if !event["detail"].is_object() {
+            continue;
+        }
+        let mut detail = event["detail"].clone();
+        detail["fixture"] = name.clone().into();
+        platform.put_any_event(source, detail_type, &detail).await;
+        if is_wanted(&event) {
+            expected.insert(name);
+        }
+    }
+    assert!(expected.len() >= 15, "only {expected:?}");
+    let delivered = eventually("the events", async || (platform.queue_depth().await == expected.len()).then_some(()));
+    delivered.await;
+    let bodies = platform.take_all().await;
+    let fixture = |body: &String| {
+        let event: Value = serde_json::from_str(body).expect("an event is JSON");
+        event["detail"]["fixture"].as_str().expect("it says which it is").to_owned()
+    };
+    assert_eq!(bodies.iter().map(fixture).collect::<BTreeSet<_>>(), expected);
+}
