@@ -195,7 +195,8 @@ async fn take_effect(stage: &Stage, actor: Actor, request: &Request) -> Result<R
     let Request::Sqs(sqs::Request::ReceiveMessage(input)) = request else {
         return stage.perform(actor, request);
     };
-    let until = tokio::time::Instant::now() + Duration::from_secs(u64::try_from(input.wait_time_seconds.unwrap_or(0)).unwrap_or(0));
+    let until = tokio::time::Instant::now()
+        + Duration::from_secs(u64::try_from(input.wait_time_seconds.unwrap_or(0)).unwrap_or(0));
     loop {
         let mut changed = std::pin::pin!(stage.changed.notified());
         changed.as_mut().enable();

@@ -14,6 +14,8 @@ mod messages;
 mod metrics;
 mod moto;
 mod platform;
+#[cfg(feature = "sandbox")]
+mod processes;
 mod proxy;
 #[cfg(feature = "lambda")]
 mod runtime_api;
