@@ -400,15 +400,16 @@ async fn a_worker_frozen_with_a_batch_in_hand_loses_nothing_and_undoes_nothing()
 
 #[tokio::test]
 async fn a_worker_frozen_before_the_deletion_deletes_nothing_that_is_in_use_again() {
-    let (stage, frozen) = Stage::in_use(faster(100.0), |launch| launch).await;
+    // Looks only when something is due.
+    let quiet = |launch: Launch| launch.args(["--resync-interval", "1m", "--idle-grace", "3s"]);
+    let (stage, frozen) = Stage::in_use(faster(100.0), quiet).await;
     let mut judge = Judge::default();
     stage.scale(0);
-    let marked = frozen.wait_for("idle_marked").await;
-    stage.fault(json!([{ "on": "elasticloadbalancing:Describe*", "effect": { "kind": "latency", "least": "400ms" } }]));
-    let due = marked.text("idle_since").parse::<Timestamp>().expect("an instant") + Duration::from_secs(1);
-    eventually("the grace is over", async || (Timestamp::now() >= due).then_some(())).await;
-    // The look that finds the teardown due, and the second one, which is in the middle of its reads then.
+    frozen.wait_for("idle_marked").await;
+    stage.wait_until_queue_empty().await;
     let sofar = stage.calls("ecs:DescribeServices");
+    stage.fault(json!([{ "on": "elasticloadbalancing:Describe*", "effect": { "kind": "latency", "least": "400ms" } }]));
+    // The look that finds the teardown due; then the second one, which is in the middle of its reads.
     eventually("the second look is under way", async || {
         (stage.calls("ecs:DescribeServices") >= sofar + 2).then_some(())
     })

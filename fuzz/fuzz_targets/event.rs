@@ -1,0 +1,13 @@
+//! Message bodies: whatever comes, the parser gives a notice or says what is wrong, and no notice concerns a service that
+//! its event doesn't name.
+
+#![no_main]
+
+use jvb_watcher::event::check;
+use libfuzzer_sys::fuzz_target;
+
+fuzz_target!(|body: &[u8]| {
+    if let Ok(body) = std::str::from_utf8(body) {
+        check::body(body);
+    }
+});
