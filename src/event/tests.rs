@@ -216,8 +216,24 @@ proptest! {
 /// What may be put into a fixture: a byte, or something that stands in one.
 fn splinter() -> impl Strategy<Value = Vec<u8>> {
     let words = [
-        "\"", "{", "}", "[", "]", ",", ":", "null", "1e999", "\\ud800", "service:", "jitsi", "family:", "/", "task/",
-        "cluster/", "arn:aws:ecs:", "default",
+        "\"",
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "null",
+        "1e999",
+        "\\ud800",
+        "service:",
+        "jitsi",
+        "family:",
+        "/",
+        "task/",
+        "cluster/",
+        "arn:aws:ecs:",
+        "default",
     ];
     prop_oneof![
         any::<u8>().prop_map(|byte| vec![byte]),

@@ -6,6 +6,7 @@ mod command_line;
 mod demo;
 mod failures;
 mod harness;
+mod incidents;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod life;
