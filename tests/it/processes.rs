@@ -88,10 +88,13 @@ impl Stage {
         let stage = Self::new(settings).await;
         stage.play("[[step]]\nat = \"0s\"\ncreate-load-balancer = true\n[[step]]\nat = \"0s\"\nscale = 1\n").await;
         let watcher = launch(stage.launch()).start();
-        let mut judge = Judge::default();
-        eventually("a task serves and is registered", async || {
-            stage.sandbox.with_world(|world, _| judge.sample(world));
-            judge.tasks.values().any(|task| task.registered).then_some(())
+        eventually("a task is healthy in both groups", async || {
+            let groups = stage.sandbox.with_world(|world, now| {
+                world.step(now);
+                world.groups()
+            });
+            let healthy = groups.iter().filter(|group| group.targets.iter().any(|target| target.state == "healthy"));
+            (healthy.count() == 2).then_some(())
         })
         .await;
         stage.wait_until_queue_empty().await;
@@ -344,6 +347,7 @@ async fn killed_fifty_times_in_an_evening_the_worker_does_its_whole_job() {
         never = judge.keep_watching(&stage) => match never {},
     }
     let last = stage.launch().start();
+    last.wait_for("watcher_started").await;
     stage.wait_until_nothing_is_left(&mut judge).await;
     judge.assert_no_harm();
     assert!(judge.tasks.len() >= 4, "{} tasks served", judge.tasks.len());
@@ -509,8 +513,8 @@ async fn sigterm_in_a_teardown_leaves_the_rest_to_the_next_worker() {
     assert_eq!(stage.queue().1, 0, "what was in hand is deleted or visible again");
 
     let next = stage.launch().start();
-    stage.wait_until_nothing_is_left(&mut Judge::default()).await;
     next.wait_for("watcher_started").await;
+    stage.wait_until_nothing_is_left(&mut Judge::default()).await;
     next.assert_no_trouble();
     terminate(next, AT_ONCE).await;
 }
