@@ -8,6 +8,9 @@ use serde_json::Value;
 
 use crate::model::{TaskId, cluster_name};
 
+#[cfg(any(test, fuzzing))]
+pub mod check;
+
 /// What a well-formed message says.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Notice {

@@ -1,5 +1,6 @@
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
@@ -63,6 +64,8 @@ const TABLE: &[(&str, Becomes)] = &[
     ("malformed-task-id", NoTask),
     ("malformed-no-cluster", NoTask),
 ];
+
+static FIXTURES: LazyLock<BTreeMap<String, String>> = LazyLock::new(fixtures);
 
 fn fixtures() -> BTreeMap<String, String> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/events");
@@ -165,12 +168,17 @@ fn arbitrary_json() -> impl Strategy<Value = Value> {
 proptest! {
     #[test]
     fn no_text_makes_the_parser_panic(body in ".*") {
-        let _ = Notice::parse(&body);
+        check::body(&body);
+    }
+
+    #[test]
+    fn no_bytes_make_the_parser_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+        check::body(&String::from_utf8_lossy(&bytes));
     }
 
     #[test]
     fn no_json_makes_the_parser_panic(json in arbitrary_json()) {
-        let _ = Notice::parse(&json.to_string());
+        check::body(&json.to_string());
     }
 
     #[test]
@@ -181,7 +189,7 @@ proptest! {
         let body = &fixtures()[&name];
         let end = cut.index(body.len() + 1);
         if body.is_char_boundary(end) {
-            let _ = Notice::parse(&body[..end]);
+            check::body(&body[..end]);
         }
     }
 
@@ -202,5 +210,62 @@ proptest! {
             prop_assert!(matches!(id.as_str().len(), 32 | 36));
             prop_assert!(id.as_str().chars().all(|c| c.is_ascii_hexdigit() || c == '-'));
         }
+    }
+}
+
+/// What may be put into a fixture: a byte, or something that stands in one.
+fn splinter() -> impl Strategy<Value = Vec<u8>> {
+    let words = [
+        "\"",
+        "{",
+        "}",
+        "[",
+        "]",
+        ",",
+        ":",
+        "null",
+        "1e999",
+        "\\ud800",
+        "service:",
+        "jitsi",
+        "family:",
+        "/",
+        "task/",
+        "cluster/",
+        "arn:aws:ecs:",
+        "default",
+    ];
+    prop_oneof![
+        any::<u8>().prop_map(|byte| vec![byte]),
+        prop::sample::select(words.to_vec()).prop_map(|word| word.as_bytes().to_vec()),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_fixture_changed_anywhere_is_no_panic_and_no_hint_for_another_service(
+        name in prop::sample::select(fixtures().into_keys().collect::<Vec<_>>()),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), 0..30_usize, splinter()), 1..8),
+    ) {
+        let mut body = FIXTURES[&name].clone().into_bytes();
+        for (place, length, splinter) in changes {
+            let from = place.index(body.len() + 1);
+            let until = (from + length).min(body.len());
+            body.splice(from..until, splinter);
+        }
+        check::body(&String::from_utf8_lossy(&body));
+    }
+}
+
+#[test]
+fn what_the_fuzzing_kept_holds() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/fuzz/event");
+    let files: Vec<_> = std::fs::read_dir(folder).expect("fixtures/fuzz/event is there").collect();
+    assert!(!files.is_empty());
+    for file in files {
+        let body = std::fs::read(file.expect("a readable folder").path()).expect("a readable fixture");
+        check::body(&String::from_utf8_lossy(&body));
     }
 }

@@ -13,6 +13,8 @@ use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 
 mod call;
+#[cfg(any(test, fuzzing))]
+pub mod check;
 mod control;
 #[cfg(test)]
 mod fuzz;

@@ -6,6 +6,7 @@ mod command_line;
 mod demo;
 mod failures;
 mod harness;
+mod incidents;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod life;
@@ -16,6 +17,8 @@ mod moto;
 #[cfg(feature = "sandbox")]
 mod permissions;
 mod platform;
+#[cfg(feature = "sandbox")]
+mod processes;
 mod proxy;
 #[cfg(feature = "lambda")]
 mod runtime_api;

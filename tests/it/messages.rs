@@ -267,6 +267,32 @@ async fn an_event_that_comes_late_changes_nothing(aws: Aws) {
     watcher.assert_no_trouble();
 }
 
+#[tokio::test]
+async fn stale_events_in_front_of_an_urgent_one_take_no_looks_of_their_own() {
+    let (platform, balancer, watcher) = listening(Aws::Moto, Queue::default()).await;
+    platform.set_desired(2).await;
+    let tasks = platform.run_tasks(2).await;
+    platform.send_event_for(&tasks[0]).await;
+    platform.wait_for_targets(&balancer, &[&tasks[0].ip, &tasks[1].ip]).await;
+    platform.wait_until_queue_empty().await;
+
+    // All there before the worker looks up again.
+    watcher.signal("STOP");
+    let looks = platform.proxy.count("ecs:DescribeServices");
+    let stale = platform.event_for(&tasks[0]).await.to_string();
+    platform.send_all(&vec![stale; 300]).await;
+    platform.set_desired(1).await;
+    platform.stop_task(&tasks[0]).await;
+    platform.send_event_for(&tasks[0]).await;
+    watcher.signal("CONT");
+
+    platform.wait_for_targets(&balancer, &[&tasks[1].ip]).await;
+    platform.wait_until_queue_empty().await;
+    let taken = platform.proxy.count("ecs:DescribeServices") - looks;
+    assert!(taken <= 10, "{taken} looks for 301 messages");
+    watcher.assert_no_trouble();
+}
+
 async fn an_event_that_was_made_up_changes_nothing(aws: Aws) {
     let (platform, balancer, watcher) = listening(aws, Queue::default()).await;
     let task = platform.scale_to_one().await;

@@ -243,6 +243,12 @@ impl Watcher {
         self.output.lock().expect("not poisoned").stdout.clone()
     }
 
+    /// All of standard error so far.
+    #[cfg(feature = "sandbox")]
+    pub fn stderr(&self) -> String {
+        self.output.lock().expect("not poisoned").stderr.clone()
+    }
+
     pub fn events(&self, event: &str) -> Vec<Line> {
         self.lines().into_iter().filter(|line| line.event() == event).collect()
     }

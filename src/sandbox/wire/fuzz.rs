@@ -1,28 +1,15 @@
 //! Whatever comes in, an answer goes out, in the shape of the protocol's errors where it is one.
 
-use http_body_util::BodyExt;
-use jiff::Timestamp;
+use std::path::Path;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tokio::sync::watch;
 
-use super::shared::Shared;
-use super::{Answer, service};
+use super::check::{self, Talk};
 use crate::sandbox::api::Service;
-use crate::sandbox::faults::Faults;
-use crate::sandbox::platform;
-use crate::sandbox::world::{Settings, World};
-use hyper::body::Bytes;
 
 /// Where a call of the JSON protocols goes.
 const TARGETS: [&str; 3] = ["AmazonSQS", "AmazonEC2ContainerServiceV20141113", "AWSEvents"];
-
-fn shared() -> Shared {
-    let now = Timestamp::now();
-    let mut world = World::new(Settings::default().scaled(1e6), 1, now);
-    platform::set_up(&mut world, now).unwrap();
-    Shared::new(world, Faults::new(1), "http://localhost".to_owned(), watch::channel(false).1)
-}
 
 /// Values that calls might mean, and others.
 fn scalar() -> impl Strategy<Value = Value> {
@@ -117,55 +104,25 @@ fn form_call() -> impl Strategy<Value = (Option<String>, Vec<u8>)> {
     )
 }
 
-fn ask(shared: &Shared, target: Option<&str>, body: Vec<u8>) -> Option<Answer> {
-    let mut request = hyper::Request::post("/");
-    if let Some(target) = target {
-        request = request.header("x-amz-target", target);
-    }
-    // Some names of operations can stand in no header; those never come.
-    let (head, ()) = request.body(()).ok()?.into_parts();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
-    Some(runtime.block_on(service::answer(shared, &head, &Bytes::from(body))).expect("nothing is dropped"))
-}
-
-fn body_of(answer: Answer) -> String {
-    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-    let body = runtime.block_on(answer.into_body().collect()).unwrap().to_bytes();
-    String::from_utf8(body.to_vec()).expect("answers are UTF-8")
-}
-
-/// An answer is JSON or XML as its call is, and an error says what it is.
-fn check(is_form: bool, answer: Answer) {
-    let status = answer.status().as_u16();
-    let header = answer.headers().get("x-amzn-query-error").cloned();
-    let kind = answer.headers()["content-type"].to_str().unwrap().to_owned();
-    let body = body_of(answer);
-    assert!(matches!(status, 200 | 400 | 403), "{status} {body}");
-    if is_form {
-        assert_eq!(kind, "text/xml");
-        let mut reader = quick_xml::Reader::from_str(&body);
-        while reader.read_event().expect("well-formed XML") != quick_xml::events::Event::Eof {}
-        assert!(body.chars().all(|c| c >= ' ' || matches!(c, '\t' | '\n' | '\r')), "{body:?}");
-        assert_eq!(status != 200, body.contains("<ErrorResponse"), "{body}");
-    } else {
-        let body: Value = serde_json::from_str(&body).expect("JSON");
-        let is_error = body["__type"].is_string() && body["message"].is_string();
-        assert_eq!(status != 200, is_error, "{body}");
-        assert_eq!(header.is_some(), is_error && kind.ends_with("-1.0"), "{body}");
-    }
-}
-
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_comes_in_an_answer_goes_out(calls in proptest::collection::vec(prop_oneof![json_call(), form_call()], 1..40)) {
         // One after the other on one world, so that some find what others made.
-        let shared = shared();
+        let talk = Talk::begin();
         for (target, body) in calls {
-            if let Some(answer) = ask(&shared, target.as_deref(), body) {
-                check(target.is_none(), answer);
-            }
+            talk.call(target.as_deref(), body);
         }
+    }
+}
+
+#[test]
+fn what_the_fuzzing_kept_is_answered() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/fuzz/wire");
+    let files: Vec<_> = std::fs::read_dir(folder).expect("fixtures/fuzz/wire is there").collect();
+    assert!(!files.is_empty());
+    for file in files {
+        check::conversation(&std::fs::read(file.expect("a readable folder").path()).expect("a readable fixture"));
     }
 }

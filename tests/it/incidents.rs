@@ -1,0 +1,59 @@
+//! docs/incidents.md: every incident has its tests, and every test that it names is there.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+/// The rows of the table of incidents, without its heading: the cells of each.
+fn rows() -> Vec<Vec<String>> {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/incidents.md");
+    let page = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+    let lines = page.lines().filter(|line| line.starts_with("| ")).skip(2);
+    lines.map(|line| line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect()).collect()
+}
+
+/// The names in backquotes.
+fn names(cell: &str) -> Vec<&str> {
+    cell.split('`').skip(1).step_by(2).collect()
+}
+
+/// The functions below a folder that are tests: the line before each, comments aside, is an attribute of one.
+fn tests_below(folder: &Path, found: &mut BTreeSet<String>) {
+    for entry in std::fs::read_dir(folder).expect("a readable folder") {
+        let path = entry.expect("a readable folder").path();
+        if path.is_dir() {
+            tests_below(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            let text = std::fs::read_to_string(&path).expect("a readable file");
+            let mut is_test = false;
+            for line in text.lines().map(str::trim) {
+                if line.starts_with("#[") {
+                    is_test |= line.starts_with("#[test]") || line.starts_with("#[tokio::test");
+                    continue;
+                }
+                let signature = line.trim_start_matches("async ").strip_prefix("fn ");
+                if let Some(name) = signature.and_then(|signature| signature.split('(').next()).filter(|_| is_test) {
+                    found.insert(name.to_owned());
+                }
+                is_test &= line.starts_with("//");
+            }
+        }
+    }
+}
+
+#[test]
+fn every_incident_has_its_tests() {
+    let mut tests = BTreeSet::new();
+    for folder in ["src", "tests"] {
+        tests_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut tests);
+    }
+    let rows = rows();
+    assert_eq!(rows.len(), 10, "{rows:?}");
+    for row in rows {
+        let [what, place, named] = row.as_slice() else { panic!("three cells in {row:?}") };
+        assert!(place.contains(" #"), "{what}: {place} is no report");
+        assert!(!names(named).is_empty(), "{what}: no test");
+        for name in names(named) {
+            assert!(tests.contains(name), "{what}: there is no test {name}");
+        }
+    }
+}

@@ -1,0 +1,520 @@
+//! Real processes, ended and frozen at the worst moments: the built program against the sandbox over HTTP, which keeps
+//! AWS true while workers come and go.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::Ipv4Addr;
+use std::time::{Duration, Instant};
+
+use fastrand::Rng;
+use jiff::Timestamp;
+use jvb_watcher::reconcile::LOOK_GOOD_FOR;
+use jvb_watcher::sandbox::api::{ApiError, Request, Tag, ecs, elb, sqs};
+use jvb_watcher::sandbox::faults::{FaultPlan, Faults};
+use jvb_watcher::sandbox::platform::{self, PROJECT};
+use jvb_watcher::sandbox::scenario::{Scenario, play};
+use jvb_watcher::sandbox::wire::Sandbox;
+use jvb_watcher::sandbox::world::{Act, GroupView, Settings, TaskView, World};
+use serde_json::{Value, json};
+
+use crate::wait::eventually;
+use crate::watcher::{Launch, Watcher};
+
+/// How often the worker is killed in one evening.
+const KILLS: usize = 50;
+
+/// The longest that a worker lives in that evening. Its start and one look take a tenth of it.
+const LONGEST_LIFE: Duration = Duration::from_millis(460);
+
+/// As short as lets a message come again several times in an evening.
+const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// How often the world is looked at.
+const BETWEEN_SAMPLES: Duration = Duration::from_millis(10);
+
+/// Up, a crash, a notice, one more, and down to nothing.
+const EVENING: &str = r#"
+title = "An evening among kills"
+time-scale = 30
+
+[world]
+tasks = { stopping = "12s", deprovisioning = "9s" }
+balancers = { provisioning = "30s", initial = "30s", draining = "1m" }
+
+[[step]]
+at = "200ms"
+create-load-balancer = true
+[[step]]
+at = "400ms"
+scale = 2
+[[step]]
+at = "3500ms"
+act = { act = "crash-task", service = "jitsi-service" }
+[[step]]
+at = "5s"
+act = { act = "spot-notice", service = "jitsi-service" }
+[[step]]
+at = "6s"
+act = { act = "replay", n = 20 }
+[[step]]
+at = "6s"
+scale = 3
+[[step]]
+at = "9s"
+scale = 0
+"#;
+
+/// What a balancer of another project looks like, from its name to the addresses in its groups.
+type Others = (Vec<(String, Vec<(String, String)>)>, Vec<(String, Vec<(String, String)>, Vec<String>)>);
+
+/// An AWS with the ready-made platform in it, the balancer of another project beside it, and eyes on both.
+struct Stage {
+    sandbox: Sandbox,
+    others: Others,
+}
+
+impl Stage {
+    async fn new(settings: Settings) -> Self {
+        let world = World::new(settings, 1, Timestamp::now());
+        let sandbox = Sandbox::start(world, Faults::new(1), ([127, 0, 0, 1], 0).into()).await.expect("a free port");
+        sandbox.with_world(platform::set_up).expect("the platform is made");
+        sandbox.with_world(hide_messages_shortly).expect("the queue takes the setting");
+        sandbox.with_world(make_balancer_of_others).expect("another project has a balancer too");
+        let others = sandbox.with_world(|world, _| others(world));
+        Self { sandbox, others }
+    }
+
+    /// With the balancer made and a task that is registered, by a worker that goes on.
+    async fn in_use(settings: Settings, launch: impl FnOnce(Launch) -> Launch) -> (Self, Watcher) {
+        let stage = Self::new(settings).await;
+        stage.play("[[step]]\nat = \"0s\"\ncreate-load-balancer = true\n[[step]]\nat = \"0s\"\nscale = 1\n").await;
+        let watcher = launch(stage.launch()).start();
+        eventually("a task is healthy in both groups", async || {
+            let groups = stage.sandbox.with_world(|world, now| {
+                world.step(now);
+                world.groups()
+            });
+            let healthy = groups.iter().filter(|group| group.targets.iter().any(|target| target.state == "healthy"));
+            (healthy.count() == 2).then_some(())
+        })
+        .await;
+        stage.wait_until_queue_empty().await;
+        (stage, watcher)
+    }
+
+    fn launch(&self) -> Launch {
+        Launch::bare("run")
+            .env("JITSI_PROJECT", PROJECT)
+            .env("JITSI_AWS_REGION", "eu-west-1")
+            .env("AWS_ENDPOINT_URL", self.sandbox.endpoint())
+            .env("JVB_WATCHER_RESYNC_INTERVAL", "1s")
+            .env("JVB_WATCHER_IDLE_GRACE", "1s")
+            .env("JVB_WATCHER_UNUSED_GRACE", "1m")
+    }
+
+    async fn play(&self, steps: &str) {
+        let scenario = Scenario::parse("steps", &format!("title = \"Steps\"\n{steps}")).expect("a scenario");
+        play(&scenario, &self.sandbox, |_| {}).await.expect("the world takes every step");
+    }
+
+    fn scale(&self, tasks: i32) {
+        let input = ecs::UpdateServiceInput {
+            cluster: Some(format!("{PROJECT}-cluster")),
+            service: format!("{PROJECT}-service"),
+            desired_count: Some(tasks),
+            ..ecs::UpdateServiceInput::default()
+        };
+        let request = Request::Ecs(ecs::Request::UpdateService(input));
+        self.sandbox.with_world(|world, now| world.call(request, now)).expect("the service is there");
+    }
+
+    fn replay_three_events(&self) {
+        self.sandbox.with_world(|world, now| world.act(Act::Replay { n: 3 }, now)).expect("there were events");
+    }
+
+    fn fault(&self, rules: Value) {
+        let plan: FaultPlan = serde_json::from_value(json!({ "rules": rules })).expect("a plan");
+        self.sandbox.faults(|faults| faults.set(plan)).expect("a plan that makes sense");
+    }
+
+    /// The queue's messages: how many could be received now, and how many are hidden.
+    fn queue(&self) -> (usize, usize) {
+        self.sandbox.with_world(|world, now| {
+            world.step(now);
+            let queues = world.queues();
+            let queue = queues.iter().find(|queue| queue.name == format!("{PROJECT}-jvb-watcher"));
+            queue.map(|queue| (queue.visible, queue.in_flight)).expect("the queue is there")
+        })
+    }
+
+    fn calls(&self, operation: &str) -> u64 {
+        self.sandbox.calls().get(operation).copied().unwrap_or_default()
+    }
+
+    async fn wait_until_queue_empty(&self) {
+        eventually("the queue is empty", async || (self.queue() == (0, 0)).then_some(())).await;
+    }
+
+    /// The balancer and its groups are gone, no message is left in any queue, and the other project is as it was.
+    async fn wait_until_nothing_is_left(&self, judge: &mut Judge) {
+        eventually("balancer, groups and messages are gone", async || {
+            self.sandbox.with_world(|world, now| {
+                world.step(now);
+                judge.sample(world);
+                let is_ours = |name: &str| name.starts_with(&format!("{PROJECT}-"));
+                let balancer = world.balancers().iter().any(|balancer| is_ours(&balancer.name));
+                let group = world.groups().iter().any(|group| is_ours(&group.name));
+                let messages: usize = world.queues().iter().map(|queue| queue.visible + queue.in_flight).sum();
+                (!balancer && !group && messages == 0).then_some(())
+            })
+        })
+        .await;
+        self.assert_others_untouched();
+    }
+
+    fn assert_others_untouched(&self) {
+        assert_eq!(self.sandbox.with_world(|world, _| others(world)), self.others, "another project's was touched");
+    }
+}
+
+/// What AWS's own settings come to when a minute takes this share of one.
+fn faster(factor: f64) -> Settings {
+    Settings::default().scaled(factor)
+}
+
+fn hide_messages_shortly(world: &mut World, now: Timestamp) -> Result<(), ApiError> {
+    let (endpoint, account) = (world.settings().endpoint.clone(), world.settings().account.clone());
+    let input = sqs::SetQueueAttributesInput {
+        queue_url: format!("{endpoint}/{account}/{PROJECT}-jvb-watcher"),
+        attributes: [("VisibilityTimeout".to_owned(), VISIBILITY_TIMEOUT.as_secs().to_string())].into(),
+    };
+    world.call(Request::Sqs(sqs::Request::SetQueueAttributes(input)), now).map(|_| ())
+}
+
+/// A balancer that carries the owner tag, with a group and a target, and nobody who uses it.
+fn make_balancer_of_others(world: &mut World, now: Timestamp) -> Result<(), ApiError> {
+    let tags = || [Tag { key: "Lifecycle".to_owned(), value: "on-demand".to_owned() }].into_iter().collect();
+    let balancer = elb::CreateLoadBalancerInput {
+        name: "others-jvb-nlb".to_owned(),
+        r#type: Some("network".to_owned()),
+        subnets: ["subnet-0a1b2c3d4e5f60718".to_owned()].into_iter().collect(),
+        tags: tags(),
+        ..elb::CreateLoadBalancerInput::default()
+    };
+    world.call(Request::Elb(elb::Request::CreateLoadBalancer(balancer)), now)?;
+    let group = elb::CreateTargetGroupInput {
+        name: "others-jvb-udp".to_owned(),
+        protocol: Some("UDP".to_owned()),
+        port: Some("10000".to_owned()),
+        vpc_id: Some("vpc-0a1b2c3d".to_owned()),
+        target_type: Some("ip".to_owned()),
+        tags: tags(),
+        ..elb::CreateTargetGroupInput::default()
+    };
+    world.call(Request::Elb(elb::Request::CreateTargetGroup(group)), now)?;
+    let group = world.groups().into_iter().map(|group| group.arn).next().unwrap_or_default();
+    let target = elb::TargetDescription { id: "10.9.9.9".to_owned(), ..elb::TargetDescription::default() };
+    let input = elb::TargetsInput { target_group_arn: group, targets: [target].into_iter().collect() };
+    world.call(Request::Elb(elb::Request::RegisterTargets(input)), now).map(|_| ())
+}
+
+fn others(world: &World) -> Others {
+    let balancers = world.balancers().into_iter().filter(|balancer| balancer.name.starts_with("others-"));
+    let groups = world.groups().into_iter().filter(|group| group.name.starts_with("others-"));
+    let addresses = |group: &GroupView| group.targets.iter().map(|target| target.id.clone()).collect();
+    (
+        balancers.map(|balancer| (balancer.name, balancer.tags)).collect(),
+        groups.map(|group| (group.name.clone(), group.tags.clone(), addresses(&group))).collect(),
+    )
+}
+
+/// Sees how the world fares under the workers.
+#[derive(Default)]
+struct Judge {
+    tasks: BTreeMap<String, Served>,
+    had_balancer: bool,
+    /// What must never happen, and did.
+    harm: BTreeSet<String>,
+}
+
+/// A task that served.
+#[derive(Default)]
+struct Served {
+    registered: bool,
+}
+
+impl Judge {
+    fn sample(&mut self, world: &World) {
+        let serving = serving(world);
+        let name = format!("{PROJECT}-jvb-nlb");
+        let has_balancer = world.balancers().iter().any(|balancer| balancer.name == name);
+        let in_use = !serving.is_empty() || world.services().iter().any(|service| service.desired > 0);
+        if self.had_balancer && !has_balancer && in_use {
+            self.harm.insert("the balancer was deleted while the service was in use".to_owned());
+        }
+        self.had_balancer = has_balancer;
+        let groups: Vec<GroupView> = world.groups().into_iter().filter(|group| !group.balancers.is_empty()).collect();
+        for (id, address) in serving {
+            let address = address.to_string();
+            let holds = |group: &GroupView| {
+                group.targets.iter().any(|target| target.id == address && target.state != "draining")
+            };
+            let task = self.tasks.entry(id.clone()).or_default();
+            let registered = !groups.is_empty() && groups.iter().all(holds);
+            if task.registered && !registered {
+                self.harm.insert(format!("task {id} was deregistered while it served"));
+            }
+            task.registered |= registered;
+        }
+    }
+
+    async fn keep_watching(&mut self, stage: &Stage) -> std::convert::Infallible {
+        loop {
+            stage.sandbox.with_world(|world, _| self.sample(world));
+            tokio::time::sleep(BETWEEN_SAMPLES).await;
+        }
+    }
+
+    fn assert_no_deletion(&self) {
+        assert!(self.had_balancer, "the balancer is gone");
+    }
+
+    fn assert_no_harm(&self) {
+        assert_eq!(self.harm, BTreeSet::new());
+        let missed: Vec<&String> = self.tasks.iter().filter(|(_, task)| !task.registered).map(|(id, _)| id).collect();
+        assert!(missed.is_empty(), "served and never were registered: {missed:?}");
+    }
+}
+
+/// The service's tasks that serve, with their addresses.
+fn serving(world: &World) -> BTreeMap<String, Ipv4Addr> {
+    let serves = |task: &TaskView| {
+        (task.last_status, task.desired_status.as_str()) == ("RUNNING", "RUNNING")
+            && task.group == format!("service:{PROJECT}-service")
+    };
+    let tasks = world.tasks().into_iter().filter(serves);
+    tasks.filter_map(|task| task.address.map(|address| (task.id, address))).collect()
+}
+
+/// The addresses in the groups behind the balancer, each group's.
+fn registered(world: &World) -> Vec<BTreeSet<String>> {
+    let groups = world.groups().into_iter().filter(|group| !group.balancers.is_empty());
+    let addresses = |group: GroupView| {
+        let targets = group.targets.into_iter().filter(|target| target.state != "draining");
+        targets.map(|target| target.id).collect()
+    };
+    groups.map(addresses).collect()
+}
+
+/// SIGTERM; the exit status is 0 within the bound, the log ends as it should, and nothing is on standard error.
+async fn terminate(mut watcher: Watcher, bound: Duration) {
+    watcher.signal("TERM");
+    let status = watcher.wait_exit_within(bound).await;
+    assert_eq!(status.code(), Some(0));
+    assert_eq!(watcher.stderr(), "");
+    assert_eq!(watcher.lines().iter().filter(|line| line.event() == "watcher_stopped").count(), 1);
+}
+
+/// Without anything in its way a worker is gone at once; a loaded machine gets some more.
+const AT_ONCE: Duration = Duration::from_secs(8);
+
+/// The look in hand has ten seconds, and giving the messages back ten more.
+const WITHIN_ITS_GRACE: Duration = Duration::from_secs(21);
+
+#[tokio::test]
+async fn killed_fifty_times_in_an_evening_the_worker_does_its_whole_job() {
+    let seed = std::env::var("JVB_WATCHER_KILLS_SEED").ok().and_then(|seed| seed.parse().ok());
+    let seed = seed.unwrap_or_else(|| fastrand::u64(..));
+    println!("the kills of JVB_WATCHER_KILLS_SEED={seed}");
+    let mut rng = Rng::with_seed(seed);
+    let scenario = Scenario::parse("evening", EVENING).expect("a scenario");
+    let stage = Stage::new(scenario.scaled_world()).await;
+    let mut judge = Judge::default();
+
+    let lives = async {
+        for _ in 0..KILLS {
+            let mut watcher = stage.launch().start();
+            tokio::time::sleep(LONGEST_LIFE.mul_f64(rng.f64())).await;
+            watcher.signal("KILL");
+            watcher.wait_exit().await;
+            watcher.assert_no_trouble();
+            assert_eq!(watcher.stderr(), "");
+        }
+    };
+    tokio::select! {
+        (played, ()) = async { tokio::join!(play(&scenario, &stage.sandbox, |_| {}), lives) } => {
+            played.expect("the world takes every step");
+        }
+        never = judge.keep_watching(&stage) => match never {},
+    }
+    let last = stage.launch().start();
+    last.wait_for("watcher_started").await;
+    stage.wait_until_nothing_is_left(&mut judge).await;
+    judge.assert_no_harm();
+    assert!(judge.tasks.len() >= 4, "{} tasks served", judge.tasks.len());
+    last.assert_no_trouble();
+    terminate(last, AT_ONCE).await;
+}
+
+#[tokio::test]
+async fn a_worker_frozen_with_a_batch_in_hand_loses_nothing_and_undoes_nothing() {
+    let (stage, frozen) = Stage::in_use(faster(100.0), |launch| launch).await;
+    let mut judge = Judge::default();
+    // Slow enough to be frozen in the middle of a look that has messages in hand.
+    stage.fault(json!([{ "on": "ecs:Describe*", "effect": { "kind": "latency", "least": "300ms" } }]));
+    stage.scale(2);
+    eventually("a batch is in hand", async || (stage.queue().1 > 0).then_some(())).await;
+    frozen.signal("STOP");
+    stage.fault(json!([]));
+
+    // Meanwhile the platform goes on, and another worker with it.
+    eventually("the batch is visible again", async || (stage.queue().0 > 0).then_some(())).await;
+    stage.play("[[step]]\nat = \"0s\"\nact = { act = \"crash-task\", service = \"jitsi-service\" }\n").await;
+    let other = stage.launch().start();
+    let is_right = |world: &World| {
+        let addresses: BTreeSet<String> = serving(world).values().map(Ipv4Addr::to_string).collect();
+        addresses.len() == 2 && registered(world).iter().all(|group| *group == addresses)
+    };
+    let all_is_right = async |judge: &mut Judge| {
+        eventually("two tasks serve, and they alone are registered", async || {
+            stage.sandbox.with_world(|world, _| {
+                judge.sample(world);
+                is_right(world).then_some(())
+            })
+        })
+        .await;
+        stage.wait_until_queue_empty().await;
+    };
+    all_is_right(&mut judge).await;
+
+    let sofar = stage.calls("ecs:DescribeServices");
+    frozen.signal("CONT");
+    terminate(other, AT_ONCE).await;
+    eventually("the one that was frozen has looked again", async || {
+        stage.sandbox.with_world(|world, _| judge.sample(world));
+        (stage.calls("ecs:DescribeServices") >= sofar + 3).then_some(())
+    })
+    .await;
+    all_is_right(&mut judge).await;
+    stage.scale(0);
+    stage.wait_until_nothing_is_left(&mut judge).await;
+    judge.assert_no_harm();
+    stage.assert_others_untouched();
+    terminate(frozen, AT_ONCE).await;
+}
+
+#[tokio::test]
+async fn a_worker_frozen_before_the_deletion_deletes_nothing_that_is_in_use_again() {
+    // Looks only when something is due.
+    let quiet = |launch: Launch| launch.args(["--resync-interval", "1m", "--idle-grace", "3s"]);
+    let (stage, frozen) = Stage::in_use(faster(100.0), quiet).await;
+    let mut judge = Judge::default();
+    stage.scale(0);
+    frozen.wait_for("idle_marked").await;
+    stage.wait_until_queue_empty().await;
+    let sofar = stage.calls("ecs:DescribeServices");
+    stage.fault(json!([{ "on": "elasticloadbalancing:Describe*", "effect": { "kind": "latency", "least": "400ms" } }]));
+    // The look that finds the teardown due; then the second one, which is in the middle of its reads.
+    eventually("the second look is under way", async || {
+        (stage.calls("ecs:DescribeServices") >= sofar + 2).then_some(())
+    })
+    .await;
+    frozen.signal("STOP");
+    let frozen_at = Instant::now();
+    assert_eq!(stage.calls("elasticloadbalancing:DeleteLoadBalancer"), 0, "it was frozen too late");
+    stage.fault(json!([]));
+
+    stage.scale(1);
+    eventually("a task serves", async || {
+        stage.sandbox.with_world(|world, _| (!serving(world).is_empty()).then_some(()))
+    })
+    .await;
+    // Until then a look may be acted on, as the README says.
+    tokio::time::sleep((LOOK_GOOD_FOR + Duration::from_millis(100)).saturating_sub(frozen_at.elapsed())).await;
+    frozen.signal("CONT");
+    eventually("the task is registered", async || {
+        stage.sandbox.with_world(|world, _| judge.sample(world));
+        judge.assert_no_deletion();
+        judge.tasks.values().any(|task| task.registered).then_some(())
+    })
+    .await;
+    assert_eq!(stage.calls("elasticloadbalancing:DeleteLoadBalancer"), 0);
+
+    stage.scale(0);
+    stage.wait_until_nothing_is_left(&mut judge).await;
+    judge.assert_no_harm();
+    terminate(frozen, AT_ONCE).await;
+}
+
+#[tokio::test]
+async fn sigterm_at_rest_ends_the_worker_at_once() {
+    let stage = Stage::new(faster(100.0)).await;
+    let watcher = stage.launch().env("JVB_WATCHER_RESYNC_INTERVAL", "1m").start();
+    watcher.wait_for("watcher_started").await;
+    eventually("it waits for messages", async || (stage.calls("sqs:ReceiveMessage") > 0).then_some(())).await;
+    terminate(watcher, AT_ONCE).await;
+    stage.assert_others_untouched();
+}
+
+#[tokio::test]
+async fn sigterm_in_a_slow_look_lets_it_finish_and_deletes_its_messages() {
+    let (stage, watcher) = Stage::in_use(faster(100.0), |launch| launch).await;
+    stage.fault(json!([{ "on": "ecs:DescribeServices", "effect": { "kind": "latency", "least": "1s" } }]));
+    stage.replay_three_events();
+    eventually("a batch is in hand", async || (stage.queue().1 > 0).then_some(())).await;
+    terminate(watcher, WITHIN_ITS_GRACE).await;
+    assert_eq!(stage.queue(), (0, 0), "the look was done, and so were its messages");
+    stage.assert_others_untouched();
+}
+
+#[tokio::test]
+async fn sigterm_in_a_look_that_takes_too_long_makes_its_messages_visible_again() {
+    let (stage, watcher) = Stage::in_use(faster(100.0), |launch| launch).await;
+    stage.fault(json!([{ "on": "ecs:DescribeServices", "effect": { "kind": "latency", "least": "1m" } }]));
+    stage.replay_three_events();
+    eventually("a batch is in hand", async || {
+        let (visible, in_flight) = stage.queue();
+        (in_flight > 0 && visible + in_flight == 3).then_some(())
+    })
+    .await;
+    terminate(watcher, WITHIN_ITS_GRACE).await;
+    assert_eq!(stage.queue(), (3, 0), "they are for the next worker at once");
+    stage.assert_others_untouched();
+}
+
+#[tokio::test]
+async fn sigterm_while_aws_fails_makes_the_messages_visible_again_at_once() {
+    let (stage, watcher) = Stage::in_use(faster(100.0), |launch| launch).await;
+    let error = json!({ "kind": "error", "code": "InternalFailure", "status": 500 });
+    stage.fault(json!([{ "on": "ecs:*", "effect": error }]));
+    stage.replay_three_events();
+    watcher.wait_for("reconcile_failed").await;
+    eventually("a batch is in hand", async || {
+        let (visible, in_flight) = stage.queue();
+        (in_flight > 0 && visible + in_flight == 3).then_some(())
+    })
+    .await;
+    terminate(watcher, AT_ONCE).await;
+    assert_eq!(stage.queue(), (3, 0), "they are for the next worker at once");
+    stage.assert_others_untouched();
+}
+
+#[tokio::test]
+async fn sigterm_in_a_teardown_leaves_the_rest_to_the_next_worker() {
+    let (stage, watcher) = Stage::in_use(faster(100.0), |launch| launch).await;
+    stage.fault(
+        json!([{ "on": "elasticloadbalancing:DeleteLoadBalancer", "effect": { "kind": "latency", "least": "1s" } }]),
+    );
+    stage.scale(0);
+    eventually("the deletion is sent", async || {
+        (stage.calls("elasticloadbalancing:DeleteLoadBalancer") > 0).then_some(())
+    })
+    .await;
+    terminate(watcher, WITHIN_ITS_GRACE).await;
+    assert_eq!(stage.queue().1, 0, "what was in hand is deleted or visible again");
+
+    let next = stage.launch().start();
+    next.wait_for("watcher_started").await;
+    stage.wait_until_nothing_is_left(&mut Judge::default()).await;
+    next.assert_no_trouble();
+    terminate(next, AT_ONCE).await;
+}
