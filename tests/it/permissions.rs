@@ -83,7 +83,7 @@ async fn everything_that_the_watcher_does_in_the_demos_evening_is_allowed_and_no
     let policy = policy::on_fargate();
     let scenario = Scenario::evening().expect("the built-in evening is right");
     let stage = Stage::set(&scenario, policy.clone()).await;
-    play(&scenario, &stage.sandbox, |_| {}).await.expect("the world takes every step");
+    play(&scenario, &stage.sandbox, |_| Ok(())).await.expect("the world takes every step");
     within(Duration::from_secs(40), "nothing is left", async || stage.is_torn_down().then_some(())).await;
     stage.watcher.wait_for("teardown_completed").await;
     let Stage { gate, watcher, .. } = stage;
@@ -132,7 +132,7 @@ async fn run_without(statement: &Value) -> BTreeSet<String> {
     let sid = statement["Sid"].as_str().expect("every statement has a name");
     let scenario = Scenario::parse("short.toml", SHORT).expect("the scenario is right");
     let mut stage = Stage::set(&scenario, policy::without(policy::on_fargate(), sid)).await;
-    play(&scenario, &stage.sandbox, |_| {}).await.expect("the world takes every step");
+    play(&scenario, &stage.sandbox, |_| Ok(())).await.expect("the world takes every step");
     let named = eventually(&format!("without {sid} the watcher names an action"), async || {
         stage.watcher.lines().iter().find_map(lacking)
     })

@@ -113,7 +113,7 @@ impl Stage {
 
     async fn play(&self, steps: &str) {
         let scenario = Scenario::parse("steps", &format!("title = \"Steps\"\n{steps}")).expect("a scenario");
-        play(&scenario, &self.sandbox, |_| {}).await.expect("the world takes every step");
+        play(&scenario, &self.sandbox, |_| Ok(())).await.expect("the world takes every step");
     }
 
     fn scale(&self, tasks: i32) {
@@ -341,7 +341,7 @@ async fn killed_fifty_times_in_an_evening_the_worker_does_its_whole_job() {
         }
     };
     tokio::select! {
-        (played, ()) = async { tokio::join!(play(&scenario, &stage.sandbox, |_| {}), lives) } => {
+        (played, ()) = async { tokio::join!(play(&scenario, &stage.sandbox, |_| Ok(())), lives) } => {
             played.expect("the world takes every step");
         }
         never = judge.keep_watching(&stage) => match never {},
