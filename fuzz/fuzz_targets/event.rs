@@ -3,7 +3,7 @@
 //!
 //! With what is known as seeds:
 //!
-//!     mkdir -p fuzz/corpus/event && cargo +nightly fuzz run event fuzz/corpus/event fixtures/events fixtures/fuzz/event
+//!     mkdir -p fuzz/corpus/event && cargo +nightly fuzz run event fuzz/corpus/event fixtures/events
 
 #![no_main]
 

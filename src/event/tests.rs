@@ -258,14 +258,3 @@ proptest! {
         check::body(&String::from_utf8_lossy(&body));
     }
 }
-
-#[test]
-fn what_the_fuzzing_kept_holds() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/fuzz/event");
-    let files: Vec<_> = std::fs::read_dir(folder).expect("fixtures/fuzz/event is there").collect();
-    assert!(!files.is_empty());
-    for file in files {
-        let body = std::fs::read(file.expect("a readable folder").path()).expect("a readable fixture");
-        check::body(&String::from_utf8_lossy(&body));
-    }
-}

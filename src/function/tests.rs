@@ -216,6 +216,6 @@ async fn a_freeze_between_the_look_that_confirms_and_the_deletion_lets_nothing_b
     bench.cloud.before("DescribeServices", 2, move |_| clock.freeze(seconds(11)));
     bench.invoke(Work::Tick).await.0.expect("the next look is fresh");
     let first = &bench.lines.of("reconcile_failed")[0];
-    assert!(first["error"].as_str().expect("a text").contains("took longer than 10s"), "{first}");
+    assert!(first["error"].as_str().expect("a text").contains("began more than 10s ago"), "{first}");
     assert_eq!(bench.cloud.count("DescribeServices"), 6, "two looks before each deletion, and two after it");
 }

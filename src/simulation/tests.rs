@@ -28,7 +28,6 @@ const TO_BE_VISITED: &[&str] = &[
     "idle_marked unused",
     "idle_marked incomplete",
     "idle_unmarked in_use",
-    "idle_unmarked held",
     "idle_unmarked service_missing",
     "teardown_started",
     "teardown_started resumed",

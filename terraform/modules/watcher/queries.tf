@@ -12,7 +12,7 @@ locals {
     failures = {
       title = "What failed, on which resource"
       query = <<-EOT
-        fields @timestamp, event, action, resource, error_kind, message
+        fields @timestamp, event, error_service, error_operation, resource, error_code, message
         | filter event in ["reconcile_failed", "poll_failed", "message_rejected"]
         | sort @timestamp desc
         | limit 200
