@@ -291,10 +291,10 @@ fn every_event_and_field_of_the_queries_exists() {
         let (_, fields) = query.split_once("fields ").unwrap_or_default();
         let fields = fields.lines().next().unwrap_or_default().split(", ").map(str::trim);
         let measured = query.split(['(', ')', ',']).map(str::trim);
-        let measured = measured.filter(|word| word.ends_with("_ms") || word.ends_with("_seconds"));
+        let measured =
+            measured.filter(|word| !word.contains(' ') && (word.ends_with("_ms") || word.ends_with("_seconds")));
         for name in events.chain(fields.filter(|name| !name.is_empty() && *name != "@timestamp")).chain(measured) {
-            let is_alias = query.contains(&format!("as {name}"));
-            assert!(is_alias || known.contains(name), "{name} of {query:?} is not in docs/logs.md");
+            assert!(known.contains(name), "{name} of {query:?} is not in docs/logs.md");
         }
     }
 }
