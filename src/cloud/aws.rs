@@ -244,7 +244,7 @@ impl Intercept for DateReader {
         _: &RuntimeComponents,
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let date = context.response().headers().get("date").and_then(|date| http_date(date));
+        let date = context.response().headers().get("date").and_then(http_date);
         if let (Some(date), Some(SentAt(sent_at))) = (date, config.load::<SentAt>()) {
             self.0.heard(date, *sent_at, self.0.machine_now());
         }
