@@ -812,6 +812,7 @@ impl Platform {
     }
 
     /// Takes what is in the queue.
+    #[cfg(feature = "sandbox")]
     pub async fn take_all(&self) -> Vec<String> {
         let mut bodies = Vec::new();
         loop {
