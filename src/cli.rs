@@ -2,15 +2,15 @@
 
 use std::ffi::OsString;
 use std::net::SocketAddr;
-#[cfg(feature = "sandbox")]
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::builder::{BoolishValueParser, Resettable};
+use clap::builder::{BoolishValueParser, NonEmptyStringValueParser, Resettable};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::log::Level;
+use crate::operation::bill::Prices;
 use crate::plan::{OwnerTag, Teardown};
 
 /// The shortest time that any option takes.
@@ -50,6 +50,12 @@ pub enum Command {
     Lambda(WatchOptions),
     /// Looks once, registers and deregisters what is wrong, and exits; never touches the load balancer itself
     Reconcile(ReconcileOptions),
+    /// Makes the load balancer, scales the service up, and waits until calls can come
+    Up(UpOptions),
+    /// Scales the service to zero, waits for its tasks, deletes the load balancer, and says what the run cost
+    Down(DownOptions),
+    /// Keeps every watcher from tearing the load balancer down for a time; or lets go of it
+    Hold(HoldOptions),
     /// Asks a worker that runs with --listen whether it is healthy; needs no other option
     Health(HealthOptions),
     /// Serves a small AWS on this machine's loopback, to try things out on; needs no account and no other option
@@ -216,6 +222,125 @@ pub struct ReconcileOptions {
     pub wait_healthy: Option<Duration>,
 }
 
+/// The options of `up`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 calls can come, 1 failed (the message says in which phase, how everything stands and \
+                        what goes on from there), 2 wrong use, 130 stopped."
+)]
+pub struct UpOptions {
+    /// How many tasks are to serve; a service that has more keeps them
+    #[arg(long, env = "JVB_WATCHER_DESIRED", value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=5000))]
+    pub desired: i32,
+    /// The terraform configuration with the module jvb_nlb; the load balancer, if there is none, is made by
+    /// `terraform -chdir=DIR apply -target=module.jvb_nlb -auto-approve`
+    #[arg(long, env = "JVB_WATCHER_TERRAFORM_DIR", value_name = "DIR")]
+    pub terraform_dir: Option<PathBuf>,
+    /// A line for the shell that makes the load balancer instead; goes before --terraform-dir
+    #[arg(long, env = "JVB_WATCHER_UP_COMMAND", value_name = "COMMAND", value_parser = NonEmptyStringValueParser::new())]
+    pub balancer_command: Option<String>,
+    /// An address that must answer over HTTPS in the end, with any status below 400
+    #[arg(long, env = "JVB_WATCHER_VERIFY_URL", value_name = "URL", value_parser = url)]
+    pub verify_url: Option<http::Uri>,
+    /// For the balancer command
+    #[arg(long, env = "JVB_WATCHER_MAKE_TIMEOUT", value_name = "DURATION", default_value = "15m", value_parser = duration)]
+    pub make_timeout: Duration,
+    /// Until the load balancer is active
+    #[arg(long, env = "JVB_WATCHER_ACTIVE_TIMEOUT", value_name = "DURATION", default_value = "10m", value_parser = duration)]
+    pub active_timeout: Duration,
+    /// Until as many tasks serve as are desired
+    #[arg(long, env = "JVB_WATCHER_SERVING_TIMEOUT", value_name = "DURATION", default_value = "10m", value_parser = duration)]
+    pub serving_timeout: Duration,
+    /// Until they are registered
+    #[arg(long, env = "JVB_WATCHER_REGISTERED_TIMEOUT", value_name = "DURATION", default_value = "3m", value_parser = duration)]
+    pub registered_timeout: Duration,
+    /// Until every target is healthy
+    #[arg(long, env = "JVB_WATCHER_HEALTHY_TIMEOUT", value_name = "DURATION", default_value = "10m", value_parser = duration)]
+    pub healthy_timeout: Duration,
+    /// Until the address of --verify-url answers
+    #[arg(long, env = "JVB_WATCHER_ANSWER_TIMEOUT", value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    pub answer_timeout: Duration,
+    /// The tag without which a load balancer is neither held nor deleted
+    #[arg(long, env = "JVB_WATCHER_OWNER_TAG", value_name = "KEY=VALUE", default_value = "Lifecycle=on-demand", value_parser = owner_tag)]
+    pub owner_tag: OwnerTag,
+    /// How the result is printed.
+    #[command(flatten)]
+    pub result: ResultOptions,
+}
+
+/// The options of `down`.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Exit status: 0 nothing is left, 1 failed (the message says in which phase, how everything stands and \
+                        what goes on from there), 2 wrong use, 130 stopped."
+)]
+pub struct DownOptions {
+    /// A line for the shell that destroys the load balancer, once every task has stopped [default: deletes it itself]
+    #[arg(long, env = "JVB_WATCHER_DOWN_COMMAND", value_name = "COMMAND", value_parser = NonEmptyStringValueParser::new())]
+    pub balancer_command: Option<String>,
+    /// How much of the load balancer is deleted
+    #[arg(long, env = "JVB_WATCHER_TEARDOWN", value_name = "EXTENT", default_value = "all")]
+    pub teardown: TeardownExtent,
+    /// Break a hold that somebody placed by hand
+    #[arg(long)]
+    pub force: bool,
+    /// Until every task has stopped
+    #[arg(long, env = "JVB_WATCHER_DRAIN_TIMEOUT", value_name = "DURATION", default_value = "10m", value_parser = duration)]
+    pub drain_timeout: Duration,
+    /// Until the load balancer is gone, by the command or without
+    #[arg(long, env = "JVB_WATCHER_TEARDOWN_TIMEOUT", value_name = "DURATION", default_value = "15m", value_parser = duration)]
+    pub teardown_timeout: Duration,
+    /// The tag without which a load balancer is never deleted
+    #[arg(long, env = "JVB_WATCHER_OWNER_TAG", value_name = "KEY=VALUE", default_value = "Lifecycle=on-demand", value_parser = owner_tag)]
+    pub owner_tag: OwnerTag,
+    /// What the platform costs an hour while it runs, in US dollars
+    #[arg(long, env = "JVB_WATCHER_HOURLY_PRICE", value_name = "DOLLARS", default_value_t = Prices::default().hourly, value_parser = price)]
+    pub hourly_price: f64,
+    /// What it costs a month when nobody calls, in US dollars
+    #[arg(long, env = "JVB_WATCHER_IDLE_MONTHLY_PRICE", value_name = "DOLLARS", default_value_t = Prices::default().idle_monthly, value_parser = price)]
+    pub idle_monthly_price: f64,
+    /// What that would be with a load balancer kept, in US dollars
+    #[arg(long, env = "JVB_WATCHER_KEPT_MONTHLY_PRICE", value_name = "DOLLARS", default_value_t = Prices::default().kept_monthly, value_parser = price)]
+    pub kept_monthly_price: f64,
+    /// How the result is printed.
+    #[command(flatten)]
+    pub result: ResultOptions,
+}
+
+/// What `up` and `down` print on standard output, and whether they do anything.
+#[derive(Debug, Args)]
+pub struct ResultOptions {
+    /// How the result is printed; what happens on the way goes to standard error
+    #[arg(long, env = "JVB_WATCHER_OUTPUT", value_name = "FORMAT", default_value = "text")]
+    pub output: OutputFormat,
+    /// Print what would be done, and do nothing
+    #[arg(long, env = "JVB_WATCHER_DRY_RUN", value_parser = BoolishValueParser::new())]
+    pub dry_run: bool,
+}
+
+/// How a result is printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// For people
+    Text,
+    /// One JSON object
+    Json,
+}
+
+/// The options of `hold`.
+#[derive(Debug, Args)]
+pub struct HoldOptions {
+    /// For how long from now; a day at most
+    #[arg(value_name = "DURATION", value_parser = duration, required_unless_present = "release", conflicts_with = "release")]
+    pub time: Option<Duration>,
+    /// Let go of it, whoever holds it
+    #[arg(long)]
+    pub release: bool,
+    /// The tag without which nobody deletes a load balancer anyway
+    #[arg(long, env = "JVB_WATCHER_OWNER_TAG", value_name = "KEY=VALUE", default_value = "Lifecycle=on-demand", value_parser = owner_tag)]
+    pub owner_tag: OwnerTag,
+}
+
 /// The options of `sandbox`.
 #[cfg(feature = "sandbox")]
 #[derive(Debug, Args)]
@@ -312,6 +437,22 @@ fn duration(text: &str) -> Result<Duration, String> {
         return Err("it must be from 1s to 24h".to_owned());
     }
     Ok(duration)
+}
+
+fn url(text: &str) -> Result<http::Uri, String> {
+    let url: http::Uri = text.parse().map_err(|error| format!("{error}; write it like https://meet.example.org"))?;
+    match (url.scheme_str(), url.host()) {
+        (Some("https" | "http"), Some(_)) => Ok(url),
+        _ => Err("write it like https://meet.example.org".to_owned()),
+    }
+}
+
+fn price(text: &str) -> Result<f64, String> {
+    let dollars: f64 = text.parse().map_err(|_| "write it as a number, like 0.19".to_owned())?;
+    match dollars.is_finite() && dollars >= 0.0 {
+        true => Ok(dollars),
+        false => Err("it must be zero or more".to_owned()),
+    }
 }
 
 fn socket_address(text: &str) -> Result<SocketAddr, String> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::model::{LoadBalancerKind, LoadBalancerState, Service, Tags, Target, TargetKey, TargetType, Task, TaskId};
+use crate::model::{Counts, LoadBalancerKind, LoadBalancerState, Service, Tags, Target, TargetKey, TargetType, Task, TaskId};
 
 pub mod aws;
 mod deadline;
@@ -196,6 +196,47 @@ pub trait Platform: Send + Sync {
     fn calls(&self) -> Calls;
 }
 
+/// What `up` and `down` do with the ECS service, beside what the watcher does. The watcher never scales.
+pub trait Scaling: Send + Sync {
+    /// The service, if it exists.
+    fn scalable(
+        &self,
+        cluster: &str,
+        service: &str,
+    ) -> impl Future<Output = Result<Option<ScalableService>, CloudError>> + Send;
+
+    /// Sets the service's desired count.
+    fn scale(
+        &self,
+        cluster: &str,
+        service: &str,
+        desired: i32,
+        deadline: &Deadline,
+    ) -> impl Future<Output = Result<(), CloudError>> + Send;
+
+    /// Writes tags on the service of that ARN.
+    fn tag_service(
+        &self,
+        arn: &str,
+        tags: &Tags,
+        deadline: &Deadline,
+    ) -> impl Future<Output = Result<(), CloudError>> + Send;
+
+    /// Removes tags from the service of that ARN.
+    fn untag_service(&self, arn: &str, keys: &[&str]) -> impl Future<Output = Result<(), CloudError>> + Send;
+}
+
+/// An ECS service that can be scaled.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ScalableService {
+    /// Its ARN.
+    pub arn: String,
+    /// Its counts.
+    pub counts: Counts,
+    /// Its tags.
+    pub tags: Tags,
+}
+
 /// A load balancer, as DescribeLoadBalancers shows it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadBalancerDescription {
@@ -209,6 +250,8 @@ pub struct LoadBalancerDescription {
     pub state: LoadBalancerState,
     /// When it was created.
     pub created_at: Timestamp,
+    /// The name by which clients find it.
+    pub dns_name: Option<String>,
 }
 
 /// A target group, as DescribeTargetGroups shows it.

@@ -16,23 +16,32 @@ use crate::plan::Policy;
 
 #[cfg(feature = "sandbox")]
 mod demo;
+mod down;
 mod health;
+mod hold;
 #[cfg(feature = "lambda")]
 mod lambda;
+mod operation;
+mod probe;
 mod reconcile;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod up;
 
 #[cfg(feature = "sandbox")]
 pub use demo::demo;
+pub use down::down;
 pub use health::health;
+pub use hold::hold;
 #[cfg(feature = "lambda")]
 pub use lambda::{init_failed, lambda};
+pub use operation::Console;
 pub use reconcile::reconcile;
 pub use run::run;
 #[cfg(feature = "sandbox")]
 pub use sandbox::sandbox;
+pub use up::up;
 
 /// Connects to AWS. What the SDK has to say on the way there is in the error; from here on it goes to the log.
 async fn connect(settings: &Settings, log: &Log) -> Result<SdkConfig, CommandError> {
@@ -97,6 +106,9 @@ pub enum CommandError {
     /// Somebody stopped it before it had come to its end.
     #[error("stopped before the end")]
     Interrupted,
+    /// The same, with what is to be known of it.
+    #[error("{0}")]
+    Stopped(String),
 }
 
 impl CommandError {
@@ -105,7 +117,7 @@ impl CommandError {
         match self {
             Self::Usage(_) => ExitCode::from(2),
             Self::Failed(_) => ExitCode::from(1),
-            Self::Interrupted => ExitCode::from(130),
+            Self::Interrupted | Self::Stopped(_) => ExitCode::from(130),
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod model;
 mod mutation;
 pub mod name_resolution;
+pub mod operation;
 pub mod plan;
 pub mod pulse;
 pub mod reconcile;

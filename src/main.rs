@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jvb_watcher::cli::{Cli, Command, LogFormat, Options};
 use jvb_watcher::clock::{SharedClock, SystemClock};
-use jvb_watcher::commands::{self, CommandError};
+use jvb_watcher::commands::{self, CommandError, Console};
 use jvb_watcher::config::Settings;
 use jvb_watcher::log::{Colour, Format, Identity, Level, Log};
 use jvb_watcher::name_resolution;
@@ -76,6 +76,18 @@ async fn perform(cli: &Cli) -> Result<(), CommandError> {
             let (settings, log) = set_up(&cli.options, Log::detached)?;
             finished(commands::reconcile(&settings, options, &log).await, &log)
         }
+        Command::Up(options) => {
+            let (settings, console) = on_standard_error(&cli.options)?;
+            commands::up(&settings, options, &console).await
+        }
+        Command::Down(options) => {
+            let (settings, console) = on_standard_error(&cli.options)?;
+            commands::down(&settings, options, &console).await
+        }
+        Command::Hold(options) => {
+            let (settings, console) = on_standard_error(&cli.options)?;
+            commands::hold(&settings, options, &console).await
+        }
         // These make what they need themselves, so they need none of the settings of what to watch.
         Command::Health(options) => commands::health(options).await,
         #[cfg(feature = "sandbox")]
@@ -91,10 +103,19 @@ type NewLog = fn(Identity, Format, Level, SharedClock, Box<dyn Write + Send>) ->
 /// What to watch, and the log on standard output.
 fn set_up(options: &Options, log: NewLog) -> Result<(Settings, Log), CommandError> {
     let settings = Settings::new(options, environment)?;
-    let format = log_format(options.log_format, environment("NO_COLOR"));
+    let format = log_format(options.log_format, std::io::stdout().is_terminal());
     let identity = settings.identity.clone();
     let log = log(identity, format, options.log_level, Arc::new(SystemClock), Box::new(std::io::stdout()));
     Ok((settings, log))
+}
+
+/// What to work on, and the log and the progress on standard error: the result alone goes to standard output.
+fn on_standard_error(options: &Options) -> Result<(Settings, Console), CommandError> {
+    let settings = Settings::new(options, environment)?;
+    let on_terminal = std::io::stderr().is_terminal();
+    let format = log_format(options.log_format, on_terminal);
+    let console = Console::new(settings.identity.clone(), format, options.log_level, on_terminal);
+    Ok((settings, console))
 }
 
 /// The result, once the log's last lines are written.
@@ -104,9 +125,8 @@ fn finished(result: Result<(), CommandError>, log: &Log) -> Result<(), CommandEr
 }
 
 /// `NO_COLOR`, set to anything, takes the colours away (see no-color.org).
-fn log_format(wanted: LogFormat, no_color: Option<String>) -> Format {
-    let on_terminal = std::io::stdout().is_terminal();
-    let no_color = no_color.is_some_and(|value| !value.is_empty());
+fn log_format(wanted: LogFormat, on_terminal: bool) -> Format {
+    let no_color = environment("NO_COLOR").is_some_and(|value| !value.is_empty());
     let colour = if on_terminal && !no_color { Colour::On } else { Colour::Off };
     match (wanted, on_terminal) {
         (LogFormat::Json, _) | (LogFormat::Auto, false) => Format::Json,

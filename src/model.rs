@@ -17,6 +17,12 @@ pub const LOAD_BALANCER_TAG: &str = "jvb-watcher:load-balancer";
 /// The tag by which an operator forbids mark and teardown until an instant (RFC 3339).
 pub const HOLD_UNTIL_TAG: &str = "jvb-watcher:hold-until";
 
+/// The tag beside [`HOLD_UNTIL_TAG`] that says who holds; without it, it was done by hand.
+pub const HELD_BY_TAG: &str = "jvb-watcher:held-by";
+
+/// The tag on the ECS service by which of two that scale at once the later one wins.
+pub const OPERATION_TAG: &str = "jvb-watcher:operation";
+
 /// The tags of one resource.
 pub type Tags = BTreeMap<String, String>;
 
@@ -148,6 +154,8 @@ pub struct Task {
     pub stopping_at: Option<Timestamp>,
     /// When it had stopped.
     pub stopped_at: Option<Timestamp>,
+    /// Why it was stopped, in ECS's words.
+    pub stopped_reason: Option<String>,
 }
 
 impl Task {

@@ -160,6 +160,19 @@ impl<P: Platform> Reconciler<P> {
     ///
     /// The first call that failed; what could be done beside it has been done.
     pub async fn reconcile(&mut self, hints: &Hints, calls_elsewhere: Calls) -> Result<Outcome, CloudError> {
+        self.reconcile_and_show(hints, calls_elsewhere).await.map(|(outcome, _)| outcome)
+    }
+
+    /// The same, and shows what it went by: the state before its acts.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::reconcile`].
+    pub async fn reconcile_and_show(
+        &mut self,
+        hints: &Hints,
+        calls_elsewhere: Calls,
+    ) -> Result<(Outcome, Look), CloudError> {
         let reconciling = self.metrics.reconciling();
         let result = self.look_and_act(hints, calls_elsewhere).await;
         match &result {
@@ -170,7 +183,11 @@ impl<P: Platform> Reconciler<P> {
         result
     }
 
-    async fn look_and_act(&mut self, hints: &Hints, calls_elsewhere: Calls) -> Result<Outcome, CloudError> {
+    async fn look_and_act(
+        &mut self,
+        hints: &Hints,
+        calls_elsewhere: Calls,
+    ) -> Result<(Outcome, Look), CloudError> {
         let began = Instant::now();
         self.forget_what_is_old();
         let mut look = self.look(hints).await?;
@@ -201,7 +218,7 @@ impl<P: Platform> Reconciler<P> {
         };
         let readiness = look.observation.readiness();
         let (look_again_at, unclaimed) = (look.plan.look_again_at, look.plan.unclaimed.len());
-        Ok(Outcome { look_again_at, progress, readiness, findings, unclaimed })
+        Ok((Outcome { look_again_at, progress, readiness, findings, unclaimed }, look))
     }
 
     /// Looks, and changes nothing.

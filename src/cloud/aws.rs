@@ -36,6 +36,7 @@ use crate::cloud::{Calls, CloudError, Deadline, ErrorKind, LONGEST_CALL};
 
 mod platform;
 mod queue;
+mod scaling;
 
 pub use platform::AwsPlatform;
 pub use queue::SqsQueue;

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 
 use super::{
     Calls, CloudError, Deadline, ErrorKind, FailedEntry, LoadBalancerDescription, Message, Platform, Queue,
-    QueueSettings, Receipt, Redrive, TargetGroupDescription,
+    QueueSettings, Receipt, Redrive, ScalableService, Scaling, TargetGroupDescription,
 };
 use crate::clock::Clock;
 use crate::log::{Format, Identity, Level, Log};
@@ -91,6 +91,8 @@ pub struct World {
     throttled: u64,
     /// The errors that the next calls of an operation meet, in turn; `None` lets one through.
     faults: BTreeMap<&'static str, VecDeque<Option<ErrorKind>>>,
+    /// The tags of the service.
+    pub service_tags: Tags,
     /// How long the calls of an operation take.
     latency: BTreeMap<&'static str, Duration>,
     /// What happens just before an operation's n-th call from now.
@@ -112,6 +114,7 @@ impl FakeCloud {
             calls: Vec::new(),
             throttled: 0,
             faults: BTreeMap::new(),
+            service_tags: Tags::new(),
             latency: BTreeMap::new(),
             hooks: Vec::new(),
         })))
@@ -239,6 +242,7 @@ impl Platform for FakeCloud {
             kind: balancer.kind.clone(),
             state: balancer.state,
             created_at: balancer.created_at,
+            dns_name: Some(format!("{}.elb.example", balancer.name)),
         };
         self.call("DescribeLoadBalancers", |world| Ok(world.seen.load_balancer.as_ref().map(describe))).await
     }
@@ -314,6 +318,48 @@ impl Platform for FakeCloud {
     fn calls(&self) -> Calls {
         let world = self.world();
         Calls { sent: world.calls.len() as u64, throttled: world.throttled }
+    }
+}
+
+impl Scaling for FakeCloud {
+    async fn scalable(&self, _: &str, _: &str) -> Result<Option<ScalableService>, CloudError> {
+        self.call("DescribeServices", |world| {
+            Ok(match world.seen.service {
+                Service::Missing => None,
+                Service::Found(counts) => {
+                    let arn = "arn:aws:ecs:eu-west-1:111122223333:service/p-cluster/p-service".to_owned();
+                    Some(ScalableService { arn, counts, tags: world.service_tags.clone() })
+                }
+            })
+        })
+        .await
+    }
+
+    async fn scale(&self, _: &str, _: &str, to: i32, deadline: &Deadline) -> Result<(), CloudError> {
+        self.write("UpdateService", deadline, |world| match &mut world.seen.service {
+            Service::Missing => Err(ErrorKind::NotFound),
+            Service::Found(counts) => {
+                counts.desired = to;
+                Ok(())
+            }
+        })
+        .await
+    }
+
+    async fn tag_service(&self, _: &str, tags: &Tags, deadline: &Deadline) -> Result<(), CloudError> {
+        self.write("TagResource", deadline, |world| {
+            world.service_tags.extend(tags.clone());
+            Ok(())
+        })
+        .await
+    }
+
+    async fn untag_service(&self, _: &str, keys: &[&str]) -> Result<(), CloudError> {
+        self.call("UntagResource", |world| {
+            world.service_tags.retain(|key, _| !keys.contains(&key.as_str()));
+            Ok(())
+        })
+        .await
     }
 }
 

@@ -10,6 +10,7 @@ use crate::cloud::{CloudError, ErrorKind};
 use crate::finding::{FindingName, FindingState};
 use crate::metrics::emf::Document;
 use crate::model::{TargetKey, TaskId};
+use crate::operation::phase::{Phase, Verb};
 use crate::plan::{MarkReason, TargetReason, UnmarkReason};
 use crate::retry::{Prospect, prospect};
 
@@ -142,6 +143,48 @@ pub enum Event {
     TargetsHealthy {
         registered: usize,
         waited_ms: u64,
+    },
+    PhaseStarted {
+        operation: Verb,
+        phase: Phase,
+        limit_seconds: f64,
+    },
+    PhaseWaiting {
+        operation: Verb,
+        phase: Phase,
+        detail: String,
+    },
+    PhaseCompleted {
+        operation: Verb,
+        phase: Phase,
+        skipped: bool,
+        detail: String,
+        duration_ms: u64,
+    },
+    CommandOutput {
+        operation: Verb,
+        text: String,
+    },
+    OperationCompleted {
+        operation: Verb,
+        duration_ms: u64,
+    },
+    OperationFailed {
+        operation: Verb,
+        phase: Phase,
+        error: String,
+        state: String,
+        advice: String,
+        duration_ms: u64,
+    },
+    HoldPlaced {
+        load_balancer: String,
+        hold_until: String,
+        held_by: String,
+    },
+    HoldReleased {
+        load_balancer: String,
+        held_by: String,
     },
     WatcherStopped {
         reason: StopReason,
@@ -317,7 +360,7 @@ impl Event {
     pub fn level(&self) -> Level {
         match self {
             Self::PollFailed { failure } | Self::ReconcileFailed { failure } => failure.severity,
-            Self::InvocationRejected { .. } => Level::Error,
+            Self::InvocationRejected { .. } | Self::OperationFailed { .. } => Level::Error,
             Self::MessageRejected { .. } | Self::TaskVersionBehind { .. } | Self::LinesDropped { .. } => Level::Warn,
             Self::TargetHealthChanged { to, .. } if to == "unhealthy" => Level::Warn,
             Self::Finding { state: FindingState::Cleared, .. } => Level::Info,
@@ -406,6 +449,29 @@ impl Event {
             }
             Self::TargetsHealthy { registered, waited_ms } => {
                 format!("all {registered} target(s) are healthy, after {waited_ms} ms")
+            }
+            Self::PhaseStarted { operation, phase, .. } => {
+                format!("{}: {} is next", operation.as_str(), phase.words())
+            }
+            Self::PhaseWaiting { operation, phase, detail } => {
+                format!("{}: {}: {detail}", operation.as_str(), phase.words())
+            }
+            Self::PhaseCompleted { operation, phase, detail, .. } => {
+                format!("{}: {}: done: {detail}", operation.as_str(), phase.words())
+            }
+            Self::CommandOutput { text, .. } => text.clone(),
+            Self::OperationCompleted { operation, duration_ms } => {
+                format!("{}: done, after {duration_ms} ms", operation.as_str())
+            }
+            Self::OperationFailed { operation, phase, error, state, advice, .. } => {
+                let verb = operation.as_str();
+                format!("{verb}: {}: failed: {error}. As it stands: {state}. To go on: {advice}", phase.words())
+            }
+            Self::HoldPlaced { load_balancer, hold_until, held_by } => {
+                format!("{load_balancer} is held by {held_by} until {hold_until}")
+            }
+            Self::HoldReleased { load_balancer, held_by } => {
+                format!("{load_balancer} is no longer held by {held_by}")
             }
             Self::WatcherStopped { reason, .. } => match reason {
                 StopReason::Sigterm => "stopped by SIGTERM".to_owned(),

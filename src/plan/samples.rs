@@ -59,6 +59,7 @@ pub fn task(number: u8, last_status: LastStatus, desired_status: DesiredStatus) 
         started_at: Some(noon() - minutes(50)),
         stopping_at: None,
         stopped_at: None,
+        stopped_reason: None,
     }
 }
 

@@ -130,7 +130,7 @@ impl<P: Platform> Reconciler<P> {
     }
 
     async fn fill_in(&self, description: LoadBalancerDescription) -> Result<LoadBalancer, CloudError> {
-        let LoadBalancerDescription { arn, name, kind, state, created_at } = description;
+        let LoadBalancerDescription { arn, name, kind, state, created_at, dns_name: _ } = description;
         let groups = self.platform.target_groups(Some(&arn)).await?;
         let arns: Vec<_> = std::iter::once(&arn).chain(groups.iter().map(|group| &group.arn)).cloned().collect();
         let targets = try_join_all(groups.iter().map(|group| self.targets(group)));

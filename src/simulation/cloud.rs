@@ -243,6 +243,7 @@ fn task(task: &ecs::Task) -> Option<Task> {
         started_at: task.started_at.and_then(to_millisecond),
         stopping_at: task.stopping_at.and_then(to_millisecond),
         stopped_at: task.stopped_at.and_then(to_millisecond),
+        stopped_reason: task.stopped_reason.clone(),
     })
 }
 
@@ -352,6 +353,7 @@ impl Platform for Cloud {
                 _ => LoadBalancerState::Unknown,
             },
             created_at: balancer.created_time.and_then(to_millisecond).unwrap_or_default(),
+            dns_name: Some(balancer.dns_name),
         }))
     }
 

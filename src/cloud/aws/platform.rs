@@ -30,9 +30,10 @@ const TASKS_PER_DESCRIBE: usize = 100;
 /// DescribeTags takes at most 20 resources a call (see the Elastic Load Balancing API reference).
 const RESOURCES_PER_TAG_CALL: usize = 20;
 
-/// ECS and Elastic Load Balancing, through the SDK.
+/// ECS and Elastic Load Balancing, through the SDK. Clones share the connections, the clock and the count of calls.
+#[derive(Clone)]
 pub struct AwsPlatform {
-    ecs: aws_sdk_ecs::Client,
+    pub(super) ecs: aws_sdk_ecs::Client,
     elb: aws_sdk_elasticloadbalancingv2::Client,
     counter: CallCounter,
     clock: Arc<AwsClock>,
@@ -88,8 +89,15 @@ impl AwsPlatform {
     }
 }
 
-fn ecs_call<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
+pub(super) fn ecs_call<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
     Call { service: "ecs", operation, resource }
+}
+
+/// No call goes on after the deadline.
+pub(super) fn time_left(deadline: &Deadline) -> TimeoutConfig {
+    // The SDK takes a time-out of zero for none.
+    let left = deadline.left().min(LONGEST_CALL).max(std::time::Duration::from_millis(1));
+    TimeoutConfig::builder().operation_timeout(left).build()
 }
 
 /// A write that is neither sent nor waited for after the deadline, nor tried again.
@@ -98,10 +106,7 @@ fn bounded<T, E, B>(
     config: ElbConfig,
     deadline: &Deadline,
 ) -> CustomizableOperation<T, E, B> {
-    // The SDK takes a time-out of zero for none.
-    let left = deadline.left().min(LONGEST_CALL).max(std::time::Duration::from_millis(1));
-    let timeouts = TimeoutConfig::builder().operation_timeout(left).build();
-    request.interceptor(NotAfter(deadline.clone())).config_override(config.timeout_config(timeouts))
+    request.interceptor(NotAfter(deadline.clone())).config_override(config.timeout_config(time_left(deadline)))
 }
 
 fn elb_call<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
@@ -180,6 +185,7 @@ impl Platform for AwsPlatform {
                 _ => LoadBalancerState::Unknown,
             },
             created_at,
+            dns_name: balancer.dns_name().map(str::to_owned),
         }))
     }
 
@@ -326,6 +332,7 @@ fn task(task: &ecs::Task) -> Option<Task> {
         started_at: task.started_at().and_then(timestamp),
         stopping_at: task.stopping_at().and_then(timestamp),
         stopped_at: task.stopped_at().and_then(timestamp),
+        stopped_reason: task.stopped_reason().map(str::to_owned),
     })
 }
 

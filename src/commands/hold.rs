@@ -1,0 +1,75 @@
+//! `hold`: keeps every watcher from tearing the load balancer down for a time; or lets go of it.
+
+use std::io::Write;
+use std::time::Duration;
+
+use super::operation::Console;
+use super::{CommandError, connect};
+use crate::cli::HoldOptions;
+use crate::clock::{Clock, Moment};
+use crate::cloud::aws::AwsPlatform;
+use crate::cloud::{Deadline, Platform};
+use crate::config::Settings;
+use crate::log::{Event, rfc3339_millis};
+use crate::model::IDLE_SINCE_TAG;
+use crate::operation::hold::{Hold, Holder};
+use crate::reconcile::LOOK_GOOD_FOR;
+
+/// Holds, or lets go, and prints until when.
+///
+/// # Errors
+///
+/// When there is nothing that could be held, or when a call fails.
+pub async fn hold(settings: &Settings, options: &HoldOptions, console: &Console) -> Result<(), CommandError> {
+    let sdk = connect(settings, console.log()).await?;
+    let platform = AwsPlatform::new(&sdk);
+    let clock = platform.clock();
+    let name = &settings.load_balancer;
+    let Some(balancer) = platform.load_balancer(name).await? else {
+        return match options.time {
+            Some(_) => Err(CommandError::Failed(format!(
+                "there is no load balancer {name} to hold; make it first (jvb-watcher up), or check --load-balancer"
+            ))),
+            None => Ok(writeln!(std::io::stdout(), "there is no load balancer {name}, and no hold")?),
+        };
+    };
+    let tags = platform.tags(std::slice::from_ref(&balancer.arn)).await?.remove(&balancer.arn).unwrap_or_default();
+    let Some(time) = options.time else {
+        if !Hold::KEYS.iter().any(|key| tags.contains_key(*key)) {
+            return Ok(writeln!(std::io::stdout(), "{name} is not held")?);
+        }
+        let holder = Hold::of(&tags).map_or(Holder::Hand, |hold| hold.holder);
+        platform.remove_tags(std::slice::from_ref(&balancer.arn), &Hold::KEYS).await?;
+        let held_by = holder.words().to_owned();
+        console.log().emit(&Event::HoldReleased { load_balancer: name.clone(), held_by });
+        return Ok(writeln!(std::io::stdout(), "{name} is no longer held")?);
+    };
+    let owner = &options.owner_tag;
+    if tags.get(&owner.key) != Some(&owner.value) {
+        return Err(CommandError::Failed(format!(
+            "load balancer {name} has no tag {}={}, so no watcher deletes it: there is nothing to hold; or give its tag \
+             as --owner-tag",
+            owner.key, owner.value
+        )));
+    }
+    let deadline = Deadline::new(Moment::now(&*clock), LOOK_GOOD_FOR, clock.clone());
+    let hold = Hold::for_the_next(time, clock.now(), Holder::Hand);
+    platform.add_tags(std::slice::from_ref(&balancer.arn), &hold.tags(), &deadline).await?;
+    let hold_until = rfc3339_millis(hold.until);
+    console.log().emit(&Event::HoldPlaced {
+        load_balancer: name.clone(),
+        hold_until: hold_until.clone(),
+        held_by: hold.holder.words().to_owned(),
+    });
+    if tags.contains_key(IDLE_SINCE_TAG) {
+        // A watcher that looked just before may still delete it.
+        tokio::time::sleep(LOOK_GOOD_FOR + Duration::from_secs(2)).await;
+        let still = platform.load_balancer(name).await?;
+        if still.is_none_or(|still| still.arn != balancer.arn) {
+            return Err(CommandError::Failed(format!(
+                "too late: load balancer {name} was being torn down already; make it anew with jvb-watcher up"
+            )));
+        }
+    }
+    Ok(writeln!(std::io::stdout(), "{name} is held until {hold_until}")?)
+}

@@ -1,0 +1,49 @@
+//! How far the serving tasks are from being reachable, for somebody who waits for it.
+
+use std::collections::BTreeMap;
+
+use crate::model::{Observation, TargetState, TargetType};
+
+/// The registrations that the serving tasks need, and what there is of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Registrations {
+    /// One for each serving task and target group of type ip.
+    pub wanted: usize,
+    /// How many of them are registered, and not on their way out.
+    pub registered: usize,
+    /// How many of them are in which state, with AWS's reason where there is one.
+    pub states: BTreeMap<String, usize>,
+}
+
+impl Registrations {
+    /// What a look shows.
+    pub fn of(observation: &Observation) -> Self {
+        let mut registrations = Self::default();
+        for group in observation.load_balancer.iter().flat_map(|balancer| &balancer.target_groups) {
+            let TargetType::Ip { family, port } = group.target_type else { continue };
+            for task in observation.serving() {
+                registrations.wanted += 1;
+                let address = task.address(family);
+                let mut targets = group.targets.iter();
+                let target = targets.find(|target| Some(target.ip) == address && target.port == port);
+                if let Some(target) = target.filter(|target| target.state != TargetState::Draining) {
+                    registrations.registered += 1;
+                    let reason = target.reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
+                    *registrations.states.entry(format!("{}{reason}", target.state.as_str())).or_default() += 1;
+                }
+            }
+        }
+        registrations
+    }
+
+    /// Whether all that are wanted are registered.
+    pub fn is_complete(&self) -> bool {
+        self.wanted > 0 && self.registered == self.wanted
+    }
+
+    /// The states in words: `2 healthy, 1 unhealthy (Target.FailedHealthChecks)`.
+    pub fn words(&self) -> String {
+        let states: Vec<_> = self.states.iter().map(|(state, count)| format!("{count} {state}")).collect();
+        states.join(", ")
+    }
+}
