@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::model::{Counts, LoadBalancerKind, LoadBalancerState, Service, Tags, Target, TargetKey, TargetType, Task, TaskId};
+use crate::model::{
+    Counts, LoadBalancerKind, LoadBalancerState, Service, Tags, Target, TargetKey, TargetType, Task, TaskId,
+};
 
 pub mod aws;
 mod deadline;

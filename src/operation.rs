@@ -192,7 +192,18 @@ pub struct Course<P> {
     setting: Setting<P>,
     verb: Verb,
     standing: Option<Standing>,
+    /// Whether the balancer command was begun and has not come to its end.
+    command: CommandState,
     completed: Vec<Completed>,
+}
+
+/// How far the balancer command is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum CommandState {
+    /// It hasn't run, or has succeeded.
+    AtRest,
+    /// It was begun: what it makes may be there in part.
+    Begun,
 }
 
 /// This operation's signature, and what stood there before.
@@ -210,7 +221,7 @@ struct Latest {
 
 impl<P: Platform + Scaling + Clone> Course<P> {
     fn new(verb: Verb, setting: Setting<P>) -> Self {
-        Self { setting, verb, standing: None, completed: Vec::new() }
+        Self { setting, verb, standing: None, command: CommandState::AtRest, completed: Vec::new() }
     }
 
     fn now(&self) -> Timestamp {
@@ -257,12 +268,8 @@ impl<P: Platform + Scaling + Clone> Course<P> {
     /// Makes this the latest operation.
     async fn claim(&mut self, service: &ScalableService, deadline: &Deadline) -> Result<String, Stop> {
         let previous = service.tags.get(OPERATION_TAG).and_then(|text| Claim::parse(text));
-        let claim = Claim {
-            verb: self.verb,
-            begun_at: self.now(),
-            id: self.setting.id.clone(),
-            state: ClaimState::UnderWay,
-        };
+        let claim =
+            Claim { verb: self.verb, begun_at: self.now(), id: self.setting.id.clone(), state: ClaimState::UnderWay };
         self.sign(&service.arn, &claim, deadline).await?;
         let detail = match previous.as_ref().filter(|previous| previous.state == ClaimState::UnderWay) {
             Some(other) => {
@@ -273,6 +280,12 @@ impl<P: Platform + Scaling + Clone> Course<P> {
         };
         self.standing = Some(Standing { claim, previous, since: Instant::now() });
         Ok(detail)
+    }
+
+    /// Whether an `up` before this one may have left a balancer made in part.
+    fn took_over_from_up(&self) -> bool {
+        let previous = self.standing.as_ref().and_then(|standing| standing.previous.as_ref());
+        previous.is_some_and(|previous| (previous.verb, previous.state) == (Verb::Up, ClaimState::UnderWay))
     }
 
     /// Since when this is the latest operation, if another was under way then: it may not have noticed yet.
@@ -343,7 +356,10 @@ impl<P: Platform + Scaling + Clone> Course<P> {
             if self.verb == Verb::Up {
                 self.release_holds_of_up().await?;
             }
-            self.unsign().await?;
+            // By the signature of one that isn't over the next one knows that the balancer may be made in part.
+            if self.command == CommandState::AtRest {
+                self.unsign().await?;
+            }
         }
         Ok(())
     }
@@ -455,7 +471,8 @@ pub async fn perform<O: Operation>(operation: &mut O) -> Result<Vec<Completed>, 
 /// Goes through one phase; returns an earlier one where that must be gone through again.
 async fn go_through<O: Operation>(operation: &mut O, bounded: Bounded) -> Result<Option<Phase>, Stop> {
     let Bounded { phase, limit } = bounded;
-    let (progress, shutdown) = (operation.course().setting.progress.clone(), operation.course().setting.shutdown.clone());
+    let (progress, shutdown) =
+        (operation.course().setting.progress.clone(), operation.course().setting.shutdown.clone());
     let (began, started_at) = (Instant::now(), rfc3339_millis(operation.course().now()));
     let deadline = began + limit;
     let mut retry = Retry::default();
@@ -520,6 +537,7 @@ async fn run_command<O: Operation>(operation: &mut O, bounded: Bounded, deadline
     let Some(command) = setting.command.clone() else { return Err(Stop::Refused("there is no command".to_owned())) };
     let (progress, shutdown) = (setting.progress.clone(), setting.shutdown.clone());
     loop {
+        operation.course_mut().command = CommandState::Begun;
         progress.waiting(bounded, &format!("running {}", command.text()));
         let (interrupt, interrupted) = oneshot::channel();
         let tell = |line: &str| progress.said(line);
@@ -533,6 +551,7 @@ async fn run_command<O: Operation>(operation: &mut O, bounded: Bounded, deadline
         match ended {
             Ok(Ok(())) => {
                 drop(running);
+                operation.course_mut().command = CommandState::AtRest;
                 operation.command_done();
                 return Ok(());
             }

@@ -183,11 +183,7 @@ impl<P: Platform> Reconciler<P> {
         result
     }
 
-    async fn look_and_act(
-        &mut self,
-        hints: &Hints,
-        calls_elsewhere: Calls,
-    ) -> Result<(Outcome, Look), CloudError> {
+    async fn look_and_act(&mut self, hints: &Hints, calls_elsewhere: Calls) -> Result<(Outcome, Look), CloudError> {
         let began = Instant::now();
         self.forget_what_is_old();
         let mut look = self.look(hints).await?;

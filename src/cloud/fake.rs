@@ -93,6 +93,8 @@ pub struct World {
     faults: BTreeMap<&'static str, VecDeque<Option<ErrorKind>>>,
     /// The tags of the service.
     pub service_tags: Tags,
+    /// After how many calls in all none is answered any more, and who is told.
+    pub silent_after: Option<(usize, Arc<tokio::sync::Notify>)>,
     /// How long the calls of an operation take.
     latency: BTreeMap<&'static str, Duration>,
     /// What happens just before an operation's n-th call from now.
@@ -115,6 +117,7 @@ impl FakeCloud {
             throttled: 0,
             faults: BTreeMap::new(),
             service_tags: Tags::new(),
+            silent_after: None,
             latency: BTreeMap::new(),
             hooks: Vec::new(),
         })))
@@ -171,6 +174,11 @@ impl FakeCloud {
         if let Some(latency) = latency {
             tokio::time::sleep(latency).await;
         }
+        let silence = self.world().silence();
+        if let Some(told) = silence {
+            told.notify_one();
+            std::future::pending::<()>().await;
+        }
         let mut world = self.world();
         world.calls.push(operation);
         let mut due = Vec::new();
@@ -199,6 +207,12 @@ impl FakeCloud {
 }
 
 impl World {
+    /// Who is told that nothing is answered any more, once that is so.
+    fn silence(&self) -> Option<Arc<tokio::sync::Notify>> {
+        let (calls, told) = self.silent_after.as_ref()?;
+        (self.calls.len() >= *calls).then(|| told.clone())
+    }
+
     fn group(&mut self, arn: &str) -> Result<&mut TargetGroup, ErrorKind> {
         let groups = self.seen.load_balancer.iter_mut().flat_map(|balancer| &mut balancer.target_groups);
         groups.chain(&mut self.seen.orphaned_target_groups).find(|group| group.arn == arn).ok_or(ErrorKind::NotFound)

@@ -52,7 +52,9 @@ impl Bill {
     /// The bill in lines, for a person.
     pub fn lines(&self) -> Vec<String> {
         let run = match (self.hours_up, self.cost) {
-            (Some(hours), Some(cost)) => format!("The load balancer was up for {hours:.2} h; that run cost ${cost:.2}."),
+            (Some(hours), Some(cost)) => {
+                format!("The load balancer was up for {hours:.2} h; that run cost ${cost:.2}.")
+            }
             _ => "How long the load balancer was up isn't known: it was gone before.".to_owned(),
         };
         let Self { idle_monthly, saved_monthly, .. } = self;

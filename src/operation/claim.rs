@@ -82,7 +82,15 @@ mod tests {
 
     #[test]
     fn what_no_operation_wrote_is_no_signature() {
-        for text in ["", "up", "up now 1", "sideways 2026-11-24T18:00:00Z 1", "up 2026-11-24T18:00:00Z ", "up 2026-11-24T18:00:00Z 1 ended twice", "down 2026-11-24T18:00:00Z 1 over"] {
+        for text in [
+            "",
+            "up",
+            "up now 1",
+            "sideways 2026-11-24T18:00:00Z 1",
+            "up 2026-11-24T18:00:00Z ",
+            "up 2026-11-24T18:00:00Z 1 ended twice",
+            "down 2026-11-24T18:00:00Z 1 over",
+        ] {
             assert_eq!(Claim::parse(text), None, "{text:?}");
         }
     }

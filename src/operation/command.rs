@@ -1,5 +1,6 @@
 //! The balancer command: terraform, or whatever an operator makes the load balancer with.
 
+use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -81,17 +82,9 @@ impl BalancerCommand for Process {
             })?;
             let process = child.id();
             let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
-            let lines = std::sync::Mutex::new(std::collections::VecDeque::new());
+            let (mut output, mut errors) = (VecDeque::new(), VecDeque::new());
             let read = async {
-                let heard = |line: String| {
-                    tell(&line);
-                    let mut lines = lines.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
-                    lines.push_back(line);
-                    if lines.len() > LAST_LINES {
-                        lines.pop_front();
-                    }
-                };
-                tokio::join!(read_lines(stdout, &heard), read_lines(stderr, &heard));
+                tokio::join!(read_lines(stdout, tell, &mut output), read_lines(stderr, tell, &mut errors));
             };
             let status = {
                 let wait = child.wait();
@@ -124,9 +117,10 @@ impl BalancerCommand for Process {
             if status.success() {
                 return Ok(());
             }
-            let lines = lines.into_inner().unwrap_or_else(std::sync::PoisonError::into_inner);
-            let last = lines.iter().map(|line| format!("\n  | {line}")).collect::<String>();
-            Err(format!("`{text}` failed ({status}){}", if last.is_empty() { String::new() } else { format!(":{last}") }))
+            let last = if errors.is_empty() { output } else { errors };
+            let last = last.iter().map(|line| format!("\n  | {line}")).collect::<String>();
+            let colon = if last.is_empty() { "" } else { ":" };
+            Err(format!("`{text}` failed ({status}){colon}{last}"))
         })
     }
 }
@@ -152,13 +146,19 @@ fn signal(process: Option<u32>, signal: rustix::process::Signal) {
     }
 }
 
-async fn read_lines(output: Option<impl AsyncRead + Unpin>, heard: &impl Fn(String)) {
+/// Tells each line, and keeps the last ones.
+async fn read_lines(output: Option<impl AsyncRead + Unpin>, tell: &(dyn Fn(&str) + Sync), last: &mut VecDeque<String>) {
     let Some(output) = output else { return };
     let mut reader = BufReader::new(output);
     let mut line = Vec::new();
     while let Ok(1..) = reader.read_until(b'\n', &mut line).await {
         let text = String::from_utf8_lossy(&line);
-        heard(text.trim_end().chars().filter(|c| !c.is_control() || *c == '\t').collect());
+        let text: String = text.trim_end().chars().filter(|c| !c.is_control() || *c == '\t').collect();
+        tell(&text);
+        last.push_back(text);
+        if last.len() > LAST_LINES {
+            last.pop_front();
+        }
         line.clear();
     }
 }

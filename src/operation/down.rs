@@ -19,7 +19,7 @@ use crate::plan::{self, Policy, Teardown};
 use crate::reconcile::{Hints, LOOK_GOOD_FOR, Reconciler};
 
 /// The reading of a finished phase, and the one write, has this long.
-const SHORT: Duration = Duration::from_secs(2 * 60);
+const SHORT: Duration = Duration::from_secs(5 * 60);
 
 /// After the balancer command has ended, DescribeLoadBalancers shows no longer what it destroyed within this time.
 const SHOWS_WITHIN: Duration = Duration::from_secs(15);
@@ -319,7 +319,8 @@ impl<P: Platform + Scaling + Clone> Down<P> {
         let setting = &self.course.setting;
         let name = self.name();
         if let Some(balancer) = setting.platform.load_balancer(name).await? {
-            let why = format!("load balancer {name} is there again, or still ({}); find out who makes it", balancer.arn);
+            let why =
+                format!("load balancer {name} is there again, or still ({}); find out who makes it", balancer.arn);
             return Err(Stop::Refused(why));
         }
         if self.aim.extent == Extent::LoadBalancer {
@@ -347,9 +348,10 @@ impl<P: Platform + Scaling + Clone> Down<P> {
 
     /// What there was, and what it cost.
     pub fn report(&self, completed: Vec<Completed>) -> DownReport {
-        let up = self.found.as_ref().and_then(|found| {
-            Duration::try_from(self.gone_at?.duration_since(found.created_at)).ok()
-        });
+        let up = self
+            .found
+            .as_ref()
+            .and_then(|found| Duration::try_from(self.gone_at?.duration_since(found.created_at)).ok());
         let groups = self.found.iter().flat_map(|found| found.groups.values().cloned());
         DownReport {
             operation: Verb::Down,

@@ -70,10 +70,7 @@ impl Hold {
             Holder::Hand => HAND.to_owned(),
             Holder::Up(id) => format!("{UP}{id}"),
         };
-        Tags::from([
-            (HOLD_UNTIL_TAG.to_owned(), rfc3339_millis(self.until)),
-            (HELD_BY_TAG.to_owned(), holder),
-        ])
+        Tags::from([(HOLD_UNTIL_TAG.to_owned(), rfc3339_millis(self.until)), (HELD_BY_TAG.to_owned(), holder)])
     }
 
     /// The keys of those tags.

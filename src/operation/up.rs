@@ -14,7 +14,7 @@ use super::phase::{Bounded, Completed, Phase, Verb};
 use super::registration::Registrations;
 use super::{Course, Operation, Setting, Step, Stop, owned_tags};
 use crate::cloud::{Calls, CloudError, Deadline, LoadBalancerDescription, Platform, Scaling};
-use crate::model::{Counts, LoadBalancerKind, LoadBalancerState, Observation, Service, TargetType, Task};
+use crate::model::{Counts, LoadBalancerKind, LoadBalancerState, Observation, Service, TargetGroup, TargetType, Task};
 use crate::plan::{Policy, Teardown, Upkeep};
 use crate::reconcile::{Hints, LOOK_GOOD_FOR, Reconciler};
 
@@ -22,7 +22,7 @@ use crate::reconcile::{Hints, LOOK_GOOD_FOR, Reconciler};
 const SHOWS_WITHIN: Duration = Duration::from_secs(15);
 
 /// The reading of a finished phase, and the one write, has this long.
-const SHORT: Duration = Duration::from_secs(2 * 60);
+const SHORT: Duration = Duration::from_secs(5 * 60);
 
 /// This many times the desired count of tasks that have stopped again say that the service can't keep them.
 const CRASHES_PER_TASK: usize = 3;
@@ -187,7 +187,8 @@ impl<P: Platform + Scaling + Clone> Up<P> {
             }
             Some(balancer) => {
                 if let LoadBalancerKind::Other(kind) = &balancer.kind {
-                    let why = format!("load balancer {name} is of type {kind}, not network; give another --load-balancer");
+                    let why =
+                        format!("load balancer {name} is of type {kind}, not network; give another --load-balancer");
                     return Err(Stop::Refused(why));
                 }
             }
@@ -232,6 +233,10 @@ impl<P: Platform + Scaling + Clone> Up<P> {
         if let Origin::Made(_) = self.origin {
             return Ok(Step::Done(format!("{name} is made")));
         }
+        if let Upkeep::Unmark { .. } = look.plan.upkeep {
+            // A mark from before is nothing to go by any more.
+            self.finisher.reconcile(&Hints::default(), Calls::default()).await?;
+        }
         let settled_at = *self.settled_at.get_or_insert_with(|| Instant::now() + LOOK_GOOD_FOR);
         let Counts { desired, running, .. } = latest.service.counts;
         // Tasks take longer to start than a look is good for.
@@ -239,6 +244,12 @@ impl<P: Platform + Scaling + Clone> Up<P> {
         if !in_use && Instant::now() < settled_at {
             // A watcher that looked just before the hold may still delete it.
             return Ok(Step::Waiting(format!("{name} is there; making sure that it stays, which takes ten seconds")));
+        }
+        let takes_addresses = |group: &TargetGroup| matches!(group.target_type, TargetType::Ip { .. });
+        let complete = balancer.target_groups.iter().any(takes_addresses) && !self.course.took_over_from_up();
+        if !complete && self.course.setting.command.is_some() {
+            // Cut off, it leaves a balancer without some of its listeners; run again, it makes what is missing.
+            return Ok(Step::Command);
         }
         let since = balancer.created_at;
         Ok(Step::AlreadySo(format!("{name} is there since {}", crate::log::rfc3339_millis(since))))
@@ -377,7 +388,7 @@ impl<P: Platform + Scaling + Clone> Up<P> {
     pub fn report(&self, completed: Vec<Completed>) -> UpReport {
         let balancer = self.balancer.as_ref();
         let groups = self.seen.load_balancer.iter().flat_map(|balancer| &balancer.target_groups);
-        let group = |group: &crate::model::TargetGroup| GroupReport { name: group.name.clone(), arn: group.arn.clone() };
+        let group = |group: &TargetGroup| GroupReport { name: group.name.clone(), arn: group.arn.clone() };
         let task = |task: &Task| TaskReport {
             id: task.id.to_string(),
             ipv4: task.ipv4.map(|ip| ip.to_string()),
@@ -416,7 +427,11 @@ impl<P: Platform + Scaling + Clone> Up<P> {
                 steps.push(format!("keep load balancer {name}, which is there, and hold it"));
             }
             (None, Some(command)) => {
-                steps.push(format!("run `{}`, for {} at most, and hold {name}", command.text(), time(self.aim.make_limit)));
+                steps.push(format!(
+                    "run `{}`, for {} at most, and hold {name}",
+                    command.text(),
+                    time(self.aim.make_limit)
+                ));
             }
             (None, None) => {
                 return Err(Stop::Refused(format!(

@@ -3,8 +3,8 @@
 use aws_sdk_ecs::config::Builder as EcsConfig;
 use aws_sdk_ecs::types as ecs;
 
-use super::platform::{AwsPlatform, ecs_call, time_left};
 use super::NotAfter;
+use super::platform::{AwsPlatform, ecs_call, time_left};
 use crate::cloud::{CloudError, Deadline, ErrorKind, ScalableService, Scaling};
 use crate::model::{Counts, Tags};
 
@@ -22,7 +22,8 @@ impl Scaling for AwsPlatform {
             return Ok(None);
         };
         let arn = found.service_arn().ok_or_else(|| call.incomplete("serviceArn"))?.to_owned();
-        let counts = Counts { desired: found.desired_count, running: found.running_count, pending: found.pending_count };
+        let counts =
+            Counts { desired: found.desired_count, running: found.running_count, pending: found.pending_count };
         let call = ecs_call("ListTagsForResource", &arn);
         let request = self.ecs.list_tags_for_resource().resource_arn(&arn);
         let output = request.send().await.map_err(|error| call.failed(error))?;
@@ -31,13 +32,7 @@ impl Scaling for AwsPlatform {
         Ok(Some(ScalableService { arn, counts, tags }))
     }
 
-    async fn scale(
-        &self,
-        cluster: &str,
-        service: &str,
-        desired: i32,
-        deadline: &Deadline,
-    ) -> Result<(), CloudError> {
+    async fn scale(&self, cluster: &str, service: &str, desired: i32, deadline: &Deadline) -> Result<(), CloudError> {
         let call = ecs_call("UpdateService", service);
         call.before(deadline)?;
         let request = self.ecs.update_service().cluster(cluster).service(service).desired_count(desired).customize();
