@@ -14,6 +14,7 @@ pub mod event;
 pub mod finding;
 #[cfg(feature = "lambda")]
 pub mod function;
+pub mod hold;
 pub mod listen;
 pub mod log;
 pub mod metrics;

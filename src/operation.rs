@@ -2,7 +2,7 @@
 //!
 //! An operation keeps nothing that it needs in itself: what it has done stands in AWS. So it may be cut off anywhere, and
 //! the same command, or the opposite one, goes on from what it finds. Of several at once the latest wins (see [`claim`]);
-//! watchers are kept off a balancer that is about to be used by a [`hold`].
+//! watchers are kept off a balancer that is about to be used by a [`Hold`].
 
 use std::future::Future;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use crate::clock::{Moment, SharedClock};
 use crate::cloud::{CloudError, Deadline, Platform, ScalableService, Scaling};
+use crate::hold::{Hold, Holder};
 use crate::log::{Event, Failure as FailedCall, Log, millis, rfc3339_millis};
 use crate::model::{OPERATION_TAG, Observation, Service, Tags, TargetState};
 use crate::plan::OwnerTag;
@@ -25,7 +26,6 @@ pub mod bill;
 pub mod claim;
 pub mod command;
 pub mod down;
-pub mod hold;
 pub mod phase;
 pub mod progress;
 mod registration;
@@ -33,7 +33,6 @@ pub mod up;
 
 use claim::{Claim, ClaimState};
 use command::BalancerCommand;
-use hold::{Hold, Holder};
 use phase::{Bounded, Completed, Phase, Verb};
 use progress::Progress;
 

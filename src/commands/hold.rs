@@ -10,9 +10,9 @@ use crate::clock::{Clock, Moment};
 use crate::cloud::aws::AwsPlatform;
 use crate::cloud::{Deadline, Platform};
 use crate::config::Settings;
+use crate::hold::{Hold, Holder};
 use crate::log::{Event, rfc3339_millis};
 use crate::model::IDLE_SINCE_TAG;
-use crate::operation::hold::{Hold, Holder};
 use crate::reconcile::LOOK_GOOD_FOR;
 
 /// Holds, or lets go, and prints until when.

@@ -8,11 +8,11 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::bill::{Bill, Prices};
-use super::hold::{Hold, Holder};
 use super::phase::{Bounded, Completed, Phase, Verb};
 use super::{Course, Latest, Operation, Setting, Step, Stop, owned_tags};
 use crate::cloud::{Calls, Platform, Scaling};
 use crate::finding::FindingName;
+use crate::hold::{Hold, Holder};
 use crate::log::rfc3339_millis;
 use crate::model::{LastStatus, LoadBalancer, LoadBalancerKind, OPERATION_TAG, Observation, Service};
 use crate::plan::{self, Policy, Teardown};

@@ -9,11 +9,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::hold::{Hold, Holder};
 use super::phase::{Bounded, Completed, Phase, Verb};
 use super::registration::Registrations;
 use super::{Course, Operation, Setting, Step, Stop, owned_tags};
 use crate::cloud::{Calls, CloudError, Deadline, LoadBalancerDescription, Platform, Scaling};
+use crate::hold::{Hold, Holder};
 use crate::model::{Counts, LoadBalancerKind, LoadBalancerState, Observation, Service, TargetGroup, TargetType, Task};
 use crate::plan::{Policy, Teardown, Upkeep};
 use crate::reconcile::{Hints, LOOK_GOOD_FOR, Reconciler};

@@ -9,6 +9,7 @@ use super::{
     STOPPING_PASSES_WITHIN, TEARDOWN_LOOK, Teardown, UnmarkReason, Upkeep, is_idle,
 };
 use crate::finding::FindingName;
+use crate::hold::Hold;
 use crate::model::{
     HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LastStatus, LoadBalancer, LoadBalancerKind, LoadBalancerState,
     Observation, Service, Tags, TargetGroup, Task, load_balancer_name,
@@ -114,7 +115,8 @@ impl Draft<'_> {
         }
         let held = until > self.now && !mutated!(IgnoreHold);
         if held {
-            let detail = format!("neither marked nor torn down until {text}");
+            let by = Hold::of(&balancer.tags).map_or("", |hold| hold.holder.words());
+            let detail = format!("neither marked nor torn down until {text}, held by {by}");
             self.find(FindingName::HoldActive, &balancer.name, detail);
             self.look_again_by(until);
         }

@@ -34,5 +34,6 @@ mod scale;
 mod stage;
 #[cfg(feature = "sandbox")]
 mod terraform;
+mod up_down;
 mod wait;
 mod watcher;

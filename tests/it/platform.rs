@@ -244,6 +244,43 @@ impl Platform {
         format!("{}-jvb-nlb", self.project)
     }
 
+    /// The network that a balancer is made in: the VPC and its subnets.
+    pub fn vpc_and_subnets(&self) -> (&str, &[String]) {
+        (&self.vpc, &self.subnets)
+    }
+
+    /// The service's desired count.
+    pub async fn desired(&self) -> i32 {
+        let described = self.ecs.describe_services().cluster(self.cluster()).services(self.service()).send().await;
+        described.expect("an answer").services()[0].desired_count
+    }
+
+    /// The tags of the service.
+    pub async fn service_tags(&self) -> BTreeMap<String, String> {
+        let described = self.ecs.describe_services().cluster(self.cluster()).services(self.service()).send().await;
+        let arn = described.expect("an answer").services()[0].service_arn().expect("an ARN").to_owned();
+        let listed = self.ecs.list_tags_for_resource().resource_arn(arn).send().await.expect("tags");
+        let pair = |tag: &aws_sdk_ecs::types::Tag| {
+            (tag.key().unwrap_or_default().into(), tag.value().unwrap_or_default().into())
+        };
+        listed.tags().iter().map(pair).collect()
+    }
+
+    /// What ECS's scheduler does in the sandbox by itself, done by hand at moto: one task while one is desired, none
+    /// while none is. Goes on for ever.
+    pub async fn schedule(&self) {
+        let Stage::Moto(_) = &self.stage else { return std::future::pending().await };
+        let mut task: Option<Started> = None;
+        loop {
+            match (self.desired().await, task.take()) {
+                (0, Some(running)) => self.stop_task(&running).await,
+                (1.., None) => task = Some(self.run_task().await),
+                (_, before) => task = before,
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
     async fn create_service(&self) {
         self.ecs
             .create_service()

@@ -185,6 +185,8 @@ impl Output {
         self.stdout.push_str(&text);
         self.stdout.push('\n');
         match serde_json::from_str::<Value>(&text) {
+            // The result of a command that logs on standard error.
+            Ok(value) if value.is_object() && value.get("operation").is_some() && value.get("event").is_none() => {}
             Ok(value) if value.is_object() => {
                 self.complaints.extend(faults_of(&value).into_iter().map(|fault| format!("{fault}: {text}")));
                 self.lines.push(Line(value));
@@ -244,7 +246,6 @@ impl Watcher {
     }
 
     /// All of standard error so far.
-    #[cfg(feature = "sandbox")]
     pub fn stderr(&self) -> String {
         self.output.lock().expect("not poisoned").stderr.clone()
     }
@@ -384,7 +385,7 @@ impl Drop for Watcher {
 }
 
 /// What is wrong with a log line, going by docs/logs.md.
-fn faults_of(line: &Value) -> Vec<String> {
+pub fn faults_of(line: &Value) -> Vec<String> {
     let mut faults = Vec::new();
     for field in ["timestamp", "level", "event", "message", "project", "cluster", "service"] {
         if line[field].as_str().is_none_or(str::is_empty) {

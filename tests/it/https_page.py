@@ -1,0 +1,59 @@
+"""Serves a page over TLS on a free port of the loopback: 503 at first, then 200. Writes the authority that signed its
+certificate to authority.pem, and prints the port."""
+
+import datetime
+import http.server
+import ssl
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+
+
+def certificate(subject, key, issuer, issuer_key, authority):
+    now = datetime.datetime.now(datetime.timezone.utc)
+    name = lambda text: x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
+    builder = (
+        x509.CertificateBuilder()
+        .subject_name(name(subject))
+        .issuer_name(name(issuer))
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
+    )
+    if not authority:
+        builder = builder.add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+    return builder.sign(issuer_key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+
+authority_key, own_key = ec.generate_private_key(ec.SECP256R1()), ec.generate_private_key(ec.SECP256R1())
+with open("authority.pem", "wb") as file:
+    file.write(certificate("An authority", authority_key, "An authority", authority_key, True))
+with open("own.pem", "wb") as file:
+    file.write(certificate("localhost", own_key, "An authority", authority_key, False))
+    file.write(own_key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8,
+                                     serialization.NoEncryption()))
+
+
+class Page(http.server.BaseHTTPRequestHandler):
+    asked = 0
+
+    def do_GET(self):
+        Page.asked += 1
+        self.send_response(503 if Page.asked == 1 else 200)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def log_message(self, *_):
+        pass
+
+
+server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Page)
+context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+context.load_cert_chain("own.pem")
+server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+print(server.server_address[1], flush=True)
+server.serve_forever()

@@ -1,0 +1,122 @@
+#!/usr/bin/env python3
+"""Stands in for terraform on the PATH: makes the platform's balancer over the endpoint that the environment names, in
+terraform's order, idempotently, with the tags put back that it doesn't know; or destroys it.
+
+What it makes is in jvb.json in the directory of -chdir, and so is how it misbehaves: `fail` is an error to end with,
+`pause` how many seconds to wait once the balancer exists, `lock` a file that only one run may have."""
+
+import json
+import os
+import pathlib
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+import xml.etree.ElementTree as ElementTree
+
+directory = next(argument for argument in sys.argv if argument.startswith("-chdir=")).split("=", 1)[1]
+verb = next(argument for argument in sys.argv[1:] if not argument.startswith("-"))
+assert "-target=module.jvb_nlb" in sys.argv and "-auto-approve" in sys.argv, sys.argv
+plan = json.loads((pathlib.Path(directory) / "jvb.json").read_text())
+project = plan["project"]
+
+
+def call(action, **parameters):
+    body = urllib.parse.urlencode({"Action": action, "Version": "2015-12-01", **parameters}).encode()
+    scope = "Credential=AKIAEXAMPLE/20260101/eu-central-1/elasticloadbalancing/aws4_request"
+    headers = {
+        "Authorization": f"AWS4-HMAC-SHA256 {scope}, SignedHeaders=host, Signature=0",
+        "Content-Type": "application/x-www-form-urlencoded",
+    }
+    request = urllib.request.Request(os.environ["AWS_ENDPOINT_URL"] + "/", body, headers)
+    try:
+        with urllib.request.urlopen(request) as answer:
+            text = answer.read()
+    except urllib.error.HTTPError as error:
+        raise RuntimeError(f"{action}: {error.read().decode()}") from error
+    tree = ElementTree.fromstring(text)
+    for element in tree.iter():
+        element.tag = element.tag.split("}")[-1]
+    return tree
+
+
+def found(action, key, name, path):
+    try:
+        return call(action, **{"Names.member.1": name}).findtext(f".//{path}")
+    except RuntimeError as error:
+        if "NotFound" in str(error):
+            return None
+        raise
+
+
+def reset_tags(arn):
+    tags = [tag.findtext("Key") for tag in call("DescribeTags", **{"ResourceArns.member.1": arn}).findall(".//Tags/member")]
+    unknown = [key for key in tags if key != "Lifecycle"]
+    if unknown:
+        keys = {f"TagKeys.member.{number}": key for number, key in enumerate(unknown, 1)}
+        call("RemoveTags", **{"ResourceArns.member.1": arn}, **keys)
+
+
+def apply():
+    balancer = found("DescribeLoadBalancers", "Names", f"{project}-jvb-nlb", "LoadBalancerArn")
+    if balancer is None:
+        subnets = {f"Subnets.member.{number}": subnet for number, subnet in enumerate(plan["subnets"], 1)}
+        tags = {"Tags.member.1.Key": "Lifecycle", "Tags.member.1.Value": "on-demand"}
+        made = call("CreateLoadBalancer", Name=f"{project}-jvb-nlb", Type="network", **subnets, **tags)
+        balancer = made.findtext(".//LoadBalancerArn")
+        print("module.jvb_nlb.aws_lb.jvb: Creation complete", flush=True)
+    else:
+        reset_tags(balancer)
+    time.sleep(plan.get("pause", 0))
+    listeners = call("DescribeListeners", LoadBalancerArn=balancer).findall(".//Listeners/member/Port")
+    ports = {listener.text for listener in listeners}
+    for suffix, protocol, port in (("jvb-udp", "UDP", "10000"), ("jvb-tcp-tg", "TCP", "4443")):
+        group = found("DescribeTargetGroups", "Names", f"{project}-{suffix}", "TargetGroupArn")
+        if group is None:
+            made = call("CreateTargetGroup", Name=f"{project}-{suffix}", Protocol=protocol, Port=port, VpcId=plan["vpc"],
+                        TargetType="ip")
+            group = made.findtext(".//TargetGroupArn")
+        else:
+            reset_tags(group)
+        if port not in ports:
+            action = {"DefaultActions.member.1.Type": "forward", "DefaultActions.member.1.TargetGroupArn": group}
+            call("CreateListener", LoadBalancerArn=balancer, Protocol=protocol, Port=port, **action)
+    print("Apply complete!", flush=True)
+
+
+def destroy():
+    balancer = found("DescribeLoadBalancers", "Names", f"{project}-jvb-nlb", "LoadBalancerArn")
+    if balancer is not None:
+        call("DeleteLoadBalancer", LoadBalancerArn=balancer)
+    for suffix in ("jvb-udp", "jvb-tcp-tg"):
+        for _ in range(100):
+            group = found("DescribeTargetGroups", "Names", f"{project}-{suffix}", "TargetGroupArn")
+            if group is None:
+                break
+            try:
+                call("DeleteTargetGroup", TargetGroupArn=group)
+            except RuntimeError as error:
+                if "ResourceInUse" not in str(error):
+                    raise
+                time.sleep(0.1)
+    print("Destroy complete!", flush=True)
+
+
+def main():
+    if "fail" in plan:
+        sys.exit(f"Error: {plan['fail']}")
+    lock = pathlib.Path(directory) / "lock"
+    try:
+        os.close(os.open(lock, os.O_CREAT | os.O_EXCL))
+    except FileExistsError:
+        sys.exit("Error: Error acquiring the state lock")
+    try:
+        {"apply": apply, "destroy": destroy}[verb]()
+    except KeyboardInterrupt:
+        sys.exit("Error: interrupted; the state is saved")
+    finally:
+        lock.unlink()
+
+
+main()
