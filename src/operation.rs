@@ -259,6 +259,14 @@ impl<P: Platform + Scaling + Clone> Course<P> {
         Ok(Latest { service, deadline })
     }
 
+    /// What isn't as it should be, another operation may have changed just now.
+    async fn root_of(&self, stop: Stop) -> Stop {
+        match (stop, self.latest().await) {
+            (Stop::Refused(_), Err(superseded @ Stop::Superseded(_))) => superseded,
+            (stop, _) => stop,
+        }
+    }
+
     async fn sign(&self, service_arn: &str, claim: &Claim, deadline: &Deadline) -> Result<(), CloudError> {
         let tags = Tags::from([(OPERATION_TAG.to_owned(), claim.to_string())]);
         self.setting.platform.tag_service(service_arn, &tags, deadline).await
@@ -500,7 +508,9 @@ async fn go_through<O: Operation>(operation: &mut O, bounded: Bounded) -> Result
             }
             Ok(Ok(Step::Back(earlier))) => return Ok(Some(earlier)),
             Ok(Ok(Step::Command)) => {
-                run_command(operation, bounded, deadline).await?;
+                if let Err(stop) = run_command(operation, bounded, deadline).await {
+                    return Err(operation.course().root_of(stop).await);
+                }
                 continue;
             }
             Ok(Ok(Step::Waiting(for_what))) => {
@@ -511,7 +521,7 @@ async fn go_through<O: Operation>(operation: &mut O, bounded: Bounded) -> Result
                 let (_, pause) = retry.failed(error.kind);
                 (error.to_string(), pause.min(LONGEST_PAUSE))
             }
-            Ok(Err(stop)) => return Err(stop),
+            Ok(Err(stop)) => return Err(operation.course().root_of(stop).await),
             Err(_) => ("AWS did not answer in time".to_owned(), Duration::ZERO),
         };
         if Instant::now() >= deadline {

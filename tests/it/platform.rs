@@ -138,6 +138,8 @@ pub struct Platform {
     _own: Proxy,
     vpc: String,
     subnets: Vec<String>,
+    /// The task that [`Self::schedule`] has started at moto.
+    scheduled: tokio::sync::Mutex<Option<Started>>,
     task_definition: String,
     stage: Stage,
     /// The tasks that a test has got already, by id.
@@ -196,6 +198,7 @@ impl Platform {
             elb: aws_sdk_elasticloadbalancingv2::Client::new(&config),
             events: aws_sdk_eventbridge::Client::new(&config),
             _own: own,
+            scheduled: tokio::sync::Mutex::default(),
             project,
             account,
             proxy,
@@ -270,13 +273,18 @@ impl Platform {
     /// while none is. Goes on for ever.
     pub async fn schedule(&self) {
         let Stage::Moto(_) = &self.stage else { return std::future::pending().await };
-        let mut task: Option<Started> = None;
         loop {
-            match (self.desired().await, task.take()) {
-                (0, Some(running)) => self.stop_task(&running).await,
-                (1.., None) => task = Some(self.run_task().await),
-                (_, before) => task = before,
+            let desired = self.desired().await;
+            let mut task = self.scheduled.lock().await;
+            match (desired, task.as_ref()) {
+                (0, Some(running)) => {
+                    self.stop_task(running).await;
+                    *task = None;
+                }
+                (1.., None) => *task = Some(self.run_task().await),
+                _ => {}
             }
+            drop(task);
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
     }
