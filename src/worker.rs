@@ -343,6 +343,9 @@ async fn reconcile_until_done<P: Platform>(
 
 /// How long to wait before the next look.
 pub(crate) fn until_next_look(outcome: &Outcome, clock: &SharedClock) -> Duration {
+    if mutated!(LookWithoutWaiting) {
+        return Duration::ZERO;
+    }
     let wait = outcome.look_again_at.duration_since(clock.now());
     Duration::try_from(wait).unwrap_or_default().max(SHORTEST_WAIT)
 }

@@ -138,7 +138,7 @@ impl Draft<'_> {
         if let Service::Found(counts) = self.observation.service
             && counts.desired == 0
             && self.observation.serving().next().is_none()
-            && !has_stopped(self.observation, counts)
+            && (!has_stopped(self.observation, counts) || mutated!(HurryForTargetsOfOthers))
         {
             self.look_again_by(self.now + NEARLY_IDLE_LOOK);
         }
