@@ -10,9 +10,11 @@
 //!   time gone by; each time twice, since a deletion rests on two looks;
 //! - a few times more for each change to the balancer, its groups, their targets and tags, whoever makes it.
 //!
-//! It may poll every 20 s, and once more for each look and each message. Where AWS fails, each of these may fail as often
+//! It may poll whenever a poll's time is over, and once more for each look and each message. Where AWS fails, each of these may fail as often
 //! as the growing waits between two tries allow, and each call is tried three times in all. A look takes a dozen calls; a
 //! message a few more, while ECS's answers lag behind it.
+//!
+//! What isn't used is saved up only so far: a quiet night doesn't pay for a busy minute.
 
 use std::time::Duration;
 
@@ -28,9 +30,6 @@ const TEARDOWN: f64 = 2.0;
 
 /// The share of the time that a teardown has taken which is waited between its looks.
 const TEARDOWN_SHARE: f64 = 0.1;
-
-/// How long ReceiveMessage waits, in seconds.
-const LONG_POLL: f64 = 20.0;
 
 /// The looks that a change to the balancer, a tag or a group may ask of each worker, and one to its targets.
 const LOOKS_PER_CHANGE: f64 = 20.0;
@@ -52,10 +51,16 @@ const CALLS_PER_MESSAGE: f64 = 10.0;
 /// What a process takes beside: its queue's settings, once an hour.
 const CALLS_PER_START: f64 = 30.0;
 
+/// What may be saved up.
+const LOOKS_SAVED: f64 = 150.0;
+const POLLS_SAVED: f64 = 300.0;
+const CALLS_SAVED: f64 = LOOKS_SAVED * CALLS_PER_LOOK;
+
 /// Where a day stands against what it may take.
 #[derive(Debug)]
 pub struct Budget {
     resync_interval: f64,
+    poll_time: f64,
     workers: f64,
     situation: Situation,
     /// Up to when all is counted.
@@ -63,13 +68,34 @@ pub struct Budget {
     /// Since when the teardown's looks grow rarer.
     settling_since: Timestamp,
     does_aws_fail: bool,
-    looks_allowed: f64,
-    polls_allowed: f64,
-    calls_allowed: f64,
-    /// What was sent.
-    looks: u64,
-    polls: u64,
-    calls: u64,
+    looks: Allowance,
+    polls: Allowance,
+    calls: Allowance,
+}
+
+/// How many of something are allowed now.
+#[derive(Debug)]
+struct Allowance {
+    left: f64,
+    most: f64,
+    least_left: f64,
+}
+
+impl Allowance {
+    fn new(most: f64) -> Self {
+        Self { left: most, most, least_left: most }
+    }
+
+    fn add(&mut self, more: f64) {
+        self.left = (self.left + more).min(self.most);
+    }
+
+    /// Whether there was one left to take.
+    fn take(&mut self) -> bool {
+        self.left -= 1.0;
+        self.least_left = self.least_left.min(self.left);
+        self.left >= 0.0
+    }
 }
 
 /// What makes a worker look sooner than by the resync interval.
@@ -82,21 +108,19 @@ struct Situation {
 }
 
 impl Budget {
-    /// Of a day with so many workers.
-    pub fn new(resync_interval: Duration, workers: usize, midnight: Timestamp) -> Self {
+    /// Of a day with so many workers, that look and poll so often when nothing happens.
+    pub fn new((resync_interval, poll_time): (Duration, Duration), workers: usize, midnight: Timestamp) -> Self {
         Self {
             resync_interval: resync_interval.as_secs_f64(),
+            poll_time: poll_time.as_secs_f64(),
             workers: workers as f64,
             situation: Situation::default(),
             counted_until: midnight,
             settling_since: midnight,
             does_aws_fail: false,
-            looks_allowed: 0.0,
-            polls_allowed: 0.0,
-            calls_allowed: 0.0,
-            looks: 0,
-            polls: 0,
-            calls: 0,
+            looks: Allowance::new(LOOKS_SAVED),
+            polls: Allowance::new(POLLS_SAVED),
+            calls: Allowance::new(CALLS_SAVED),
         }
     }
 
@@ -140,7 +164,7 @@ impl Budget {
     pub fn started(&mut self, now: Timestamp) {
         self.count_until(now);
         self.settling_since = now;
-        self.calls_allowed += CALLS_PER_START;
+        self.calls.add(CALLS_PER_START);
         self.allow(LOOKS_PER_CHANGE);
     }
 
@@ -159,8 +183,8 @@ impl Budget {
     /// A worker has got so many messages.
     pub fn received(&mut self, messages: usize) {
         self.allow(messages as f64);
-        self.polls_allowed += messages as f64;
-        self.calls_allowed += CALLS_PER_MESSAGE * messages as f64;
+        self.polls.add(messages as f64);
+        self.calls.add(CALLS_PER_MESSAGE * messages as f64);
     }
 
     /// A worker sends a call.
@@ -170,28 +194,23 @@ impl Budget {
     /// What is too much of it.
     pub fn sent(&mut self, operation: &str, now: Timestamp) -> Result<(), String> {
         self.count_until(now);
-        self.calls += 1;
-        let over = |what: &str, count: u64, allowed: f64| match count as f64 > allowed {
-            true => Err(format!("{count} {what}, where {allowed:.0} are enough")),
-            false => Ok(()),
-        };
-        match operation {
-            // One a look.
-            "DescribeServices" => {
-                self.looks += 1;
-                over("looks", self.looks, self.looks_allowed)
-            }
-            "ReceiveMessage" => {
-                self.polls += 1;
-                over("polls", self.polls, self.polls_allowed)
-            }
-            _ => over("calls", self.calls, self.calls_allowed),
+        let enough = self.calls.take()
+            && match operation {
+                // One a look.
+                "DescribeServices" => self.looks.take(),
+                "ReceiveMessage" => self.polls.take(),
+                _ => true,
+            };
+        match enough {
+            true => Ok(()),
+            false => Err(format!("more than the events and the minutes so far ask for, in {:?}", self.situation)),
         }
     }
 
-    /// The share that was used: of the calls allowed.
+    /// How near to the bound it came; 1 is there.
     pub fn used(&self) -> f64 {
-        self.calls as f64 / self.calls_allowed.max(1.0)
+        let of = |allowance: &Allowance| 1.0 - allowance.least_left / allowance.most;
+        of(&self.looks).max(of(&self.polls)).max(of(&self.calls))
     }
 
     /// What time allows.
@@ -210,16 +229,17 @@ impl Budget {
             looks += 2.0 * (teardown_looks(from + seconds) - teardown_looks(from));
         }
         self.counted_until = now;
-        self.polls_allowed += self.factor() * self.workers * seconds / LONG_POLL;
-        self.calls_allowed += self.factor() * self.workers * seconds / LONG_POLL;
+        let polls = self.factor() * self.workers * seconds / self.poll_time;
+        self.polls.add(polls);
+        self.calls.add(polls);
         self.allow(looks * self.workers);
     }
 
     fn allow(&mut self, looks: f64) {
         let looks = looks * self.factor();
-        self.looks_allowed += looks;
-        self.polls_allowed += looks;
-        self.calls_allowed += looks * (CALLS_PER_LOOK + 1.0);
+        self.looks.add(looks);
+        self.polls.add(looks);
+        self.calls.add(looks * (CALLS_PER_LOOK + 1.0));
     }
 
     /// By how much failures multiply what is sent.

@@ -12,7 +12,7 @@ use super::budget::Budget;
 use super::stage::{Actor, is_read};
 use super::tally::Tally;
 use crate::sandbox::api::{ApiError, Request, Response, ecs, elb, sqs};
-use crate::sandbox::world::World;
+use crate::sandbox::world::{TaskView, World};
 
 /// The README's promises, by their numbers there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,6 +78,10 @@ pub struct Checker {
     pub budget: Budget,
     /// Since when tasks are desired.
     desired_since: Option<Timestamp>,
+    /// Since when the service is missing.
+    missing_since: Option<Timestamp>,
+    /// Since when a target of somebody else's is healthy.
+    others_since: Option<Timestamp>,
     /// When a scale-up last touched the balancer or a group.
     touched_at: Option<Timestamp>,
     /// The hold in force: when it was set, and until when.
@@ -114,6 +118,8 @@ impl Checker {
             violations: Vec::new(),
             budget,
             desired_since: None,
+            missing_since: None,
+            others_since: None,
             touched_at: None,
             hold: None,
             disowned_since: BTreeMap::new(),
@@ -149,7 +155,10 @@ impl Checker {
     pub fn observe(&mut self, world: &World, now: Timestamp) {
         let service = format!("{}-service", self.promises.project);
         self.budget.observe(world, (&service, &self.group(), &self.promises.project), now);
-        let desired = world.services().iter().any(|s| s.name == service && s.status == "ACTIVE" && s.desired > 0);
+        let services = world.services();
+        let ours = services.iter().find(|s| s.name == service && s.status == "ACTIVE");
+        self.missing_since = ours.is_none().then(|| self.missing_since.unwrap_or(now));
+        let desired = ours.is_some_and(|service| service.desired > 0);
         self.desired_since = desired.then(|| self.desired_since.unwrap_or(now));
         let group = self.group();
         let mut serving = BTreeMap::new();
@@ -165,6 +174,8 @@ impl Checker {
             }
         }
         self.serving_since = serving;
+        let others = self.is_used_by_others(world);
+        self.others_since = others.then(|| self.others_since.unwrap_or(now));
         let name = self.balancer_name();
         let mut disowned = BTreeMap::new();
         for balancer in world.balancers() {
@@ -175,6 +186,18 @@ impl Checker {
             }
         }
         self.disowned_since = disowned;
+    }
+
+    /// Whether something answers behind the platform's balancer that is no task's of the service.
+    fn is_used_by_others(&self, world: &World) -> bool {
+        let (group, prefix) = (self.group(), format!("{}-", self.promises.project));
+        let tasks = world.tasks();
+        let is_of_ours = |id: &str| {
+            tasks.iter().any(|task| task.group == group && task.address.is_some_and(|own| own.to_string() == id))
+        };
+        let groups = world.groups();
+        let mut targets = groups.iter().filter(|group| group.name.starts_with(&prefix) && !group.balancers.is_empty());
+        targets.any(|group| group.targets.iter().any(|target| target.state == "healthy" && !is_of_ours(&target.id)))
     }
 
     /// A write is about to take effect.
@@ -207,6 +230,15 @@ impl Checker {
             }
             Request::Elb(elb::Request::RegisterTargets(input)) => {
                 self.ours(actor, [input.target_group_arn.as_str()], now);
+                let (group, tasks) = (self.group(), world.tasks());
+                let has_run = |id: &str| {
+                    let address = |task: &TaskView| task.address.is_some_and(|address| address.to_string() == id);
+                    tasks.iter().any(|task| task.group == group && task.started_at.is_some() && address(task))
+                };
+                for target in input.targets.member.iter().filter(|target| !has_run(&target.id)) {
+                    let what = format!("registers {}, where no task of the service has come to run", target.id);
+                    self.broken(Promise::TargetsAreTrue, now, actor, what);
+                }
             }
             Request::Elb(elb::Request::AddTags(input)) => {
                 self.mark(actor, &input.resource_arns.member, world, tally);
@@ -352,6 +384,14 @@ impl Checker {
             // Another was faster: nothing happens.
             tally.moment("deleted what was gone already");
             return;
+        }
+        if self.lasts(self.missing_since, now) {
+            let what = format!("deletes {arn}, though the service is missing since {:?}", self.missing_since);
+            self.broken(Promise::NothingInUseIsDeleted, now, actor, what);
+        }
+        if self.lasts(self.others_since, now) {
+            let what = format!("deletes {arn}, where somebody else's target answers since {:?}", self.others_since);
+            self.broken(Promise::NothingInUseIsDeleted, now, actor, what);
         }
         if self.lasts(self.desired_since, now) {
             self.broken(Promise::NothingInUseIsDeleted, now, actor, format!("deletes {arn} while tasks are desired since {:?}", self.desired_since));

@@ -20,6 +20,7 @@ use crate::retry;
 use crate::sandbox::faults::{Effect, FaultPlan, Faults, Moment, Pattern, Rule, Throttle};
 use crate::sandbox::platform;
 use crate::sandbox::world::{Act, Settings, TaskView, World};
+use crate::worker::{self, LONGEST_POLL};
 
 /// How rough a day is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,6 +113,8 @@ pub struct Day {
     pub clocks: Vec<SignedDuration>,
     /// By which rules.
     pub policy: Policy,
+    /// How long a poll waits for messages.
+    pub poll_time: Duration,
     /// What happens when, in its order.
     pub deeds: Vec<(Duration, Deed)>,
 }
@@ -170,13 +173,16 @@ impl Day {
             unused_grace: [5 * MINUTE, 15 * MINUTE][random.usize(0..2)],
             resync_interval: resync_interval(random.u32(0..32)),
         };
+        // SQS's twenty seconds, and on most days more: while a worker waits it does nothing, and neither does an empty
+        // queue; what comes ends the wait at once.
+        let poll_time = [LONGEST_POLL, 5 * MINUTE, 5 * MINUTE, 5 * MINUTE][random.usize(0..4)];
         let mut draft = Draft { random, temper, workers, deeds: Vec::new(), grace: policy.idle_grace };
         draft.evenings();
         draft.disturbances();
         let mut deeds = draft.deeds;
         deeds.retain(|(at, _)| *at < EVENTFUL);
         deeds.sort_by_key(|(at, _)| *at);
-        Self { seed, temper, clocks, policy, deeds }
+        Self { seed, temper, clocks, policy, poll_time, deeds }
     }
 
     /// The same day with only some of its deeds, by their places.
@@ -188,6 +194,7 @@ impl Day {
     /// Plays it; with its history, if somebody wants to read it.
     pub fn play(&self, with_history: bool) -> Report {
         retry::STEADY.set(true);
+        worker::POLL_TIME.set(self.poll_time);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         runtime.expect("a runtime").block_on(async {
             // Timers go by whole milliseconds of the runtime's; so does the day from here on.
@@ -442,7 +449,7 @@ impl<'a> Course<'a> {
             idle_grace: day.policy.idle_grace,
             window: LOOK_GOOD_FOR + LONGEST_WAY + LONGEST_LAG,
         };
-        let budget = Budget::new(day.policy.resync_interval, day.clocks.len(), midnight);
+        let budget = Budget::new((day.policy.resync_interval, day.poll_time), day.clocks.len(), midnight);
         let (sender, sprung) = unbounded_channel();
         let queue_url = {
             let settings = world.settings();

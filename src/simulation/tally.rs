@@ -17,7 +17,7 @@ pub struct Tally {
     pub moments: BTreeMap<&'static str, u64>,
     /// The longest time from a sign of use to a deletion that did not heed it.
     pub longest_window: Duration,
-    /// The largest share of the calls that a day may take that one took.
+    /// How near a day came to the bound of its calls; 1 is there.
     pub largest_share_of_calls: f64,
 }
 
@@ -59,7 +59,7 @@ impl fmt::Display for Tally {
         let window = format!("{:.3} s", self.longest_window.as_secs_f64());
         row(f, "days played", &grouped(self.days))?;
         row(f, "calls sent", &grouped(self.calls))?;
-        row(f, "the most of the calls allowed that a day took", &share)?;
+        row(f, "the nearest that a day came to the bound of its calls", &share)?;
         row(f, "the longest time from a sign of use to a deletion that missed it", &window)?;
         writeln!(f, "\nmoments")?;
         for (name, count) in &self.moments {
