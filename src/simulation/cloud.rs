@@ -204,16 +204,19 @@ async fn travel(stage: Arc<Stage>, actor: Actor, request: Arc<Request>) -> (Answ
 
 /// A receive waits for a message at AWS, whoever is still there to hear of it.
 async fn take_effect(stage: &Stage, actor: Actor, request: &Request) -> Result<Response, api::ApiError> {
-    let Some(time) = poll_time(request) else {
+    let (Some(time), Request::Sqs(sqs::Request::ReceiveMessage(input))) = (poll_time(request), request) else {
         return stage.perform(actor, request);
     };
+    // The waiting is done here, and may be longer than SQS takes.
+    let at_once = sqs::ReceiveMessageInput { wait_time_seconds: Some(0), ..input.clone() };
+    let at_once = Request::Sqs(sqs::Request::ReceiveMessage(at_once));
     let until = tokio::time::Instant::now() + time;
     loop {
         let mut changed = std::pin::pin!(stage.changed.notified());
         changed.as_mut().enable();
-        let (has_message, next_step) = stage.before_receiving(request);
+        let (has_message, next_step) = stage.before_receiving(&input.queue_url);
         if has_message {
-            let answer = stage.perform(actor, request)?;
+            let answer = stage.perform(actor, &at_once)?;
             // What has come too often moves to the dead-letter queue instead.
             if has_messages(&answer) {
                 return Ok(answer);

@@ -13,7 +13,18 @@ use crate::mutation::{self, ALL, Mutation, VARIABLE};
 const DAYS: u64 = 60;
 
 /// What no day shows, and why.
-const NOT_IN_THE_SIMULATION: &[(Mutation, &str)] = &[(Mutation::ReadOnePage, "its platforms fit on one page")];
+const NOT_IN_THE_SIMULATION: &[(Mutation, &str)] = &[
+    (Mutation::BelieveAnothersMark, "no mark of another balancer is on one there"),
+    (Mutation::BelieveOldMark, "a mark of before an evening is taken away in it, by whichever worker looks"),
+    (Mutation::DeleteOthersOrphans, "nobody else leaves marked groups there"),
+    (Mutation::DeleteWithoutLookingAgain, "what a look misses that is ten seconds old at most is within the window"),
+    (Mutation::DeregisterOnOneLook, "a list there is late, but never incomplete"),
+    (Mutation::IgnoreDesired, "a scale-up's tasks are pending seconds later, and keep the balancer as well"),
+    (Mutation::IgnoreStopping, "a mark that is older than the last task's end isn't believed"),
+    (Mutation::KeepForeign, "a foreign message that stays does no harm"),
+    (Mutation::KeepMark, "a mark that is older than the last use isn't believed"),
+    (Mutation::ReadOnePage, "its platforms fit on one page"),
+];
 
 /// The tests that hunt for the others: the rules by example and by property, and the parts that act.
 const HUNTERS: &[&str] = &["plan::", "reconcile::", "worker::", "clock::", "cloud::"];

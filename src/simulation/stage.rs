@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use super::checker::Checker;
 use super::tally::Tally;
-use crate::sandbox::api::{ApiError, Request, Response, sqs};
+use crate::sandbox::api::{ApiError, Request, Response};
 use crate::sandbox::faults::{Faults, Verdict};
 use crate::sandbox::world::World;
 
@@ -181,12 +181,9 @@ impl Stage {
     }
 
     /// Whether a message waits for a receive, and when, from now, the world has something to do by itself.
-    pub fn before_receiving(&self, request: &Request) -> (bool, Option<Duration>) {
+    pub fn before_receiving(&self, queue_url: &str) -> (bool, Option<Duration>) {
         self.with(|inner, now| {
-            let has_message = match request {
-                Request::Sqs(sqs::Request::ReceiveMessage(input)) => inner.world.has_message(&input.queue_url),
-                _ => false,
-            };
+            let has_message = inner.world.has_message(queue_url);
             let next = inner.world.next_step_at();
             (has_message, next.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default()))
         })

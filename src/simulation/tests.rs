@@ -1,7 +1,7 @@
 //! The days that are played in every test run, what must have been visited in them, and how a day is played again.
 //!
-//! - `JVB_WATCHER_SIMULATION_DAYS=200000 cargo test --lib simulation::tests::no_promise_is_broken -- --nocapture` plays
-//!   more of them.
+//! - `JVB_WATCHER_SIMULATION_DAYS=200000 cargo test --release --lib simulation::tests::no_promise_is_broken --
+//!   --nocapture` plays more of them, from `JVB_WATCHER_SIMULATION_FIRST` on.
 //! - `JVB_WATCHER_SIMULATION_REPLAY="17" cargo test --lib simulation::tests::replay -- --nocapture` plays one with its
 //!   history; `"17 keep 3 8 9"` only with those of its deeds.
 
@@ -12,7 +12,7 @@ use super::day::{Day, Report};
 use super::tally::Tally;
 
 /// How many days are played, from seed 1 on.
-const DAYS: u64 = 60;
+const DAYS: u64 = 2_000;
 
 /// The moments without which a run proves little, each a beginning of what the tally counts.
 const TO_BE_VISITED: &[&str] = &[
