@@ -7,7 +7,7 @@
 //! - every 10 s while a target's first health checks run;
 //! - every 30 s while a target that isn't healthy has no task;
 //! - while an idle balancer, or a group of one, stands: every 2 s at first, then less and less often, at a tenth of the
-//!   time gone by; each time twice, since a deletion rests on two looks;
+//!   time gone by, and so again when the grace is over; each time twice, since a deletion rests on two looks;
 //! - a few times more for each change to the balancer, its groups, their targets and tags, whoever makes it.
 //!
 //! It may poll whenever a poll's time is over, and once more for each look and each message. Where AWS fails, each of these may fail as often
@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::plan::Policy;
 use crate::sandbox::world::World;
 
 /// Looks, by what they are for: the times between two, in seconds.
@@ -51,15 +52,15 @@ const CALLS_PER_MESSAGE: f64 = 10.0;
 /// What a process takes beside: its queue's settings, once an hour.
 const CALLS_PER_START: f64 = 30.0;
 
-/// What may be saved up.
+/// What may be saved up for each worker: as much as the first hour of a teardown that AWS refuses.
 const LOOKS_SAVED: f64 = 150.0;
-const POLLS_SAVED: f64 = 300.0;
-const CALLS_SAVED: f64 = LOOKS_SAVED * CALLS_PER_LOOK;
+const POLLS_SAVED: f64 = 200.0;
 
 /// Where a day stands against what it may take.
 #[derive(Debug)]
 pub struct Budget {
     resync_interval: f64,
+    idle_grace: f64,
     poll_time: f64,
     workers: f64,
     situation: Situation,
@@ -108,19 +109,21 @@ struct Situation {
 }
 
 impl Budget {
-    /// Of a day with so many workers, that look and poll so often when nothing happens.
-    pub fn new((resync_interval, poll_time): (Duration, Duration), workers: usize, midnight: Timestamp) -> Self {
+    /// Of a day with so many workers, that poll so often and look by these rules.
+    pub fn new(policy: &Policy, poll_time: Duration, workers: usize, midnight: Timestamp) -> Self {
+        let workers = workers as f64;
         Self {
-            resync_interval: resync_interval.as_secs_f64(),
+            resync_interval: policy.resync_interval.as_secs_f64(),
+            idle_grace: policy.idle_grace.as_secs_f64(),
             poll_time: poll_time.as_secs_f64(),
-            workers: workers as f64,
+            workers,
             situation: Situation::default(),
             counted_until: midnight,
             settling_since: midnight,
             does_aws_fail: false,
-            looks: Allowance::new(LOOKS_SAVED),
-            polls: Allowance::new(POLLS_SAVED),
-            calls: Allowance::new(CALLS_SAVED),
+            looks: Allowance::new(LOOKS_SAVED * workers),
+            polls: Allowance::new(POLLS_SAVED * workers),
+            calls: Allowance::new(LOOKS_SAVED * CALLS_PER_LOOK * workers),
         }
     }
 
@@ -226,7 +229,9 @@ impl Budget {
         looks += situations.iter().filter(|(is_so, _)| *is_so).map(|(_, every)| seconds / every).sum::<f64>();
         if stands_idle {
             let from = self.counted_until.duration_since(self.settling_since).as_secs_f64();
-            looks += 2.0 * (teardown_looks(from + seconds) - teardown_looks(from));
+            for from in [from, from - self.idle_grace] {
+                looks += 2.0 * (teardown_looks(from + seconds) - teardown_looks(from));
+            }
         }
         self.counted_until = now;
         let polls = self.factor() * self.workers * seconds / self.poll_time;
@@ -250,9 +255,43 @@ impl Budget {
 
 /// How many looks a teardown takes in so many seconds.
 fn teardown_looks(seconds: f64) -> f64 {
+    let seconds = seconds.max(0.0);
     let growing_from = TEARDOWN / TEARDOWN_SHARE;
     if seconds <= growing_from {
         return seconds / TEARDOWN;
     }
     growing_from / TEARDOWN + (seconds / growing_from).ln() / TEARDOWN_SHARE
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::samples::{noon, policy, seconds};
+
+    /// How many looks, so far apart, one worker may take of this many.
+    fn looks_allowed(every: Duration, of: u32) -> u32 {
+        let mut budget = Budget::new(&policy(), seconds(20), 1, noon());
+        budget.started(noon());
+        let within = |look: &u32| budget.sent("DescribeServices", noon() + every * (look + 1)).is_ok();
+        u32::try_from((0..of).take_while(within).count()).expect("a count")
+    }
+
+    #[test]
+    fn a_look_every_resync_interval_is_within_it_for_ever() {
+        assert_eq!(looks_allowed(policy().resync_interval, 1_440), 1_440);
+    }
+
+    #[test]
+    fn a_look_every_five_seconds_for_nothing_is_not() {
+        let allowed = looks_allowed(seconds(5), 1_440);
+        assert!((100..300).contains(&allowed), "{allowed}");
+    }
+
+    #[test]
+    fn a_quiet_night_does_not_pay_for_a_busy_minute() {
+        let mut budget = Budget::new(&policy(), seconds(20), 1, noon());
+        let morning = noon() + seconds(12 * 60 * 60);
+        let taken = (0..1_000).take_while(|_| budget.sent("DescribeServices", morning).is_ok()).count();
+        assert!(taken <= 150, "{taken}");
+    }
 }

@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
 
 use super::budget::Budget;
 use super::stage::{Actor, is_read};
@@ -96,6 +97,19 @@ pub struct Checker {
     marked_by: BTreeMap<String, Actor>,
     /// When each actor's last successful read of a kind took effect.
     reads: BTreeMap<(Actor, &'static str), Timestamp>,
+}
+
+/// As much of an event as tells whose it is.
+#[derive(Deserialize)]
+struct Envelope {
+    source: String,
+    #[serde(default)]
+    detail: Detail,
+}
+
+#[derive(Default, Deserialize)]
+struct Detail {
+    group: Option<String>,
 }
 
 struct Received {
@@ -458,11 +472,8 @@ impl Checker {
     }
 
     fn kind(&self, body: &str) -> MessageKind {
-        let Ok(event) = serde_json::from_str::<serde_json::Value>(body) else { return MessageKind::Malformed };
-        if !event.is_object() || event.get("source").is_none() {
-            return MessageKind::Malformed;
-        }
-        let ours = event["source"] == "aws.ecs" && event["detail"]["group"] == self.group();
+        let Ok(event) = serde_json::from_str::<Envelope>(body) else { return MessageKind::Malformed };
+        let ours = event.source == "aws.ecs" && event.detail.group.is_some_and(|group| group == self.group());
         if ours { MessageKind::Relevant } else { MessageKind::Foreign }
     }
 

@@ -449,7 +449,7 @@ impl<'a> Course<'a> {
             idle_grace: day.policy.idle_grace,
             window: LOOK_GOOD_FOR + LONGEST_WAY + LONGEST_LAG,
         };
-        let budget = Budget::new((day.policy.resync_interval, day.poll_time), day.clocks.len(), midnight);
+        let budget = Budget::new(&day.policy, day.poll_time, day.clocks.len(), midnight);
         let (sender, sprung) = unbounded_channel();
         let queue_url = {
             let settings = world.settings();
@@ -665,14 +665,13 @@ impl<'a> Course<'a> {
         while !up.is_finished() {
             self.until(Instant::now() + Duration::from_secs(1)).await;
         }
-        // The tasks take less than a minute to run, unless some were yet to fail.
-        for _ in 0..20 {
-            if self.serving().len() == SERVING_AT_THE_END {
-                break;
-            }
-            self.until(Instant::now() + MINUTE).await;
-        }
-        self.until(Instant::now() + self.registration_bound()).await;
+        self.settle_in().await;
+        self.check_registered();
+        // One goes, and another comes in its place.
+        let crash = Act::CrashTask { service: self.day.policy.service.clone(), task: None, exit_code: 1 };
+        self.perform(&Deed::Act(crash));
+        self.until(Instant::now() + MINUTE).await;
+        self.settle_in().await;
         self.check_registered();
         let _ = self.operator.scale(0);
         // However often the workers are killed meanwhile, at the worst moments.
@@ -687,6 +686,17 @@ impl<'a> Course<'a> {
         self.until(Instant::now() + MINUTE + self.teardown_bound() + kills).await;
         self.check_gone();
         self.check_queue();
+    }
+
+    /// Until all tasks serve, and must have been registered. They take less than a minute, unless some were yet to fail.
+    async fn settle_in(&mut self) {
+        for _ in 0..20 {
+            if self.serving().len() == SERVING_AT_THE_END {
+                break;
+            }
+            self.until(Instant::now() + MINUTE).await;
+        }
+        self.until(Instant::now() + self.registration_bound()).await;
     }
 
     /// Whatever answers behind an address that somebody registered by hand keeps the balancer for good.
