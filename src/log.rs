@@ -101,6 +101,12 @@ impl Log {
         Self::with_output(identity, format, level, clock, Output::detached(output))
     }
 
+    /// A log that renders nothing: whoever listens gets the events themselves.
+    #[cfg(test)]
+    pub fn heard_by(identity: Identity, level: Level, clock: SharedClock, hear: output::Listener) -> Self {
+        Self::with_output(identity, Format::Json, level, clock, Output::Heard(hear))
+    }
+
     fn with_output(identity: Identity, format: Format, level: Level, clock: SharedClock, output: Output) -> Self {
         let dropped = AtomicU64::new(0);
         Self { inner: Arc::new(Inner { identity, format, level, clock, output, dropped }) }
@@ -115,6 +121,10 @@ impl Log {
     pub fn emit(&self, event: &Event) {
         if !event.is_wanted(self.inner.format, self.inner.level) {
             return;
+        }
+        #[cfg(test)]
+        if let Output::Heard(hear) = &self.inner.output {
+            return hear(event);
         }
         let dropped = self.inner.dropped.swap(0, Ordering::Relaxed);
         let report = (dropped > 0).then_some(Event::LinesDropped { lines: dropped });

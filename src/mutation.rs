@@ -1,8 +1,8 @@
 //! Deliberate bugs, for the tests alone: a test suite is worth what it catches.
 //!
 //! Each is a place in the code where [`mutated!`] asks whether it is switched on; outside the tests the answer is a
-//! constant `false`. One at a time is switched on by the environment variable [`VARIABLE`], in a test process of its own;
-//! see `simulation::mutants`.
+//! constant `false`. One at a time is switched on: for one thread, on which a simulated day is played, or by the
+//! environment variable [`VARIABLE`], for a test process of its own; see `simulation::mutants`.
 
 /// Whether a deliberate bug is switched on.
 #[cfg(test)]
@@ -92,6 +92,27 @@ mutations! {
     BelieveTheMachinesClock,
     /// A call that failed is not tried again.
     GiveUpAfterFailure,
+    /// The next look follows at once, whatever the plan says.
+    LookWithoutWaiting,
+    /// While somebody else's target keeps the balancer, it is looked at as if it were nearly idle.
+    HurryForTargetsOfOthers,
+    /// Of a list in pages only the first is read.
+    ReadOnePage,
+}
+
+#[cfg(test)]
+thread_local! {
+    /// The one that is switched on for this thread.
+    static ON_THIS_THREAD: std::cell::Cell<Option<Mutation>> = const { std::cell::Cell::new(None) };
+}
+
+/// Does something with a deliberate bug switched on, on this thread.
+#[cfg(test)]
+pub fn with<T>(mutation: Mutation, act: impl FnOnce() -> T) -> T {
+    ON_THIS_THREAD.set(Some(mutation));
+    let outcome = act();
+    ON_THIS_THREAD.set(None);
+    outcome
 }
 
 /// Whether it is switched on.
@@ -105,5 +126,5 @@ pub fn is_on(mutation: Mutation) -> bool {
         let known = ALL.iter().find(|(_, name)| *name == wanted);
         Some(known.unwrap_or_else(|| panic!("{VARIABLE} is {wanted:?}, which is no mutation")).0)
     });
-    *on == Some(mutation)
+    on.or_else(|| ON_THIS_THREAD.get()) == Some(mutation)
 }

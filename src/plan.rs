@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::finding::{Finding, FindingName};
 use crate::model::{
-    LastStatus, Observation, Service, Target, TargetGroup, TargetKey, TargetKeys, TargetState, Task, TaskId,
+    Counts, LastStatus, Observation, Service, Target, TargetGroup, TargetKey, TargetKeys, TargetState, Task, TaskId,
 };
 use crate::mutation::mutated;
 
@@ -226,12 +226,17 @@ pub fn is_idle(observation: &Observation) -> bool {
         Service::Missing => mutated!(MissingIsIdle),
         Service::Found(counts) => {
             let desired = if mutated!(IgnoreDesired) { 0 } else { counts.desired };
-            let stopped = |task: &Task| task.last_status == LastStatus::Stopped;
-            (desired, counts.running, counts.pending) == (0, 0, 0)
-                && (mutated!(IgnoreStopping) || observation.tasks.iter().all(stopped))
+            desired == 0
+                && has_stopped(observation, counts)
                 && (mutated!(IgnoreTargetsOfOthers) || targets_of_others(observation).next().is_none())
         }
     }
+}
+
+/// Whether nothing of the service runs any more, nor is about to, nor stops.
+fn has_stopped(observation: &Observation, counts: Counts) -> bool {
+    let stopped = |task: &Task| task.last_status == LastStatus::Stopped;
+    (counts.running, counts.pending) == (0, 0) && (mutated!(IgnoreStopping) || observation.tasks.iter().all(stopped))
 }
 
 /// The healthy targets that no task of the service has the address of.

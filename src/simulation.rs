@@ -5,6 +5,7 @@
 //! reaches AWS by its [`cloud`]), beside an [`operator`]. The [`checker`] watches every write and every step of the world
 //! for the promises of the README. The same seed gives the same day, to the byte.
 
+mod budget;
 mod checker;
 mod cloud;
 mod day;

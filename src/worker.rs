@@ -22,7 +22,21 @@ pub use inbox::{Batch, Inbox};
 pub(crate) use inbox::{LAST_RECEIVE, LOGGED_BODY, cut};
 
 /// ReceiveMessage waits at most so long for a first message (see the SQS API reference).
-const LONGEST_POLL: Duration = Duration::from_secs(20);
+pub(crate) const LONGEST_POLL: Duration = Duration::from_secs(20);
+
+/// How long to wait for a first message.
+fn longest_poll() -> Duration {
+    #[cfg(test)]
+    return POLL_TIME.get();
+    #[cfg(not(test))]
+    LONGEST_POLL
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How long this thread's polls wait: a simulated day has better things to do than thousands that nothing comes of.
+    pub static POLL_TIME: std::cell::Cell<Duration> = const { std::cell::Cell::new(LONGEST_POLL) };
+}
 
 /// The wait for a first message when the worker is to stop once there is none: long enough for SQS to ask all of its
 /// servers, which a wait of 0 does not.
@@ -181,7 +195,7 @@ impl<Q: Queue, P: Platform> Worker<Q, P> {
         let until_look = look_again_at.saturating_duration_since(Instant::now());
         let mut wait = match self.lifetime {
             // Whole seconds, upwards: a poll that ended just before the look would be followed by a rush of empty ones.
-            Lifetime::UntilStopped => LONGEST_POLL.min(Duration::from_secs(until_look.as_secs_f64().ceil() as u64)),
+            Lifetime::UntilStopped => longest_poll().min(Duration::from_secs(until_look.as_secs_f64().ceil() as u64)),
             Lifetime::UntilEmpty => LAST_POLL,
         };
         let mut enough_at = None;
@@ -343,6 +357,9 @@ async fn reconcile_until_done<P: Platform>(
 
 /// How long to wait before the next look.
 pub(crate) fn until_next_look(outcome: &Outcome, clock: &SharedClock) -> Duration {
+    if mutated!(LookWithoutWaiting) {
+        return Duration::ZERO;
+    }
     let wait = outcome.look_again_at.duration_since(clock.now());
     Duration::try_from(wait).unwrap_or_default().max(SHORTEST_WAIT)
 }

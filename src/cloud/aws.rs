@@ -34,6 +34,8 @@ use jiff::Timestamp;
 use crate::clock::AwsClock;
 use crate::cloud::{Calls, CloudError, Deadline, ErrorKind, LONGEST_CALL};
 
+#[cfg(all(test, feature = "sandbox"))]
+mod pages;
 mod platform;
 mod queue;
 mod scaling;

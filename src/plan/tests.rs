@@ -439,6 +439,13 @@ fn nearly_idle_is_looked_at_again_in_five_seconds() {
     }
 }
 
+#[test]
+fn a_target_of_somebody_elses_is_not_looked_at_every_five_seconds_for_days() {
+    let plan = plan_at_noon(&idle(balancer(&[9])));
+    assert_eq!(names(&plan), [FindingName::TargetOfOthers; 2]);
+    assert_eq!(plan.look_again_at, noon() + policy().resync_interval);
+}
+
 // ---- whose balancer it is ----
 
 #[test]

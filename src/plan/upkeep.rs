@@ -6,7 +6,7 @@ use jiff::{SignedDuration, Timestamp};
 
 use super::{
     CLOCK_SKEW, Draft, LONGEST_HOLD, MARK_GOOD_FOR, MarkReason, NEARLY_IDLE_LOOK, OrphanedTargetGroup, OwnerTag,
-    STOPPING_PASSES_WITHIN, TEARDOWN_LOOK, Teardown, UnmarkReason, Upkeep, is_idle,
+    STOPPING_PASSES_WITHIN, TEARDOWN_LOOK, Teardown, UnmarkReason, Upkeep, has_stopped, is_idle,
 };
 use crate::finding::FindingName;
 use crate::hold::Hold;
@@ -134,11 +134,13 @@ impl Draft<'_> {
         }
     }
 
-    /// A service that is nearly idle gets there within seconds, and no event may come to tell.
+    /// A service that is nearly idle gets there within seconds, and no event may come to tell. What keeps the balancer
+    /// once its tasks have stopped, a target of somebody else's, may stay for days.
     fn watch_for_idleness(&mut self) {
         if let Service::Found(counts) = self.observation.service
             && counts.desired == 0
             && self.observation.serving().next().is_none()
+            && (!has_stopped(self.observation, counts) || mutated!(HurryForTargetsOfOthers))
         {
             self.look_again_by(self.now + NEARLY_IDLE_LOOK);
         }

@@ -276,6 +276,11 @@ impl World {
         self.elb.groups().map(view).collect()
     }
 
+    /// Whether a message can be received from the queue of a URL now.
+    pub fn has_message(&self, queue_url: &str) -> bool {
+        self.sqs.has_message(queue_url)
+    }
+
     /// Every queue.
     pub fn queues(&self) -> Vec<QueueView> {
         let view = |queue: &sqs::Queue| QueueView {

@@ -3,14 +3,52 @@
 //! It shares no code with the watcher, and knows nothing of marks, looks or plans: only what must not happen.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
 
-use super::stage::Actor;
+use super::budget::Budget;
+use super::stage::{Actor, is_read};
 use super::tally::Tally;
 use crate::sandbox::api::{ApiError, Request, Response, ecs, elb, sqs};
-use crate::sandbox::world::World;
+use crate::sandbox::world::{TaskView, World};
+
+/// The README's promises, by their numbers there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Promise {
+    /// Nothing that is used, or has just been, is deleted.
+    NothingInUseIsDeleted = 1,
+    /// Nothing that is idle stays.
+    NothingIdleStays,
+    /// What serves is registered, and what has stopped isn't.
+    TargetsAreTrue,
+    /// No message is lost.
+    NoMessageIsLost,
+    /// Nothing of anybody else's is written to.
+    OnlyItsOwnIsWritten,
+    /// The calls are bounded.
+    CallsAreBounded,
+}
+
+/// A promise that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// When.
+    pub at: Timestamp,
+    /// Which.
+    pub promise: Promise,
+    /// By whom, and how.
+    pub what: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { at, promise, what } = self;
+        write!(f, "{at:.3} promise {} ({promise:?}): {what}", *promise as u8)
+    }
+}
 
 /// What is promised of what.
 #[derive(Clone, Debug)]
@@ -29,15 +67,22 @@ const CLOCK_ERROR: Duration = Duration::from_secs(3);
 
 /// How the watcher's own tags begin, and the one that a person sets.
 const OWN_TAGS: &str = "jvb-watcher:";
+const IDLE_SINCE: &str = "jvb-watcher:idle-since";
 const HOLD_UNTIL: &str = "jvb-watcher:hold-until";
 
 /// Watches the promises.
 pub struct Checker {
     promises: Promises,
     /// What was broken, and when.
-    pub violations: Vec<String>,
+    pub violations: Vec<Violation>,
+    /// How many calls are left.
+    pub budget: Budget,
     /// Since when tasks are desired.
     desired_since: Option<Timestamp>,
+    /// Since when the service is missing.
+    missing_since: Option<Timestamp>,
+    /// Since when a target of somebody else's is healthy.
+    others_since: Option<Timestamp>,
     /// When a scale-up last touched the balancer or a group.
     touched_at: Option<Timestamp>,
     /// The hold in force: when it was set, and until when.
@@ -48,8 +93,23 @@ pub struct Checker {
     serving_since: BTreeMap<String, Timestamp>,
     /// What was received, by receipt handle.
     received: BTreeMap<String, Received>,
+    /// Who marked each balancer last.
+    marked_by: BTreeMap<String, Actor>,
     /// When each actor's last successful read of a kind took effect.
     reads: BTreeMap<(Actor, &'static str), Timestamp>,
+}
+
+/// As much of an event as tells whose it is.
+#[derive(Deserialize)]
+struct Envelope {
+    source: String,
+    #[serde(default)]
+    detail: Detail,
+}
+
+#[derive(Default, Deserialize)]
+struct Detail {
+    group: Option<String>,
 }
 
 struct Received {
@@ -66,22 +126,35 @@ enum MessageKind {
 
 impl Checker {
     /// Nothing is broken yet.
-    pub fn new(promises: Promises) -> Self {
+    pub fn new(promises: Promises, budget: Budget) -> Self {
         Self {
             promises,
             violations: Vec::new(),
+            budget,
             desired_since: None,
+            missing_since: None,
+            others_since: None,
             touched_at: None,
             hold: None,
             disowned_since: BTreeMap::new(),
             serving_since: BTreeMap::new(),
             received: BTreeMap::new(),
+            marked_by: BTreeMap::new(),
             reads: BTreeMap::new(),
         }
     }
 
-    fn broken(&mut self, now: Timestamp, actor: Actor, what: String) {
-        self.violations.push(format!("{now:.3} {actor:?}: {what}"));
+    fn broken(&mut self, promise: Promise, now: Timestamp, actor: Actor, what: String) {
+        self.violations.push(Violation { at: now, promise, what: format!("{actor:?} {what}") });
+    }
+
+    /// A call is sent, whether or not it gets to AWS.
+    pub fn sent(&mut self, actor: Actor, operation: &str, now: Timestamp) {
+        if actor != Actor::Operator
+            && let Err(what) = self.budget.sent(operation, now)
+        {
+            self.broken(Promise::CallsAreBounded, now, actor, format!("calls {operation}: {what}"));
+        }
     }
 
     fn balancer_name(&self) -> String {
@@ -95,7 +168,11 @@ impl Checker {
     /// The world has changed.
     pub fn observe(&mut self, world: &World, now: Timestamp) {
         let service = format!("{}-service", self.promises.project);
-        let desired = world.services().iter().any(|s| s.name == service && s.status == "ACTIVE" && s.desired > 0);
+        self.budget.observe(world, (&service, &self.group(), &self.promises.project), now);
+        let services = world.services();
+        let ours = services.iter().find(|s| s.name == service && s.status == "ACTIVE");
+        self.missing_since = ours.is_none().then(|| self.missing_since.unwrap_or(now));
+        let desired = ours.is_some_and(|service| service.desired > 0);
         self.desired_since = desired.then(|| self.desired_since.unwrap_or(now));
         let group = self.group();
         let mut serving = BTreeMap::new();
@@ -111,6 +188,8 @@ impl Checker {
             }
         }
         self.serving_since = serving;
+        let others = self.is_used_by_others(world);
+        self.others_since = others.then(|| self.others_since.unwrap_or(now));
         let name = self.balancer_name();
         let mut disowned = BTreeMap::new();
         for balancer in world.balancers() {
@@ -121,6 +200,18 @@ impl Checker {
             }
         }
         self.disowned_since = disowned;
+    }
+
+    /// Whether something answers behind the platform's balancer that is no task's of the service.
+    fn is_used_by_others(&self, world: &World) -> bool {
+        let (group, prefix) = (self.group(), format!("{}-", self.promises.project));
+        let tasks = world.tasks();
+        let is_of_ours = |id: &str| {
+            tasks.iter().any(|task| task.group == group && task.address.is_some_and(|own| own.to_string() == id))
+        };
+        let groups = world.groups();
+        let mut targets = groups.iter().filter(|group| group.name.starts_with(&prefix) && !group.balancers.is_empty());
+        targets.any(|group| group.targets.iter().any(|target| target.state == "healthy" && !is_of_ours(&target.id)))
     }
 
     /// A write is about to take effect.
@@ -134,7 +225,7 @@ impl Checker {
                 self.deletion(actor, arn, world, now, tally);
                 let exists = world.balancers().iter().any(|balancer| balancer.arn == *arn);
                 if exists && self.lasts(self.disowned_since.get(arn).copied(), now) {
-                    self.broken(now, actor, format!("deletes {arn}, which lacks the owner tag"));
+                    self.broken(Promise::OnlyItsOwnIsWritten, now, actor, format!("deletes {arn}, which lacks the owner tag"));
                 }
             }
             Request::Elb(elb::Request::DeleteTargetGroup(input)) => {
@@ -145,7 +236,7 @@ impl Checker {
                 for target in &input.targets.member {
                     let since = self.serving_since.get(&target.id).copied();
                     if self.lasts(since, now) {
-                        self.broken(now, actor, format!("deregisters {}, which serves", target.id));
+                        self.broken(Promise::TargetsAreTrue, now, actor, format!("deregisters {}, which serves", target.id));
                     } else if since.is_some() {
                         tally.moment("deregistered an address that had just got a new task");
                     }
@@ -153,22 +244,33 @@ impl Checker {
             }
             Request::Elb(elb::Request::RegisterTargets(input)) => {
                 self.ours(actor, [input.target_group_arn.as_str()], now);
+                let (group, tasks) = (self.group(), world.tasks());
+                let has_run = |id: &str| {
+                    let address = |task: &TaskView| task.address.is_some_and(|address| address.to_string() == id);
+                    tasks.iter().any(|task| task.group == group && task.started_at.is_some() && address(task))
+                };
+                for target in input.targets.member.iter().filter(|target| !has_run(&target.id)) {
+                    let what = format!("registers {}, where no task of the service has come to run", target.id);
+                    self.broken(Promise::TargetsAreTrue, now, actor, what);
+                }
             }
             Request::Elb(elb::Request::AddTags(input)) => {
+                self.mark(actor, &input.resource_arns.member, world, tally);
                 self.ours(actor, input.resource_arns.member.iter().map(String::as_str), now);
                 self.tags_of_the_owner(actor, &input.resource_arns.member, now);
                 if input.tags.member.iter().any(|tag| !tag.key.starts_with(OWN_TAGS)) {
-                    self.broken(now, actor, "writes a tag that isn't its own".to_owned());
+                    self.broken(Promise::OnlyItsOwnIsWritten, now, actor, "writes a tag that isn't its own".to_owned());
                 }
                 if self.hold.is_some_and(|(set_at, until)| self.lasts(Some(set_at), now) && now + CLOCK_ERROR < until) {
-                    self.broken(now, actor, "marks a balancer that is held".to_owned());
+                    self.broken(Promise::NothingInUseIsDeleted, now, actor, "marks a balancer that is held".to_owned());
                 }
             }
             Request::Elb(elb::Request::RemoveTags(input)) => {
+                tally.moment("a teardown was called off by a worker");
                 self.ours(actor, input.resource_arns.member.iter().map(String::as_str), now);
                 self.tags_of_the_owner(actor, &input.resource_arns.member, now);
                 if input.tag_keys.member.iter().any(|key| !key.starts_with(OWN_TAGS)) {
-                    self.broken(now, actor, "removes a tag that isn't its own".to_owned());
+                    self.broken(Promise::OnlyItsOwnIsWritten, now, actor, "removes a tag that isn't its own".to_owned());
                 }
             }
             Request::Sqs(sqs::Request::DeleteMessageBatch(input)) => {
@@ -177,7 +279,7 @@ impl Checker {
                 }
             }
             Request::Sqs(sqs::Request::ChangeMessageVisibilityBatch(_)) => {}
-            other => self.broken(now, actor, format!("calls {}", other.operation())),
+            other => self.broken(Promise::OnlyItsOwnIsWritten, now, actor, format!("calls {}", other.operation())),
         }
     }
 
@@ -188,7 +290,6 @@ impl Checker {
         request: &Request,
         answer: &Result<Response, ApiError>,
         now: Timestamp,
-        _: &mut Tally,
     ) {
         // That there is no such thing is an answer too.
         let found = match answer {
@@ -196,6 +297,13 @@ impl Checker {
             Err(error) if error.code.contains("NotFound") => None,
             Err(_) => return,
         };
+        if let (Request::Elb(request), Some(_)) = (request, found) {
+            match request {
+                elb::Request::RegisterTargets(_) | elb::Request::DeregisterTargets(_) => self.budget.targets_changed(),
+                request if is_read(request.operation()) => {}
+                _ => self.budget.changed(now),
+            }
+        }
         match (actor, request) {
             (Actor::Operator, Request::Elb(request)) => {
                 if let Some(Response::Elb(answer)) = found {
@@ -207,12 +315,25 @@ impl Checker {
             (_, Request::Elb(elb::Request::DescribeLoadBalancers(_))) => self.read(actor, "balancer", now),
             (_, Request::Sqs(sqs::Request::ReceiveMessage(_))) => {
                 if let Some(Response::Sqs(sqs::Response::ReceiveMessage(output))) = found {
-                    for message in output.messages.iter().flatten() {
+                    let messages = output.messages.as_deref().unwrap_or_default();
+                    self.budget.received(messages.len());
+                    for message in messages {
                         self.note_received(message);
                     }
                 }
             }
             _ => {}
+        }
+    }
+
+    /// Notes who marks what, and whose mark is there already.
+    fn mark(&mut self, actor: Actor, arns: &[String], world: &World, tally: &mut Tally) {
+        let is_marked = |tags: &[(String, String)]| tags.iter().any(|(key, _)| key == IDLE_SINCE);
+        for balancer in world.balancers().iter().filter(|balancer| arns.contains(&balancer.arn)) {
+            let before = self.marked_by.insert(balancer.arn.clone(), actor);
+            if is_marked(&balancer.tags) && before.is_some_and(|before| before != actor) {
+                tally.moment("marked what another worker had marked meanwhile");
+            }
         }
     }
 
@@ -278,8 +399,16 @@ impl Checker {
             tally.moment("deleted what was gone already");
             return;
         }
+        if self.lasts(self.missing_since, now) {
+            let what = format!("deletes {arn}, though the service is missing since {:?}", self.missing_since);
+            self.broken(Promise::NothingInUseIsDeleted, now, actor, what);
+        }
+        if self.lasts(self.others_since, now) {
+            let what = format!("deletes {arn}, where somebody else's target answers since {:?}", self.others_since);
+            self.broken(Promise::NothingInUseIsDeleted, now, actor, what);
+        }
         if self.lasts(self.desired_since, now) {
-            self.broken(now, actor, format!("deletes {arn} while tasks are desired since {:?}", self.desired_since));
+            self.broken(Promise::NothingInUseIsDeleted, now, actor, format!("deletes {arn} while tasks are desired since {:?}", self.desired_since));
         } else {
             Self::missed(self.desired_since, now, tally);
         }
@@ -289,14 +418,13 @@ impl Checker {
             match (task.last_status, task.stopped_at) {
                 ("STOPPED", Some(at)) if now.duration_since(at) >= grace => {}
                 ("STOPPED", _) => {
-                    self.broken(
-                        now,
+                    self.broken(Promise::NothingInUseIsDeleted, now,
                         actor,
                         format!("deletes {arn} within the grace: {} stopped {:?}", task.id, task.stopped_at),
                     );
                 }
                 (status, _) if self.lasts(task.started_at, now) => {
-                    self.broken(now, actor, format!("deletes {arn} while task {} is {status}", task.id));
+                    self.broken(Promise::NothingInUseIsDeleted, now, actor, format!("deletes {arn} while task {} is {status}", task.id));
                 }
                 _ => tally.moment("deleted although a task had just come to run"),
             }
@@ -304,8 +432,7 @@ impl Checker {
         let grace = grace - SignedDuration::try_from(self.promises.window).unwrap_or_default();
         if let Some(touched_at) = self.touched_at {
             if self.lasts(Some(touched_at), now) && now.duration_since(touched_at) < grace {
-                self.broken(
-                    now,
+                self.broken(Promise::NothingInUseIsDeleted, now,
                     actor,
                     format!("deletes {arn} within the grace after a scale-up touched it at {touched_at}"),
                 );
@@ -314,7 +441,7 @@ impl Checker {
             }
         }
         if self.hold.is_some_and(|(set_at, until)| self.lasts(Some(set_at), now) && now + CLOCK_ERROR < until) {
-            self.broken(now, actor, format!("deletes {arn}, which is held"));
+            self.broken(Promise::NothingInUseIsDeleted, now, actor, format!("deletes {arn}, which is held"));
         }
     }
 
@@ -323,7 +450,7 @@ impl Checker {
         let starts = ["loadbalancer/net/", "targetgroup/"].map(|kind| format!(":{kind}{}-", self.promises.project));
         for arn in arns {
             if !starts.iter().any(|start| arn.contains(start.as_str())) {
-                self.broken(now, actor, format!("writes to {arn}, which is another project's"));
+                self.broken(Promise::OnlyItsOwnIsWritten, now, actor, format!("writes to {arn}, which is another project's"));
             }
         }
     }
@@ -331,7 +458,7 @@ impl Checker {
     fn tags_of_the_owner(&mut self, actor: Actor, arns: &[String], now: Timestamp) {
         for arn in arns {
             if self.lasts(self.disowned_since.get(arn).copied(), now) {
-                self.broken(now, actor, format!("tags {arn}, which lacks the owner tag"));
+                self.broken(Promise::OnlyItsOwnIsWritten, now, actor, format!("tags {arn}, which lacks the owner tag"));
             }
         }
     }
@@ -345,25 +472,22 @@ impl Checker {
     }
 
     fn kind(&self, body: &str) -> MessageKind {
-        let Ok(event) = serde_json::from_str::<serde_json::Value>(body) else { return MessageKind::Malformed };
-        if !event.is_object() || event.get("source").is_none() {
-            return MessageKind::Malformed;
-        }
-        let ours = event["source"] == "aws.ecs" && event["detail"]["group"] == self.group();
+        let Ok(event) = serde_json::from_str::<Envelope>(body) else { return MessageKind::Malformed };
+        let ours = event.source == "aws.ecs" && event.detail.group.is_some_and(|group| group == self.group());
         if ours { MessageKind::Relevant } else { MessageKind::Foreign }
     }
 
     fn message_deletion(&mut self, actor: Actor, handle: &str, now: Timestamp) {
         let Some(Received { sent_at, kind }) = self.received.get(handle) else {
-            return self.broken(now, actor, "deletes a message that nobody received".to_owned());
+            return self.broken(Promise::NoMessageIsLost, now, actor, "deletes a message that nobody received".to_owned());
         };
         let (sent_at, kind) = (*sent_at, *kind);
         if kind == MessageKind::Malformed {
-            return self.broken(now, actor, "deletes a message that nobody can read".to_owned());
+            return self.broken(Promise::NoMessageIsLost, now, actor, "deletes a message that nobody can read".to_owned());
         }
         let unread = |what: &'static str| self.reads.get(&(actor, what)).is_none_or(|at| *at < sent_at);
         if kind == MessageKind::Relevant && ["tasks", "service", "balancer"].into_iter().any(unread) {
-            self.broken(now, actor, format!("deletes a message of {sent_at} without a look since"));
+            self.broken(Promise::NoMessageIsLost, now, actor, format!("deletes a message of {sent_at} without a look since"));
         }
     }
 }

@@ -82,9 +82,14 @@ impl Cloud {
     ) -> Result<(), CloudError> {
         let limit = deadline.left().min(ATTEMPT_TIMEOUT);
         if limit.is_zero() {
+            self.note_outdated_write();
             return Err(deadline.missed(request.service().prefix(), request.operation(), resource));
         }
         self.call_with(resource, request, limit, tries, Some(deadline)).await.map(drop)
+    }
+
+    fn note_outdated_write(&self) {
+        self.stage.with(|inner, _| inner.tally.moment("a write was not sent, the look behind it being too old"));
     }
 
     async fn call_with(
@@ -125,7 +130,7 @@ impl Cloud {
         if let Some(deadline) = deadline {
             tokio::time::sleep(self.stage.between(PREPARATION.0, PREPARATION.1)).await;
             if deadline.left().is_zero() {
-                self.stage.with(|inner, _| inner.tally.outdated_writes += 1);
+                self.note_outdated_write();
                 return Err(Trouble { code: None, status: None, message: "not sent: too late".to_owned() });
             }
         }
@@ -164,8 +169,13 @@ impl Cloud {
 
 /// There, effect, and back. With the answer comes the time at which AWS gave it, in whole seconds, as the Date header has it.
 async fn travel(stage: Arc<Stage>, actor: Actor, request: Arc<Request>) -> (Answer, Option<Timestamp>) {
-    let (verdict, there, back) = stage.way(&request, WAY);
-    tokio::time::sleep(there + verdict.latency).await;
+    let (verdict, there, back) = stage.way(actor, &request, WAY);
+    // Most of a day's calls are polls that nothing comes of: what milliseconds they travel makes no difference.
+    let is_long_poll = poll_time(&request).is_some_and(|time| !time.is_zero());
+    let is_undisturbed = verdict.latency.is_zero() && verdict.outcome == Outcome::Pass;
+    if !(is_long_poll && is_undisturbed) {
+        tokio::time::sleep(there + verdict.latency).await;
+    }
     let effect = async || {
         let answer = take_effect(&stage, actor, &request).await;
         answer.map(Box::new).map_err(|error| Trouble {
@@ -186,37 +196,59 @@ async fn travel(stage: Arc<Stage>, actor: Actor, request: Arc<Request>) -> (Answ
         }
     };
     let date = answer.is_ok().then(|| Timestamp::from_second(stage.now().as_second()).unwrap_or_default());
-    tokio::time::sleep(back).await;
+    if !(is_long_poll && answer.as_ref().is_ok_and(|answer| !has_messages(answer))) {
+        tokio::time::sleep(back).await;
+    }
     (answer, date)
 }
 
 /// A receive waits for a message at AWS, whoever is still there to hear of it.
 async fn take_effect(stage: &Stage, actor: Actor, request: &Request) -> Result<Response, api::ApiError> {
-    let Request::Sqs(sqs::Request::ReceiveMessage(input)) = request else {
+    let (Some(time), Request::Sqs(sqs::Request::ReceiveMessage(input))) = (poll_time(request), request) else {
         return stage.perform(actor, request);
     };
-    let until = tokio::time::Instant::now()
-        + Duration::from_secs(u64::try_from(input.wait_time_seconds.unwrap_or(0)).unwrap_or(0));
+    // The waiting is done here, and may be longer than SQS takes.
+    let at_once = sqs::ReceiveMessageInput { wait_time_seconds: Some(0), ..input.clone() };
+    let at_once = Request::Sqs(sqs::Request::ReceiveMessage(at_once));
+    let until = tokio::time::Instant::now() + time;
     loop {
         let mut changed = std::pin::pin!(stage.changed.notified());
         changed.as_mut().enable();
-        let answer = stage.perform(actor, request)?;
-        let some = matches!(
-            &answer,
-            Response::Sqs(sqs::Response::ReceiveMessage(output)) if output.messages.as_ref().is_some_and(|m| !m.is_empty())
-        );
+        let (has_message, next_step) = stage.before_receiving(&input.queue_url);
+        if has_message {
+            let answer = stage.perform(actor, &at_once)?;
+            // What has come too often moves to the dead-letter queue instead.
+            if has_messages(&answer) {
+                return Ok(answer);
+            }
+        }
         let left = until.saturating_duration_since(tokio::time::Instant::now());
-        if some || left.is_zero() {
-            return Ok(answer);
+        if left.is_zero() {
+            return Ok(Response::Sqs(sqs::Response::ReceiveMessage(sqs::ReceiveMessageOutput { messages: None })));
         }
         // Timers are no finer than a millisecond.
-        let step = stage.until_next_step().map_or(left, |step| step + Duration::from_millis(1)).min(left);
+        let step = next_step.map_or(left, |step| step + Duration::from_millis(1)).min(left);
         tokio::select! {
             biased;
             () = changed => {}
             () = tokio::time::sleep(step) => {}
         }
     }
+}
+
+/// How long a receive waits for a first message; `None` for every other call.
+fn poll_time(request: &Request) -> Option<Duration> {
+    match request {
+        Request::Sqs(sqs::Request::ReceiveMessage(input)) => {
+            Some(Duration::from_secs(u64::try_from(input.wait_time_seconds.unwrap_or(0)).unwrap_or(0)))
+        }
+        _ => None,
+    }
+}
+
+fn has_messages(answer: &Response) -> bool {
+    matches!(answer, Response::Sqs(sqs::Response::ReceiveMessage(output))
+        if output.messages.as_ref().is_some_and(|messages| !messages.is_empty()))
 }
 
 fn no_answer(message: &str) -> Trouble {

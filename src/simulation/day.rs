@@ -8,7 +8,8 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::Instant;
 
-use super::checker::{Checker, Promises};
+use super::budget::Budget;
+use super::checker::{Checker, Promise, Promises, Violation};
 use super::operator::Operator;
 use super::process::{Process, Setup};
 use super::stage::{Blow, Inner, Stage, Trap, When};
@@ -19,6 +20,7 @@ use crate::retry;
 use crate::sandbox::faults::{Effect, FaultPlan, Faults, Moment, Pattern, Rule, Throttle};
 use crate::sandbox::platform;
 use crate::sandbox::world::{Act, Settings, TaskView, World};
+use crate::worker::{self, LONGEST_POLL};
 
 /// How rough a day is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +113,8 @@ pub struct Day {
     pub clocks: Vec<SignedDuration>,
     /// By which rules.
     pub policy: Policy,
+    /// How long a poll waits for messages.
+    pub poll_time: Duration,
     /// What happens when, in its order.
     pub deeds: Vec<(Duration, Deed)>,
 }
@@ -119,7 +123,7 @@ pub struct Day {
 #[derive(Debug)]
 pub struct Report {
     /// What was broken.
-    pub violations: Vec<String>,
+    pub violations: Vec<Violation>,
     /// What was visited.
     pub tally: Tally,
     /// What happened, if it was asked for.
@@ -134,6 +138,9 @@ const BY_HAND: &str = "10.0.0.";
 
 /// How many tasks serve at the quiet end, before the last scale-down.
 const SERVING_AT_THE_END: usize = 2;
+
+/// How long a worker is away that is killed in the last teardown.
+const DOWN_AT_THE_END: Duration = Duration::from_secs(10);
 
 /// After that nothing is disturbed any more.
 const EVENTFUL: Duration = Duration::from_secs(22 * 60 * 60);
@@ -164,15 +171,18 @@ impl Day {
             teardown: Teardown::All,
             idle_grace: [MINUTE, 2 * MINUTE, 5 * MINUTE][random.usize(0..3)],
             unused_grace: [5 * MINUTE, 15 * MINUTE][random.usize(0..2)],
-            resync_interval: [MINUTE, 5 * MINUTE, 15 * MINUTE, 30 * MINUTE][random.usize(0..4)],
+            resync_interval: resync_interval(random.u32(0..32)),
         };
+        // SQS's twenty seconds, and on most days more: while a worker waits it does nothing, and neither does an empty
+        // queue; what comes ends the wait at once.
+        let poll_time = [LONGEST_POLL, 5 * MINUTE, 5 * MINUTE, 5 * MINUTE][random.usize(0..4)];
         let mut draft = Draft { random, temper, workers, deeds: Vec::new(), grace: policy.idle_grace };
         draft.evenings();
         draft.disturbances();
         let mut deeds = draft.deeds;
         deeds.retain(|(at, _)| *at < EVENTFUL);
         deeds.sort_by_key(|(at, _)| *at);
-        Self { seed, temper, clocks, policy, deeds }
+        Self { seed, temper, clocks, policy, poll_time, deeds }
     }
 
     /// The same day with only some of its deeds, by their places.
@@ -184,12 +194,25 @@ impl Day {
     /// Plays it; with its history, if somebody wants to read it.
     pub fn play(&self, with_history: bool) -> Report {
         retry::STEADY.set(true);
+        worker::POLL_TIME.set(self.poll_time);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build();
         runtime.expect("a runtime").block_on(async {
             // Timers go by whole milliseconds of the runtime's; so does the day from here on.
             tokio::time::sleep(Duration::from_millis(1)).await;
             Course::begin(self, with_history).run().await
         })
+    }
+}
+
+/// Drawn of 32. Looks by the clock find little that is new and take most of a day's time, so most days have few of them;
+/// what they hide in the others, the events must make up for.
+fn resync_interval(drawn: u32) -> Duration {
+    match drawn {
+        0 => Duration::from_secs(30),
+        1..4 => MINUTE,
+        4..16 => 5 * MINUTE,
+        16..26 => 15 * MINUTE,
+        _ => 30 * MINUTE,
     }
 }
 
@@ -239,8 +262,13 @@ impl Draft {
             }
             // Somebody comes back when the teardown is about to begin, or has begun: a minute or so of stopping, and
             // the grace.
+            let around = end + MINUTE + self.grace;
+            if self.chance(0.2) {
+                let held = self.span(around.saturating_sub(self.grace), around);
+                let time = self.span(MINUTE, 30 * MINUTE);
+                self.at(held, Deed::Hold { time });
+            }
             if self.chance(0.6) {
-                let around = end + MINUTE + self.grace;
                 let back = self.span(around.saturating_sub(MINUTE), around + MINUTE);
                 let pace = self.span(Duration::from_secs(1), Duration::from_secs(30));
                 let deed = match self.random.u32(0..4) {
@@ -404,6 +432,8 @@ struct Course<'a> {
     returns: Vec<(Instant, usize)>,
     sprung: UnboundedReceiver<(u32, Blow)>,
     began: Instant,
+    /// How many messages that nobody can read were sent.
+    malformed: usize,
 }
 
 /// Another project in the same account, which nobody may touch.
@@ -419,6 +449,7 @@ impl<'a> Course<'a> {
             idle_grace: day.policy.idle_grace,
             window: LOOK_GOOD_FOR + LONGEST_WAY + LONGEST_LAG,
         };
+        let budget = Budget::new(&day.policy, day.poll_time, day.clocks.len(), midnight);
         let (sender, sprung) = unbounded_channel();
         let queue_url = {
             let settings = world.settings();
@@ -428,7 +459,7 @@ impl<'a> Course<'a> {
             world,
             faults: Faults::new(day.seed),
             random: Rng::with_seed(day.seed),
-            checker: Checker::new(promises),
+            checker: Checker::new(promises, budget),
             tally: Tally { days: 1, ..Tally::default() },
             traps: Vec::new(),
             sprung: sender,
@@ -451,10 +482,29 @@ impl<'a> Course<'a> {
             returns: Vec::new(),
             sprung,
             began: Instant::now(),
+            malformed: 0,
         }
     }
 
+    /// The whole day, or what there is of it until a promise is broken.
     async fn run(mut self) -> Report {
+        let stage = self.stage.clone();
+        tokio::select! {
+            biased;
+            () = stage.broken.notified() => {}
+            () = self.hours() => {}
+        }
+        stage.with(|inner, _| {
+            inner.tally.largest_share_of_calls = inner.checker.budget.used();
+            Report {
+                violations: std::mem::take(&mut inner.checker.violations),
+                tally: std::mem::take(&mut inner.tally),
+                history: inner.history.take().unwrap_or_default(),
+            }
+        })
+    }
+
+    async fn hours(&mut self) {
         for slot in 0..self.slots.len() {
             self.start(slot);
         }
@@ -464,11 +514,6 @@ impl<'a> Course<'a> {
         }
         self.until(self.began + EVENTFUL).await;
         self.end().await;
-        self.stage.with(|inner, _| Report {
-            violations: std::mem::take(&mut inner.checker.violations),
-            tally: std::mem::take(&mut inner.tally),
-            history: inner.history.take().unwrap_or_default(),
-        })
     }
 
     /// Lets time pass, with traps being sprung and processes coming back.
@@ -502,6 +547,7 @@ impl<'a> Course<'a> {
             let number = self.next_number;
             self.next_number += 1;
             self.stage.note(|| format!("Watcher({number}) starts in slot {slot}"));
+            self.stage.with(|inner, now| inner.checker.budget.started(now));
             self.slots[slot] = Some((number, Process::start(&self.setup, number, self.day.clocks[slot])));
         }
     }
@@ -522,6 +568,7 @@ impl<'a> Course<'a> {
             Blow::Freeze { time } => {
                 if let Some((_, process)) = &self.slots[slot] {
                     process.freeze(time);
+                    self.stage.with(|inner, now| inner.checker.budget.started(now));
                 }
             }
         }
@@ -552,6 +599,7 @@ impl<'a> Course<'a> {
             Deed::DeleteService => operator.delete_service(),
             Deed::CreateService => operator.create_service(),
             Deed::Act(act) => {
+                self.malformed += usize::from(matches!(act, Act::MalformedMessage { .. }));
                 let done = self.stage.with(|inner, now| {
                     let done = inner.world.act(act, now);
                     inner.checker.observe(&inner.world, now);
@@ -562,7 +610,10 @@ impl<'a> Course<'a> {
             }
             Deed::Foreign => operator.send(&self.setup.queue_url, Operator::foreign_event()),
             Deed::Faults(plan) => {
-                self.stage.with(|inner, _| inner.faults.set(plan)).expect("a plan that makes sense");
+                self.stage.with(|inner, now| {
+                    inner.checker.budget.aws_fails(plan != FaultPlan::default(), now);
+                    inner.faults.set(plan).expect("a plan that makes sense");
+                });
                 Ok(())
             }
             Deed::Events { lost, duplicated, delayed, reordered, lag } => {
@@ -593,9 +644,10 @@ impl<'a> Course<'a> {
     /// Nothing is disturbed any more: a clean scale-up, then a scale-down; each must have come to its end in time.
     async fn end(&mut self) {
         self.stage.note(|| "the quiet end".to_owned());
-        self.stage.with(|inner, _| {
+        self.stage.with(|inner, now| {
             inner.traps.clear();
             inner.faults.clear();
+            inner.checker.budget.aws_fails(false, now);
             let settings = inner.world.settings_mut();
             settings.ecs_lag = Duration::ZERO;
             settings.events = Settings::default().events;
@@ -613,7 +665,31 @@ impl<'a> Course<'a> {
         while !up.is_finished() {
             self.until(Instant::now() + Duration::from_secs(1)).await;
         }
-        // The tasks take less than a minute to run, unless some were yet to fail.
+        self.settle_in().await;
+        self.check_registered();
+        // One goes, and another comes in its place.
+        let crash = Act::CrashTask { service: self.day.policy.service.clone(), task: None, exit_code: 1 };
+        self.perform(&Deed::Act(crash));
+        self.until(Instant::now() + MINUTE).await;
+        self.settle_in().await;
+        self.check_registered();
+        let _ = self.operator.scale(0);
+        // However often the workers are killed meanwhile, at the worst moments.
+        let blow = Blow::Kill { down: DOWN_AT_THE_END };
+        let kills = [("AddTags", When::After), ("DeleteLoadBalancer", When::After), ("DeleteTargetGroup", When::Before)];
+        if self.day.temper != Temper::Calm {
+            let traps = kills.map(|(operation, when)| Trap { operation, when, blow });
+            self.stage.with(|inner, _| inner.traps.extend(traps));
+        }
+        // The tasks take about a minute to stop. Whoever was made to look like somebody's target stays healthy no longer.
+        let kills = DOWN_AT_THE_END * u32::try_from(kills.len()).unwrap_or_default();
+        self.until(Instant::now() + MINUTE + self.teardown_bound() + kills).await;
+        self.check_gone();
+        self.check_queue();
+    }
+
+    /// Until all tasks serve, and must have been registered. They take less than a minute, unless some were yet to fail.
+    async fn settle_in(&mut self) {
         for _ in 0..20 {
             if self.serving().len() == SERVING_AT_THE_END {
                 break;
@@ -621,12 +697,6 @@ impl<'a> Course<'a> {
             self.until(Instant::now() + MINUTE).await;
         }
         self.until(Instant::now() + self.registration_bound()).await;
-        self.check_registered();
-        let _ = self.operator.scale(0);
-        // The tasks take about a minute to stop. Whoever was made to look like somebody's target stays healthy no longer.
-        self.until(Instant::now() + MINUTE + self.teardown_bound()).await;
-        self.check_gone();
-        self.check_queue();
     }
 
     /// Whatever answers behind an address that somebody registered by hand keeps the balancer for good.
@@ -649,8 +719,8 @@ impl<'a> Course<'a> {
         self.day.policy.resync_interval + self.day.policy.idle_grace + retry::LONGEST_WAIT + NEARLY_IDLE_LOOK + MINUTE
     }
 
-    fn fail(&self, what: String) {
-        self.stage.with(|inner, now| inner.checker.violations.push(format!("{now:.3} {what}")));
+    fn fail(&self, promise: Promise, what: String) {
+        self.stage.with(|inner, at| inner.checker.violations.push(Violation { at, promise, what }));
     }
 
     /// The addresses of the tasks that serve.
@@ -674,24 +744,24 @@ impl<'a> Course<'a> {
         };
         let serving = self.serving();
         if serving.len() != SERVING_AT_THE_END {
-            self.fail(format!("the scale-up itself failed: {} task(s) serve", serving.len()));
+            self.fail(Promise::TargetsAreTrue, format!("the scale-up itself failed: {} task(s) serve", serving.len()));
         }
         let prefix = format!("{}-", platform::PROJECT);
         let behind: Vec<_> = groups.iter().filter(|group| group.name.starts_with(&prefix)).collect();
         if behind.len() != 2 {
-            self.fail(format!("the scale-up itself failed: {} group(s) stand", behind.len()));
+            self.fail(Promise::TargetsAreTrue, format!("the scale-up itself failed: {} group(s) stand", behind.len()));
         }
         for group in behind {
             let registered =
                 |address: &str| group.targets.iter().any(|target| target.id == address && target.state != "draining");
             for address in &serving {
                 if !registered(address) {
-                    self.fail(format!("{address} serves, and is not registered in {}", group.name));
+                    self.fail(Promise::TargetsAreTrue, format!("{address} serves, and is not registered in {}", group.name));
                 }
             }
             for target in group.targets.iter().filter(|target| target.state != "draining") {
                 if of_ours(&target.id, false) && !of_ours(&target.id, true) {
-                    self.fail(format!("{} has stopped, and is still registered in {}", target.id, group.name));
+                    self.fail(Promise::TargetsAreTrue, format!("{} has stopped, and is still registered in {}", target.id, group.name));
                 }
             }
         }
@@ -701,13 +771,13 @@ impl<'a> Course<'a> {
         let (balancers, groups) = self.stage.with(|inner, _| (inner.world.balancers(), inner.world.groups()));
         let prefix = format!("{}-", platform::PROJECT);
         for balancer in balancers.iter().filter(|balancer| balancer.name.starts_with(&prefix)) {
-            self.fail(format!("{} runs on, and nobody calls", balancer.name));
+            self.fail(Promise::NothingIdleStays, format!("{} runs on, and nobody calls", balancer.name));
         }
         for group in groups.iter().filter(|group| group.name.starts_with(&prefix)) {
-            self.fail(format!("{} is left over", group.name));
+            self.fail(Promise::NothingIdleStays, format!("{} is left over", group.name));
         }
         if !balancers.iter().any(|balancer| balancer.name.starts_with(OTHER)) {
-            self.fail("the other project's balancer is gone".to_owned());
+            self.fail(Promise::OnlyItsOwnIsWritten, "the other project's balancer is gone".to_owned());
         }
     }
 
@@ -715,8 +785,13 @@ impl<'a> Course<'a> {
         let queues = self.stage.with(|inner, _| inner.world.queues());
         for queue in queues.iter().filter(|queue| queue.name.ends_with("jvb-watcher")) {
             if let Some(age) = queue.oldest.filter(|age| *age > 15 * MINUTE) {
-                self.fail(format!("a message has been in {} for {age:?}", queue.name));
+                self.fail(Promise::NoMessageIsLost, format!("a message has been in {} for {age:?}", queue.name));
             }
+        }
+        let dead = queues.iter().filter(|queue| queue.name.ends_with("-dlq")).map(|queue| queue.visible).sum::<usize>();
+        if dead < self.malformed {
+            let what = format!("of {} malformed message(s) {dead} came to the dead-letter queue", self.malformed);
+            self.fail(Promise::NoMessageIsLost, what);
         }
     }
 }

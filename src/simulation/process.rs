@@ -1,20 +1,21 @@
 //! The watcher's processes: the real worker, started, killed, told to stop, frozen, and with a clock of its own.
 
+use std::borrow::Cow;
 use std::future::Future;
-use std::io::Write;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
+use serde::Serialize;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, Sleep};
 
 use super::cloud::Cloud;
 use super::stage::{Actor, Stage};
 use crate::clock::{AwsClock, Clock, SharedClock};
-use crate::log::{Format, Identity, Level, Log, StopReason};
+use crate::log::{Event, Identity, Level, Log, StopReason};
 use crate::plan::Policy;
 use crate::pulse::Pulse;
 use crate::reconcile::{Reconciler, Scope};
@@ -63,8 +64,8 @@ impl Process {
         let actor = Actor::Watcher(number);
         let identity =
             Identity { project: String::new(), cluster: scope.cluster.clone(), service: scope.service.clone() };
-        let ear = Box::new(Ear { stage: stage.clone(), actor });
-        let log = Log::new(identity, Format::Json, Level::Info, machine, ear);
+        let ear = stage.clone();
+        let log = Log::heard_by(identity, Level::Info, machine, Box::new(move |event| hear(&ear, actor, event)));
         let cloud = Cloud::new(stage, actor, clock.clone(), queue_url);
         let inbox = Inbox::new(scope.clone(), log.clone());
         let reconciler = Reconciler::new(cloud.clone(), scope, policy, log.clone(), clock.clone());
@@ -126,37 +127,38 @@ impl<F: Future> Future for Freezable<F> {
 }
 
 /// Hears what a process logs.
-struct Ear {
-    stage: Arc<Stage>,
-    actor: Actor,
+fn hear(stage: &Stage, actor: Actor, event: &Event) {
+    stage.with(|inner, now| {
+        inner.tally.event(&name(event));
+        if !matches!(event, Event::Reconciled { .. }) {
+            inner.note(now, || format!("{actor:?} says {}", event.message()));
+        }
+    });
 }
 
-impl Write for Ear {
-    fn write(&mut self, line: &[u8]) -> std::io::Result<usize> {
-        let text = String::from_utf8_lossy(line);
-        let field = |name: &str| {
-            let (_, rest) = text.split_once(&format!("\"{name}\":\""))?;
-            rest.split('"').next().map(str::to_owned)
-        };
-        let event = field("event").unwrap_or_default();
-        let detail = match event.as_str() {
-            "target_registered" | "target_deregistered" | "idle_marked" | "idle_unmarked" => field("reason"),
-            "finding" => field("finding"),
-            "teardown_started" if text.contains("\"resumed\":true") => Some("resumed".to_owned()),
-            _ => None,
-        };
-        let name = detail.map_or_else(|| event.clone(), |detail| format!("{event} {detail}"));
-        let actor = self.actor;
-        self.stage.with(|inner, now| {
-            inner.tally.event(&name);
-            if event != "reconciled" {
-                inner.note(now, || format!("{actor:?} says {}", field("message").unwrap_or_default()));
-            }
-        });
-        Ok(line.len())
+/// An event's name in the tally, with the field that tells its kinds apart.
+fn name(event: &Event) -> Cow<'static, str> {
+    match event {
+        // Nearly all of them.
+        Event::Reconciled { .. } => "reconciled".into(),
+        Event::TargetRegistered { reason, .. } => format!("target_registered {}", word(reason)).into(),
+        Event::TargetDeregistered { reason, .. } => format!("target_deregistered {}", word(reason)).into(),
+        Event::IdleMarked { reason, .. } => format!("idle_marked {}", word(reason)).into(),
+        Event::IdleUnmarked { reason, .. } => format!("idle_unmarked {}", word(reason)).into(),
+        Event::Finding { finding, .. } => format!("finding {}", word(finding)).into(),
+        Event::TeardownStarted { resumed: true, .. } => "teardown_started resumed".into(),
+        other => serde_json::to_value(other)
+            .ok()
+            .and_then(|fields| fields.get("event")?.as_str().map(str::to_owned))
+            .unwrap_or_default()
+            .into(),
     }
+}
 
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
+/// A field's value as the log writes it.
+fn word(value: &impl Serialize) -> String {
+    match serde_json::to_value(value) {
+        Ok(serde_json::Value::String(word)) => word,
+        other => format!("{other:?}"),
     }
 }

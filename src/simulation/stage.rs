@@ -34,6 +34,8 @@ pub struct Stage {
     midnight: Timestamp,
     /// Something has changed for those who wait for messages.
     pub changed: Notify,
+    /// A promise was broken.
+    pub broken: Notify,
 }
 
 /// What is behind the lock.
@@ -99,7 +101,7 @@ pub enum Blow {
 impl Stage {
     /// The stage at midnight.
     pub fn new(inner: Inner, midnight: Timestamp) -> Self {
-        Self { inner: Mutex::new(inner), began: Instant::now(), midnight, changed: Notify::new() }
+        Self { inner: Mutex::new(inner), began: Instant::now(), midnight, changed: Notify::new(), broken: Notify::new() }
     }
 
     /// AWS's time.
@@ -112,7 +114,11 @@ impl Stage {
         let now = self.now();
         let mut inner = self.lock();
         inner.catch_up(now);
-        act(&mut inner, now)
+        let outcome = act(&mut inner, now);
+        if !inner.checker.violations.is_empty() {
+            self.broken.notify_one();
+        }
+        outcome
     }
 
     /// A call takes effect.
@@ -123,7 +129,7 @@ impl Stage {
                 inner.checker.before(actor, request, &inner.world, now, &mut inner.tally);
             }
             let answer = inner.world.call(request.clone(), now);
-            inner.checker.after(actor, request, &answer, now, &mut inner.tally);
+            inner.checker.after(actor, request, &answer, now);
             if !is_read {
                 inner.checker.observe(&inner.world, now);
                 inner.note(now, || {
@@ -140,39 +146,46 @@ impl Stage {
     }
 
     /// What becomes of a call on its way, and how long it takes there and back when nothing is wrong.
-    pub fn way(&self, request: &Request, (least, most): (Duration, Duration)) -> (Verdict, Duration, Duration) {
-        let now = self.now();
-        let mut inner = self.lock();
-        inner.tally.calls += 1;
-        let verdict = inner.faults.decide(request.service(), request.operation(), now);
-        let spread = most.saturating_sub(least);
-        let (there, back) = (inner.random.f64(), inner.random.f64());
-        (verdict, least + spread.mul_f64(there), least + spread.mul_f64(back))
+    pub fn way(
+        &self,
+        actor: Actor,
+        request: &Request,
+        (least, most): (Duration, Duration),
+    ) -> (Verdict, Duration, Duration) {
+        self.with(|inner, now| {
+            inner.tally.calls += 1;
+            inner.checker.sent(actor, request.operation(), now);
+            let verdict = inner.faults.decide(request.service(), request.operation(), now);
+            let spread = most.saturating_sub(least);
+            let (there, back) = (inner.random.f64(), inner.random.f64());
+            (verdict, least + spread.mul_f64(there), least + spread.mul_f64(back))
+        })
     }
 
     /// Springs a trap, if there is one for this call.
     pub async fn trap(&self, actor: Actor, operation: &str, when: When) {
         let Actor::Watcher(number) = actor else { return };
-        let now = self.now();
         let sprung = {
             let mut inner = self.lock();
-            inner.spring((actor, number), operation, when, now)
+            !inner.traps.is_empty() && inner.spring((actor, number), operation, when, self.now()).is_some()
         };
-        if sprung.is_some() {
+        if sprung {
             // The blow falls while this waits.
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
     }
+
     /// A duration by chance.
     pub fn between(&self, least: Duration, most: Duration) -> Duration {
         least + most.saturating_sub(least).mul_f64(self.lock().random.f64())
     }
 
-    /// When the world has something to do by itself, from now.
-    pub fn until_next_step(&self) -> Option<Duration> {
+    /// Whether a message waits for a receive, and when, from now, the world has something to do by itself.
+    pub fn before_receiving(&self, queue_url: &str) -> (bool, Option<Duration>) {
         self.with(|inner, now| {
-            let at = inner.world.next_step_at()?;
-            Some(Duration::try_from(at.duration_since(now)).unwrap_or_default())
+            let has_message = inner.world.has_message(queue_url);
+            let next = inner.world.next_step_at();
+            (has_message, next.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default()))
         })
     }
 
@@ -217,6 +230,7 @@ impl Inner {
     }
 }
 
-fn is_read(operation: &str) -> bool {
+/// Whether an operation changes nothing.
+pub fn is_read(operation: &str) -> bool {
     ["Describe", "List", "Get", "ReceiveMessage"].iter().any(|start| operation.starts_with(start))
 }

@@ -5,20 +5,20 @@ use std::fmt;
 use std::time::Duration;
 
 /// How often what happened.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Tally {
     /// Days played.
     pub days: u64,
     /// Calls that the watchers sent.
     pub calls: u64,
-    /// Calls that were not sent, since the look behind them was too old.
-    pub outdated_writes: u64,
     /// Log lines by event, and by a few of their fields.
     pub events: BTreeMap<String, u64>,
     /// Moments worth visiting.
     pub moments: BTreeMap<&'static str, u64>,
     /// The longest time from a sign of use to a deletion that did not heed it.
     pub longest_window: Duration,
+    /// How near a day came to the bound of its calls; 1 is there.
+    pub largest_share_of_calls: f64,
 }
 
 impl Tally {
@@ -39,32 +39,53 @@ impl Tally {
     pub fn add(&mut self, other: &Self) {
         self.days += other.days;
         self.calls += other.calls;
-        self.outdated_writes += other.outdated_writes;
         for (name, count) in &other.events {
-            *self.events.entry(name.clone()).or_default() += count;
+            match self.events.get_mut(name) {
+                Some(sum) => *sum += count,
+                None => drop(self.events.insert(name.clone(), *count)),
+            }
         }
         for (name, count) in &other.moments {
             *self.moments.entry(name).or_default() += count;
         }
         self.longest_window = self.longest_window.max(other.longest_window);
+        self.largest_share_of_calls = self.largest_share_of_calls.max(other.largest_share_of_calls);
     }
 }
 
 impl fmt::Display for Tally {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "{:>9} days", self.days)?;
-        writeln!(f, "{:>9} calls", self.calls)?;
-        writeln!(f, "{:>9} writes not sent, the look behind them being too old", self.outdated_writes)?;
+        let share = format!("{:.0} %", self.largest_share_of_calls * 100.0);
+        let window = format!("{:.3} s", self.longest_window.as_secs_f64());
+        row(f, "days played", &grouped(self.days))?;
+        row(f, "calls sent", &grouped(self.calls))?;
+        row(f, "the nearest that a day came to the bound of its calls", &share)?;
+        row(f, "the longest time from a sign of use to a deletion that missed it", &window)?;
+        writeln!(f, "\nmoments")?;
         for (name, count) in &self.moments {
-            writeln!(f, "{count:>9} {name}")?;
+            row(f, &format!("  {name}"), &grouped(*count))?;
         }
+        writeln!(f, "\nlog lines")?;
         for (name, count) in &self.events {
-            writeln!(f, "{count:>9} {name}")?;
+            row(f, &format!("  {name}"), &grouped(*count))?;
         }
-        write!(
-            f,
-            "{:>9.3} s: the longest time from a sign of use to a deletion that missed it",
-            self.longest_window.as_secs_f64()
-        )
+        Ok(())
     }
+}
+
+fn row(f: &mut fmt::Formatter<'_>, name: &str, figure: &str) -> fmt::Result {
+    writeln!(f, "{name:<66}{figure:>16}")
+}
+
+/// A number with a comma before each three digits.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let mut text = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
 }

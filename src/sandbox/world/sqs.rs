@@ -48,6 +48,11 @@ impl Sqs {
         self.queues.values()
     }
 
+    /// Whether a message can be received from the queue of a URL.
+    pub fn has_message(&self, queue_url: &str) -> bool {
+        self.queue(queue_url).is_ok_and(|queue| queue.visible() > 0)
+    }
+
     /// When a message next appears or expires by itself.
     pub fn next_change_at(&self) -> Option<Timestamp> {
         self.queues.values().filter_map(Queue::next_change_at).min()
