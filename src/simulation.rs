@@ -8,6 +8,7 @@
 mod budget;
 mod checker;
 mod cloud;
+mod command;
 mod day;
 mod mutants;
 mod operator;

@@ -150,7 +150,7 @@ impl Checker {
 
     /// A call is sent, whether or not it gets to AWS.
     pub fn sent(&mut self, actor: Actor, operation: &str, now: Timestamp) {
-        if actor != Actor::Operator
+        if let Actor::Watcher(_) = actor
             && let Err(what) = self.budget.sent(operation, now)
         {
             self.broken(Promise::CallsAreBounded, now, actor, format!("calls {operation}: {what}"));
@@ -225,7 +225,12 @@ impl Checker {
                 self.deletion(actor, arn, world, now, tally);
                 let exists = world.balancers().iter().any(|balancer| balancer.arn == *arn);
                 if exists && self.lasts(self.disowned_since.get(arn).copied(), now) {
-                    self.broken(Promise::OnlyItsOwnIsWritten, now, actor, format!("deletes {arn}, which lacks the owner tag"));
+                    self.broken(
+                        Promise::OnlyItsOwnIsWritten,
+                        now,
+                        actor,
+                        format!("deletes {arn}, which lacks the owner tag"),
+                    );
                 }
             }
             Request::Elb(elb::Request::DeleteTargetGroup(input)) => {
@@ -236,7 +241,12 @@ impl Checker {
                 for target in &input.targets.member {
                     let since = self.serving_since.get(&target.id).copied();
                     if self.lasts(since, now) {
-                        self.broken(Promise::TargetsAreTrue, now, actor, format!("deregisters {}, which serves", target.id));
+                        self.broken(
+                            Promise::TargetsAreTrue,
+                            now,
+                            actor,
+                            format!("deregisters {}, which serves", target.id),
+                        );
                     } else if since.is_some() {
                         tally.moment("deregistered an address that had just got a new task");
                     }
@@ -255,22 +265,31 @@ impl Checker {
                 }
             }
             Request::Elb(elb::Request::AddTags(input)) => {
+                let is_mark = input.tags.member.iter().any(|tag| tag.key == IDLE_SINCE);
                 self.mark(actor, &input.resource_arns.member, world, tally);
                 self.ours(actor, input.resource_arns.member.iter().map(String::as_str), now);
                 self.tags_of_the_owner(actor, &input.resource_arns.member, now);
                 if input.tags.member.iter().any(|tag| !tag.key.starts_with(OWN_TAGS)) {
                     self.broken(Promise::OnlyItsOwnIsWritten, now, actor, "writes a tag that isn't its own".to_owned());
                 }
-                if self.hold.is_some_and(|(set_at, until)| self.lasts(Some(set_at), now) && now + CLOCK_ERROR < until) {
+                let is_held = |(set_at, until)| self.lasts(Some(set_at), now) && now + CLOCK_ERROR < until;
+                if is_mark && self.hold.is_some_and(is_held) {
                     self.broken(Promise::NothingInUseIsDeleted, now, actor, "marks a balancer that is held".to_owned());
                 }
             }
             Request::Elb(elb::Request::RemoveTags(input)) => {
-                tally.moment("a teardown was called off by a worker");
+                if let Actor::Watcher(_) = actor {
+                    tally.moment("a teardown was called off by a worker");
+                }
                 self.ours(actor, input.resource_arns.member.iter().map(String::as_str), now);
                 self.tags_of_the_owner(actor, &input.resource_arns.member, now);
                 if input.tag_keys.member.iter().any(|key| !key.starts_with(OWN_TAGS)) {
-                    self.broken(Promise::OnlyItsOwnIsWritten, now, actor, "removes a tag that isn't its own".to_owned());
+                    self.broken(
+                        Promise::OnlyItsOwnIsWritten,
+                        now,
+                        actor,
+                        "removes a tag that isn't its own".to_owned(),
+                    );
                 }
             }
             Request::Sqs(sqs::Request::DeleteMessageBatch(input)) => {
@@ -279,18 +298,16 @@ impl Checker {
                 }
             }
             Request::Sqs(sqs::Request::ChangeMessageVisibilityBatch(_)) => {}
+            // Only somebody who runs `up` or `down` scales.
+            Request::Ecs(
+                ecs::Request::UpdateService(_) | ecs::Request::TagResource(_) | ecs::Request::UntagResource(_),
+            ) if matches!(actor, Actor::Command(_)) => {}
             other => self.broken(Promise::OnlyItsOwnIsWritten, now, actor, format!("calls {}", other.operation())),
         }
     }
 
     /// Something has taken effect, or was refused.
-    pub fn after(
-        &mut self,
-        actor: Actor,
-        request: &Request,
-        answer: &Result<Response, ApiError>,
-        now: Timestamp,
-    ) {
+    pub fn after(&mut self, actor: Actor, request: &Request, answer: &Result<Response, ApiError>, now: Timestamp) {
         // That there is no such thing is an answer too.
         let found = match answer {
             Ok(answer) => Some(answer),
@@ -305,6 +322,7 @@ impl Checker {
             }
         }
         match (actor, request) {
+            (Actor::Command(_), Request::Elb(request)) if found.is_some() => self.command_writes(request, now),
             (Actor::Operator, Request::Elb(request)) => {
                 if let Some(Response::Elb(answer)) = found {
                     self.operator_writes(request, answer, now);
@@ -339,6 +357,23 @@ impl Checker {
 
     fn read(&mut self, actor: Actor, what: &'static str, now: Timestamp) {
         self.reads.insert((actor, what), now);
+    }
+
+    /// A command holds, and lets go.
+    fn command_writes(&mut self, request: &elb::Request, now: Timestamp) {
+        match request {
+            elb::Request::AddTags(input) => {
+                let hold = input.tags.member.iter().find(|tag| tag.key == HOLD_UNTIL);
+                if let Some(tag) = hold {
+                    self.hold = tag.value.parse().ok().map(|until| (now, until));
+                }
+            }
+            elb::Request::RemoveTags(input) if input.tag_keys.member.iter().any(|key| key == HOLD_UNTIL) => {
+                self.hold = None;
+            }
+            elb::Request::DeleteLoadBalancer(_) => self.hold = None,
+            _ => {}
+        }
     }
 
     fn operator_writes(&mut self, request: &elb::Request, answer: &elb::Response, now: Timestamp) {
@@ -408,23 +443,40 @@ impl Checker {
             self.broken(Promise::NothingInUseIsDeleted, now, actor, what);
         }
         if self.lasts(self.desired_since, now) {
-            self.broken(Promise::NothingInUseIsDeleted, now, actor, format!("deletes {arn} while tasks are desired since {:?}", self.desired_since));
+            self.broken(
+                Promise::NothingInUseIsDeleted,
+                now,
+                actor,
+                format!("deletes {arn} while tasks are desired since {:?}", self.desired_since),
+            );
         } else {
             Self::missed(self.desired_since, now, tally);
         }
-        let grace = SignedDuration::try_from(self.promises.idle_grace.saturating_sub(CLOCK_ERROR)).unwrap_or_default();
+        // Whoever runs `down` has said that nobody calls any more; and `up` finishes a teardown that was begun.
+        let grace = match actor {
+            Actor::Command(_) => Duration::ZERO,
+            Actor::Watcher(_) | Actor::Operator => self.promises.idle_grace.saturating_sub(CLOCK_ERROR),
+        };
+        let grace = SignedDuration::try_from(grace).unwrap_or_default();
         let group = self.group();
         for task in world.tasks().iter().filter(|task| task.group == group && task.started_at.is_some()) {
             match (task.last_status, task.stopped_at) {
                 ("STOPPED", Some(at)) if now.duration_since(at) >= grace => {}
                 ("STOPPED", _) => {
-                    self.broken(Promise::NothingInUseIsDeleted, now,
+                    self.broken(
+                        Promise::NothingInUseIsDeleted,
+                        now,
                         actor,
                         format!("deletes {arn} within the grace: {} stopped {:?}", task.id, task.stopped_at),
                     );
                 }
                 (status, _) if self.lasts(task.started_at, now) => {
-                    self.broken(Promise::NothingInUseIsDeleted, now, actor, format!("deletes {arn} while task {} is {status}", task.id));
+                    self.broken(
+                        Promise::NothingInUseIsDeleted,
+                        now,
+                        actor,
+                        format!("deletes {arn} while task {} is {status}", task.id),
+                    );
                 }
                 _ => tally.moment("deleted although a task had just come to run"),
             }
@@ -432,7 +484,9 @@ impl Checker {
         let grace = grace - SignedDuration::try_from(self.promises.window).unwrap_or_default();
         if let Some(touched_at) = self.touched_at {
             if self.lasts(Some(touched_at), now) && now.duration_since(touched_at) < grace {
-                self.broken(Promise::NothingInUseIsDeleted, now,
+                self.broken(
+                    Promise::NothingInUseIsDeleted,
+                    now,
                     actor,
                     format!("deletes {arn} within the grace after a scale-up touched it at {touched_at}"),
                 );
@@ -450,7 +504,12 @@ impl Checker {
         let starts = ["loadbalancer/net/", "targetgroup/"].map(|kind| format!(":{kind}{}-", self.promises.project));
         for arn in arns {
             if !starts.iter().any(|start| arn.contains(start.as_str())) {
-                self.broken(Promise::OnlyItsOwnIsWritten, now, actor, format!("writes to {arn}, which is another project's"));
+                self.broken(
+                    Promise::OnlyItsOwnIsWritten,
+                    now,
+                    actor,
+                    format!("writes to {arn}, which is another project's"),
+                );
             }
         }
     }
@@ -479,15 +538,30 @@ impl Checker {
 
     fn message_deletion(&mut self, actor: Actor, handle: &str, now: Timestamp) {
         let Some(Received { sent_at, kind }) = self.received.get(handle) else {
-            return self.broken(Promise::NoMessageIsLost, now, actor, "deletes a message that nobody received".to_owned());
+            return self.broken(
+                Promise::NoMessageIsLost,
+                now,
+                actor,
+                "deletes a message that nobody received".to_owned(),
+            );
         };
         let (sent_at, kind) = (*sent_at, *kind);
         if kind == MessageKind::Malformed {
-            return self.broken(Promise::NoMessageIsLost, now, actor, "deletes a message that nobody can read".to_owned());
+            return self.broken(
+                Promise::NoMessageIsLost,
+                now,
+                actor,
+                "deletes a message that nobody can read".to_owned(),
+            );
         }
         let unread = |what: &'static str| self.reads.get(&(actor, what)).is_none_or(|at| *at < sent_at);
         if kind == MessageKind::Relevant && ["tasks", "service", "balancer"].into_iter().any(unread) {
-            self.broken(Promise::NoMessageIsLost, now, actor, format!("deletes a message of {sent_at} without a look since"));
+            self.broken(
+                Promise::NoMessageIsLost,
+                now,
+                actor,
+                format!("deletes a message of {sent_at} without a look since"),
+            );
         }
     }
 }

@@ -16,7 +16,7 @@ use crate::clock::AwsClock;
 use crate::cloud::aws::error_kind;
 use crate::cloud::{
     Calls, CloudError, Deadline, ErrorKind, FailedEntry, LoadBalancerDescription, Message, Platform, Queue,
-    QueueSettings, Receipt, Redrive, TargetGroupDescription,
+    QueueSettings, Receipt, Redrive, ScalableService, Scaling, TargetGroupDescription,
 };
 use crate::model::{
     AddressFamily, Counts, DesiredStatus, LastStatus, LoadBalancerKind, LoadBalancerState, Service, Tags, Target,
@@ -486,6 +486,53 @@ impl Platform for Cloud {
 
     fn calls(&self) -> Calls {
         Calls { sent: self.calls.load(Ordering::Relaxed), throttled: 0 }
+    }
+}
+
+impl Scaling for Cloud {
+    async fn scalable(&self, cluster: &str, service: &str) -> Result<Option<ScalableService>, CloudError> {
+        let input =
+            ecs::DescribeServicesInput { cluster: Some(cluster.to_owned()), services: vec![service.to_owned()] };
+        let ecs::Response::DescribeServices(output) = self.ecs(service, ecs::Request::DescribeServices(input)).await?
+        else {
+            unreachable!("another answer")
+        };
+        let Some(found) = output.services.into_iter().find(|found| found.status != "INACTIVE") else { return Ok(None) };
+        let input = ecs::ResourceInput { resource_arn: found.service_arn.clone() };
+        let ecs::Response::ListTagsForResource(tags) =
+            self.ecs(service, ecs::Request::ListTagsForResource(input)).await?
+        else {
+            unreachable!("another answer")
+        };
+        Ok(Some(ScalableService {
+            arn: found.service_arn,
+            counts: Counts { desired: found.desired_count, running: found.running_count, pending: found.pending_count },
+            tags: tags.tags.into_iter().map(|tag| (tag.key, tag.value)).collect(),
+        }))
+    }
+
+    async fn scale(&self, cluster: &str, service: &str, desired: i32, deadline: &Deadline) -> Result<(), CloudError> {
+        let input = ecs::UpdateServiceInput {
+            cluster: Some(cluster.to_owned()),
+            service: service.to_owned(),
+            desired_count: Some(desired),
+            ..Default::default()
+        };
+        self.write(service, Request::Ecs(ecs::Request::UpdateService(input)), Tries::Several, deadline).await
+    }
+
+    async fn tag_service(&self, arn: &str, tags: &Tags, deadline: &Deadline) -> Result<(), CloudError> {
+        let tag = |(key, value): (&String, &String)| ecs::Tag { key: key.clone(), value: value.clone() };
+        let input = ecs::TagResourceInput { resource_arn: arn.to_owned(), tags: tags.iter().map(tag).collect() };
+        self.write(arn, Request::Ecs(ecs::Request::TagResource(input)), Tries::Several, deadline).await
+    }
+
+    async fn untag_service(&self, arn: &str, keys: &[&str]) -> Result<(), CloudError> {
+        let input = ecs::UntagResourceInput {
+            resource_arn: arn.to_owned(),
+            tag_keys: keys.iter().map(ToString::to_string).collect(),
+        };
+        self.ecs(arn, ecs::Request::UntagResource(input)).await.map(drop)
     }
 }
 

@@ -6,10 +6,12 @@ use std::time::Duration;
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::task::JoinHandle;
 use tokio::time::Instant;
 
 use super::budget::Budget;
 use super::checker::{Checker, Promise, Promises, Violation};
+use super::command::Command;
 use super::operator::Operator;
 use super::process::{Process, Setup};
 use super::stage::{Blow, Inner, Stage, Trap, When};
@@ -40,6 +42,11 @@ pub enum Deed {
     ScaleUp {
         tasks: i32,
         pace: Duration,
+    },
+    /// The command `up` or `down`, killed after a while or not.
+    Run {
+        command: Command,
+        killed_after: Option<Duration>,
     },
     /// Only the desired count.
     Scale {
@@ -250,12 +257,16 @@ impl Draft {
             let end = begin + self.span(5 * MINUTE, HOUR);
             let tasks = self.random.i32(1..=3);
             let pace = self.span(Duration::from_secs(1), MINUTE);
-            self.at(begin, Deed::ScaleUp { tasks, pace });
+            let deed = self.scale_up(tasks, pace);
+            self.at(begin, deed);
             if self.chance(0.3) {
                 let (middle, tasks) = (self.span(begin + MINUTE, end), self.random.i32(1..=4));
                 self.at(middle, Deed::Scale { tasks });
             }
-            if self.chance(0.15) {
+            if self.chance(0.4) {
+                let deed = self.run(Command::Down);
+                self.at(end, deed);
+            } else if self.chance(0.15) {
                 self.at(end, Deed::ScaleDownWithTerraform);
             } else {
                 self.at(end, Deed::Scale { tasks: 0 });
@@ -274,13 +285,26 @@ impl Draft {
                 let deed = match self.random.u32(0..4) {
                     0 => Deed::Scale { tasks: 1 },
                     1 => Deed::ReplaceBalancer,
-                    _ => Deed::ScaleUp { tasks: 1, pace },
+                    _ => self.scale_up(1, pace),
                 };
                 self.at(back, deed);
                 let gone = back + self.span(MINUTE, 20 * MINUTE);
                 self.at(gone, Deed::Scale { tasks: 0 });
             }
         }
+    }
+
+    fn scale_up(&mut self, tasks: i32, pace: Duration) -> Deed {
+        match self.chance(0.5) {
+            true => self.run(Command::Up { tasks, pace }),
+            false => Deed::ScaleUp { tasks, pace },
+        }
+    }
+
+    /// A command; somebody may cut it off, and not look after it.
+    fn run(&mut self, command: Command) -> Deed {
+        let killed_after = self.chance(0.3).then(|| self.span(Duration::from_secs(1), 6 * MINUTE));
+        Deed::Run { command, killed_after }
     }
 
     fn disturbances(&mut self) {
@@ -294,6 +318,18 @@ impl Draft {
             let deed = self.by_hand();
             self.undo_later(at, &deed);
             self.at(at, deed);
+            if self.chance(0.15) {
+                let (at, pace) = (self.moment(), self.span(Duration::from_secs(1), MINUTE / 2));
+                let command = if self.chance(0.5) { Command::Down } else { Command::Up { tasks: 1, pace } };
+                // And another at nearly the same time, often enough.
+                for _ in 0..self.random.usize(1..=2) {
+                    let deed = self.run(command.clone());
+                    let soon = self.span(Duration::ZERO, 3 * MINUTE);
+                    self.at(at + soon, deed);
+                }
+                let gone = at + self.span(5 * MINUTE, HOUR);
+                self.at(gone, Deed::Scale { tasks: 0 });
+            }
             let (at, deed) = (self.moment(), self.mishap());
             self.at(at, deed);
             let at = self.moment();
@@ -428,6 +464,7 @@ struct Course<'a> {
     operator: Operator,
     slots: Vec<Option<(u32, Process)>>,
     next_number: u32,
+    next_command: u32,
     /// Slots that come back, and when.
     returns: Vec<(Instant, usize)>,
     sprung: UnboundedReceiver<(u32, Blow)>,
@@ -479,6 +516,7 @@ impl<'a> Course<'a> {
             operator,
             slots: day.clocks.iter().map(|_| None).collect(),
             next_number: 1,
+            next_command: 1,
             returns: Vec::new(),
             sprung,
             began: Instant::now(),
@@ -574,12 +612,56 @@ impl<'a> Course<'a> {
         }
     }
 
+    /// Starts a command, which goes on beside.
+    fn launch(&mut self, command: Command, killed_after: Option<Duration>) -> JoinHandle<Result<(), String>> {
+        let number = self.next_command;
+        self.next_command += 1;
+        let off = self.day.clocks.first().copied().unwrap_or_default();
+        self.stage.note(|| format!("Command({number}) is {command:?}"));
+        let running = tokio::spawn(command.run(self.setup.clone(), number, off));
+        if let Some(after) = killed_after {
+            let (kill, stage) = (running.abort_handle(), self.stage.clone());
+            tokio::spawn(async move {
+                tokio::time::sleep(after).await;
+                if !kill.is_finished() {
+                    stage.note(|| format!("Command({number}) is killed"));
+                    stage.with(|inner, _| inner.tally.moment("a command was killed"));
+                    kill.abort();
+                }
+            });
+        }
+        running
+    }
+
+    /// Runs a command in the quiet end, where it must come to its own; as often as its messages ask for, but not for
+    /// ever.
+    async fn run_to_its_end(&mut self, command: &Command) {
+        let mut why = String::new();
+        for _ in 0..4 {
+            let running = self.launch(command.clone(), None);
+            while !running.is_finished() {
+                self.until(Instant::now() + Duration::from_secs(1)).await;
+            }
+            match running.await {
+                Ok(Ok(())) => return,
+                Ok(Err(failure)) => why = failure,
+                Err(error) => why = error.to_string(),
+            }
+        }
+        let promise = if *command == Command::Down { Promise::NothingIdleStays } else { Promise::TargetsAreTrue };
+        self.fail(promise, format!("{command:?} doesn't get there: {why}"));
+    }
+
     fn perform(&mut self, deed: &Deed) {
         self.stage.note(|| format!("{deed:?}"));
         let operator = self.operator.clone();
         let done = match deed.clone() {
             Deed::ScaleUp { tasks, pace } => {
                 tokio::spawn(async move { operator.scale_up(tasks, pace).await });
+                Ok(())
+            }
+            Deed::Run { command, killed_after } => {
+                self.launch(command, killed_after);
                 Ok(())
             }
             Deed::Scale { tasks } => operator.scale(tasks),
@@ -659,11 +741,16 @@ impl<'a> Course<'a> {
         let pause = 25 * MINUTE;
         self.until(Instant::now() + pause).await;
         let _ = (self.operator.own(true), self.operator.hold(None), self.operator.protect(false));
-        let operator = self.operator.clone();
-        let tasks = i32::try_from(SERVING_AT_THE_END).unwrap_or_default();
-        let up = tokio::spawn(async move { operator.scale_up(tasks, Duration::from_secs(5)).await });
-        while !up.is_finished() {
-            self.until(Instant::now() + Duration::from_secs(1)).await;
+        let (tasks, pace) = (i32::try_from(SERVING_AT_THE_END).unwrap_or_default(), Duration::from_secs(5));
+        // By the command on every second day, by the platform's script on the others.
+        if self.day.seed.is_multiple_of(2) {
+            self.run_to_its_end(&Command::Up { tasks, pace }).await;
+        } else {
+            let operator = self.operator.clone();
+            let up = tokio::spawn(async move { operator.scale_up(tasks, pace).await });
+            while !up.is_finished() {
+                self.until(Instant::now() + Duration::from_secs(1)).await;
+            }
         }
         self.settle_in().await;
         self.check_registered();
@@ -673,10 +760,15 @@ impl<'a> Course<'a> {
         self.until(Instant::now() + MINUTE).await;
         self.settle_in().await;
         self.check_registered();
+        if self.day.seed.is_multiple_of(4) {
+            self.run_to_its_end(&Command::Down).await;
+            return self.judge();
+        }
         let _ = self.operator.scale(0);
         // However often the workers are killed meanwhile, at the worst moments.
         let blow = Blow::Kill { down: DOWN_AT_THE_END };
-        let kills = [("AddTags", When::After), ("DeleteLoadBalancer", When::After), ("DeleteTargetGroup", When::Before)];
+        let kills =
+            [("AddTags", When::After), ("DeleteLoadBalancer", When::After), ("DeleteTargetGroup", When::Before)];
         if self.day.temper != Temper::Calm {
             let traps = kills.map(|(operation, when)| Trap { operation, when, blow });
             self.stage.with(|inner, _| inner.traps.extend(traps));
@@ -684,6 +776,10 @@ impl<'a> Course<'a> {
         // The tasks take about a minute to stop. Whoever was made to look like somebody's target stays healthy no longer.
         let kills = DOWN_AT_THE_END * u32::try_from(kills.len()).unwrap_or_default();
         self.until(Instant::now() + MINUTE + self.teardown_bound() + kills).await;
+        self.judge();
+    }
+
+    fn judge(&self) {
         self.check_gone();
         self.check_queue();
     }
@@ -756,12 +852,18 @@ impl<'a> Course<'a> {
                 |address: &str| group.targets.iter().any(|target| target.id == address && target.state != "draining");
             for address in &serving {
                 if !registered(address) {
-                    self.fail(Promise::TargetsAreTrue, format!("{address} serves, and is not registered in {}", group.name));
+                    self.fail(
+                        Promise::TargetsAreTrue,
+                        format!("{address} serves, and is not registered in {}", group.name),
+                    );
                 }
             }
             for target in group.targets.iter().filter(|target| target.state != "draining") {
                 if of_ours(&target.id, false) && !of_ours(&target.id, true) {
-                    self.fail(Promise::TargetsAreTrue, format!("{} has stopped, and is still registered in {}", target.id, group.name));
+                    self.fail(
+                        Promise::TargetsAreTrue,
+                        format!("{} has stopped, and is still registered in {}", target.id, group.name),
+                    );
                 }
             }
         }

@@ -87,7 +87,7 @@ impl Operator {
     }
 
     /// Makes what is missing, in terraform's order, and puts the tags back to what it knows.
-    async fn terraform_apply(&self, pace: Duration) -> Result<(), ApiError> {
+    pub async fn terraform_apply(&self, pace: Duration) -> Result<(), ApiError> {
         tokio::time::sleep(pace).await;
         let before = (self.balancer()?, self.groups()?);
         tokio::time::sleep(pace).await;

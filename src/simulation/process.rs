@@ -36,9 +36,16 @@ pub struct Setup {
 }
 
 /// A machine's clock, off by a constant.
-struct OffClock {
+pub struct OffClock {
     stage: Arc<Stage>,
     off: SignedDuration,
+}
+
+impl OffClock {
+    /// A machine's clock.
+    pub fn new(stage: Arc<Stage>, off: SignedDuration) -> Self {
+        Self { stage, off }
+    }
 }
 
 impl Clock for OffClock {
@@ -59,7 +66,7 @@ impl Process {
     pub fn start(setup: &Setup, number: u32, off: SignedDuration) -> Self {
         let Setup { stage, scope, policy, queue_url } = setup.clone();
         let pulse = Pulse::new(policy.resync_interval);
-        let machine: SharedClock = Arc::new(OffClock { stage: stage.clone(), off });
+        let machine: SharedClock = Arc::new(OffClock::new(stage.clone(), off));
         let clock = Arc::new(AwsClock::new(machine.clone()));
         let actor = Actor::Watcher(number);
         let identity =
@@ -127,7 +134,7 @@ impl<F: Future> Future for Freezable<F> {
 }
 
 /// Hears what a process logs.
-fn hear(stage: &Stage, actor: Actor, event: &Event) {
+pub fn hear(stage: &Stage, actor: Actor, event: &Event) {
     stage.with(|inner, now| {
         inner.tally.event(&name(event));
         if !matches!(event, Event::Reconciled { .. }) {

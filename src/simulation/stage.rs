@@ -23,6 +23,8 @@ use crate::sandbox::world::World;
 pub enum Actor {
     /// A process of the watcher, by its number; a restarted one is another.
     Watcher(u32),
+    /// A run of `up` or `down`, by its number.
+    Command(u32),
     /// Somebody who scales, runs terraform or does things by hand.
     Operator,
 }
@@ -101,7 +103,13 @@ pub enum Blow {
 impl Stage {
     /// The stage at midnight.
     pub fn new(inner: Inner, midnight: Timestamp) -> Self {
-        Self { inner: Mutex::new(inner), began: Instant::now(), midnight, changed: Notify::new(), broken: Notify::new() }
+        Self {
+            inner: Mutex::new(inner),
+            began: Instant::now(),
+            midnight,
+            changed: Notify::new(),
+            broken: Notify::new(),
+        }
     }
 
     /// AWS's time.

@@ -49,6 +49,15 @@ const TO_BE_VISITED: &[&str] = &[
     "finding service_missing",
     "finding target_of_others",
     "finding hold_active",
+    "a command was killed",
+    "up came to its end",
+    "up was superseded",
+    "up refused",
+    "up failed",
+    "down came to its end",
+    "down was superseded",
+    "down refused",
+    "down failed",
 ];
 
 fn number(variable: &str, default: u64) -> u64 {

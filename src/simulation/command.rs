@@ -1,0 +1,168 @@
+//! The commands `up` and `down`, run beside the workers by somebody who may be cut off: the real operations over a way to
+//! AWS of their own, with the operator's terraform as their balancer command.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::BoxFuture;
+use jiff::SignedDuration;
+use tokio::sync::oneshot;
+
+use super::cloud::Cloud;
+use super::operator::Operator;
+use super::process::{OffClock, Setup, hear};
+use super::stage::Actor;
+use crate::clock::{AwsClock, SharedClock};
+use crate::log::{Identity, Level, Log};
+use crate::operation::bill::Prices;
+use crate::operation::command::BalancerCommand;
+use crate::operation::down::{self, Down, Extent, HoldByHand};
+use crate::operation::phase::{Completed, Verb};
+use crate::operation::progress::Lines;
+use crate::operation::up::{self, Up};
+use crate::operation::{Failure, Operation, Setting, Stop, perform};
+use crate::sandbox::platform;
+use crate::shutdown;
+
+const MINUTE: Duration = Duration::from_secs(60);
+
+/// What somebody runs.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Command {
+    /// `up --desired N`, with a terraform of this pace.
+    Up {
+        /// How many tasks.
+        tasks: i32,
+        /// How long terraform takes from step to step.
+        pace: Duration,
+    },
+    /// `down`.
+    Down,
+}
+
+impl Command {
+    /// Runs it to its end, as the n-th of the day, on a machine whose clock is off. It comes to `Err` with what it says.
+    pub async fn run(self, setup: Setup, number: u32, off: SignedDuration) -> Result<(), String> {
+        let stage = setup.stage.clone();
+        let verb = match &self {
+            Self::Up { .. } => Verb::Up,
+            Self::Down => Verb::Down,
+        };
+        let result = match self {
+            Self::Up { tasks, pace } => {
+                let operator = Operator::new(stage.clone(), platform::PROJECT);
+                let terraform: Arc<dyn BalancerCommand> = Arc::new(Terraform { operator, pace });
+                let aim = up::Aim {
+                    desired: tasks,
+                    probe: None,
+                    make_limit: 30 * MINUTE,
+                    active_limit: 10 * MINUTE,
+                    serving_limit: 10 * MINUTE,
+                    registered_limit: 3 * MINUTE,
+                    healthy_limit: 10 * MINUTE,
+                    answer_limit: MINUTE,
+                };
+                finish(&mut Up::new(setting(&setup, number, off, verb, Some(terraform)), aim)).await
+            }
+            Self::Down => {
+                let aim = down::Aim {
+                    extent: Extent::All,
+                    hold: HoldByHand::Obey,
+                    prices: Prices::default(),
+                    drain_limit: 10 * MINUTE,
+                    teardown_limit: 15 * MINUTE,
+                };
+                finish(&mut Down::new(setting(&setup, number, off, verb, None), aim)).await
+            }
+        };
+        let end = match &result {
+            Ok(_) => "came to its end",
+            Err(Failure { stop: Stop::Superseded(_), .. }) => "was superseded",
+            Err(Failure { stop: Stop::Refused(_), .. }) => "refused",
+            Err(_) => "failed",
+        };
+        stage.note(|| format!("Command({number}) {} {end}", verb.as_str()));
+        stage.with(|inner, _| {
+            inner.tally.moment(match (verb, end) {
+                (Verb::Up, "came to its end") => "up came to its end",
+                (Verb::Up, "was superseded") => "up was superseded",
+                (Verb::Up, "refused") => "up refused",
+                (Verb::Up, _) => "up failed",
+                (Verb::Down, "came to its end") => "down came to its end",
+                (Verb::Down, "was superseded") => "down was superseded",
+                (Verb::Down, "refused") => "down refused",
+                (Verb::Down, _) => "down failed",
+            })
+        });
+        result.map(drop).map_err(|failure| failure.to_string())
+    }
+}
+
+async fn finish(operation: &mut impl Operation) -> Result<Vec<Completed>, Failure> {
+    perform(operation).await
+}
+
+fn setting(
+    setup: &Setup,
+    number: u32,
+    off: SignedDuration,
+    verb: Verb,
+    command: Option<Arc<dyn BalancerCommand>>,
+) -> Setting<Cloud> {
+    let Setup { stage, scope, policy, queue_url } = setup.clone();
+    let machine: SharedClock = Arc::new(OffClock::new(stage.clone(), off));
+    let clock = Arc::new(AwsClock::new(machine.clone()));
+    let actor = Actor::Command(number);
+    let identity = Identity { project: String::new(), cluster: scope.cluster.clone(), service: scope.service.clone() };
+    let ear = stage.clone();
+    let log = Log::heard_by(identity, Level::Info, machine, Box::new(move |event| hear(&ear, actor, event)));
+    let (_, shutdown) = shutdown::channel();
+    Setting {
+        platform: Cloud::new(stage, actor, clock.clone(), queue_url),
+        scope,
+        project: platform::PROJECT.to_owned(),
+        load_balancer: policy.load_balancer,
+        owner_tag: policy.owner_tag,
+        command,
+        progress: Arc::new(Lines { verb, log: log.clone() }),
+        log,
+        clock,
+        shutdown,
+        id: format!("{number:08x}"),
+    }
+}
+
+/// The operator's terraform. It goes on when the command that started it is killed.
+struct Terraform {
+    operator: Operator,
+    pace: Duration,
+}
+
+impl BalancerCommand for Terraform {
+    fn text(&self) -> String {
+        "terraform apply".to_owned()
+    }
+
+    fn run<'a>(
+        &'a self,
+        _: &'a (dyn Fn(&str) + Sync),
+        interrupted: oneshot::Receiver<()>,
+    ) -> BoxFuture<'a, Result<(), String>> {
+        let (operator, pace) = (self.operator.clone(), self.pace);
+        let mut running = tokio::spawn(async move { operator.terraform_apply(pace).await });
+        Box::pin(async move {
+            let ended = tokio::select! {
+                ended = &mut running => ended,
+                Ok(()) = interrupted => {
+                    running.abort();
+                    running.await
+                }
+            };
+            match ended {
+                Ok(Ok(())) => Ok(()),
+                Ok(Err(error)) => Err(error.to_string()),
+                Err(_) => Err("interrupted".to_owned()),
+            }
+        })
+    }
+}
