@@ -225,7 +225,12 @@ impl Checker {
                 self.deletion(actor, arn, world, now, tally);
                 let exists = world.balancers().iter().any(|balancer| balancer.arn == *arn);
                 if exists && self.lasts(self.disowned_since.get(arn).copied(), now) {
-                    self.broken(Promise::OnlyItsOwnIsWritten, now, actor, format!("deletes {arn}, which lacks the owner tag"));
+                    self.broken(
+                        Promise::OnlyItsOwnIsWritten,
+                        now,
+                        actor,
+                        format!("deletes {arn}, which lacks the owner tag"),
+                    );
                 }
             }
             Request::Elb(elb::Request::DeleteTargetGroup(input)) => {
@@ -236,7 +241,12 @@ impl Checker {
                 for target in &input.targets.member {
                     let since = self.serving_since.get(&target.id).copied();
                     if self.lasts(since, now) {
-                        self.broken(Promise::TargetsAreTrue, now, actor, format!("deregisters {}, which serves", target.id));
+                        self.broken(
+                            Promise::TargetsAreTrue,
+                            now,
+                            actor,
+                            format!("deregisters {}, which serves", target.id),
+                        );
                     } else if since.is_some() {
                         tally.moment("deregistered an address that had just got a new task");
                     }
@@ -270,7 +280,12 @@ impl Checker {
                 self.ours(actor, input.resource_arns.member.iter().map(String::as_str), now);
                 self.tags_of_the_owner(actor, &input.resource_arns.member, now);
                 if input.tag_keys.member.iter().any(|key| !key.starts_with(OWN_TAGS)) {
-                    self.broken(Promise::OnlyItsOwnIsWritten, now, actor, "removes a tag that isn't its own".to_owned());
+                    self.broken(
+                        Promise::OnlyItsOwnIsWritten,
+                        now,
+                        actor,
+                        "removes a tag that isn't its own".to_owned(),
+                    );
                 }
             }
             Request::Sqs(sqs::Request::DeleteMessageBatch(input)) => {
@@ -284,13 +299,7 @@ impl Checker {
     }
 
     /// Something has taken effect, or was refused.
-    pub fn after(
-        &mut self,
-        actor: Actor,
-        request: &Request,
-        answer: &Result<Response, ApiError>,
-        now: Timestamp,
-    ) {
+    pub fn after(&mut self, actor: Actor, request: &Request, answer: &Result<Response, ApiError>, now: Timestamp) {
         // That there is no such thing is an answer too.
         let found = match answer {
             Ok(answer) => Some(answer),
@@ -408,7 +417,12 @@ impl Checker {
             self.broken(Promise::NothingInUseIsDeleted, now, actor, what);
         }
         if self.lasts(self.desired_since, now) {
-            self.broken(Promise::NothingInUseIsDeleted, now, actor, format!("deletes {arn} while tasks are desired since {:?}", self.desired_since));
+            self.broken(
+                Promise::NothingInUseIsDeleted,
+                now,
+                actor,
+                format!("deletes {arn} while tasks are desired since {:?}", self.desired_since),
+            );
         } else {
             Self::missed(self.desired_since, now, tally);
         }
@@ -418,13 +432,20 @@ impl Checker {
             match (task.last_status, task.stopped_at) {
                 ("STOPPED", Some(at)) if now.duration_since(at) >= grace => {}
                 ("STOPPED", _) => {
-                    self.broken(Promise::NothingInUseIsDeleted, now,
+                    self.broken(
+                        Promise::NothingInUseIsDeleted,
+                        now,
                         actor,
                         format!("deletes {arn} within the grace: {} stopped {:?}", task.id, task.stopped_at),
                     );
                 }
                 (status, _) if self.lasts(task.started_at, now) => {
-                    self.broken(Promise::NothingInUseIsDeleted, now, actor, format!("deletes {arn} while task {} is {status}", task.id));
+                    self.broken(
+                        Promise::NothingInUseIsDeleted,
+                        now,
+                        actor,
+                        format!("deletes {arn} while task {} is {status}", task.id),
+                    );
                 }
                 _ => tally.moment("deleted although a task had just come to run"),
             }
@@ -432,7 +453,9 @@ impl Checker {
         let grace = grace - SignedDuration::try_from(self.promises.window).unwrap_or_default();
         if let Some(touched_at) = self.touched_at {
             if self.lasts(Some(touched_at), now) && now.duration_since(touched_at) < grace {
-                self.broken(Promise::NothingInUseIsDeleted, now,
+                self.broken(
+                    Promise::NothingInUseIsDeleted,
+                    now,
                     actor,
                     format!("deletes {arn} within the grace after a scale-up touched it at {touched_at}"),
                 );
@@ -450,7 +473,12 @@ impl Checker {
         let starts = ["loadbalancer/net/", "targetgroup/"].map(|kind| format!(":{kind}{}-", self.promises.project));
         for arn in arns {
             if !starts.iter().any(|start| arn.contains(start.as_str())) {
-                self.broken(Promise::OnlyItsOwnIsWritten, now, actor, format!("writes to {arn}, which is another project's"));
+                self.broken(
+                    Promise::OnlyItsOwnIsWritten,
+                    now,
+                    actor,
+                    format!("writes to {arn}, which is another project's"),
+                );
             }
         }
     }
@@ -479,15 +507,30 @@ impl Checker {
 
     fn message_deletion(&mut self, actor: Actor, handle: &str, now: Timestamp) {
         let Some(Received { sent_at, kind }) = self.received.get(handle) else {
-            return self.broken(Promise::NoMessageIsLost, now, actor, "deletes a message that nobody received".to_owned());
+            return self.broken(
+                Promise::NoMessageIsLost,
+                now,
+                actor,
+                "deletes a message that nobody received".to_owned(),
+            );
         };
         let (sent_at, kind) = (*sent_at, *kind);
         if kind == MessageKind::Malformed {
-            return self.broken(Promise::NoMessageIsLost, now, actor, "deletes a message that nobody can read".to_owned());
+            return self.broken(
+                Promise::NoMessageIsLost,
+                now,
+                actor,
+                "deletes a message that nobody can read".to_owned(),
+            );
         }
         let unread = |what: &'static str| self.reads.get(&(actor, what)).is_none_or(|at| *at < sent_at);
         if kind == MessageKind::Relevant && ["tasks", "service", "balancer"].into_iter().any(unread) {
-            self.broken(Promise::NoMessageIsLost, now, actor, format!("deletes a message of {sent_at} without a look since"));
+            self.broken(
+                Promise::NoMessageIsLost,
+                now,
+                actor,
+                format!("deletes a message of {sent_at} without a look since"),
+            );
         }
     }
 }

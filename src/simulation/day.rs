@@ -676,7 +676,8 @@ impl<'a> Course<'a> {
         let _ = self.operator.scale(0);
         // However often the workers are killed meanwhile, at the worst moments.
         let blow = Blow::Kill { down: DOWN_AT_THE_END };
-        let kills = [("AddTags", When::After), ("DeleteLoadBalancer", When::After), ("DeleteTargetGroup", When::Before)];
+        let kills =
+            [("AddTags", When::After), ("DeleteLoadBalancer", When::After), ("DeleteTargetGroup", When::Before)];
         if self.day.temper != Temper::Calm {
             let traps = kills.map(|(operation, when)| Trap { operation, when, blow });
             self.stage.with(|inner, _| inner.traps.extend(traps));
@@ -756,12 +757,18 @@ impl<'a> Course<'a> {
                 |address: &str| group.targets.iter().any(|target| target.id == address && target.state != "draining");
             for address in &serving {
                 if !registered(address) {
-                    self.fail(Promise::TargetsAreTrue, format!("{address} serves, and is not registered in {}", group.name));
+                    self.fail(
+                        Promise::TargetsAreTrue,
+                        format!("{address} serves, and is not registered in {}", group.name),
+                    );
                 }
             }
             for target in group.targets.iter().filter(|target| target.state != "draining") {
                 if of_ours(&target.id, false) && !of_ours(&target.id, true) {
-                    self.fail(Promise::TargetsAreTrue, format!("{} has stopped, and is still registered in {}", target.id, group.name));
+                    self.fail(
+                        Promise::TargetsAreTrue,
+                        format!("{} has stopped, and is still registered in {}", target.id, group.name),
+                    );
                 }
             }
         }

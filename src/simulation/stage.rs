@@ -101,7 +101,13 @@ pub enum Blow {
 impl Stage {
     /// The stage at midnight.
     pub fn new(inner: Inner, midnight: Timestamp) -> Self {
-        Self { inner: Mutex::new(inner), began: Instant::now(), midnight, changed: Notify::new(), broken: Notify::new() }
+        Self {
+            inner: Mutex::new(inner),
+            began: Instant::now(),
+            midnight,
+            changed: Notify::new(),
+            broken: Notify::new(),
+        }
     }
 
     /// AWS's time.
