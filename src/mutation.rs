@@ -107,7 +107,7 @@ thread_local! {
 }
 
 /// Does something with a deliberate bug switched on, on this thread.
-#[cfg(test)]
+#[cfg(all(test, feature = "sandbox"))]
 pub fn with<T>(mutation: Mutation, act: impl FnOnce() -> T) -> T {
     ON_THIS_THREAD.set(Some(mutation));
     let outcome = act();

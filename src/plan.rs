@@ -191,7 +191,7 @@ pub enum MarkReason {
     Idle,
     /// The balancer has never served and is older than the unused grace.
     Unused,
-    /// The balancer is marked, but not all of its groups are.
+    /// The balancer is marked, but not all of its groups are: the grace begins anew.
     Incomplete,
 }
 

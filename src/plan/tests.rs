@@ -322,7 +322,8 @@ fn a_mark_is_not_renewed_while_it_stands() {
 }
 
 #[test]
-fn nothing_goes_before_every_group_carries_the_mark() {
+fn nothing_goes_before_every_group_carries_the_mark_and_the_grace_begins_anew() {
+    // A new group, or terraform on its way from the groups to the balancer.
     let mut balancer = marked_balancer(&[], noon() - minutes(30));
     balancer.target_groups[1].tags.clear();
     let plan = plan_at_noon(&idle(balancer));
@@ -330,12 +331,12 @@ fn nothing_goes_before_every_group_carries_the_mark() {
         plan.upkeep,
         Upkeep::Mark {
             load_balancer_arn: BALANCER.into(),
-            idle_since: noon() - minutes(30),
-            resources: vec![TCP.into()],
+            idle_since: noon(),
+            resources: vec![BALANCER.into(), TCP.into(), UDP.into()],
             reason: MarkReason::Incomplete,
         }
     );
-    assert_eq!(plan.look_again_at, noon() + TEARDOWN_LOOK);
+    assert_eq!(plan.look_again_at, noon() + policy().idle_grace);
 }
 
 #[test]

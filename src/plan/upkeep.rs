@@ -61,13 +61,11 @@ impl Draft<'_> {
         let with_groups = self.policy.teardown == Teardown::All && !mutated!(ForgetGroups);
         let groups = if with_groups { balancer.target_groups.as_slice() } else { &[] };
         let carries_mark =
-            |group: &&TargetGroup| group_mark(group, self.now) == Some((balancer.arn.as_str(), idle_since));
-        let unmarked: Vec<_> =
-            groups.iter().filter(|group| !carries_mark(group)).map(|group| group.arn.clone()).collect();
-        if !unmarked.is_empty() {
-            // A group that isn't marked when its balancer goes would be left behind for good.
-            self.look_again_by(self.now + TEARDOWN_LOOK);
-            return self.mark(balancer, idle_since, unmarked, MarkReason::Incomplete);
+            |group: &TargetGroup| group_mark(group, self.now) == Some((balancer.arn.as_str(), idle_since));
+        if !groups.iter().all(carries_mark) {
+            // A group that isn't marked when its balancer goes would be left behind for good. And a mark that has gone
+            // from a group says that terraform is at work, which comes to the balancer a moment later: a sign of use.
+            return self.mark_anew(balancer, MarkReason::Incomplete);
         }
         let due = idle_since + self.policy.idle_grace;
         if self.now < due && !mutated!(NoIdleGrace) {
@@ -196,6 +194,11 @@ impl Draft<'_> {
             }
             MarkReason::Unused
         };
+        self.mark_anew(balancer, reason)
+    }
+
+    /// The grace begins now.
+    fn mark_anew(&mut self, balancer: &LoadBalancer, reason: MarkReason) -> Upkeep {
         let mut resources = vec![balancer.arn.clone()];
         if self.policy.teardown == Teardown::All && !mutated!(ForgetGroups) {
             resources.extend(balancer.target_groups.iter().map(|group| group.arn.clone()));
@@ -204,16 +207,6 @@ impl Draft<'_> {
         let idle_since =
             self.last_use().into_iter().chain([self.now, self.made_at(balancer)]).max().unwrap_or(self.now);
         self.look_again_by(idle_since + self.policy.idle_grace);
-        self.mark(balancer, idle_since, resources, reason)
-    }
-
-    fn mark(
-        &self,
-        balancer: &LoadBalancer,
-        idle_since: Timestamp,
-        mut resources: Vec<String>,
-        reason: MarkReason,
-    ) -> Upkeep {
         resources.sort();
         Upkeep::Mark { load_balancer_arn: balancer.arn.clone(), idle_since, resources, reason }
     }
