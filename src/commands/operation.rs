@@ -24,6 +24,9 @@ use crate::operation::{Failure, Operation, Setting, Stop, perform};
 use crate::plan::OwnerTag;
 use crate::shutdown;
 
+/// The phase under way, since when, and what it waits for.
+const TEMPLATE: &str = "{spinner} {prefix}, {elapsed}: {wide_msg}";
+
 /// How often the spinner turns.
 const TURN: Duration = Duration::from_millis(100);
 
@@ -84,8 +87,8 @@ struct Drawn {
 
 impl Progress for Drawn {
     fn began(&self, Bounded { phase, limit }: Bounded) {
-        // A template that is wrong shows as a plain spinner, and a test sees it.
-        if let Ok(style) = ProgressStyle::with_template("{spinner} {prefix}, {elapsed}: {wide_msg}") {
+        // A test has seen that it is a template.
+        if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
             self.bar.set_style(style);
         }
         self.bar.set_prefix(phase.words());
@@ -243,4 +246,25 @@ pub(super) fn print_steps(
 pub(super) fn print(result: &impl Serialize) -> Result<(), CommandError> {
     let text = serde_json::to_string(result).map_err(|error| CommandError::Failed(error.to_string()))?;
     Ok(writeln!(std::io::stdout(), "{text}")?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_template_is_one() {
+        ProgressStyle::with_template(TEMPLATE).expect("a template");
+    }
+
+    #[test]
+    fn what_others_wrote_stays_on_its_line() {
+        assert_eq!(plain("no \x1b[31msubnets\nleft"), "no  [31msubnets left");
+    }
+
+    #[test]
+    fn an_operation_has_an_id_of_its_own() {
+        assert_ne!(new_id(), new_id());
+        assert_eq!(new_id().len(), 16);
+    }
 }

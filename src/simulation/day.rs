@@ -745,6 +745,8 @@ impl<'a> Course<'a> {
         // By the command on every second day, by the platform's script on the others.
         if self.day.seed.is_multiple_of(2) {
             self.run_to_its_end(&Command::Up { tasks, pace }).await;
+            // It leaves a service that has more tasks as it is.
+            let _ = self.operator.scale(tasks);
         } else {
             let operator = self.operator.clone();
             let up = tokio::spawn(async move { operator.scale_up(tasks, pace).await });

@@ -514,6 +514,20 @@ mod in_the_sandbox {
     }
 
     #[tokio::test]
+    async fn at_a_terminal_the_phases_are_drawn() {
+        let platform = Platform::on(Aws::Sandbox).await;
+        let desk = Desk::new(&platform);
+        for (no_color, mark) in [("", "\u{1b}[32m✓\u{1b}[0m"), ("1", "✓")] {
+            let finished = desk.finish(desk.up().env("NO_COLOR", no_color).at_a_terminal()).await;
+            assert_eq!(finished.code, Some(0), "{}", finished.stdout);
+            for phase in ["load balancer made", "tasks serving", "targets healthy"] {
+                assert!(finished.stdout.contains(&format!("{mark} {phase} (")), "{phase}: {}", finished.stdout);
+            }
+            assert!(!finished.stdout.contains("phase_started"), "no log lines: {}", finished.stdout);
+        }
+    }
+
+    #[tokio::test]
     async fn of_two_ups_the_later_wins() {
         let platform = Platform::on(Aws::Sandbox).await;
         let desk = Desk::new(&platform);

@@ -94,6 +94,21 @@ impl Launch {
         self.home.path()
     }
 
+    /// The same at a terminal, which takes both outputs for one.
+    pub fn at_a_terminal(mut self) -> Self {
+        let words = [env!("CARGO_BIN_EXE_jvb-watcher"), &self.subcommand].into_iter().map(str::to_owned);
+        let words = words.chain(std::mem::take(&mut self.after)).map(|word| format!("'{word}'"));
+        let line = words.collect::<Vec<_>>().join(" ");
+        let mut command = Command::new("script");
+        command.env_clear();
+        for (name, value) in self.command.get_envs() {
+            command.env(name, value.unwrap_or_default());
+        }
+        command.env("TERM", "xterm").args(["--quiet", "--return", "--command", &line, "/dev/null"]);
+        (self.command, self.subcommand) = (command, String::new());
+        self
+    }
+
     pub fn start(mut self) -> Watcher {
         self.command.args(&self.before);
         if !self.subcommand.is_empty() {
