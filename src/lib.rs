@@ -23,6 +23,8 @@ pub mod name_resolution;
 pub mod plan;
 pub mod pulse;
 pub mod reconcile;
+#[cfg(feature = "report")]
+pub mod report;
 pub mod retry;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

@@ -1,0 +1,11 @@
+//! The report: a page made of the watcher's own log, for whoever wants to see what it did and what it saved.
+//!
+//! [`read`] takes the lines in, whoever wrote the others between them; [`history`] follows the balancer, the tasks and
+//! the findings through them; [`figures`] sums up; [`days`] cuts the history by the day; [`page`] shows it.
+
+pub mod figures;
+pub mod history;
+pub mod line;
+
+pub mod period;
+pub mod read;
