@@ -19,7 +19,11 @@ mod demo;
 mod health;
 #[cfg(feature = "lambda")]
 mod lambda;
+#[cfg(feature = "manual")]
+mod manual;
 mod reconcile;
+#[cfg(feature = "report")]
+mod report;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
@@ -29,7 +33,11 @@ pub use demo::demo;
 pub use health::health;
 #[cfg(feature = "lambda")]
 pub use lambda::{init_failed, lambda};
+#[cfg(feature = "manual")]
+pub use manual::{completions, man};
 pub use reconcile::reconcile;
+#[cfg(feature = "report")]
+pub use report::report;
 pub use run::run;
 #[cfg(feature = "sandbox")]
 pub use sandbox::sandbox;

@@ -105,6 +105,7 @@ impl Balancers {
         self.standing = Some(standing);
         self.end(at, Edge::Seen);
         self.deleted = Some(at);
+        self.is_known = true;
     }
 
     fn end(&mut self, at: Timestamp, ended: Edge) {
