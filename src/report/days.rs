@@ -1,7 +1,5 @@
 //! Days, in UTC, and what part of each the chart of it shows.
 
-use std::time::Duration;
-
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -49,7 +47,7 @@ pub fn days(history: &History) -> (Vec<Day>, usize) {
     let left_out = numbers.len().saturating_sub(MOST_DAYS);
     numbers.truncate(MOST_DAYS);
     let days = numbers.into_iter().filter_map(|number| {
-        let period = Period::new(second(number * DAY)?, second((number + 1) * DAY)?);
+        let period = Period::new(second(number * DAY), second((number + 1) * DAY));
         let shown = periods().filter_map(|it| it.within(period)).reduce(Period::cover)?;
         let date = period.from().to_zoned_datetime(TimeZone::UTC).date();
         Some(Day { date, period, axis: Axis::of(shown, period) })
@@ -70,8 +68,9 @@ fn latest_days(period: Period) -> impl Iterator<Item = i64> {
     (first..=last).rev().take(MOST_DAYS + 1)
 }
 
-fn second(second: i64) -> Option<Timestamp> {
-    Timestamp::from_second(second).ok()
+/// The second since 1970; the last day that can be written ends early.
+fn second(second: i64) -> Timestamp {
+    Timestamp::from_second(second).unwrap_or(Timestamp::MAX)
 }
 
 impl Axis {
@@ -88,8 +87,7 @@ impl Axis {
         };
         let step = STEPS.into_iter().find(fits).unwrap_or(STEPS[STEPS.len() - 1]);
         let (from, to) = ends(step);
-        let at = |seconds: i64| day.from() + Duration::from_secs(seconds.unsigned_abs());
-        Self { period: Period::new(at(from), at(to)), step }
+        Self { period: Period::new(second(midnight + from), second(midnight + to)), step }
     }
 
     /// What it shows.
@@ -106,8 +104,8 @@ impl Axis {
     /// Its labels, and where each is in percent.
     pub fn labels(self) -> Vec<(f64, String)> {
         let [from, to] = [self.period.from(), self.period.to()].map(|at| at.as_second().div_euclid(self.step));
-        let at = |step: i64| second(step * self.step);
-        (from..=to).filter_map(at).map(|at| (self.percent(at), self.label(at))).collect()
+        let instants = (from..=to).map(|number| second(number * self.step));
+        instants.map(|at| (self.percent(at), self.label(at))).collect()
     }
 
     fn label(self, at: Timestamp) -> String {

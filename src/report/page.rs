@@ -87,8 +87,8 @@ impl From<&Prices> for PriceTexts {
 
 /// What became of the lines.
 struct Reading {
-    lines: u64,
-    read: u64,
+    lines: String,
+    read: String,
     /// What is to be said of the others, a sentence each.
     notes: Vec<String>,
 }
@@ -104,8 +104,12 @@ impl Reading {
             (unknown, format!("are of events that this version doesn't know: {}.", names.join(", "))),
             (tally.wrong_fields, "are of known events, with fields that these don't have.".to_owned()),
         ];
-        let notes = notes.into_iter().filter(|(count, _)| *count > 0).map(|(count, text)| format!("{count} {text}"));
-        Self { lines: tally.lines, read: tally.read, notes: notes.collect() }
+        let notes = notes
+            .into_iter()
+            .filter(|(count, _)| *count > 0)
+            .map(|(count, text)| format!("{} {text}", words::grouped_total(count)));
+        let [lines, read] = [tally.lines, tally.read].map(words::grouped_total);
+        Self { lines, read, notes: notes.collect() }
     }
 }
 
@@ -150,6 +154,8 @@ struct DayView {
     chart: Chart,
     moments: Vec<MomentRow>,
     moments_left_out: usize,
+    /// How many that are together.
+    moments_count: String,
 }
 
 struct MomentRow {
@@ -297,6 +303,7 @@ impl DayView {
             weekday: day.date.strftime("%A").to_string(),
             summary: summary.join(" · "),
             chart: Chart::of(history, day),
+            moments_count: words::count(moments.len(), "event", "events"),
             moments_left_out: moments.len().saturating_sub(MOST_MOMENTS),
             moments: moments.into_iter().take(MOST_MOMENTS).map(MomentRow::of).collect(),
         }
@@ -358,3 +365,6 @@ impl FailureRow {
         rows
     }
 }
+
+#[cfg(test)]
+mod tests;
