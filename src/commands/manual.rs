@@ -10,6 +10,9 @@ use clap_mangen::Man;
 use super::CommandError;
 use crate::cli::{Cli, CompletionsOptions, ManOptions};
 
+/// What a man page says of where it comes from.
+const SOURCE: &str = concat!("jvb-watcher ", env!("CARGO_PKG_VERSION"));
+
 /// Writes the completions for a shell on standard output.
 ///
 /// # Errors
@@ -51,7 +54,7 @@ pub fn man(options: &ManOptions) -> Result<(), CommandError> {
 fn write_page(directory: &Path, name: &str, command: Command) -> Result<(), CommandError> {
     let mut page = Vec::new();
     // A page has the name by which it is asked for: `man jvb-watcher-run`.
-    Man::new(command.display_name(name.to_owned())).title(name.to_owned()).render(&mut page)?;
+    Man::new(command.display_name(name.to_owned())).title(name).source(SOURCE).render(&mut page)?;
     let path = directory.join(format!("{name}.1"));
     std::fs::write(&path, page).map_err(|error| unwritable(&path, &error))
 }

@@ -13,6 +13,18 @@ use tokio::process::Command;
 /// It starts within seconds; a loaded machine gets more.
 const LIMIT: Duration = Duration::from_secs(90);
 
+/// Whom Chromium asks for itself, whatever it is told: for the time, for updates, for accounts.
+const MAKERS: [&str; 8] = [
+    "accounts.google.com",
+    "android.clients.google.com",
+    "clients2.google.com",
+    "content-autofill.googleapis.com",
+    "mtalk.google.com",
+    "optimizationguide-pa.googleapis.com",
+    "redirector.gvt1.com",
+    "update.googleapis.com",
+];
+
 /// A browser, in which nothing was ever opened.
 pub struct Browser {
     home: TempDir,
@@ -51,9 +63,11 @@ impl Browser {
         Self { home, proxy: address, asked }
     }
 
-    /// What it has asked the network for.
+    /// What pages have asked the network for.
     pub fn requests(&self) -> Vec<String> {
-        self.asked.lock().expect("nobody panics").clone()
+        let asked = self.asked.lock().expect("nobody panics");
+        let is_pages = |request: &&String| !MAKERS.iter().any(|host| is_to(request, host));
+        asked.iter().filter(is_pages).cloned().collect()
     }
 
     /// The page's elements, once it is loaded and its scripts have run.
@@ -138,6 +152,13 @@ impl Browser {
         });
         measured.collect()
     }
+}
+
+/// Whether this is a request to a proxy for something of the host's.
+fn is_to(request: &str, host: &str) -> bool {
+    let target = request.split(' ').nth(1).unwrap_or_default();
+    let target = target.split_once("://").map_or(target, |(_, rest)| rest);
+    target.split(['/', ':']).next() == Some(host)
 }
 
 fn name(page: &Path) -> String {

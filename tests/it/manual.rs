@@ -26,7 +26,7 @@ async fn bash_completes_commands_and_options() {
     let complete = |words: &str| {
         format!(
             "source \"$1\"; COMP_WORDS=({words}); COMP_CWORD=$((${{#COMP_WORDS[@]}} - 1)); \
-             _jvb-watcher jvb-watcher \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"; \
+             _jvb__watcher jvb-watcher \"${{COMP_WORDS[COMP_CWORD]}}\" \"${{COMP_WORDS[COMP_CWORD - 1]}}\"; \
              echo \"${{COMPREPLY[@]}}\""
         )
     };
@@ -43,7 +43,7 @@ async fn bash_completes_commands_and_options() {
 #[tokio::test]
 async fn each_shell_has_its_completions() {
     for (shell, sign) in [
-        ("bash", "complete -F _jvb-watcher"),
+        ("bash", "complete -F _jvb__watcher"),
         ("zsh", "#compdef jvb-watcher"),
         ("fish", "complete -c jvb-watcher"),
         ("elvish", "edit:completion:arg-completer[jvb-watcher]"),
@@ -78,7 +78,9 @@ async fn each_command_has_a_page_of_its_own() {
     assert_eq!((finished.code, finished.stdout.as_str()), (Some(0), ""), "{finished:#?}");
     let read = |name: &str| std::fs::read_to_string(pages.join(name)).unwrap_or_else(|error| panic!("{name}: {error}"));
     let run = read("jvb-watcher-run.1");
-    for word in [".TH jvb-watcher-run 1", "\\-\\-idle\\-grace", "JVB_WATCHER_IDLE_GRACE", "\\-\\-project"] {
+    for word in
+        [".TH jvb-watcher-run 1  \"jvb-watcher ", "\\-\\-idle\\-grace", "JVB_WATCHER_IDLE_GRACE", "\\-\\-project"]
+    {
         assert!(run.contains(word), "{word} is not in:\n{run}");
     }
     assert!(read("jvb-watcher-report.1").contains("LOGFILE"));

@@ -175,6 +175,11 @@ async fn a_browser_shows_the_figures_that_the_log_has() {
         assert!(elements.contains(line["message"].as_str().expect("a sentence")));
     }
     assert_eq!(browser.requests(), Vec::<String>::new(), "it opens without a network");
+    for attribute in ["href=\"", "src=\"", "url("] {
+        for reference in elements.split(attribute).skip(1) {
+            assert!(reference.starts_with('#') || reference.starts_with("data:"), "{attribute}{:.80}", reference);
+        }
+    }
 }
 
 #[tokio::test]
@@ -184,7 +189,7 @@ async fn the_browser_would_show_what_a_page_asks_the_network_for() {
     std::fs::write(&file, "<img src=\"http://192.0.2.1/picture.png\">").expect("the file can be written");
     let browser = Browser::new();
     browser.elements(&file).await;
-    assert_eq!(browser.requests().first().map(String::as_str), Some("GET http://192.0.2.1/picture.png HTTP/1.1"));
+    assert_eq!(browser.requests(), ["GET http://192.0.2.1/picture.png HTTP/1.1"]);
 }
 
 #[tokio::test]
@@ -254,9 +259,9 @@ async fn many_logs_in_any_order_and_form_are_one() {
 async fn prices_are_ones_own() {
     let evening = evening().display().to_string();
     let arguments =
-        ["--hourly-price", "1000", "--idle-monthly-price", "0", "--always-on-monthly-price", "0", evening.as_str()];
+        ["--hourly-price", "2", "--idle-monthly-price", "0", "--always-on-monthly-price", "0", evening.as_str()];
     let page = page(&run(&arguments).await);
-    assert_close(number(&page, "cost"), number(&page, "hours-up") * 1000.0);
+    assert_close(number(&page, "cost"), number(&page, "hours-up") * 2.0);
     assert!(figure(&page, "cost-avoided").1.starts_with('\u{2212}'), "nothing was saved");
 }
 
@@ -280,7 +285,7 @@ async fn what_cannot_be_a_report_is_told_and_overwrites_nothing() {
     assert_eq!(std::fs::read(&own).expect("it is there"), log);
     let nowhere = format!("{missing}/report.html");
     assert!(error(&run(&["--out", &nowhere, &own]).await, 1).contains(&nowhere));
-    assert!(String::from_utf8_lossy(&run(&["--hourly-price", "-1", &own]).await.stderr).contains("from 0"));
+    assert!(String::from_utf8_lossy(&run(&["--hourly-price=-1", &own]).await.stderr).contains("from 0"));
 }
 
 /// What a worker has only just logged, on the sandbox.
