@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use clap::{Command, CommandFactory};
-use clap_complete::generate;
+use clap_complete::{Shell, generate};
 use clap_mangen::Man;
 
 use super::CommandError;
@@ -19,12 +19,21 @@ const SOURCE: &str = concat!("jvb-watcher ", env!("CARGO_PKG_VERSION"));
 ///
 /// When they can't be written.
 pub fn completions(options: &CompletionsOptions) -> Result<(), CommandError> {
-    // Into memory first: what generates them panics when a reader goes away.
-    let mut script = Vec::new();
     let mut command = Cli::command();
     let name = command.get_name().to_owned();
-    generate(options.shell, &mut command, name, &mut script);
+    // Into memory first: what generates them panics when a reader goes away.
+    let mut script = Vec::new();
+    generate(options.shell, &mut command, &name, &mut script);
+    if options.shell == Shell::Bash {
+        script = with_one_name(&String::from_utf8_lossy(&script), &name).into_bytes();
+    }
     Ok(io::stdout().write_all(&script)?)
+}
+
+/// Mends bash's completions after a command, which clap_complete 4.6.11 breaks for a program with a hyphen in its name: it
+/// writes the hyphen in one way where it sets the state and in another where it asks for it (clap-rs/clap#6421, open).
+fn with_one_name(script: &str, name: &str) -> String {
+    script.replace(&name.replace('-', "__subcmd__"), &name.replace('-', "__"))
 }
 
 /// Writes the program's man page on standard output, or that of every command into a directory.

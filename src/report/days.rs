@@ -41,7 +41,7 @@ pub struct Axis {
 /// The days on which something was there or happened, the latest first, and how many earlier ones are left out.
 pub fn days(history: &History) -> (Vec<Day>, usize) {
     let periods = || activity(history);
-    let mut numbers: Vec<i64> = periods().flat_map(|period| latest_days(period)).collect();
+    let mut numbers: Vec<i64> = periods().flat_map(latest_days).collect();
     numbers.sort_unstable_by(|one, other| other.cmp(one));
     numbers.dedup();
     let left_out = numbers.len().saturating_sub(MOST_DAYS);

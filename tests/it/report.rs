@@ -233,7 +233,7 @@ async fn it_can_be_printed() {
     assert!(printed.starts_with(b"%PDF-"));
     let text = String::from_utf8_lossy(&printed);
     let pages = text.matches("/Type /Page\n").count();
-    assert!(pages >= 3, "the lists of events are opened: {pages} page(s)");
+    assert!(pages >= 4, "the lists of events are opened: {pages} page(s)");
 }
 
 #[tokio::test]

@@ -68,10 +68,7 @@ impl Balancers {
                 }
             }
             LoggedEvent::LoadBalancerDeleted { load_balancer_arn, uptime_seconds } => {
-                // Two workers may both have deleted it.
-                if self.deleted_arns.insert(load_balancer_arn.clone()) {
-                    self.delete(line.at, *uptime_seconds);
-                }
+                self.delete(load_balancer_arn, *uptime_seconds, line.at);
             }
             LoggedEvent::TeardownCompleted => {
                 self.deleted = None;
@@ -94,7 +91,11 @@ impl Balancers {
         self.standing = Some(Standing { from, began, marked: None, idle: Vec::new() });
     }
 
-    fn delete(&mut self, at: Timestamp, uptime_seconds: u64) {
+    fn delete(&mut self, arn: &str, uptime_seconds: u64, at: Timestamp) {
+        if !self.deleted_arns.insert(arn.to_owned()) {
+            // Two workers may both have deleted it.
+            return;
+        }
         let created = at.checked_sub(Duration::from_secs(uptime_seconds)).unwrap_or(Timestamp::MIN);
         let mut standing =
             self.standing.take().unwrap_or(Standing { from: at, began: Edge::Seen, marked: None, idle: Vec::new() });

@@ -86,9 +86,8 @@ impl Tasks {
     pub fn read(&mut self, line: &Line) {
         match &line.event {
             LoggedEvent::TargetRegistered { target, latency_ms } => {
-                if self.register(target, line.at, Edge::Seen) {
-                    self.registered_after_ms.extend(latency_ms);
-                }
+                let is_new = self.register(target, line.at, Edge::Seen);
+                self.registered_after_ms.extend(latency_ms.filter(|_| is_new));
             }
             LoggedEvent::TargetDeregistered { target } => self.deregister(target, line.at),
             LoggedEvent::TargetHealthChanged { target, to, since_start_ms } => {
