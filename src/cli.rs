@@ -64,6 +64,15 @@ pub enum Command {
     /// Plays an evening on a small AWS of its own, with the real watcher; needs no account and no other option
     #[cfg(feature = "sandbox")]
     Demo(DemoOptions),
+    /// Makes a page of the watcher's own log: each day, and what it all comes to; needs no other option
+    #[cfg(feature = "report")]
+    Report(ReportOptions),
+    /// Prints what completes this program's commands and options in a shell
+    #[cfg(feature = "manual")]
+    Completions(CompletionsOptions),
+    /// Prints the man page
+    #[cfg(feature = "manual")]
+    Man(ManOptions),
 }
 
 /// The options of every command.
@@ -384,6 +393,50 @@ pub struct DemoOptions {
     pub seed: u64,
 }
 
+/// The options of `report`.
+#[cfg(feature = "report")]
+#[derive(Debug, Args)]
+#[command(after_help = "Other programs' lines among the watcher's do no harm; they are counted on the page.\n\n\
+                        Exit status: 0 done, 1 no line of a watcher's, or a broken log, 2 wrong use.")]
+pub struct ReportOptions {
+    /// The watcher's logs, as JSON lines, plain or compressed by gzip; - is standard input, as is none
+    #[arg(value_name = "LOGFILE")]
+    pub logs: Vec<PathBuf>,
+    /// Where to write the page [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// What an hour costs in which a balancer is up, with all else that is then, in US dollars
+    #[arg(long, value_name = "DOLLARS", default_value = "0.19", value_parser = price)]
+    pub hourly_price: f64,
+    /// What a month costs in which nothing is up, in US dollars
+    #[arg(long, value_name = "DOLLARS", default_value = "0.73", value_parser = price)]
+    pub idle_monthly_price: f64,
+    /// What a month would cost if all were always up, in US dollars
+    #[arg(long, value_name = "DOLLARS", default_value = "150", value_parser = price)]
+    pub always_on_monthly_price: f64,
+}
+
+/// The options of `completions`.
+#[cfg(feature = "manual")]
+#[derive(Debug, Args)]
+#[command(
+    after_help = "For bash: jvb-watcher completions bash > ~/.local/share/bash-completion/completions/jvb-watcher"
+)]
+pub struct CompletionsOptions {
+    /// The shell
+    pub shell: clap_complete::Shell,
+}
+
+/// The options of `man`.
+#[cfg(feature = "manual")]
+#[derive(Debug, Args)]
+#[command(after_help = "To read it: jvb-watcher man | man -l -")]
+pub struct ManOptions {
+    /// Write the page of every command into this directory, in place of the program's alone on standard output
+    #[arg(long, value_name = "DIRECTORY")]
+    pub all: Option<PathBuf>,
+}
+
 impl Cli {
     /// Reads a command line, with the environment behind it. Where AWS Lambda has started the program, it is a function
     /// unless told otherwise.
@@ -459,6 +512,15 @@ fn socket_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "write it as an IP address and a port, like 127.0.0.1:8081 or [::1]:8081".to_owned())
 }
 
+#[cfg(feature = "report")]
+fn price(text: &str) -> Result<f64, String> {
+    let price: f64 = text.parse().map_err(|_| "write it as a number, like 0.19".to_owned())?;
+    if !(0.0..=1e6).contains(&price) {
+        return Err("it must be from 0 to 1000000".to_owned());
+    }
+    Ok(price)
+}
+
 #[cfg(feature = "sandbox")]
 fn time_scale(text: &str) -> Result<f64, String> {
     let factor: f64 = text.parse().map_err(|_| "write it as a number, like 10 or 0.5".to_owned())?;
@@ -532,6 +594,15 @@ mod tests {
         assert_eq!(time_scale("0.5"), Ok(0.5));
         for wrong in ["0", "-1", "inf", "NaN", "1e9", "fast", ""] {
             assert!(time_scale(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[cfg(feature = "report")]
+    #[test]
+    fn a_price_is_a_number_of_dollars() {
+        assert_eq!((price("0.19"), price("0")), (Ok(0.19), Ok(0.0)));
+        for wrong in ["-1", "NaN", "inf", "$1", "", "1e9"] {
+            assert!(price(wrong).is_err(), "{wrong}");
         }
     }
 

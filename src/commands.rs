@@ -21,9 +21,13 @@ mod health;
 mod hold;
 #[cfg(feature = "lambda")]
 mod lambda;
+#[cfg(feature = "manual")]
+mod manual;
 mod operation;
 mod probe;
 mod reconcile;
+#[cfg(feature = "report")]
+mod report;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
@@ -36,8 +40,12 @@ pub use health::health;
 pub use hold::hold;
 #[cfg(feature = "lambda")]
 pub use lambda::{init_failed, lambda};
+#[cfg(feature = "manual")]
+pub use manual::{completions, man};
 pub use operation::Console;
 pub use reconcile::reconcile;
+#[cfg(feature = "report")]
+pub use report::report;
 pub use run::run;
 #[cfg(feature = "sandbox")]
 pub use sandbox::sandbox;

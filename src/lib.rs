@@ -25,6 +25,8 @@ pub mod operation;
 pub mod plan;
 pub mod pulse;
 pub mod reconcile;
+#[cfg(feature = "report")]
+pub mod report;
 pub mod retry;
 #[cfg(feature = "sandbox")]
 pub mod sandbox;

@@ -94,6 +94,12 @@ async fn perform(cli: &Cli) -> Result<(), CommandError> {
         Command::Sandbox(options) => commands::sandbox(options).await,
         #[cfg(feature = "sandbox")]
         Command::Demo(options) => commands::demo(options, cli.options.log_level).await,
+        #[cfg(feature = "report")]
+        Command::Report(options) => commands::report(options),
+        #[cfg(feature = "manual")]
+        Command::Completions(options) => commands::completions(options),
+        #[cfg(feature = "manual")]
+        Command::Man(options) => commands::man(options),
     }
 }
 

@@ -1,6 +1,8 @@
 //! The built program, driven from outside: by messages on a queue, by what it finds on AWS (moto's server, which
 //! these tests install and start, or the sandbox), by its command line; judged by its log and by what it leaves on AWS.
 
+#[cfg(feature = "report")]
+mod browser;
 mod command_line;
 #[cfg(feature = "sandbox")]
 mod demo;
@@ -11,6 +13,8 @@ mod incidents;
 mod lambda;
 mod life;
 mod listen;
+#[cfg(feature = "manual")]
+mod manual;
 mod messages;
 mod metrics;
 mod moto;
@@ -20,6 +24,8 @@ mod platform;
 #[cfg(feature = "sandbox")]
 mod processes;
 mod proxy;
+#[cfg(feature = "report")]
+mod report;
 #[cfg(feature = "lambda")]
 mod runtime_api;
 #[cfg(feature = "sandbox")]

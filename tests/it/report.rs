@@ -1,0 +1,316 @@
+//! `report`, read and looked at in a browser: what the page says against what the log says.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Command;
+
+use crate::browser::{Browser, Scheme};
+
+/// One evening, as a worker logged it that ran on the sandbox while it played `fixtures/scenarios/evening.toml`.
+fn evening() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/logs/evening.jsonl")
+}
+
+fn command() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_jvb-watcher"));
+    command.env_clear().arg("report").stdin(Stdio::null()).kill_on_drop(true);
+    command
+}
+
+async fn run(arguments: &[&str]) -> Output {
+    command().args(arguments).output().await.expect("the program was built")
+}
+
+async fn run_with_input(arguments: &[&str], input: &[u8]) -> Output {
+    let mut running = command()
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program was built");
+    let mut stdin = running.stdin.take().expect("it is piped");
+    stdin.write_all(input).await.expect("it reads");
+    drop(stdin);
+    running.wait_with_output().await.expect("it ends")
+}
+
+fn page(output: &Output) -> String {
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout.clone()).expect("text")
+}
+
+fn error(output: &Output, code: i32) -> String {
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert_eq!(output.status.code(), Some(code), "{text}");
+    assert!(output.stdout.is_empty() && text.starts_with("error: ") && !text.contains("panicked"), "{text}");
+    text
+}
+
+fn directory() -> TempDir {
+    tempfile::tempdir().expect("the directory for temporary files is writable")
+}
+
+/// The page of the evening, in a file.
+async fn evening_page(directory: &TempDir) -> PathBuf {
+    let file = directory.path().join("report.html");
+    page(&run(&["--out", &file.display().to_string(), &evening().display().to_string()]).await);
+    file
+}
+
+/// The value and the words of a figure of the page's.
+fn figure(elements: &str, name: &str) -> (String, String) {
+    let rest = elements.split(&format!("data-figure=\"{name}\" value=\"")).nth(1);
+    let rest = rest.unwrap_or_else(|| panic!("{name} is not on the page"));
+    let (value, rest) = rest.split_once("\">").expect("a value");
+    (value.to_owned(), rest.split('<').next().expect("words").to_owned())
+}
+
+fn number(elements: &str, name: &str) -> f64 {
+    let (value, _) = figure(elements, name);
+    value.parse().unwrap_or_else(|_| panic!("{name} is {value:?}"))
+}
+
+/// What a log comes to, counted here in another way than the program does.
+struct Expected {
+    lines: Vec<Value>,
+}
+
+impl Expected {
+    fn of(log: &str) -> Self {
+        Self { lines: log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect() }
+    }
+
+    fn events(&self, event: &str) -> Vec<&Value> {
+        self.lines.iter().filter(|line| line["event"] == event).collect()
+    }
+
+    /// The values of a field, sorted.
+    fn values(&self, event: &str, field: &str) -> Vec<u64> {
+        let mut values: Vec<u64> = self.events(event).iter().filter_map(|line| line[field].as_u64()).collect();
+        values.sort_unstable();
+        values
+    }
+
+    fn hours(&self) -> f64 {
+        let at = |line: &Value| -> jiff::Timestamp {
+            line["timestamp"].as_str().expect("a time").parse().expect("an instant")
+        };
+        let [first, .., last] = &self.lines[..] else { panic!("a log") };
+        at(last).duration_since(at(first)).as_secs_f64() / 3600.0
+    }
+
+    fn check(&self, elements: &str) {
+        // It was deleted once, and the log had begun before it was made.
+        let hours_up = self.values("load_balancer_deleted", "uptime_seconds").iter().sum::<u64>() as f64 / 3600.0;
+        assert_close(number(elements, "hours-up"), hours_up);
+        let always_on = self.hours() / 730.0 * 150.0;
+        let cost = hours_up * 0.19 + self.hours() / 730.0 * 0.73;
+        assert_close(number(elements, "always-on-cost"), always_on);
+        assert_close(number(elements, "cost"), cost);
+        assert_close(number(elements, "cost-avoided"), always_on - cost);
+        assert_eq!(number(elements, "aws-calls"), self.values("reconciled", "aws_calls").iter().sum::<u64>() as f64);
+
+        let tasks: std::collections::BTreeSet<&str> =
+            self.events("target_registered").iter().filter_map(|line| line["task_id"].as_str()).collect();
+        assert_eq!(number(elements, "tasks"), tasks.len() as f64);
+        assert_eq!(number(elements, "teardowns"), self.events("teardown_completed").len() as f64);
+        assert_eq!(number(elements, "failures"), self.events("reconcile_failed").len() as f64);
+
+        let registered = self.values("target_registered", "latency_ms");
+        self.check_spread(elements, "time-to-registered", &registered);
+        let mut healthy: Vec<u64> = self
+            .events("target_health_changed")
+            .iter()
+            .filter(|line| line["to"] == "healthy" && line["from"] == "initial")
+            .filter_map(|line| line["since_start_ms"].as_u64())
+            .collect();
+        healthy.sort_unstable();
+        self.check_spread(elements, "time-to-healthy", &healthy);
+    }
+
+    /// Half of the times are no longer than the median, and no more than one of twenty is longer than the percentile.
+    fn check_spread(&self, elements: &str, name: &str, times: &[u64]) {
+        let [median, p95] = ["median", "p95"].map(|rank| number(elements, &format!("{name}-{rank}")) as u64);
+        assert!(times.contains(&median) && times.contains(&p95), "{median}, {p95} of {times:?}");
+        assert_eq!(times[(times.len() - 1) / 2], median, "{name} of {times:?}");
+        let longer = times.iter().filter(|time| **time > p95).count();
+        let as_long = times.iter().filter(|time| **time >= p95).count();
+        assert!(20 * longer <= times.len() && 20 * as_long >= times.len(), "{name}: {p95} of {times:?}");
+    }
+}
+
+fn assert_close(one: f64, other: f64) {
+    assert!((one - other).abs() < 2e-6, "{one} is not {other}");
+}
+
+#[tokio::test]
+async fn a_browser_shows_the_figures_that_the_log_has() {
+    let directory = directory();
+    let file = evening_page(&directory).await;
+    let browser = Browser::new();
+    let elements = browser.elements(&file).await;
+    let log = std::fs::read_to_string(evening()).expect("the log is there");
+    let expected = Expected::of(&log);
+    expected.check(&elements);
+    assert_eq!(number(&elements, "tasks"), 6.0, "as the scenario has them");
+    assert_eq!(figure(&elements, "hours-up").1, "24 s");
+    assert_eq!(number(&elements, "lines"), expected.lines.len() as f64);
+
+    // The picture is of the same: a row for each task, whole and healthy where it was.
+    let chart = elements.split("<svg class=\"chart\"").nth(1).expect("a day").split("</svg>").next().expect("its end");
+    assert_eq!(chart.matches("<tspan>Task ").count(), 6);
+    assert_eq!(chart.matches("class=\"bar up\"").count(), 1);
+    assert_eq!(chart.matches("class=\"bar idle\"").count(), expected.events("idle_marked").len());
+    assert_eq!(chart.matches("class=\"bar healthy\"").count(), 5, "one task went before it was healthy");
+    assert_eq!(chart.matches("class=\"mark failure\"").count(), 1);
+    // What the picture shows is there in words, too.
+    assert!(chart.contains("role=\"img\"") && chart.contains("Timeline of 2026-11-24"), "{chart}");
+    for line in expected.events("target_deregistered") {
+        assert!(elements.contains(line["message"].as_str().expect("a sentence")));
+    }
+    assert_eq!(browser.requests(), Vec::<String>::new(), "it opens without a network");
+    for attribute in ["href=\"", "src=\"", "url("] {
+        for reference in elements.split(attribute).skip(1) {
+            assert!(reference.starts_with('#') || reference.starts_with("data:"), "{attribute}{:.80}", reference);
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_browser_would_show_what_a_page_asks_the_network_for() {
+    let directory = directory();
+    let file = directory.path().join("page.html");
+    std::fs::write(&file, "<img src=\"http://192.0.2.1/picture.png\">").expect("the file can be written");
+    let browser = Browser::new();
+    browser.elements(&file).await;
+    assert_eq!(browser.requests(), ["GET http://192.0.2.1/picture.png HTTP/1.1"]);
+}
+
+#[tokio::test]
+async fn a_browser_draws_it_in_light_and_in_dark() {
+    let directory = directory();
+    let file = evening_page(&directory).await;
+    let browser = Browser::new();
+    let colours = [
+        (Scheme::Light, [0xf4, 0xf6, 0xf9], [0x0b, 0x7a, 0x6f], [0x3f, 0x5f, 0xc4]),
+        (Scheme::Dark, [0x10, 0x14, 0x1b], [0x35, 0xc2, 0xae], [0x7f, 0x9c, 0xf5]),
+    ];
+    for (scheme, paper, healthy, up) in colours {
+        let picture = browser.picture(&file, scheme, 1280, 1100).await;
+        assert_eq!(picture.at(2, 2), paper);
+        // The balancer was up for more than half of a chart that is a thousand pixels wide.
+        assert!(picture.count(up) > 500 * 8, "{} pixels of the balancer", picture.count(up));
+        assert!(picture.count(healthy) > 500, "{} pixels of healthy tasks", picture.count(healthy));
+        let others = picture.pixels.iter().filter(|pixel| **pixel != paper).count();
+        assert!(others * 2 > picture.pixels.len(), "it is full");
+    }
+}
+
+#[tokio::test]
+async fn a_phone_shows_the_whole_width_of_it() {
+    let directory = directory();
+    let file = evening_page(&directory).await;
+    let widths = [320, 360, 768, 1280];
+    let measured = Browser::new().widths(&file, &widths).await;
+    assert_eq!(measured.len(), widths.len(), "{measured:?}");
+    for ((content, frame), width) in measured.into_iter().zip(widths) {
+        assert_eq!(frame, width);
+        assert!(content <= frame, "{content} pixels are wanted, {frame} are there");
+    }
+}
+
+#[tokio::test]
+async fn it_can_be_printed() {
+    let directory = directory();
+    let file = evening_page(&directory).await;
+    let printed = Browser::new().print(&file).await;
+    assert!(printed.starts_with(b"%PDF-"));
+    let text = String::from_utf8_lossy(&printed);
+    let pages = text.matches("/Type /Page\n").count();
+    assert!(pages >= 4, "the lists of events are opened: {pages} page(s)");
+}
+
+#[tokio::test]
+async fn many_logs_in_any_order_and_form_are_one() {
+    let directory = directory();
+    let log = std::fs::read_to_string(evening()).expect("the log is there");
+    let lines: Vec<&str> = log.lines().collect();
+    let (early, late) = lines.split_at(lines.len() / 2);
+    let early_file = directory.path().join("early.jsonl.gz");
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(early.join("\n").as_bytes()).expect("memory can be written");
+    std::fs::write(&early_file, gzip.finish().expect("memory can be written")).expect("the file can be written");
+    let foreign = format!("START RequestId: 1\n{}\n{}", late.join("\n"), &lines[0][..60]);
+    let whole = page(&run_with_input(&[], log.as_bytes()).await);
+    let early_file = early_file.display().to_string();
+    let parts = page(&run_with_input(&["-", &early_file], foreign.as_bytes()).await);
+    let without_basis = |page: &str| page.split("<section class=\"basis\"").next().expect("a part").to_owned();
+    assert_eq!(without_basis(&parts), without_basis(&whole));
+    assert!(parts.contains("1 are not the watcher") && parts.contains("1 end in the middle"));
+}
+
+#[tokio::test]
+async fn prices_are_ones_own() {
+    let evening = evening().display().to_string();
+    let arguments =
+        ["--hourly-price", "2", "--idle-monthly-price", "0", "--always-on-monthly-price", "0", evening.as_str()];
+    let page = page(&run(&arguments).await);
+    assert_close(number(&page, "cost"), number(&page, "hours-up") * 2.0);
+    assert!(figure(&page, "cost-avoided").1.starts_with('\u{2212}'), "nothing was saved");
+}
+
+#[tokio::test]
+async fn what_cannot_be_a_report_is_told_and_overwrites_nothing() {
+    let directory = directory();
+    let file = |name: &str, content: &[u8]| {
+        let file = directory.path().join(name);
+        std::fs::write(&file, content).expect("the file can be written");
+        file.display().to_string()
+    };
+    let missing = directory.path().join("missing").display().to_string();
+    assert!(error(&run(&[&missing]).await, 2).contains(&missing));
+    let noise = file("noise", b"2026-11-20 not a watcher's\n");
+    assert!(error(&run(&[&noise]).await, 1).contains("--log-format json"));
+    let broken = file("broken.gz", &[0x1f, 0x8b, 8, 0]);
+    assert!(error(&run(&[&broken]).await, 1).contains(&broken));
+    let log = std::fs::read(evening()).expect("the log is there");
+    let own = file("own", &log);
+    assert!(error(&run(&["--out", &own, &own]).await, 2).contains("would be overwritten"));
+    assert_eq!(std::fs::read(&own).expect("it is there"), log);
+    let nowhere = format!("{missing}/report.html");
+    assert!(error(&run(&["--out", &nowhere, &own]).await, 1).contains(&nowhere));
+    assert!(String::from_utf8_lossy(&run(&["--hourly-price=-1", &own]).await.stderr).contains("from 0"));
+}
+
+/// What a worker has only just logged, on the sandbox.
+#[cfg(feature = "sandbox")]
+#[tokio::test]
+async fn a_report_of_a_worker_that_has_just_run_has_its_figures() {
+    use crate::platform::Platform;
+    use crate::stage::Aws;
+    use crate::watcher::Launch;
+
+    let platform = Platform::on(Aws::Sandbox).await;
+    platform.route_events().await;
+    let watcher = Launch::quick(&platform).start();
+    watcher.wait_for("reconciled").await;
+    let balancer = platform.create_balancer().await;
+    platform.set_desired(1).await;
+    let task = platform.run_task().await;
+    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    platform.set_desired(0).await;
+    watcher.wait_for("teardown_completed").await;
+    let log = watcher.stdout();
+    let log = &log[..=log.rfind('\n').expect("whole lines")];
+    let page = page(&run_with_input(&[], log.as_bytes()).await);
+    assert!(page.contains(&platform.project), "the service has its section");
+    assert_eq!((number(&page, "tasks"), number(&page, "teardowns")), (1.0, 1.0));
+    let calls: u64 = Expected::of(log).values("reconciled", "aws_calls").iter().sum();
+    assert_eq!(number(&page, "aws-calls"), calls as f64);
+}
