@@ -500,19 +500,10 @@ fn url(text: &str) -> Result<http::Uri, String> {
     }
 }
 
-fn price(text: &str) -> Result<f64, String> {
-    let dollars: f64 = text.parse().map_err(|_| "write it as a number, like 0.19".to_owned())?;
-    match dollars.is_finite() && dollars >= 0.0 {
-        true => Ok(dollars),
-        false => Err("it must be zero or more".to_owned()),
-    }
-}
-
 fn socket_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "write it as an IP address and a port, like 127.0.0.1:8081 or [::1]:8081".to_owned())
 }
 
-#[cfg(feature = "report")]
 fn price(text: &str) -> Result<f64, String> {
     let price: f64 = text.parse().map_err(|_| "write it as a number, like 0.19".to_owned())?;
     if !(0.0..=1e6).contains(&price) {

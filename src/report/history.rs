@@ -131,7 +131,10 @@ impl Moment {
                 "unhealthy" => MomentKind::Unhealthy,
                 _ => MomentKind::Other,
             },
-            LoggedEvent::IdleMarked { .. } | LoggedEvent::IdleUnmarked => MomentKind::Mark,
+            LoggedEvent::IdleMarked { .. }
+            | LoggedEvent::IdleUnmarked
+            | LoggedEvent::HoldPlaced
+            | LoggedEvent::HoldReleased => MomentKind::Mark,
             LoggedEvent::TeardownStarted
             | LoggedEvent::LoadBalancerDeleted { .. }
             | LoggedEvent::TargetGroupDeleted
@@ -142,15 +145,23 @@ impl Moment {
             | LoggedEvent::ReconcileFailed { .. }
             | LoggedEvent::MessageRejected { .. }
             | LoggedEvent::InvocationRejected { .. }
+            | LoggedEvent::OperationFailed
             | LoggedEvent::LinesDropped { .. } => MomentKind::Failure,
             LoggedEvent::WatcherStarted
             | LoggedEvent::WatcherStopped
             | LoggedEvent::Listening
+            | LoggedEvent::PhaseCompleted
+            | LoggedEvent::OperationCompleted
             | LoggedEvent::TaskVersionBehind
             | LoggedEvent::Planned
             | LoggedEvent::TargetsHealthy
             | LoggedEvent::Diagnostic => MomentKind::Other,
-            LoggedEvent::Reconciled { .. } | LoggedEvent::Metrics | LoggedEvent::Unknown => return None,
+            LoggedEvent::PhaseStarted
+            | LoggedEvent::PhaseWaiting
+            | LoggedEvent::CommandOutput
+            | LoggedEvent::Reconciled { .. }
+            | LoggedEvent::Metrics
+            | LoggedEvent::Unknown => return None,
         };
         Some(Self { at: line.at, kind, text: line.message.clone() })
     }
