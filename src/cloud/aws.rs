@@ -36,9 +36,11 @@ use crate::cloud::{Calls, CloudError, Deadline, ErrorKind, LONGEST_CALL};
 
 mod platform;
 mod queue;
+mod wiring;
 
 pub use platform::AwsPlatform;
 pub use queue::SqsQueue;
+pub use wiring::AwsWiring;
 
 /// A connection that isn't there by then won't come.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -340,7 +342,8 @@ pub(crate) fn error_kind(code: Option<&str>, status: Option<u16>) -> ErrorKind {
                 | "ClusterNotFoundException"
                 | "ServiceNotFoundException"
                 | "QueueDoesNotExist"
-                | "NonExistentQueue",
+                | "NonExistentQueue"
+                | "ResourceNotFoundException",
             ),
             _,
         ) => ErrorKind::NotFound,

@@ -88,7 +88,7 @@ impl AwsPlatform {
     }
 }
 
-fn ecs_call<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
+pub(super) fn ecs_call<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
     Call { service: "ecs", operation, resource }
 }
 
@@ -104,7 +104,7 @@ fn bounded<T, E, B>(
     request.interceptor(NotAfter(deadline.clone())).config_override(config.timeout_config(timeouts))
 }
 
-fn elb_call<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
+pub(super) fn elb_call<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
     Call { service: "elasticloadbalancing", operation, resource }
 }
 
