@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use aws_config::SdkConfig;
 
-use crate::cli::{MetricsFormat, MetricsOptions, WatchOptions};
+use crate::cli::{MetricsFormat, MetricsOptions, PolicyOptions, WatchOptions};
 use crate::clock::SharedClock;
 use crate::cloud::CloudError;
 use crate::cloud::aws::{self, ConnectError};
@@ -23,6 +23,7 @@ mod reconcile;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod status;
 
 #[cfg(feature = "sandbox")]
 pub use demo::demo;
@@ -33,6 +34,7 @@ pub use reconcile::reconcile;
 pub use run::run;
 #[cfg(feature = "sandbox")]
 pub use sandbox::sandbox;
+pub use status::status;
 
 /// Connects to AWS. What the SDK has to say on the way there is in the error; from here on it goes to the log.
 async fn connect(settings: &Settings, log: &Log) -> Result<SdkConfig, CommandError> {
@@ -57,7 +59,7 @@ fn metrics(settings: &Settings, options: &MetricsOptions, log: &Log, clock: Shar
 }
 
 /// The rules to watch by.
-fn policy(settings: &Settings, options: &WatchOptions) -> Policy {
+fn policy(settings: &Settings, options: &PolicyOptions) -> Policy {
     Policy {
         service: settings.scope.service.clone(),
         load_balancer: settings.load_balancer.clone(),
@@ -71,6 +73,7 @@ fn policy(settings: &Settings, options: &WatchOptions) -> Policy {
 
 /// That the watcher begins, in this form.
 fn started(form: Form, settings: &Settings, options: &WatchOptions, sdk: &SdkConfig) -> Event {
+    let options = &options.policy;
     Event::WatcherStarted {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         form,
@@ -94,17 +97,21 @@ pub enum CommandError {
     /// It was tried, and failed.
     #[error("{0}")]
     Failed(String),
+    /// `status` has shown findings.
+    #[error("there are findings")]
+    Findings,
     /// Somebody stopped it before it had come to its end.
     #[error("stopped before the end")]
     Interrupted,
 }
 
 impl CommandError {
-    /// 2 for wrong use or configuration, 1 for failure, 130 (as shells have it for Ctrl-C) when stopped before the end.
+    /// 2 for wrong use or configuration, 1 for failure, 3 for findings, 130 (as shells have it for Ctrl-C) when stopped before the end.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(_) => ExitCode::from(2),
             Self::Failed(_) => ExitCode::from(1),
+            Self::Findings => ExitCode::from(3),
             Self::Interrupted => ExitCode::from(130),
         }
     }

@@ -1,6 +1,7 @@
 //! What a person should know: conditions that the watcher sees and can't, or mustn't, mend.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -46,6 +47,25 @@ pub enum FindingName {
     HoldActive,
     /// A hold that can't be obeyed.
     HoldInvalid,
+    /// The queue doesn't exist.
+    QueueMissing,
+    /// No rule sends events to the queue.
+    RuleMissing,
+    /// The rule that sends events to the queue is switched off.
+    RuleDisabled,
+    /// The rule doesn't match the service's events.
+    RuleMismatched,
+    /// The queue's policy doesn't let the rule send.
+    QueueClosed,
+    /// Looks found changes that no event had announced.
+    EventsMissing,
+}
+
+/// As it is in the log.
+impl fmt::Display for FindingName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 impl FindingName {
@@ -84,6 +104,20 @@ impl FindingName {
             Self::HoldInvalid => {
                 "Set jvb-watcher:hold-until to an RFC 3339 instant at most a day ahead, or remove it; it is ignored meanwhile."
             }
+            Self::QueueMissing => "Create the queue and its rule (terraform apply), or check --queue and --region.",
+            Self::RuleMissing => {
+                "Create the rule, with the queue as its target (terraform apply); if something else fills the queue, run with --feed-check off."
+            }
+            Self::RuleDisabled => "Enable it: aws events enable-rule --name NAME.",
+            Self::RuleMismatched => {
+                "Give the rule a pattern that matches the ECS Task State Change events of this service (terraform apply)."
+            }
+            Self::QueueClosed => {
+                "Let events.amazonaws.com send to the queue for this rule, in the queue's access policy (terraform apply)."
+            }
+            Self::EventsMissing => {
+                "Run jvb-watcher doctor: it checks the way from ECS to the queue. Until it is mended, changes are found by the clock only."
+            }
         }
     }
 
@@ -105,7 +139,13 @@ impl FindingName {
             | Self::TaskNotStopping
             | Self::TeardownOff
             | Self::HoldActive
-            | Self::HoldInvalid => false,
+            | Self::HoldInvalid
+            | Self::QueueMissing
+            | Self::RuleMissing
+            | Self::RuleDisabled
+            | Self::RuleMismatched
+            | Self::QueueClosed
+            | Self::EventsMissing => false,
         }
     }
 }

@@ -20,6 +20,7 @@ pub mod metrics;
 pub mod model;
 mod mutation;
 pub mod name_resolution;
+pub mod page;
 pub mod plan;
 pub mod pulse;
 pub mod reconcile;
@@ -29,4 +30,6 @@ pub mod sandbox;
 pub mod shutdown;
 #[cfg(all(test, feature = "sandbox"))]
 mod simulation;
+pub mod status;
+pub mod wiring;
 pub mod worker;

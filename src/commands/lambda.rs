@@ -67,7 +67,7 @@ pub async fn lambda(settings: &Settings, options: &WatchOptions, log: &Log) -> R
     check_environment(|name| std::env::var(name).ok())?;
     let sdk = connect(settings, log).await?;
     log.emit(&started(Form::Lambda, settings, options, &sdk));
-    let (platform, policy) = (AwsPlatform::new(&sdk), policy(settings, options));
+    let (platform, policy) = (AwsPlatform::new(&sdk), policy(settings, &options.policy));
     let clock = platform.clock();
     let metrics = metrics(settings, &options.metrics, log, clock.clone());
     let reconciler = Reconciler::new(platform, settings.scope.clone(), policy, log.clone(), clock.clone())

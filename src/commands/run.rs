@@ -33,7 +33,7 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(5 * 60);
 pub async fn run(settings: &Settings, options: &RunOptions, log: &Log) -> Result<(), CommandError> {
     let (order, shutdown) = shutdown::channel();
     order.on_signals()?;
-    let pulse = Pulse::new(options.watch.resync_interval);
+    let pulse = Pulse::new(options.watch.policy.resync_interval);
     if let Some(address) = options.listen {
         listen(address, &pulse, log).await?;
     }
@@ -69,7 +69,7 @@ pub(super) async fn watch(
     let queue = SqsQueue::new(sdk, &settings.queue);
     let queue_settings = first_poll(&queue, &settings.queue, &shutdown, log).await?;
     log.emit(&started(Form::Run, settings, &options.watch, sdk));
-    let (platform, policy) = (AwsPlatform::new(sdk), policy(settings, &options.watch));
+    let (platform, policy) = (AwsPlatform::new(sdk), policy(settings, &options.watch.policy));
     let clock = platform.clock();
     let metrics = metrics(settings, &options.watch.metrics, log, clock.clone());
     let reconciler = Reconciler::new(platform, settings.scope.clone(), policy, log.clone(), clock.clone())

@@ -32,6 +32,7 @@ mod sandbox_conformance;
 mod sandbox_life;
 mod scale;
 mod stage;
+mod status;
 #[cfg(feature = "sandbox")]
 mod terraform;
 mod wait;

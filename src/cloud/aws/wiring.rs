@@ -273,10 +273,7 @@ fn dead_letters(redrive_policy: &str) -> Option<DeadLetters> {
 
 fn rule_target(target: &Target) -> RuleTarget {
     let changed = target.input.is_some() || target.input_path.is_some() || target.input_transformer.is_some();
-    RuleTarget {
-        arn: target.arn.clone(),
-        sends: if changed { Sends::SomethingElse } else { Sends::WholeEvents },
-    }
+    RuleTarget { arn: target.arn.clone(), sends: if changed { Sends::SomethingElse } else { Sends::WholeEvents } }
 }
 
 #[cfg(test)]
