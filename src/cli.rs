@@ -52,6 +52,8 @@ pub enum Command {
     Reconcile(ReconcileOptions),
     /// Is it well? Shows service, tasks, targets, load balancer, queue, and what the watcher would do; changes nothing
     Status(StatusOptions),
+    /// Is it wired up? Checks credentials, queue, rule, service, load balancer and permissions, one line each
+    Doctor(DoctorOptions),
     /// Asks a worker that runs with --listen whether it is healthy; needs no other option
     Health(HealthOptions),
     /// Serves a small AWS on this machine's loopback, to try things out on; needs no account and no other option

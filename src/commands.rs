@@ -16,6 +16,7 @@ use crate::plan::Policy;
 
 #[cfg(feature = "sandbox")]
 mod demo;
+mod doctor;
 mod health;
 #[cfg(feature = "lambda")]
 mod lambda;
@@ -27,6 +28,7 @@ mod status;
 
 #[cfg(feature = "sandbox")]
 pub use demo::demo;
+pub use doctor::doctor;
 pub use health::health;
 #[cfg(feature = "lambda")]
 pub use lambda::{init_failed, lambda};

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -159,6 +160,22 @@ pub struct Finding {
     pub subject: String,
     /// What was seen, in a sentence.
     pub detail: String,
+}
+
+/// What stands beside what looks find, until it is known better; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct StandingFindings(Arc<Mutex<Vec<Finding>>>);
+
+impl StandingFindings {
+    /// Puts these in the place of those before.
+    pub fn set(&self, findings: Vec<Finding>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = findings;
+    }
+
+    /// What stands now.
+    pub fn get(&self) -> Vec<Finding> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// What became of a finding between two looks.

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod cloud;
 pub mod commands;
 pub mod config;
+pub mod doctor;
 pub mod event;
 pub mod finding;
 #[cfg(feature = "lambda")]

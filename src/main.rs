@@ -82,6 +82,10 @@ async fn perform(cli: &Cli) -> Result<(), CommandError> {
             let (settings, log) = set_up(&cli.options, to_stderr)?;
             commands::status(&settings, options, &log, environment("NO_COLOR").as_deref()).await
         }
+        Command::Doctor(options) => {
+            let (settings, log) = set_up(&cli.options, to_stderr)?;
+            commands::doctor(&settings, options, &log, environment("NO_COLOR").as_deref()).await
+        }
         // These make what they need themselves, so they need none of the settings of what to watch.
         Command::Health(options) => commands::health(options).await,
         #[cfg(feature = "sandbox")]

@@ -42,15 +42,32 @@ impl Style {
 
     /// The words, after their symbol and in their colour where these are shown.
     pub fn marked(self, mark: Mark, words: &str) -> String {
-        let (symbol, colour) = match mark {
-            Mark::Good => ('✓', 32),
-            Mark::Warning => ('!', 33),
-            Mark::Bad => ('✗', 31),
+        self.paint(mark, &self.with_symbol(mark, words))
+    }
+
+    /// The words, after their symbol where it is shown.
+    pub fn with_symbol(self, mark: Mark, words: &str) -> String {
+        let symbol = match mark {
+            Mark::Good => '✓',
+            Mark::Warning => '!',
+            Mark::Bad => '✗',
         };
         match self {
             Self::Plain => words.to_owned(),
-            Self::Symbols => format!("{symbol} {words}"),
-            Self::Coloured => format!("\x1b[{colour}m{symbol} {words}\x1b[0m"),
+            Self::Symbols | Self::Coloured => format!("{symbol} {words}"),
+        }
+    }
+
+    /// The words, in their colour where it is shown.
+    pub fn paint(self, mark: Mark, words: &str) -> String {
+        let colour = match mark {
+            Mark::Good => 32,
+            Mark::Warning => 33,
+            Mark::Bad => 31,
+        };
+        match self {
+            Self::Plain | Self::Symbols => words.to_owned(),
+            Self::Coloured => format!("\x1b[{colour}m{words}\x1b[0m"),
         }
     }
 }
@@ -111,7 +128,7 @@ mod tests {
         assert_eq!(Style::Plain.marked(Mark::Bad, "failed"), "failed");
         assert_eq!(Style::Symbols.marked(Mark::Good, "ok"), "✓ ok");
         assert_eq!(Style::Coloured.marked(Mark::Warning, "hm"), "\x1b[33m! hm\x1b[0m");
-        assert_eq!(Style::of_stdout(Some("1")) == Style::Coloured, false);
+        assert_ne!(Style::of_stdout(Some("1")), Style::Coloured);
     }
 
     #[test]

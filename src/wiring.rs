@@ -8,6 +8,7 @@ use crate::reconcile::Scope;
 
 mod made_event;
 pub mod queue_policy;
+pub mod watch;
 
 pub use made_event::{Made, Place, made_event};
 use queue_policy::{Policy, Sender};

@@ -4,6 +4,7 @@
 mod command_line;
 #[cfg(feature = "sandbox")]
 mod demo;
+mod doctor;
 mod failures;
 mod harness;
 mod incidents;

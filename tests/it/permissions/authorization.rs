@@ -1,5 +1,5 @@
 //! What IAM is asked about a call: action, resource and condition keys, as AWS's Service Authorization Reference has
-//! them for ECS, Elastic Load Balancing V2 and SQS.
+//! them for ECS, Elastic Load Balancing V2, EventBridge and SQS.
 
 use std::collections::BTreeMap;
 
@@ -38,6 +38,20 @@ pub fn authorizations(service: &str, operation: &str, body: &str, tags: TagsOf<'
         "ecs" => ecs(operation, &serde_json::from_str(body).ok()?),
         "elasticloadbalancing" => {
             elastic_load_balancing(operation, &form_urlencoded::parse(body.as_bytes()).into_owned().collect(), tags)
+        }
+        "events" => events(operation, &serde_json::from_str(body).ok()?),
+        _ => None,
+    }
+}
+
+fn events(operation: &str, input: &Value) -> Option<Vec<Authorization>> {
+    let action = format!("events:{operation}");
+    match operation {
+        // These can't be limited to a resource.
+        "ListRuleNamesByTarget" | "TestEventPattern" => Some(vec![Authorization::new(&action, "*")]),
+        "DescribeRule" => {
+            let rule = input["Name"].as_str()?;
+            Some(vec![Authorization::new(&action, format!("arn:aws:events:{HERE}:rule/{rule}"))])
         }
         _ => None,
     }
