@@ -6,6 +6,7 @@ mod command_line;
 mod demo;
 mod doctor;
 mod failures;
+mod feed;
 mod harness;
 mod incidents;
 #[cfg(feature = "lambda")]
@@ -21,6 +22,8 @@ mod platform;
 #[cfg(feature = "sandbox")]
 mod processes;
 mod proxy;
+#[cfg(feature = "sandbox")]
+mod questions;
 #[cfg(feature = "lambda")]
 mod runtime_api;
 #[cfg(feature = "sandbox")]
