@@ -242,9 +242,7 @@ pub struct ReconcileOptions {
 
 /// The options of `status`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Exit status: 0 all is well, 3 there are findings, 1 failed, 2 wrong use, 130 stopped (--watch)."
-)]
+#[command(after_help = "Exit status: 0 well, 3 there are findings, 1 failed, 2 wrong use, 130 stopped (--watch).")]
 pub struct StatusOptions {
     /// The rules that the watcher goes by.
     #[command(flatten)]

@@ -99,21 +99,21 @@ pub enum CommandError {
     /// It was tried, and failed.
     #[error("{0}")]
     Failed(String),
-    /// `status` has shown findings.
-    #[error("there are findings")]
-    Findings,
+    /// `status` has shown findings, or what else isn't well.
+    #[error("it isn't well")]
+    NotWell,
     /// Somebody stopped it before it had come to its end.
     #[error("stopped before the end")]
     Interrupted,
 }
 
 impl CommandError {
-    /// 2 for wrong use or configuration, 1 for failure, 3 for findings, 130 (as shells have it for Ctrl-C) when stopped before the end.
+    /// 2 for wrong use or configuration, 1 for failure, 3 for findings of `status`, 130 (as shells have it for Ctrl-C) when stopped before the end.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(_) => ExitCode::from(2),
             Self::Failed(_) => ExitCode::from(1),
-            Self::Findings => ExitCode::from(3),
+            Self::NotWell => ExitCode::from(3),
             Self::Interrupted => ExitCode::from(130),
         }
     }

@@ -48,8 +48,8 @@ fn environment(name: &str) -> Option<String> {
 }
 
 fn fail(error: &CommandError) -> ExitCode {
-    // Findings are told already; and with standard error gone, the exit status still tells.
-    if !matches!(error, CommandError::Findings) {
+    // What isn't well is told already; and with standard error gone, the exit status still tells.
+    if !matches!(error, CommandError::NotWell) {
         let _ = writeln!(std::io::stderr(), "error: {error}");
     }
     error.exit_code()

@@ -11,7 +11,7 @@ use crate::cloud::wiring::QueueDescription;
 use crate::finding::{Finding, FindingName};
 use crate::model::{
     HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LastStatus, LoadBalancer, LoadBalancerKind, Observation, Phase,
-    Service, TargetGroup, TargetType, Task,
+    Service, TargetGroup, TargetState, TargetType, Task,
 };
 use crate::plan::{Plan, Policy};
 use crate::reconcile::Scope;
@@ -52,8 +52,11 @@ pub struct Sight<'a> {
 #[allow(missing_docs, reason = "their names say it; ages and spans are in seconds")]
 pub struct Status {
     pub at: Timestamp,
+    /// Whether there are neither findings nor remarks.
     pub well: bool,
     pub findings: Vec<FindingStatus>,
+    /// What isn't well, though it is none of the watcher's findings: it can do nothing about it.
+    pub remarks: Vec<String>,
     /// What could not be read, and why.
     pub unread: Vec<String>,
     pub service: ServiceStatus,
@@ -182,10 +185,12 @@ impl Status {
         let left = observation.orphaned_target_groups.iter().map(|of| group(of, true));
         let mut target_groups: Vec<_> = groups.chain(left).collect();
         target_groups.sort_by(|a, b| a.target_group.cmp(&b.target_group));
+        let remarks = remarks(observation, sight.dead_letter_queue);
         Self {
             at: now,
-            well: findings.is_empty(),
+            well: findings.is_empty() && remarks.is_empty(),
             findings: findings.into_iter().map(finding_status).collect(),
+            remarks,
             unread: sight.unread.to_vec(),
             service: service_status(sight.scope, observation.service),
             tasks,
@@ -196,6 +201,18 @@ impl Status {
             next: Next::new(observation, sight.plan, sight.policy, now),
         }
     }
+}
+
+fn remarks(observation: &Observation, dead_letter_queue: Option<&QueueDescription>) -> Vec<String> {
+    let mut remarks = Vec::new();
+    let unhealthy = observation.targets().filter(|(_, target)| target.state == TargetState::Unhealthy).count();
+    if unhealthy > 0 {
+        remarks.push(format!("{unhealthy} target(s) fail their health checks"));
+    }
+    if let Some(queue) = dead_letter_queue.filter(|queue| queue.depth() > 0) {
+        remarks.push(format!("{} message(s) lie in the dead-letter queue {}", queue.depth(), queue.name()));
+    }
+    remarks
 }
 
 fn seconds_between(from: Timestamp, to: Timestamp) -> u64 {

@@ -31,7 +31,7 @@ const CLEAR: &str = "\x1b[H\x1b[2J";
 ///
 /// # Errors
 ///
-/// When a look fails, and [`CommandError::Findings`] when there are findings.
+/// When a look fails, and [`CommandError::NotWell`] when it isn't.
 pub async fn status(
     settings: &Settings,
     options: &StatusOptions,
@@ -48,7 +48,7 @@ pub async fn status(
     if !options.watch {
         let status = onlooker.look(&*clock).await?;
         show(&status, options.output, style)?;
-        return if status.well { Ok(()) } else { Err(CommandError::Findings) };
+        return if status.well { Ok(()) } else { Err(CommandError::NotWell) };
     }
     let (order, shutdown) = shutdown::channel();
     order.on_signals()?;

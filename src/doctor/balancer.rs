@@ -10,7 +10,7 @@ pub fn checks(sight: &Sight<'_>) -> Vec<Check> {
     let name = sight.load_balancer_name;
     let balancer = match &sight.load_balancer {
         Err(error) => return vec![Check::call_failed(CHECK, error)],
-        Ok(None) => return vec![Check::ok(CHECK, format!("{name} isn't there at present, and needn't be"))],
+        Ok(None) => return vec![Check::ok(CHECK, format!("{name} isn't there now, and needn't be"))],
         Ok(Some(balancer)) => balancer,
     };
     let kind = match &balancer.kind {

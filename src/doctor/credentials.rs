@@ -17,7 +17,7 @@ const CLOCK_REFUSED: Duration = Duration::from_secs(5 * 60);
 pub fn credentials(caller: &Result<Caller, CloudError>) -> Check {
     const CHECK: &str = "credentials";
     match caller {
-        Ok(Caller { arn, account }) => Check::ok(CHECK, format!("of {arn}, account {account}")),
+        Ok(Caller { arn, .. }) => Check::ok(CHECK, format!("of {arn}")),
         Err(error) => Check::call_failed(CHECK, error),
     }
 }

@@ -31,7 +31,7 @@ fn of_rule(FeedingRule { rule, unmatched }: &FeedingRule, queue: &QueueDescripti
         ),
     };
     let pattern = if unmatched.is_empty() {
-        Check::ok("event pattern", format!("{name} matches the events of {}", sight.scope.service))
+        Check::ok("event pattern", format!("{name} matches events of {}", sight.scope.service))
     } else {
         let those: Vec<_> = unmatched.iter().copied().map(Made::as_str).collect();
         Check::failed(

@@ -82,6 +82,16 @@ fn what_the_watcher_would_do_is_told_without_doing_it() {
 }
 
 #[test]
+fn what_the_watcher_can_do_nothing_about_is_not_well_either() {
+    let mut seen = in_use();
+    seen.load_balancer.as_mut().expect("a balancer").target_groups[0].targets[0].state = TargetState::Unhealthy;
+    let status = status(&seen);
+    assert!(!status.well && status.findings.is_empty());
+    let text = text(&status, Style::Plain);
+    assert!(text.starts_with("No findings, but it isn't well\n  1 target(s) fail their health checks\n"), "{text}");
+}
+
+#[test]
 fn a_mark_tells_when_the_teardown_is_due() {
     let marked = idle(marked_balancer(&[], noon() - seconds(20)));
     let pending = status(&marked);

@@ -19,6 +19,9 @@ pub fn text(status: &Status, style: Style) -> String {
     for finding in &status.findings {
         line(finding_text(finding));
     }
+    if !status.remarks.is_empty() {
+        line(table(INDENT, status.remarks.iter().map(|remark| [remark.clone()])));
+    }
     line(String::new());
     line(table(0, facts(status)));
     if let Some(tasks) = tasks(status) {
@@ -36,10 +39,11 @@ pub fn text(status: &Status, style: Style) -> String {
 }
 
 fn headline(status: &Status, style: Style) -> String {
-    match status.findings.len() {
-        0 => style.marked(Mark::Good, "It is well: no findings"),
-        1 => style.marked(Mark::Warning, "1 finding"),
-        count => style.marked(Mark::Warning, &format!("{count} findings")),
+    match (status.findings.len(), status.remarks.is_empty()) {
+        (0, true) => style.marked(Mark::Good, "It is well: no findings"),
+        (0, false) => style.marked(Mark::Warning, "No findings, but it isn't well"),
+        (1, _) => style.marked(Mark::Warning, "1 finding"),
+        (count, _) => style.marked(Mark::Warning, &format!("{count} findings")),
     }
 }
 
@@ -128,7 +132,8 @@ fn targets(group: &GroupStatus) -> String {
         let of_task = if target.task_id.is_none() { "; no task of the service has this address" } else { "" };
         let reason = target.reason.as_deref().unwrap_or_default();
         let about = format!("{reason}{of_task}");
-        [target.ip.to_string(), target.state.to_owned(), about.trim_start_matches("; ").to_owned()]
+        let port = if Some(target.port) == group.port { String::new() } else { format!(" port {}", target.port) };
+        [format!("{}{port}", target.ip), target.state.to_owned(), about.trim_start_matches("; ").to_owned()]
     });
     table(INDENT, rows)
 }

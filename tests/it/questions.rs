@@ -44,6 +44,11 @@ impl Situation {
         let sandbox = Sandbox::start(world, Faults::new(1), ([127, 0, 0, 1], 0).into()).await.expect("a free port");
         sandbox.with_world(platform::set_up).expect("the platform can be made");
         play(&scenario, &sandbox, |_| Ok(())).await.expect("the world takes every step");
+        eventually("the balancer is active", async || {
+            let balancers = sandbox.with_world(|world, _| world.balancers());
+            balancers.iter().all(|balancer| balancer.state == "active").then_some(())
+        })
+        .await;
         Self { sandbox: Arc::new(sandbox) }
     }
 
@@ -67,10 +72,12 @@ impl Situation {
         self.sandbox.with_world(|world, _| world.balancers()[0].arn.clone())
     }
 
+    /// Waits until a task runs, and the queue has all of its events.
     async fn wait_until_running(&self) {
         eventually("a task runs", async || {
-            let tasks = self.sandbox.with_world(|world, _| world.tasks());
-            tasks.iter().any(|task| task.last_status == "RUNNING").then_some(())
+            let (tasks, events) = self.sandbox.with_world(|world, _| (world.tasks(), world.event_counts()));
+            let runs = tasks.iter().any(|task| task.last_status == "RUNNING");
+            (runs && events.delivered == events.made).then_some(())
         })
         .await;
     }

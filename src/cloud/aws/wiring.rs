@@ -245,7 +245,8 @@ fn described(
     let number = |name: QueueAttributeName| attributes.get(&name).and_then(|text| text.parse::<u64>().ok());
     let needed = |name: QueueAttributeName| number(name.clone()).ok_or_else(|| call.incomplete(name.as_str()));
     let text = |name| attributes.get(&name).filter(|text| !text.is_empty()).cloned();
-    let created_at = needed(QueueAttributeName::CreatedTimestamp)?;
+    // Seconds since the epoch; moto adds a fraction.
+    let created_at = text(QueueAttributeName::CreatedTimestamp).and_then(|text| text.split('.').next()?.parse().ok());
     Ok(QueueDescription {
         url: url.to_owned(),
         arn: text(QueueAttributeName::QueueArn).ok_or_else(|| call.incomplete("QueueArn"))?,
@@ -253,8 +254,7 @@ fn described(
         in_flight: needed(QueueAttributeName::ApproximateNumberOfMessagesNotVisible)?,
         delayed: needed(QueueAttributeName::ApproximateNumberOfMessagesDelayed)?,
         retention: Duration::from_secs(needed(QueueAttributeName::MessageRetentionPeriod)?),
-        created_at: i64::try_from(created_at)
-            .ok()
+        created_at: created_at
             .and_then(|seconds| Timestamp::from_second(seconds).ok())
             .ok_or_else(|| call.incomplete("CreatedTimestamp"))?,
         dead_letters: text(QueueAttributeName::RedrivePolicy).as_deref().and_then(dead_letters),
