@@ -91,7 +91,8 @@ fn a_watcher_that_is_wired_up_passes_every_check() {
 fn each_broken_part_fails_the_check_of_its_name() {
     use CheckResult::{Failed, Warning};
     let disabled = |rule: Rule| Rule { state: RuleState::Disabled, ..rule };
-    let cases: Vec<(Box<dyn FnOnce(&mut Sight<'_>)>, (&str, CheckResult))> = vec![
+    type Breaking = Box<dyn FnOnce(&mut Sight<'_>)>;
+    let cases: Vec<(Breaking, (&str, CheckResult))> = vec![
         (Box::new(|sight| sight.caller = Err(error(ErrorKind::Unauthenticated))), ("credentials", Failed)),
         (Box::new(|sight| sight.clock_ahead = SignedDuration::from_secs(-40)), ("clock", Warning)),
         (Box::new(|sight| sight.clock_ahead = SignedDuration::from_secs(400)), ("clock", Failed)),
