@@ -61,8 +61,8 @@ fn sqs(operation: &str, input: &Value) -> Option<Vec<Authorization>> {
     // A batch is allowed by the action of a single one.
     let action = match operation {
         "GetQueueUrl" => return Some(vec![on_queue("sqs:GetQueueUrl", input["QueueName"].as_str()?)]),
-        "DeleteMessageBatch" => "sqs:DeleteMessage",
-        "ChangeMessageVisibilityBatch" => "sqs:ChangeMessageVisibility",
+        "DeleteMessage" | "DeleteMessageBatch" => "sqs:DeleteMessage",
+        "ChangeMessageVisibility" | "ChangeMessageVisibilityBatch" => "sqs:ChangeMessageVisibility",
         "ReceiveMessage" => "sqs:ReceiveMessage",
         "GetQueueAttributes" => "sqs:GetQueueAttributes",
         _ => return None,
