@@ -29,7 +29,7 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
     version,
     after_help = "A flag goes before its variable, a variable before its default; an empty variable counts as unset. \
                   Durations are written like 90s, 15m or \"1h 30m\".\n\n\
-                  Exit status: 0 done, 1 failed, 2 wrong use or configuration."
+                  Exit status: 0 done, 1 failed, 2 wrong use or configuration, 3 findings (status)."
 )]
 pub struct Cli {
     /// What to watch, and how to say so.
@@ -56,6 +56,10 @@ pub enum Command {
     Down(DownOptions),
     /// Keeps every watcher from tearing the load balancer down for a time; or lets go of it
     Hold(HoldOptions),
+    /// Is it well? Shows service, tasks, targets, load balancer, queue, and what the watcher would do; changes nothing
+    Status(StatusOptions),
+    /// Is it wired up? Checks credentials, queue, rule, service, load balancer and permissions, one line each
+    Doctor(DoctorOptions),
     /// Asks a worker that runs with --listen whether it is healthy; needs no other option
     Health(HealthOptions),
     /// Serves a small AWS on this machine's loopback, to try things out on; needs no account and no other option
@@ -122,9 +126,9 @@ pub enum LogFormat {
     Pretty,
 }
 
-/// The options of everything that watches: `run` and `lambda`.
+/// The rules to watch by: of `run`, `lambda` and `status`.
 #[derive(Debug, Args)]
-pub struct WatchOptions {
+pub struct PolicyOptions {
     /// The longest time between two looks, when no event comes
     #[arg(long, env = "JVB_WATCHER_RESYNC_INTERVAL", value_name = "DURATION", default_value = "60s", value_parser = duration)]
     pub resync_interval: Duration,
@@ -140,9 +144,29 @@ pub struct WatchOptions {
     /// How much of an idle load balancer is deleted
     #[arg(long, env = "JVB_WATCHER_TEARDOWN", value_name = "EXTENT", default_value = "all")]
     pub teardown: TeardownExtent,
+}
+
+/// The options of everything that watches: `run` and `lambda`.
+#[derive(Debug, Args)]
+pub struct WatchOptions {
+    /// The rules to watch by.
+    #[command(flatten)]
+    pub policy: PolicyOptions,
+    /// How often to check that events can arrive: that the rule is enabled, matches, and may send to the queue
+    #[arg(long, env = "JVB_WATCHER_FEED_CHECK", value_name = "WHEN", default_value = "hourly")]
+    pub feed_check: FeedCheck,
     /// Which figures are published.
     #[command(flatten)]
     pub metrics: MetricsOptions,
+}
+
+/// How often to check that events can arrive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FeedCheck {
+    /// At the start, and every hour
+    Hourly,
+    /// Never: for a queue that something other than a rule of the default event bus fills
+    Off,
 }
 
 /// The options of `run`.
@@ -321,7 +345,7 @@ pub struct DownOptions {
 pub struct ResultOptions {
     /// How the result is printed; what happens on the way goes to standard error
     #[arg(long, env = "JVB_WATCHER_OUTPUT", value_name = "FORMAT", default_value = "text")]
-    pub output: OutputFormat,
+    pub output: ResultFormat,
     /// Print what would be done, and do nothing
     #[arg(long, env = "JVB_WATCHER_DRY_RUN", value_parser = BoolishValueParser::new())]
     pub dry_run: bool,
@@ -329,9 +353,50 @@ pub struct ResultOptions {
 
 /// How a result is printed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum OutputFormat {
+pub enum ResultFormat {
     /// For people
+    #[value(alias = "table")]
     Text,
+    /// One JSON object
+    Json,
+}
+
+/// The options of `status`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 well, 3 there are findings, 1 failed, 2 wrong use, 130 stopped (--watch).")]
+pub struct StatusOptions {
+    /// The rules that the watcher goes by.
+    #[command(flatten)]
+    pub policy: PolicyOptions,
+    /// How it looks
+    #[arg(long, env = "JVB_WATCHER_OUTPUT", value_name = "FORMAT", default_value = "table")]
+    pub output: OutputFormat,
+    /// Look again every five seconds, until Ctrl-C
+    #[arg(long)]
+    pub watch: bool,
+    /// What the platform costs an hour while its load balancer is there, in US dollars
+    #[arg(long, env = "JVB_WATCHER_HOURLY_PRICE", value_name = "DOLLARS", default_value = "0.19", value_parser = price)]
+    pub hourly_price: f64,
+}
+
+/// The options of `doctor`.
+#[derive(Debug, Args)]
+#[command(after_help = "Exit status: 0 nothing failed, 1 a check failed, 2 wrong use.")]
+pub struct DoctorOptions {
+    /// The tag without which a load balancer is never deleted
+    #[arg(long, env = "JVB_WATCHER_OWNER_TAG", value_name = "KEY=VALUE", default_value = "Lifecycle=on-demand", value_parser = owner_tag)]
+    pub owner_tag: OwnerTag,
+    /// How it looks
+    #[arg(long, env = "JVB_WATCHER_OUTPUT", value_name = "FORMAT", default_value = "table")]
+    pub output: OutputFormat,
+}
+
+/// How an answer looks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// Tables for a person, 80 columns wide
+    #[value(alias = "text")]
+    Table,
     /// One JSON object
     Json,
 }
@@ -506,6 +571,7 @@ fn socket_address(text: &str) -> Result<SocketAddr, String> {
 
 fn price(text: &str) -> Result<f64, String> {
     let price: f64 = text.parse().map_err(|_| "write it as a number, like 0.19".to_owned())?;
+    // NaN is in no range.
     if !(0.0..=1e6).contains(&price) {
         return Err("it must be from 0 to 1000000".to_owned());
     }
@@ -575,6 +641,14 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_price_is_a_number_of_dollars() {
+        assert_eq!(price("0.0225"), Ok(0.0225));
+        for wrong in ["$1", "", "-0.1", "NaN", "inf", "1e7"] {
+            assert!(price(wrong).is_err(), "{wrong}");
+        }
+    }
+
     #[cfg(feature = "sandbox")]
     #[test]
     fn the_sandbox_runs_without_any_option() {
@@ -585,15 +659,6 @@ mod tests {
         assert_eq!(time_scale("0.5"), Ok(0.5));
         for wrong in ["0", "-1", "inf", "NaN", "1e9", "fast", ""] {
             assert!(time_scale(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[cfg(feature = "report")]
-    #[test]
-    fn a_price_is_a_number_of_dollars() {
-        assert_eq!((price("0.19"), price("0")), (Ok(0.19), Ok(0.0)));
-        for wrong in ["-1", "NaN", "inf", "$1", "", "1e9"] {
-            assert!(price(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -14,6 +14,7 @@ pub mod aws;
 mod deadline;
 #[cfg(test)]
 pub mod fake;
+pub mod wiring;
 
 pub use deadline::Deadline;
 

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use aws_config::SdkConfig;
 
-use crate::cli::{MetricsFormat, MetricsOptions, WatchOptions};
+use crate::cli::{MetricsFormat, MetricsOptions, PolicyOptions, WatchOptions};
 use crate::clock::SharedClock;
 use crate::cloud::CloudError;
 use crate::cloud::aws::{self, ConnectError};
@@ -16,6 +16,7 @@ use crate::plan::Policy;
 
 #[cfg(feature = "sandbox")]
 mod demo;
+mod doctor;
 mod down;
 mod health;
 mod hold;
@@ -31,10 +32,12 @@ mod report;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod status;
 mod up;
 
 #[cfg(feature = "sandbox")]
 pub use demo::demo;
+pub use doctor::doctor;
 pub use down::down;
 pub use health::health;
 pub use hold::hold;
@@ -49,6 +52,7 @@ pub use report::report;
 pub use run::run;
 #[cfg(feature = "sandbox")]
 pub use sandbox::sandbox;
+pub use status::status;
 pub use up::up;
 
 /// Connects to AWS. What the SDK has to say on the way there is in the error; from here on it goes to the log.
@@ -74,7 +78,7 @@ fn metrics(settings: &Settings, options: &MetricsOptions, log: &Log, clock: Shar
 }
 
 /// The rules to watch by.
-fn policy(settings: &Settings, options: &WatchOptions) -> Policy {
+fn policy(settings: &Settings, options: &PolicyOptions) -> Policy {
     Policy {
         service: settings.scope.service.clone(),
         load_balancer: settings.load_balancer.clone(),
@@ -88,6 +92,7 @@ fn policy(settings: &Settings, options: &WatchOptions) -> Policy {
 
 /// That the watcher begins, in this form.
 fn started(form: Form, settings: &Settings, options: &WatchOptions, sdk: &SdkConfig) -> Event {
+    let options = &options.policy;
     Event::WatcherStarted {
         version: env!("CARGO_PKG_VERSION").to_owned(),
         form,
@@ -111,6 +116,9 @@ pub enum CommandError {
     /// It was tried, and failed.
     #[error("{0}")]
     Failed(String),
+    /// `status` has shown findings, or what else isn't well.
+    #[error("it isn't well")]
+    NotWell,
     /// Somebody stopped it before it had come to its end.
     #[error("stopped before the end")]
     Interrupted,
@@ -120,11 +128,12 @@ pub enum CommandError {
 }
 
 impl CommandError {
-    /// 2 for wrong use or configuration, 1 for failure, 130 (as shells have it for Ctrl-C) when stopped before the end.
+    /// 2 for wrong use or configuration, 1 for failure, 3 for findings of `status`, 130 (as shells have it for Ctrl-C) when stopped before the end.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(_) => ExitCode::from(2),
             Self::Failed(_) => ExitCode::from(1),
+            Self::NotWell => ExitCode::from(3),
             Self::Interrupted | Self::Stopped(_) => ExitCode::from(130),
         }
     }

@@ -1,6 +1,8 @@
 //! What a person should know: conditions that the watcher sees and can't, or mustn't, mend.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -46,6 +48,25 @@ pub enum FindingName {
     HoldActive,
     /// A hold that can't be obeyed.
     HoldInvalid,
+    /// The queue doesn't exist.
+    QueueMissing,
+    /// No rule sends events to the queue.
+    RuleMissing,
+    /// The rule that sends events to the queue is switched off.
+    RuleDisabled,
+    /// The rule doesn't match the service's events.
+    RuleMismatched,
+    /// The queue's policy doesn't let the rule send.
+    QueueClosed,
+    /// Looks found changes that no event had announced.
+    EventsMissing,
+}
+
+/// As it is in the log.
+impl fmt::Display for FindingName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.serialize(f)
+    }
 }
 
 impl FindingName {
@@ -84,6 +105,20 @@ impl FindingName {
             Self::HoldInvalid => {
                 "Set jvb-watcher:hold-until to an RFC 3339 instant at most a day ahead, or remove it; it is ignored meanwhile."
             }
+            Self::QueueMissing => "Create the queue and its rule (terraform apply), or check --queue and --region.",
+            Self::RuleMissing => {
+                "Create the rule, with the queue as its target (terraform apply); if something else fills the queue, run with --feed-check off."
+            }
+            Self::RuleDisabled => "Enable it: aws events enable-rule --name NAME.",
+            Self::RuleMismatched => {
+                "Give the rule a pattern that matches the ECS Task State Change events of this service (terraform apply)."
+            }
+            Self::QueueClosed => {
+                "Let events.amazonaws.com send to the queue for this rule, in the queue's access policy (terraform apply)."
+            }
+            Self::EventsMissing => {
+                "Run jvb-watcher doctor: it checks the way from ECS to the queue. Until it is mended, changes are found by the clock only."
+            }
         }
     }
 
@@ -105,7 +140,13 @@ impl FindingName {
             | Self::TaskNotStopping
             | Self::TeardownOff
             | Self::HoldActive
-            | Self::HoldInvalid => false,
+            | Self::HoldInvalid
+            | Self::QueueMissing
+            | Self::RuleMissing
+            | Self::RuleDisabled
+            | Self::RuleMismatched
+            | Self::QueueClosed
+            | Self::EventsMissing => false,
         }
     }
 }
@@ -119,6 +160,22 @@ pub struct Finding {
     pub subject: String,
     /// What was seen, in a sentence.
     pub detail: String,
+}
+
+/// What stands beside what looks find, until it is known better; clones share it.
+#[derive(Clone, Debug, Default)]
+pub struct StandingFindings(Arc<Mutex<Vec<Finding>>>);
+
+impl StandingFindings {
+    /// Puts these in the place of those before.
+    pub fn set(&self, findings: Vec<Finding>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = findings;
+    }
+
+    /// What stands now.
+    pub fn get(&self) -> Vec<Finding> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// What became of a finding between two looks.

@@ -10,6 +10,7 @@ pub mod clock;
 pub mod cloud;
 pub mod commands;
 pub mod config;
+pub mod doctor;
 pub mod event;
 pub mod finding;
 #[cfg(feature = "lambda")]
@@ -22,6 +23,7 @@ pub mod model;
 mod mutation;
 pub mod name_resolution;
 pub mod operation;
+pub mod page;
 pub mod plan;
 pub mod pulse;
 pub mod reconcile;
@@ -33,4 +35,6 @@ pub mod sandbox;
 pub mod shutdown;
 #[cfg(all(test, feature = "sandbox"))]
 mod simulation;
+pub mod status;
+pub mod wiring;
 pub mod worker;

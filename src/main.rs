@@ -48,8 +48,10 @@ fn environment(name: &str) -> Option<String> {
 }
 
 fn fail(error: &CommandError) -> ExitCode {
-    // With standard error gone, the exit status still tells.
-    let _ = writeln!(std::io::stderr(), "error: {error}");
+    // What isn't well is told already; and with standard error gone, the exit status still tells.
+    if !matches!(error, CommandError::NotWell) {
+        let _ = writeln!(std::io::stderr(), "error: {error}");
+    }
     error.exit_code()
 }
 
@@ -88,6 +90,14 @@ async fn perform(cli: &Cli) -> Result<(), CommandError> {
             let (settings, console) = on_standard_error(&cli.options)?;
             commands::hold(&settings, options, &console).await
         }
+        Command::Status(options) => {
+            let (settings, log) = set_up(&cli.options, to_stderr)?;
+            commands::status(&settings, options, &log, environment("NO_COLOR").as_deref()).await
+        }
+        Command::Doctor(options) => {
+            let (settings, log) = set_up(&cli.options, to_stderr)?;
+            commands::doctor(&settings, options, &log, environment("NO_COLOR").as_deref()).await
+        }
         // These make what they need themselves, so they need none of the settings of what to watch.
         Command::Health(options) => commands::health(options).await,
         #[cfg(feature = "sandbox")]
@@ -105,6 +115,11 @@ async fn perform(cli: &Cli) -> Result<(), CommandError> {
 
 /// A way to make a log.
 type NewLog = fn(Identity, Format, Level, SharedClock, Box<dyn Write + Send>) -> Log;
+
+/// A log on standard error, for a command whose answer is on standard output.
+fn to_stderr(identity: Identity, format: Format, level: Level, clock: SharedClock, _: Box<dyn Write + Send>) -> Log {
+    Log::new(identity, format, level, clock, Box::new(std::io::stderr()))
+}
 
 /// What to watch, and the log on standard output.
 fn set_up(options: &Options, log: NewLog) -> Result<(Settings, Log), CommandError> {

@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use crate::clock::{Moment, SharedClock};
 use crate::cloud::{Calls, CloudError, Platform};
 use crate::event::Hint;
-use crate::finding::{Finding, FindingLedger};
+use crate::finding::{Finding, FindingLedger, StandingFindings};
 use crate::log::{Event, Log, TargetFields, millis};
 use crate::metrics::{Metrics, Seen, Sight, Usage};
 use crate::model::{LoadBalancerState, Observation, Readiness, Service, TargetKey, TargetState, TaskId};
@@ -17,7 +17,10 @@ use crate::mutation::mutated;
 use crate::plan::{self, Plan, Policy, Upkeep};
 
 mod act;
+mod announcements;
 mod observe;
+
+use announcements::Announcements;
 
 /// How long after a look began its knowledge is good enough to deregister, mark or delete on.
 ///
@@ -109,6 +112,8 @@ pub struct Reconciler<P> {
     log: Log,
     clock: SharedClock,
     metrics: Metrics,
+    /// What is known of the feed beside the looks, for one that has a feed.
+    feed_findings: Option<StandingFindings>,
     memory: Memory,
 }
 
@@ -120,6 +125,7 @@ struct Memory {
     unclaimed_since: BTreeMap<TargetKey, Timestamp>,
     health: BTreeMap<TargetKey, TargetState>,
     findings: FindingLedger,
+    announcements: Announcements,
     teardown: Option<Teardown>,
     /// Since when each look has found a balancer and nobody who uses it.
     idle_since: Option<Timestamp>,
@@ -140,12 +146,18 @@ struct Teardown {
 impl<P: Platform> Reconciler<P> {
     /// A reconciler that knows nothing yet.
     pub fn new(platform: P, scope: Scope, policy: Policy, log: Log, clock: SharedClock) -> Self {
-        Self { platform, scope, policy, log, clock, metrics: Metrics::off(), memory: Memory::default() }
+        let (metrics, memory) = (Metrics::off(), Memory::default());
+        Self { platform, scope, policy, log, clock, metrics, feed_findings: None, memory }
     }
 
     /// The same, with its figures gathered.
     pub fn with_metrics(self, metrics: Metrics) -> Self {
         Self { metrics, ..self }
+    }
+
+    /// The same, for one that events lead: it tells what these say is wrong with the feed, and when events are missing.
+    pub fn with_feed(self, findings: StandingFindings) -> Self {
+        Self { feed_findings: Some(findings), ..self }
     }
 
     /// Counts messages, for the next `reconciled` line.
@@ -186,6 +198,9 @@ impl<P: Platform> Reconciler<P> {
     async fn look_and_act(&mut self, hints: &Hints, calls_elsewhere: Calls) -> Result<(Outcome, Look), CloudError> {
         let began = Instant::now();
         self.forget_what_is_old();
+        if !hints.tasks.is_empty() {
+            self.memory.announcements.heard();
+        }
         let mut look = self.look(hints).await?;
         if let Upkeep::DeleteLoadBalancer { .. } = look.plan.upkeep
             && !mutated!(DeleteWithoutLookingAgain)
@@ -199,6 +214,7 @@ impl<P: Platform> Reconciler<P> {
         // What AWS refuses for good, only a person can get on with.
         let blocked = !acted.findings.is_empty();
         findings.extend(acted.findings);
+        findings.extend(self.feed_findings(&look.observation));
         let news = self.tell_findings(&findings);
         self.remember(&look);
         self.metrics.looked(self.seen(&look), self.memory.findings.len());
@@ -234,7 +250,18 @@ impl<P: Platform> Reconciler<P> {
         if self.memory.looked.is_some_and(|looked| looked.elapsed(&*self.clock) > MEMORY_GOOD_FOR) {
             self.memory.unclaimed_since.clear();
             self.memory.idle_since = None;
+            self.memory.announcements.forget();
         }
+    }
+
+    /// What is wrong with the feed, as far as is known beside the look, and by the look.
+    fn feed_findings(&mut self, observation: &Observation) -> Vec<Finding> {
+        let Some(standing) = &self.feed_findings else { return Vec::new() };
+        let now = self.clock.now();
+        self.memory.announcements.looked(observation, now);
+        let mut findings = standing.get();
+        findings.extend(self.memory.announcements.finding(&self.scope.service, now));
+        findings
     }
 
     fn remember(&mut self, look: &Look) {

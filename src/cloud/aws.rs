@@ -39,9 +39,11 @@ mod pages;
 mod platform;
 mod queue;
 mod scaling;
+mod wiring;
 
 pub use platform::AwsPlatform;
 pub use queue::SqsQueue;
+pub use wiring::AwsWiring;
 
 /// A connection that isn't there by then won't come.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -343,7 +345,8 @@ pub(crate) fn error_kind(code: Option<&str>, status: Option<u16>) -> ErrorKind {
                 | "ClusterNotFoundException"
                 | "ServiceNotFoundException"
                 | "QueueDoesNotExist"
-                | "NonExistentQueue",
+                | "NonExistentQueue"
+                | "ResourceNotFoundException",
             ),
             _,
         ) => ErrorKind::NotFound,

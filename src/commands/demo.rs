@@ -16,7 +16,8 @@ use super::CommandError;
 use super::run::watch;
 use super::sandbox::introduce;
 use crate::cli::{
-    DemoOptions, LogFormat, MetricsFormat, MetricsOptions, Options, RunOptions, TeardownExtent, WatchOptions,
+    DemoOptions, FeedCheck, LogFormat, MetricsFormat, MetricsOptions, Options, PolicyOptions, RunOptions,
+    TeardownExtent, WatchOptions,
 };
 use crate::cloud::aws;
 use crate::config::Settings;
@@ -135,7 +136,7 @@ async fn evening(
     diagnostics::install(&log);
     let run_options = run_options(scenario);
     let (order, shutdown) = shutdown::channel();
-    let pulse = Pulse::new(run_options.watch.resync_interval);
+    let pulse = Pulse::new(run_options.watch.policy.resync_interval);
     let watcher = watch(&sdk, &settings, &run_options, &log, pulse, (order.clone(), shutdown));
     tokio::pin!(watcher);
     let left = tokio::select! {
@@ -193,11 +194,14 @@ fn watchers_options(region: &str, level: Level) -> Options {
 fn run_options(scenario: &Scenario) -> RunOptions {
     RunOptions {
         watch: WatchOptions {
-            resync_interval: scenario.watcher.resync_interval,
-            idle_grace: scenario.watcher.idle_grace,
-            unused_grace: scenario.watcher.unused_grace,
-            owner_tag: OwnerTag { key: "Lifecycle".to_owned(), value: "on-demand".to_owned() },
-            teardown: TeardownExtent::All,
+            policy: PolicyOptions {
+                resync_interval: scenario.watcher.resync_interval,
+                idle_grace: scenario.watcher.idle_grace,
+                unused_grace: scenario.watcher.unused_grace,
+                owner_tag: OwnerTag { key: "Lifecycle".to_owned(), value: "on-demand".to_owned() },
+                teardown: TeardownExtent::All,
+            },
+            feed_check: FeedCheck::Hourly,
             metrics: MetricsOptions { metrics: MetricsFormat::Off, metrics_namespace: String::new() },
         },
         exit_when_empty: false,

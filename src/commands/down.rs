@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::operation::{Console, performed, print, print_steps, setting};
 use super::{CommandError, connect};
-use crate::cli::{DownOptions, OutputFormat, TeardownExtent};
+use crate::cli::{DownOptions, ResultFormat, TeardownExtent};
 use crate::config::Settings;
 use crate::operation::bill::Prices;
 use crate::operation::command::{BalancerCommand, Process};
@@ -50,7 +50,7 @@ pub async fn down(settings: &Settings, options: &DownOptions, console: &Console)
     let phases = performed(&mut down, Verb::Down, console, output).await?;
     let report = down.report(phases);
     match output {
-        OutputFormat::Json => print(&report),
-        OutputFormat::Text => Ok(writeln!(std::io::stdout(), "{}", report.bill.lines().join("\n"))?),
+        ResultFormat::Json => print(&report),
+        ResultFormat::Text => Ok(writeln!(std::io::stdout(), "{}", report.bill.lines().join("\n"))?),
     }
 }

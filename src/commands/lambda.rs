@@ -13,13 +13,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::{CommandError, connect, metrics, policy, started};
-use crate::cli::WatchOptions;
-use crate::cloud::aws::{AwsPlatform, SqsQueue};
+use crate::cli::{FeedCheck, WatchOptions};
+use crate::cloud::aws::{AwsPlatform, AwsWiring, SqsQueue};
 use crate::cloud::{CloudError, Message, Receipt};
 use crate::config::Settings;
+use crate::finding::StandingFindings;
 use crate::function::{Answer, Function, Work};
 use crate::log::{Event, Form, Log};
 use crate::reconcile::Reconciler;
+use crate::wiring::watch::FeedWatch;
 use crate::worker::{Inbox, LOGGED_BODY, cut};
 
 /// Where the Runtime API is.
@@ -33,6 +35,9 @@ const MEMORY_SIZE: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
 
 /// The Runtime API is on this machine, so it takes word of a failed init at once or not at all.
 const REPORT_TIME: Duration = Duration::from_secs(2);
+
+/// A check of the feed ends so long before the deadline.
+const FEED_CHECK_MARGIN: Duration = Duration::from_secs(2);
 
 /// The detail type of a schedule's events.
 const SCHEDULED: &str = "Scheduled Event";
@@ -67,11 +72,17 @@ pub async fn lambda(settings: &Settings, options: &WatchOptions, log: &Log) -> R
     check_environment(|name| std::env::var(name).ok())?;
     let sdk = connect(settings, log).await?;
     log.emit(&started(Form::Lambda, settings, options, &sdk));
-    let (platform, policy) = (AwsPlatform::new(&sdk), policy(settings, options));
+    let (platform, policy) = (AwsPlatform::new(&sdk), policy(settings, &options.policy));
     let clock = platform.clock();
     let metrics = metrics(settings, &options.metrics, log, clock.clone());
-    let reconciler = Reconciler::new(platform, settings.scope.clone(), policy, log.clone(), clock.clone())
+    let mut reconciler = Reconciler::new(platform, settings.scope.clone(), policy, log.clone(), clock.clone())
         .with_metrics(metrics.clone());
+    let mut feed = None;
+    if options.feed_check == FeedCheck::Hourly {
+        let standing = StandingFindings::default();
+        reconciler = reconciler.with_feed(standing.clone());
+        feed = Some(FeedWatch::new(AwsWiring::new(&sdk), settings, standing, log.clone(), clock.clone()));
+    }
     let inbox = Inbox::new(settings.scope.clone(), log.clone()).with_metrics(metrics);
     let queue = SqsQueue::new(&sdk, &settings.queue);
     let mut function = Function::new(queue, reconciler, inbox, log.clone(), clock);
@@ -80,8 +91,15 @@ pub async fn lambda(settings: &Settings, options: &WatchOptions, log: &Log) -> R
     let handler = service_fn(|event| hand_over(event, sender.clone(), log.clone()));
     let working = async {
         while let Some(Invocation { work, deadline, answer }) = invocations.recv().await {
+            let is_tick = work == Work::Tick;
+            let result = function.invoke(work, deadline).await;
+            if let Some(feed) = feed.as_mut().filter(|_| is_tick) {
+                // Before the answer, since the process is frozen after it; and the answer must be in time.
+                let limit = deadline.checked_sub(FEED_CHECK_MARGIN).unwrap_or(deadline);
+                let _ = tokio::time::timeout_at(limit, feed.check_if_due()).await;
+            }
             // Only a runtime that has ended doesn't wait for it.
-            let _ = answer.send(function.invoke(work, deadline).await);
+            let _ = answer.send(result);
         }
     };
     tokio::select! {

@@ -12,7 +12,7 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::CommandError;
-use crate::cli::OutputFormat;
+use crate::cli::ResultFormat;
 use crate::clock::SystemClock;
 use crate::cloud::aws::AwsPlatform;
 use crate::config::Settings;
@@ -156,7 +156,7 @@ pub(super) async fn performed<O: Operation>(
     operation: &mut O,
     verb: Verb,
     console: &Console,
-    output: OutputFormat,
+    output: ResultFormat,
 ) -> Result<Vec<Completed>, CommandError> {
     let began = Instant::now();
     let result = perform(operation).await;
@@ -180,7 +180,7 @@ pub(super) async fn performed<O: Operation>(
                     duration_ms,
                 });
             }
-            if output == OutputFormat::Json {
+            if output == ResultFormat::Json {
                 print(&FailureReport::of(&failure))?;
             }
             Err(match failure.stop {
@@ -226,7 +226,7 @@ struct Steps<'a> {
 pub(super) fn print_steps(
     verb: Verb,
     steps: Result<Vec<String>, Stop>,
-    output: OutputFormat,
+    output: ResultFormat,
 ) -> Result<(), CommandError> {
     let steps = steps.map_err(|stop| match stop {
         Stop::Call(error) => error.into(),
@@ -234,8 +234,8 @@ pub(super) fn print_steps(
         other => CommandError::Failed(format!("{other:?}")),
     })?;
     match output {
-        OutputFormat::Json => print(&Steps { operation: verb, would: &steps }),
-        OutputFormat::Text => {
+        ResultFormat::Json => print(&Steps { operation: verb, would: &steps }),
+        ResultFormat::Text => {
             let numbered = steps.iter().enumerate().map(|(number, step)| format!("{}. {step}\n", number + 1));
             Ok(write!(std::io::stdout(), "{}", numbered.collect::<String>())?)
         }

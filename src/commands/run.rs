@@ -8,15 +8,17 @@ use aws_config::SdkConfig;
 use tokio::time::Instant;
 
 use super::{CommandError, connect, metrics, policy, started};
-use crate::cli::RunOptions;
-use crate::cloud::aws::{AwsPlatform, SqsQueue};
+use crate::cli::{FeedCheck, RunOptions};
+use crate::cloud::aws::{AwsPlatform, AwsWiring, SqsQueue};
 use crate::cloud::{ErrorKind, Queue, QueueSettings};
 use crate::config::Settings;
+use crate::finding::StandingFindings;
 use crate::listen::Listener;
 use crate::log::{Event, Failure, Form, Log, StopReason};
 use crate::pulse::Pulse;
 use crate::reconcile::Reconciler;
 use crate::shutdown::{self, Shutdown, ShutdownOrder};
+use crate::wiring::watch::FeedWatch;
 use crate::worker::{Inbox, Lifetime, Worker};
 
 /// The first answer of the queue is waited for this long; then the looks begin.
@@ -33,7 +35,7 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(5 * 60);
 pub async fn run(settings: &Settings, options: &RunOptions, log: &Log) -> Result<(), CommandError> {
     let (order, shutdown) = shutdown::channel();
     order.on_signals()?;
-    let pulse = Pulse::new(options.watch.resync_interval);
+    let pulse = Pulse::new(options.watch.policy.resync_interval);
     if let Some(address) = options.listen {
         listen(address, &pulse, log).await?;
     }
@@ -69,11 +71,18 @@ pub(super) async fn watch(
     let queue = SqsQueue::new(sdk, &settings.queue);
     let queue_settings = first_poll(&queue, &settings.queue, &shutdown, log).await?;
     log.emit(&started(Form::Run, settings, &options.watch, sdk));
-    let (platform, policy) = (AwsPlatform::new(sdk), policy(settings, &options.watch));
+    let (platform, policy) = (AwsPlatform::new(sdk), policy(settings, &options.watch.policy));
     let clock = platform.clock();
     let metrics = metrics(settings, &options.watch.metrics, log, clock.clone());
-    let reconciler = Reconciler::new(platform, settings.scope.clone(), policy, log.clone(), clock.clone())
+    let mut reconciler = Reconciler::new(platform, settings.scope.clone(), policy, log.clone(), clock.clone())
         .with_metrics(metrics.clone());
+    // A run from cron is over before a check says anything; `doctor` is for its user.
+    if options.watch.feed_check == FeedCheck::Hourly && !options.exit_when_empty {
+        let standing = StandingFindings::default();
+        reconciler = reconciler.with_feed(standing.clone());
+        let feed = FeedWatch::new(AwsWiring::new(sdk), settings, standing, log.clone(), clock.clone());
+        tokio::spawn(feed.keep_checking());
+    }
     let inbox = Inbox::new(settings.scope.clone(), log.clone()).with_metrics(metrics.clone());
     let lifetime = if options.exit_when_empty {
         let order = order.clone();

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::operation::{Console, performed, print, print_steps, setting};
 use super::probe::HttpProbe;
 use super::{CommandError, connect};
-use crate::cli::{OutputFormat, UpOptions};
+use crate::cli::{ResultFormat, UpOptions};
 use crate::config::Settings;
 use crate::operation::command::{BalancerCommand, Process};
 use crate::operation::phase::Verb;
@@ -47,8 +47,8 @@ pub async fn up(settings: &Settings, options: &UpOptions, console: &Console) -> 
     let phases = performed(&mut up, Verb::Up, console, output).await?;
     let report = up.report(phases);
     match output {
-        OutputFormat::Json => print(&report),
-        OutputFormat::Text => Ok(writeln!(std::io::stdout(), "{}", report.dns_name)?),
+        ResultFormat::Json => print(&report),
+        ResultFormat::Text => Ok(writeln!(std::io::stdout(), "{}", report.dns_name)?),
     }
 }
 

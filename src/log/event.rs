@@ -128,6 +128,10 @@ pub enum Event {
         #[serde(flatten)]
         failure: Failure,
     },
+    FeedCheckFailed {
+        #[serde(flatten)]
+        failure: Failure,
+    },
     TaskVersionBehind {
         task_id: String,
         event_version: i64,
@@ -360,6 +364,8 @@ impl Event {
     pub fn level(&self) -> Level {
         match self {
             Self::PollFailed { failure } | Self::ReconcileFailed { failure } => failure.severity,
+            // The worker works on without the check.
+            Self::FeedCheckFailed { .. } => Level::Warn,
             Self::InvocationRejected { .. } | Self::OperationFailed { .. } => Level::Error,
             Self::MessageRejected { .. } | Self::TaskVersionBehind { .. } | Self::LinesDropped { .. } => Level::Warn,
             Self::TargetHealthChanged { to, .. } if to == "unhealthy" => Level::Warn,
@@ -434,6 +440,9 @@ impl Event {
             Self::Finding { subject, detail, advice, .. } => format!("{subject}: {detail}. {advice}"),
             Self::PollFailed { failure } => format!("a call on the queue failed: {}", failure.error),
             Self::ReconcileFailed { failure } => format!("the look or its repair failed: {}", failure.error),
+            Self::FeedCheckFailed { failure } => {
+                format!("whether events can arrive could not be checked: {}", failure.error)
+            }
             Self::TaskVersionBehind { task_id, event_version, seen_version } => {
                 let seen = seen_version.map_or("nothing".to_owned(), |version| format!("version {version}"));
                 format!(

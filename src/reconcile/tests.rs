@@ -7,6 +7,7 @@ use super::act::IN_USE_PASSES_WITHIN;
 use super::*;
 use crate::cloud::ErrorKind;
 use crate::cloud::fake::{FakeClock, FakeCloud, Lines};
+use crate::finding::FindingName;
 use crate::model::{DesiredStatus, IDLE_SINCE_TAG, LastStatus, LoadBalancer, Task};
 use crate::plan::samples::{
     balancer, counts, idle, marked_balancer, minutes, noon, observation, policy, running, seconds, stopped, target,
@@ -518,4 +519,67 @@ async fn it_is_in_use_until_nothing_is_left_that_costs() {
     bench.reconcile_to_the_end().await;
     let look = bench.reconciler.look(&Hints::default()).await.expect("a look");
     assert_eq!(bench.reconciler.seen(&look).usage, Usage::Idle);
+}
+
+// ---- the feed ----
+
+/// A minute passes, and then somebody looks.
+async fn looks_for(bench: &mut Bench, minutes: u64) {
+    for _ in 0..minutes {
+        tokio::time::sleep(seconds(60)).await;
+        bench.reconcile().await.expect("a look");
+    }
+}
+
+fn states_of(bench: &Bench, name: &str) -> Vec<String> {
+    let findings = bench.lines.of("finding").into_iter().filter(|line| line["finding"] == name);
+    findings.map(|line| line["state"].as_str().expect("a state").to_owned()).collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_that_no_event_announces_are_a_finding_until_an_event_comes() {
+    let mut bench = bench(observation(counts(0, 0, 0), vec![], Some(balancer(&[]))));
+    bench.reconciler = bench.reconciler.with_feed(StandingFindings::default());
+    looks_for(&mut bench, 2).await;
+    bench.cloud.world().seen.tasks = vec![running(1)];
+    bench.cloud.world().seen.service = counts(1, 1, 0);
+    looks_for(&mut bench, 5).await;
+    assert_eq!(states_of(&bench, "events_missing"), Vec::<String>::new(), "one look may be ahead of its event");
+    bench.cloud.world().seen.tasks = vec![running(1), running(2)];
+    looks_for(&mut bench, 3).await;
+    assert_eq!(states_of(&bench, "events_missing"), ["raised"]);
+    let task = running(2).id;
+    let hints = Hints { tasks: [(task, TaskHint::default())].into() };
+    bench.reconciler.reconcile(&hints, Calls::default()).await.expect("a look");
+    assert_eq!(states_of(&bench, "events_missing"), ["raised", "cleared"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_a_feed_nobody_misses_events() {
+    let mut bench = bench(observation(counts(0, 0, 0), vec![], Some(balancer(&[]))));
+    looks_for(&mut bench, 2).await;
+    for tasks in [vec![running(1)], vec![running(1), running(2)]] {
+        bench.cloud.world().seen.tasks = tasks;
+        looks_for(&mut bench, 5).await;
+    }
+    assert_eq!(states_of(&bench, "events_missing"), Vec::<String>::new());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_wrong_with_the_feed_is_told_and_counted_with_what_the_look_found() {
+    let standing = StandingFindings::default();
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], None));
+    bench.reconciler = bench.reconciler.with_feed(standing.clone());
+    let disabled = Finding {
+        name: FindingName::RuleDisabled,
+        subject: "p-jvb-watcher".to_owned(),
+        detail: "it is disabled".to_owned(),
+    };
+    standing.set(vec![disabled]);
+    let outcome = bench.reconcile().await.expect("a look");
+    assert_eq!(outcome.findings.len(), 2, "{:?}", outcome.findings);
+    assert_eq!(bench.lines.of("reconciled")[0]["findings"], 2);
+    standing.set(Vec::new());
+    bench.reconcile().await.expect("a look");
+    assert_eq!(states_of(&bench, "rule_disabled"), ["raised", "cleared"]);
 }

@@ -282,7 +282,12 @@ impl Checker {
                     tally.moment("a teardown was called off by a worker");
                 }
                 self.ours(actor, input.resource_arns.member.iter().map(String::as_str), now);
-                self.tags_of_the_owner(actor, &input.resource_arns.member, now);
+                // What it has placed there itself, it may take away, whatever became of the balancer.
+                let own_hold =
+                    matches!(actor, Actor::Command(_)) && input.tag_keys.member.contains(&HOLD_UNTIL.to_owned());
+                if !own_hold {
+                    self.tags_of_the_owner(actor, &input.resource_arns.member, now);
+                }
                 if input.tag_keys.member.iter().any(|key| !key.starts_with(OWN_TAGS)) {
                     self.broken(
                         Promise::OnlyItsOwnIsWritten,

@@ -6,7 +6,9 @@ mod browser;
 mod command_line;
 #[cfg(feature = "sandbox")]
 mod demo;
+mod doctor;
 mod failures;
+mod feed;
 mod harness;
 mod incidents;
 #[cfg(feature = "lambda")]
@@ -24,6 +26,8 @@ mod platform;
 #[cfg(feature = "sandbox")]
 mod processes;
 mod proxy;
+#[cfg(feature = "sandbox")]
+mod questions;
 #[cfg(feature = "report")]
 mod report;
 #[cfg(feature = "lambda")]
@@ -38,6 +42,7 @@ mod sandbox_conformance;
 mod sandbox_life;
 mod scale;
 mod stage;
+mod status;
 #[cfg(feature = "sandbox")]
 mod terraform;
 mod up_down;

@@ -113,7 +113,7 @@ fn actions_in(judged: &[Judged]) -> BTreeSet<String> {
 
 /// The action that a line names as lacking.
 fn lacking(line: &Line) -> Option<String> {
-    let is_failure = matches!(line.event(), "poll_failed" | "reconcile_failed");
+    let is_failure = matches!(line.event(), "poll_failed" | "reconcile_failed" | "feed_check_failed");
     let text = is_failure.then(|| line.text("error"))?;
     let action = text.split_once("; allow the action ")?.1.split_once(" on it")?.0;
     Some(action.to_owned())
@@ -147,6 +147,44 @@ async fn run_without(statement: &Value) -> BTreeSet<String> {
         assert!(policy::actions(statement).contains(&denied.action.as_str()), "without {sid}: {denied:?} is denied");
     }
     actions_in(&judged)
+}
+
+/// The actions that `doctor` says are denied, by a policy.
+async fn denied_to_doctor(policy: Value) -> BTreeSet<String> {
+    let world = World::new(Scenario::evening().expect("it is right").scaled_world(), 1, Timestamp::now());
+    let sandbox = Sandbox::start(world, Faults::new(1), ([127, 0, 0, 1], 0).into()).await.expect("a free port");
+    sandbox.with_world(platform::set_up).expect("the platform can be made");
+    let sandbox = Arc::new(sandbox);
+    let gate = Gate::start(Arc::clone(&sandbox), policy).await;
+    let doctor = Launch::bare("doctor")
+        .env("AWS_ENDPOINT_URL", &gate.endpoint())
+        .env("JITSI_PROJECT", PROJECT)
+        .env("JITSI_AWS_REGION", "eu-west-1")
+        .env("JVB_WATCHER_QUEUE", &format!("{}/111122223333/{PROJECT}-jvb-watcher", sandbox.endpoint()))
+        .args(["--output", "json"])
+        .finish()
+        .await;
+    let diagnosis: Value = serde_json::from_str(&doctor.stdout).unwrap_or_else(|error| panic!("{error}: {doctor:#?}"));
+    let checks = diagnosis["checks"].as_array().expect("checks");
+    let failed = checks.iter().filter(|check| check["check"] == "permission" && check["result"] == "failed");
+    let action = |check: &Value| Some(check["detail"].as_str()?.split_once(" is denied on ")?.0.to_owned());
+    failed.map(|check| action(check).expect("an action")).collect()
+}
+
+#[tokio::test]
+async fn doctor_finds_the_watchers_policy_enough_and_names_what_one_lacks() {
+    assert_eq!(denied_to_doctor(policy::on_fargate().clone()).await, BTreeSet::new());
+    let lacking = |actions: &[&str]| actions.iter().map(|action| (*action).to_owned()).collect::<BTreeSet<_>>();
+    for (sid, actions) in [
+        (
+            "ChangeTargets",
+            ["elasticloadbalancing:DeregisterTargets", "elasticloadbalancing:RegisterTargets"].as_slice(),
+        ),
+        ("ListItsTasks", &["ecs:ListTasks"]),
+        ("ReadItsTasks", &["ecs:DescribeTasks"]),
+    ] {
+        assert_eq!(denied_to_doctor(policy::without(policy::on_fargate(), sid)).await, lacking(actions), "{sid}");
+    }
 }
 
 fn balancer(name: &str) -> String {
@@ -319,7 +357,7 @@ fn every_write_that_could_hurt_stands_under_a_condition_and_none_on_everything()
             for action in policy::actions(statement) {
                 assert!(!action.contains('*'), "{action}");
                 let operation = action.split(':').nth(1).expect("an action has an operation");
-                let reads = ["Describe", "List"].iter().any(|read| operation.starts_with(read));
+                let reads = ["Describe", "List", "Test"].iter().any(|read| operation.starts_with(read));
                 assert!(reads || !is_on_everything, "{action} on everything");
             }
         }

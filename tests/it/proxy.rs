@@ -39,7 +39,7 @@ impl Call {
     /// Whether the call changes anything on AWS.
     pub fn is_write(&self) -> bool {
         let operation = self.name.split(':').nth(1).unwrap_or_default();
-        !["Describe", "List", "Get", "Receive"].iter().any(|read| operation.starts_with(read))
+        !["Describe", "List", "Get", "Receive", "Test"].iter().any(|read| operation.starts_with(read))
     }
 
     /// Whether the client got an answer, and not an error.

@@ -391,6 +391,8 @@ def events_script():
     step("tags/list", events.list_tags_for_resource, ResourceARN=rule)
     step("tags/list of none", events.list_tags_for_resource, ResourceARN=rule + "none")
     step("targets/list", events.list_targets_by_rule, Rule="r")
+    step("targets/rules by", events.list_rule_names_by_target, TargetArn=arn)
+    step("targets/rules by none", events.list_rule_names_by_target, TargetArn=arn + "none")
     step("targets/list of none", events.list_targets_by_rule, Rule="none")
     event = dict(Source="my.app", DetailType="t", Detail=json.dumps({"state": "on"}), Resources=["x"])
     step("events/put", events.put_events, Entries=[event])

@@ -113,7 +113,7 @@ fn bounded<T, E, B>(
     request.interceptor(NotAfter(deadline.clone())).config_override(config.timeout_config(time_left(deadline)))
 }
 
-fn elb_call<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
+pub(super) fn elb_call<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
     Call { service: "elasticloadbalancing", operation, resource }
 }
 

@@ -17,6 +17,7 @@ operations! {
     PutTargets(PutTargetsInput) -> FailedEntriesOutput, requires "Rule" "Targets";
     RemoveTargets(RemoveTargetsInput) -> FailedEntriesOutput, requires "Rule" "Ids";
     ListTargetsByRule(ListTargetsByRuleInput) -> ListTargetsByRuleOutput, requires "Rule";
+    ListRuleNamesByTarget(ListRuleNamesByTargetInput) -> ListRuleNamesByTargetOutput, requires "TargetArn";
     PutEvents(PutEventsInput) -> PutEventsOutput, requires "Entries";
     TagResource(TagResourceInput) -> Empty, requires "ResourceARN" "Tags";
     UntagResource(UntagResourceInput) -> Empty, requires "ResourceARN" "TagKeys";
@@ -192,6 +193,30 @@ pub struct ListTargetsByRuleInput {
 #[allow(missing_docs, reason = "the members are AWS's")]
 pub struct ListTargetsByRuleOutput {
     pub targets: Vec<Target>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+/// ListRuleNamesByTarget.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct ListRuleNamesByTargetInput {
+    pub target_arn: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub event_bus_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+/// ListRuleNamesByTarget.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct ListRuleNamesByTargetOutput {
+    pub rule_names: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }

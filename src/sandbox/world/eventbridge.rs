@@ -163,6 +163,7 @@ impl EventBridge {
                 Response::RemoveTargets(api::FailedEntriesOutput::default())
             }
             Request::ListTargetsByRule(input) => Response::ListTargetsByRule(self.list_targets(&input)?),
+            Request::ListRuleNamesByTarget(input) => Response::ListRuleNamesByTarget(self.list_rule_names(&input)?),
             Request::PutEvents(input) => Response::PutEvents(self.put_events(&input, context)?),
             Request::TagResource(input) => {
                 let given = input.tags.into_iter().map(|tag| (tag.key, tag.value));
@@ -280,6 +281,19 @@ impl EventBridge {
             page(&rule.targets, |(id, _)| id, size, input.next_token.as_deref()).map_err(|_| bad_token())?;
         let targets = targets.into_iter().map(|(_, target)| target.clone()).collect();
         Ok(api::ListTargetsByRuleOutput { targets, next_token })
+    }
+
+    fn list_rule_names(
+        &self,
+        input: &api::ListRuleNamesByTargetInput,
+    ) -> Result<api::ListRuleNamesByTargetOutput, ApiError> {
+        check_bus(input.event_bus_name.as_deref())?;
+        let has_target = |rule: &&Rule| rule.targets.values().any(|target| target.arn == input.target_arn);
+        let names = self.rules.values().filter(has_target).map(|rule| &rule.shown.name);
+        let size = input.limit.unwrap_or(100).clamp(1, 100);
+        let (names, next_token) =
+            page(names, |name| name.as_str(), size, input.next_token.as_deref()).map_err(|_| bad_token())?;
+        Ok(api::ListRuleNamesByTargetOutput { rule_names: names.into_iter().cloned().collect(), next_token })
     }
 
     fn put_events(

@@ -13,13 +13,12 @@ use crate::sandbox::api::{ApiError, Empty};
 
 mod attributes;
 mod limits;
-mod policy;
 mod queue;
 #[cfg(test)]
 mod tests;
 
+pub use crate::wiring::queue_policy::Sender;
 use attributes::Attributes;
-pub use policy::Sender;
 pub use queue::Queue;
 
 /// How long after a purge the next one is refused.

@@ -62,6 +62,19 @@ locals {
         Resource = "*"
       },
       {
+        # Whether events can arrive. These can't be limited to a resource.
+        Sid      = "FindTheRule"
+        Effect   = "Allow"
+        Action   = ["events:ListRuleNamesByTarget", "events:TestEventPattern"]
+        Resource = "*"
+      },
+      {
+        Sid      = "ReadTheRule"
+        Effect   = "Allow"
+        Action   = "events:DescribeRule"
+        Resource = aws_cloudwatch_event_rule.tasks.arn
+      },
+      {
         Sid      = "ChangeTargets"
         Effect   = "Allow"
         Action   = ["elasticloadbalancing:RegisterTargets", "elasticloadbalancing:DeregisterTargets"]

@@ -1,5 +1,5 @@
 //! What IAM is asked about a call: action, resource and condition keys, as AWS's Service Authorization Reference has
-//! them for ECS, Elastic Load Balancing V2 and SQS.
+//! them for ECS, Elastic Load Balancing V2, EventBridge and SQS.
 
 use std::collections::BTreeMap;
 
@@ -39,6 +39,20 @@ pub fn authorizations(service: &str, operation: &str, body: &str, tags: TagsOf<'
         "elasticloadbalancing" => {
             elastic_load_balancing(operation, &form_urlencoded::parse(body.as_bytes()).into_owned().collect(), tags)
         }
+        "events" => events(operation, &serde_json::from_str(body).ok()?),
+        _ => None,
+    }
+}
+
+fn events(operation: &str, input: &Value) -> Option<Vec<Authorization>> {
+    let action = format!("events:{operation}");
+    match operation {
+        // These can't be limited to a resource.
+        "ListRuleNamesByTarget" | "TestEventPattern" => Some(vec![Authorization::new(&action, "*")]),
+        "DescribeRule" => {
+            let rule = input["Name"].as_str()?;
+            Some(vec![Authorization::new(&action, format!("arn:aws:events:{HERE}:rule/{rule}"))])
+        }
         _ => None,
     }
 }
@@ -47,8 +61,8 @@ fn sqs(operation: &str, input: &Value) -> Option<Vec<Authorization>> {
     // A batch is allowed by the action of a single one.
     let action = match operation {
         "GetQueueUrl" => return Some(vec![on_queue("sqs:GetQueueUrl", input["QueueName"].as_str()?)]),
-        "DeleteMessageBatch" => "sqs:DeleteMessage",
-        "ChangeMessageVisibilityBatch" => "sqs:ChangeMessageVisibility",
+        "DeleteMessage" | "DeleteMessageBatch" => "sqs:DeleteMessage",
+        "ChangeMessageVisibility" | "ChangeMessageVisibilityBatch" => "sqs:ChangeMessageVisibility",
         "ReceiveMessage" => "sqs:ReceiveMessage",
         "GetQueueAttributes" => "sqs:GetQueueAttributes",
         _ => return None,

@@ -5,8 +5,8 @@ use std::ops::RangeInclusive;
 
 use serde_json::Value;
 
-use super::policy::Policy;
 use crate::sandbox::api::ApiError;
+use crate::wiring::queue_policy::Policy;
 
 /// Attributes that are only shown.
 const SHOWN: [&str; 6] = [

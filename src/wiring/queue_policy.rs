@@ -1,4 +1,4 @@
-//! Queue policies, as far as they say whether a service may send.
+//! Queue policies, as far as they say whether a service may send: what the sandbox obeys, and what `doctor` checks.
 
 use serde_json::Value;
 

@@ -1,0 +1,157 @@
+//! `doctor`: is the watcher wired up?
+
+use std::io::{self, Write};
+
+use futures_util::future::join_all;
+use jiff::SignedDuration;
+
+use super::{CommandError, connect};
+use crate::cli::{DoctorOptions, OutputFormat};
+use crate::clock::Clock;
+use crate::cloud::aws::{AwsPlatform, AwsWiring};
+use crate::cloud::wiring::{QueueDescription, RuleTarget, Wiring};
+use crate::cloud::{CloudError, LoadBalancerDescription, Platform, TargetGroupDescription};
+use crate::config::Settings;
+use crate::doctor::{Attempt, Diagnosis, Sight, text, trials};
+use crate::log::Log;
+use crate::model::{LoadBalancer, Tags, TargetGroup};
+use crate::page::Style;
+use crate::wiring::{self, Feed, Place};
+
+/// Checks everything that the watcher stands on, and says so, one line a check.
+///
+/// # Errors
+///
+/// When a check failed.
+pub async fn doctor(
+    settings: &Settings,
+    options: &DoctorOptions,
+    log: &Log,
+    no_color: Option<&str>,
+) -> Result<(), CommandError> {
+    let sdk = connect(settings, log).await?;
+    let region = sdk.region().map(ToString::to_string).unwrap_or_default();
+    let diagnosis = examine(settings, options, &AwsPlatform::new(&sdk), &AwsWiring::new(&sdk), &region).await;
+    let mut stdout = io::stdout().lock();
+    match options.output {
+        OutputFormat::Table => stdout.write_all(text(&diagnosis, Style::of_stdout(no_color)).as_bytes())?,
+        OutputFormat::Json => {
+            serde_json::to_writer(&mut stdout, &diagnosis).map_err(io::Error::from)?;
+            writeln!(stdout)?;
+        }
+    }
+    stdout.flush()?;
+    match diagnosis.failed {
+        0 => Ok(()),
+        1 => Err(CommandError::Failed("a check failed".to_owned())),
+        count => Err(CommandError::Failed(format!("{count} checks failed"))),
+    }
+}
+
+/// Reads all that there is to check; what can't be read is a check that fails.
+async fn examine(
+    settings: &Settings,
+    options: &DoctorOptions,
+    platform: &AwsPlatform,
+    wiring: &AwsWiring,
+    region: &str,
+) -> Diagnosis {
+    let Settings { scope, queue: queue_option, load_balancer: load_balancer_name, .. } = settings;
+    let clock = platform.clock();
+    let (caller, feed, task_network, load_balancer) = tokio::join!(
+        wiring.caller(),
+        wiring::read(wiring, scope, queue_option),
+        wiring.task_network(&scope.cluster, &scope.service),
+        load_balancer(platform, load_balancer_name),
+    );
+    let clock_ahead: SignedDuration = clock.now().duration_since(clock.machine_now());
+    let queue = match &feed {
+        Ok(Feed::Queue { queue, .. }) => Some((**queue).clone()),
+        Ok(Feed::NoQueue) => None,
+        Err(_) => wiring.queue(queue_option).await.ok().flatten(),
+    };
+    let account = caller.as_ref().map(|caller| caller.account.clone()).unwrap_or_default();
+    let here = || Place { partition: "aws".to_owned(), region: region.to_owned(), account };
+    let place = queue.as_ref().map_or_else(here, |queue| Place::of_queue(&queue.arn));
+    let balancer = load_balancer.as_ref().ok().and_then(Option::as_ref);
+    let (dead_letter_queue, rule_targets, deletion_protection, attempts) = tokio::join!(
+        dead_letter_queue(wiring, queue.as_ref()),
+        rule_targets(wiring, &feed),
+        async { Some(wiring.deletion_protection(&balancer?.arn).await) },
+        attempts(settings, wiring, queue.as_ref(), balancer, &place),
+    );
+    Diagnosis::new(&Sight {
+        scope,
+        queue_option,
+        load_balancer_name,
+        owner_tag: &options.owner_tag,
+        caller,
+        clock_ahead,
+        feed,
+        queue,
+        dead_letter_queue,
+        rule_targets,
+        task_network,
+        load_balancer,
+        deletion_protection,
+        attempts,
+    })
+}
+
+/// The load balancer and the groups behind it; without their targets, which no check asks for.
+async fn load_balancer(platform: &AwsPlatform, name: &str) -> Result<Option<LoadBalancer>, CloudError> {
+    let Some(description) = platform.load_balancer(name).await? else { return Ok(None) };
+    let LoadBalancerDescription { arn, name, kind, state, created_at, dns_name: _ } = description;
+    let (groups, mut tags) =
+        tokio::try_join!(platform.target_groups(Some(&arn)), platform.tags(std::slice::from_ref(&arn)))?;
+    let group = |group: TargetGroupDescription| {
+        let TargetGroupDescription { arn, name, target_type, .. } = group;
+        TargetGroup { arn, name, target_type, tags: Tags::new(), targets: Vec::new() }
+    };
+    let target_groups = groups.into_iter().map(group).collect();
+    let tags = tags.remove(&arn).unwrap_or_default();
+    Ok(Some(LoadBalancer { arn, name, kind, state, created_at, tags, target_groups }))
+}
+
+async fn dead_letter_queue(
+    wiring: &AwsWiring,
+    queue: Option<&QueueDescription>,
+) -> Option<Result<Option<QueueDescription>, CloudError>> {
+    let dead_letters = queue?.dead_letters.as_ref()?;
+    Some(wiring.queue(dead_letters.queue_name()).await)
+}
+
+async fn rule_targets(
+    wiring: &AwsWiring,
+    feed: &Result<Feed, CloudError>,
+) -> Vec<(String, Result<Vec<RuleTarget>, CloudError>)> {
+    let Ok(Feed::Queue { rules, .. }) = feed else { return Vec::new() };
+    let targets = |name: &str| {
+        let name = name.to_owned();
+        async move {
+            let targets = wiring.rule_targets(&name).await;
+            (name, targets)
+        }
+    };
+    join_all(rules.iter().map(|rule| targets(&rule.rule.name))).await
+}
+
+async fn attempts(
+    settings: &Settings,
+    wiring: &AwsWiring,
+    queue: Option<&QueueDescription>,
+    balancer: Option<&LoadBalancer>,
+    place: &Place,
+) -> Vec<Attempt> {
+    // Policies speak of target groups by name: one that is there, or would be.
+    let derived = format!("{}-jvb-udp", settings.identity.project);
+    let target_group =
+        balancer.and_then(|balancer| balancer.target_groups.first()).map_or(derived, |of| of.name.clone());
+    let queue_url = queue.map(|queue| queue.url.as_str());
+    let trials = trials(&settings.scope, queue_url, &settings.load_balancer, &target_group, place);
+    let attempt = async |trial| {
+        let answer = wiring.attempt(&trial).await;
+        Attempt { trial, answer }
+    };
+    join_all(trials.into_iter().map(attempt)).await
+}

@@ -1,0 +1,171 @@
+//! `status`: is it well?
+
+use std::io::{self, Write};
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use super::{CommandError, connect, policy};
+use crate::cli::{OutputFormat, StatusOptions};
+use crate::clock::Clock;
+use crate::cloud::aws::{AwsPlatform, AwsWiring};
+use crate::cloud::wiring::{QueueDescription, Wiring};
+use crate::cloud::{CloudError, ErrorKind};
+use crate::config::Settings;
+use crate::finding::Finding;
+use crate::log::{Failure, Log};
+use crate::page::Style;
+use crate::plan::Policy;
+use crate::reconcile::{Hints, Reconciler};
+use crate::shutdown;
+use crate::status::{Sight, Status, text};
+use crate::wiring::{self, Feed};
+
+/// With `--watch`, the time between two looks.
+const WATCH_INTERVAL: Duration = Duration::from_secs(5);
+
+/// Clears a terminal, and goes to its first line.
+const CLEAR: &str = "\x1b[H\x1b[2J";
+
+/// Shows how the platform does; once, or again and again.
+///
+/// # Errors
+///
+/// When a look fails, and [`CommandError::NotWell`] when it isn't.
+pub async fn status(
+    settings: &Settings,
+    options: &StatusOptions,
+    log: &Log,
+    no_color: Option<&str>,
+) -> Result<(), CommandError> {
+    let sdk = connect(settings, log).await?;
+    let platform = AwsPlatform::new(&sdk);
+    let clock = platform.clock();
+    let policy = policy(settings, &options.policy);
+    let reconciler = Reconciler::new(platform, settings.scope.clone(), policy.clone(), log.clone(), clock.clone());
+    let onlooker = Onlooker { settings, options, policy, reconciler, wiring: AwsWiring::new(&sdk) };
+    let style = Style::of_stdout(no_color);
+    if !options.watch {
+        let status = onlooker.look(&*clock).await?;
+        show(&status, options.output, style)?;
+        return if status.well { Ok(()) } else { Err(CommandError::NotWell) };
+    }
+    let (order, shutdown) = shutdown::channel();
+    order.on_signals()?;
+    let watching = async {
+        loop {
+            match onlooker.look(&*clock).await {
+                Ok(status) => show_again(&status, options.output, style)?,
+                // The next look may succeed.
+                Err(error) => writeln!(io::stderr(), "error: {error}")?,
+            }
+            sleep(WATCH_INTERVAL).await;
+        }
+    };
+    tokio::select! {
+        _ = shutdown.begun() => Err(CommandError::Interrupted),
+        watched = watching => watched,
+    }
+}
+
+/// Looks, and changes nothing.
+struct Onlooker<'a> {
+    settings: &'a Settings,
+    options: &'a StatusOptions,
+    policy: Policy,
+    reconciler: Reconciler<AwsPlatform>,
+    wiring: AwsWiring,
+}
+
+/// What was read of the feed.
+#[derive(Default)]
+struct FeedSight {
+    queue: Option<QueueDescription>,
+    dead_letter_queue: Option<QueueDescription>,
+    findings: Vec<Finding>,
+    unread: Vec<String>,
+}
+
+impl Onlooker<'_> {
+    async fn look(&self, clock: &dyn Clock) -> Result<Status, CloudError> {
+        let hints = Hints::default();
+        let (look, feed) = tokio::join!(self.reconciler.look(&hints), self.feed());
+        let look = look?;
+        Ok(Status::new(&Sight {
+            scope: &self.settings.scope,
+            policy: &self.policy,
+            observation: &look.observation,
+            plan: &look.plan,
+            queue: feed.queue.as_ref(),
+            dead_letter_queue: feed.dead_letter_queue.as_ref(),
+            feed_findings: &feed.findings,
+            unread: &feed.unread,
+            hourly_price_usd: self.options.hourly_price,
+            now: clock.now(),
+        }))
+    }
+
+    /// Reads the feed as far as these credentials allow: whoever may look at the service may not be allowed to look at
+    /// the queue and its rule, and still wants to know of the service.
+    async fn feed(&self) -> FeedSight {
+        let Settings { scope, queue, .. } = self.settings;
+        let mut sight = FeedSight::default();
+        match wiring::read(&self.wiring, scope, queue).await {
+            Ok(feed) => {
+                sight.findings = wiring::findings(&feed, queue);
+                if let Feed::Queue { queue, .. } = feed {
+                    sight.queue = Some(*queue);
+                }
+            }
+            Err(error) => {
+                sight.unread.push(reason(&error));
+                // Without the rule there is still the queue.
+                match self.wiring.queue(queue).await {
+                    Ok(queue) => sight.queue = queue,
+                    Err(error) => sight.unread.push(reason(&error)),
+                }
+            }
+        }
+        let dead_letters = sight.queue.as_ref().and_then(|queue| queue.dead_letters.as_ref());
+        if let Some(dead_letters) = dead_letters {
+            match self.wiring.queue(dead_letters.queue_name()).await {
+                Ok(queue) => sight.dead_letter_queue = queue,
+                Err(error) => sight.unread.push(reason(&error)),
+            }
+        }
+        sight.unread.dedup();
+        sight
+    }
+}
+
+/// Why something could not be read, and what to do about it.
+fn reason(error: &CloudError) -> String {
+    match error.kind {
+        ErrorKind::AccessDenied | ErrorKind::Unauthenticated => Failure::new(error, 1, Duration::ZERO).error,
+        _ => error.to_string(),
+    }
+}
+
+fn show(status: &Status, output: OutputFormat, style: Style) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match output {
+        OutputFormat::Table => stdout.write_all(text(status, style).as_bytes())?,
+        OutputFormat::Json => {
+            serde_json::to_writer(&mut stdout, status)?;
+            writeln!(stdout)?;
+        }
+    }
+    stdout.flush()
+}
+
+/// On a terminal in the place of the one before; elsewhere beneath it.
+fn show_again(status: &Status, output: OutputFormat, style: Style) -> io::Result<()> {
+    match (output, style) {
+        (OutputFormat::Json, _) => {}
+        (OutputFormat::Table, Style::Plain) => writeln!(io::stdout(), "\n{}", status.at)?,
+        (OutputFormat::Table, Style::Symbols | Style::Coloured) => {
+            write!(io::stdout(), "{CLEAR}{}, again every {} s\n\n", status.at, WATCH_INTERVAL.as_secs())?;
+        }
+    }
+    show(status, output, style)
+}

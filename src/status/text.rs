@@ -1,0 +1,151 @@
+//! The status as text of at most 80 columns, the findings on top.
+
+use std::fmt::Write;
+
+use super::{BalancerStatus, FindingStatus, GroupStatus, Next, QueueStatus, ServiceStatus, Status, TaskState};
+use crate::page::{Mark, Style, span, table};
+
+/// How far the rows beneath a heading stand in.
+const INDENT: u16 = 2;
+
+/// The whole status.
+pub fn text(status: &Status, style: Style) -> String {
+    let mut text = String::new();
+    let mut line = |part: String| {
+        // Writing to a String can't fail.
+        let _ = writeln!(text, "{part}");
+    };
+    line(headline(status, style));
+    for finding in &status.findings {
+        line(finding_text(finding));
+    }
+    if !status.remarks.is_empty() {
+        line(table(INDENT, status.remarks.iter().map(|remark| [remark.clone()])));
+    }
+    line(String::new());
+    line(table(0, facts(status)));
+    if let Some(tasks) = tasks(status) {
+        line(format!("\nTasks\n{tasks}"));
+    }
+    for group in &status.target_groups {
+        line(format!("\n{}\n{}", group_heading(group), targets(group)));
+    }
+    line(format!("\nNext\n{}", table(INDENT, next(&status.next).into_iter().map(|sentence| [sentence]))));
+    if !status.unread.is_empty() {
+        let unread = status.unread.iter().map(|what| [what.clone()]);
+        line(format!("\n{}\n{}", style.marked(Mark::Warning, "Not read"), table(INDENT, unread)));
+    }
+    text
+}
+
+fn headline(status: &Status, style: Style) -> String {
+    match (status.findings.len(), status.remarks.is_empty()) {
+        (0, true) => style.marked(Mark::Good, "It is well: no findings"),
+        (0, false) => style.marked(Mark::Warning, "No findings, but it isn't well"),
+        (1, _) => style.marked(Mark::Warning, "1 finding"),
+        (count, _) => style.marked(Mark::Warning, &format!("{count} findings")),
+    }
+}
+
+fn finding_text(FindingStatus { finding, subject, detail, advice }: &FindingStatus) -> String {
+    let heading = table(INDENT, [[format!("{finding}: {subject}")]]);
+    format!("{heading}\n{}", table(2 * INDENT, [[format!("{detail}.")], [(*advice).to_owned()]]))
+}
+
+fn facts(status: &Status) -> Vec<[String; 2]> {
+    let fact = |name: &str, text: String| [name.to_owned(), text];
+    let ServiceStatus { cluster, service, exists, desired, running, pending } = &status.service;
+    let counts = match exists {
+        true => format!("{desired} desired, {running} running, {pending} pending"),
+        false => "it doesn't exist".to_owned(),
+    };
+    let mut facts = vec![fact("Service", format!("{service} in {cluster}: {counts}"))];
+    match &status.load_balancer {
+        None => facts.push(fact("Load balancer", "none".to_owned())),
+        Some(balancer) => {
+            let BalancerStatus { name, kind, state, age_seconds, tags, cost_usd, hourly_price_usd, .. } = balancer;
+            let kind = if kind == "network" { String::new() } else { format!(", of type {kind}") };
+            facts.push(fact("Load balancer", format!("{name}: {state}{kind}, for {}", span(*age_seconds))));
+            facts.push(fact("", format!("${cost_usd:.2} since it was created, at ${hourly_price_usd} an hour")));
+            facts.extend(tags.iter().map(|(key, value)| fact("", format!("{key}={value}"))));
+        }
+    }
+    facts.push(fact("Queue", queue(status.queue.as_ref())));
+    facts.push(fact("Dead letters", queue(status.dead_letter_queue.as_ref())));
+    facts
+}
+
+fn queue(queue: Option<&QueueStatus>) -> String {
+    let Some(queue) = queue else { return "none".to_owned() };
+    let QueueStatus { name, waiting, in_flight, delayed, oldest_message_at_most_seconds } = queue;
+    match oldest_message_at_most_seconds {
+        None => format!("{name}: empty"),
+        Some(at_most) => {
+            let delayed = if *delayed > 0 { format!(", {delayed} delayed") } else { String::new() };
+            let age = span(*at_most);
+            format!("{name}: {waiting} waiting, {in_flight} in flight{delayed}; the oldest is at most {age} old")
+        }
+    }
+}
+
+/// A row for each task but the stopped ones, which are counted.
+fn tasks(status: &Status) -> Option<String> {
+    let (stopped, rest): (Vec<_>, Vec<_>) = status.tasks.iter().partition(|task| task.state == TaskState::Stopped);
+    let mut rows = Vec::new();
+    for task in &rest {
+        let state = match task.state {
+            TaskState::Serving => "serving",
+            TaskState::Starting => "starting",
+            TaskState::Stopping => "stopping",
+            TaskState::Stopped => "stopped",
+        };
+        let version = task.version.map(|version| format!("v{version}")).unwrap_or_default();
+        let age = task.age_seconds.map(span).unwrap_or_default();
+        let mut addresses = task.addresses.iter().map(ToString::to_string);
+        let first = addresses.next().unwrap_or_else(|| "no address".to_owned());
+        rows.push([task.task_id.clone(), version, state.to_owned(), age, first]);
+        // An IPv6 address gets a row of its own.
+        rows.extend(addresses.map(|address| [String::new(), String::new(), String::new(), String::new(), address]));
+    }
+    let mut parts = Vec::new();
+    if !rows.is_empty() {
+        parts.push(table(INDENT, rows));
+    }
+    if !stopped.is_empty() {
+        parts.push(format!("  {} stopped within the last hour", stopped.len()));
+    }
+    (!parts.is_empty()).then(|| parts.join("\n"))
+}
+
+fn group_heading(group: &GroupStatus) -> String {
+    let port = group.port.map(|port| format!(", port {port}")).unwrap_or_default();
+    let kind = if group.port.is_some() { String::new() } else { format!(", of type {}", group.target_type) };
+    let left_over = if group.left_over { ", left over: its load balancer is gone" } else { "" };
+    format!("Target group {}{port}{kind}{left_over}", group.target_group)
+}
+
+fn targets(group: &GroupStatus) -> String {
+    if group.targets.is_empty() {
+        return "  no targets".to_owned();
+    }
+    let rows = group.targets.iter().map(|target| {
+        let of_task = if target.task_id.is_none() { "; no task of the service has this address" } else { "" };
+        let reason = target.reason.as_deref().unwrap_or_default();
+        let about = format!("{reason}{of_task}");
+        let port = if Some(target.port) == group.port { String::new() } else { format!(" port {}", target.port) };
+        [format!("{}{port}", target.ip), target.state.to_owned(), about.trim_start_matches("; ").to_owned()]
+    });
+    table(INDENT, rows)
+}
+
+fn next(next: &Next) -> Vec<String> {
+    let mut sentences: Vec<_> = next.intents.iter().map(|intent| intent.text.clone()).collect();
+    if sentences.is_empty() {
+        sentences.push("nothing to do now".to_owned());
+    }
+    if let Some(due) = next.teardown_due_at {
+        sentences.push(format!("delete the load balancer at {due}, if it stays unused"));
+    }
+    sentences.push(format!("look again within {}", span(next.look_again_in_seconds)));
+    sentences
+}

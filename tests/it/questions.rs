@@ -1,0 +1,310 @@
+//! The page of common questions, docs/questions.md: each answer's command is run here, in the situation of the question,
+//! against the sandbox; and the output on the page is what it gives, but for ids, times and amounts.
+//!
+//! With `JVB_WATCHER_WRITE_QUESTIONS` set, the outputs are written into the page instead.
+
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::future::{FutureExt, LocalBoxFuture, join_all};
+use jiff::Timestamp;
+use jvb_watcher::sandbox::api::{self, Request, elb, events};
+use jvb_watcher::sandbox::faults::Faults;
+use jvb_watcher::sandbox::platform::{self, PROJECT};
+use jvb_watcher::sandbox::scenario::{Scenario, play};
+use jvb_watcher::sandbox::wire::Sandbox;
+use jvb_watcher::sandbox::world::{Act, World};
+
+use crate::wait::eventually;
+use crate::watcher::{Launch, Watcher};
+
+const WRITE: &str = "JVB_WATCHER_WRITE_QUESTIONS";
+
+/// Nothing but the ready-made platform, two hundred times as fast as AWS.
+const QUIET: &str = "[[step]]\nat = \"0s\"\nsay = \"nothing happens\"\n";
+const BALANCER: &str = "[[step]]\nat = \"0s\"\ncreate-load-balancer = true\n";
+const SCALE_UP: &str = "[[step]]\nat = \"200ms\"\nscale = 1\n";
+const SCALE_UP_ALONE: &str = "[[step]]\nat = \"0s\"\nscale = 1\n";
+
+/// The platform in some situation.
+struct Situation {
+    sandbox: Arc<Sandbox>,
+}
+
+impl Situation {
+    async fn after(steps: &str) -> Self {
+        let text = format!(
+            "title = \"a question\"\ntime-scale = 200\n\
+             watcher = {{ idle-grace = \"60s\", unused-grace = \"15m\", resync-interval = \"60s\" }}\n{steps}"
+        );
+        let scenario = Scenario::parse("question.toml", &text).expect("the scenario is right");
+        let world = World::new(scenario.scaled_world(), 1, Timestamp::now());
+        let sandbox = Sandbox::start(world, Faults::new(1), ([127, 0, 0, 1], 0).into()).await.expect("a free port");
+        sandbox.with_world(platform::set_up).expect("the platform can be made");
+        play(&scenario, &sandbox, |_| Ok(())).await.expect("the world takes every step");
+        eventually("the balancer is active", async || {
+            let balancers = sandbox.with_world(|world, _| world.balancers());
+            balancers.iter().all(|balancer| balancer.state == "active").then_some(())
+        })
+        .await;
+        Self { sandbox: Arc::new(sandbox) }
+    }
+
+    fn launch(&self, command: &str) -> Launch {
+        Launch::bare(command)
+            .env("AWS_ENDPOINT_URL", self.sandbox.endpoint())
+            .env("JITSI_PROJECT", PROJECT)
+            .env("JITSI_AWS_REGION", "eu-west-1")
+    }
+
+    fn call(&self, request: Request) {
+        self.sandbox.with_world(|world, now| world.call(request, now)).expect("the world takes it");
+    }
+
+    fn act(&self, act: Act) {
+        self.sandbox.with_world(|world, now| world.act(act, now)).expect("the world takes it");
+    }
+
+    /// The ARN of the balancer.
+    fn balancer(&self) -> String {
+        self.sandbox.with_world(|world, _| world.balancers()[0].arn.clone())
+    }
+
+    /// Waits until a task runs, and the queue has all of its events.
+    async fn wait_until_running(&self) {
+        eventually("a task runs", async || {
+            let (tasks, events) = self.sandbox.with_world(|world, _| (world.tasks(), world.event_counts()));
+            let runs = tasks.iter().any(|task| task.last_status == "RUNNING");
+            (runs && events.delivered == events.made).then_some(())
+        })
+        .await;
+    }
+
+    /// Works until the service's one task is healthy in both groups.
+    async fn served(&self) -> Watcher {
+        let watcher = self.launch("run").env("JVB_WATCHER_IDLE_GRACE", "10m").start();
+        eventually("every target is healthy", async || {
+            let groups = self.sandbox.with_world(|world, _| world.groups());
+            let healthy = |group: &jvb_watcher::sandbox::world::GroupView| {
+                group.targets.iter().any(|target| target.state == "healthy")
+            };
+            (groups.len() == 2 && groups.iter().all(healthy)).then_some(())
+        })
+        .await;
+        watcher
+    }
+}
+
+/// A question: its heading on the page, and how its situation comes about.
+struct Question {
+    heading: &'static str,
+    situation: fn() -> LocalBoxFuture<'static, Situation>,
+}
+
+const fn question(heading: &'static str, situation: fn() -> LocalBoxFuture<'static, Situation>) -> Question {
+    Question { heading, situation }
+}
+
+const QUESTIONS: &[Question] = &[
+    question("Is it well?", || {
+        async {
+            let situation = Situation::after(&format!("{BALANCER}{SCALE_UP}")).await;
+            assert_eq!(situation.served().await.stop().await, Some(0));
+            situation
+        }
+        .boxed_local()
+    }),
+    question("The balancer is still up, and nobody calls", || {
+        async {
+            let situation = Situation::after(&format!("{BALANCER}{SCALE_UP}")).await;
+            let watcher = situation.served().await;
+            scale(&situation, 0);
+            watcher.wait_for("idle_marked").await;
+            assert_eq!(watcher.stop().await, Some(0));
+            situation
+        }
+        .boxed_local()
+    }),
+    question("A task is running, but not registered", || {
+        async {
+            let situation = Situation::after(&format!("{BALANCER}{SCALE_UP}")).await;
+            situation.wait_until_running().await;
+            situation
+        }
+        .boxed_local()
+    }),
+    question("It refuses to tear down", || {
+        async {
+            let situation = Situation::after(BALANCER).await;
+            let keys = ["Lifecycle".to_owned()].into_iter().collect();
+            let input =
+                elb::RemoveTagsInput { resource_arns: [situation.balancer()].into_iter().collect(), tag_keys: keys };
+            situation.call(Request::Elb(elb::Request::RemoveTags(input)));
+            situation
+        }
+        .boxed_local()
+    }),
+    question("It says that AWS refuses the deletion", || {
+        async {
+            let situation = Situation::after(BALANCER).await;
+            let protect = elb::Attribute { key: "deletion_protection.enabled".to_owned(), value: "true".to_owned() };
+            let input = elb::ModifyLoadBalancerAttributesInput {
+                load_balancer_arn: situation.balancer(),
+                attributes: [protect].into_iter().collect(),
+            };
+            situation.call(Request::Elb(elb::Request::ModifyLoadBalancerAttributes(input)));
+            situation
+        }
+        .boxed_local()
+    }),
+    question("Changes are noticed only after a minute", || {
+        async {
+            let situation = Situation::after(QUIET).await;
+            let input = events::RuleInput { name: format!("{PROJECT}-jvb-watcher"), ..events::RuleInput::default() };
+            situation.call(Request::Events(events::Request::DisableRule(input)));
+            situation
+        }
+        .boxed_local()
+    }),
+    question("Tasks run, and nobody can call", || {
+        async {
+            let situation = Situation::after(SCALE_UP_ALONE).await;
+            situation.wait_until_running().await;
+            situation
+        }
+        .boxed_local()
+    }),
+    question("A target is unhealthy", || {
+        async {
+            let situation = Situation::after(&format!("{BALANCER}{SCALE_UP}")).await;
+            let watcher = situation.served().await;
+            let address = situation.sandbox.with_world(|world, _| world.tasks()[0].address);
+            situation.act(Act::TargetUnhealthy { ip: address.expect("an address").into() });
+            eventually("both targets are unhealthy", async || {
+                let groups = situation.sandbox.with_world(|world, _| world.groups());
+                groups.iter().all(|group| group.targets.iter().all(|it| it.state == "unhealthy")).then_some(())
+            })
+            .await;
+            assert_eq!(watcher.stop().await, Some(0));
+            situation
+        }
+        .boxed_local()
+    }),
+    question("How do I keep the balancer through a maintenance?", || {
+        async {
+            let situation = Situation::after(BALANCER).await;
+            let until = Timestamp::now() + Duration::from_secs(2 * 60 * 60);
+            let tag = api::Tag { key: "jvb-watcher:hold-until".to_owned(), value: format!("{until:.0}") };
+            let input = elb::AddTagsInput {
+                resource_arns: [situation.balancer()].into_iter().collect(),
+                tags: [tag].into_iter().collect(),
+            };
+            situation.call(Request::Elb(elb::Request::AddTags(input)));
+            situation
+        }
+        .boxed_local()
+    }),
+    question("Messages lie in the dead-letter queue", || {
+        async {
+            let situation = Situation::after(QUIET).await;
+            let queue = format!("{PROJECT}-jvb-watcher-dlq");
+            situation.act(Act::MalformedMessage { queue, body: "unreadable".to_owned() });
+            situation
+        }
+        .boxed_local()
+    }),
+];
+
+fn scale(situation: &Situation, desired: i32) {
+    use jvb_watcher::sandbox::api::ecs;
+    situation.call(Request::Ecs(ecs::Request::UpdateService(ecs::UpdateServiceInput {
+        cluster: Some(format!("{PROJECT}-cluster")),
+        service: format!("{PROJECT}-service"),
+        desired_count: Some(desired),
+        ..ecs::UpdateServiceInput::default()
+    })));
+}
+
+fn page() -> PathBuf {
+    PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/questions.md"))
+}
+
+/// A question's part of the page: the command in its first block, and the output in its second.
+struct Answer<'a> {
+    command: &'a str,
+    output: &'a str,
+}
+
+fn answer<'a>(page: &'a str, heading: &str) -> Answer<'a> {
+    let start = page.find(&format!("## {heading}\n")).unwrap_or_else(|| panic!("{heading:?} is not on the page"));
+    let section = &page[start..];
+    let section = section[3..].find("\n## ").map_or(section, |end| &section[..end + 3]);
+    let (_, rest) = section.split_once("```sh\n").unwrap_or_else(|| panic!("{heading:?} has no command"));
+    let (command, rest) = rest.split_once("```").expect("the block ends");
+    let (_, rest) = rest.split_once("```text\n").unwrap_or_else(|| panic!("{heading:?} has no output"));
+    let (output, meaning) = rest.split_once("```").expect("the block ends");
+    assert!(!meaning.trim().is_empty(), "{heading:?} doesn't say what the output means");
+    Answer { command: command.trim(), output }
+}
+
+/// What the command on the page gives in the question's situation.
+async fn run(question: &Question, command: &str) -> String {
+    let mut words = command.split_whitespace();
+    assert_eq!(words.next(), Some("jvb-watcher"), "{command}");
+    let situation = (question.situation)().await;
+    let launch = situation.launch(words.next().expect("a command"));
+    let finished = launch.args(words).finish().await;
+    assert!(matches!(finished.code, Some(0 | 1 | 3)), "{finished:#?}");
+    finished.stdout
+}
+
+/// The words of an output, with ids, addresses, instants, spans and amounts made uniform; line breaks depend on them.
+fn uniform(output: &str) -> Vec<String> {
+    let word = |word: &str| {
+        let bare = word.trim_end_matches([',', '.', ';', ':']);
+        let is_id = bare.len() >= 16 && bare.chars().all(|c| c.is_ascii_hexdigit());
+        let number = bare.trim_start_matches('$');
+        let is_amount = bare.starts_with('$') && number.parse::<f64>().is_ok();
+        let digits = bare.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+        let unit = &bare[digits.len()..];
+        let is_span = digits.parse::<u64>().is_ok() && ["ms", "s", "m", "h", "day", "days"].contains(&unit);
+        let is_version = bare.strip_prefix('v').is_some_and(|version| version.parse::<u32>().is_ok());
+        if is_span {
+            String::new()
+        } else if is_id || is_amount || is_version || bare.parse::<std::net::IpAddr>().is_ok() {
+            "*".to_owned()
+        } else {
+            // An instant may stand within a word, behind a tag's key.
+            match word.find("20").filter(|at| word[*at..].contains('T') && word[*at..].contains("Z")) {
+                Some(at) => format!("{}*", &word[..at]),
+                None => word.to_owned(),
+            }
+        }
+    };
+    output.split_whitespace().map(word).filter(|word| !word.is_empty()).collect()
+}
+
+#[tokio::test]
+async fn every_output_on_the_page_is_what_its_command_gives_in_the_questions_situation() {
+    let text = fs::read_to_string(page()).expect("the page");
+    assert_eq!(text.matches("\n## ").count(), QUESTIONS.len(), "every question of the page is asked here");
+    let outputs =
+        join_all(QUESTIONS.iter().map(|question| run(question, answer(&text, question.heading).command))).await;
+    let mut written = text.clone();
+    for (question, output) in QUESTIONS.iter().zip(&outputs) {
+        let Answer { output: shown, .. } = answer(&text, question.heading);
+        if std::env::var_os(WRITE).is_some() {
+            let section = written.find(&format!("## {}\n", question.heading)).expect("the heading");
+            let start = section + written[section..].find("```text\n").expect("the block") + "```text\n".len();
+            let end = start + written[start..].find("```").expect("the block ends");
+            written.replace_range(start..end, output);
+        } else {
+            assert_eq!(uniform(shown), uniform(output), "{}:\n{output}", question.heading);
+        }
+    }
+    if std::env::var_os(WRITE).is_some() {
+        fs::write(page(), written).expect("the page can be written");
+    }
+}
