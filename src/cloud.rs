@@ -201,7 +201,7 @@ pub trait Platform: Send + Sync {
 
 /// What `up` and `down` do with the ECS service, beside what the watcher does. The watcher never scales.
 pub trait Scaling: Send + Sync {
-    /// The service, if it exists.
+    /// The service, if it exists and isn't being deleted.
     fn scalable(
         &self,
         cluster: &str,

@@ -238,7 +238,9 @@ impl<P: Platform + Scaling + Clone> Course<P> {
         let Scope { cluster, service } = &self.setting.scope;
         let found = self.setting.platform.scalable(cluster, service).await?;
         found.ok_or_else(|| {
-            Stop::Refused(format!("there is no service {service} in cluster {cluster}; give --service and --cluster"))
+            Stop::Refused(format!(
+                "there is no service {service} in cluster {cluster}, or it is being deleted; give --service and --cluster"
+            ))
         })
     }
 

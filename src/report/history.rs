@@ -143,6 +143,7 @@ impl Moment {
             LoggedEvent::Finding { .. } => MomentKind::Finding,
             LoggedEvent::PollFailed { .. }
             | LoggedEvent::ReconcileFailed { .. }
+            | LoggedEvent::FeedCheckFailed { .. }
             | LoggedEvent::MessageRejected { .. }
             | LoggedEvent::InvocationRejected { .. }
             | LoggedEvent::OperationFailed
@@ -187,7 +188,9 @@ impl MomentKind {
 impl Failure {
     fn of(line: &Line) -> Option<Self> {
         let (what, resource) = match &line.event {
-            LoggedEvent::PollFailed { failure } | LoggedEvent::ReconcileFailed { failure } => {
+            LoggedEvent::PollFailed { failure }
+            | LoggedEvent::ReconcileFailed { failure }
+            | LoggedEvent::FeedCheckFailed { failure } => {
                 (failure.what(), failure.resource.clone())
             }
             LoggedEvent::MessageRejected { reason } => (format!("message rejected: {reason}"), String::new()),

@@ -106,6 +106,10 @@ pub enum LoggedEvent {
         #[serde(flatten)]
         failure: LoggedFailure,
     },
+    FeedCheckFailed {
+        #[serde(flatten)]
+        failure: LoggedFailure,
+    },
     PhaseStarted,
     PhaseWaiting,
     PhaseCompleted,

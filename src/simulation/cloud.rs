@@ -497,7 +497,7 @@ impl Scaling for Cloud {
         else {
             unreachable!("another answer")
         };
-        let Some(found) = output.services.into_iter().find(|found| found.status != "INACTIVE") else { return Ok(None) };
+        let Some(found) = output.services.into_iter().find(|found| found.status == "ACTIVE") else { return Ok(None) };
         let input = ecs::ResourceInput { resource_arn: found.service_arn.clone() };
         let ecs::Response::ListTagsForResource(tags) =
             self.ecs(service, ecs::Request::ListTagsForResource(input)).await?

@@ -18,7 +18,8 @@ impl Scaling for AwsPlatform {
                 return if error.is(ErrorKind::NotFound) { Ok(None) } else { Err(error) };
             }
         };
-        let Some(found) = output.services().first().filter(|found| found.status() != Some("INACTIVE")) else {
+        // One that is DRAINING is being deleted: it can't be scaled, and its successor may use the balancer.
+        let Some(found) = output.services().first().filter(|found| found.status() == Some("ACTIVE")) else {
             return Ok(None);
         };
         let arn = found.service_arn().ok_or_else(|| call.incomplete("serviceArn"))?.to_owned();
