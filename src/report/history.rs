@@ -190,9 +190,7 @@ impl Failure {
         let (what, resource) = match &line.event {
             LoggedEvent::PollFailed { failure }
             | LoggedEvent::ReconcileFailed { failure }
-            | LoggedEvent::FeedCheckFailed { failure } => {
-                (failure.what(), failure.resource.clone())
-            }
+            | LoggedEvent::FeedCheckFailed { failure } => (failure.what(), failure.resource.clone()),
             LoggedEvent::MessageRejected { reason } => (format!("message rejected: {reason}"), String::new()),
             LoggedEvent::InvocationRejected { reason } => (format!("invocation rejected: {reason}"), String::new()),
             LoggedEvent::LinesDropped { .. } => ("log lines dropped".to_owned(), String::new()),

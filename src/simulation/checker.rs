@@ -487,7 +487,9 @@ impl Checker {
             }
         }
         let grace = grace - SignedDuration::try_from(self.promises.window).unwrap_or_default();
-        if let Some(touched_at) = self.touched_at {
+        // Who runs `down` doesn't wait for a scale-up that others have begun; by a claim and a hold they would be heeded.
+        let touched_at = self.touched_at.filter(|_| matches!(actor, Actor::Watcher(_)));
+        if let Some(touched_at) = touched_at {
             if self.lasts(Some(touched_at), now) && now.duration_since(touched_at) < grace {
                 self.broken(
                     Promise::NothingInUseIsDeleted,

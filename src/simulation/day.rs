@@ -633,11 +633,23 @@ impl<'a> Course<'a> {
         running
     }
 
+    /// What somebody made unhealthy may be healthy again: `up` says so, and waits for it.
+    fn mend_targets(&self) {
+        self.stage.with(|inner, now| {
+            for target in inner.world.groups().into_iter().flat_map(|group| group.targets) {
+                if let Ok(ip) = target.id.parse() {
+                    let _ = inner.world.act(Act::TargetHealthy { ip }, now);
+                }
+            }
+        });
+    }
+
     /// Runs a command in the quiet end, where it must come to its own; as often as its messages ask for, but not for
     /// ever.
     async fn run_to_its_end(&mut self, command: &Command) {
         let mut why = String::new();
         for _ in 0..4 {
+            self.mend_targets();
             let running = self.launch(command.clone(), None);
             while !running.is_finished() {
                 self.until(Instant::now() + Duration::from_secs(1)).await;
