@@ -272,7 +272,11 @@ impl Platform {
     /// What ECS's scheduler does in the sandbox by itself, done by hand at moto: one task while one is desired, none
     /// while none is. Goes on for ever.
     pub async fn schedule(&self) {
-        let Stage::Moto(_) = &self.stage else { return std::future::pending().await };
+        match &self.stage {
+            Stage::Moto(_) => {}
+            #[cfg(feature = "sandbox")]
+            Stage::Sandbox(_) => return std::future::pending().await,
+        }
         loop {
             let desired = self.desired().await;
             let mut task = self.scheduled.lock().await;

@@ -97,6 +97,7 @@ impl Launch {
     }
 
     /// The same at a terminal, which takes both outputs for one.
+    #[cfg(feature = "sandbox")]
     pub fn at_a_terminal(mut self) -> Self {
         let words = [env!("CARGO_BIN_EXE_jvb-watcher"), &self.subcommand].into_iter().map(str::to_owned);
         let words = words.chain(std::mem::take(&mut self.after)).map(|word| format!("'{word}'"));
