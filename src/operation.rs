@@ -45,6 +45,13 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(10);
 /// The attempt that the limit of a phase finds under way has this long to end.
 const LAST_ATTEMPT: Duration = Duration::from_secs(10);
 
+/// A phase that is a look and a write has this long; most of it is for an AWS that fails.
+const SHORT: Duration = Duration::from_secs(5 * 60);
+
+/// After the balancer command has ended, DescribeLoadBalancers shows what it made, and no longer what it destroyed, within
+/// this time.
+const SHOWS_WITHIN: Duration = Duration::from_secs(15);
+
 /// What is put in order after a failure has this long for it; what isn't done by then, the hold's own end does.
 const WIND_UP: Duration = Duration::from_secs(10);
 

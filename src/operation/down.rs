@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::bill::{Bill, Prices};
 use super::phase::{Bounded, Completed, Phase, Verb};
-use super::{Course, Latest, Operation, Setting, Step, Stop, owned_tags};
+use super::{Course, Latest, Operation, SHORT, SHOWS_WITHIN, Setting, Step, Stop, owned_tags};
 use crate::cloud::{Calls, Platform, Scaling};
 use crate::finding::FindingName;
 use crate::hold::{Hold, Holder};
@@ -17,12 +17,6 @@ use crate::log::rfc3339_millis;
 use crate::model::{LastStatus, LoadBalancer, LoadBalancerKind, OPERATION_TAG, Observation, Service};
 use crate::plan::{self, Policy, Teardown};
 use crate::reconcile::{Hints, LOOK_GOOD_FOR, Reconciler};
-
-/// The reading of a finished phase, and the one write, has this long.
-const SHORT: Duration = Duration::from_secs(5 * 60);
-
-/// After the balancer command has ended, DescribeLoadBalancers shows no longer what it destroyed within this time.
-const SHOWS_WITHIN: Duration = Duration::from_secs(15);
 
 /// How the platform is to be taken away.
 pub struct Aim {

@@ -11,18 +11,12 @@ use tokio::time::Instant;
 
 use super::phase::{Bounded, Completed, Phase, Verb};
 use super::registration::Registrations;
-use super::{Course, Operation, Setting, Step, Stop, owned_tags};
+use super::{Course, Operation, SHORT, SHOWS_WITHIN, Setting, Step, Stop, owned_tags};
 use crate::cloud::{Calls, CloudError, Deadline, LoadBalancerDescription, Platform, Scaling};
 use crate::hold::{Hold, Holder};
 use crate::model::{Counts, LoadBalancerKind, LoadBalancerState, Observation, Service, TargetGroup, TargetType, Task};
 use crate::plan::{Policy, Teardown, Upkeep};
 use crate::reconcile::{Hints, LOOK_GOOD_FOR, Reconciler};
-
-/// After the balancer command has ended, DescribeLoadBalancers shows what it made within this time.
-const SHOWS_WITHIN: Duration = Duration::from_secs(15);
-
-/// The reading of a finished phase, and the one write, has this long.
-const SHORT: Duration = Duration::from_secs(5 * 60);
 
 /// This many times the desired count of tasks that have stopped again say that the service can't keep them.
 const CRASHES_PER_TASK: usize = 3;
