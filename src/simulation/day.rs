@@ -752,6 +752,8 @@ impl<'a> Course<'a> {
         // What was begun before (a slow terraform, say) comes to its end, and everybody wakes up.
         let pause = 25 * MINUTE;
         self.until(Instant::now() + pause).await;
+        // One that was still being deleted could not be made anew before.
+        let _ = self.operator.create_service();
         let _ = (self.operator.own(true), self.operator.hold(None), self.operator.protect(false));
         let (tasks, pace) = (i32::try_from(SERVING_AT_THE_END).unwrap_or_default(), Duration::from_secs(5));
         // By the command on every second day, by the platform's script on the others.
