@@ -320,6 +320,15 @@ pub struct CloudError {
 }
 
 impl CloudError {
+    /// What failed, and, where only a person can mend it, how.
+    pub fn with_remedy(&self) -> String {
+        match self.kind {
+            ErrorKind::AccessDenied => format!("{self}; allow the action {}:{} on it", self.service, self.operation),
+            ErrorKind::Unauthenticated => format!("{self}; renew the credentials (aws sso login), or mend --profile"),
+            _ => self.to_string(),
+        }
+    }
+
     /// Whether it is of this kind.
     pub fn is(&self, kind: ErrorKind) -> bool {
         self.kind == kind

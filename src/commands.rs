@@ -99,7 +99,7 @@ fn started(form: Form, settings: &Settings, options: &WatchOptions, sdk: &SdkCon
         region: sdk.region().map(ToString::to_string).unwrap_or_default(),
         queue: settings.queue.clone(),
         load_balancer: settings.load_balancer.clone(),
-        owner_tag: format!("{}={}", options.owner_tag.key, options.owner_tag.value),
+        owner_tag: options.owner_tag.to_string(),
         teardown: options.teardown.as_str().to_owned(),
         resync_interval_seconds: options.resync_interval.as_secs_f64(),
         idle_grace_seconds: options.idle_grace.as_secs_f64(),

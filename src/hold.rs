@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::log::rfc3339_millis;
+use crate::cloud::{CloudError, Deadline, Platform};
+use crate::log::{Event, Log, rfc3339_millis};
 use crate::model::{HELD_BY_TAG, HOLD_UNTIL_TAG, Tags};
 use crate::plan::{CLOCK_SKEW, LONGEST_HOLD};
 
@@ -75,6 +76,43 @@ impl Hold {
 
     /// The keys of those tags.
     pub const KEYS: [&str; 2] = [HOLD_UNTIL_TAG, HELD_BY_TAG];
+}
+
+/// Writes a hold on the balancer of that name and ARN, and says so.
+///
+/// # Errors
+///
+/// When the tags can't be written.
+pub async fn place(
+    platform: &impl Platform,
+    log: &Log,
+    (name, arn): (&str, &str),
+    hold: &Hold,
+    deadline: &Deadline,
+) -> Result<(), CloudError> {
+    platform.add_tags(&[arn.to_owned()], &hold.tags(), deadline).await?;
+    log.emit(&Event::HoldPlaced {
+        load_balancer: name.to_owned(),
+        hold_until: rfc3339_millis(hold.until),
+        held_by: hold.holder.words().to_owned(),
+    });
+    Ok(())
+}
+
+/// Takes a hold away from the balancer of that name and ARN, and says so.
+///
+/// # Errors
+///
+/// When the tags can't be removed.
+pub async fn release(
+    platform: &impl Platform,
+    log: &Log,
+    (name, arn): (&str, &str),
+    holder: &Holder,
+) -> Result<(), CloudError> {
+    platform.remove_tags(&[arn.to_owned()], &Hold::KEYS).await?;
+    log.emit(&Event::HoldReleased { load_balancer: name.to_owned(), held_by: holder.words().to_owned() });
+    Ok(())
 }
 
 #[cfg(test)]

@@ -174,11 +174,15 @@ impl Log {
             (Colour::On, Level::Debug) => ("\x1b[2m", "\x1b[0m"),
         };
         let mut line = String::new();
-        // Control characters in what others wrote (a message's body, an error's text) must not reach the terminal.
-        let message: String = event.message().chars().map(|c| if c.is_control() { ' ' } else { c }).collect();
+        let message = on_one_line(&event.message());
         let _ = writeln!(line, "{time} {on}{:5}{off} {message}", level.as_str());
         line
     }
+}
+
+/// What others wrote may have line breaks and escapes in it, which must not reach a terminal.
+pub fn on_one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// An instant as the log and the tags write it: RFC 3339, UTC, milliseconds.

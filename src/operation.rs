@@ -14,11 +14,11 @@ use tokio::time::Instant;
 
 use crate::clock::{Moment, SharedClock};
 use crate::cloud::{CloudError, Deadline, Platform, ScalableService, Scaling};
-use crate::hold::{Hold, Holder};
-use crate::log::{Event, Failure as FailedCall, Log, millis, rfc3339_millis};
+use crate::hold::{self, Hold, Holder};
+use crate::log::{Log, millis, rfc3339_millis};
 use crate::model::{OPERATION_TAG, Observation, Service, Tags, TargetState};
-use crate::plan::OwnerTag;
-use crate::reconcile::{LOOK_GOOD_FOR, Scope};
+use crate::plan::{OwnerTag, Policy, Teardown};
+use crate::reconcile::{LOOK_GOOD_FOR, Reconciler, Scope};
 use crate::retry::{Prospect, Retry, prospect};
 use crate::shutdown::Shutdown;
 
@@ -91,6 +91,22 @@ pub struct Setting<P> {
     pub id: String,
 }
 
+impl<P: Platform + Clone> Setting<P> {
+    /// The watcher's own look and repair, by rules that differ in these.
+    fn reconciler(&self, teardown: Teardown, idle_grace: Duration, unused_grace: Duration) -> Reconciler<P> {
+        let policy = Policy {
+            service: self.scope.service.clone(),
+            load_balancer: self.load_balancer.clone(),
+            owner_tag: self.owner_tag.clone(),
+            teardown,
+            idle_grace,
+            unused_grace,
+            resync_interval: POLL,
+        };
+        Reconciler::new(self.platform.clone(), self.scope.clone(), policy, self.log.clone(), self.clock.clone())
+    }
+}
+
 /// Why an operation stops before its end.
 #[derive(Debug)]
 pub enum Stop {
@@ -120,7 +136,7 @@ impl From<CloudError> for Stop {
 impl Stop {
     fn why(&self) -> String {
         match self {
-            Self::Call(error) => FailedCall::new(error, 1, Duration::ZERO).error,
+            Self::Call(error) => error.with_remedy(),
             Self::Refused(why) => why.clone(),
             Self::Superseded(later) => {
                 let (verb, at) = (later.verb.as_str(), rfc3339_millis(later.begun_at));
@@ -256,7 +272,7 @@ impl<P: Platform + Scaling + Clone> Course<P> {
         let deadline = self.deadline();
         let service = self.service().await?;
         if let Some(standing) = &self.standing {
-            let found = service.tags.get(OPERATION_TAG).and_then(|text| Claim::parse(text));
+            let found = Claim::of(&service.tags);
             let previous = standing.previous.as_ref().map(|previous| &previous.id);
             match found {
                 Some(found) if found.id == standing.claim.id => {}
@@ -270,10 +286,12 @@ impl<P: Platform + Scaling + Clone> Course<P> {
 
     /// What isn't as it should be, another operation may have changed just now.
     async fn root_of(&self, stop: Stop) -> Stop {
-        match (stop, self.latest().await) {
-            (Stop::Refused(_), Err(superseded @ Stop::Superseded(_))) => superseded,
-            (stop, _) => stop,
+        if let Stop::Refused(_) = stop
+            && let Err(superseded @ Stop::Superseded(_)) = self.latest().await
+        {
+            return superseded;
         }
+        stop
     }
 
     async fn sign(&self, service_arn: &str, claim: &Claim, deadline: &Deadline) -> Result<(), CloudError> {
@@ -283,32 +301,33 @@ impl<P: Platform + Scaling + Clone> Course<P> {
 
     /// Makes this the latest operation.
     async fn claim(&mut self, service: &ScalableService, deadline: &Deadline) -> Result<String, Stop> {
-        let previous = service.tags.get(OPERATION_TAG).and_then(|text| Claim::parse(text));
+        let previous = Claim::of(&service.tags);
         let claim =
             Claim { verb: self.verb, begun_at: self.now(), id: self.setting.id.clone(), state: ClaimState::UnderWay };
         self.sign(&service.arn, &claim, deadline).await?;
-        let detail = match previous.as_ref().filter(|previous| previous.state == ClaimState::UnderWay) {
+        self.standing = Some(Standing { claim, previous, since: Instant::now() });
+        Ok(match self.taken_over() {
             Some(other) => {
                 let at = rfc3339_millis(other.begun_at);
                 format!("taking over from the `{}` begun at {at}", other.verb.as_str())
             }
             None => "no other operation is under way".to_owned(),
-        };
-        self.standing = Some(Standing { claim, previous, since: Instant::now() });
-        Ok(detail)
+        })
+    }
+
+    /// The operation that was under way when this one became the latest.
+    fn taken_over(&self) -> Option<&Claim> {
+        self.standing.as_ref()?.previous.as_ref().filter(|previous| previous.state == ClaimState::UnderWay)
     }
 
     /// Whether an `up` before this one may have left a balancer made in part.
     fn took_over_from_up(&self) -> bool {
-        let previous = self.standing.as_ref().and_then(|standing| standing.previous.as_ref());
-        previous.is_some_and(|previous| (previous.verb, previous.state) == (Verb::Up, ClaimState::UnderWay))
+        self.taken_over().is_some_and(|previous| previous.verb == Verb::Up)
     }
 
     /// Since when this is the latest operation, if another was under way then: it may not have noticed yet.
     fn took_over(&self) -> Option<Duration> {
-        let standing = self.standing.as_ref()?;
-        let other = standing.previous.as_ref()?;
-        (other.state == ClaimState::UnderWay).then(|| standing.since.elapsed())
+        self.taken_over().and(self.standing.as_ref()).map(|standing| standing.since.elapsed())
     }
 
     /// Takes the signature away; but leaves it, as ended, where another operation may still have to find it.
@@ -317,7 +336,7 @@ impl<P: Platform + Scaling + Clone> Course<P> {
         let Scope { cluster, service } = &self.setting.scope;
         let deadline = self.deadline();
         let Some(found) = self.setting.platform.scalable(cluster, service).await? else { return Ok(()) };
-        let own = found.tags.get(OPERATION_TAG).and_then(|text| Claim::parse(text));
+        let own = Claim::of(&found.tags);
         if own.is_none_or(|own| own.id != standing.claim.id) {
             return Ok(());
         }
@@ -331,25 +350,14 @@ impl<P: Platform + Scaling + Clone> Course<P> {
 
     /// Writes a hold.
     async fn place_hold(&self, load_balancer_arn: &str, hold: &Hold, deadline: &Deadline) -> Result<(), CloudError> {
-        let arns = [load_balancer_arn.to_owned()];
-        self.setting.platform.add_tags(&arns, &hold.tags(), deadline).await?;
-        self.setting.log.emit(&Event::HoldPlaced {
-            load_balancer: self.setting.load_balancer.clone(),
-            hold_until: rfc3339_millis(hold.until),
-            held_by: hold.holder.words().to_owned(),
-        });
-        Ok(())
+        let Setting { platform, log, load_balancer, .. } = &self.setting;
+        hold::place(platform, log, (load_balancer, load_balancer_arn), hold, deadline).await
     }
 
     /// Takes a hold away.
     async fn release_hold(&self, load_balancer_arn: &str, holder: &Holder) -> Result<(), CloudError> {
-        let arns = [load_balancer_arn.to_owned()];
-        self.setting.platform.remove_tags(&arns, &Hold::KEYS).await?;
-        self.setting.log.emit(&Event::HoldReleased {
-            load_balancer: self.setting.load_balancer.clone(),
-            held_by: holder.words().to_owned(),
-        });
-        Ok(())
+        let Setting { platform, log, load_balancer, .. } = &self.setting;
+        hold::release(platform, log, (load_balancer, load_balancer_arn), holder).await
     }
 
     /// Takes away what an `up` holds; one by hand stays.
@@ -619,8 +627,7 @@ async fn beside_command<O: Operation>(operation: &O, Bounded { limit, .. }: Boun
 /// are written.
 fn owned_tags<'a>(observation: &'a Observation, owner_tag: &OwnerTag) -> Option<(&'a str, &'a Tags)> {
     let balancer = observation.load_balancer.as_ref()?;
-    let owned = balancer.tags.get(&owner_tag.key) == Some(&owner_tag.value);
-    owned.then_some((balancer.arn.as_str(), &balancer.tags))
+    owner_tag.is_among(&balancer.tags).then_some((balancer.arn.as_str(), &balancer.tags))
 }
 
 #[cfg(test)]

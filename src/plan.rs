@@ -1,5 +1,6 @@
 //! The rules: from what was seen to what is to be done. No I/O, no clock, no log.
 
+use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -7,7 +8,8 @@ use serde::Serialize;
 
 use crate::finding::{Finding, FindingName};
 use crate::model::{
-    Counts, LastStatus, Observation, Service, Target, TargetGroup, TargetKey, TargetKeys, TargetState, Task, TaskId,
+    Counts, LastStatus, Observation, Service, Tags, Target, TargetGroup, TargetKey, TargetKeys, TargetState, Task,
+    TaskId,
 };
 use crate::mutation::mutated;
 
@@ -63,6 +65,19 @@ pub struct OwnerTag {
     pub key: String,
     /// Its value.
     pub value: String,
+}
+
+impl OwnerTag {
+    /// Whether it is among these.
+    pub fn is_among(&self, tags: &Tags) -> bool {
+        tags.get(&self.key) == Some(&self.value)
+    }
+}
+
+impl fmt::Display for OwnerTag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}={}", self.key, self.value)
+    }
 }
 
 /// How much of an idle balancer is deleted.

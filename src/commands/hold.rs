@@ -10,8 +10,8 @@ use crate::clock::{Clock, Moment};
 use crate::cloud::aws::AwsPlatform;
 use crate::cloud::{Deadline, Platform};
 use crate::config::Settings;
-use crate::hold::{Hold, Holder};
-use crate::log::{Event, rfc3339_millis};
+use crate::hold::{self, Hold, Holder};
+use crate::log::rfc3339_millis;
 use crate::model::IDLE_SINCE_TAG;
 use crate::reconcile::LOOK_GOOD_FOR;
 
@@ -39,28 +39,20 @@ pub async fn hold(settings: &Settings, options: &HoldOptions, console: &Console)
             return Ok(writeln!(std::io::stdout(), "{name} is not held")?);
         }
         let holder = Hold::of(&tags).map_or(Holder::Hand, |hold| hold.holder);
-        platform.remove_tags(std::slice::from_ref(&balancer.arn), &Hold::KEYS).await?;
-        let held_by = holder.words().to_owned();
-        console.log().emit(&Event::HoldReleased { load_balancer: name.clone(), held_by });
+        hold::release(&platform, console.log(), (name, &balancer.arn), &holder).await?;
         return Ok(writeln!(std::io::stdout(), "{name} is no longer held")?);
     };
-    let owner = &options.owner_tag;
-    if tags.get(&owner.key) != Some(&owner.value) {
+    let owner_tag = &options.owner_tag;
+    if !owner_tag.is_among(&tags) {
         return Err(CommandError::Failed(format!(
-            "load balancer {name} has no tag {}={}, so no watcher deletes it: there is nothing to hold; or give its tag \
-             as --owner-tag",
-            owner.key, owner.value
+            "load balancer {name} has no tag {owner_tag}, so no watcher deletes it: there is nothing to hold; or give \
+             its tag as --owner-tag"
         )));
     }
     let deadline = Deadline::new(Moment::now(&*clock), LOOK_GOOD_FOR, clock.clone());
     let hold = Hold::for_the_next(time, clock.now(), Holder::Hand);
-    platform.add_tags(std::slice::from_ref(&balancer.arn), &hold.tags(), &deadline).await?;
+    hold::place(&platform, console.log(), (name, &balancer.arn), &hold, &deadline).await?;
     let hold_until = rfc3339_millis(hold.until);
-    console.log().emit(&Event::HoldPlaced {
-        load_balancer: name.clone(),
-        hold_until: hold_until.clone(),
-        held_by: hold.holder.words().to_owned(),
-    });
     if tags.contains_key(IDLE_SINCE_TAG) {
         // A watcher that looked just before may still delete it.
         tokio::time::sleep(LOOK_GOOD_FOR + Duration::from_secs(2)).await;

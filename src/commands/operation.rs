@@ -16,7 +16,7 @@ use crate::cli::ResultFormat;
 use crate::clock::SystemClock;
 use crate::cloud::aws::AwsPlatform;
 use crate::config::Settings;
-use crate::log::{Colour, Event, Format, Identity, Level, Log, millis};
+use crate::log::{Colour, Event, Format, Identity, Level, Log, millis, on_one_line};
 use crate::operation::command::BalancerCommand;
 use crate::operation::phase::{Bounded, Completed, Verb};
 use crate::operation::progress::{Lines, Progress};
@@ -98,24 +98,19 @@ impl Progress for Drawn {
     }
 
     fn waiting(&self, _: Bounded, for_what: &str) {
-        self.bar.set_message(plain(for_what));
+        self.bar.set_message(on_one_line(for_what));
     }
 
     fn completed(&self, completed: &Completed) {
         let (on, off) = if self.colour == Colour::On { ("\x1b[32m", "\x1b[0m") } else { ("", "") };
         let seconds = Duration::from_millis(completed.duration_ms).as_secs_f64();
-        let (words, detail) = (completed.phase.words(), plain(&completed.detail));
+        let (words, detail) = (completed.phase.words(), on_one_line(&completed.detail));
         self.bar.println(format!("{on}✓{off} {words} ({seconds:.1} s): {detail}"));
     }
 
     fn said(&self, line: &str) {
-        self.bar.println(format!("  | {}", plain(line)));
+        self.bar.println(format!("  | {}", on_one_line(line)));
     }
-}
-
-/// What others wrote may have line breaks and escapes in it.
-fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// What tells this operation from others. The standard library's hash seeds are random, and that is all that is needed.
@@ -259,7 +254,7 @@ mod tests {
 
     #[test]
     fn what_others_wrote_stays_on_its_line() {
-        assert_eq!(plain("no \x1b[31msubnets\nleft"), "no  [31msubnets left");
+        assert_eq!(on_one_line("no \x1b[31msubnets\nleft"), "no  [31msubnets left");
     }
 
     #[test]

@@ -8,12 +8,12 @@ use tokio::time::sleep;
 use super::{CommandError, connect, policy};
 use crate::cli::{OutputFormat, StatusOptions};
 use crate::clock::Clock;
+use crate::cloud::CloudError;
 use crate::cloud::aws::{AwsPlatform, AwsWiring};
 use crate::cloud::wiring::{QueueDescription, Wiring};
-use crate::cloud::{CloudError, ErrorKind};
 use crate::config::Settings;
 use crate::finding::Finding;
-use crate::log::{Failure, Log};
+use crate::log::Log;
 use crate::page::Style;
 use crate::plan::Policy;
 use crate::reconcile::{Hints, Reconciler};
@@ -118,11 +118,11 @@ impl Onlooker<'_> {
                 }
             }
             Err(error) => {
-                sight.unread.push(reason(&error));
+                sight.unread.push(error.with_remedy());
                 // Without the rule there is still the queue.
                 match self.wiring.queue(queue).await {
                     Ok(queue) => sight.queue = queue,
-                    Err(error) => sight.unread.push(reason(&error)),
+                    Err(error) => sight.unread.push(error.with_remedy()),
                 }
             }
         }
@@ -130,19 +130,11 @@ impl Onlooker<'_> {
         if let Some(dead_letters) = dead_letters {
             match self.wiring.queue(dead_letters.queue_name()).await {
                 Ok(queue) => sight.dead_letter_queue = queue,
-                Err(error) => sight.unread.push(reason(&error)),
+                Err(error) => sight.unread.push(error.with_remedy()),
             }
         }
         sight.unread.dedup();
         sight
-    }
-}
-
-/// Why something could not be read, and what to do about it.
-fn reason(error: &CloudError) -> String {
-    match error.kind {
-        ErrorKind::AccessDenied | ErrorKind::Unauthenticated => Failure::new(error, 1, Duration::ZERO).error,
-        _ => error.to_string(),
     }
 }
 

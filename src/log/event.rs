@@ -6,7 +6,7 @@ use clap::ValueEnum;
 use serde::Serialize;
 
 use super::Format;
-use crate::cloud::{CloudError, ErrorKind};
+use crate::cloud::CloudError;
 use crate::finding::{FindingName, FindingState};
 use crate::metrics::emf::Document;
 use crate::model::{TargetKey, TaskId};
@@ -297,17 +297,10 @@ impl Failure {
             Prospect::Lasting => Level::Error,
             Prospect::Passing => Level::Warn,
         };
-        let text = match error.kind {
-            ErrorKind::AccessDenied => {
-                format!("{error}; allow the action {}:{} on it", error.service, error.operation)
-            }
-            ErrorKind::Unauthenticated => format!("{error}; renew the credentials (aws sso login), or mend --profile"),
-            _ => error.to_string(),
-        };
         Self {
             attempt,
             retry_in_ms: millis(retry_in),
-            error: text,
+            error: error.with_remedy(),
             error_service: error.service.to_owned(),
             error_operation: error.operation.to_owned(),
             resource: error.resource.clone(),

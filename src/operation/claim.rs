@@ -9,6 +9,7 @@ use jiff::Timestamp;
 
 use super::phase::Verb;
 use crate::log::rfc3339_millis;
+use crate::model::{OPERATION_TAG, Tags};
 
 /// An operation's signature: `up 2026-11-24T18:00:00.000Z 1f2e3d4c`, and ` ended` once it is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +34,11 @@ pub enum ClaimState {
 }
 
 impl Claim {
+    /// The signature on a service of these tags, if there is one.
+    pub fn of(tags: &Tags) -> Option<Self> {
+        Self::parse(tags.get(OPERATION_TAG)?)
+    }
+
     /// The signature as it stands in the tag; `None` for what no operation wrote.
     pub fn parse(text: &str) -> Option<Self> {
         let mut words = text.split(' ');

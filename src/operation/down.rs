@@ -15,7 +15,7 @@ use crate::finding::FindingName;
 use crate::hold::{Hold, Holder};
 use crate::log::rfc3339_millis;
 use crate::model::{LastStatus, LoadBalancer, LoadBalancerKind, OPERATION_TAG, Observation, Service};
-use crate::plan::{self, Policy, Teardown};
+use crate::plan::{self, Teardown};
 use crate::reconcile::{Hints, LOOK_GOOD_FOR, Reconciler};
 
 /// How the platform is to be taken away.
@@ -79,20 +79,8 @@ struct Found {
 impl<P: Platform + Scaling + Clone> Down<P> {
     /// The way from here.
     pub fn new(setting: Setting<P>, aim: Aim) -> Self {
-        let policy = |teardown| Policy {
-            service: setting.scope.service.clone(),
-            load_balancer: setting.load_balancer.clone(),
-            owner_tag: setting.owner_tag.clone(),
-            teardown,
-            // Somebody has said that nobody calls any more.
-            idle_grace: Duration::ZERO,
-            unused_grace: Duration::ZERO,
-            resync_interval: super::POLL,
-        };
-        let reconciler = |teardown| {
-            let (platform, scope) = (setting.platform.clone(), setting.scope.clone());
-            Reconciler::new(platform, scope, policy(teardown), setting.log.clone(), setting.clock.clone())
-        };
+        // Somebody has said that nobody calls any more.
+        let reconciler = |teardown| setting.reconciler(teardown, Duration::ZERO, Duration::ZERO);
         let extent = match aim.extent {
             Extent::All => Teardown::All,
             Extent::LoadBalancer => Teardown::LoadBalancer,
@@ -120,11 +108,10 @@ impl<P: Platform + Scaling + Clone> Down<P> {
             return Some(format!("load balancer {name} is of type {kind}, not network; give another --load-balancer"));
         }
         let owner = &self.course.setting.owner_tag;
-        if balancer.tags.get(&owner.key) != Some(&owner.value) {
+        if !owner.is_among(&balancer.tags) {
             return Some(format!(
-                "load balancer {name} has no tag {}={}, without which it is not deleted; tag it, or give its tag as \
-                 --owner-tag",
-                owner.key, owner.value
+                "load balancer {name} has no tag {owner}, without which it is not deleted; tag it, or give its tag as \
+                 --owner-tag"
             ));
         }
         let hold = Hold::of(&balancer.tags).filter(|hold| hold.is_in_force(self.course.now()));
@@ -260,7 +247,6 @@ impl<P: Platform + Scaling + Clone> Down<P> {
         if let Some(step) = self.still_down().await? {
             return Ok(step);
         }
-        let standing = self.found.is_some() && self.gone_at.is_none();
         let look = self.teardown.look(&Hints::default()).await?;
         self.note(&look.observation);
         if let Some(why) = look.observation.load_balancer.as_ref().and_then(|balancer| self.hindrance(balancer)) {
@@ -272,10 +258,9 @@ impl<P: Platform + Scaling + Clone> Down<P> {
         let name = self.name().to_owned();
         let left = look.observation.load_balancer.is_some() || !look.observation.orphaned_target_groups.is_empty();
         if !left {
-            let known = self.found.as_ref().map(|found| format!("{name} and {} target group(s)", found.groups.len()));
-            return Ok(match (standing, known) {
-                (true, Some(what)) | (false, Some(what)) => Step::Done(format!("{what} are gone")),
-                (_, None) => Step::AlreadySo(format!("there is no load balancer {name}")),
+            return Ok(match &self.found {
+                Some(found) => Step::Done(format!("{name} and {} target group(s) are gone", found.groups.len())),
+                None => Step::AlreadySo(format!("there is no load balancer {name}")),
             });
         }
         if !plan::is_idle(&look.observation) {

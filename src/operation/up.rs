@@ -14,8 +14,10 @@ use super::registration::Registrations;
 use super::{Course, Operation, SHORT, SHOWS_WITHIN, Setting, Step, Stop, owned_tags};
 use crate::cloud::{Calls, CloudError, Deadline, LoadBalancerDescription, Platform, Scaling};
 use crate::hold::{Hold, Holder};
-use crate::model::{Counts, LoadBalancerKind, LoadBalancerState, Observation, Service, TargetGroup, TargetType, Task};
-use crate::plan::{Policy, Teardown, Upkeep};
+use crate::model::{
+    Counts, LoadBalancer, LoadBalancerKind, LoadBalancerState, Observation, Service, TargetGroup, TargetType, Task,
+};
+use crate::plan::{Teardown, Upkeep};
 use crate::reconcile::{Hints, LOOK_GOOD_FOR, Reconciler};
 
 /// This many times the desired count of tasks that have stopped again say that the service can't keep them.
@@ -86,19 +88,7 @@ enum Origin {
 impl<P: Platform + Scaling + Clone> Up<P> {
     /// The way from here.
     pub fn new(setting: Setting<P>, aim: Aim) -> Self {
-        let policy = |teardown| Policy {
-            service: setting.scope.service.clone(),
-            load_balancer: setting.load_balancer.clone(),
-            owner_tag: setting.owner_tag.clone(),
-            teardown,
-            idle_grace: Duration::from_secs(60),
-            unused_grace: Duration::from_secs(15 * 60),
-            resync_interval: super::POLL,
-        };
-        let reconciler = |teardown| {
-            let (platform, scope) = (setting.platform.clone(), setting.scope.clone());
-            Reconciler::new(platform, scope, policy(teardown), setting.log.clone(), setting.clock.clone())
-        };
+        let reconciler = |teardown| setting.reconciler(teardown, Duration::from_secs(60), Duration::from_secs(15 * 60));
         let wanted = aim.desired;
         Self {
             registrar: reconciler(Teardown::Off),
@@ -158,11 +148,26 @@ impl<P: Platform + Scaling + Clone> Up<P> {
         let platform = &self.course.setting.platform;
         let Some(balancer) = platform.load_balancer(self.name()).await? else { return Ok(None) };
         let tags = platform.tags(std::slice::from_ref(&balancer.arn)).await?;
-        let owner = &self.course.setting.owner_tag;
-        if let Some(tags) = tags.get(&balancer.arn).filter(|tags| tags.get(&owner.key) == Some(&owner.value)) {
+        let owner_tag = &self.course.setting.owner_tag;
+        if let Some(tags) = tags.get(&balancer.arn).filter(|tags| owner_tag.is_among(tags)) {
             self.hold_by(&balancer.arn, Hold::of(tags), deadline).await?;
         }
         Ok(Some(balancer))
+    }
+
+    /// Refuses what can't come to a good end.
+    fn check(&self, balancer: Option<&LoadBalancer>) -> Result<(), Stop> {
+        let name = self.name();
+        match (balancer.map(|balancer| &balancer.kind), &self.course.setting.command) {
+            (Some(LoadBalancerKind::Other(kind)), _) => Err(Stop::Refused(format!(
+                "load balancer {name} is of type {kind}, not network; give another --load-balancer"
+            ))),
+            (None, None) => Err(Stop::Refused(format!(
+                "there is no load balancer {name}, and nothing to make it with; give --terraform-dir or \
+                 --balancer-command"
+            ))),
+            (Some(LoadBalancerKind::Network), _) | (None, Some(_)) => Ok(()),
+        }
     }
 
     // ---- the phases ----
@@ -171,23 +176,7 @@ impl<P: Platform + Scaling + Clone> Up<P> {
         let deadline = self.course.deadline();
         let service = self.course.service().await?;
         let look = self.registrar.look(&Hints::default()).await?;
-        let name = self.name();
-        match &look.observation.load_balancer {
-            None if self.course.setting.command.is_none() => {
-                return Err(Stop::Refused(format!(
-                    "there is no load balancer {name}, and nothing to make it with; give --terraform-dir or \
-                     --balancer-command"
-                )));
-            }
-            Some(balancer) => {
-                if let LoadBalancerKind::Other(kind) = &balancer.kind {
-                    let why =
-                        format!("load balancer {name} is of type {kind}, not network; give another --load-balancer");
-                    return Err(Stop::Refused(why));
-                }
-            }
-            None => {}
-        }
+        self.check(look.observation.load_balancer.as_ref())?;
         let detail = self.course.claim(&service, &deadline).await?;
         Ok(Step::Done(detail))
     }
@@ -413,27 +402,14 @@ impl<P: Platform + Scaling + Clone> Up<P> {
         let name = self.name();
         let time = humantime::format_duration;
         let mut steps = vec![format!("sign the tag {} on the service", crate::model::OPERATION_TAG)];
-        match (&look.observation.load_balancer, &self.course.setting.command) {
-            (Some(balancer), _) => {
-                if let LoadBalancerKind::Other(kind) = &balancer.kind {
-                    return Err(Stop::Refused(format!("load balancer {name} is of type {kind}, not network")));
-                }
-                steps.push(format!("keep load balancer {name}, which is there, and hold it"));
+        let balancer = look.observation.load_balancer.as_ref();
+        self.check(balancer)?;
+        steps.push(match self.course.setting.command.as_ref().filter(|_| balancer.is_none()) {
+            None => format!("keep load balancer {name}, which is there, and hold it"),
+            Some(command) => {
+                format!("run `{}`, for {} at most, and hold {name}", command.text(), time(self.aim.make_limit))
             }
-            (None, Some(command)) => {
-                steps.push(format!(
-                    "run `{}`, for {} at most, and hold {name}",
-                    command.text(),
-                    time(self.aim.make_limit)
-                ));
-            }
-            (None, None) => {
-                return Err(Stop::Refused(format!(
-                    "there is no load balancer {name}, and nothing to make it with; give --terraform-dir or \
-                     --balancer-command"
-                )));
-            }
-        }
+        });
         steps.push(format!("wait until {name} is active, for {} at most", time(self.aim.active_limit)));
         let (from, to) = (service.counts.desired, self.aim.desired);
         steps.push(match from >= to {

@@ -88,7 +88,7 @@ impl Draft<'_> {
             return false;
         }
         let OwnerTag { key, value } = &self.policy.owner_tag;
-        let owned = balancer.tags.get(key) == Some(value) || mutated!(IgnoreOwnerTag);
+        let owned = self.policy.owner_tag.is_among(&balancer.tags) || mutated!(IgnoreOwnerTag);
         if !owned && self.policy.teardown != Teardown::Off {
             let detail = match balancer.tags.get(key) {
                 Some(other) => format!("its tag {key} is {other:?}, not {value:?}; it won't be torn down"),

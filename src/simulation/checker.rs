@@ -327,7 +327,7 @@ impl Checker {
             }
         }
         match (actor, request) {
-            (Actor::Command(_), Request::Elb(request)) if found.is_some() => self.command_writes(request, now),
+            (Actor::Command(_), Request::Elb(request)) if found.is_some() => self.note_hold(request, now),
             (Actor::Operator, Request::Elb(request)) => {
                 if let Some(Response::Elb(answer)) = found {
                     self.operator_writes(request, answer, now);
@@ -364,8 +364,8 @@ impl Checker {
         self.reads.insert((actor, what), now);
     }
 
-    /// A command holds, and lets go.
-    fn command_writes(&mut self, request: &elb::Request, now: Timestamp) {
+    /// Somebody other than a watcher holds, and lets go.
+    fn note_hold(&mut self, request: &elb::Request, now: Timestamp) {
         match request {
             elb::Request::AddTags(input) => {
                 let hold = input.tags.member.iter().find(|tag| tag.key == HOLD_UNTIL);
@@ -389,28 +389,18 @@ impl Checker {
         {
             return;
         }
+        self.note_hold(request, now);
         match request {
-            elb::Request::AddTags(input) => {
-                let hold = input.tags.member.iter().find(|tag| tag.key == HOLD_UNTIL);
-                if let Some(tag) = hold {
-                    self.hold = tag.value.parse().ok().map(|until| (now, until));
-                }
-            }
-            elb::Request::RemoveTags(input) => {
-                let keys = &input.tag_keys.member;
-                if keys.iter().any(|key| key == HOLD_UNTIL) {
-                    self.hold = None;
-                }
-                // Only terraform takes the watcher's marks away.
-                if keys.iter().any(|key| key.starts_with(OWN_TAGS) && key != HOLD_UNTIL) {
-                    self.touched_at = Some(now);
-                }
+            // Only terraform takes the watcher's marks away.
+            elb::Request::RemoveTags(input)
+                if input.tag_keys.member.iter().any(|key| key.starts_with(OWN_TAGS) && key != HOLD_UNTIL) =>
+            {
+                self.touched_at = Some(now);
             }
             elb::Request::CreateLoadBalancer(_) => {
                 self.hold = None;
                 self.touched_at = Some(now);
             }
-            elb::Request::DeleteLoadBalancer(_) => self.hold = None,
             elb::Request::CreateTargetGroup(_) | elb::Request::CreateListener(_) => self.touched_at = Some(now),
             _ => {}
         }

@@ -17,10 +17,10 @@ use crate::log::{Identity, Level, Log};
 use crate::operation::bill::Prices;
 use crate::operation::command::BalancerCommand;
 use crate::operation::down::{self, Down, Extent, HoldByHand};
-use crate::operation::phase::{Completed, Verb};
+use crate::operation::phase::Verb;
 use crate::operation::progress::Lines;
 use crate::operation::up::{self, Up};
-use crate::operation::{Failure, Operation, Setting, Stop, perform};
+use crate::operation::{Failure, Setting, Stop, perform};
 use crate::sandbox::platform;
 use crate::shutdown;
 
@@ -62,7 +62,7 @@ impl Command {
                     healthy_limit: 10 * MINUTE,
                     answer_limit: MINUTE,
                 };
-                finish(&mut Up::new(setting(&setup, number, off, verb, Some(terraform)), aim)).await
+                perform(&mut Up::new(setting(&setup, number, off, verb, Some(terraform)), aim)).await
             }
             Self::Down => {
                 let aim = down::Aim {
@@ -72,34 +72,23 @@ impl Command {
                     drain_limit: 10 * MINUTE,
                     teardown_limit: 15 * MINUTE,
                 };
-                finish(&mut Down::new(setting(&setup, number, off, verb, None), aim)).await
+                perform(&mut Down::new(setting(&setup, number, off, verb, None), aim)).await
             }
         };
-        let end = match &result {
-            Ok(_) => "came to its end",
-            Err(Failure { stop: Stop::Superseded(_), .. }) => "was superseded",
-            Err(Failure { stop: Stop::Refused(_), .. }) => "refused",
-            Err(_) => "failed",
+        let end = match (verb, &result) {
+            (Verb::Up, Ok(_)) => "up came to its end",
+            (Verb::Up, Err(Failure { stop: Stop::Superseded(_), .. })) => "up was superseded",
+            (Verb::Up, Err(Failure { stop: Stop::Refused(_), .. })) => "up refused",
+            (Verb::Up, Err(_)) => "up failed",
+            (Verb::Down, Ok(_)) => "down came to its end",
+            (Verb::Down, Err(Failure { stop: Stop::Superseded(_), .. })) => "down was superseded",
+            (Verb::Down, Err(Failure { stop: Stop::Refused(_), .. })) => "down refused",
+            (Verb::Down, Err(_)) => "down failed",
         };
-        stage.note(|| format!("Command({number}) {} {end}", verb.as_str()));
-        stage.with(|inner, _| {
-            inner.tally.moment(match (verb, end) {
-                (Verb::Up, "came to its end") => "up came to its end",
-                (Verb::Up, "was superseded") => "up was superseded",
-                (Verb::Up, "refused") => "up refused",
-                (Verb::Up, _) => "up failed",
-                (Verb::Down, "came to its end") => "down came to its end",
-                (Verb::Down, "was superseded") => "down was superseded",
-                (Verb::Down, "refused") => "down refused",
-                (Verb::Down, _) => "down failed",
-            })
-        });
+        stage.note(|| format!("Command({number}) {end}"));
+        stage.with(|inner, _| inner.tally.moment(end));
         result.map(drop).map_err(|failure| failure.to_string())
     }
-}
-
-async fn finish(operation: &mut impl Operation) -> Result<Vec<Completed>, Failure> {
-    perform(operation).await
 }
 
 fn setting(

@@ -61,6 +61,30 @@ impl AwsPlatform {
         self.clock.clone()
     }
 
+    /// The service in whatever status; `None` where it, or the cluster, is missing.
+    pub(super) async fn describe_service(
+        &self,
+        cluster: &str,
+        service: &str,
+    ) -> Result<Option<ecs::Service>, CloudError> {
+        let call = ecs_call("DescribeServices", service);
+        let output = match self.ecs.describe_services().cluster(cluster).services(service).send().await {
+            Ok(output) => output,
+            Err(error) => {
+                let error = call.failed(error);
+                return if error.is(ErrorKind::NotFound) { Ok(None) } else { Err(error) };
+            }
+        };
+        if let Some(found) = output.services().first() {
+            return Ok(Some(found.clone()));
+        }
+        match output.failures().first().map(|failure| failure.reason()) {
+            Some(Some("MISSING")) => Ok(None),
+            Some(reason) => Err(call.incomplete(&format!("service, for reason {}", reason.unwrap_or("unknown")))),
+            None => Err(call.incomplete("service")),
+        }
+    }
+
     async fn tags_of_batch(&self, arns: &[String]) -> Result<BTreeMap<String, Tags>, CloudError> {
         let call = elb_call("DescribeTags", arns.first().map_or("*", String::as_str));
         let request = self.elb.describe_tags().set_resource_arns(Some(arns.to_vec()));
@@ -119,26 +143,10 @@ pub(super) fn elb_call<'a>(operation: &'static str, resource: &'a str) -> Call<'
 
 impl Platform for AwsPlatform {
     async fn service(&self, cluster: &str, service: &str) -> Result<Service, CloudError> {
-        let call = ecs_call("DescribeServices", service);
-        let output = match self.ecs.describe_services().cluster(cluster).services(service).send().await {
-            Ok(output) => output,
-            Err(error) => {
-                let error = call.failed(error);
-                return if error.is(ErrorKind::NotFound) { Ok(Service::Missing) } else { Err(error) };
-            }
-        };
-        if let Some(found) = output.services().first() {
-            if found.status() == Some("INACTIVE") {
-                return Ok(Service::Missing);
-            }
-            let (desired, running, pending) = (found.desired_count, found.running_count, found.pending_count);
-            return Ok(Service::Found(Counts { desired, running, pending }));
-        }
-        match output.failures().first().map(|failure| failure.reason()) {
-            Some(Some("MISSING")) => Ok(Service::Missing),
-            Some(reason) => Err(call.incomplete(&format!("service, for reason {}", reason.unwrap_or("unknown")))),
-            None => Err(call.incomplete("service")),
-        }
+        Ok(match self.describe_service(cluster, service).await? {
+            Some(found) if found.status() != Some("INACTIVE") => Service::Found(counts(&found)),
+            Some(_) | None => Service::Missing,
+        })
     }
 
     async fn list_tasks(&self, cluster: &str, service: &str) -> Result<Vec<TaskId>, CloudError> {
@@ -309,6 +317,10 @@ impl Platform for AwsPlatform {
     fn calls(&self) -> Calls {
         self.counter.calls()
     }
+}
+
+pub(super) fn counts(service: &ecs::Service) -> Counts {
+    Counts { desired: service.desired_count, running: service.running_count, pending: service.pending_count }
 }
 
 fn timestamp(at: &DateTime) -> Option<Timestamp> {
