@@ -82,7 +82,26 @@ impl Situation {
         .await;
     }
 
-    /// Works until the service's one task is healthy in both groups.
+    /// Waits until the watcher has dealt with every event, so that none lies in the queue when it stops.
+    async fn wait_until_heard(&self) {
+        eventually("the queue is empty", async || {
+            let (queues, events) = self.sandbox.with_world(|world, _| (world.queues(), world.event_counts()));
+            let empty = queues.iter().all(|queue| queue.visible + queue.in_flight + queue.delayed == 0);
+            (empty && events.delivered == events.made).then_some(())
+        })
+        .await;
+    }
+
+    /// Waits until nothing is registered any more, not even a target that drains.
+    async fn wait_until_drained(&self) {
+        eventually("the targets have drained", async || {
+            let groups = self.sandbox.with_world(|world, _| world.groups());
+            groups.iter().all(|group| group.targets.is_empty()).then_some(())
+        })
+        .await;
+    }
+
+    /// Works until the service's one task is healthy in both groups, and every event is dealt with.
     async fn served(&self) -> Watcher {
         let watcher = self.launch("run").env("JVB_WATCHER_IDLE_GRACE", "10m").start();
         eventually("every target is healthy", async || {
@@ -93,6 +112,7 @@ impl Situation {
             (groups.len() == 2 && groups.iter().all(healthy)).then_some(())
         })
         .await;
+        self.wait_until_heard().await;
         watcher
     }
 }
@@ -122,6 +142,8 @@ const QUESTIONS: &[Question] = &[
             let watcher = situation.served().await;
             scale(&situation, 0);
             watcher.wait_for("idle_marked").await;
+            situation.wait_until_heard().await;
+            situation.wait_until_drained().await;
             assert_eq!(watcher.stop().await, Some(0));
             situation
         }
