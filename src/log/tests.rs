@@ -9,9 +9,13 @@ use serde_json::{Map, Value};
 use super::*;
 use crate::clock::Clock;
 
+mod schema;
+
 /// What the documentation says of one event.
 #[derive(Debug, Default)]
 struct Section {
+    /// The paragraph under the heading.
+    summary: String,
     fields: BTreeMap<String, Documented>,
     example: Option<String>,
 }
@@ -24,6 +28,16 @@ struct Documented {
 }
 
 const COMMON: &str = "Every line";
+
+impl Section {
+    fn is_beginning(&self) -> bool {
+        self.fields.is_empty() && self.example.is_none()
+    }
+}
+
+fn is_prose(line: &str) -> bool {
+    !line.is_empty() && !line.starts_with(['|', '`', '{'])
+}
 
 fn documentation() -> BTreeMap<String, Section> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/logs.md");
@@ -44,6 +58,10 @@ fn documentation() -> BTreeMap<String, Section> {
             };
             let section = sections.get_mut(&name).expect("a table stands under a heading");
             section.fields.insert(field.trim_end_matches('`').to_owned(), documented);
+        } else if let Some(section) = sections.get_mut(&name).filter(|section| section.is_beginning() && is_prose(line))
+        {
+            let space = if section.summary.is_empty() { "" } else { " " };
+            section.summary = format!("{}{space}{line}", section.summary);
         } else if line.starts_with('{') {
             sections.get_mut(&name).expect("an example stands under a heading").example = Some(line.to_owned());
         }

@@ -1,18 +1,19 @@
 //! The program under test: started as a person or a container would start it, read by its log.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, Read};
 use std::ops::Deref;
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::log_schema::faults_of;
 use crate::platform::{Platform, REGION};
 use crate::proxy::Proxy;
 use crate::wait::PATIENCE;
@@ -222,6 +223,19 @@ impl Output {
     }
 }
 
+impl Output {
+    /// A command that answers on standard output logs on standard error, among what it says to people.
+    fn read_standard_error(&mut self) {
+        if self.is_log {
+            return;
+        }
+        let lines = self.stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        for line in lines.filter(|line| line["event"].is_string()) {
+            self.complaints.extend(faults_of(&line).into_iter().map(|fault| format!("{fault}: {line}")));
+        }
+    }
+}
+
 /// One line of the log; indexed by the names of its fields.
 #[derive(Clone, Debug)]
 pub struct Line(pub Value);
@@ -396,63 +410,17 @@ impl Drop for Watcher {
         for reader in self.readers.drain(..) {
             let _ = reader.join();
         }
-        let output = self.output.lock().expect("not poisoned");
+        let mut output = self.output.lock().expect("not poisoned");
         if std::thread::panicking() {
             eprintln!("--- log ---\n{}--- standard error ---\n{}---", output.stdout, output.stderr);
             return;
         }
-        let json = !output.lines.is_empty();
+        output.read_standard_error();
+        let json = !output.lines.is_empty() || !output.is_log;
         assert!(!json || output.complaints.is_empty(), "the log is not as it should be: {:#?}", output.complaints);
         assert!(!output.stderr.contains("panicked"), "the program panicked: {}", output.stderr);
     }
 }
-
-/// What is wrong with a log line, going by docs/logs.md.
-pub fn faults_of(line: &Value) -> Vec<String> {
-    let mut faults = Vec::new();
-    for field in ["timestamp", "level", "event", "message", "project", "cluster", "service"] {
-        if line[field].as_str().is_none_or(str::is_empty) {
-            faults.push(format!("{field} is missing"));
-        }
-    }
-    let timestamp = line["timestamp"].as_str().unwrap_or_default();
-    if !is_timestamp(timestamp) {
-        faults.push(format!("{timestamp:?} is not RFC 3339 in UTC with milliseconds"));
-    }
-    let level = line["level"].as_str().unwrap_or_default();
-    if !["TRACE", "DEBUG", "INFO", "WARN", "ERROR"].contains(&level.to_uppercase().as_str()) {
-        faults.push(format!("{level:?} is no level"));
-    }
-    let event = line["event"].as_str().unwrap_or_default();
-    match DOCUMENTED.events.get(event) {
-        None => faults.push(format!("the event {event} is not in docs/logs.md")),
-        Some(fields) => {
-            let names = line.as_object().expect("a line is an object").keys();
-            for name in names.filter(|name| !fields.contains(*name) && !DOCUMENTED.common.contains(*name)) {
-                faults.push(format!("the field {name} of {event} is not in docs/logs.md"));
-            }
-        }
-    }
-    faults
-}
-
-fn is_timestamp(text: &str) -> bool {
-    let shape: String = text.chars().map(|char| if char.is_ascii_digit() { '0' } else { char }).collect();
-    shape == "0000-00-00T00:00:00.000Z" && text.parse::<jiff::Timestamp>().is_ok()
-}
-
-/// The events and fields that docs/logs.md has.
-struct Documented {
-    common: BTreeSet<String>,
-    events: BTreeMap<String, BTreeSet<String>>,
-}
-
-static DOCUMENTED: LazyLock<Documented> = LazyLock::new(|| {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/logs.md");
-    let mut documented = documented(&std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}")));
-    documented.events.entry("metrics".to_owned()).or_default().extend(documented_metrics());
-    documented
-});
 
 /// The names of the metrics that docs/metrics.md lists.
 pub fn documented_metrics() -> BTreeSet<String> {
@@ -462,53 +430,10 @@ pub fn documented_metrics() -> BTreeSet<String> {
     page.lines().filter_map(name).collect()
 }
 
-/// Reads the page: a heading of the second level is an event, the first cell of a table's row one of its fields.
-fn documented(page: &str) -> Documented {
-    let mut documented = Documented { common: BTreeSet::new(), events: BTreeMap::new() };
-    let mut heading = String::new();
-    for line in page.lines() {
-        if let Some(title) = line.strip_prefix("## ") {
-            heading = title.trim().trim_matches('`').to_owned();
-            if heading != "Every line" {
-                documented.events.entry(heading.clone()).or_default();
-            }
-        } else if let Some(cell) = line.trim_start().strip_prefix("| `") {
-            let field = cell.split('`').next().unwrap_or_default().to_owned();
-            match documented.events.get_mut(&heading) {
-                Some(fields) => _ = fields.insert(field),
-                None => _ = documented.common.insert(field),
-            }
-        }
-    }
-    documented
-}
-
 /// The lines of a log as text, for the message of a failed assertion.
 pub fn listing(lines: &[Line]) -> String {
     lines.iter().fold(String::new(), |mut text, line| {
         let _ = writeln!(text, "{}", line.0);
         text
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_page_about_the_log_is_read_by_headings_and_tables() {
-        let page = "# Logs\n\n## Every line\n\n| field | type |\n| --- | --- |\n| `level` | string |\n\n\
-                    ## idle_marked\n\n| field | type |\n| --- | --- |\n| `reason` | string |\n";
-        let documented = documented(page);
-        assert!(documented.common.contains("level"));
-        assert!(documented.events["idle_marked"].contains("reason"));
-        assert_eq!(documented.events.len(), 1);
-    }
-
-    #[test]
-    fn a_timestamp_is_in_utc_and_has_milliseconds() {
-        assert!(is_timestamp("2026-03-01T12:34:56.789Z"));
-        assert!(!is_timestamp("2026-03-01T12:34:56Z"));
-        assert!(!is_timestamp("2026-03-01T12:34:56.789+00:00"));
-    }
 }
