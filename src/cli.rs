@@ -178,7 +178,7 @@ pub struct RunOptions {
     /// Stop, with exit status 0, once the queue is empty and nothing is left to do
     #[arg(long, env = "JVB_WATCHER_EXIT_WHEN_EMPTY", value_parser = BoolishValueParser::new())]
     pub exit_when_empty: bool,
-    /// Serve /healthz and /readyz over HTTP on this address, like 127.0.0.1:8081 or [::]:8081 [default: nowhere]
+    /// Serve /healthz, /readyz and /metrics over HTTP on this address, like 127.0.0.1:8081 or [::]:8081 [default: nowhere]
     #[arg(long, env = "JVB_WATCHER_LISTEN", value_name = "ADDRESS:PORT", value_parser = socket_address)]
     pub listen: Option<SocketAddr>,
 }

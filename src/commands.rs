@@ -64,16 +64,14 @@ async fn connect(settings: &Settings, log: &Log) -> Result<SdkConfig, CommandErr
 
 /// Where the figures go, as the options have it.
 fn metrics(settings: &Settings, options: &MetricsOptions, log: &Log, clock: SharedClock) -> Metrics {
+    let address = Address {
+        namespace: options.metrics_namespace.clone(),
+        project: settings.identity.project.clone(),
+        service: settings.identity.service.clone(),
+    };
     match options.metrics {
-        MetricsFormat::Off => Metrics::off(),
-        MetricsFormat::Emf => {
-            let address = Address {
-                namespace: options.metrics_namespace.clone(),
-                project: settings.identity.project.clone(),
-                service: settings.identity.service.clone(),
-            };
-            Metrics::new(address, log.clone(), clock)
-        }
+        MetricsFormat::Off => Metrics::shown_only(address, clock),
+        MetricsFormat::Emf => Metrics::new(address, log.clone(), clock),
     }
 }
 

@@ -1,4 +1,4 @@
-//! The server of `--listen`: what a container's runtime and a load balancer ask, over HTTP/1.1.
+//! The server of `--listen`: what a container's runtime, a load balancer and a scraper of metrics ask, over HTTP/1.1.
 //!
 //! It lives beside the worker in one thread, so it takes on little: few connections at a time, one request each, whose
 //! head must come soon and whose body isn't read.
@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
@@ -19,6 +19,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
+use crate::metrics::{self, Metrics};
 use crate::pulse::{Pulse, Trouble};
 
 /// Whether the worker's loop turns: 200, or 503 and why it doesn't.
@@ -26,6 +27,9 @@ pub const LIVE_PATH: &str = "/healthz";
 
 /// Whether the worker keeps the service true: 200, or 503 and why it doesn't.
 pub const READY_PATH: &str = "/readyz";
+
+/// The figures, in OpenMetrics' text form.
+pub const METRICS_PATH: &str = "/metrics";
 
 /// So many connections are served at a time; others wait in the kernel's queue.
 const CONNECTIONS: usize = 16;
@@ -41,6 +45,27 @@ const HEAD_BYTES: usize = 8 * 1024;
 
 /// How long to wait when no connection can be taken: for want of file handles, mostly.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// What is shown of the worker. Clones show the same.
+#[derive(Clone)]
+pub struct Shown {
+    pulse: Pulse,
+    /// Once there are any: the server is there before the way to AWS is.
+    metrics: Arc<OnceLock<Metrics>>,
+}
+
+impl Shown {
+    /// Whether it lives, and no figures yet.
+    pub fn new(pulse: Pulse) -> Self {
+        Self { pulse, metrics: Arc::default() }
+    }
+
+    /// Shows these figures from now on, if there are none yet; and gives the pulse, for the worker to keep.
+    pub fn with_metrics(&self, metrics: Metrics) -> Pulse {
+        self.metrics.get_or_init(|| metrics);
+        self.pulse.clone()
+    }
+}
 
 /// An address that is listened on.
 #[derive(Debug)]
@@ -67,17 +92,17 @@ impl Listener {
     }
 
     /// Answers for as long as it is polled.
-    pub async fn serve(self, pulse: Pulse) -> Infallible {
+    pub async fn serve(self, shown: Shown) -> Infallible {
         let places = Arc::new(Semaphore::new(CONNECTIONS));
         loop {
             // Never closed, so there is a place in the end.
             let place = places.clone().acquire_owned().await;
             match self.listener.accept().await {
                 Ok((stream, _)) => {
-                    let pulse = pulse.clone();
+                    let shown = shown.clone();
                     tokio::spawn(async move {
                         let _place = place;
-                        let _ = tokio::time::timeout(CONNECTION_TIME, converse(stream, &pulse)).await;
+                        let _ = tokio::time::timeout(CONNECTION_TIME, converse(stream, &shown)).await;
                     });
                 }
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
@@ -87,8 +112,8 @@ impl Listener {
 }
 
 /// Answers one request. How the connection ends is the client's business.
-async fn converse(stream: TcpStream, pulse: &Pulse) {
-    let service = service_fn(async |request: Request<_>| Ok::<_, Infallible>(answer(&request, pulse)));
+async fn converse(stream: TcpStream, shown: &Shown) {
+    let service = service_fn(async |request: Request<_>| Ok::<_, Infallible>(answer(&request, shown)));
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
@@ -98,17 +123,24 @@ async fn converse(stream: TcpStream, pulse: &Pulse) {
         .await;
 }
 
-fn answer<B>(request: &Request<B>, pulse: &Pulse) -> Response<Full<Bytes>> {
-    let state = match request.uri().path() {
-        LIVE_PATH => pulse.live(),
-        READY_PATH => pulse.ready(),
-        _ => return text(StatusCode::NOT_FOUND, &format!("there are {LIVE_PATH} and {READY_PATH}")),
-    };
+fn answer<B>(request: &Request<B>, shown: &Shown) -> Response<Full<Bytes>> {
+    let path = request.uri().path();
+    if ![LIVE_PATH, READY_PATH, METRICS_PATH].contains(&path) {
+        return text(StatusCode::NOT_FOUND, &format!("there are {LIVE_PATH}, {READY_PATH} and {METRICS_PATH}"));
+    }
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD");
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
+    let state = match path {
+        LIVE_PATH => shown.pulse.live(),
+        READY_PATH => shown.pulse.ready(),
+        _ => {
+            let metrics = shown.metrics.get().cloned().unwrap_or_else(Metrics::off);
+            return body(StatusCode::OK, metrics::CONTENT_TYPE, metrics.exposition());
+        }
+    };
     match state {
         Ok(()) => text(StatusCode::OK, "ok"),
         Err(Trouble(why)) => text(StatusCode::SERVICE_UNAVAILABLE, &why),
@@ -117,10 +149,14 @@ fn answer<B>(request: &Request<B>, pulse: &Pulse) -> Response<Full<Bytes>> {
 
 /// One line of text.
 fn text(status: StatusCode, line: &str) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(format!("{line}\n"))));
+    body(status, "text/plain; charset=utf-8", format!("{line}\n"))
+}
+
+fn body(status: StatusCode, content_type: &'static str, text: String) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(text)));
     *response.status_mut() = status;
     let headers = response.headers_mut();
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
@@ -138,7 +174,7 @@ mod tests {
 
     async fn ask(method: Method, path: &str, pulse: &Pulse) -> (StatusCode, String, Response<()>) {
         let request = Request::builder().method(method).uri(path).body(()).expect("a request");
-        let (parts, body) = answer(&request, pulse).into_parts();
+        let (parts, body) = answer(&request, &Shown::new(pulse.clone())).into_parts();
         let body = body.collect().await.expect("a whole body").to_bytes();
         let text = String::from_utf8(body.to_vec()).expect("text");
         (parts.status, text, Response::from_parts(parts, ()))

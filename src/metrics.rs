@@ -1,8 +1,8 @@
 //! The figures by which the watcher is followed over time. docs/metrics.md lists them.
 //!
-//! Whoever knows a figure says so here. What is known (`figures`) is kept apart from what of it is published as events
-//! of the log, in CloudWatch's embedded metric format, and when (`lines`): another form can be made of the same
-//! figures.
+//! Whoever knows a figure says so here. What is known (`figures`) is kept apart from its two forms: what of it is
+//! published as events of the log, in CloudWatch's embedded metric format, and when (`lines`); and what is shown to
+//! whoever asks over HTTP (`exposition`).
 //!
 //! Nothing here waits, and nothing here fails: the work goes before its figures.
 
@@ -18,15 +18,18 @@ use crate::log::{Event, Log, millis};
 
 mod catalogue;
 pub mod emf;
+mod exposition;
 mod figures;
 mod lines;
 mod sight;
 
 pub use catalogue::{Definition, Kind, Metric, Published, Unit};
+pub use exposition::CONTENT_TYPE;
 pub use figures::{Seen, Usage};
 pub use sight::Sight;
 
 use emf::{Address, Document};
+use exposition::Distributions;
 use figures::Figures;
 use lines::Lines;
 
@@ -39,7 +42,8 @@ pub struct Metrics {
 
 struct Inner {
     address: Address,
-    log: Log,
+    /// Where lines are published, if any are.
+    log: Option<Log>,
     clock: SharedClock,
     gathered: Mutex<Gathered>,
 }
@@ -47,12 +51,32 @@ struct Inner {
 #[derive(Default)]
 struct Gathered {
     figures: Figures,
+    distributions: Distributions,
     lines: Lines,
+}
+
+impl Gathered {
+    fn measure(&mut self, distribution: Metric, value: u64, is_published: bool) {
+        self.distributions.measure(distribution, value);
+        // Else nobody would ever take it from there.
+        if is_published {
+            self.lines.measure(distribution, value);
+        }
+    }
 }
 
 impl Metrics {
     /// Figures that are published under this address, in this log.
     pub fn new(address: Address, log: Log, clock: SharedClock) -> Self {
+        Self::gathering(address, Some(log), clock)
+    }
+
+    /// Figures that are shown to whoever asks, and published nowhere.
+    pub fn shown_only(address: Address, clock: SharedClock) -> Self {
+        Self::gathering(address, None, clock)
+    }
+
+    fn gathering(address: Address, log: Option<Log>, clock: SharedClock) -> Self {
         Self { inner: Some(Arc::new(Inner { address, log, clock, gathered: Mutex::default() })) }
     }
 
@@ -80,18 +104,20 @@ impl Metrics {
     }
 
     fn message(&self, counter: Metric, sent_at: Option<Timestamp>) {
-        self.with(|inner, Gathered { figures, lines }| {
+        self.with(|inner, Gathered { figures, lines, .. }| {
             figures.count(counter);
             if let Some(sent_at) = sent_at {
                 // Negative when SQS's clock is ahead of this one.
-                lines.waited(Duration::try_from(inner.clock.now().duration_since(sent_at)).unwrap_or_default());
+                let age = Duration::try_from(inner.clock.now().duration_since(sent_at)).unwrap_or_default();
+                figures.wait(age);
+                lines.waited(age);
             }
         });
     }
 
     /// A target was registered, so long after the event that told of its task.
     pub fn registered(&self, latency_ms: u64) {
-        self.with(|_, gathered| gathered.lines.measure(Metric::RegistrationLatency, latency_ms));
+        self.with(|inner, gathered| gathered.measure(Metric::RegistrationLatency, latency_ms, inner.log.is_some()));
     }
 
     /// A teardown came to its end.
@@ -101,8 +127,8 @@ impl Metrics {
 
     /// A look was had, and so many findings stand after it.
     pub fn looked(&self, seen: Seen, findings: usize) {
-        self.with(|_, Gathered { figures, lines }| {
-            figures.see(seen, findings);
+        self.with(|inner, Gathered { figures, lines, .. }| {
+            figures.see(seen, findings, inner.clock.now());
             lines.see();
         });
     }
@@ -135,6 +161,17 @@ impl Metrics {
         });
     }
 
+    // ---- showing ----
+
+    /// Everything that is known, in OpenMetrics' text form ([`CONTENT_TYPE`]).
+    pub fn exposition(&self) -> String {
+        let mut text = exposition::nothing();
+        self.with(|Inner { address, clock, .. }, Gathered { figures, distributions, .. }| {
+            text = exposition::text(&address.project, &address.service, figures, distributions, clock.now());
+        });
+        text
+    }
+
     fn with(&self, act: impl FnOnce(&Inner, &mut Gathered)) {
         if let Some(inner) = &self.inner {
             act(inner, &mut inner.gathered.lock().unwrap_or_else(PoisonError::into_inner));
@@ -143,9 +180,10 @@ impl Metrics {
 }
 
 impl Inner {
-    fn publish(&self, Gathered { figures, lines }: &mut Gathered, now: Timestamp) {
+    fn publish(&self, Gathered { figures, lines, .. }: &mut Gathered, now: Timestamp) {
+        let Some(log) = &self.log else { return };
         let document = Document::new(&self.address, now, lines.take(figures, now));
-        self.log.emit(&Event::Metrics { document: Box::new(document) });
+        log.emit(&Event::Metrics { document: Box::new(document) });
     }
 }
 
@@ -167,12 +205,12 @@ impl Reconciling {
 impl Drop for Reconciling {
     fn drop(&mut self) {
         let took = millis(self.began.elapsed());
-        self.metrics.with(|_, Gathered { figures, lines }| {
+        self.metrics.with(|inner, gathered| {
             if self.succeeded {
-                figures.count(Metric::Reconciles);
-                lines.measure(Metric::ReconcileDuration, took);
+                gathered.figures.count(Metric::Reconciles);
+                gathered.measure(Metric::ReconcileDuration, took, inner.log.is_some());
             } else {
-                figures.count(Metric::ReconcileFailures);
+                gathered.figures.count(Metric::ReconcileFailures);
             }
         });
     }

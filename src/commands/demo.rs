@@ -21,6 +21,7 @@ use crate::cli::{
 };
 use crate::cloud::aws;
 use crate::config::Settings;
+use crate::listen::Shown;
 use crate::log::{Level, StopReason, diagnostics};
 use crate::plan::OwnerTag;
 use crate::pulse::Pulse;
@@ -136,8 +137,8 @@ async fn evening(
     diagnostics::install(&log);
     let run_options = run_options(scenario);
     let (order, shutdown) = shutdown::channel();
-    let pulse = Pulse::new(run_options.watch.policy.resync_interval);
-    let watcher = watch(&sdk, &settings, &run_options, &log, pulse, (order.clone(), shutdown));
+    let shown = Shown::new(Pulse::new(run_options.watch.policy.resync_interval));
+    let watcher = watch(&sdk, &settings, &run_options, &log, shown, (order.clone(), shutdown));
     tokio::pin!(watcher);
     let left = tokio::select! {
         ended = &mut watcher => {

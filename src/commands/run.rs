@@ -13,7 +13,7 @@ use crate::cloud::aws::{AwsPlatform, AwsWiring, SqsQueue};
 use crate::cloud::{ErrorKind, Queue, QueueSettings};
 use crate::config::Settings;
 use crate::finding::StandingFindings;
-use crate::listen::Listener;
+use crate::listen::{Listener, Shown};
 use crate::log::{Event, Failure, Form, Log, StopReason};
 use crate::pulse::Pulse;
 use crate::reconcile::Reconciler;
@@ -35,16 +35,16 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(5 * 60);
 pub async fn run(settings: &Settings, options: &RunOptions, log: &Log) -> Result<(), CommandError> {
     let (order, shutdown) = shutdown::channel();
     order.on_signals()?;
-    let pulse = Pulse::new(options.watch.policy.resync_interval);
+    let shown = Shown::new(Pulse::new(options.watch.policy.resync_interval));
     if let Some(address) = options.listen {
-        listen(address, &pulse, log).await?;
+        listen(address, &shown, log).await?;
     }
     let sdk = connect(settings, log).await?;
-    watch(&sdk, settings, options, log, pulse, (order, shutdown)).await
+    watch(&sdk, settings, options, log, shown, (order, shutdown)).await
 }
 
 /// Serves what `--listen` asks for, from now on and beside everything else.
-async fn listen(address: SocketAddr, pulse: &Pulse, log: &Log) -> Result<(), CommandError> {
+async fn listen(address: SocketAddr, shown: &Shown, log: &Log) -> Result<(), CommandError> {
     let listener = Listener::bind(address).await.map_err(|error| {
         CommandError::Failed(match error.kind() {
             io::ErrorKind::AddrInUse => {
@@ -54,7 +54,7 @@ async fn listen(address: SocketAddr, pulse: &Pulse, log: &Log) -> Result<(), Com
         })
     })?;
     log.emit(&Event::Listening { address: listener.address().to_string() });
-    tokio::spawn(listener.serve(pulse.clone()));
+    tokio::spawn(listener.serve(shown.clone()));
     Ok(())
 }
 
@@ -64,7 +64,7 @@ pub(super) async fn watch(
     settings: &Settings,
     options: &RunOptions,
     log: &Log,
-    pulse: Pulse,
+    shown: Shown,
     (order, shutdown): (ShutdownOrder, Shutdown),
 ) -> Result<(), CommandError> {
     let began = Instant::now();
@@ -74,6 +74,7 @@ pub(super) async fn watch(
     let (platform, policy) = (AwsPlatform::new(sdk), policy(settings, &options.watch.policy));
     let clock = platform.clock();
     let metrics = metrics(settings, &options.watch.metrics, log, clock.clone());
+    let pulse = shown.with_metrics(metrics.clone());
     let mut reconciler = Reconciler::new(platform, settings.scope.clone(), policy, log.clone(), clock.clone())
         .with_metrics(metrics.clone());
     // A run from cron is over before a check says anything; `doctor` is for its user.

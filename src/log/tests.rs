@@ -29,6 +29,9 @@ struct Documented {
 
 const COMMON: &str = "Every line";
 
+/// A heading that is no event's.
+const QUERIES: &str = "Ready queries";
+
 impl Section {
     fn is_beginning(&self) -> bool {
         self.fields.is_empty() && self.example.is_none()
@@ -66,6 +69,7 @@ fn documentation() -> BTreeMap<String, Section> {
             sections.get_mut(&name).expect("an example stands under a heading").example = Some(line.to_owned());
         }
     }
+    sections.remove(QUERIES);
     sections
 }
 

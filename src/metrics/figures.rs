@@ -1,6 +1,7 @@
 //! What is known: what this process has counted since it began, and what its last look saw.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
@@ -10,8 +11,9 @@ use super::{Metric, Sight};
 #[derive(Default)]
 pub struct Figures {
     totals: BTreeMap<Metric, u64>,
-    seen: Option<Seen>,
+    seen: Option<(Seen, Timestamp)>,
     findings: u64,
+    queue_age: Option<Duration>,
 }
 
 /// What a look saw.
@@ -46,9 +48,14 @@ impl Figures {
     }
 
     /// Takes what a look saw, and how many findings stand after it.
-    pub fn see(&mut self, seen: Seen, findings: usize) {
-        self.seen = Some(seen);
+    pub fn see(&mut self, seen: Seen, findings: usize, now: Timestamp) {
+        self.seen = Some((seen, now));
         self.findings = findings as u64;
+    }
+
+    /// Takes how long a message had waited.
+    pub fn wait(&mut self, age: Duration) {
+        self.queue_age = Some(age);
     }
 
     /// The counters, each since the process began; one that has counted nothing may be missing.
@@ -63,7 +70,17 @@ impl Figures {
 
     /// What the last look that succeeded saw.
     pub fn seen(&self) -> Option<Seen> {
-        self.seen
+        self.seen.map(|(seen, _)| seen)
+    }
+
+    /// When that look was had.
+    pub fn seen_at(&self) -> Option<Timestamp> {
+        self.seen.map(|(_, at)| at)
+    }
+
+    /// How long the last message that came had waited.
+    pub fn queue_age(&self) -> Option<Duration> {
+        self.queue_age
     }
 
     /// How many findings stand.
@@ -74,7 +91,7 @@ impl Figures {
     /// Whether there is anything to watch. Before the first look that succeeds nothing is known that would be worth its
     /// price.
     pub fn usage(&self) -> Usage {
-        self.seen.map_or(Usage::Idle, |seen| seen.usage)
+        self.seen().map_or(Usage::Idle, |seen| seen.usage)
     }
 }
 

@@ -26,7 +26,7 @@ async fn try_ask(address: &str, method: Method, path: &str) -> Option<Response<S
     Some(Response::from_parts(parts, String::from_utf8(text.to_vec()).expect("text")))
 }
 
-async fn ask(address: &str, method: Method, path: &str) -> Response<String> {
+pub async fn ask(address: &str, method: Method, path: &str) -> Response<String> {
     try_ask(address, method, path).await.expect("an answer")
 }
 

@@ -15,6 +15,7 @@ mod incidents;
 mod lambda;
 mod life;
 mod listen;
+mod log_queries;
 mod log_schema;
 #[cfg(feature = "manual")]
 mod manual;

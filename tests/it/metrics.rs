@@ -1,37 +1,45 @@
-//! The figures for CloudWatch, as an evening of the watcher's publishes them.
+//! The figures for CloudWatch and for Prometheus, as an evening of the watcher's gives them.
 
 use std::collections::BTreeSet;
 
+use hyper::Method;
 use jiff::{SignedDuration, Timestamp};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
+use crate::listen::ask;
 use crate::moto;
 use crate::platform::{MARK_BALANCER, MARK_SINCE, Platform};
+use crate::wait::eventually;
 use crate::watcher::{Launch, Line, Watcher, documented_metrics, listing};
 
 const SCHEMA: &str = include_str!("emf.schema.json");
 const SCRIPT: &str = include_str!("emf.py");
+const OPENMETRICS: &str = include_str!("openmetrics.py");
 
-/// Holds lines against the rules of the format, by tools that aren't ours: what is wrong with each, if anything is.
-async fn judge(lines: &[Line]) -> Vec<Option<String>> {
-    let python = tokio::task::spawn_blocking(moto::installed_python).await.expect("jsonschema is installed");
-    let mut judge = tokio::process::Command::new(python)
-        .args(["-c", SCRIPT, SCHEMA])
+/// What a script in the tests' virtual environment makes of an input; `None` when it fails.
+async fn python(arguments: &[&str], input: &str) -> Option<String> {
+    let python = tokio::task::spawn_blocking(moto::installed_python).await.expect("the environment is installed");
+    let mut script = tokio::process::Command::new(python)
+        .arg("-c")
+        .args(arguments)
         .stdin(std::process::Stdio::piped())
         .stdout(std::process::Stdio::piped())
         .kill_on_drop(true)
         .spawn()
         .expect("Python runs");
-    let mut input = judge.stdin.take().expect("the input is piped");
-    input.write_all(listing(lines).as_bytes()).await.expect("the judge reads it all");
-    drop(input);
-    let output = judge.wait_with_output().await.expect("Python ends");
-    assert!(output.status.success(), "the judge failed");
-    let verdicts: Vec<Option<String>> = String::from_utf8_lossy(&output.stdout)
-        .lines()
-        .map(|line| serde_json::from_str(line).expect("a verdict is JSON"))
-        .collect();
+    let mut stdin = script.stdin.take().expect("the input is piped");
+    stdin.write_all(input.as_bytes()).await.expect("the script reads it all");
+    drop(stdin);
+    let output = script.wait_with_output().await.expect("Python ends");
+    output.status.success().then(|| String::from_utf8(output.stdout).expect("text"))
+}
+
+/// Holds lines against the rules of the format, by tools that aren't ours: what is wrong with each, if anything is.
+async fn judge(lines: &[Line]) -> Vec<Option<String>> {
+    let output = python(&[SCRIPT, SCHEMA], &listing(lines)).await.expect("the judge ends well");
+    let verdicts: Vec<Option<String>> =
+        output.lines().map(|line| serde_json::from_str(line).expect("a verdict is JSON")).collect();
     assert_eq!(verdicts.len(), lines.len());
     verdicts
 }
@@ -59,15 +67,40 @@ async fn wait_for_metrics(watcher: &Watcher, wanted: impl Fn(&Line) -> bool) -> 
     watcher.wait_for_that("metrics", wanted).await
 }
 
+/// What Prometheus would have from this address: the families that its own parser reads.
+async fn scrape(address: &str) -> Value {
+    let response = ask(address, Method::GET, "/metrics").await;
+    assert_eq!(response.status().as_u16(), 200);
+    let form = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert_eq!(response.headers()["content-type"].as_bytes(), form.as_bytes());
+    let text = response.into_body();
+    let cut_off = text.trim_end_matches("# EOF\n");
+    let (families, of_cut_off) = tokio::join!(python(&[OPENMETRICS], &text), python(&[OPENMETRICS], cut_off));
+    assert_eq!(of_cut_off, None, "the parser is strict");
+    serde_json::from_str(&families.unwrap_or_else(|| panic!("refused: {text}"))).expect("JSON")
+}
+
+/// The value of the one sample of this name.
+fn sample(families: &Value, project: &str, family: &str, name: &str) -> f64 {
+    let samples = families[format!("jvb_watcher_{family}")]["samples"].as_array();
+    let samples = samples.unwrap_or_else(|| panic!("{family} is not in {families}"));
+    let mut found = samples.iter().filter(|sample| sample["name"] == format!("jvb_watcher_{name}"));
+    let (Some(sample), None) = (found.next(), found.next()) else { panic!("not one {name} in {samples:?}") };
+    assert_eq!(sample["labels"], json!({ "project": project, "service": format!("{project}-service") }));
+    sample["value"].as_f64().expect("a number")
+}
+
 #[tokio::test]
-async fn an_evening_in_figures_that_cloudwatch_takes() {
+async fn an_evening_in_figures_that_cloudwatch_and_prometheus_take() {
     let platform = Platform::new().await;
     platform.route_events().await;
     let balancer = platform.create_balancer().await;
     for operation in ["ecs:DescribeServices", "elasticloadbalancing:DescribeLoadBalancers", "sqs:ReceiveMessage"] {
         platform.proxy.on(operation).times(1).throttle();
     }
-    let mut watcher = Launch::quick(&platform).args(["--metrics-namespace", "Jitsi/JVB"]).start();
+    let arguments = ["--metrics-namespace", "Jitsi/JVB", "--listen", "127.0.0.1:0"];
+    let mut watcher = Launch::quick(&platform).args(arguments).start();
+    let address = watcher.wait_for("listening").await.text("address").to_owned();
     let first = wait_for_metrics(&watcher, |_| true).await;
     assert_eq!((first.number("LoadBalancerUp"), first.number("RunningTasks")), (1, 0));
 
@@ -85,6 +118,8 @@ async fn an_evening_in_figures_that_cloudwatch_takes() {
     platform.scale_to_zero(&[&task]).await;
     platform.send_event_for(&task).await;
     wait_for_metrics(&watcher, |line| line["RunningTasks"] == 0 && line["Teardowns"] == 1).await;
+    let scraped_at = Timestamp::now();
+    let scraped = scrape(&address).await;
     watcher.signal("TERM");
     assert_eq!(watcher.wait_exit().await.code(), Some(0));
 
@@ -108,6 +143,37 @@ async fn an_evening_in_figures_that_cloudwatch_takes() {
     let sent = platform.proxy.calls().len() as i64;
     let told = sum(&lines, "AwsCalls");
     assert!(told > sent / 2 && told <= sent, "{told} of {sent} calls");
+
+    let families = scraped.as_object().expect("families");
+    assert_eq!(families.len(), documented_metrics().len() + 1, "each of them, and the last look's time");
+    let sample = |family: &str, name: &str| sample(&scraped, &platform.project, family, name);
+    let total = |family: &str| sample(family, &format!("{family}_total"));
+    for (name, metric) in [
+        ("events_received", "EventsReceived"),
+        ("events_foreign", "EventsForeign"),
+        ("throttles", "Throttles"),
+        ("teardowns", "Teardowns"),
+    ] {
+        assert_eq!(total(name), sum(&lines, metric) as f64, "{name}");
+    }
+    // These go on between the scrape and the end.
+    for (name, metric) in [
+        ("messages_rejected", "MessagesRejected"),
+        ("reconciles", "Reconciles"),
+        ("reconcile_failures", "ReconcileFailures"),
+        ("aws_calls", "AwsCalls"),
+    ] {
+        let value = total(name);
+        assert!(value >= 1.0 && value <= sum(&lines, metric) as f64, "{name} is {value}");
+    }
+    let latencies = sample("registration_latency_seconds", "registration_latency_seconds_count");
+    assert_eq!(latencies, balancer.groups.len() as f64);
+    assert_eq!(scraped["jvb_watcher_registration_latency_seconds"]["unit"], "seconds");
+    for gauge in ["running_tasks", "serving_tasks", "healthy_targets", "load_balancer_up", "idle_seconds", "findings"] {
+        assert_eq!(sample(gauge, gauge), 0.0, "{gauge}");
+    }
+    let last_look = sample("last_look_timestamp_seconds", "last_look_timestamp_seconds");
+    assert!((last_look - scraped_at.as_second() as f64).abs() < 60.0, "the last look was at {last_look}");
 
     let with_balancer: Vec<&Line> = lines.iter().filter(|line| line.get("LoadBalancerUp").is_some()).collect();
     let last = with_balancer.last().expect("a line");
@@ -198,4 +264,18 @@ async fn figures_come_at_every_level_and_only_where_cloudwatch_reads() {
     for other in [&off, &pretty, &reconcile] {
         assert!(!other.stdout.is_empty() && !other.stdout.contains("_aws"), "{}", other.stdout);
     }
+}
+
+#[tokio::test]
+async fn figures_are_shown_also_where_none_are_published() {
+    let platform = Platform::new().await;
+    let watcher = Launch::quick(&platform).args(["--metrics", "off", "--listen", "127.0.0.1:0"]).start();
+    let address = watcher.wait_for("listening").await.text("address").to_owned();
+    eventually("a look is shown", async || {
+        let text = ask(&address, Method::GET, "/metrics").await.into_body();
+        text.contains("jvb_watcher_last_look_timestamp_seconds").then_some(())
+    })
+    .await;
+    assert_eq!(sample(&scrape(&address).await, &platform.project, "running_tasks", "running_tasks"), 0.0);
+    assert!(watcher.events("metrics").is_empty());
 }

@@ -10,6 +10,7 @@ use jvb_watcher::sandbox::api::{self, events};
 use jvb_watcher::sandbox::world::{Settings, World};
 use serde_json::Value;
 
+use crate::log_queries::ready_queries;
 use crate::platform::Platform;
 use crate::wait::eventually;
 
@@ -286,6 +287,8 @@ fn every_event_and_field_of_the_queries_exists() {
     let plan = rendered("lambda");
     let queries = plan.attributes("aws_cloudwatch_query_definition", "query_string");
     assert_eq!(queries.len(), 5);
+    let ready: BTreeSet<String> = ready_queries("text").into_iter().collect();
+    assert_eq!(queries.iter().cloned().collect::<BTreeSet<_>>(), ready, "docs/logs.md has the same");
     for query in &queries {
         let events = query.split('"').skip(1).step_by(2);
         let (_, fields) = query.split_once("fields ").unwrap_or_default();

@@ -570,8 +570,7 @@ mod in_the_sandbox {
             let balancer = desk.came_up().await;
             platform.assert_tidy(&balancer).await;
             assert_eq!(balancer.groups.len(), 2, "{moment}");
-            let looks = watcher.position();
-            watcher.wait_for_after(looks, "reconciled", |_| true).await;
+            watcher.wait_for_looks(&way, 1).await;
             assert!(platform.is_whole(&balancer).await, "{moment}");
             assert_eq!(watcher.stop().await, Some(0));
         });

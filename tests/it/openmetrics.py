@@ -1,0 +1,17 @@
+"""Reads OpenMetrics text on standard input by Prometheus's own parser, which refuses whatever the specification does.
+
+Prints the families as JSON: by name, the type, the unit and the samples, each with its name, its labels and its value.
+"""
+
+import json
+import sys
+
+from prometheus_client.openmetrics.parser import text_string_to_metric_families
+
+families = {}
+for family in text_string_to_metric_families(sys.stdin.read()):
+    assert family.name not in families, f"{family.name} is there twice"
+    assert family.documentation, f"{family.name} has no help"
+    samples = [{"name": sample.name, "labels": sample.labels, "value": sample.value} for sample in family.samples]
+    families[family.name] = {"type": family.type, "unit": family.unit, "samples": samples}
+print(json.dumps(families))
