@@ -155,6 +155,10 @@ pub struct WatchOptions {
     /// How often to check that events can arrive: that the rule is enabled, matches, and may send to the queue
     #[arg(long, env = "JVB_WATCHER_FEED_CHECK", value_name = "WHEN", default_value = "hourly")]
     pub feed_check: FeedCheck,
+    /// Put events for others on this bus of EventBridge, by name or ARN: targets registered and deregistered, load
+    /// balancers torn down, findings [default: none]
+    #[arg(long, env = "JVB_WATCHER_PUBLISH_EVENTS", value_name = "BUS", value_parser = event_bus)]
+    pub publish_events: Option<String>,
     /// Which figures are published.
     #[command(flatten)]
     pub metrics: MetricsOptions,
@@ -609,6 +613,20 @@ fn metrics_namespace(text: &str) -> Result<String, String> {
         return Err("it must not begin with AWS/, which is AWS's own, nor with a colon".to_owned());
     }
     Ok(text.to_owned())
+}
+
+/// A bus by its name or its ARN (see EventBusName of PutEvents in EventBridge's API reference).
+fn event_bus(text: &str) -> Result<String, String> {
+    let name = match text.strip_prefix("arn:") {
+        Some(arn) => arn.split_once(":event-bus/").map(|(_, name)| name).unwrap_or_default(),
+        None => text,
+    };
+    let made_well = name.chars().all(|c| c.is_ascii_alphanumeric() || "/.-_".contains(c));
+    if made_well && (1..=256).contains(&name.len()) {
+        Ok(text.to_owned())
+    } else {
+        Err("it must be the name of an event bus (letters, digits and the characters / . - _) or its ARN".to_owned())
+    }
 }
 
 #[cfg(test)]

@@ -7,12 +7,13 @@ use aws_config::SdkConfig;
 use crate::cli::{MetricsFormat, MetricsOptions, PolicyOptions, WatchOptions};
 use crate::clock::SharedClock;
 use crate::cloud::CloudError;
-use crate::cloud::aws::{self, ConnectError};
+use crate::cloud::aws::{self, AwsEventBus, ConnectError};
 use crate::config::{ConfigError, Settings};
 use crate::log::{Event, Form, Log, diagnostics};
 use crate::metrics::Metrics;
 use crate::metrics::emf::Address;
 use crate::plan::Policy;
+use crate::publish::Publisher;
 
 #[cfg(feature = "sandbox")]
 mod demo;
@@ -73,6 +74,15 @@ fn metrics(settings: &Settings, options: &MetricsOptions, log: &Log, clock: Shar
         MetricsFormat::Off => Metrics::shown_only(address, clock),
         MetricsFormat::Emf => Metrics::new(address, log.clone(), clock),
     }
+}
+
+/// Where events for others wait to be sent, if anybody wants them; from now on the log's are offered to it.
+fn publisher(sdk: &SdkConfig, options: &WatchOptions, log: &Log) -> Option<Publisher> {
+    let bus = AwsEventBus::new(sdk, options.publish_events.as_deref()?);
+    let publisher = Publisher::default();
+    log.publish_by(publisher.clone());
+    tokio::spawn(publisher.clone().keep_sending(bus, log.clone()));
+    Some(publisher)
 }
 
 /// The rules to watch by.

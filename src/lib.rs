@@ -25,6 +25,7 @@ pub mod name_resolution;
 pub mod operation;
 pub mod page;
 pub mod plan;
+pub mod publish;
 pub mod pulse;
 pub mod reconcile;
 #[cfg(feature = "report")]

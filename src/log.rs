@@ -6,13 +6,15 @@
 use std::fmt::Write as _;
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
+use serde_json::{Map, Value};
 
 use crate::clock::SharedClock;
+use crate::publish::Publisher;
 use output::Output;
 
 pub mod diagnostics;
@@ -64,6 +66,7 @@ struct Inner {
     clock: SharedClock,
     output: Output,
     dropped: AtomicU64,
+    publisher: OnceLock<Publisher>,
 }
 
 #[derive(Serialize)]
@@ -108,8 +111,13 @@ impl Log {
     }
 
     fn with_output(identity: Identity, format: Format, level: Level, clock: SharedClock, output: Output) -> Self {
-        let dropped = AtomicU64::new(0);
-        Self { inner: Arc::new(Inner { identity, format, level, clock, output, dropped }) }
+        let (dropped, publisher) = (AtomicU64::new(0), OnceLock::new());
+        Self { inner: Arc::new(Inner { identity, format, level, clock, output, dropped, publisher }) }
+    }
+
+    /// Offers what it is told to this publisher too, from now on and at every level. The first one stays.
+    pub fn publish_by(&self, publisher: Publisher) {
+        self.inner.publisher.get_or_init(|| publisher);
     }
 
     /// Up to which level it writes.
@@ -119,6 +127,9 @@ impl Log {
 
     /// Writes one event.
     pub fn emit(&self, event: &Event) {
+        if let Some(publisher) = self.inner.publisher.get() {
+            publisher.offer(event, self.inner.clock.now(), || self.fields(event));
+        }
         if !event.is_wanted(self.inner.format, self.inner.level) {
             return;
         }
@@ -149,14 +160,27 @@ impl Log {
         }
     }
 
-    fn json_line(&self, event: &Event) -> String {
-        let line = Line {
+    /// A line's fields.
+    fn line_of<'a>(&'a self, event: &'a Event) -> Line<'a> {
+        Line {
             timestamp: rfc3339_millis(self.inner.clock.now()),
             level: event.level(),
             event,
             message: event.message(),
             identity: &self.inner.identity,
-        };
+        }
+    }
+
+    /// The same as JSON.
+    fn fields(&self, event: &Event) -> Map<String, Value> {
+        match serde_json::to_value(self.line_of(event)) {
+            Ok(Value::Object(fields)) => fields,
+            _ => Map::new(),
+        }
+    }
+
+    fn json_line(&self, event: &Event) -> String {
+        let line = self.line_of(event);
         let mut text =
             serde_json::to_string(&line).unwrap_or_else(|error| format!("{{\"message\":{:?}}}", error.to_string()));
         text.push('\n');

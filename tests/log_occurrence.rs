@@ -8,8 +8,11 @@ use std::path::Path;
 
 use serde_json::Value;
 
-/// What no test can bring about from outside, and why.
-const UNSEEN: &[(&str, &str)] = &[];
+/// Events that no test of the built program brings about, and why.
+const UNSEEN: [(&str, &str); 1] = [(
+    "lines_dropped",
+    "ten thousand lines must wait for a reader; a unit test of src/log.rs has a reader that stalls, and reads the line",
+)];
 
 #[test]
 fn every_documented_event_and_field_occurs_in_the_log_of_some_test() {
@@ -33,9 +36,9 @@ fn every_documented_event_and_field_occurs_in_the_log_of_some_test() {
         std::fs::read_to_string(record).expect("no record of the workers' logs: run all tests, by `cargo test`");
     let seen: BTreeSet<String> = record.lines().map(str::to_owned).collect();
 
-    let unseen: BTreeSet<String> = UNSEEN.iter().map(|(name, _)| (*name).to_owned()).collect();
-    let never: BTreeSet<_> = promised.difference(&seen).filter(|name| !unseen.contains(*name)).collect();
+    let is_excused = |name: &str| UNSEEN.iter().any(|(event, _)| name.split(' ').next() == Some(event));
+    let never: BTreeSet<_> = promised.difference(&seen).filter(|name| !is_excused(name)).collect();
     assert!(never.is_empty(), "promised, and in no log (was the whole of `cargo test` run?): {never:#?}");
-    let stale: BTreeSet<_> = unseen.intersection(&seen).collect();
+    let stale: BTreeSet<_> = seen.iter().filter(|name| is_excused(name)).collect();
     assert!(stale.is_empty(), "said never to be seen, and seen: {stale:?}");
 }

@@ -34,6 +34,7 @@ use jiff::Timestamp;
 use crate::clock::AwsClock;
 use crate::cloud::{Calls, CloudError, Deadline, ErrorKind, LONGEST_CALL};
 
+mod bus;
 #[cfg(all(test, feature = "sandbox"))]
 mod pages;
 mod platform;
@@ -41,6 +42,7 @@ mod queue;
 mod scaling;
 mod wiring;
 
+pub use bus::AwsEventBus;
 pub use platform::AwsPlatform;
 pub use queue::SqsQueue;
 pub use wiring::AwsWiring;

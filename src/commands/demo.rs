@@ -203,6 +203,7 @@ fn run_options(scenario: &Scenario) -> RunOptions {
                 teardown: TeardownExtent::All,
             },
             feed_check: FeedCheck::Hourly,
+            publish_events: None,
             metrics: MetricsOptions { metrics: MetricsFormat::Off, metrics_namespace: String::new() },
         },
         exit_when_empty: false,

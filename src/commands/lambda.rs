@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::{CommandError, connect, metrics, policy, started};
+use super::{CommandError, connect, metrics, policy, publisher, started};
 use crate::cli::{FeedCheck, WatchOptions};
 use crate::cloud::aws::{AwsPlatform, AwsWiring, SqsQueue};
 use crate::cloud::{CloudError, Message, Receipt};
@@ -38,6 +38,12 @@ const REPORT_TIME: Duration = Duration::from_secs(2);
 
 /// A check of the feed ends so long before the deadline.
 const FEED_CHECK_MARGIN: Duration = Duration::from_secs(2);
+
+/// Events for others are waited for no longer than this before an answer,
+const LAST_EVENTS: Duration = Duration::from_secs(2);
+
+/// nor until nearer to the deadline than this.
+const EVENTS_MARGIN: Duration = Duration::from_millis(500);
 
 /// The detail type of a schedule's events.
 const SCHEDULED: &str = "Scheduled Event";
@@ -72,6 +78,7 @@ pub async fn lambda(settings: &Settings, options: &WatchOptions, log: &Log) -> R
     check_environment(|name| std::env::var(name).ok())?;
     let sdk = connect(settings, log).await?;
     log.emit(&started(Form::Lambda, settings, options, &sdk));
+    let publisher = publisher(&sdk, options, log);
     let (platform, policy) = (AwsPlatform::new(&sdk), policy(settings, &options.policy));
     let clock = platform.clock();
     let metrics = metrics(settings, &options.metrics, log, clock.clone());
@@ -97,6 +104,11 @@ pub async fn lambda(settings: &Settings, options: &WatchOptions, log: &Log) -> R
                 // Before the answer, since the process is frozen after it; and the answer must be in time.
                 let limit = deadline.checked_sub(FEED_CHECK_MARGIN).unwrap_or(deadline);
                 let _ = tokio::time::timeout_at(limit, feed.check_if_due()).await;
+            }
+            if let Some(publisher) = &publisher {
+                // Likewise; what the time isn't enough for goes with the next invocation.
+                let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(EVENTS_MARGIN);
+                publisher.flush(left.min(LAST_EVENTS)).await;
             }
             // Only a runtime that has ended doesn't wait for it.
             let _ = answer.send(result);

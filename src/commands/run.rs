@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use tokio::time::Instant;
 
-use super::{CommandError, connect, metrics, policy, started};
+use super::{CommandError, connect, metrics, policy, publisher, started};
 use crate::cli::{FeedCheck, RunOptions};
 use crate::cloud::aws::{AwsPlatform, AwsWiring, SqsQueue};
 use crate::cloud::{ErrorKind, Queue, QueueSettings};
@@ -26,6 +26,9 @@ const FIRST_POLL: Duration = Duration::from_secs(10);
 
 /// With `--exit-when-empty`, for cron: a run that hasn't come to its end by then fails, lest runs pile up.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(5 * 60);
+
+/// Events that still wait for their bus when the worker has stopped get this long.
+const LAST_EVENTS: Duration = Duration::from_secs(3);
 
 /// Watches until told to stop.
 ///
@@ -71,6 +74,7 @@ pub(super) async fn watch(
     let queue = SqsQueue::new(sdk, &settings.queue);
     let queue_settings = first_poll(&queue, &settings.queue, &shutdown, log).await?;
     log.emit(&started(Form::Run, settings, &options.watch, sdk));
+    let publisher = publisher(sdk, &options.watch, log);
     let (platform, policy) = (AwsPlatform::new(sdk), policy(settings, &options.watch.policy));
     let clock = platform.clock();
     let metrics = metrics(settings, &options.watch.metrics, log, clock.clone());
@@ -99,6 +103,9 @@ pub(super) async fn watch(
     let worker = Worker::new(queue, reconciler, inbox, (lifetime, shutdown), (log.clone(), clock), pulse);
     let reason = worker.run().await;
     metrics.finish();
+    if let Some(publisher) = publisher {
+        publisher.flush(LAST_EVENTS).await;
+    }
     log.emit(&Event::WatcherStopped { reason, uptime_seconds: began.elapsed().as_secs() });
     match reason {
         StopReason::GaveUp => {

@@ -132,6 +132,12 @@ pub enum Event {
         #[serde(flatten)]
         failure: Failure,
     },
+    PublishFailed {
+        #[serde(flatten)]
+        failure: Failure,
+        waiting: usize,
+        dropped: u64,
+    },
     TaskVersionBehind {
         task_id: String,
         event_version: i64,
@@ -356,7 +362,9 @@ impl Event {
     /// How grave it is.
     pub fn level(&self) -> Level {
         match self {
-            Self::PollFailed { failure } | Self::ReconcileFailed { failure } => failure.severity,
+            Self::PollFailed { failure } | Self::ReconcileFailed { failure } | Self::PublishFailed { failure, .. } => {
+                failure.severity
+            }
             // The worker works on without the check.
             Self::FeedCheckFailed { .. } => Level::Warn,
             Self::InvocationRejected { .. } | Self::OperationFailed { .. } => Level::Error,
@@ -435,6 +443,10 @@ impl Event {
             Self::ReconcileFailed { failure } => format!("the look or its repair failed: {}", failure.error),
             Self::FeedCheckFailed { failure } => {
                 format!("whether events can arrive could not be checked: {}", failure.error)
+            }
+            Self::PublishFailed { failure, waiting, dropped } => {
+                let lost = if *dropped > 0 { format!(", and {dropped} are lost") } else { String::new() };
+                format!("events for others could not be published ({waiting} wait{lost}): {}", failure.error)
             }
             Self::TaskVersionBehind { task_id, event_version, seen_version } => {
                 let seen = seen_version.map_or("nothing".to_owned(), |version| format!("version {version}"));

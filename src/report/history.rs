@@ -144,6 +144,7 @@ impl Moment {
             LoggedEvent::PollFailed { .. }
             | LoggedEvent::ReconcileFailed { .. }
             | LoggedEvent::FeedCheckFailed { .. }
+            | LoggedEvent::PublishFailed { .. }
             | LoggedEvent::MessageRejected { .. }
             | LoggedEvent::InvocationRejected { .. }
             | LoggedEvent::OperationFailed
@@ -190,7 +191,8 @@ impl Failure {
         let (what, resource) = match &line.event {
             LoggedEvent::PollFailed { failure }
             | LoggedEvent::ReconcileFailed { failure }
-            | LoggedEvent::FeedCheckFailed { failure } => (failure.what(), failure.resource.clone()),
+            | LoggedEvent::FeedCheckFailed { failure }
+            | LoggedEvent::PublishFailed { failure } => (failure.what(), failure.resource.clone()),
             LoggedEvent::MessageRejected { reason } => (format!("message rejected: {reason}"), String::new()),
             LoggedEvent::InvocationRejected { reason } => (format!("invocation rejected: {reason}"), String::new()),
             LoggedEvent::LinesDropped { .. } => ("log lines dropped".to_owned(), String::new()),

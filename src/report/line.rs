@@ -110,6 +110,10 @@ pub enum LoggedEvent {
         #[serde(flatten)]
         failure: LoggedFailure,
     },
+    PublishFailed {
+        #[serde(flatten)]
+        failure: LoggedFailure,
+    },
     PhaseStarted,
     PhaseWaiting,
     PhaseCompleted,

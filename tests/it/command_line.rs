@@ -238,6 +238,21 @@ async fn the_pretty_log_is_for_people_and_json_for_pipes() {
     assert_eq!(auto.lines.len(), auto.stdout.lines().count());
 }
 
+#[tokio::test]
+async fn at_debug_the_log_has_what_the_sdk_says_and_no_secret() {
+    let platform = Platform::new().await;
+    let launch = Launch::new(&platform, "reconcile").global(["--profile", "p", "--log-level", "debug"]);
+    let folder = launch.home().join(".aws");
+    std::fs::create_dir(&folder).expect("the home is the test's");
+    let profile = format!("[profile p]\naws_access_key_id = AKIAEXAMPLE\naws_secret_access_key = {SECRET}\n");
+    std::fs::write(folder.join("config"), profile).expect("the home is the test's");
+    let finished = launch.finish().await;
+    assert_eq!(finished.code, Some(0), "{finished:#?}");
+    let diagnostics = finished.events("diagnostic");
+    assert!(diagnostics.iter().any(|line| line.text("target").starts_with("aws_")), "{diagnostics:#?}");
+    assert!(!finished.stdout.contains(SECRET) && !finished.stderr.contains(SECRET));
+}
+
 // `reconcile`: one look, one repair.
 
 #[tokio::test]

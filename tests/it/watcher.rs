@@ -394,7 +394,7 @@ impl Watcher {
 
     /// Events that a run without any trouble does not have.
     pub fn assert_no_trouble(&self) {
-        for event in ["poll_failed", "reconcile_failed", "feed_check_failed", "message_rejected"] {
+        for event in ["poll_failed", "reconcile_failed", "feed_check_failed", "publish_failed", "message_rejected"] {
             let lines = self.events(event);
             assert!(lines.is_empty(), "unexpected {event}: {lines:?}");
         }

@@ -29,7 +29,7 @@ locals {
   tags = merge({ Project = var.project, Name = local.name }, var.tags)
 
   # What the program is told, in either form.
-  environment = {
+  environment = merge({
     JVB_WATCHER_PROJECT           = var.project
     JVB_WATCHER_CLUSTER           = local.cluster
     JVB_WATCHER_SERVICE           = local.service
@@ -44,5 +44,5 @@ locals {
     JVB_WATCHER_LOG_LEVEL         = var.log_level
     JVB_WATCHER_METRICS           = var.metrics ? "emf" : "off"
     JVB_WATCHER_METRICS_NAMESPACE = var.metrics_namespace
-  }
+  }, var.publish_events_bus == null ? {} : { JVB_WATCHER_PUBLISH_EVENTS = var.publish_events_bus })
 }

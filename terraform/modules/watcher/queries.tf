@@ -13,7 +13,7 @@ locals {
       title = "What failed, on which resource"
       query = <<-EOT
         fields @timestamp, event, error_service, error_operation, resource, error_code, message
-        | filter event in ["reconcile_failed", "poll_failed", "feed_check_failed", "message_rejected", "invocation_rejected"]
+        | filter event in ["reconcile_failed", "poll_failed", "feed_check_failed", "publish_failed", "message_rejected", "invocation_rejected"]
         | sort @timestamp desc
         | limit 200
       EOT

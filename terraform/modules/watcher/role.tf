@@ -19,6 +19,9 @@ locals {
   # Of tags the watcher writes and removes only its own marks.
   own_tags = { "ForAllValues:StringEquals" = { "aws:TagKeys" = ["jvb-watcher:idle-since", "jvb-watcher:load-balancer"] } }
 
+  publish_events_bus     = coalesce(var.publish_events_bus, "default")
+  publish_events_bus_arn = startswith(local.publish_events_bus, "arn:") ? local.publish_events_bus : "arn:${local.partition}:events:${local.here}:event-bus/${local.publish_events_bus}"
+
   # What the program does, one statement a purpose.
   policy = {
     Version = "2012-10-17"
@@ -75,6 +78,12 @@ locals {
         Resource = aws_cloudwatch_event_rule.tasks.arn
       },
       {
+        Sid      = "PublishEvents"
+        Effect   = "Allow"
+        Action   = "events:PutEvents"
+        Resource = local.publish_events_bus_arn
+      },
+      {
         Sid      = "ChangeTargets"
         Effect   = "Allow"
         Action   = ["elasticloadbalancing:RegisterTargets", "elasticloadbalancing:DeregisterTargets"]
@@ -119,9 +128,13 @@ locals {
     "load-balancer" = ["DeleteMarkedTargetGroups"]
     off             = ["MarkTheLoadBalancer", "MarkTargetGroups", "DeleteTheLoadBalancer", "DeleteMarkedTargetGroups"]
   }
+  not_asked_for = var.publish_events_bus == null ? ["PublishEvents"] : []
   wanted_policy = {
-    Version   = local.policy.Version
-    Statement = [for statement in local.policy.Statement : statement if !contains(local.not_wanted[var.teardown], statement.Sid)]
+    Version = local.policy.Version
+    Statement = [
+      for statement in local.policy.Statement : statement
+      if !contains(concat(local.not_wanted[var.teardown], local.not_asked_for), statement.Sid)
+    ]
   }
 
   assumed_by = {

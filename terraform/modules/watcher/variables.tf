@@ -287,6 +287,17 @@ variable "metrics_namespace" {
   }
 }
 
+variable "publish_events_bus" {
+  description = "The EventBridge bus on which the watcher puts its own events for others, by name or ARN; none if null."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.publish_events_bus == null || can(regex("^(arn:aws[a-z-]*:events:[a-z0-9-]+:[0-9]{12}:event-bus/)?[0-9A-Za-z/._-]{1,256}$", var.publish_events_bus))
+    error_message = "The bus must be given by its name (letters, digits and / . - _) or its ARN."
+  }
+}
+
 variable "alarms" {
   description = "Whether there are alarms."
   type        = bool

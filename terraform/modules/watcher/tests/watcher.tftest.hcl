@@ -167,6 +167,40 @@ run "the_policy_is_limited_to_what_is_the_projects" {
   }
 }
 
+run "events_for_others_go_to_one_bus_and_only_when_asked_for" {
+  variables {
+    publish_events_bus = "operations"
+  }
+  assert {
+    condition = [
+      for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement if statement.Sid == "PublishEvents"
+      ][0] == {
+      Sid      = "PublishEvents"
+      Effect   = "Allow"
+      Action   = "events:PutEvents"
+      Resource = "arn:aws:events:eu-west-1:111122223333:event-bus/operations"
+    }
+    error_message = "the bus"
+  }
+  assert {
+    condition     = aws_lambda_function.this[0].environment[0].variables["JVB_WATCHER_PUBLISH_EVENTS"] == "operations"
+    error_message = "what the program is told"
+  }
+}
+
+run "without_a_bus_nothing_may_be_put_on_any" {
+  assert {
+    condition = alltrue([
+      for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Sid != "PublishEvents"
+    ])
+    error_message = "the permission is there"
+  }
+  assert {
+    condition     = !contains(keys(aws_lambda_function.this[0].environment[0].variables), "JVB_WATCHER_PUBLISH_EVENTS")
+    error_message = "the program is told of a bus"
+  }
+}
+
 run "what_is_not_torn_down_may_not_be_deleted" {
   variables {
     teardown = "load-balancer"
@@ -367,12 +401,13 @@ run "other_wrong_inputs_are_refused" {
     log_level                   = "trace"
     log_retention_days          = 2
     metrics_namespace           = "AWS/Lambda"
+    publish_events_bus          = "arn:aws:sns:eu-west-1:111122223333:operators"
     alarm_topic_arn             = "operators"
     idle_alarm_minutes          = 0
   }
   expect_failures = [
     var.runtime, var.teardown, var.idle_grace, var.unused_grace, var.lambda_timeout, var.lambda_memory,
     var.lambda_architecture, var.lambda_reserved_concurrency, var.log_level, var.log_retention_days,
-    var.metrics_namespace, var.alarm_topic_arn, var.idle_alarm_minutes,
+    var.metrics_namespace, var.publish_events_bus, var.alarm_topic_arn, var.idle_alarm_minutes,
   ]
 }
