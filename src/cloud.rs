@@ -179,7 +179,12 @@ pub trait Platform: Send + Sync {
     ) -> impl Future<Output = Result<(), CloudError>> + Send;
 
     /// Removes tags from several resources.
-    fn remove_tags(&self, arns: &[String], keys: &[&str]) -> impl Future<Output = Result<(), CloudError>> + Send;
+    fn remove_tags(
+        &self,
+        arns: &[String],
+        keys: &[&str],
+        deadline: &Deadline,
+    ) -> impl Future<Output = Result<(), CloudError>> + Send;
 
     /// Deletes a load balancer and its listeners, in a single attempt.
     fn delete_load_balancer(

@@ -109,8 +109,9 @@ pub async fn release(
     log: &Log,
     (name, arn): (&str, &str),
     holder: &Holder,
+    deadline: &Deadline,
 ) -> Result<(), CloudError> {
-    platform.remove_tags(&[arn.to_owned()], &Hold::KEYS).await?;
+    platform.remove_tags(&[arn.to_owned()], &Hold::KEYS, deadline).await?;
     log.emit(&Event::HoldReleased { load_balancer: name.to_owned(), held_by: holder.words().to_owned() });
     Ok(())
 }

@@ -355,19 +355,27 @@ impl<P: Platform + Scaling + Clone> Course<P> {
     }
 
     /// Takes a hold away.
-    async fn release_hold(&self, load_balancer_arn: &str, holder: &Holder) -> Result<(), CloudError> {
+    async fn release_hold(
+        &self,
+        load_balancer_arn: &str,
+        holder: &Holder,
+        deadline: &Deadline,
+    ) -> Result<(), CloudError> {
         let Setting { platform, log, load_balancer, .. } = &self.setting;
-        hold::release(platform, log, (load_balancer, load_balancer_arn), holder).await
+        hold::release(platform, log, (load_balancer, load_balancer_arn), holder, deadline).await
     }
 
     /// Takes away what an `up` holds; one by hand stays.
     async fn release_holds_of_up(&self) -> Result<(), CloudError> {
+        let deadline = self.deadline();
         let Some(balancer) = self.setting.platform.load_balancer(&self.setting.load_balancer).await? else {
             return Ok(());
         };
         let tags = self.setting.platform.tags(std::slice::from_ref(&balancer.arn)).await?;
         match tags.get(&balancer.arn).and_then(Hold::of) {
-            Some(Hold { holder: holder @ Holder::Up(_), .. }) => self.release_hold(&balancer.arn, &holder).await,
+            Some(Hold { holder: holder @ Holder::Up(_), .. }) => {
+                self.release_hold(&balancer.arn, &holder, &deadline).await
+            }
             Some(_) | None => Ok(()),
         }
     }

@@ -306,10 +306,10 @@ impl Platform for FakeCloud {
         self.write("AddTags", deadline, |world| arns.iter().try_for_each(|arn| tag(world, arn))).await
     }
 
-    async fn remove_tags(&self, arns: &[String], keys: &[&str]) -> Result<(), CloudError> {
+    async fn remove_tags(&self, arns: &[String], keys: &[&str], deadline: &Deadline) -> Result<(), CloudError> {
         let stays = |key: &String| !keys.contains(&key.as_str());
         let untag = |world: &mut World, arn: &String| world.tags(arn).map(|of| of.retain(|key, _| stays(key)));
-        self.call("RemoveTags", |world| arns.iter().try_for_each(|arn| untag(world, arn))).await
+        self.write("RemoveTags", deadline, |world| arns.iter().try_for_each(|arn| untag(world, arn))).await
     }
 
     async fn delete_load_balancer(&self, _: &str, deadline: &Deadline) -> Result<(), CloudError> {

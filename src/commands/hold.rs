@@ -33,13 +33,14 @@ pub async fn hold(settings: &Settings, options: &HoldOptions, console: &Console)
             None => Ok(writeln!(std::io::stdout(), "there is no load balancer {name}, and no hold")?),
         };
     };
+    let deadline = Deadline::new(Moment::now(&*clock), LOOK_GOOD_FOR, clock.clone());
     let tags = platform.tags(std::slice::from_ref(&balancer.arn)).await?.remove(&balancer.arn).unwrap_or_default();
     let Some(time) = options.time else {
         if !Hold::KEYS.iter().any(|key| tags.contains_key(*key)) {
             return Ok(writeln!(std::io::stdout(), "{name} is not held")?);
         }
         let holder = Hold::of(&tags).map_or(Holder::Hand, |hold| hold.holder);
-        hold::release(&platform, console.log(), (name, &balancer.arn), &holder).await?;
+        hold::release(&platform, console.log(), (name, &balancer.arn), &holder, &deadline).await?;
         return Ok(writeln!(std::io::stdout(), "{name} is no longer held")?);
     };
     let owner_tag = &options.owner_tag;
@@ -49,7 +50,6 @@ pub async fn hold(settings: &Settings, options: &HoldOptions, console: &Console)
              its tag as --owner-tag"
         )));
     }
-    let deadline = Deadline::new(Moment::now(&*clock), LOOK_GOOD_FOR, clock.clone());
     let hold = Hold::for_the_next(time, clock.now(), Holder::Hand);
     hold::place(&platform, console.log(), (name, &balancer.arn), &hold, &deadline).await?;
     let hold_until = rfc3339_millis(hold.until);

@@ -187,9 +187,9 @@ fn event_of(line: &Map<String, Value>, common: &BTreeSet<String>) -> Event {
     let mut event: Event = serde_json::from_value(Value::Object(own)).expect("an event");
     let level = serde_json::from_value(line["level"].clone()).expect("a level");
     match &mut event {
-        Event::PollFailed { failure }
-        | Event::ReconcileFailed { failure }
-        | Event::PublishFailed { failure, .. } => failure.severity = level,
+        Event::PollFailed { failure } | Event::ReconcileFailed { failure } | Event::PublishFailed { failure, .. } => {
+            failure.severity = level
+        }
         Event::Diagnostic { severity, text, .. } => {
             *severity = level;
             *text = line["message"].as_str().expect("a message").to_owned();

@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::bill::{Bill, Prices};
 use super::phase::{Bounded, Completed, Phase, Verb};
 use super::{Course, Latest, Operation, SHORT, SHOWS_WITHIN, Setting, Step, Stop, owned_tags};
-use crate::cloud::{Calls, Platform, Scaling};
+use crate::cloud::{Calls, Deadline, Platform, Scaling};
 use crate::finding::FindingName;
 use crate::hold::{Hold, Holder};
 use crate::log::rfc3339_millis;
@@ -125,7 +125,7 @@ impl<P: Platform + Scaling + Clone> Down<P> {
     }
 
     /// Whether there is a hold that this may take away.
-    async fn break_hold(&self, observation: &Observation) -> Result<bool, Stop> {
+    async fn break_hold(&self, observation: &Observation, deadline: &Deadline) -> Result<bool, Stop> {
         let Some((arn, tags)) = owned_tags(observation, &self.course.setting.owner_tag) else { return Ok(false) };
         let hold = Hold::of(tags).filter(|hold| match hold.holder {
             Holder::Up(_) => true,
@@ -133,7 +133,7 @@ impl<P: Platform + Scaling + Clone> Down<P> {
         });
         match hold {
             Some(hold) => {
-                self.course.release_hold(arn, &hold.holder).await?;
+                self.course.release_hold(arn, &hold.holder, deadline).await?;
                 Ok(true)
             }
             None => Ok(false),
@@ -247,12 +247,13 @@ impl<P: Platform + Scaling + Clone> Down<P> {
         if let Some(step) = self.still_down().await? {
             return Ok(step);
         }
+        let deadline = self.course.deadline();
         let look = self.teardown.look(&Hints::default()).await?;
         self.note(&look.observation);
         if let Some(why) = look.observation.load_balancer.as_ref().and_then(|balancer| self.hindrance(balancer)) {
             return Err(Stop::Refused(why));
         }
-        if self.break_hold(&look.observation).await? {
+        if self.break_hold(&look.observation, &deadline).await? {
             return Ok(Step::Waiting("a hold is released".to_owned()));
         }
         let name = self.name().to_owned();

@@ -235,7 +235,10 @@ async fn a_bus_that_hangs_is_waited_for_no_longer_than_allowed_and_the_oldest_ma
     let queue = publisher.lock();
     assert_eq!((queue.entries.len(), queue.in_hand), (LONGEST_QUEUE, 1));
     assert_eq!(queue.dropped, 29);
-    assert!(queue.entries.back().expect("one").detail.contains(&format!("-{}\"", LONGEST_QUEUE + 30)), "the newest stay");
+    assert!(
+        queue.entries.back().expect("one").detail.contains(&format!("-{}\"", LONGEST_QUEUE + 30)),
+        "the newest stay"
+    );
 }
 
 #[test]

@@ -183,7 +183,7 @@ impl<P: Platform> Reconciler<P> {
             Upkeep::Unmark { resources, idle_since, reason } => {
                 let idle_since = idle_since.map(rfc3339_millis);
                 let event = Event::IdleUnmarked { load_balancer, idle_since, reason: *reason };
-                (event, self.platform.remove_tags(resources, &[IDLE_SINCE_TAG, LOAD_BALANCER_TAG]).await)
+                (event, self.platform.remove_tags(resources, &[IDLE_SINCE_TAG, LOAD_BALANCER_TAG], deadline).await)
             }
             _ => return self.note_teardown_end(look),
         };

@@ -83,8 +83,10 @@ pub struct Checker {
     missing_since: Option<Timestamp>,
     /// Since when a target of somebody else's is healthy.
     others_since: Option<Timestamp>,
-    /// When a scale-up last touched the balancer or a group.
+    /// When a scale-up last touched a group, or took marks away.
     touched_at: Option<Timestamp>,
+    /// When a scale-up last made a balancer, or a listener of it.
+    made_at: Option<Timestamp>,
     /// The hold in force: when it was set, and until when.
     hold: Option<(Timestamp, Timestamp)>,
     /// Since when each balancer of the platform has lacked the owner tag.
@@ -135,6 +137,7 @@ impl Checker {
             missing_since: None,
             others_since: None,
             touched_at: None,
+            made_at: None,
             hold: None,
             disowned_since: BTreeMap::new(),
             serving_since: BTreeMap::new(),
@@ -399,9 +402,12 @@ impl Checker {
             }
             elb::Request::CreateLoadBalancer(_) => {
                 self.hold = None;
-                self.touched_at = Some(now);
+                self.made_at = Some(now);
             }
-            elb::Request::CreateTargetGroup(_) | elb::Request::CreateListener(_) => self.touched_at = Some(now),
+            elb::Request::CreateListener(_) => self.made_at = Some(now),
+            // Whoever deletes it by hand undoes that; nothing is left in AWS that would tell of it.
+            elb::Request::DeleteLoadBalancer(_) => self.made_at = None,
+            elb::Request::CreateTargetGroup(_) => self.touched_at = Some(now),
             _ => {}
         }
     }
@@ -478,7 +484,7 @@ impl Checker {
         }
         let grace = grace - SignedDuration::try_from(self.promises.window).unwrap_or_default();
         // Who runs `down` doesn't wait for a scale-up that others have begun; by a claim and a hold they would be heeded.
-        let touched_at = self.touched_at.filter(|_| matches!(actor, Actor::Watcher(_)));
+        let touched_at = self.touched_at.max(self.made_at).filter(|_| matches!(actor, Actor::Watcher(_)));
         if let Some(touched_at) = touched_at {
             if self.lasts(Some(touched_at), now) && now.duration_since(touched_at) < grace {
                 self.broken(

@@ -466,12 +466,12 @@ impl Platform for Cloud {
         self.write("tags", Request::Elb(elb::Request::AddTags(input)), Tries::Several, deadline).await
     }
 
-    async fn remove_tags(&self, arns: &[String], keys: &[&str]) -> Result<(), CloudError> {
+    async fn remove_tags(&self, arns: &[String], keys: &[&str], deadline: &Deadline) -> Result<(), CloudError> {
         let input = elb::RemoveTagsInput {
             resource_arns: arns.iter().cloned().collect(),
             tag_keys: keys.iter().map(ToString::to_string).collect(),
         };
-        self.elb("tags", elb::Request::RemoveTags(input)).await.map(drop)
+        self.write("tags", Request::Elb(elb::Request::RemoveTags(input)), Tries::Several, deadline).await
     }
 
     async fn delete_load_balancer(&self, arn: &str, deadline: &Deadline) -> Result<(), CloudError> {

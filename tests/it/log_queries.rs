@@ -65,7 +65,14 @@ fn the_queries_answer_what_stands_in_the_log() {
     let expected = lines.iter().map(|line| format!("{} {}", text(line, "timestamp"), text(line, "message")));
     assert_eq!(told, expected.collect::<Vec<_>>());
 
-    let failed = ["reconcile_failed", "poll_failed", "feed_check_failed", "publish_failed", "message_rejected", "invocation_rejected"];
+    let failed = [
+        "reconcile_failed",
+        "poll_failed",
+        "feed_check_failed",
+        "publish_failed",
+        "message_rejected",
+        "invocation_rejected",
+    ];
     let rows = ask(failures, &log);
     let of_rows: BTreeSet<_> = rows.iter().map(|row| row[1].as_str()).collect();
     assert_eq!(of_rows, BTreeSet::from(failed));

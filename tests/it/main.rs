@@ -28,6 +28,7 @@ mod platform;
 #[cfg(feature = "sandbox")]
 mod processes;
 mod proxy;
+mod publish;
 #[cfg(feature = "sandbox")]
 mod questions;
 #[cfg(feature = "report")]

@@ -126,7 +126,8 @@ fn actions_in(judged: &[Judged]) -> BTreeSet<String> {
 
 /// The action that a line names as lacking.
 fn lacking(line: &Line) -> Option<String> {
-    let is_failure = matches!(line.event(), "poll_failed" | "reconcile_failed" | "feed_check_failed" | "publish_failed");
+    let is_failure =
+        matches!(line.event(), "poll_failed" | "reconcile_failed" | "feed_check_failed" | "publish_failed");
     let text = is_failure.then(|| line.text("error"))?;
     let action = text.split_once("; allow the action ")?.1.split_once(" on it")?.0;
     Some(action.to_owned())

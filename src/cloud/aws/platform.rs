@@ -286,12 +286,14 @@ impl Platform for AwsPlatform {
         Ok(())
     }
 
-    async fn remove_tags(&self, arns: &[String], keys: &[&str]) -> Result<(), CloudError> {
+    async fn remove_tags(&self, arns: &[String], keys: &[&str], deadline: &Deadline) -> Result<(), CloudError> {
         let keys: Vec<_> = keys.iter().map(ToString::to_string).collect();
         for batch in arns.chunks(RESOURCES_PER_TAG_CALL) {
             let call = elb_call("RemoveTags", batch.first().map_or("*", String::as_str));
+            call.before(deadline)?;
             let request =
                 self.elb.remove_tags().set_resource_arns(Some(batch.to_vec())).set_tag_keys(Some(keys.clone()));
+            let request = bounded(request.customize(), ElbConfig::default(), deadline);
             request.send().await.map_err(|error| call.failed(error))?;
         }
         Ok(())
