@@ -127,8 +127,10 @@ impl Log {
 
     /// Writes one event.
     pub fn emit(&self, event: &Event) {
+        // Once, so that others are told the same time.
+        let at = self.inner.clock.now();
         if let Some(publisher) = self.inner.publisher.get() {
-            publisher.offer(event, self.inner.clock.now(), || self.fields(event));
+            publisher.offer(event, at, || self.fields(event, at));
         }
         if !event.is_wanted(self.inner.format, self.inner.level) {
             return;
@@ -140,7 +142,7 @@ impl Log {
         let dropped = self.inner.dropped.swap(0, Ordering::Relaxed);
         let report = (dropped > 0).then_some(Event::LinesDropped { lines: dropped });
         for event in report.iter().chain([event]) {
-            if self.inner.output.line(self.line(event)).is_err() {
+            if self.inner.output.line(self.line(event, at)).is_err() {
                 // A report that finds no place either hands its count on to the next.
                 let lost = if let Event::LinesDropped { lines } = event { *lines } else { 1 };
                 self.inner.dropped.fetch_add(lost, Ordering::Relaxed);
@@ -153,17 +155,17 @@ impl Log {
         self.inner.output.finish(limit);
     }
 
-    fn line(&self, event: &Event) -> String {
+    fn line(&self, event: &Event, at: Timestamp) -> String {
         match self.inner.format {
-            Format::Json => self.json_line(event),
-            Format::Pretty { colour } => self.pretty_line(event, colour),
+            Format::Json => self.json_line(event, at),
+            Format::Pretty { colour } => pretty_line(event, colour, at),
         }
     }
 
     /// A line's fields.
-    fn line_of<'a>(&'a self, event: &'a Event) -> Line<'a> {
+    fn line_of<'a>(&'a self, event: &'a Event, at: Timestamp) -> Line<'a> {
         Line {
-            timestamp: rfc3339_millis(self.inner.clock.now()),
+            timestamp: rfc3339_millis(at),
             level: event.level(),
             event,
             message: event.message(),
@@ -172,36 +174,36 @@ impl Log {
     }
 
     /// The same as JSON.
-    fn fields(&self, event: &Event) -> Map<String, Value> {
-        match serde_json::to_value(self.line_of(event)) {
+    fn fields(&self, event: &Event, at: Timestamp) -> Map<String, Value> {
+        match serde_json::to_value(self.line_of(event, at)) {
             Ok(Value::Object(fields)) => fields,
             _ => Map::new(),
         }
     }
 
-    fn json_line(&self, event: &Event) -> String {
-        let line = self.line_of(event);
+    fn json_line(&self, event: &Event, at: Timestamp) -> String {
+        let line = self.line_of(event, at);
         let mut text =
             serde_json::to_string(&line).unwrap_or_else(|error| format!("{{\"message\":{:?}}}", error.to_string()));
         text.push('\n');
         text
     }
+}
 
-    fn pretty_line(&self, event: &Event, colour: Colour) -> String {
-        let time = rfc3339_millis(self.inner.clock.now());
-        let level = event.level();
-        let (on, off) = match (colour, level) {
-            (Colour::Off, _) => ("", ""),
-            (Colour::On, Level::Error) => ("\x1b[31m", "\x1b[0m"),
-            (Colour::On, Level::Warn) => ("\x1b[33m", "\x1b[0m"),
-            (Colour::On, Level::Info) => ("\x1b[32m", "\x1b[0m"),
-            (Colour::On, Level::Debug) => ("\x1b[2m", "\x1b[0m"),
-        };
-        let mut line = String::new();
-        let message = on_one_line(&event.message());
-        let _ = writeln!(line, "{time} {on}{:5}{off} {message}", level.as_str());
-        line
-    }
+fn pretty_line(event: &Event, colour: Colour, at: Timestamp) -> String {
+    let time = rfc3339_millis(at);
+    let level = event.level();
+    let (on, off) = match (colour, level) {
+        (Colour::Off, _) => ("", ""),
+        (Colour::On, Level::Error) => ("\x1b[31m", "\x1b[0m"),
+        (Colour::On, Level::Warn) => ("\x1b[33m", "\x1b[0m"),
+        (Colour::On, Level::Info) => ("\x1b[32m", "\x1b[0m"),
+        (Colour::On, Level::Debug) => ("\x1b[2m", "\x1b[0m"),
+    };
+    let mut line = String::new();
+    let message = on_one_line(&event.message());
+    let _ = writeln!(line, "{time} {on}{:5}{off} {message}", level.as_str());
+    line
 }
 
 /// What others wrote may have line breaks and escapes in it, which must not reach a terminal.

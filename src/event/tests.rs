@@ -258,3 +258,15 @@ proptest! {
         check::body(&String::from_utf8_lossy(&body));
     }
 }
+
+#[test]
+fn what_the_fuzzing_kept_is_read_or_refused() {
+    let kept = include_str!("../../fixtures/fuzz/event/bodies.jsonl");
+    let bodies: Vec<String> = kept.lines().map(|line| serde_json::from_str(line).expect("a text")).collect();
+    assert!(
+        bodies.iter().any(|body| Notice::parse(body).is_ok()) && bodies.iter().any(|body| Notice::parse(body).is_err())
+    );
+    for body in &bodies {
+        check::body(body);
+    }
+}
