@@ -39,7 +39,3 @@ mod simulation;
 pub mod status;
 pub mod wiring;
 pub mod worker;
-
-#[cfg(test)]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
