@@ -124,23 +124,24 @@ async fn converse(stream: TcpStream, shown: &Shown) {
 }
 
 fn answer<B>(request: &Request<B>, shown: &Shown) -> Response<Full<Bytes>> {
-    let path = request.uri().path();
-    if ![LIVE_PATH, READY_PATH, METRICS_PATH].contains(&path) {
-        return text(StatusCode::NOT_FOUND, &format!("there are {LIVE_PATH}, {READY_PATH} and {METRICS_PATH}"));
-    }
+    let response = match request.uri().path() {
+        LIVE_PATH => state(shown.pulse.live()),
+        READY_PATH => state(shown.pulse.ready()),
+        METRICS_PATH => {
+            let metrics = shown.metrics.get().cloned().unwrap_or_else(Metrics::off);
+            body(StatusCode::OK, metrics::CONTENT_TYPE, metrics.exposition())
+        }
+        _ => return text(StatusCode::NOT_FOUND, &format!("there are {LIVE_PATH}, {READY_PATH} and {METRICS_PATH}")),
+    };
     if request.method() != Method::GET && request.method() != Method::HEAD {
         let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD");
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
-    let state = match path {
-        LIVE_PATH => shown.pulse.live(),
-        READY_PATH => shown.pulse.ready(),
-        _ => {
-            let metrics = shown.metrics.get().cloned().unwrap_or_else(Metrics::off);
-            return body(StatusCode::OK, metrics::CONTENT_TYPE, metrics.exposition());
-        }
-    };
+    response
+}
+
+fn state(state: Result<(), Trouble>) -> Response<Full<Bytes>> {
     match state {
         Ok(()) => text(StatusCode::OK, "ok"),
         Err(Trouble(why)) => text(StatusCode::SERVICE_UNAVAILABLE, &why),

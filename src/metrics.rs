@@ -56,12 +56,9 @@ struct Gathered {
 }
 
 impl Gathered {
-    fn measure(&mut self, distribution: Metric, value: u64, is_published: bool) {
+    fn measure(&mut self, distribution: Metric, value: u64) {
         self.distributions.measure(distribution, value);
-        // Else nobody would ever take it from there.
-        if is_published {
-            self.lines.measure(distribution, value);
-        }
+        self.lines.measure(distribution, value);
     }
 }
 
@@ -117,7 +114,7 @@ impl Metrics {
 
     /// A target was registered, so long after the event that told of its task.
     pub fn registered(&self, latency_ms: u64) {
-        self.with(|inner, gathered| gathered.measure(Metric::RegistrationLatency, latency_ms, inner.log.is_some()));
+        self.with(|_, gathered| gathered.measure(Metric::RegistrationLatency, latency_ms));
     }
 
     /// A teardown came to its end.
@@ -181,9 +178,12 @@ impl Metrics {
 
 impl Inner {
     fn publish(&self, Gathered { figures, lines, .. }: &mut Gathered, now: Timestamp) {
-        let Some(log) = &self.log else { return };
-        let document = Document::new(&self.address, now, lines.take(figures, now));
-        log.emit(&Event::Metrics { document: Box::new(document) });
+        // Taken in any case: what is to be told would only grow otherwise.
+        let line = lines.take(figures, now);
+        if let Some(log) = &self.log {
+            let document = Document::new(&self.address, now, line);
+            log.emit(&Event::Metrics { document: Box::new(document) });
+        }
     }
 }
 
@@ -205,10 +205,10 @@ impl Reconciling {
 impl Drop for Reconciling {
     fn drop(&mut self) {
         let took = millis(self.began.elapsed());
-        self.metrics.with(|inner, gathered| {
+        self.metrics.with(|_, gathered| {
             if self.succeeded {
                 gathered.figures.count(Metric::Reconciles);
-                gathered.measure(Metric::ReconcileDuration, took, inner.log.is_some());
+                gathered.measure(Metric::ReconcileDuration, took);
             } else {
                 gathered.figures.count(Metric::ReconcileFailures);
             }

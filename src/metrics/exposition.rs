@@ -89,16 +89,18 @@ pub fn text(project: &str, service: &str, figures: &Figures, distributions: &Dis
         let (name, help) = LAST_LOOK;
         registry.register_with_unit(name, help, Suffix::Seconds, ConstGauge::new(at.as_millisecond() as f64 / 1000.0));
     }
-    let mut text = String::new();
-    // Writing to a string doesn't fail.
-    let _ = encode(&mut text, &registry);
-    text
+    encoded(&registry)
 }
 
 /// The text when nothing is known yet.
 pub fn nothing() -> String {
+    encoded(&Registry::default())
+}
+
+fn encoded(registry: &Registry) -> String {
     let mut text = String::new();
-    let _ = encode(&mut text, &Registry::default());
+    // Writing to a string doesn't fail.
+    let _ = encode(&mut text, registry);
     text
 }
 
@@ -143,10 +145,10 @@ fn stem(metric: Metric) -> String {
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeMap;
-    use std::path::Path;
 
     use super::*;
     use crate::cloud::fake::noon;
+    use crate::metrics::tests::{documented, page};
     use crate::metrics::{Seen, Sight, Usage};
     use crate::model::{Counts, LoadBalancerState};
 
@@ -240,8 +242,6 @@ mod tests {
 
     #[test]
     fn the_page_has_the_name_of_each() {
-        let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/metrics.md");
-        let page = std::fs::read_to_string(page).expect("docs/metrics.md is there");
         let (mut figures, distributions) = (Figures::default(), Distributions::default());
         figures.see(seen(), 0, noon());
         figures.wait(Duration::ZERO);
@@ -252,10 +252,8 @@ mod tests {
             .map(|line| line.split_once(' ').expect("a type"))
             .map(|(name, kind)| if kind == "counter" { format!("{name}_total") } else { name.to_owned() })
             .collect();
-        let rows = page.lines().filter(|line| line.starts_with("| `"));
-        let mut documented: Vec<_> =
-            rows.map(|row| row.split('|').nth(2).expect("a second cell").trim().trim_matches('`').to_owned()).collect();
-        assert!(page.contains("`jvb_watcher_last_look_timestamp_seconds`"));
+        let mut documented: Vec<_> = documented().into_iter().map(|[_, exposed, ..]| exposed).collect();
+        assert!(page().contains("`jvb_watcher_last_look_timestamp_seconds`"));
         documented.push("jvb_watcher_last_look_timestamp_seconds".to_owned());
         families.sort();
         documented.sort();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::{Entry, EventBus, Publisher, Refused};
+use super::{Entry, EventBus, Publisher};
 use crate::log::{Event, Failure, Log};
 use crate::retry::{Prospect, Retry, prospect};
 
@@ -36,29 +36,31 @@ impl Publisher {
 
     /// Sends one call's worth. What is left is to be tried again after so long.
     async fn send(&self, bus: &impl EventBus, entries: Vec<Entry>, retry: &mut Retry, log: &Log) -> Option<Duration> {
-        let (refused, whole_call) = match bus.put(&entries).await {
-            Ok(refused) => (refused, false),
-            Err(error) => ((0..entries.len()).map(|index| Refused { index, error: error.clone() }).collect(), true),
+        let taken = entries.len();
+        let (again, failed, error) = match bus.put(&entries).await {
+            // For a person to mend, maybe, and then all can go.
+            Err(error) => (entries, taken, Some(error)),
+            // One that the bus itself refuses for good never will.
+            Ok(refused) => {
+                let passing = refused.iter().filter(|refused| prospect(refused.error.kind) == Prospect::Passing);
+                let again = passing.filter_map(|refused| entries.get(refused.index).cloned()).collect();
+                (again, refused.len(), refused.into_iter().next().map(|refused| refused.error))
+            }
         };
-        let Some(Refused { error, .. }) = refused.first() else {
-            self.lock().put_back(Vec::new());
-            retry.succeeded();
-            return None;
-        };
-        // A call that fails may be for a person to mend, and then its events can go. An event that the bus itself refuses
-        // for good never will.
-        let goes_again = |refused: &Refused| whole_call || prospect(refused.error.kind) == Prospect::Passing;
-        let (attempt, wait) = retry.failed(error.kind);
-        let again: Vec<_> = refused.iter().filter(|refused| goes_again(refused)).map(|refused| refused.index).collect();
-        let lost = refused.len() - again.len();
+        let lost = failed - again.len();
         let (waiting, dropped) = {
             let mut queue = self.lock();
-            queue.put_back(again.into_iter().filter_map(|index| entries.get(index).cloned()).collect());
+            queue.put_back(again);
             queue.dropped += lost as u64;
             (queue.entries.len(), queue.dropped)
         };
+        let Some(error) = error else {
+            retry.succeeded();
+            return None;
+        };
+        let (attempt, wait) = retry.failed(error.kind);
         let wait = if waiting == 0 { Duration::ZERO } else { wait };
-        log.emit(&Event::PublishFailed { failure: Failure::new(error, attempt, wait), waiting, dropped });
+        log.emit(&Event::PublishFailed { failure: Failure::new(&error, attempt, wait), waiting, dropped });
         Some(wait)
     }
 }

@@ -384,9 +384,13 @@ impl Platform {
 
     /// What EventBridge needs to put the events of a pattern into the queue.
     pub async fn route_by(&self, pattern: &str) {
-        let name = format!("{}-tasks", self.project);
-        self.events.put_rule().name(&name).event_pattern(pattern).send().await.expect("a rule");
-        let queue = format!("arn:aws:sqs:{REGION}:{:012}:{}", self.account, self.queue_name());
+        self.route_to(&format!("{}-tasks", self.project), pattern, &self.queue_name(), &self.queue_url).await;
+    }
+
+    /// What EventBridge needs to put the events of a pattern into some queue, by a rule of this name.
+    pub async fn route_to(&self, rule: &str, pattern: &str, queue_name: &str, queue_url: &str) {
+        self.events.put_rule().name(rule).event_pattern(pattern).send().await.expect("a rule");
+        let queue = format!("arn:aws:sqs:{REGION}:{:012}:{}", self.account, queue_name);
         let policy = json!({
             "Version": "2012-10-17",
             "Statement": [{
@@ -398,7 +402,7 @@ impl Platform {
         });
         self.sqs
             .set_queue_attributes()
-            .queue_url(&self.queue_url)
+            .queue_url(queue_url)
             .attributes(QueueAttributeName::Policy, policy.to_string())
             .send()
             .await
@@ -408,7 +412,7 @@ impl Platform {
             .arn(queue)
             .build()
             .expect("a target has an id and an ARN");
-        self.events.put_targets().rule(&name).targets(target).send().await.expect("a rule's target");
+        self.events.put_targets().rule(rule).targets(target).send().await.expect("a rule's target");
     }
 
     pub fn cluster_arn(&self) -> String {

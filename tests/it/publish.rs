@@ -4,10 +4,9 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::{Value, json};
 
-use crate::platform::{Platform, REGION};
+use crate::platform::Platform;
 use crate::stage::{Aws, on_moto_and_sandbox};
 use crate::watcher::Launch;
 
@@ -29,23 +28,8 @@ impl<'a> Ears<'a> {
         let name = format!("{}-ears", platform.project);
         let created = platform.sqs.create_queue().queue_name(&name).send().await.expect("a queue");
         let queue_url = created.queue_url().expect("its URL").to_owned();
-        let arn = format!("arn:aws:sqs:{REGION}:{:012}:{name}", platform.account);
-        let policy = json!({
-            "Version": "2012-10-17",
-            "Statement": [{
-                "Effect": "Allow",
-                "Principal": { "Service": "events.amazonaws.com" },
-                "Action": "sqs:SendMessage",
-                "Resource": arn,
-            }],
-        });
-        let request = platform.sqs.set_queue_attributes().queue_url(&queue_url);
-        let request = request.attributes(QueueAttributeName::Policy, policy.to_string());
-        request.send().await.expect("the queue lets EventBridge in");
         let pattern = json!({ "source": ["jvb-watcher"], "detail": { "project": [platform.project] } });
-        platform.events.put_rule().name(&name).event_pattern(pattern.to_string()).send().await.expect("a rule");
-        let target = aws_sdk_eventbridge::types::Target::builder().id("ears").arn(arn).build().expect("a target");
-        platform.events.put_targets().rule(&name).targets(target).send().await.expect("a rule's target");
+        platform.route_to(&name, &pattern.to_string(), &name, &queue_url).await;
         Self { platform, queue_url, heard: BTreeMap::new() }
     }
 
