@@ -6,7 +6,7 @@ use aws_sdk_eventbridge::types::{PutEventsRequestEntry, PutEventsResultEntry};
 use aws_smithy_types::DateTime;
 
 use super::{Call, error_kind};
-use crate::cloud::CloudError;
+use crate::cloud::{CloudError, ErrorKind};
 use crate::publish::{Entry, EventBus, Refused, SOURCE};
 
 /// A bus of EventBridge.
@@ -37,10 +37,17 @@ impl AwsEventBus {
 
     fn refused(&self, index: usize, entry: PutEventsResultEntry) -> Option<Refused> {
         let code = entry.error_code?;
-        let kind = error_kind(Some(&code), None);
+        let kind = refusal_kind(&code);
         let message = format!("{code}: {}", entry.error_message.unwrap_or_default());
         Some(Refused { index, error: self.call().error(kind, Some(code.into()), message, None) })
     }
+}
+
+/// What an entry's error code means. It has no status of its own, but AWS says which are worth another try:
+/// InternalFailure and ThrottlingException (see PutEventsResultEntry in EventBridge's API reference).
+fn refusal_kind(code: &str) -> ErrorKind {
+    let status = if code == "InternalFailure" { 500 } else { 400 };
+    error_kind(Some(code), Some(status))
 }
 
 impl EventBus for AwsEventBus {
@@ -50,5 +57,29 @@ impl EventBus for AwsEventBus {
         let output = output.map_err(|error| self.call().failed(error))?;
         let results = output.entries.unwrap_or_default().into_iter().enumerate();
         Ok(results.filter_map(|(index, entry)| self.refused(index, entry)).collect())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::retry::{Prospect, prospect};
+
+    #[test]
+    fn of_the_entries_that_are_refused_only_those_go_again_that_aws_says_may() {
+        for code in ["InternalFailure", "ThrottlingException"] {
+            assert_eq!(prospect(refusal_kind(code)), Prospect::Passing, "{code}");
+        }
+        for code in [
+            "AccessDeniedException",
+            "InvalidAccountIdException",
+            "InvalidArgument",
+            "MalformedDetail",
+            "RedactionFailure",
+            "NotAuthorizedForSourceException",
+            "NotAuthorizedForDetailTypeException",
+        ] {
+            assert_eq!(prospect(refusal_kind(code)), Prospect::Lasting, "{code}");
+        }
     }
 }
