@@ -74,6 +74,8 @@ mutations! {
     MarkAnew,
     /// The mark stays when the service is used again.
     KeepMark,
+    /// The mark that a group has lost is written back, and the grace goes on.
+    WriteOldMarkBack,
     /// A mark is believed that another balancer had.
     BelieveAnothersMark,
     /// A mark is believed although tasks ran after it.

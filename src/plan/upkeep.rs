@@ -204,8 +204,11 @@ impl Draft<'_> {
             resources.extend(balancer.target_groups.iter().map(|group| group.arn.clone()));
         }
         // AWS's clock may be ahead of this one; a mark before the last use, or the balancer's making, would not stand.
-        let idle_since =
+        let mut idle_since =
             self.last_use().into_iter().chain([self.now, self.made_at(balancer)]).max().unwrap_or(self.now);
+        if mutated!(WriteOldMarkBack) && reason == MarkReason::Incomplete {
+            idle_since = mark(&balancer.tags, self.now).unwrap_or(idle_since);
+        }
         self.look_again_by(idle_since + self.policy.idle_grace);
         resources.sort();
         Upkeep::Mark { load_balancer_arn: balancer.arn.clone(), idle_since, resources, reason }

@@ -24,6 +24,7 @@ const NOT_IN_THE_SIMULATION: &[(Mutation, &str)] = &[
     (Mutation::KeepForeign, "a foreign message that stays does no harm"),
     (Mutation::KeepMark, "a mark that is older than the last use isn't believed"),
     (Mutation::ReadOnePage, "its platforms fit on one page"),
+    (Mutation::WriteOldMarkBack, "terraform must be between a group and the balancer then: one day in thousands"),
 ];
 
 /// The tests that hunt for the others: the rules by example and by property, and the parts that act.
