@@ -36,8 +36,11 @@ use command::BalancerCommand;
 use phase::{Bounded, Completed, Phase, Verb};
 use progress::Progress;
 
-/// How often a condition is looked at.
+/// How often a condition is looked at, to begin with.
 const POLL: Duration = Duration::from_secs(2);
+
+/// How often at least.
+const SLOWEST_POLL: Duration = Duration::from_secs(10);
 
 /// A call that failed in passing is made again after this time at the latest.
 const LONGEST_PAUSE: Duration = Duration::from_secs(10);
@@ -500,6 +503,12 @@ pub async fn perform<O: Operation>(operation: &mut O) -> Result<Vec<Completed>, 
     Ok(std::mem::take(&mut course.completed))
 }
 
+/// How long to wait before the next look at a condition that has been waited for so long. Ten minutes of an idle grace
+/// are not worth three hundred looks at AWS, whose limits the whole account shares: a tenth of the time adds little to it.
+fn pause_after(waited: Duration) -> Duration {
+    (waited / 10).clamp(POLL, SLOWEST_POLL)
+}
+
 /// Goes through one phase; returns an earlier one where that must be gone through again.
 async fn go_through<O: Operation>(operation: &mut O, bounded: Bounded) -> Result<Option<Phase>, Stop> {
     let Bounded { phase, limit } = bounded;
@@ -540,7 +549,7 @@ async fn go_through<O: Operation>(operation: &mut O, bounded: Bounded) -> Result
             }
             Ok(Ok(Step::Waiting(for_what))) => {
                 retry.succeeded();
-                (for_what, POLL)
+                (for_what, pause_after(began.elapsed()))
             }
             Ok(Err(Stop::Call(error))) if prospect(error.kind) == Prospect::Passing => {
                 let (_, pause) = retry.failed(error.kind);

@@ -528,13 +528,21 @@ async fn down_waits_for_tasks_that_do_not_stop_and_says_which() {
     let platform = Platform::new(gone());
     platform.up().await;
     platform.set(Manner::TasksNeverStop);
+    let before = platform.cloud.count("ListTasks");
     let failure = failed(perform(&mut platform.way_down("d")).await);
     assert_eq!(failure.phase, Phase::TasksDrained);
     assert!(failure.why.contains("not stopped yet: 0000"), "{failure}");
+    let looks = platform.cloud.count("ListTasks") - before;
+    assert!((30..60).contains(&looks), "a wait of five minutes that grows rarer: {looks}");
     assert_eq!(platform.cloud.count("DeleteLoadBalancer"), 0, "a call may go on");
     platform.set(Manner::Good);
     perform(&mut platform.way_down("again")).await.unwrap_or_else(|failure| panic!("{failure}"));
     platform.assert_down();
+}
+
+#[test]
+fn the_longer_a_wait_the_rarer_the_looks() {
+    assert_eq!([0, 20, 50, 100, 600].map(|waited| pause_after(seconds(waited))), [2, 2, 5, 10, 10].map(seconds));
 }
 
 #[tokio::test(start_paused = true)]
