@@ -136,7 +136,8 @@ impl Cloud {
         }
         self.calls.fetch_add(1, Ordering::Relaxed);
         let sent_at = self.clock.machine_now();
-        let travel = tokio::spawn(travel(self.stage.clone(), self.actor, request.clone()));
+        // Boxed, since tokio moves what it spawns several times.
+        let travel = tokio::spawn(Box::pin(travel(self.stage.clone(), self.actor, request.clone())));
         let (answer, date) = travel.await.map_err(|error| no_answer(&error.to_string()))?;
         self.stage.trap(self.actor, operation, When::After).await;
         if let Some(date) = date {
