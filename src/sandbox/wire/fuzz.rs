@@ -125,4 +125,10 @@ fn what_the_fuzzing_kept_is_answered() {
     for file in files {
         check::conversation(&std::fs::read(file.expect("a readable folder").path()).expect("a readable fixture"));
     }
+    // The smallest choice of what was found that still takes every way through the code. Each character is a byte.
+    for line in include_str!("../../../fixtures/fuzz/conversations.jsonl").lines() {
+        let conversation: String = serde_json::from_str(line).expect("a text");
+        let bytes: Vec<u8> = conversation.chars().map(|byte| u8::try_from(byte).expect("a byte")).collect();
+        check::conversation(&bytes);
+    }
 }
