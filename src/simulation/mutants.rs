@@ -58,6 +58,8 @@ fn failing_tests(mutation: &str) -> Vec<String> {
     let program = std::env::current_exe().expect("this very program");
     let mut command = Command::new(program);
     command.args(HUNTERS).env(VARIABLE, mutation).env("PROPTEST_CASES", "32");
+    // What a deliberate bug breaks is no regression of the program's.
+    command.env("PROPTEST_DISABLE_FAILURE_PERSISTENCE", "1");
     let output = command.output().expect("the tests run");
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     assert!(text.contains("test result:"), "the tests of {mutation} did not come to their end:\n{text}");
