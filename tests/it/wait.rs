@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 /// Long enough for a loaded machine; a test that passes never waits this long.
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 const BETWEEN_LOOKS: Duration = Duration::from_millis(40);
 
