@@ -87,8 +87,8 @@ pub struct Checker {
     touched_at: Option<Timestamp>,
     /// When a scale-up last made a balancer, or a listener of it.
     made_at: Option<Timestamp>,
-    /// The hold in force: when it was set, and until when.
-    hold: Option<(Timestamp, Timestamp)>,
+    /// The hold that was set last, unless it was taken away.
+    hold: Option<HoldSet>,
     /// Since when each balancer of the platform has lacked the owner tag.
     disowned_since: BTreeMap<String, Timestamp>,
     /// Since when a task of the service serves with the address.
@@ -99,6 +99,13 @@ pub struct Checker {
     marked_by: BTreeMap<String, Actor>,
     /// When each actor's last successful read of a kind took effect.
     reads: BTreeMap<(Actor, &'static str), Timestamp>,
+}
+
+/// A hold. It is a tag on its balancer, and gone with that.
+struct HoldSet {
+    load_balancer_arn: String,
+    set_at: Timestamp,
+    until: Timestamp,
 }
 
 /// As much of an event as tells whose it is.
@@ -275,8 +282,7 @@ impl Checker {
                 if input.tags.member.iter().any(|tag| !tag.key.starts_with(OWN_TAGS)) {
                     self.broken(Promise::OnlyItsOwnIsWritten, now, actor, "writes a tag that isn't its own".to_owned());
                 }
-                let is_held = |(set_at, until)| self.lasts(Some(set_at), now) && now + CLOCK_ERROR < until;
-                if is_mark && self.hold.is_some_and(is_held) {
+                if is_mark && self.is_held(world, now) {
                     self.broken(Promise::NothingInUseIsDeleted, now, actor, "marks a balancer that is held".to_owned());
                 }
             }
@@ -372,14 +378,14 @@ impl Checker {
         match request {
             elb::Request::AddTags(input) => {
                 let hold = input.tags.member.iter().find(|tag| tag.key == HOLD_UNTIL);
-                if let Some(tag) = hold {
-                    self.hold = tag.value.parse().ok().map(|until| (now, until));
+                if let (Some(tag), [arn]) = (hold, input.resource_arns.member.as_slice()) {
+                    let hold = |until| HoldSet { load_balancer_arn: arn.clone(), set_at: now, until };
+                    self.hold = tag.value.parse().ok().map(hold);
                 }
             }
             elb::Request::RemoveTags(input) if input.tag_keys.member.iter().any(|key| key == HOLD_UNTIL) => {
-                self.hold = None;
+                self.hold.take_if(|hold| input.resource_arns.member.contains(&hold.load_balancer_arn));
             }
-            elb::Request::DeleteLoadBalancer(_) => self.hold = None,
             _ => {}
         }
     }
@@ -400,16 +406,20 @@ impl Checker {
             {
                 self.touched_at = Some(now);
             }
-            elb::Request::CreateLoadBalancer(_) => {
-                self.hold = None;
-                self.made_at = Some(now);
-            }
-            elb::Request::CreateListener(_) => self.made_at = Some(now),
+            elb::Request::CreateLoadBalancer(_) | elb::Request::CreateListener(_) => self.made_at = Some(now),
             // Whoever deletes it by hand undoes that; nothing is left in AWS that would tell of it.
             elb::Request::DeleteLoadBalancer(_) => self.made_at = None,
             elb::Request::CreateTargetGroup(_) => self.touched_at = Some(now),
             _ => {}
         }
+    }
+
+    /// Whether a hold is in force that should have been heeded by now.
+    fn is_held(&self, world: &World, now: Timestamp) -> bool {
+        self.hold.as_ref().is_some_and(|hold| {
+            let stands = || world.balancers().iter().any(|balancer| balancer.arn == hold.load_balancer_arn);
+            self.lasts(Some(hold.set_at), now) && now + CLOCK_ERROR < hold.until && stands()
+        })
     }
 
     /// Whether something that began then should have been heeded by now.
@@ -497,7 +507,7 @@ impl Checker {
                 Self::missed(Some(touched_at), now, tally);
             }
         }
-        if self.hold.is_some_and(|(set_at, until)| self.lasts(Some(set_at), now) && now + CLOCK_ERROR < until) {
+        if self.is_held(world, now) {
             self.broken(Promise::NothingInUseIsDeleted, now, actor, format!("deletes {arn}, which is held"));
         }
     }
