@@ -97,7 +97,7 @@ pub struct Checker {
     received: BTreeMap<String, Received>,
     /// Who marked each balancer last.
     marked_by: BTreeMap<String, Actor>,
-    /// When each actor's last successful read of a kind took effect.
+    /// When AWS gave each actor the latest answer of a kind that came to it.
     reads: BTreeMap<(Actor, &'static str), Timestamp>,
 }
 
@@ -322,40 +322,44 @@ impl Checker {
 
     /// Something has taken effect, or was refused.
     pub fn after(&mut self, actor: Actor, request: &Request, answer: &Result<Response, ApiError>, now: Timestamp) {
-        // That there is no such thing is an answer too.
-        let found = match answer {
-            Ok(answer) => Some(answer),
-            Err(error) if error.code.contains("NotFound") => None,
-            Err(_) => return,
-        };
-        if let (Request::Elb(request), Some(_)) = (request, found) {
+        let Ok(answer) = answer else { return };
+        if let Request::Elb(request) = request {
             match request {
                 elb::Request::RegisterTargets(_) | elb::Request::DeregisterTargets(_) => self.budget.targets_changed(),
                 request if is_read(request.operation()) => {}
                 _ => self.budget.changed(now),
             }
         }
-        match (actor, request) {
-            (Actor::Command(_), Request::Elb(request)) if found.is_some() => self.note_hold(request, now),
-            (Actor::Operator, Request::Elb(request)) => {
-                if let Some(Response::Elb(answer)) = found {
-                    self.operator_writes(request, answer, now);
-                }
+        match (actor, request, answer) {
+            (Actor::Command(_), Request::Elb(request), _) => self.note_hold(request, now),
+            (Actor::Operator, Request::Elb(request), Response::Elb(answer)) => {
+                self.operator_writes(request, answer, now);
             }
-            (_, Request::Ecs(ecs::Request::ListTasks(_))) => self.read(actor, "tasks", now),
-            (_, Request::Ecs(ecs::Request::DescribeServices(_))) => self.read(actor, "service", now),
-            (_, Request::Elb(elb::Request::DescribeLoadBalancers(_))) => self.read(actor, "balancer", now),
-            (_, Request::Sqs(sqs::Request::ReceiveMessage(_))) => {
-                if let Some(Response::Sqs(sqs::Response::ReceiveMessage(output))) = found {
-                    let messages = output.messages.as_deref().unwrap_or_default();
-                    self.budget.received(messages.len());
-                    for message in messages {
-                        self.note_received(message);
-                    }
+            (_, _, Response::Sqs(sqs::Response::ReceiveMessage(output))) => {
+                let messages = output.messages.as_deref().unwrap_or_default();
+                self.budget.received(messages.len());
+                for message in messages {
+                    self.note_received(message);
                 }
             }
             _ => {}
         }
+    }
+
+    /// An answer has come to whoever asked; with an error's code, and when AWS gave it.
+    pub fn heard(&mut self, actor: Actor, request: &Request, code: Result<(), Option<&str>>, answered_at: Timestamp) {
+        // That there is no such thing is an answer too.
+        if code.is_err_and(|code| code.is_none_or(|code| !code.contains("NotFound"))) {
+            return;
+        }
+        let what = match request {
+            Request::Ecs(ecs::Request::ListTasks(_)) => "tasks",
+            Request::Ecs(ecs::Request::DescribeServices(_)) => "service",
+            Request::Elb(elb::Request::DescribeLoadBalancers(_)) => "balancer",
+            _ => return,
+        };
+        let read_at = self.reads.entry((actor, what)).or_insert(answered_at);
+        *read_at = answered_at.max(*read_at);
     }
 
     /// Notes who marks what, and whose mark is there already.
@@ -367,10 +371,6 @@ impl Checker {
                 tally.moment("marked what another worker had marked meanwhile");
             }
         }
-    }
-
-    fn read(&mut self, actor: Actor, what: &'static str, now: Timestamp) {
-        self.reads.insert((actor, what), now);
     }
 
     /// Somebody other than a watcher holds, and lets go.

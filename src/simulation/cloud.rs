@@ -109,7 +109,10 @@ impl Cloud {
             let trouble = match attempted {
                 Ok(Ok(response)) => return Ok(response),
                 Ok(Err(trouble)) => trouble,
-                Err(_) => Trouble { code: None, status: None, message: "timed out".to_owned() },
+                Err(_) => {
+                    self.stage.with(|inner, _| inner.tally.moment("an answer was waited for no longer"));
+                    Trouble { code: None, status: None, message: "timed out".to_owned() }
+                }
             };
             let kind = error_kind(trouble.code.as_deref(), trouble.status);
             let passing = matches!(kind, ErrorKind::Throttled | ErrorKind::Unavailable);
@@ -138,11 +141,15 @@ impl Cloud {
         let sent_at = self.clock.machine_now();
         // Boxed, since tokio moves what it spawns several times.
         let travel = tokio::spawn(Box::pin(travel(self.stage.clone(), self.actor, request.clone())));
-        let (answer, date) = travel.await.map_err(|error| no_answer(&error.to_string()))?;
+        let (answer, answered_at) = travel.await.map_err(|error| no_answer(&error.to_string()))?;
         self.stage.trap(self.actor, operation, When::After).await;
-        if let Some(date) = date {
+        if answer.is_ok() {
+            // The Date header has whole seconds.
+            let date = Timestamp::from_second(answered_at.as_second()).unwrap_or_default();
             self.clock.heard(date, sent_at, self.clock.machine_now());
         }
+        let code = answer.as_ref().map(drop).map_err(|trouble| trouble.code.as_deref());
+        self.stage.with(|inner, _| inner.checker.heard(self.actor, request, code, answered_at));
         answer.map(|response| *response)
     }
 
@@ -168,8 +175,8 @@ impl Cloud {
     }
 }
 
-/// There, effect, and back. With the answer comes the time at which AWS gave it, in whole seconds, as the Date header has it.
-async fn travel(stage: Arc<Stage>, actor: Actor, request: Arc<Request>) -> (Answer, Option<Timestamp>) {
+/// There, effect, and back. With the answer comes the time at which AWS gave it.
+async fn travel(stage: Arc<Stage>, actor: Actor, request: Arc<Request>) -> (Answer, Timestamp) {
     let (verdict, there, back) = stage.way(actor, &request, WAY);
     // Most of a day's calls are polls that nothing comes of: what milliseconds they travel makes no difference.
     let is_long_poll = poll_time(&request).is_some_and(|time| !time.is_zero());
@@ -196,11 +203,11 @@ async fn travel(stage: Arc<Stage>, actor: Actor, request: Arc<Request>) -> (Answ
             Err(no_answer("the connection was lost"))
         }
     };
-    let date = answer.is_ok().then(|| Timestamp::from_second(stage.now().as_second()).unwrap_or_default());
+    let answered_at = stage.now();
     if !(is_long_poll && answer.as_ref().is_ok_and(|answer| !has_messages(answer))) {
         tokio::time::sleep(back).await;
     }
-    (answer, date)
+    (answer, answered_at)
 }
 
 /// A receive waits for a message at AWS, whoever is still there to hear of it.

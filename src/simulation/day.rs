@@ -152,7 +152,7 @@ const DOWN_AT_THE_END: Duration = Duration::from_secs(10);
 /// After that nothing is disturbed any more.
 const EVENTFUL: Duration = Duration::from_secs(22 * 60 * 60);
 
-/// The longest that a call is on its way, faults and all.
+/// The longest that a write is on its way, faults and all.
 const LONGEST_WAY: Duration = Duration::from_secs(5);
 
 /// The most by which ECS's answers lag behind.
@@ -439,10 +439,10 @@ impl Draft {
             _ => Effect::Drop { when: Moment::After },
         };
         let mut plan = FaultPlan::default();
-        if self.chance(0.3) {
-            plan.throttles.push(Throttle { on, capacity: 5, refill_per_second: 0.5 });
-        } else {
-            plan.rules.push(Rule { on, rate, times: None, effect });
+        match self.random.u32(0..10) {
+            0..3 => plan.throttles.push(Throttle { on, capacity: 5, refill_per_second: 0.5 }),
+            3 => plan.rules.push(self.hanging_reads(rate)),
+            _ => plan.rules.push(Rule { on, rate, times: None, effect }),
         }
         self.at(begin, Deed::Faults(plan));
         self.at(begin + time, Deed::Faults(FaultPlan::default()));
@@ -453,6 +453,14 @@ impl Draft {
         self.at(at, Deed::Events { lost, duplicated, delayed, reordered, lag });
         let end = at + self.span(MINUTE, HOUR);
         self.at(end, Deed::Events { lost: 0.0, duplicated: 0.0, delayed: 0.0, reordered: 0.0, lag: Duration::ZERO });
+    }
+
+    /// Reads take longer than anybody waits for them, or nearly. Writes don't: how late they take effect is the network's
+    /// part of the window, and bounded.
+    fn hanging_reads(&mut self, rate: f64) -> Rule {
+        let on = ["ecs:Describe*", "ecs:List*", "elasticloadbalancing:Describe*"][self.random.usize(0..3)];
+        let effect = Effect::Latency { least: LONGEST_WAY, most: Some(4 * LONGEST_WAY) };
+        Rule { on: Pattern(on.to_owned()), rate, times: None, effect }
     }
 }
 

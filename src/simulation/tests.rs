@@ -30,6 +30,7 @@ const TO_BE_VISITED: &[&str] = &[
     "marked what another worker had marked meanwhile",
     "a teardown was called off by a worker",
     "a write was not sent, the look behind it being too old",
+    "an answer was waited for no longer",
     "idle_unmarked in_use",
     "idle_unmarked held",
     "idle_unmarked service_missing",
