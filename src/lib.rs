@@ -39,3 +39,7 @@ mod simulation;
 pub mod status;
 pub mod wiring;
 pub mod worker;
+
+#[cfg(test)]
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
