@@ -155,6 +155,9 @@ pub trait Platform: Send + Sync {
     /// The health of a group's targets.
     fn target_health(&self, target_group_arn: &str) -> impl Future<Output = Result<Vec<Target>, CloudError>> + Send;
 
+    /// How many of a group's targets are healthy, of whatever type they are.
+    fn healthy_targets(&self, target_group_arn: &str) -> impl Future<Output = Result<usize, CloudError>> + Send;
+
     /// Registers targets in a group, [`TARGETS_PER_CALL`] at most. Without a deadline: while AWS is slow a late
     /// registration still lets calls come, and the next look takes back what was wrong.
     fn register(

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 
 use crate::cloud::{CloudError, Deadline, Platform};
 use crate::log::{Event, Log, rfc3339_millis};
-use crate::model::{HELD_BY_TAG, HOLD_UNTIL_TAG, Tags};
+use crate::model::{HELD_BY_TAG, HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, Tags};
 use crate::plan::{CLOCK_SKEW, LONGEST_HOLD};
 
-/// What [`HELD_BY_TAG`] begins with where `up` holds.
+/// What [`HELD_BY_TAG`] begins with where `up` holds; its id follows, and until when.
 const UP: &str = "up ";
 
 /// What [`HELD_BY_TAG`] says where a person holds.
@@ -46,12 +46,14 @@ pub struct Hold {
 impl Hold {
     /// The hold of these tags, past or not; `None` where there is none, or one that can't be read.
     pub fn of(tags: &Tags) -> Option<Self> {
-        let until = tags.get(HOLD_UNTIL_TAG)?.parse().ok()?;
-        let holder = match tags.get(HELD_BY_TAG).and_then(|by| by.strip_prefix(UP)) {
-            Some(id) => Holder::Up(id.to_owned()),
-            None => Holder::Hand,
+        let until = tags.get(HOLD_UNTIL_TAG)?;
+        let by_up = tags.get(HELD_BY_TAG).and_then(|by| by.strip_prefix(UP)?.split_once(' '));
+        let holder = match by_up {
+            Some((id, until_then)) if until_then == until => Holder::Up(id.to_owned()),
+            // Whoever has set another time since holds from then on.
+            Some(_) | None => Holder::Hand,
         };
-        Some(Self { until, holder })
+        Some(Self { until: until.parse().ok()?, holder })
     }
 
     /// The hold for so long from now. One of a whole day ends a little sooner: a watcher whose clock is behind would take
@@ -67,11 +69,12 @@ impl Hold {
 
     /// As tags.
     pub fn tags(&self) -> Tags {
+        let until = rfc3339_millis(self.until);
         let holder = match &self.holder {
             Holder::Hand => HAND.to_owned(),
-            Holder::Up(id) => format!("{UP}{id}"),
+            Holder::Up(id) => format!("{UP}{id} {until}"),
         };
-        Tags::from([(HOLD_UNTIL_TAG.to_owned(), rfc3339_millis(self.until)), (HELD_BY_TAG.to_owned(), holder)])
+        Tags::from([(HOLD_UNTIL_TAG.to_owned(), until), (HELD_BY_TAG.to_owned(), holder)])
     }
 
     /// The keys of those tags.
@@ -99,7 +102,8 @@ pub async fn place(
     Ok(())
 }
 
-/// Takes a hold away from the balancer of that name and ARN, and says so.
+/// Takes a hold away from the balancer of that name and ARN, and says so. A mark from before the hold goes with it: the
+/// grace begins now.
 ///
 /// # Errors
 ///
@@ -111,7 +115,9 @@ pub async fn release(
     holder: &Holder,
     deadline: &Deadline,
 ) -> Result<(), CloudError> {
-    platform.remove_tags(&[arn.to_owned()], &Hold::KEYS, deadline).await?;
+    let [until, by] = Hold::KEYS;
+    let keys = [until, by, IDLE_SINCE_TAG, LOAD_BALANCER_TAG];
+    platform.remove_tags(&[arn.to_owned()], &keys, deadline).await?;
     log.emit(&Event::HoldReleased { load_balancer: name.to_owned(), held_by: holder.words().to_owned() });
     Ok(())
 }
@@ -136,6 +142,13 @@ mod tests {
         assert_eq!(Hold::of(&tags), Some(Hold { until: noon(), holder: Holder::Hand }));
         assert_eq!(Hold::of(&Tags::new()), None);
         assert_eq!(Hold::of(&Tags::from([(HOLD_UNTIL_TAG.to_owned(), "tomorrow".to_owned())])), None);
+    }
+
+    #[test]
+    fn a_hold_of_up_that_somebody_has_changed_is_held_by_hand() {
+        let mut tags = Hold::for_the_next(minutes(30), noon(), Holder::Up("1f2e".into())).tags();
+        tags.insert(HOLD_UNTIL_TAG.to_owned(), "2026-11-20T18:00:00Z".to_owned());
+        assert_eq!(Hold::of(&tags).expect("a hold").holder, Holder::Hand);
     }
 
     #[test]

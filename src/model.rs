@@ -298,6 +298,8 @@ pub struct TargetGroup {
     pub tags: Tags,
     /// The targets in it; read only where it takes addresses.
     pub targets: Vec<Target>,
+    /// How many healthy targets are in it; counted only where it doesn't take addresses.
+    pub healthy_others: usize,
 }
 
 /// What a target group takes as targets.

@@ -50,6 +50,8 @@ mutations! {
     DeleteMessagesFirst,
     /// A message that nobody can read is deleted.
     DeleteMalformed,
+    /// A look counts as successful although a write failed.
+    IgnoreFailedWrites,
     /// A message of somebody else's stays.
     KeepForeign,
     /// A target goes when one look finds no task with its address.
@@ -70,6 +72,14 @@ mutations! {
     IgnoreOwnerTag,
     /// A hold doesn't count.
     IgnoreHold,
+    /// A hold that has ended leaves an earlier mark standing.
+    ForgetHold,
+    /// A target that answers where a task stopped long ago counts as the task's.
+    IgnoreReusedAddress,
+    /// A target left over from before the balancer counts as its use.
+    LeftoversHaveServed,
+    /// What answers in a group that doesn't take addresses doesn't count.
+    IgnoreOtherGroups,
     /// The mark is written anew at each look.
     MarkAnew,
     /// The mark stays when the service is used again.

@@ -230,20 +230,24 @@ pub const STOPPING_PASSES_WITHIN: Duration = Duration::from_secs(10 * 60);
 /// missed, nothing could tell any more.
 pub const MARK_GOOD_FOR: Duration = Duration::from_secs(50 * 60);
 
+/// How long after its stop a task still counts as the one behind its address, for a target that answers there. Its own
+/// target, deregistered by then, or else unhealthy, doesn't; and VPCs give addresses out again.
+pub const ADDRESS_KEPT_FOR: Duration = Duration::from_secs(5 * 60);
+
 /// Whether the service is idle: nothing desired, running or pending, every task stopped, and no target that answers
 /// though no task of the service has its address.
 ///
 /// ECS doesn't count a task that stops, which may take minutes: a JVB that has got SIGTERM goes on with its calls. And a
 /// healthy target of somebody else's says that the balancer is in use, whatever this service does. A service that is
 /// missing is not idle: nobody knows what it does.
-pub fn is_idle(observation: &Observation) -> bool {
+pub fn is_idle(observation: &Observation, now: Timestamp) -> bool {
     match observation.service {
         Service::Missing => mutated!(MissingIsIdle),
         Service::Found(counts) => {
             let desired = if mutated!(IgnoreDesired) { 0 } else { counts.desired };
             desired == 0
                 && has_stopped(observation, counts)
-                && (mutated!(IgnoreTargetsOfOthers) || targets_of_others(observation).next().is_none())
+                && (mutated!(IgnoreTargetsOfOthers) || !is_used_by_others(observation, now))
         }
     }
 }
@@ -254,12 +258,31 @@ fn has_stopped(observation: &Observation, counts: Counts) -> bool {
     (counts.running, counts.pending) == (0, 0) && (mutated!(IgnoreStopping) || observation.tasks.iter().all(stopped))
 }
 
+fn is_used_by_others(observation: &Observation, now: Timestamp) -> bool {
+    targets_of_others(observation, now).next().is_some() || groups_of_others(observation).next().is_some()
+}
+
 /// The healthy targets that no task of the service has the address of.
 ///
 /// What is left over from a task that has gone fails its health checks within seconds; what answers is somebody's.
-pub fn targets_of_others(observation: &Observation) -> impl Iterator<Item = (&TargetGroup, &Target)> {
-    let nobodys = |target: &Target| observation.task_with_address(target.ip).is_none();
-    observation.targets().filter(move |(_, target)| target.state == TargetState::Healthy && nobodys(target))
+pub fn targets_of_others(observation: &Observation, now: Timestamp) -> impl Iterator<Item = (&TargetGroup, &Target)> {
+    observation
+        .targets()
+        .filter(move |(_, target)| target.state == TargetState::Healthy && holder(observation, target, now).is_none())
+}
+
+/// The groups in which something answers that no task of the service can be: instances, say.
+pub fn groups_of_others(observation: &Observation) -> impl Iterator<Item = &TargetGroup> {
+    let groups = observation.load_balancer.iter().flat_map(|balancer| &balancer.target_groups);
+    groups.filter(|group| group.healthy_others > 0 && !mutated!(IgnoreOtherGroups))
+}
+
+/// The task behind a target.
+fn holder<'a>(observation: &'a Observation, target: &Target, now: Timestamp) -> Option<&'a Task> {
+    let has_gone = |task: &Task| task.stopped_at.is_some_and(|at| at + ADDRESS_KEPT_FOR < now);
+    observation
+        .task_with_address(target.ip)
+        .filter(|task| target.state != TargetState::Healthy || !has_gone(task) || mutated!(IgnoreReusedAddress))
 }
 
 /// Decides. The same observation, policy and time always give the same plan, in whatever order AWS listed things.

@@ -218,7 +218,9 @@ impl<P: Platform> Reconciler<P> {
         let news = self.tell_findings(&findings);
         self.remember(&look);
         self.metrics.looked(self.seen(&look), self.memory.findings.len());
-        if let Some(error) = acted.error {
+        if let Some(error) = acted.error
+            && !mutated!(IgnoreFailedWrites)
+        {
             return Err(error);
         }
         let eventful = acted.changes + news + health_changes > 0;
@@ -267,7 +269,7 @@ impl<P: Platform> Reconciler<P> {
     fn remember(&mut self, look: &Look) {
         self.memory.looked = Some(look.began);
         let now = self.clock.now();
-        let stands_idle = look.observation.load_balancer.is_some() && plan::is_idle(&look.observation);
+        let stands_idle = look.observation.load_balancer.is_some() && plan::is_idle(&look.observation, now);
         self.memory.idle_since = stands_idle.then(|| self.memory.idle_since.unwrap_or(now));
         let before = std::mem::take(&mut self.memory.unclaimed_since);
         let since = |key: &TargetKey| before.get(key).copied().unwrap_or(now);
@@ -286,7 +288,7 @@ impl<P: Platform> Reconciler<P> {
             // What is remembered may be of an earlier balancer, where this process was frozen in between.
             marked_since.map_or(since, |marked| marked.min(since)).max(balancer.created_at)
         });
-        let is_used = matches!(observation.service, Service::Found(_)) && !plan::is_idle(observation);
+        let is_used = matches!(observation.service, Service::Found(_)) && !plan::is_idle(observation, self.clock.now());
         let usage = match is_used || observation.load_balancer.is_some() || self.memory.teardown.is_some() {
             true => Usage::InUse,
             false => Usage::Idle,

@@ -281,6 +281,10 @@ impl Platform for FakeCloud {
         self.call("DescribeTargetHealth", |world| Ok(world.group(arn)?.targets.clone())).await
     }
 
+    async fn healthy_targets(&self, arn: &str) -> Result<usize, CloudError> {
+        self.call("DescribeTargetHealth", |world| Ok(world.group(arn)?.healthy_others)).await
+    }
+
     async fn register(&self, arn: &str, targets: &[TargetKey]) -> Result<(), CloudError> {
         self.call("RegisterTargets", |world| {
             let group = world.group(arn)?;

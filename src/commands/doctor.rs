@@ -106,7 +106,7 @@ async fn load_balancer(platform: &AwsPlatform, name: &str) -> Result<Option<Load
         tokio::try_join!(platform.target_groups(Some(&arn)), platform.tags(std::slice::from_ref(&arn)))?;
     let group = |group: TargetGroupDescription| {
         let TargetGroupDescription { arn, name, target_type, .. } = group;
-        TargetGroup { arn, name, target_type, tags: Tags::new(), targets: Vec::new() }
+        TargetGroup { arn, name, target_type, tags: Tags::new(), targets: Vec::new(), healthy_others: 0 }
     };
     let target_groups = groups.into_iter().map(group).collect();
     let tags = tags.remove(&arn).unwrap_or_default();

@@ -215,14 +215,14 @@ impl<P: Platform + Scaling + Clone> Down<P> {
             None => self.teardown.reconcile_and_show(&Hints::default(), Calls::default()).await?.1.observation,
             Some(_) => {
                 let look = self.registrar.look(&Hints::default()).await?;
-                if !plan::is_idle(&look.observation) {
+                if !plan::is_idle(&look.observation, self.course.now()) {
                     self.registrar.reconcile(&Hints::default(), Calls::default()).await?;
                 }
                 look.observation
             }
         };
         self.note(&observation);
-        if plan::is_idle(&observation) {
+        if plan::is_idle(&observation, self.course.now()) {
             let tasks = observation.tasks.len();
             return Ok(Step::Done(format!("none of {tasks} task(s) runs any more")));
         }
@@ -232,14 +232,17 @@ impl<P: Platform + Scaling + Clone> Down<P> {
         };
         let stopping = observation.tasks.iter().filter(|task| task.last_status != LastStatus::Stopped);
         let ids: Vec<_> = stopping.map(|task| task.id.to_string()).collect();
-        let others = plan::targets_of_others(&observation).map(|(group, target)| {
+        let others = plan::targets_of_others(&observation, self.course.now()).map(|(group, target)| {
             format!("; {} port {} in {} is healthy and no task's: deregister it", target.ip, target.port, group.name)
+        });
+        let groups = plan::groups_of_others(&observation).map(|group| {
+            format!("; {} target(s) in {} are healthy: deregister them", group.healthy_others, group.name)
         });
         let (running, pending) = (counts.running, counts.pending);
         Ok(Step::Waiting(format!(
             "{running} running, {pending} pending; not stopped yet: {}{}",
             if ids.is_empty() { "none".to_owned() } else { ids.join(", ") },
-            others.collect::<String>()
+            others.chain(groups).collect::<String>()
         )))
     }
 
@@ -264,7 +267,7 @@ impl<P: Platform + Scaling + Clone> Down<P> {
                 None => Step::AlreadySo(format!("there is no load balancer {name}")),
             });
         }
-        if !plan::is_idle(&look.observation) {
+        if !plan::is_idle(&look.observation, self.course.now()) {
             return Err(Stop::Refused(format!("{name} is in use again; find out by whom")));
         }
         if self.course.setting.command.is_some() && look.observation.load_balancer.is_some() {

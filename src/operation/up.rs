@@ -189,7 +189,7 @@ impl<P: Platform + Scaling + Clone> Up<P> {
             self.settled_at = None;
             let ending = matches!(look.plan.upkeep, Upkeep::DeleteTargetGroups { .. });
             let marked = !look.observation.orphaned_target_groups.is_empty();
-            if ending || marked && crate::plan::is_idle(&look.observation) {
+            if ending || marked && crate::plan::is_idle(&look.observation, self.course.now()) {
                 // Terraform would take the old groups for its own while a watcher deletes them.
                 self.finisher.reconcile(&Hints::default(), Calls::default()).await?;
                 return Ok(Step::Waiting("an earlier teardown is under way; its target groups go first".to_owned()));

@@ -1,6 +1,6 @@
 //! Which targets to register and deregister.
 
-use super::{Draft, GroupChange, HEALTH_LOOK, TargetChange, TargetReason, UNCLAIMED_BEFORE_STALE};
+use super::{Draft, GroupChange, HEALTH_LOOK, TargetChange, TargetReason, UNCLAIMED_BEFORE_STALE, holder};
 use crate::finding::FindingName;
 use crate::model::{
     AddressFamily, LastStatus, LoadBalancerKind, Phase, Service, TargetGroup, TargetKeys, TargetState, TargetType, Task,
@@ -35,6 +35,10 @@ impl Draft<'_> {
                 TargetType::Other(kind) => {
                     let detail = format!("its target type is {kind}; only groups of type ip can take Fargate tasks");
                     self.find(FindingName::TargetGroupUnsupported, &group.name, detail);
+                    if group.healthy_others > 0 {
+                        let detail = format!("{} target(s) of type {kind} are healthy", group.healthy_others);
+                        self.find(FindingName::TargetOfOthers, &group.name, detail);
+                    }
                 }
             }
         }
@@ -90,7 +94,7 @@ impl Draft<'_> {
                 _ => {}
             }
             let key = group.key(target.ip, target.port);
-            let holder = observation.task_with_address(target.ip);
+            let holder = holder(observation, target, self.now);
             let reason = match holder.map(Task::phase) {
                 Some(Phase::Serving | Phase::Coming) => continue,
                 Some(Phase::Leaving) if mutated!(KeepStoppingTargets) => continue,

@@ -251,17 +251,91 @@ fn an_idle_balancer_that_has_served_is_marked_at_once_with_its_groups() {
 }
 
 #[test]
-fn a_balancer_with_a_target_of_a_task_has_served() {
-    let young = LoadBalancer { created_at: noon() - minutes(2), ..balancer(&[1]) };
+fn a_balancer_whose_task_has_stopped_since_it_was_made_has_served() {
+    let young = LoadBalancer { created_at: noon() - minutes(41), ..balancer(&[]) };
     let plan = plan_at_noon(&observation(counts(0, 0, 0), vec![stopped(1)], Some(young)));
     assert!(matches!(plan.upkeep, Upkeep::Mark { reason: MarkReason::Idle, .. }), "{:?}", plan.upkeep);
 }
 
 #[test]
 fn targets_left_over_in_kept_groups_do_not_make_a_new_balancer_one_that_has_served() {
-    let young = LoadBalancer { created_at: noon() - minutes(2), ..with_unhealthy(balancer(&[9]), 9) };
-    let plan = plan_at_noon(&observation(counts(0, 0, 0), vec![stopped(1)], Some(young)));
-    assert_eq!(plan.upkeep, Upkeep::Keep);
+    for task in [1, 9] {
+        let young = LoadBalancer { created_at: noon() - minutes(2), ..with_unhealthy(balancer(&[9]), 9) };
+        let plan = plan_at_noon(&observation(counts(0, 0, 0), vec![stopped(task)], Some(young)));
+        assert_eq!(plan.upkeep, Upkeep::Keep, "task {task}");
+    }
+}
+
+#[test]
+fn a_target_of_a_task_whose_times_are_not_known_tells_that_the_balancer_has_served() {
+    let task = Task { stopping_at: None, stopped_at: None, ..stopped(1) };
+    let young = |targets: &[u8]| LoadBalancer { created_at: noon() - minutes(2), ..balancer(targets) };
+    let with_target = plan_at_noon(&observation(counts(0, 0, 0), vec![task.clone()], Some(young(&[1]))));
+    assert!(matches!(with_target.upkeep, Upkeep::Mark { reason: MarkReason::Idle, .. }), "{:?}", with_target.upkeep);
+    let without = plan_at_noon(&observation(counts(0, 0, 0), vec![task], Some(young(&[]))));
+    assert_eq!(without.upkeep, Upkeep::Keep);
+}
+
+#[test]
+fn a_mark_that_is_missing_on_a_group_of_a_new_balancer_waits_for_the_unused_grace() {
+    // Somebody has marked it without a grace, by `down`; and terraform has put a group behind it since.
+    let mut balancer = marked_balancer(&[], noon() - minutes(1));
+    balancer.created_at = noon() - minutes(2);
+    balancer.target_groups[1].tags.clear();
+    let seen = observation(counts(0, 0, 0), vec![], Some(balancer));
+    assert_eq!(plan_at_noon(&seen).upkeep, Upkeep::Keep);
+    let later = plan(&seen, &policy(), noon() + minutes(14));
+    assert!(matches!(later.upkeep, Upkeep::Mark { reason: MarkReason::Incomplete, .. }), "{:?}", later.upkeep);
+}
+
+#[test]
+fn what_answers_where_a_task_stopped_long_ago_is_somebodys() {
+    let balancer = marked_balancer(&[1], noon() - minutes(2));
+    let plan = plan_at_noon(&observation(counts(0, 0, 0), vec![stopped(1)], Some(balancer)));
+    assert!(matches!(plan.upkeep, Upkeep::Unmark { reason: UnmarkReason::InUse, .. }), "{:?}", plan.upkeep);
+    assert_eq!(plan.registrations, [], "it stays");
+    assert_eq!(names(&plan), [FindingName::TargetOfOthers; 2]);
+}
+
+#[test]
+fn what_answers_where_a_task_stopped_just_now_is_the_tasks() {
+    let just_now = Some(noon() - minutes(4));
+    let task = Task { stopping_at: just_now, stopped_at: just_now, ..stopped(1) };
+    let plan = plan_at_noon(&observation(counts(0, 0, 0), vec![task], Some(balancer(&[1]))));
+    assert!(matches!(plan.upkeep, Upkeep::Mark { reason: MarkReason::Idle, .. }), "{:?}", plan.upkeep);
+    assert_eq!(plan.registrations.iter().map(|group| group.deregister.len()).sum::<usize>(), 2);
+    assert_eq!(plan.findings, []);
+}
+
+#[test]
+fn what_answers_in_a_group_that_takes_no_addresses_keeps_the_balancer() {
+    let mut balancer = marked_balancer(&[], noon() - minutes(2));
+    balancer.target_groups[1].target_type = TargetType::Other("instance".into());
+    let idle = observation(counts(0, 0, 0), vec![stopped(1)], Some(balancer.clone()));
+    assert!(is_deletion(&plan_at_noon(&idle)), "nothing answers in it");
+    balancer.target_groups[1].healthy_others = 1;
+    let plan = plan_at_noon(&observation(counts(0, 0, 0), vec![stopped(1)], Some(balancer)));
+    assert!(matches!(plan.upkeep, Upkeep::Unmark { reason: UnmarkReason::InUse, .. }), "{:?}", plan.upkeep);
+    let mut found = names(&plan);
+    found.sort();
+    assert_eq!(found, [FindingName::TargetGroupUnsupported, FindingName::TargetOfOthers]);
+}
+
+#[test]
+fn the_grace_begins_when_a_hold_ends_even_if_nobody_looked_while_it_was_in_force() {
+    let mut balancer = marked_balancer(&[], noon() - minutes(30));
+    let hold_until = (noon() - seconds(5)).to_string();
+    balancer.tags.insert(HOLD_UNTIL_TAG.into(), hold_until);
+    let plan = plan_at_noon(&idle(balancer));
+    let Upkeep::Mark { idle_since, reason: MarkReason::Idle, .. } = plan.upkeep else { panic!("{:?}", plan.upkeep) };
+    assert_eq!(idle_since, noon());
+}
+
+#[test]
+fn a_hold_that_ended_before_the_mark_changes_nothing() {
+    let mut balancer = marked_balancer(&[], noon() - minutes(2));
+    balancer.tags.insert(HOLD_UNTIL_TAG.into(), (noon() - minutes(3)).to_string());
+    assert!(is_deletion(&plan_at_noon(&idle(balancer))));
 }
 
 #[test]

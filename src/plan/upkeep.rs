@@ -36,7 +36,7 @@ impl Draft<'_> {
             self.find(FindingName::LoadBalancerFailed, &balancer.name, detail);
         }
         let held = self.is_held(balancer);
-        if !is_idle(self.observation) {
+        if !is_idle(self.observation, self.now) {
             self.watch_for_idleness();
             let reason = match self.observation.service {
                 Service::Missing => UnmarkReason::ServiceMissing,
@@ -56,7 +56,10 @@ impl Draft<'_> {
             return self.unmark(balancer, ours, UnmarkReason::Held);
         }
         let Some(idle_since) = self.standing_mark(balancer).filter(|_| !mutated!(MarkAnew)) else {
-            return self.first_mark(balancer);
+            return match self.ripe(balancer) {
+                Some(reason) => self.mark_anew(balancer, reason),
+                None => Upkeep::Keep,
+            };
         };
         let with_groups = self.policy.teardown == Teardown::All && !mutated!(ForgetGroups);
         let groups = if with_groups { balancer.target_groups.as_slice() } else { &[] };
@@ -65,7 +68,10 @@ impl Draft<'_> {
         if !groups.iter().all(carries_mark) {
             // A group that isn't marked when its balancer goes would be left behind for good. And a mark that has gone
             // from a group says that terraform is at work, which comes to the balancer a moment later: a sign of use.
-            return self.mark_anew(balancer, MarkReason::Incomplete);
+            return match self.ripe(balancer) {
+                Some(_) => self.mark_anew(balancer, MarkReason::Incomplete),
+                None => Upkeep::Keep,
+            };
         }
         let due = idle_since + self.policy.idle_grace;
         if self.now < due && !mutated!(NoIdleGrace) {
@@ -158,15 +164,19 @@ impl Draft<'_> {
 
     /// The balancer's mark, unless it can't be trusted; then the grace begins anew. It must be of this balancer, not
     /// copied from another or from before it was made; the service must not have been used after it, unseen by any
-    /// watcher; and it must not be so old that nobody could tell.
+    /// watcher, nor the balancer held; and it must not be so old that nobody could tell.
     fn standing_mark(&self, balancer: &LoadBalancer) -> Option<Timestamp> {
         let since = mark(&balancer.tags, self.now)?;
         let own = balancer.tags.get(LOAD_BALANCER_TAG) == Some(&balancer.arn) && since >= self.made_at(balancer)
             || mutated!(BelieveAnothersMark);
         let unused_since = self.last_use().is_none_or(|last_use| last_use <= since) || mutated!(BelieveOldMark);
+        // In force it would have been obeyed before; one that lies further ahead counts for nothing.
+        let is_over = |hold: &Hold| hold.until <= self.now;
+        let held_until = Hold::of(&balancer.tags).filter(is_over).map(|hold| hold.until);
+        let unheld_since = held_until.is_none_or(|until| until <= since) || mutated!(ForgetHold);
         let fresh =
             self.now.duration_since(since) <= SignedDuration::try_from(self.policy.idle_grace + MARK_GOOD_FOR).ok()?;
-        (own && unused_since && fresh).then_some(since)
+        (own && unused_since && unheld_since && fresh).then_some(since)
     }
 
     /// When the balancer was made, or, when that lies further ahead than clocks differ, as far as they do.
@@ -182,19 +192,18 @@ impl Draft<'_> {
         times.filter(|at| *at <= self.now + CLOCK_SKEW).max()
     }
 
-    /// A balancer that has served is marked now; one that hasn't may belong to a scale-up in progress, and has time.
-    fn first_mark(&mut self, balancer: &LoadBalancer) -> Upkeep {
-        let reason = if self.has_served(balancer) {
-            MarkReason::Idle
-        } else {
-            let unused_at = balancer.created_at + self.policy.unused_grace;
-            if self.now < unused_at && !mutated!(NoUnusedGrace) {
-                self.look_again_by(unused_at);
-                return Upkeep::Keep;
-            }
-            MarkReason::Unused
-        };
-        self.mark_anew(balancer, reason)
+    /// Why an idle balancer may be marked now: one that has served, at once; one that hasn't may belong to a scale-up in
+    /// progress, and has time.
+    fn ripe(&mut self, balancer: &LoadBalancer) -> Option<MarkReason> {
+        if self.has_served(balancer) {
+            return Some(MarkReason::Idle);
+        }
+        let unused_at = balancer.created_at + self.policy.unused_grace;
+        if self.now < unused_at && !mutated!(NoUnusedGrace) {
+            self.look_again_by(unused_at);
+            return None;
+        }
+        Some(MarkReason::Unused)
     }
 
     /// The grace begins now.
@@ -214,14 +223,17 @@ impl Draft<'_> {
         Upkeep::Mark { load_balancer_arn: balancer.arn.clone(), idle_since, resources, reason }
     }
 
-    /// Whether a call can have gone through the balancer: a task of the service is or was a target, or was told to stop
-    /// after the balancer was there. A task that was already stopping when the balancer came belongs to an earlier
-    /// evening, and says nothing about this one.
+    /// Whether a call can have gone through the balancer: a task of the service was told to stop after the balancer was
+    /// there. A task that was already stopping when the balancer came belongs to an earlier evening, and says nothing
+    /// about this one, even where a group that was kept still has it as a target; that tells only of one whose times are
+    /// not known.
     fn has_served(&self, balancer: &LoadBalancer) -> bool {
-        let left_later = |task: &Task| task.left_at().is_some_and(|at| at > balancer.created_at);
-        balancer.state != LoadBalancerState::Provisioning
-            && (self.observation.targets().any(|(_, target)| self.observation.task_with_address(target.ip).is_some())
-                || self.observation.tasks.iter().any(left_later))
+        let is_target = |task: &Task| self.observation.targets().any(|(_, target)| task.has_address(target.ip));
+        let has_used_it = |task: &Task| match task.left_at() {
+            Some(at) => at > balancer.created_at || mutated!(LeftoversHaveServed) && is_target(task),
+            None => is_target(task),
+        };
+        balancer.state != LoadBalancerState::Provisioning && self.observation.tasks.iter().any(has_used_it)
     }
 
     /// How long to wait between the looks of a teardown: the longer it takes, the longer. One that AWS refuses must not be
@@ -234,7 +246,7 @@ impl Draft<'_> {
 
     /// Finishes a teardown that was cut off after the balancer's deletion.
     fn upkeep_of_orphans(&mut self) -> Upkeep {
-        if self.policy.teardown != Teardown::All || !is_idle(self.observation) {
+        if self.policy.teardown != Teardown::All || !is_idle(self.observation, self.now) {
             return Upkeep::Keep;
         }
         let mut due = Vec::new();

@@ -133,22 +133,26 @@ impl<P: Platform> Reconciler<P> {
         let LoadBalancerDescription { arn, name, kind, state, created_at, dns_name: _ } = description;
         let groups = self.platform.target_groups(Some(&arn)).await?;
         let arns: Vec<_> = std::iter::once(&arn).chain(groups.iter().map(|group| &group.arn)).cloned().collect();
-        let targets = try_join_all(groups.iter().map(|group| self.targets(group)));
+        let targets = try_join_all(groups.iter().map(|group| self.contents(group)));
         let (mut tags, targets) = tokio::try_join!(self.platform.tags(&arns), targets)?;
         if let Some(gone) = arns.iter().find(|arn| !tags.contains_key(*arn)) {
             return Err(gone_meanwhile(gone));
         }
         let target_groups =
-            groups.into_iter().zip(targets).map(|(group, targets)| with(group, &mut tags, targets)).collect();
+            groups.into_iter().zip(targets).map(|(group, contents)| with(group, &mut tags, contents)).collect();
         let tags = tags.remove(&arn).unwrap_or_default();
         Ok(LoadBalancer { arn, name, kind, state, created_at, tags, target_groups })
     }
 
-    async fn targets(&self, group: &TargetGroupDescription) -> Result<Vec<Target>, CloudError> {
-        match group.target_type {
-            TargetType::Ip { .. } => self.platform.target_health(&group.arn).await,
-            TargetType::Other(_) => Ok(Vec::new()),
-        }
+    async fn contents(&self, group: &TargetGroupDescription) -> Result<Contents, CloudError> {
+        Ok(match group.target_type {
+            TargetType::Ip { .. } => {
+                Contents { targets: self.platform.target_health(&group.arn).await?, ..Contents::default() }
+            }
+            TargetType::Other(_) => {
+                Contents { healthy_others: self.platform.healthy_targets(&group.arn).await?, ..Contents::default() }
+            }
+        })
     }
 
     /// The groups that carry the mark of a balancer of our name, behind none or still shown behind that one.
@@ -161,7 +165,7 @@ impl<P: Platform> Reconciler<P> {
         groups.retain(|group| group.load_balancer_arns.iter().all(|arn| load_balancer_name(arn) == Some(name)));
         let arns: Vec<_> = groups.iter().map(|group| group.arn.clone()).collect();
         let mut tags = self.platform.tags(&arns).await?;
-        let mut orphans: Vec<_> = groups.into_iter().map(|group| with(group, &mut tags, Vec::new())).collect();
+        let mut orphans: Vec<_> = groups.into_iter().map(|group| with(group, &mut tags, Contents::default())).collect();
         orphans.retain(|group| {
             let marked_with = group.tags.get(LOAD_BALANCER_TAG).map(String::as_str);
             marked_with.and_then(load_balancer_name) == Some(name)
@@ -183,8 +187,16 @@ fn gone_meanwhile(arn: &str) -> CloudError {
     }
 }
 
-fn with(group: TargetGroupDescription, tags: &mut BTreeMap<String, Tags>, targets: Vec<Target>) -> TargetGroup {
+/// What is in a target group.
+#[derive(Default)]
+struct Contents {
+    targets: Vec<Target>,
+    healthy_others: usize,
+}
+
+fn with(group: TargetGroupDescription, tags: &mut BTreeMap<String, Tags>, contents: Contents) -> TargetGroup {
     let TargetGroupDescription { arn, name, target_type, load_balancer_arns: _ } = group;
+    let Contents { targets, healthy_others } = contents;
     let tags = tags.remove(&arn).unwrap_or_default();
-    TargetGroup { arn, name, target_type, tags, targets }
+    TargetGroup { arn, name, target_type, tags, targets, healthy_others }
 }

@@ -208,7 +208,9 @@ fn unhealthy(mut balancer: LoadBalancer) -> LoadBalancer {
 }
 
 fn one_in_one_out() -> Observation {
-    observation(counts(1, 1, 0), vec![stopped(1), running(2)], Some(balancer(&[1])))
+    let just_now = Some(noon() - minutes(1));
+    let gone = Task { stopping_at: just_now, stopped_at: just_now, ..stopped(1) };
+    observation(counts(1, 1, 0), vec![gone, running(2)], Some(balancer(&[1])))
 }
 
 #[tokio::test(start_paused = true)]

@@ -44,6 +44,7 @@ on_moto_and_sandbox!(
     one_look_that_shows_no_tasks_empties_no_group,
     an_ipv6_group_gets_the_ipv6_address,
     a_group_of_another_target_type_is_reported_and_the_others_served,
+    what_answers_in_a_group_of_another_target_type_keeps_the_balancer,
     a_balancer_without_groups_is_reported_until_it_has_one,
     a_failed_balancer_is_reported,
     a_change_of_health_is_logged_with_its_reason_and_the_time_it_took,
@@ -664,6 +665,44 @@ async fn a_group_of_another_target_type_is_reported_and_the_others_served(aws: A
     watcher.assert_no_trouble();
 }
 
+async fn what_answers_in_a_group_of_another_target_type_keeps_the_balancer(aws: Aws) {
+    let platform = Platform::on(aws).await;
+    let instances = GroupPlan { kind: TargetTypeEnum::Instance, ..tcp() };
+    let plan = BalancerPlan { groups: vec![udp(), instances], ..BalancerPlan::default() };
+    let balancer = platform.create_balancer_as(plan).await;
+    let group = balancer.groups[1].arn.clone();
+    // Neither of these AWSs has instances.
+    let answering = platform.proxy.on("elasticloadbalancing:DescribeTargetHealth").rewrite(move |request, text| {
+        let (list, end) = ("<TargetHealthDescriptions", "</DescribeTargetHealthResult>");
+        match (text.find(list), text.find(end)) {
+            (Some(from), Some(to)) if request.contains(&group) => {
+                let instance = "<TargetHealthDescriptions><member><Target><Id>i-0a1b2c3d4e5f60718</Id><Port>4443</Port>\
+                                </Target><TargetHealth><State>healthy</State></TargetHealth></member>\
+                                </TargetHealthDescriptions>";
+                format!("{}{instance}{}", &text[..from], &text[to..])
+            }
+            _ => text,
+        }
+    });
+    let task = platform.scale_to_one().await;
+    let watcher = Launch::quick(&platform).start();
+    eventually("the group of type ip has the task", async || {
+        (platform.targets(&balancer.groups[0]).await == [(task.ip.clone(), 10000)].into()).then_some(())
+    })
+    .await;
+    platform.scale_to_zero(&[&task]).await;
+    let finding = watcher.wait_for_finding("target_of_others", "raised").await;
+    assert_eq!(finding.text("subject"), balancer.groups[1].name);
+    // Longer than the grace, look by look.
+    watcher.wait_for_looks(&platform.proxy, 4).await;
+    assert!(watcher.events("idle_marked").is_empty(), "an instance answers behind it");
+    assert!(platform.balancer_exists().await);
+
+    answering.lift();
+    watcher.wait_for("teardown_completed").await;
+    watcher.assert_no_trouble();
+}
+
 async fn a_balancer_without_groups_is_reported_until_it_has_one(aws: Aws) {
     let platform = Platform::on(aws).await;
     let plan = BalancerPlan { groups: Vec::new(), ..BalancerPlan::default() };
@@ -733,5 +772,8 @@ async fn nothing_is_logged_while_nothing_happens(aws: Aws) {
     let quiet_from = watcher.position();
     watcher.wait_for_looks(&platform.proxy, 4).await;
     let said = watcher.lines().split_off(quiet_from);
+    // The first look of each minute has its figures, whatever happens.
+    let (figures, said): (Vec<_>, Vec<_>) = said.into_iter().partition(|line| line.text("event") == "metrics");
     assert!(said.is_empty(), "{}", listing(&said));
+    assert!(figures.len() <= 1, "{}", listing(&figures));
 }

@@ -61,6 +61,13 @@ impl AwsPlatform {
         self.clock.clone()
     }
 
+    async fn health(&self, target_group_arn: &str) -> Result<Vec<elb::TargetHealthDescription>, CloudError> {
+        let call = elb_call("DescribeTargetHealth", target_group_arn);
+        let request = self.elb.describe_target_health().target_group_arn(target_group_arn);
+        let output = request.send().await.map_err(|error| call.failed(error))?;
+        Ok(output.target_health_descriptions.unwrap_or_default())
+    }
+
     /// The service in whatever status; `None` where it, or the cluster, is missing.
     pub(super) async fn describe_service(
         &self,
@@ -247,10 +254,14 @@ impl Platform for AwsPlatform {
     }
 
     async fn target_health(&self, target_group_arn: &str) -> Result<Vec<Target>, CloudError> {
-        let call = elb_call("DescribeTargetHealth", target_group_arn);
-        let request = self.elb.describe_target_health().target_group_arn(target_group_arn);
-        let output = request.send().await.map_err(|error| call.failed(error))?;
-        Ok(output.target_health_descriptions().iter().filter_map(target).collect())
+        Ok(self.health(target_group_arn).await?.iter().filter_map(target).collect())
+    }
+
+    async fn healthy_targets(&self, target_group_arn: &str) -> Result<usize, CloudError> {
+        let healthy = |target: &&elb::TargetHealthDescription| {
+            target.target_health().and_then(|health| health.state()) == Some(&elb::TargetHealthStateEnum::Healthy)
+        };
+        Ok(self.health(target_group_arn).await?.iter().filter(healthy).count())
     }
 
     async fn register(&self, target_group_arn: &str, targets: &[TargetKey]) -> Result<(), CloudError> {

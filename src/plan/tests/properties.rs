@@ -80,6 +80,11 @@ fn mark_tags() -> impl Strategy<Value = Tags> {
     ]
 }
 
+/// A task that stopped too long ago for a target that answers there to be its own.
+fn stopped_long_ago(task: &Task) -> bool {
+    task.stopped_at.is_some_and(|at| at + minutes(5) < noon())
+}
+
 fn hold() -> impl Strategy<Value = Option<String>> {
     prop_oneof![8 => Just(None), 2 => instant().prop_map(|until| Some(until.to_string())), 1 => Just(Some("x".into()))]
 }
@@ -90,10 +95,13 @@ fn any_group(arn: &'static str, port: u16) -> impl Strategy<Value = TargetGroup>
         2 => Just(TargetType::Ip { family: AddressFamily::Ipv6, port }),
         1 => Just(TargetType::Other("instance".into())),
     ];
-    (target_type, targets(port), mark_tags()).prop_map(move |(target_type, targets, tags)| {
-        let targets = if matches!(target_type, TargetType::Ip { .. }) { targets } else { Vec::new() };
-        TargetGroup { target_type, tags, ..group(arn, port, targets) }
-    })
+    (target_type, targets(port), 0..2usize, mark_tags()).prop_map(
+        move |(target_type, targets, healthy_others, tags)| {
+            let takes_addresses = matches!(target_type, TargetType::Ip { .. });
+            let (targets, healthy_others) = if takes_addresses { (targets, 0) } else { (Vec::new(), healthy_others) };
+            TargetGroup { target_type, tags, healthy_others, ..group(arn, port, targets) }
+        },
+    )
 }
 
 fn groups() -> impl Strategy<Value = Vec<TargetGroup>> {
@@ -239,7 +247,8 @@ proptest! {
             let healthy = seen.targets().any(|(group, target)| {
                 group.arn == change.key.target_group_arn && is_it(target) && target.state == TargetState::Healthy
             });
-            prop_assert!(leaving || !healthy, "{change:?} answers to somebody");
+            let holds = |task: &Task| task.has_address(change.key.ip) && !stopped_long_ago(task);
+            prop_assert!(seen.tasks.iter().any(holds) || !healthy, "{change:?} answers to somebody");
         }
     }
 
@@ -274,9 +283,11 @@ proptest! {
             prop_assert_eq!(task.last_status, LastStatus::Stopped);
         }
         for (_, target) in seen.targets().filter(|(_, target)| target.state == TargetState::Healthy) {
-            prop_assert!(seen.tasks.iter().any(|task| task.has_address(target.ip)), "{target:?} is in use");
+            let holds = |task: &Task| task.has_address(target.ip) && !stopped_long_ago(task);
+            prop_assert!(seen.tasks.iter().any(holds), "{target:?} is in use");
         }
         let balancer = seen.load_balancer.expect("a balancer to delete");
+        prop_assert!(balancer.target_groups.iter().all(|group| group.healthy_others == 0), "{balancer:?} is in use");
         prop_assert_eq!(&balancer.arn, &arn);
         prop_assert_eq!(balancer.kind, LoadBalancerKind::Network);
         prop_assert_eq!(balancer.tags.get("Lifecycle").map(String::as_str), Some("on-demand"));
@@ -286,7 +297,7 @@ proptest! {
         prop_assert!(idle_since + policy.idle_grace <= noon());
         prop_assert!(policy.teardown != Teardown::Off);
         let hold = balancer.tags.get(HOLD_UNTIL_TAG).and_then(|until| until.parse::<Timestamp>().ok());
-        prop_assert!(hold.is_none_or(|until| until <= noon() || until > noon() + LONGEST_HOLD));
+        prop_assert!(hold.is_none_or(|until| until <= idle_since || until > noon() + LONGEST_HOLD));
     }
 
     #[test]
@@ -358,8 +369,9 @@ proptest! {
         let Some(balancer) = &mut seen.load_balancer else { return Ok(()) };
         prop_assume!(balancer.kind == LoadBalancerKind::Network && balancer.tags.contains_key("Lifecycle"));
         balancer.tags.remove(HOLD_UNTIL_TAG);
-        for target in balancer.target_groups.iter_mut().flat_map(|group| &mut group.targets) {
-            target.state = TargetState::Unhealthy;
+        for group in &mut balancer.target_groups {
+            group.healthy_others = 0;
+            group.targets.iter_mut().for_each(|target| target.state = TargetState::Unhealthy);
         }
         // Marks and uses that lie ahead put it off; a balancer made ahead of its time is old enough later.
         let marked_at = balancer.tags.get(IDLE_SINCE_TAG).and_then(|since| since.parse().ok());
