@@ -8,11 +8,12 @@
 //! - every 30 s while a target that isn't healthy has no task;
 //! - while an idle balancer, or a group of one, stands: every 2 s at first, then less and less often, at a tenth of the
 //!   time gone by, and so again when the grace is over; each time twice, since a deletion rests on two looks;
-//! - a few times more for each change to the balancer, its groups, their targets and tags, whoever makes it.
+//! - a few times more for each change that others make to the balancer, its groups, their targets and tags; hardly for
+//!   what it changes itself, or else it could earn its looks by writing.
 //!
-//! It may poll whenever a poll's time is over, and once more for each look and each message. Where AWS fails, each of these may fail as often
-//! as the growing waits between two tries allow, and each call is tried three times in all. A look takes a dozen calls; a
-//! message a few more, while ECS's answers lag behind it.
+//! It may poll whenever a poll's time is over, and once more for each look and each message. Where AWS fails, each of
+//! these may fail as often as the growing waits between two tries allow, and each call is tried three times in all. A
+//! look takes a dozen calls; a message a few more, while ECS's answers lag behind it.
 //!
 //! What isn't used is saved up only so far: a quiet night doesn't pay for a busy minute.
 
@@ -35,6 +36,9 @@ const TEARDOWN_SHARE: f64 = 0.1;
 /// The looks that a change to the balancer, a tag or a group may ask of each worker, and one to its targets.
 const LOOKS_PER_CHANGE: f64 = 20.0;
 const LOOKS_PER_TARGET_CHANGE: f64 = 2.0;
+
+/// And one that a worker makes itself: less than the look that it takes.
+const LOOKS_PER_OWN_CHANGE: f64 = 0.5;
 
 /// The waits between tries double from half a second to a minute: within a minute there are so many of them.
 const TRIES_PER_FAILURE: f64 = 9.0;
@@ -181,6 +185,18 @@ impl Budget {
     /// Targets were registered or deregistered.
     pub fn targets_changed(&mut self) {
         self.allow(LOOKS_PER_TARGET_CHANGE * self.workers);
+    }
+
+    /// A worker has changed something itself.
+    pub fn changed_by_a_worker(&mut self) {
+        self.allow(LOOKS_PER_OWN_CHANGE);
+    }
+
+    /// A worker has deleted something: from here on the teardown's looks grow rarer anew.
+    pub fn deleted_by_a_worker(&mut self, now: Timestamp) {
+        self.count_until(now);
+        self.settling_since = now;
+        self.allow(LOOKS_PER_OWN_CHANGE);
     }
 
     /// A worker has got so many messages.

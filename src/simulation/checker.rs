@@ -2,7 +2,7 @@
 //!
 //! It shares no code with the watcher, and knows nothing of marks, looks or plans: only what must not happen.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::time::Duration;
 
@@ -10,9 +10,9 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use super::budget::Budget;
-use super::stage::{Actor, is_read};
+use super::stage::Actor;
 use super::tally::Tally;
-use crate::sandbox::api::{ApiError, Request, Response, ecs, elb, sqs};
+use crate::sandbox::api::{ApiError, Request, Response, Service, ecs, elb, sqs};
 use crate::sandbox::world::{TaskView, World};
 
 /// The README's promises, by their numbers there.
@@ -57,6 +57,8 @@ pub struct Promises {
     pub project: String,
     /// How long the service must have been idle.
     pub idle_grace: Duration,
+    /// How old a balancer must be that nobody has used.
+    pub unused_grace: Duration,
     /// A deletion may miss what happened this long before it: AWS has no conditional delete. It is the time for which a
     /// look is good, and what a call may take on its way, and by how much ECS's answers lag.
     pub window: Duration,
@@ -64,6 +66,14 @@ pub struct Promises {
 
 /// By how much the watcher's clock may still be off once AWS's answers have put it right.
 const CLOCK_ERROR: Duration = Duration::from_secs(3);
+
+/// How long after its stop a task still counts as the one behind its address: five minutes for the watcher, and as long
+/// as its knowledge may be old.
+const ADDRESS_KEPT_FOR: SignedDuration = SignedDuration::from_secs(6 * 60);
+
+/// What a call fails with that must be tried again before the messages behind it are deleted.
+const PASSING: [&str; 5] =
+    ["AccessDenied", "InternalFailure", "ServiceUnavailable", "Throttling", "ThrottlingException"];
 
 /// How the watcher's own tags begin, and the one that a person sets.
 const OWN_TAGS: &str = "jvb-watcher:";
@@ -89,6 +99,12 @@ pub struct Checker {
     made_at: Option<Timestamp>,
     /// The hold that was set last, unless it was taken away.
     hold: Option<HoldSet>,
+    /// When a hold was last taken away.
+    released_at: Option<Timestamp>,
+    /// What there was to be written to when the world was last looked at.
+    seen: Resources,
+    /// Which operations of each actor's last look have failed.
+    failed: BTreeMap<Actor, BTreeSet<&'static str>>,
     /// Since when each balancer of the platform has lacked the owner tag.
     disowned_since: BTreeMap<String, Timestamp>,
     /// Since when a task of the service serves with the address.
@@ -103,9 +119,17 @@ pub struct Checker {
 
 /// A hold. It is a tag on its balancer, and gone with that.
 struct HoldSet {
+    by: Actor,
     load_balancer_arn: String,
     set_at: Timestamp,
     until: Timestamp,
+}
+
+/// The balancers and the groups with their tags, and the groups' targets: what changes when somebody writes.
+#[derive(Default, PartialEq, Eq)]
+struct Resources {
+    tags: BTreeMap<String, Vec<(String, String)>>,
+    targets: BTreeSet<(String, String, u16)>,
 }
 
 /// As much of an event as tells whose it is.
@@ -146,12 +170,20 @@ impl Checker {
             touched_at: None,
             made_at: None,
             hold: None,
+            released_at: None,
+            seen: Resources::default(),
+            failed: BTreeMap::new(),
             disowned_since: BTreeMap::new(),
             serving_since: BTreeMap::new(),
             received: BTreeMap::new(),
             marked_by: BTreeMap::new(),
             reads: BTreeMap::new(),
         }
+    }
+
+    /// Something else has found a promise broken.
+    pub fn fail(&mut self, promise: Promise, at: Timestamp, what: String) {
+        self.violations.push(Violation { at, promise, what });
     }
 
     fn broken(&mut self, promise: Promise, now: Timestamp, actor: Actor, what: String) {
@@ -175,8 +207,9 @@ impl Checker {
         format!("service:{}-service", self.promises.project)
     }
 
-    /// The world has changed.
-    pub fn observe(&mut self, world: &World, now: Timestamp) {
+    /// The world has changed, by itself or by somebody's call.
+    pub fn observe(&mut self, world: &World, now: Timestamp, by: Option<Actor>) {
+        self.note_changes(world, now, by);
         let service = format!("{}-service", self.promises.project);
         self.budget.observe(world, (&service, &self.group(), &self.promises.project), now);
         let services = world.services();
@@ -198,7 +231,7 @@ impl Checker {
             }
         }
         self.serving_since = serving;
-        let others = self.is_used_by_others(world);
+        let others = self.is_used_by_others(world, now);
         self.others_since = others.then(|| self.others_since.unwrap_or(now));
         let name = self.balancer_name();
         let mut disowned = BTreeMap::new();
@@ -212,12 +245,35 @@ impl Checker {
         self.disowned_since = disowned;
     }
 
+    /// What changes allows the workers some more calls.
+    fn note_changes(&mut self, world: &World, now: Timestamp, by: Option<Actor>) {
+        let mut seen = Resources::default();
+        for balancer in world.balancers() {
+            seen.tags.insert(balancer.arn, balancer.tags);
+        }
+        for group in world.groups() {
+            seen.targets.extend(group.targets.into_iter().map(|target| (group.arn.clone(), target.id, target.port)));
+            seen.tags.insert(group.arn, group.tags);
+        }
+        let before = std::mem::replace(&mut self.seen, seen);
+        match by {
+            _ if before == self.seen => {}
+            Some(Actor::Watcher(_)) if self.seen.tags.len() < before.tags.len() => self.budget.deleted_by_a_worker(now),
+            Some(Actor::Watcher(_)) => self.budget.changed_by_a_worker(),
+            _ if before.tags != self.seen.tags => self.budget.changed(now),
+            _ => self.budget.targets_changed(),
+        }
+    }
+
     /// Whether something answers behind the platform's balancer that is no task's of the service.
-    fn is_used_by_others(&self, world: &World) -> bool {
+    fn is_used_by_others(&self, world: &World, now: Timestamp) -> bool {
         let (group, prefix) = (self.group(), format!("{}-", self.promises.project));
         let tasks = world.tasks();
+        let keeps_address =
+            |task: &TaskView| task.stopped_at.is_none_or(|at| now.duration_since(at) <= ADDRESS_KEPT_FOR);
         let is_of_ours = |id: &str| {
-            tasks.iter().any(|task| task.group == group && task.address.is_some_and(|own| own.to_string() == id))
+            let has_address = |task: &TaskView| task.address.is_some_and(|own| own.to_string() == id);
+            tasks.iter().any(|task| task.group == group && has_address(task) && keeps_address(task))
         };
         let groups = world.groups();
         let mut targets = groups.iter().filter(|group| group.name.starts_with(&prefix) && !group.balancers.is_empty());
@@ -291,6 +347,15 @@ impl Checker {
                     tally.moment("a teardown was called off by a worker");
                 }
                 self.ours(actor, input.resource_arns.member.iter().map(String::as_str), now);
+                let by_hand = |hold: &HoldSet| {
+                    hold.by == Actor::Operator
+                        && input.resource_arns.member.contains(&hold.load_balancer_arn)
+                        && input.tag_keys.member.iter().any(|key| key == HOLD_UNTIL)
+                };
+                if self.hold.as_ref().is_some_and(by_hand) && self.is_held(world, now) {
+                    let what = "takes away a hold that somebody placed by hand".to_owned();
+                    self.broken(Promise::NothingInUseIsDeleted, now, actor, what);
+                }
                 // What it has placed there itself, it may take away, whatever became of the balancer.
                 let own_hold =
                     matches!(actor, Actor::Command(_)) && input.tag_keys.member.contains(&HOLD_UNTIL.to_owned());
@@ -323,15 +388,8 @@ impl Checker {
     /// Something has taken effect, or was refused.
     pub fn after(&mut self, actor: Actor, request: &Request, answer: &Result<Response, ApiError>, now: Timestamp) {
         let Ok(answer) = answer else { return };
-        if let Request::Elb(request) = request {
-            match request {
-                elb::Request::RegisterTargets(_) | elb::Request::DeregisterTargets(_) => self.budget.targets_changed(),
-                request if is_read(request.operation()) => {}
-                _ => self.budget.changed(now),
-            }
-        }
         match (actor, request, answer) {
-            (Actor::Command(_), Request::Elb(request), _) => self.note_hold(request, now),
+            (Actor::Command(_), Request::Elb(request), _) => self.note_hold(actor, request, now),
             (Actor::Operator, Request::Elb(request), Response::Elb(answer)) => {
                 self.operator_writes(request, answer, now);
             }
@@ -346,8 +404,26 @@ impl Checker {
         }
     }
 
+    /// A call was not made after all, or nobody waits for its answer any more.
+    pub fn gave_up(&mut self, actor: Actor, operation: &'static str) {
+        if Service::Sqs.operations().iter().any(|(of_queue, _)| *of_queue == operation) {
+            return;
+        }
+        self.failed.entry(actor).or_default().insert(operation);
+    }
+
     /// An answer has come to whoever asked; with an error's code, and when AWS gave it.
     pub fn heard(&mut self, actor: Actor, request: &Request, code: Result<(), Option<&str>>, answered_at: Timestamp) {
+        let operation = request.operation();
+        if code.is_err_and(|code| code.is_none_or(|code| PASSING.contains(&code))) {
+            self.gave_up(actor, operation);
+        } else if let Some(failed) = self.failed.get_mut(&actor) {
+            failed.remove(operation);
+            // With this a look begins, which does all that is needed anew.
+            if operation == "ListTasks" {
+                failed.clear();
+            }
+        }
         // That there is no such thing is an answer too.
         if code.is_err_and(|code| code.is_none_or(|code| !code.contains("NotFound"))) {
             return;
@@ -374,17 +450,19 @@ impl Checker {
     }
 
     /// Somebody other than a watcher holds, and lets go.
-    fn note_hold(&mut self, request: &elb::Request, now: Timestamp) {
+    fn note_hold(&mut self, actor: Actor, request: &elb::Request, now: Timestamp) {
         match request {
             elb::Request::AddTags(input) => {
                 let hold = input.tags.member.iter().find(|tag| tag.key == HOLD_UNTIL);
                 if let (Some(tag), [arn]) = (hold, input.resource_arns.member.as_slice()) {
-                    let hold = |until| HoldSet { load_balancer_arn: arn.clone(), set_at: now, until };
+                    let hold = |until| HoldSet { by: actor, load_balancer_arn: arn.clone(), set_at: now, until };
                     self.hold = tag.value.parse().ok().map(hold);
                 }
             }
             elb::Request::RemoveTags(input) if input.tag_keys.member.iter().any(|key| key == HOLD_UNTIL) => {
-                self.hold.take_if(|hold| input.resource_arns.member.contains(&hold.load_balancer_arn));
+                let released = self.hold.take_if(|hold| input.resource_arns.member.contains(&hold.load_balancer_arn));
+                // One that was over had its grace already.
+                self.released_at = released.map(|hold| hold.until.min(now)).or(self.released_at);
             }
             _ => {}
         }
@@ -398,9 +476,9 @@ impl Checker {
         {
             return;
         }
-        self.note_hold(request, now);
+        self.note_hold(Actor::Operator, request, now);
         match request {
-            // Only terraform takes the watcher's marks away.
+            // Terraform takes the watcher's marks away, and whoever lets go of a hold.
             elb::Request::RemoveTags(input)
                 if input.tag_keys.member.iter().any(|key| key.starts_with(OWN_TAGS) && key != HOLD_UNTIL) =>
             {
@@ -510,6 +588,39 @@ impl Checker {
         if self.is_held(world, now) {
             self.broken(Promise::NothingInUseIsDeleted, now, actor, format!("deletes {arn}, which is held"));
         }
+        if let Actor::Watcher(_) = actor {
+            self.deletion_after_hold(arn, world, now, actor);
+            self.deletion_of_unused(arn, world, now, actor);
+        }
+    }
+
+    /// The grace begins when a hold ends.
+    fn deletion_after_hold(&mut self, arn: &str, world: &World, now: Timestamp, actor: Actor) {
+        let grace = SignedDuration::try_from(self.promises.idle_grace.saturating_sub(CLOCK_ERROR)).unwrap_or_default();
+        let stands = |hold: &&HoldSet| world.balancers().iter().any(|balancer| balancer.arn == hold.load_balancer_arn);
+        let over = self.hold.as_ref().filter(stands).filter(|hold| self.lasts(Some(hold.set_at), now));
+        let ended_at = over.map(|hold| hold.until).filter(|until| *until <= now).max(self.released_at);
+        if let Some(ended_at) = ended_at.filter(|at| now.duration_since(*at) < grace && self.lasts(Some(*at), now)) {
+            let what = format!("deletes {arn} within the grace after its hold ended at {ended_at}");
+            self.broken(Promise::NothingInUseIsDeleted, now, actor, what);
+        }
+    }
+
+    /// A balancer that no task has used yet may belong to a scale-up in progress; unless somebody has run `down`.
+    fn deletion_of_unused(&mut self, arn: &str, world: &World, now: Timestamp, actor: Actor) {
+        if let Some(Actor::Command(_)) = self.marked_by.get(arn) {
+            return;
+        }
+        let grace =
+            SignedDuration::try_from(self.promises.unused_grace.saturating_sub(CLOCK_ERROR)).unwrap_or_default();
+        let Some(balancer) = world.balancers().into_iter().find(|balancer| balancer.arn == arn) else { return };
+        let group = self.group();
+        let was_used =
+            |task: &TaskView| task.group == group && task.stopped_at.is_some_and(|at| at > balancer.created_at);
+        if !world.tasks().iter().any(was_used) && now.duration_since(balancer.created_at) < grace {
+            let what = format!("deletes {arn} of {}, which nobody has used yet", balancer.created_at);
+            self.broken(Promise::NothingInUseIsDeleted, now, actor, what);
+        }
     }
 
     /// Nothing of another project is touched.
@@ -566,6 +677,12 @@ impl Checker {
                 actor,
                 "deletes a message that nobody can read".to_owned(),
             );
+        }
+        if kind == MessageKind::Relevant
+            && let Some(failed) = self.failed.get(&actor).filter(|failed| !failed.is_empty())
+        {
+            let what = format!("deletes a message of {sent_at} though {failed:?} failed");
+            self.broken(Promise::NoMessageIsLost, now, actor, what);
         }
         let unread = |what: &'static str| self.reads.get(&(actor, what)).is_none_or(|at| *at < sent_at);
         if kind == MessageKind::Relevant && ["tasks", "service", "balancer"].into_iter().any(unread) {

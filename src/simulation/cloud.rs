@@ -82,14 +82,17 @@ impl Cloud {
     ) -> Result<(), CloudError> {
         let limit = deadline.left().min(ATTEMPT_TIMEOUT);
         if limit.is_zero() {
-            self.note_outdated_write();
+            self.note_outdated_write(request.operation());
             return Err(deadline.missed(request.service().prefix(), request.operation(), resource));
         }
         self.call_with(resource, request, limit, tries, Some(deadline)).await.map(drop)
     }
 
-    fn note_outdated_write(&self) {
-        self.stage.with(|inner, _| inner.tally.moment("a write was not sent, the look behind it being too old"));
+    fn note_outdated_write(&self, operation: &'static str) {
+        self.stage.with(|inner, _| {
+            inner.tally.moment("a write was not sent, the look behind it being too old");
+            inner.checker.gave_up(self.actor, operation);
+        });
     }
 
     async fn call_with(
@@ -110,7 +113,10 @@ impl Cloud {
                 Ok(Ok(response)) => return Ok(response),
                 Ok(Err(trouble)) => trouble,
                 Err(_) => {
-                    self.stage.with(|inner, _| inner.tally.moment("an answer was waited for no longer"));
+                    self.stage.with(|inner, _| {
+                        inner.tally.moment("an answer was waited for no longer");
+                        inner.checker.gave_up(self.actor, operation);
+                    });
                     Trouble { code: None, status: None, message: "timed out".to_owned() }
                 }
             };
@@ -133,7 +139,7 @@ impl Cloud {
         if let Some(deadline) = deadline {
             tokio::time::sleep(self.stage.between(PREPARATION.0, PREPARATION.1)).await;
             if deadline.left().is_zero() {
-                self.note_outdated_write();
+                self.note_outdated_write(operation);
                 return Err(Trouble { code: None, status: None, message: "not sent: too late".to_owned() });
             }
         }
@@ -456,6 +462,11 @@ impl Platform for Cloud {
             })
         };
         Ok(output.target_health_descriptions.member.into_iter().filter_map(target).collect())
+    }
+
+    async fn healthy_targets(&self, arn: &str) -> Result<usize, CloudError> {
+        let targets = self.target_health(arn).await?;
+        Ok(targets.iter().filter(|target| target.state == TargetState::Healthy).count())
     }
 
     async fn register(&self, arn: &str, targets: &[TargetKey]) -> Result<(), CloudError> {

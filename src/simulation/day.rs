@@ -1,20 +1,21 @@
 //! A day of the platform: what happens when, drawn from a seed; played; and judged in the end.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use fastrand::Rng;
 use jiff::{SignedDuration, Timestamp};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::task::JoinHandle;
+use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::Instant;
 
 use super::budget::Budget;
 use super::checker::{Checker, Promise, Promises, Violation};
 use super::command::Command;
 use super::operator::Operator;
-use super::process::{Process, Setup};
-use super::stage::{Blow, Inner, Stage, Trap, When};
+use super::process::{Freezable, Gate, Process, Setup};
+use super::stage::{Actor, Blow, Inner, Stage, Trap, Victim, When};
 use super::tally::Tally;
 use crate::plan::{NEARLY_IDLE_LOOK, OwnerTag, Policy, Teardown};
 use crate::reconcile::{LOOK_GOOD_FOR, Scope};
@@ -79,6 +80,10 @@ pub enum Deed {
         ip: String,
         registered: bool,
     },
+    /// A task of nobody's service serves behind the balancer for a while.
+    Visit {
+        time: Duration,
+    },
     /// The rule is switched on or off.
     Rule {
         enabled: bool,
@@ -122,6 +127,10 @@ pub struct Day {
     pub policy: Policy,
     /// How long a poll waits for messages.
     pub poll_time: Duration,
+    /// How long a task takes from SIGTERM to its end.
+    pub stopping: Duration,
+    /// How long a deleted balancer still shows.
+    pub deleted_visible: Duration,
     /// What happens when, in its order.
     pub deeds: Vec<(Duration, Deed)>,
 }
@@ -142,6 +151,9 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// Where the addresses begin that are registered by hand; tasks get others.
 const BY_HAND: &str = "10.0.0.";
+
+/// Where those of tasks begin.
+const OF_TASKS: &str = "10.0.1.";
 
 /// How many tasks serve at the quiet end, before the last scale-down.
 const SERVING_AT_THE_END: usize = 2;
@@ -183,13 +195,15 @@ impl Day {
         // SQS's twenty seconds, and on most days more: while a worker waits it does nothing, and neither does an empty
         // queue; what comes ends the wait at once.
         let poll_time = [LONGEST_POLL, 5 * MINUTE, 5 * MINUTE, 5 * MINUTE][random.usize(0..4)];
+        let stopping = Duration::from_secs([26, 26, 26, 120][random.usize(0..4)]);
+        let deleted_visible = Duration::from_secs([0, 0, 5, 30][random.usize(0..4)]);
         let mut draft = Draft { random, temper, workers, deeds: Vec::new(), grace: policy.idle_grace };
         draft.evenings();
         draft.disturbances();
         let mut deeds = draft.deeds;
         deeds.retain(|(at, _)| *at < EVENTFUL);
         deeds.sort_by_key(|(at, _)| *at);
-        Self { seed, temper, clocks, policy, poll_time, deeds }
+        Self { seed, temper, clocks, policy, poll_time, stopping, deleted_visible, deeds }
     }
 
     /// The same day with only some of its deeds, by their places.
@@ -348,7 +362,8 @@ impl Draft {
     /// What somebody does by hand.
     fn by_hand(&mut self) -> Deed {
         let ip = format!("{BY_HAND}{}", self.random.u32(4..40));
-        match self.random.u32(0..13) {
+        let of_a_task = format!("{OF_TASKS}{}", self.random.u32(4..12));
+        match self.random.u32(0..16) {
             0 => Deed::DeleteBalancer,
             1 => Deed::ReplaceBalancer,
             2 => Deed::CreateBalancer,
@@ -360,7 +375,10 @@ impl Draft {
             9 => Deed::Target { ip, registered: false },
             10 => Deed::Rule { enabled: false },
             11 => Deed::Foreign,
-            _ => Deed::DeleteService,
+            12 => Deed::DeleteService,
+            13 => Deed::Target { ip: of_a_task, registered: true },
+            14 => Deed::Target { ip: of_a_task, registered: false },
+            _ => Deed::Visit { time: self.span(MINUTE, 20 * MINUTE) },
         }
     }
 
@@ -381,7 +399,14 @@ impl Draft {
     fn mishap(&mut self) -> Deed {
         let service = format!("{}-service", platform::PROJECT);
         let queue = format!("{}-jvb-watcher", platform::PROJECT);
-        Deed::Act(match self.random.u32(0..6) {
+        Deed::Act(match self.random.u32(0..13) {
+            12 => Act::FailBalancer { name: format!("{}-jvb-nlb", platform::PROJECT) },
+            kind => return self.usual_mishap(kind / 2, service, queue),
+        })
+    }
+
+    fn usual_mishap(&mut self, kind: u32, service: String, queue: String) -> Deed {
+        Deed::Act(match kind {
             0 => Act::CrashTask { service, task: None, exit_code: 1 },
             1 => Act::SpotNotice { service, task: None },
             2 => Act::FailToStart { n: self.random.u32(1..4) },
@@ -401,7 +426,7 @@ impl Draft {
     }
 
     fn trap(&mut self) -> Trap {
-        let operations = [
+        let of_watchers: &[_] = &[
             "DeleteLoadBalancer",
             "DeleteLoadBalancer",
             "DeleteTargetGroup",
@@ -414,9 +439,23 @@ impl Draft {
             "DescribeTags",
             "DescribeServices",
         ];
+        let of_commands: &[_] = &[
+            "UpdateService",
+            "TagResource",
+            "UntagResource",
+            "AddTags",
+            "RemoveTags",
+            "RegisterTargets",
+            "DeleteLoadBalancer",
+            "DeleteTargetGroup",
+        ];
+        let (victim, operations) = match self.chance(0.25) {
+            true => (Victim::Command, of_commands),
+            false => (Victim::Watcher, of_watchers),
+        };
         let operation = operations[self.random.usize(0..operations.len())];
         let when = if self.random.bool() { When::Before } else { When::After };
-        Trap { operation, when, blow: self.blow() }
+        Trap { victim, operation, when, blow: self.blow() }
     }
 
     /// For a while AWS is slow, fails, throttles; events are lost, late, doubled.
@@ -471,11 +510,13 @@ struct Course<'a> {
     setup: Setup,
     operator: Operator,
     slots: Vec<Option<(u32, Process)>>,
+    /// The commands that were run, by number: how to kill them, and how to freeze them.
+    commands: BTreeMap<u32, (AbortHandle, Arc<Gate>)>,
     next_number: u32,
     next_command: u32,
     /// Slots that come back, and when.
     returns: Vec<(Instant, usize)>,
-    sprung: UnboundedReceiver<(u32, Blow)>,
+    sprung: UnboundedReceiver<(Actor, Blow)>,
     began: Instant,
     /// How many messages that nobody can read were sent.
     malformed: usize,
@@ -487,11 +528,15 @@ const OTHER: &str = "other";
 impl<'a> Course<'a> {
     fn begin(day: &'a Day, with_history: bool) -> Self {
         let midnight: Timestamp = "2026-11-20T00:00:00Z".parse().expect("an instant");
-        let mut world = World::new(Settings::default(), day.seed, midnight);
+        let mut settings = Settings::default();
+        settings.tasks.stopping = day.stopping;
+        settings.balancers.deleted_visible = day.deleted_visible;
+        let mut world = World::new(settings, day.seed, midnight);
         platform::set_up(&mut world, midnight).expect("a platform");
         let promises = Promises {
             project: platform::PROJECT.to_owned(),
             idle_grace: day.policy.idle_grace,
+            unused_grace: day.policy.unused_grace,
             window: LOOK_GOOD_FOR + LONGEST_WAY + LONGEST_LAG,
         };
         let budget = Budget::new(&day.policy, day.poll_time, day.clocks.len(), midnight);
@@ -523,6 +568,7 @@ impl<'a> Course<'a> {
             setup,
             operator,
             slots: day.clocks.iter().map(|_| None).collect(),
+            commands: BTreeMap::new(),
             next_number: 1,
             next_command: 1,
             returns: Vec::new(),
@@ -568,12 +614,16 @@ impl<'a> Course<'a> {
             let next = self.returns.iter().map(|(at, _)| *at).min();
             tokio::select! {
                 biased;
-                Some((number, blow)) = self.sprung.recv() => {
-                    let slot = self.slots.iter().position(|slot| slot.as_ref().is_some_and(|(n, _)| *n == number));
-                    if let Some(slot) = slot {
-                        self.strike(slot, blow);
+                Some((actor, blow)) = self.sprung.recv() => match actor {
+                    Actor::Watcher(number) => {
+                        let is_it = |slot: &Option<(u32, Process)>| slot.as_ref().is_some_and(|(n, _)| *n == number);
+                        if let Some(slot) = self.slots.iter().position(is_it) {
+                            self.strike(slot, blow);
+                        }
                     }
-                }
+                    Actor::Command(number) => self.strike_command(number, blow),
+                    Actor::Operator => {}
+                },
                 () = tokio::time::sleep_until(next.unwrap_or(until).min(until)) => {
                     let now = Instant::now();
                     let due: Vec<_> = self.returns.extract_if(.., |(at, _)| *at <= now).collect();
@@ -603,12 +653,20 @@ impl<'a> Course<'a> {
         match blow {
             Blow::Kill { down } => {
                 let Some((_, process)) = self.slots[slot].take() else { return };
+                self.check_alive(slot, &process);
                 process.kill();
                 self.returns.push((Instant::now() + down, slot));
             }
             Blow::Terminate { down } => {
                 let Some((_, process)) = self.slots[slot].take() else { return };
-                tokio::spawn(process.terminate());
+                self.check_alive(slot, &process);
+                let stage = self.stage.clone();
+                tokio::spawn(async move {
+                    if let Err(why) = process.terminate().await {
+                        let what = format!("the worker of slot {slot} doesn't stop as it should: {why}");
+                        stage.with(|inner, at| inner.checker.fail(Promise::NothingIdleStays, at, what));
+                    }
+                });
                 self.returns.push((Instant::now() + down, slot));
             }
             Blow::Freeze { time } => {
@@ -620,13 +678,30 @@ impl<'a> Course<'a> {
         }
     }
 
+    /// A worker runs until somebody ends it.
+    fn check_alive(&self, slot: usize, process: &Process) {
+        if process.has_ended() {
+            self.fail(Promise::NothingIdleStays, format!("the worker of slot {slot} has ended by itself"));
+        }
+    }
+
+    fn strike_command(&self, number: u32, blow: Blow) {
+        let Some((kill, gate)) = self.commands.get(&number) else { return };
+        match blow {
+            Blow::Kill { .. } | Blow::Terminate { .. } => kill.abort(),
+            Blow::Freeze { time } => gate.close(time),
+        }
+    }
+
     /// Starts a command, which goes on beside.
     fn launch(&mut self, command: Command, killed_after: Option<Duration>) -> JoinHandle<Result<(), String>> {
         let number = self.next_command;
         self.next_command += 1;
         let off = self.day.clocks.first().copied().unwrap_or_default();
         self.stage.note(|| format!("Command({number}) is {command:?}"));
-        let running = tokio::spawn(command.run(self.setup.clone(), number, off));
+        let (work, gate) = Freezable::new(command.run(self.setup.clone(), number, off));
+        let running = tokio::spawn(work);
+        self.commands.insert(number, (running.abort_handle(), gate));
         if let Some(after) = killed_after {
             let (kill, stage) = (running.abort_handle(), self.stage.clone());
             tokio::spawn(async move {
@@ -697,6 +772,10 @@ impl<'a> Course<'a> {
             Deed::Own { owned } => operator.own(owned),
             Deed::Protect { protected } => operator.protect(protected),
             Deed::Target { ip, registered } => operator.target(&ip, registered),
+            Deed::Visit { time } => {
+                tokio::spawn(async move { operator.visit(time).await });
+                Ok(())
+            }
             Deed::Rule { enabled } => operator.rule(enabled),
             Deed::DeleteService => operator.delete_service(),
             Deed::CreateService => operator.create_service(),
@@ -704,7 +783,7 @@ impl<'a> Course<'a> {
                 self.malformed += usize::from(matches!(act, Act::MalformedMessage { .. }));
                 let done = self.stage.with(|inner, now| {
                     let done = inner.world.act(act, now);
-                    inner.checker.observe(&inner.world, now);
+                    inner.checker.observe(&inner.world, now, Some(Actor::Operator));
                     done
                 });
                 self.stage.changed.notify_waiters();
@@ -758,11 +837,16 @@ impl<'a> Course<'a> {
         let _ = (self.operator.own(true), self.operator.hold(None), self.operator.protect(false));
         self.deregister_others();
         // What was begun before (a slow terraform, say) comes to its end, and everybody wakes up.
-        let pause = 25 * MINUTE;
+        let pause = 40 * MINUTE;
         self.until(Instant::now() + pause).await;
         // One that was still being deleted could not be made anew before.
         let _ = self.operator.create_service();
         let _ = (self.operator.own(true), self.operator.hold(None), self.operator.protect(false));
+        let _ = self.operator.delete_failed_balancer();
+        self.deregister_others();
+        if self.day.seed.is_multiple_of(3) {
+            self.nobody_comes().await;
+        }
         let (tasks, pace) = (i32::try_from(SERVING_AT_THE_END).unwrap_or_default(), Duration::from_secs(5));
         // By the command on every second day, by the platform's script on the others.
         if self.day.seed.is_multiple_of(2) {
@@ -794,17 +878,32 @@ impl<'a> Course<'a> {
         let kills =
             [("AddTags", When::After), ("DeleteLoadBalancer", When::After), ("DeleteTargetGroup", When::Before)];
         if self.day.temper != Temper::Calm {
-            let traps = kills.map(|(operation, when)| Trap { operation, when, blow });
+            let traps = kills.map(|(operation, when)| Trap { victim: Victim::Watcher, operation, when, blow });
             self.stage.with(|inner, _| inner.traps.extend(traps));
         }
-        // The tasks take about a minute to stop. Whoever was made to look like somebody's target stays healthy no longer.
+        // Whoever was made to look like somebody's target stays healthy no longer.
         let kills = DOWN_AT_THE_END * u32::try_from(kills.len()).unwrap_or_default();
-        self.until(Instant::now() + MINUTE + self.teardown_bound() + kills).await;
+        self.until(Instant::now() + self.stopping_bound() + self.teardown_bound() + kills).await;
         self.judge();
     }
 
+    /// What stands there, used or never used, goes without another evening.
+    async fn nobody_comes(&mut self) {
+        let _ = self.operator.scale(0);
+        let bound = self.stopping_bound() + self.day.policy.unused_grace + self.teardown_bound();
+        self.until(Instant::now() + bound).await;
+        // Groups may have been left before by somebody who deleted their balancer by hand; they cost nothing.
+        self.check_no_balancer();
+    }
+
     fn judge(&self) {
-        self.check_gone();
+        for (slot, process) in self.slots.iter().enumerate() {
+            if let Some((_, process)) = process {
+                self.check_alive(slot, process);
+            }
+        }
+        self.check_no_balancer();
+        self.check_no_group();
         self.check_queue();
     }
 
@@ -821,9 +920,16 @@ impl<'a> Course<'a> {
 
     /// Whatever answers behind an address that somebody registered by hand keeps the balancer for good.
     fn deregister_others(&self) {
-        let groups = self.stage.with(|inner, _| inner.world.groups());
-        let targets = groups.iter().flat_map(|group| &group.targets);
-        for target in targets.filter(|target| target.id.starts_with(BY_HAND)) {
+        let (tasks, groups) = self.stage.with(|inner, _| (inner.world.tasks(), inner.world.groups()));
+        let of_ours = format!("service:{}", self.day.policy.service);
+        let has = |task: &TaskView, id: &str| {
+            task.group == of_ours
+                && task.last_status != "STOPPED"
+                && task.address.is_some_and(|address| address.to_string() == id)
+        };
+        let prefix = format!("{}-", platform::PROJECT);
+        let targets = groups.iter().filter(|group| group.name.starts_with(&prefix)).flat_map(|group| &group.targets);
+        for target in targets.filter(|target| !tasks.iter().any(|task| has(task, &target.id))) {
             let _ = self.operator.target(&target.id, false);
         }
     }
@@ -834,13 +940,18 @@ impl<'a> Course<'a> {
         self.day.policy.resync_interval + retry::LONGEST_WAIT + 30 * Duration::from_secs(1)
     }
 
+    /// From the scale-down to the last task's end: all that stopping takes comes to half a minute beside SIGTERM's part.
+    fn stopping_bound(&self) -> Duration {
+        MINUTE / 2 + self.day.stopping
+    }
+
     /// From the last task's end to the balancer's and its groups'.
     fn teardown_bound(&self) -> Duration {
         self.day.policy.resync_interval + self.day.policy.idle_grace + retry::LONGEST_WAIT + NEARLY_IDLE_LOOK + MINUTE
     }
 
     fn fail(&self, promise: Promise, what: String) {
-        self.stage.with(|inner, at| inner.checker.violations.push(Violation { at, promise, what }));
+        self.stage.with(|inner, at| inner.checker.fail(promise, at, what));
     }
 
     /// The addresses of the tasks that serve.
@@ -893,17 +1004,22 @@ impl<'a> Course<'a> {
         }
     }
 
-    fn check_gone(&self) {
-        let (balancers, groups) = self.stage.with(|inner, _| (inner.world.balancers(), inner.world.groups()));
+    fn check_no_balancer(&self) {
+        let balancers = self.stage.with(|inner, _| inner.world.balancers());
         let prefix = format!("{}-", platform::PROJECT);
         for balancer in balancers.iter().filter(|balancer| balancer.name.starts_with(&prefix)) {
             self.fail(Promise::NothingIdleStays, format!("{} runs on, and nobody calls", balancer.name));
         }
-        for group in groups.iter().filter(|group| group.name.starts_with(&prefix)) {
-            self.fail(Promise::NothingIdleStays, format!("{} is left over", group.name));
-        }
         if !balancers.iter().any(|balancer| balancer.name.starts_with(OTHER)) {
             self.fail(Promise::OnlyItsOwnIsWritten, "the other project's balancer is gone".to_owned());
+        }
+    }
+
+    fn check_no_group(&self) {
+        let groups = self.stage.with(|inner, _| inner.world.groups());
+        let prefix = format!("{}-", platform::PROJECT);
+        for group in groups.iter().filter(|group| group.name.starts_with(&prefix)) {
+            self.fail(Promise::NothingIdleStays, format!("{} is left over", group.name));
         }
     }
 
@@ -914,7 +1030,7 @@ impl<'a> Course<'a> {
                 self.fail(Promise::NoMessageIsLost, format!("a message has been in {} for {age:?}", queue.name));
             }
         }
-        let dead = queues.iter().filter(|queue| queue.name.ends_with("-dlq")).map(|queue| queue.visible).sum::<usize>();
+        let dead = self.operator.malformed_in(&format!("{}-dlq", self.setup.queue_url));
         if dead < self.malformed {
             let what = format!("of {} malformed message(s) {dead} came to the dead-letter queue", self.malformed);
             self.fail(Promise::NoMessageIsLost, what);

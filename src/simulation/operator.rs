@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::stage::{Actor, Stage};
 use crate::sandbox::api::{ApiError, Request, Response, Tag, ecs, elb, events, sqs};
+use crate::sandbox::world::TaskView;
 
 /// How often terraform asks whether a balancer is active.
 const ACTIVE_LOOK: Duration = Duration::from_secs(10);
@@ -265,9 +266,12 @@ impl Operator {
         let groups = self.groups()?;
         let balancer = self.create_balancer()?;
         for (suffix, protocol, port) in GROUPS {
-            if let Some(group) = groups.get(&format!("{}-{suffix}", self.project)) {
-                self.create_listener(&balancer, group, protocol, port)?;
-            }
+            let name = format!("{}-{suffix}", self.project);
+            let group = match groups.get(&name) {
+                Some(group) => group.clone(),
+                None => self.create_group(&name, protocol, port)?,
+            };
+            self.create_listener(&balancer, &group, protocol, port)?;
         }
         Ok(())
     }
@@ -277,12 +281,16 @@ impl Operator {
         let Some((arn, _)) = self.balancer()? else { return Ok(()) };
         let (resource_arns, key) = ([arn].into_iter().collect(), "jvb-watcher:hold-until".to_owned());
         let request = match until {
+            // By the tag alone, whoever holds already.
             Some(until) => {
                 let tags = [Tag { key, value: until.to_string() }].into_iter().collect();
                 elb::Request::AddTags(elb::AddTagsInput { resource_arns, tags })
             }
+            // As `hold --release` does it.
             None => {
-                elb::Request::RemoveTags(elb::RemoveTagsInput { resource_arns, tag_keys: [key].into_iter().collect() })
+                let others = ["held-by", "idle-since", "load-balancer"].map(|name| format!("jvb-watcher:{name}"));
+                let tag_keys = std::iter::once(key).chain(others).collect();
+                elb::Request::RemoveTags(elb::RemoveTagsInput { resource_arns, tag_keys })
             }
         };
         self.elb(request).map(drop)
@@ -321,6 +329,46 @@ impl Operator {
             })?;
         }
         Ok(())
+    }
+
+    /// A task of nobody's service serves behind the balancer for a while, at an address that may have been another's.
+    pub async fn visit(&self, time: Duration) -> Result<(), ApiError> {
+        let group = format!("family:{}-visitor", self.project);
+        let network =
+            ecs::AwsVpcConfiguration { subnets: vec!["subnet-0a1b2c3d4e5f60718".to_owned()], ..Default::default() };
+        self.ecs(ecs::Request::RunTask(ecs::RunTaskInput {
+            cluster: self.cluster(),
+            task_definition: format!("{}-jvb", crate::sandbox::platform::PROJECT),
+            group: Some(group.clone()),
+            launch_type: Some("FARGATE".to_owned()),
+            network_configuration: Some(ecs::NetworkConfiguration { awsvpc_configuration: network }),
+            ..Default::default()
+        }))?;
+        tokio::time::sleep(Duration::from_secs(90)).await;
+        let is_visitor = |task: &TaskView| task.group == group && task.last_status == "RUNNING";
+        let visitors: Vec<_> = self.stage.with(|inner, _| inner.world.tasks()).into_iter().filter(is_visitor).collect();
+        for address in visitors.iter().filter_map(|task| task.address) {
+            self.target(&address.to_string(), true)?;
+        }
+        tokio::time::sleep(time).await;
+        for task in visitors {
+            if let Some(address) = task.address {
+                let _ = self.target(&address.to_string(), false);
+            }
+            let input = ecs::StopTaskInput { cluster: self.cluster(), task: task.id, ..Default::default() };
+            self.ecs(ecs::Request::StopTask(input))?;
+        }
+        Ok(())
+    }
+
+    /// Deletes a balancer that AWS couldn't set up.
+    pub fn delete_failed_balancer(&self) -> Result<(), ApiError> {
+        let name = self.balancer_name();
+        let balancers = self.stage.with(|inner, _| inner.world.balancers());
+        match balancers.iter().any(|balancer| balancer.name == name && balancer.state == "failed") {
+            true => self.delete_balancer(),
+            false => Ok(()),
+        }
     }
 
     /// Deletes the service, tasks and all.
@@ -374,6 +422,27 @@ impl Operator {
     pub fn send(&self, queue_url: &str, body: String) -> Result<(), ApiError> {
         let input = sqs::SendMessageInput { queue_url: queue_url.to_owned(), message_body: body, ..Default::default() };
         self.call(Request::Sqs(sqs::Request::SendMessage(input))).map(drop)
+    }
+
+    /// How many messages that nobody can read are in a queue.
+    pub fn malformed_in(&self, queue_url: &str) -> usize {
+        let input = sqs::ReceiveMessageInput {
+            queue_url: queue_url.to_owned(),
+            max_number_of_messages: Some(10),
+            ..Default::default()
+        };
+        let mut count = 0;
+        // Received messages are hidden, so each comes once.
+        while let Ok(Response::Sqs(sqs::Response::ReceiveMessage(output))) =
+            self.call(Request::Sqs(sqs::Request::ReceiveMessage(input.clone())))
+        {
+            let messages = output.messages.unwrap_or_default();
+            if messages.is_empty() {
+                break;
+            }
+            count += messages.iter().filter(|message| serde_json::from_str::<Value>(&message.body).is_err()).count();
+        }
+        count
     }
 
     /// An event of another service's task.

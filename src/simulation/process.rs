@@ -22,6 +22,9 @@ use crate::reconcile::{Reconciler, Scope};
 use crate::shutdown::{self, ShutdownOrder};
 use crate::worker::{Inbox, Lifetime, Worker};
 
+/// How long a worker may take from SIGTERM to its end, as the README has it.
+const STOPS_WITHIN: Duration = Duration::from_secs(21);
+
 /// What every process is started with.
 #[derive(Clone)]
 pub struct Setup {
@@ -79,12 +82,16 @@ impl Process {
         let (order, shutdown) = shutdown::channel();
         let ending = (Lifetime::UntilStopped, shutdown);
         let worker = Worker::new((cloud, None), reconciler, inbox, ending, (log, clock), pulse);
-        let gate = Arc::new(Gate::default());
-        let frozen = Freezable { work: Box::pin(worker.run()), gate: gate.clone(), thaw: None };
+        let (work, gate) = Freezable::new(worker.run());
         let handle = tokio::spawn(async move {
-            let _: StopReason = frozen.await;
+            let _: StopReason = work.await;
         });
         Self { handle, gate, order }
+    }
+
+    /// Whether it has ended though nobody killed it or told it to.
+    pub fn has_ended(&self) -> bool {
+        self.handle.is_finished()
     }
 
     /// Kills it, wherever it is.
@@ -92,36 +99,60 @@ impl Process {
         self.handle.abort();
     }
 
-    /// Tells it to stop, and waits until it has.
-    pub async fn terminate(self) {
+    /// Tells it to stop, and waits until it has; comes to `Err` when it doesn't, or ends otherwise.
+    pub async fn terminate(self) -> Result<(), String> {
         self.order.stop(StopReason::Sigterm);
-        let _ = self.handle.await;
+        let frozen_until = self.gate.until().unwrap_or_else(Instant::now).max(Instant::now());
+        match tokio::time::timeout_at(frozen_until + STOPS_WITHIN, self.handle).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err(format!("still there {STOPS_WITHIN:?} after SIGTERM")),
+        }
     }
 
     /// Freezes it for so long; what it has sent goes on without it.
     pub fn freeze(&self, time: Duration) {
-        *self.gate.until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + time);
+        self.gate.close(time);
     }
 }
 
+/// What stands between a process and its time on a processor.
 #[derive(Default)]
-struct Gate {
+pub struct Gate {
     until: Mutex<Option<Instant>>,
 }
 
+impl Gate {
+    /// Closes it for so long.
+    pub fn close(&self, time: Duration) {
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + time);
+    }
+
+    fn until(&self) -> Option<Instant> {
+        *self.until.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 /// A process that does nothing while it is frozen.
-struct Freezable<F> {
+pub struct Freezable<F> {
     work: Pin<Box<F>>,
     gate: Arc<Gate>,
     thaw: Option<Pin<Box<Sleep>>>,
+}
+
+impl<F> Freezable<F> {
+    /// A process that does this, and what freezes it.
+    pub fn new(work: F) -> (Self, Arc<Gate>) {
+        let gate = Arc::new(Gate::default());
+        (Self { work: Box::pin(work), gate: gate.clone(), thaw: None }, gate)
+    }
 }
 
 impl<F: Future> Future for Freezable<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        let until = *self.gate.until.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(until) = until.filter(|until| *until > Instant::now()) {
+        if let Some(until) = self.gate.until().filter(|until| *until > Instant::now()) {
             let mut thaw = Box::pin(tokio::time::sleep_until(until));
             if thaw.as_mut().poll(context).is_pending() {
                 self.thaw = Some(thaw);

@@ -55,14 +55,25 @@ pub struct Inner {
     /// What befalls the next call of an operation, in turn.
     pub traps: Vec<Trap>,
     /// Tells the day's course of the traps that were sprung.
-    pub sprung: UnboundedSender<(u32, Blow)>,
+    pub sprung: UnboundedSender<(Actor, Blow)>,
     /// What happened, line by line, when somebody wants to know.
     pub history: Option<Vec<String>>,
+}
+
+/// Who steps into a trap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Victim {
+    /// A worker.
+    Watcher,
+    /// A run of `up` or `down`.
+    Command,
 }
 
 /// Waits for a process to make a call.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Trap {
+    /// Who is waited for.
+    pub victim: Victim,
     /// The operation.
     pub operation: &'static str,
     /// Before the call goes out, or when its answer has come.
@@ -139,7 +150,7 @@ impl Stage {
             let answer = inner.world.call(request.clone(), now);
             inner.checker.after(actor, request, &answer, now);
             if !is_read {
-                inner.checker.observe(&inner.world, now);
+                inner.checker.observe(&inner.world, now, Some(actor));
                 inner.note(now, || {
                     let outcome = answer.as_ref().err().map_or_else(|| "done".to_owned(), ToString::to_string);
                     format!("{actor:?} calls {}: {outcome}", request.operation())
@@ -172,10 +183,14 @@ impl Stage {
 
     /// Springs a trap, if there is one for this call.
     pub async fn trap(&self, actor: Actor, operation: &str, when: When) {
-        let Actor::Watcher(number) = actor else { return };
+        let victim = match actor {
+            Actor::Watcher(_) => Victim::Watcher,
+            Actor::Command(_) => Victim::Command,
+            Actor::Operator => return,
+        };
         let sprung = {
             let mut inner = self.lock();
-            !inner.traps.is_empty() && inner.spring((actor, number), operation, when, self.now()).is_some()
+            !inner.traps.is_empty() && inner.spring((actor, victim), operation, when, self.now()).is_some()
         };
         if sprung {
             // The blow falls while this waits.
@@ -212,22 +227,30 @@ impl Inner {
     fn catch_up(&mut self, now: Timestamp) {
         while let Some(at) = self.world.next_step_at().filter(|at| *at <= now) {
             self.world.step(at);
-            self.checker.observe(&self.world, at);
+            self.checker.observe(&self.world, at, None);
         }
     }
 
-    fn spring(&mut self, (actor, number): (Actor, u32), operation: &str, when: When, now: Timestamp) -> Option<()> {
-        let index = self.traps.iter().position(|trap| trap.operation == operation && trap.when == when)?;
-        let Trap { blow, .. } = self.traps.remove(index);
+    fn spring(&mut self, (actor, victim): (Actor, Victim), operation: &str, when: When, now: Timestamp) -> Option<()> {
+        let fits = |trap: &Trap| (trap.victim, trap.operation, trap.when) == (victim, operation, when);
+        let index = self.traps.iter().position(fits)?;
+        let Trap { blow, operation, .. } = self.traps.remove(index);
         self.note(now, || format!("{actor:?} {when:?} {operation}: {blow:?}"));
-        self.tally.moment(match (blow, when) {
-            (Blow::Kill { .. }, When::Before) => "killed just before a call",
-            (Blow::Kill { .. }, When::After) => "killed just after a call",
-            (Blow::Terminate { .. }, _) => "told to stop around a call",
-            (Blow::Freeze { .. }, When::Before) => "frozen just before a call",
-            (Blow::Freeze { .. }, When::After) => "frozen just after a call",
-        });
-        self.sprung.send((number, blow)).ok()
+        let who = match victim {
+            Victim::Watcher => "a worker",
+            Victim::Command => "a command",
+        };
+        let what = match blow {
+            Blow::Kill { .. } => "killed",
+            Blow::Terminate { .. } => "told to stop",
+            Blow::Freeze { .. } => "frozen",
+        };
+        let when = match when {
+            When::Before => "before",
+            When::After => "after",
+        };
+        self.tally.moment(&format!("{who} was {what} just {when} {operation}"));
+        self.sprung.send((actor, blow)).ok()
     }
 
     /// Adds to the history.

@@ -14,7 +14,7 @@ pub struct Tally {
     /// Log lines by event, and by a few of their fields.
     pub events: BTreeMap<String, u64>,
     /// Moments worth visiting.
-    pub moments: BTreeMap<&'static str, u64>,
+    pub moments: BTreeMap<String, u64>,
     /// The longest time from a sign of use to a deletion that did not heed it.
     pub longest_window: Duration,
     /// How near a day came to the bound of its calls; 1 is there.
@@ -23,33 +23,34 @@ pub struct Tally {
 
 impl Tally {
     /// Counts a moment.
-    pub fn moment(&mut self, name: &'static str) {
-        *self.moments.entry(name).or_default() += 1;
+    pub fn moment(&mut self, name: &str) {
+        count(&mut self.moments, name, 1);
     }
 
     /// Counts a log line.
     pub fn event(&mut self, name: &str) {
-        match self.events.get_mut(name) {
-            Some(count) => *count += 1,
-            None => drop(self.events.insert(name.to_owned(), 1)),
-        }
+        count(&mut self.events, name, 1);
     }
 
     /// Adds another day's.
     pub fn add(&mut self, other: &Self) {
         self.days += other.days;
         self.calls += other.calls;
-        for (name, count) in &other.events {
-            match self.events.get_mut(name) {
-                Some(sum) => *sum += count,
-                None => drop(self.events.insert(name.clone(), *count)),
-            }
+        for (name, more) in &other.events {
+            count(&mut self.events, name, *more);
         }
-        for (name, count) in &other.moments {
-            *self.moments.entry(name).or_default() += count;
+        for (name, more) in &other.moments {
+            count(&mut self.moments, name, *more);
         }
         self.longest_window = self.longest_window.max(other.longest_window);
         self.largest_share_of_calls = self.largest_share_of_calls.max(other.largest_share_of_calls);
+    }
+}
+
+fn count(counts: &mut BTreeMap<String, u64>, name: &str, more: u64) {
+    match counts.get_mut(name) {
+        Some(sum) => *sum += more,
+        None => drop(counts.insert(name.to_owned(), more)),
     }
 }
 
