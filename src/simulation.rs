@@ -13,6 +13,7 @@ mod day;
 mod mutants;
 mod operator;
 mod process;
+mod scene;
 mod stage;
 mod tally;
 mod tests;

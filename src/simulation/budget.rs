@@ -21,8 +21,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use super::scene::Scene;
 use crate::plan::Policy;
-use crate::sandbox::world::World;
 
 /// Looks, by what they are for: the times between two, in seconds.
 const NEARLY_IDLE: f64 = 5.0;
@@ -132,16 +132,15 @@ impl Budget {
     }
 
     /// The world has changed.
-    pub fn observe(&mut self, world: &World, (service, group, project): (&str, &str, &str), now: Timestamp) {
+    pub fn observe(&mut self, scene: &Scene, (service, group, project): (&str, &str, &str), now: Timestamp) {
         self.count_until(now);
-        let tasks = world.tasks();
+        let Scene { services, tasks, balancers, groups } = scene;
         let ours = || tasks.iter().filter(|task| task.group == group);
-        let desired = world.services().iter().any(|s| s.name == service && s.status == "ACTIVE" && s.desired > 0);
+        let desired = services.iter().any(|s| s.name == service && s.status == "ACTIVE" && s.desired > 0);
         let serves = ours().any(|task| task.last_status == "RUNNING" && task.desired_status == "RUNNING");
         let lives = ours().any(|task| task.last_status != "STOPPED");
         let has_task = |id: &str| ours().any(|task| task.address.is_some_and(|address| address.to_string() == id));
         let is_ours = |name: &str| name.strip_prefix(project).is_some_and(|rest| rest.starts_with('-'));
-        let (balancers, groups) = (world.balancers(), world.groups());
         let targets = || groups.iter().filter(|group| is_ours(&group.name)).flat_map(|group| &group.targets);
         let stands = balancers.iter().any(|balancer| is_ours(&balancer.name));
         let situation = Situation {

@@ -10,10 +10,11 @@ use jiff::{SignedDuration, Timestamp};
 use serde::Deserialize;
 
 use super::budget::Budget;
+use super::scene::Scene;
 use super::stage::Actor;
 use super::tally::Tally;
 use crate::sandbox::api::{ApiError, Request, Response, Service, ecs, elb, sqs};
-use crate::sandbox::world::{TaskView, World};
+use crate::sandbox::world::{TargetView, TaskView, World};
 
 /// The README's promises, by their numbers there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -209,17 +210,17 @@ impl Checker {
 
     /// The world has changed, by itself or by somebody's call.
     pub fn observe(&mut self, world: &World, now: Timestamp, by: Option<Actor>) {
-        self.note_changes(world, now, by);
+        let scene = Scene::of(world);
+        self.note_changes(&scene, now, by);
         let service = format!("{}-service", self.promises.project);
-        self.budget.observe(world, (&service, &self.group(), &self.promises.project), now);
-        let services = world.services();
-        let ours = services.iter().find(|s| s.name == service && s.status == "ACTIVE");
+        self.budget.observe(&scene, (&service, &self.group(), &self.promises.project), now);
+        let ours = scene.services.iter().find(|s| s.name == service && s.status == "ACTIVE");
         self.missing_since = ours.is_none().then(|| self.missing_since.unwrap_or(now));
         let desired = ours.is_some_and(|service| service.desired > 0);
         self.desired_since = desired.then(|| self.desired_since.unwrap_or(now));
         let group = self.group();
         let mut serving = BTreeMap::new();
-        for task in world.tasks() {
+        for task in &scene.tasks {
             if task.group == group
                 && task.last_status == "RUNNING"
                 && task.desired_status == "RUNNING"
@@ -231,11 +232,11 @@ impl Checker {
             }
         }
         self.serving_since = serving;
-        let others = self.is_used_by_others(world, now);
+        let others = self.is_used_by_others(&scene, now);
         self.others_since = others.then(|| self.others_since.unwrap_or(now));
         let name = self.balancer_name();
         let mut disowned = BTreeMap::new();
-        for balancer in world.balancers() {
+        for balancer in scene.balancers {
             let owned = balancer.tags.iter().any(|(key, value)| key == "Lifecycle" && value == "on-demand");
             if balancer.name == name && !owned {
                 let since = self.disowned_since.get(&balancer.arn).copied().unwrap_or(now);
@@ -246,14 +247,15 @@ impl Checker {
     }
 
     /// What changes allows the workers some more calls.
-    fn note_changes(&mut self, world: &World, now: Timestamp, by: Option<Actor>) {
+    fn note_changes(&mut self, scene: &Scene, now: Timestamp, by: Option<Actor>) {
         let mut seen = Resources::default();
-        for balancer in world.balancers() {
-            seen.tags.insert(balancer.arn, balancer.tags);
+        for balancer in &scene.balancers {
+            seen.tags.insert(balancer.arn.clone(), balancer.tags.clone());
         }
-        for group in world.groups() {
-            seen.targets.extend(group.targets.into_iter().map(|target| (group.arn.clone(), target.id, target.port)));
-            seen.tags.insert(group.arn, group.tags);
+        for group in &scene.groups {
+            let key = |target: &TargetView| (group.arn.clone(), target.id.clone(), target.port);
+            seen.targets.extend(group.targets.iter().map(key));
+            seen.tags.insert(group.arn.clone(), group.tags.clone());
         }
         let before = std::mem::replace(&mut self.seen, seen);
         match by {
@@ -266,16 +268,14 @@ impl Checker {
     }
 
     /// Whether something answers behind the platform's balancer that is no task's of the service.
-    fn is_used_by_others(&self, world: &World, now: Timestamp) -> bool {
+    fn is_used_by_others(&self, Scene { tasks, groups, .. }: &Scene, now: Timestamp) -> bool {
         let (group, prefix) = (self.group(), format!("{}-", self.promises.project));
-        let tasks = world.tasks();
         let keeps_address =
             |task: &TaskView| task.stopped_at.is_none_or(|at| now.duration_since(at) <= ADDRESS_KEPT_FOR);
         let is_of_ours = |id: &str| {
             let has_address = |task: &TaskView| task.address.is_some_and(|own| own.to_string() == id);
             tasks.iter().any(|task| task.group == group && has_address(task) && keeps_address(task))
         };
-        let groups = world.groups();
         let mut targets = groups.iter().filter(|group| group.name.starts_with(&prefix) && !group.balancers.is_empty());
         targets.any(|group| group.targets.iter().any(|target| target.state == "healthy" && !is_of_ours(&target.id)))
     }
