@@ -133,13 +133,13 @@ impl<P: Platform> Reconciler<P> {
         let LoadBalancerDescription { arn, name, kind, state, created_at, dns_name: _ } = description;
         let groups = self.platform.target_groups(Some(&arn)).await?;
         let arns: Vec<_> = std::iter::once(&arn).chain(groups.iter().map(|group| &group.arn)).cloned().collect();
-        let targets = try_join_all(groups.iter().map(|group| self.contents(group)));
-        let (mut tags, targets) = tokio::try_join!(self.platform.tags(&arns), targets)?;
+        let contents = try_join_all(groups.iter().map(|group| self.contents(group)));
+        let (mut tags, contents) = tokio::try_join!(self.platform.tags(&arns), contents)?;
         if let Some(gone) = arns.iter().find(|arn| !tags.contains_key(*arn)) {
             return Err(gone_meanwhile(gone));
         }
         let target_groups =
-            groups.into_iter().zip(targets).map(|(group, contents)| with(group, &mut tags, contents)).collect();
+            groups.into_iter().zip(contents).map(|(group, contents)| with(group, &mut tags, contents)).collect();
         let tags = tags.remove(&arn).unwrap_or_default();
         Ok(LoadBalancer { arn, name, kind, state, created_at, tags, target_groups })
     }

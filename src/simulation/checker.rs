@@ -188,7 +188,7 @@ impl Checker {
     }
 
     fn broken(&mut self, promise: Promise, now: Timestamp, actor: Actor, what: String) {
-        self.violations.push(Violation { at: now, promise, what: format!("{actor:?} {what}") });
+        self.fail(promise, now, format!("{actor:?} {what}"));
     }
 
     /// A call is sent, whether or not it gets to AWS.

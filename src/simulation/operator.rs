@@ -334,14 +334,12 @@ impl Operator {
     /// A task of nobody's service serves behind the balancer for a while, at an address that may have been another's.
     pub async fn visit(&self, time: Duration) -> Result<(), ApiError> {
         let group = format!("family:{}-visitor", self.project);
-        let network =
-            ecs::AwsVpcConfiguration { subnets: vec!["subnet-0a1b2c3d4e5f60718".to_owned()], ..Default::default() };
         self.ecs(ecs::Request::RunTask(ecs::RunTaskInput {
             cluster: self.cluster(),
             task_definition: format!("{}-jvb", crate::sandbox::platform::PROJECT),
             group: Some(group.clone()),
             launch_type: Some("FARGATE".to_owned()),
-            network_configuration: Some(ecs::NetworkConfiguration { awsvpc_configuration: network }),
+            network_configuration: Some(network()),
             ..Default::default()
         }))?;
         tokio::time::sleep(Duration::from_secs(90)).await;
@@ -379,15 +377,13 @@ impl Operator {
 
     /// Makes the service anew.
     pub fn create_service(&self) -> Result<(), ApiError> {
-        let network =
-            ecs::AwsVpcConfiguration { subnets: vec!["subnet-0a1b2c3d4e5f60718".to_owned()], ..Default::default() };
         self.ecs(ecs::Request::CreateService(ecs::CreateServiceInput {
             cluster: self.cluster(),
             service_name: self.service(),
             task_definition: format!("{}-jvb", crate::sandbox::platform::PROJECT),
             desired_count: 0,
             launch_type: Some("FARGATE".to_owned()),
-            network_configuration: Some(ecs::NetworkConfiguration { awsvpc_configuration: network }),
+            network_configuration: Some(network()),
             ..Default::default()
         }))
     }
@@ -456,4 +452,10 @@ impl Operator {
         })
         .to_string()
     }
+}
+
+/// The network that every task here is in.
+fn network() -> ecs::NetworkConfiguration {
+    let subnets = vec!["subnet-0a1b2c3d4e5f60718".to_owned()];
+    ecs::NetworkConfiguration { awsvpc_configuration: ecs::AwsVpcConfiguration { subnets, ..Default::default() } }
 }
