@@ -48,6 +48,8 @@ pub enum FindingName {
     HoldActive,
     /// A hold that can't be obeyed.
     HoldInvalid,
+    /// A mark is so old that nobody can have looked for a long time.
+    MarkExpired,
     /// The queue doesn't exist.
     QueueMissing,
     /// No rule sends events to the queue.
@@ -105,6 +107,9 @@ impl FindingName {
             Self::HoldInvalid => {
                 "Set jvb-watcher:hold-until to an RFC 3339 instant at most a day ahead, or remove it; it is ignored meanwhile."
             }
+            Self::MarkExpired => {
+                "Nothing to do if the watcher was away for once. If this comes again and again, let it look at least every 50 minutes: with looks further apart the load balancer is never deleted."
+            }
             Self::QueueMissing => "Create the queue and its rule (terraform apply), or check --queue and --region.",
             Self::RuleMissing => {
                 "Create the rule, with the queue as its target (terraform apply); if something else fills the queue, run with --feed-check off."
@@ -141,6 +146,7 @@ impl FindingName {
             | Self::TeardownOff
             | Self::HoldActive
             | Self::HoldInvalid
+            | Self::MarkExpired
             | Self::QueueMissing
             | Self::RuleMissing
             | Self::RuleDisabled

@@ -478,8 +478,14 @@ fn a_mark_older_than_ecs_remembers_tasks_begins_anew() {
     let made_at = noon() - minutes(600);
     for (age, stands) in [(minutes(51), true), (minutes(51) + seconds(1), false)] {
         let balancer = LoadBalancer { created_at: made_at, ..marked_balancer(&[], noon() - age) };
-        let plan = plan_at_noon(&observation(counts(0, 0, 0), vec![], Some(balancer)));
+        let seen = observation(counts(0, 0, 0), vec![], Some(balancer));
+        let plan = plan_at_noon(&seen);
         assert_eq!(is_deletion(&plan), stands, "{:?}", plan.upkeep);
+        // Else a balancer that is looked at once an hour would cost money for ever, and nobody would know why.
+        assert_eq!(names(&plan), if stands { vec![] } else { vec![FindingName::MarkExpired] });
+        // A teardown that AWS refuses is a finding of its own.
+        let refused = Observation { teardown_begun_at: Some(noon() - age), ..seen };
+        assert_eq!(names(&plan_at_noon(&refused)), []);
     }
 }
 

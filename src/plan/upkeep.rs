@@ -165,7 +165,7 @@ impl Draft<'_> {
     /// The balancer's mark, unless it can't be trusted; then the grace begins anew. It must be of this balancer, not
     /// copied from another or from before it was made; the service must not have been used after it, unseen by any
     /// watcher, nor the balancer held; and it must not be so old that nobody could tell.
-    fn standing_mark(&self, balancer: &LoadBalancer) -> Option<Timestamp> {
+    fn standing_mark(&mut self, balancer: &LoadBalancer) -> Option<Timestamp> {
         let since = mark(&balancer.tags, self.now)?;
         let own = balancer.tags.get(LOAD_BALANCER_TAG) == Some(&balancer.arn) && since >= self.made_at(balancer)
             || mutated!(BelieveAnothersMark);
@@ -174,9 +174,18 @@ impl Draft<'_> {
         let is_over = |hold: &Hold| hold.until <= self.now;
         let held_until = Hold::of(&balancer.tags).filter(is_over).map(|hold| hold.until);
         let unheld_since = held_until.is_none_or(|until| until <= since) || mutated!(ForgetHold);
-        let fresh =
-            self.now.duration_since(since) <= SignedDuration::try_from(self.policy.idle_grace + MARK_GOOD_FOR).ok()?;
-        (own && unused_since && unheld_since && fresh).then_some(since)
+        if !(own && unused_since && unheld_since) {
+            return None;
+        }
+        if self.now.duration_since(since) <= SignedDuration::try_from(self.policy.idle_grace + MARK_GOOD_FOR).ok()? {
+            return Some(since);
+        }
+        // The mark of a balancer that AWS refuses to delete grows old too, but under somebody's eyes.
+        if self.observation.teardown_begun_at.is_none() {
+            let detail = format!("its mark of {since} is too old to be believed: the grace begins anew");
+            self.find(FindingName::MarkExpired, &balancer.name, detail);
+        }
+        None
     }
 
     /// When the balancer was made, or, when that lies further ahead than clocks differ, as far as they do.
