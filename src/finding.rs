@@ -103,7 +103,7 @@ impl FindingName {
                 "Give the service's subnets addresses of this family, or the target group the other family."
             }
             Self::TeardownOff => "Delete the load balancer by hand, or run with --teardown all.",
-            Self::HoldActive => "Nothing to do: remove the tag jvb-watcher:hold-until to end the hold early.",
+            Self::HoldActive => "Nothing to do; jvb-watcher hold --release ends it early.",
             Self::HoldInvalid => {
                 "Set jvb-watcher:hold-until to an RFC 3339 instant at most a day ahead, or remove it; it is ignored meanwhile."
             }

@@ -428,12 +428,18 @@ impl<P: Platform + Scaling + Clone> Course<P> {
             (Stop::Superseded(later), _) => {
                 format!("nothing is to be done: the later `{}` goes on; wait for its end", later.verb.as_str())
             }
-            (_, Verb::Up) => "mend that and run `jvb-watcher up` again, which goes on from here; or run \
-                              `jvb-watcher down`, which takes everything away"
-                .to_owned(),
-            (_, Verb::Down) => "mend that and run `jvb-watcher down` again, which goes on from here; or run \
-                                `jvb-watcher up`, which brings everything back"
-                .to_owned(),
+            (_, verb) => {
+                let first = if matches!(stop, Stop::Interrupted) { "" } else { "mend that and " };
+                let (other, does) = match verb {
+                    Verb::Up => (Verb::Down, "takes everything away"),
+                    Verb::Down => (Verb::Up, "brings everything back"),
+                };
+                format!(
+                    "{first}run `jvb-watcher {}` again, which goes on from here; or run `jvb-watcher {}`, which {does}",
+                    verb.as_str(),
+                    other.as_str(),
+                )
+            }
         };
         let completed = std::mem::take(&mut self.completed);
         Failure { verb: self.verb, phase, why: stop.why(), stop, state, advice, completed }

@@ -80,7 +80,7 @@ pub enum ConnectError {
     NoRegion,
     /// No credentials anywhere, or none that work.
     #[error(
-        "--profile: no credentials{of_profile}: {why}; log in (aws sso login), or set another profile with --profile"
+        "no credentials{of_profile}: log in (aws sso login), name a profile (--profile), or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY; tried: {why}"
     )]
     NoCredentials {
         /// ` from profile P`, if one was named.
@@ -304,6 +304,9 @@ impl Call<'_> {
         let message = match (&code, error.message()) {
             (Some(code), Some(message)) => format!("{code}: {message}"),
             (Some(code), None) => code.to_string(),
+            _ if matches!(&error, SdkError::DispatchFailure(failure) if failure.is_io()) => {
+                format!("{}; check the network, --region and --endpoint-url", chain(&error))
+            }
             _ => chain(&error),
         };
         let request_id = error.request_id().map(Into::into);

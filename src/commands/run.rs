@@ -110,7 +110,10 @@ pub(super) async fn watch(
     match reason {
         StopReason::GaveUp => {
             let limit = humantime::format_duration(GIVE_UP_AFTER);
-            Err(CommandError::Failed(format!("the queue could not be emptied, or the work done, within {limit}")))
+            Err(CommandError::Failed(format!(
+                "the queue could not be emptied, or the work done, within {limit}; what failed is in the log (poll_failed, \
+                 reconcile_failed)"
+            )))
         }
         StopReason::Sigterm | StopReason::Sigint | StopReason::QueueEmpty => Ok(()),
     }

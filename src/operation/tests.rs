@@ -957,6 +957,7 @@ async fn a_stop_leaves_what_can_be_taken_over_and_stops_terraform_first() {
         });
         let failure = failed(perform(&mut up).await);
         assert!(matches!(failure.stop, Stop::Interrupted), "{failure}");
+        assert!(!failure.advice.contains("mend"), "nothing is broken: {}", failure.advice);
         if failure.phase != Phase::LoadBalancerMade {
             assert_ended(&platform.cloud.world().service_tags);
         }

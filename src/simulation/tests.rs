@@ -62,6 +62,7 @@ const TO_BE_VISITED: &[&str] = &[
     "finding target_of_others",
     "finding hold_active",
     "finding load_balancer_failed",
+    "finding mark_expired",
     "a command was killed",
     "up came to its end",
     "up was superseded",

@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::seconds_between;
+use crate::log::rfc3339_millis;
 use crate::model::Observation;
 use crate::plan::{MarkReason, Plan, Policy, TargetChange, TargetReason, Teardown, UnmarkReason, Upkeep, marked_since};
 
@@ -88,7 +89,7 @@ fn intents(plan: &Plan, policy: &Policy) -> Vec<Intent> {
                 MarkReason::Unused => "nobody ever called",
                 MarkReason::Incomplete => "the mark is missing on a target group",
             };
-            upkeep(IntentKind::Mark, name, format!("mark {name} as idle since {idle_since}: {why}"));
+            upkeep(IntentKind::Mark, name, format!("mark {name} as idle since {}: {why}", rfc3339_millis(*idle_since)));
         }
         Upkeep::Unmark { reason, .. } => {
             let why = match reason {
@@ -99,7 +100,7 @@ fn intents(plan: &Plan, policy: &Policy) -> Vec<Intent> {
             upkeep(IntentKind::Unmark, name, format!("remove the idle mark of {name}: {why}"));
         }
         Upkeep::DeleteLoadBalancer { idle_since, .. } => {
-            let text = format!("delete {name}, idle since {idle_since}, if a second look agrees");
+            let text = format!("delete {name}, idle since {}, if a second look agrees", rfc3339_millis(*idle_since));
             upkeep(IntentKind::DeleteLoadBalancer, name, text);
         }
         Upkeep::DeleteTargetGroups { target_groups } => {
