@@ -76,6 +76,9 @@ const ADDRESS_KEPT_FOR: SignedDuration = SignedDuration::from_secs(6 * 60);
 const PASSING: [&str; 5] =
     ["AccessDenied", "InternalFailure", "ServiceUnavailable", "Throttling", "ThrottlingException"];
 
+/// What is read of a balancer once DescribeLoadBalancers has shown it.
+const OF_THE_BALANCER: [&str; 3] = ["DescribeTags", "DescribeTargetGroups", "DescribeTargetHealth"];
+
 /// How the watcher's own tags begin, and the one that a person sets.
 const OWN_TAGS: &str = "jvb-watcher:";
 const IDLE_SINCE: &str = "jvb-watcher:idle-since";
@@ -419,9 +422,13 @@ impl Checker {
             self.gave_up(actor, operation);
         } else if let Some(failed) = self.failed.get_mut(&actor) {
             failed.remove(operation);
-            // With this a look begins, which does all that is needed anew.
-            if operation == "ListTasks" {
-                failed.clear();
+            match operation {
+                // With this a look begins, which does all that is needed anew.
+                "ListTasks" => failed.clear(),
+                // With this what belongs to the balancer is read anew; where it has gone meanwhile, there is no more of
+                // it to read, and nothing to miss in the reads that were broken off.
+                "DescribeLoadBalancers" => failed.retain(|operation| !OF_THE_BALANCER.contains(operation)),
+                _ => {}
             }
         }
         // That there is no such thing is an answer too.

@@ -169,6 +169,13 @@ fn no_promise_is_broken() {
     assert!(days < DAYS || missed.is_empty(), "never visited: {missed:?}");
 }
 
+/// A balancer that goes in the midst of a slow look: its tags, asked for meanwhile, are not waited for, nor missed.
+#[test]
+fn what_is_broken_off_since_the_balancer_has_gone_is_not_missed() {
+    let report = Day::of(123_028).play(true);
+    assert_eq!(listed(&report), "");
+}
+
 #[test]
 fn a_seed_gives_the_same_day_to_the_byte() {
     for seed in [3, 4, 5] {
