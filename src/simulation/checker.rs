@@ -99,6 +99,9 @@ pub struct Checker {
     others_since: Option<Timestamp>,
     /// When a scale-up last touched a group, or took marks away.
     touched_at: Option<Timestamp>,
+    /// The balancer from which alone marks were last taken away, and when. That is gone with it: its groups still have
+    /// theirs, and follow it.
+    unmarked: Option<(String, Timestamp)>,
     /// When a scale-up last made a balancer, or a listener of it.
     made_at: Option<Timestamp>,
     /// The hold that was set last, unless it was taken away.
@@ -172,6 +175,7 @@ impl Checker {
             missing_since: None,
             others_since: None,
             touched_at: None,
+            unmarked: None,
             made_at: None,
             hold: None,
             released_at: None,
@@ -489,7 +493,10 @@ impl Checker {
             elb::Request::RemoveTags(input)
                 if input.tag_keys.member.iter().any(|key| key.starts_with(OWN_TAGS) && key != HOLD_UNTIL) =>
             {
-                self.touched_at = Some(now);
+                match input.resource_arns.member.as_slice() {
+                    [arn] if arn.contains(":loadbalancer/") => self.unmarked = Some((arn.clone(), now)),
+                    _ => self.touched_at = Some(now),
+                }
             }
             elb::Request::CreateLoadBalancer(_) | elb::Request::CreateListener(_) => self.made_at = Some(now),
             // Whoever deletes it by hand undoes that; nothing is left in AWS that would tell of it.
@@ -579,7 +586,10 @@ impl Checker {
         }
         let grace = grace - SignedDuration::try_from(self.promises.window).unwrap_or_default();
         // Who runs `down` doesn't wait for a scale-up that others have begun; by a claim and a hold they would be heeded.
-        let touched_at = self.touched_at.max(self.made_at).filter(|_| matches!(actor, Actor::Watcher(_)));
+        let stands = |arn: &str| world.balancers().iter().any(|balancer| balancer.arn == arn);
+        let unmarked_at = self.unmarked.as_ref().filter(|(arn, _)| stands(arn)).map(|(_, at)| *at);
+        let touched_at =
+            self.touched_at.max(self.made_at).max(unmarked_at).filter(|_| matches!(actor, Actor::Watcher(_)));
         if let Some(touched_at) = touched_at {
             if self.lasts(Some(touched_at), now) && now.duration_since(touched_at) < grace {
                 self.broken(
