@@ -396,7 +396,13 @@ impl Checker {
     pub fn after(&mut self, actor: Actor, request: &Request, answer: &Result<Response, ApiError>, now: Timestamp) {
         let Ok(answer) = answer else { return };
         match (actor, request, answer) {
-            (Actor::Command(_), Request::Elb(request), _) => self.note_hold(actor, request, now),
+            (Actor::Command(_), Request::Elb(request), _) => {
+                self.note_hold(actor, request, now);
+                // Whoever runs `down` undoes the scale-up that made it, as by hand.
+                if let elb::Request::DeleteLoadBalancer(_) = request {
+                    self.made_at = None;
+                }
+            }
             (Actor::Operator, Request::Elb(request), Response::Elb(answer)) => {
                 self.operator_writes(request, answer, now);
             }
