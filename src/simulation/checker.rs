@@ -515,8 +515,9 @@ impl Checker {
     /// Whether a hold is in force that should have been heeded by now.
     fn is_held(&self, world: &World, now: Timestamp) -> bool {
         self.hold.as_ref().is_some_and(|hold| {
-            let stands = || world.balancers().iter().any(|balancer| balancer.arn == hold.load_balancer_arn);
-            self.lasts(Some(hold.set_at), now) && now + CLOCK_ERROR < hold.until && stands()
+            self.lasts(Some(hold.set_at), now)
+                && now + CLOCK_ERROR < hold.until
+                && stands(world, &hold.load_balancer_arn)
         })
     }
 
@@ -536,8 +537,7 @@ impl Checker {
 
     fn deletion(&mut self, actor: Actor, arn: &str, world: &World, now: Timestamp, tally: &mut Tally) {
         self.ours(actor, [arn], now);
-        let exists = world.balancers().iter().any(|balancer| balancer.arn == arn)
-            || world.groups().iter().any(|group| group.arn == arn);
+        let exists = stands(world, arn) || world.groups().iter().any(|group| group.arn == arn);
         if !exists {
             // Another was faster: nothing happens.
             tally.moment("deleted what was gone already");
@@ -592,8 +592,7 @@ impl Checker {
         }
         let grace = grace - SignedDuration::try_from(self.promises.window).unwrap_or_default();
         // Who runs `down` doesn't wait for a scale-up that others have begun; by a claim and a hold they would be heeded.
-        let stands = |arn: &str| world.balancers().iter().any(|balancer| balancer.arn == arn);
-        let unmarked_at = self.unmarked.as_ref().filter(|(arn, _)| stands(arn)).map(|(_, at)| *at);
+        let unmarked_at = self.unmarked.as_ref().filter(|(arn, _)| stands(world, arn)).map(|(_, at)| *at);
         let touched_at =
             self.touched_at.max(self.made_at).max(unmarked_at).filter(|_| matches!(actor, Actor::Watcher(_)));
         if let Some(touched_at) = touched_at {
@@ -620,8 +619,8 @@ impl Checker {
     /// The grace begins when a hold ends.
     fn deletion_after_hold(&mut self, arn: &str, world: &World, now: Timestamp, actor: Actor) {
         let grace = SignedDuration::try_from(self.promises.idle_grace.saturating_sub(CLOCK_ERROR)).unwrap_or_default();
-        let stands = |hold: &&HoldSet| world.balancers().iter().any(|balancer| balancer.arn == hold.load_balancer_arn);
-        let over = self.hold.as_ref().filter(stands).filter(|hold| self.lasts(Some(hold.set_at), now));
+        let standing = self.hold.as_ref().filter(|hold| stands(world, &hold.load_balancer_arn));
+        let over = standing.filter(|hold| self.lasts(Some(hold.set_at), now));
         let ended_at = over.map(|hold| hold.until).filter(|until| *until <= now).max(self.released_at);
         if let Some(ended_at) = ended_at.filter(|at| now.duration_since(*at) < grace && self.lasts(Some(*at), now)) {
             let what = format!("deletes {arn} within the grace after its hold ended at {ended_at}");
@@ -717,4 +716,9 @@ impl Checker {
             );
         }
     }
+}
+
+/// Whether there is a balancer of that ARN.
+fn stands(world: &World, arn: &str) -> bool {
+    world.balancers().iter().any(|balancer| balancer.arn == arn)
 }
