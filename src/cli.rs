@@ -11,7 +11,7 @@ use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
 use crate::log::Level;
 use crate::operation::bill::Prices;
-use crate::plan::{OwnerTag, Teardown};
+use jvb_watcher_rules::plan::{OwnerTag, Teardown};
 
 /// The shortest time that any option takes.
 const SHORTEST: Duration = Duration::from_secs(1);

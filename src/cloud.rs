@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::model::{
+use jvb_watcher_rules::model::{
     Counts, LoadBalancerKind, LoadBalancerState, Service, Tags, Target, TargetKey, TargetType, Task, TaskId,
 };
 

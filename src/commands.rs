@@ -1,6 +1,7 @@
 //! What the commands do, each from its options to its exit status.
 
 use std::process::ExitCode;
+use std::sync::Arc;
 
 use aws_config::SdkConfig;
 
@@ -12,8 +13,8 @@ use crate::config::{ConfigError, Settings};
 use crate::log::{Event, Form, Log, diagnostics};
 use crate::metrics::Metrics;
 use crate::metrics::emf::Address;
-use crate::plan::Policy;
 use crate::publish::Publisher;
+use jvb_watcher_rules::plan::Policy;
 
 #[cfg(feature = "sandbox")]
 mod demo;
@@ -80,7 +81,7 @@ fn metrics(settings: &Settings, options: &MetricsOptions, log: &Log, clock: Shar
 fn publisher(sdk: &SdkConfig, options: &WatchOptions, log: &Log) -> Option<Publisher> {
     let bus = AwsEventBus::new(sdk, options.publish_events.as_deref()?);
     let publisher = Publisher::default();
-    log.publish_by(publisher.clone());
+    log.subscribe(Arc::new(publisher.clone()));
     tokio::spawn(publisher.clone().keep_sending(bus, log.clone()));
     Some(publisher)
 }
@@ -160,16 +161,16 @@ impl From<ConnectError> for CommandError {
 }
 
 #[cfg(feature = "sandbox")]
-impl From<crate::sandbox::scenario::ScenarioError> for CommandError {
-    fn from(error: crate::sandbox::scenario::ScenarioError) -> Self {
+impl From<jvb_watcher_sandbox::scenario::ScenarioError> for CommandError {
+    fn from(error: jvb_watcher_sandbox::scenario::ScenarioError) -> Self {
         Self::Usage(format!("--scenario: {error}"))
     }
 }
 
 #[cfg(feature = "sandbox")]
-impl From<crate::sandbox::scenario::PlayError> for CommandError {
-    fn from(error: crate::sandbox::scenario::PlayError) -> Self {
-        use crate::sandbox::scenario::PlayError;
+impl From<jvb_watcher_sandbox::scenario::PlayError> for CommandError {
+    fn from(error: jvb_watcher_sandbox::scenario::PlayError) -> Self {
+        use jvb_watcher_sandbox::scenario::PlayError;
         match error {
             PlayError::Refused { .. } => Self::Failed(error.to_string()),
             PlayError::Untold(error) => error.into(),

@@ -3,8 +3,8 @@
 use crate::cli::Options;
 use crate::cloud::aws::Connection;
 use crate::log::Identity;
-use crate::model::cluster_name;
 use crate::reconcile::Scope;
+use jvb_watcher_rules::model::cluster_name;
 
 /// What to watch, settled and checked.
 #[derive(Clone, Debug)]

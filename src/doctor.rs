@@ -5,10 +5,10 @@ use serde::Serialize;
 
 use crate::cloud::CloudError;
 use crate::cloud::wiring::{Caller, DeletionProtection, QueueDescription, RuleTarget, TaskNetwork};
-use crate::model::LoadBalancer;
-use crate::plan::OwnerTag;
 use crate::reconcile::Scope;
 use crate::wiring::Feed;
+use jvb_watcher_rules::model::LoadBalancer;
+use jvb_watcher_rules::plan::OwnerTag;
 
 mod balancer;
 mod credentials;

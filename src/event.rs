@@ -6,7 +6,7 @@
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::model::{TaskId, cluster_name};
+use jvb_watcher_rules::model::{TaskId, cluster_name};
 
 #[cfg(any(test, fuzzing))]
 pub mod check;

@@ -12,34 +12,20 @@ pub mod commands;
 pub mod config;
 pub mod doctor;
 pub mod event;
-pub mod finding;
 #[cfg(feature = "lambda")]
 pub mod function;
 pub mod hold;
 pub mod listen;
 pub mod log;
 pub mod metrics;
-pub mod model;
-mod mutation;
 pub mod name_resolution;
 pub mod operation;
 pub mod page;
-pub mod plan;
 pub mod publish;
 pub mod pulse;
 pub mod reconcile;
-#[cfg(feature = "report")]
-pub mod report;
 pub mod retry;
-#[cfg(feature = "sandbox")]
-pub mod sandbox;
 pub mod shutdown;
-#[cfg(all(test, feature = "sandbox"))]
-mod simulation;
 pub mod status;
 pub mod wiring;
 pub mod worker;
-
-#[cfg(test)]
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

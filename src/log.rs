@@ -14,7 +14,6 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::clock::SharedClock;
-use crate::publish::Publisher;
 use output::Output;
 
 pub mod diagnostics;
@@ -53,6 +52,12 @@ pub enum Colour {
     Off,
 }
 
+/// Receives the log's events beside its output.
+pub trait Subscriber: Send + Sync {
+    /// Receives one event, its time, and its line as a JSON object on demand.
+    fn receive(&self, event: &Event, at: Timestamp, line: &dyn Fn() -> Map<String, Value>);
+}
+
 /// Where events go. Clones write to the same place.
 #[derive(Clone)]
 pub struct Log {
@@ -66,7 +71,7 @@ struct Inner {
     clock: SharedClock,
     output: Output,
     dropped: AtomicU64,
-    publisher: OnceLock<Publisher>,
+    subscriber: OnceLock<Arc<dyn Subscriber>>,
 }
 
 #[derive(Serialize)]
@@ -104,20 +109,19 @@ impl Log {
         Self::with_output(identity, format, level, clock, Output::detached(output))
     }
 
-    /// A log that renders nothing: whoever listens gets the events themselves.
-    #[cfg(test)]
-    pub fn heard_by(identity: Identity, level: Level, clock: SharedClock, hear: output::Listener) -> Self {
-        Self::with_output(identity, Format::Json, level, clock, Output::Heard(hear))
+    /// A log that writes no lines; a subscriber receives the events. Simulations play more events than can be rendered.
+    pub fn without_lines(identity: Identity, level: Level, clock: SharedClock) -> Self {
+        Self::with_output(identity, Format::Json, level, clock, Output::Discarded)
     }
 
     fn with_output(identity: Identity, format: Format, level: Level, clock: SharedClock, output: Output) -> Self {
-        let (dropped, publisher) = (AtomicU64::new(0), OnceLock::new());
-        Self { inner: Arc::new(Inner { identity, format, level, clock, output, dropped, publisher }) }
+        let (dropped, subscriber) = (AtomicU64::new(0), OnceLock::new());
+        Self { inner: Arc::new(Inner { identity, format, level, clock, output, dropped, subscriber }) }
     }
 
-    /// Offers what it is told to this publisher too, from now on and at every level. The first one stays.
-    pub fn publish_by(&self, publisher: Publisher) {
-        self.inner.publisher.get_or_init(|| publisher);
+    /// Passes each event to this subscriber too, from now on and at every level. The first subscriber stays.
+    pub fn subscribe(&self, subscriber: Arc<dyn Subscriber>) {
+        self.inner.subscriber.get_or_init(|| subscriber);
     }
 
     /// Up to which level it writes.
@@ -127,17 +131,13 @@ impl Log {
 
     /// Writes one event.
     pub fn emit(&self, event: &Event) {
-        // Once, so that others are told the same time.
+        // Read once: the line and the subscriber have the same time.
         let at = self.inner.clock.now();
-        if let Some(publisher) = self.inner.publisher.get() {
-            publisher.offer(event, at, || self.fields(event, at));
+        if let Some(subscriber) = self.inner.subscriber.get() {
+            subscriber.receive(event, at, &|| self.fields(event, at));
         }
-        if !event.is_wanted(self.inner.format, self.inner.level) {
+        if matches!(self.inner.output, Output::Discarded) || !event.is_wanted(self.inner.format, self.inner.level) {
             return;
-        }
-        #[cfg(test)]
-        if let Output::Heard(hear) = &self.inner.output {
-            return hear(event);
         }
         let dropped = self.inner.dropped.swap(0, Ordering::Relaxed);
         let report = (dropped > 0).then_some(Event::LinesDropped { lines: dropped });

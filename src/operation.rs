@@ -14,13 +14,14 @@ use tokio::time::Instant;
 
 use crate::clock::{Moment, SharedClock};
 use crate::cloud::{CloudError, Deadline, Platform, ScalableService, Scaling};
-use crate::hold::{self, Hold, Holder};
+use crate::hold;
 use crate::log::{Log, millis, rfc3339_millis};
-use crate::model::{OPERATION_TAG, Observation, Service, Tags, TargetState};
-use crate::plan::{OwnerTag, Policy, Teardown};
 use crate::reconcile::{LOOK_GOOD_FOR, Reconciler, Scope};
-use crate::retry::{Prospect, Retry, prospect};
+use crate::retry::{Jitter, Prospect, Retry, prospect};
 use crate::shutdown::Shutdown;
+use jvb_watcher_rules::hold::{Hold, Holder};
+use jvb_watcher_rules::model::{OPERATION_TAG, Observation, Service, Tags, TargetState};
+use jvb_watcher_rules::plan::{OwnerTag, Policy, Teardown};
 
 pub mod bill;
 pub mod claim;
@@ -92,6 +93,8 @@ pub struct Setting<P> {
     pub shutdown: Shutdown,
     /// What tells this operation from any other.
     pub id: String,
+    /// The variation of waits between retries.
+    pub jitter: Jitter,
 }
 
 impl<P: Platform + Clone> Setting<P> {
@@ -402,7 +405,7 @@ impl<P: Platform + Scaling + Clone> Course<P> {
     /// The end of an operation that got there.
     async fn close(&self) -> Result<(), Stop> {
         let began = Instant::now();
-        let mut retry = Retry::default();
+        let mut retry = Retry::new(self.setting.jitter);
         loop {
             let Err(error) = self.put_in_order().await else { return Ok(()) };
             let (_, pause) = retry.failed(error.kind);
@@ -522,7 +525,7 @@ async fn go_through<O: Operation>(operation: &mut O, bounded: Bounded) -> Result
         (operation.course().setting.progress.clone(), operation.course().setting.shutdown.clone());
     let (began, started_at) = (Instant::now(), rfc3339_millis(operation.course().now()));
     let deadline = began + limit;
-    let mut retry = Retry::default();
+    let mut retry = Retry::new(operation.course().setting.jitter);
     let mut told = String::new();
     progress.began(bounded);
     loop {

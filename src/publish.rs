@@ -16,8 +16,8 @@ use serde_json::{Map, Value};
 use tokio::sync::Notify;
 
 use crate::cloud::CloudError;
-use crate::finding::FindingState;
-use crate::log::Event;
+use crate::log::{Event, Subscriber};
+use jvb_watcher_rules::finding::FindingState;
 
 mod sender;
 
@@ -124,9 +124,15 @@ impl Default for Publisher {
     }
 }
 
+impl Subscriber for Publisher {
+    fn receive(&self, event: &Event, at: Timestamp, line: &dyn Fn() -> Map<String, Value>) {
+        self.offer(event, at, line);
+    }
+}
+
 impl Publisher {
-    /// Takes an event of the log, if others are to hear of it, with its line.
-    pub fn offer(&self, event: &Event, at: Timestamp, line: impl FnOnce() -> Map<String, Value>) {
+    /// Queues an event of the log, if it is one to publish, with its line.
+    fn offer(&self, event: &Event, at: Timestamp, line: &dyn Fn() -> Map<String, Value>) {
         let Some(detail_type) = detail_type(event) else { return };
         let mut detail = line();
         let mut queue = self.lock();

@@ -9,12 +9,11 @@ use tokio::time::Instant;
 use crate::clock::{Moment, SharedClock};
 use crate::cloud::{Calls, CloudError, Platform};
 use crate::event::Hint;
-use crate::finding::{Finding, FindingLedger, StandingFindings};
 use crate::log::{Event, Log, TargetFields, millis};
 use crate::metrics::{Metrics, Seen, Sight, Usage};
-use crate::model::{LoadBalancerState, Observation, Readiness, Service, TargetKey, TargetState, TaskId};
-use crate::mutation::mutated;
-use crate::plan::{self, Plan, Policy, Upkeep};
+use jvb_watcher_rules::finding::{Finding, FindingLedger, StandingFindings};
+use jvb_watcher_rules::model::{LoadBalancerState, Observation, Readiness, Service, TargetKey, TargetState, TaskId};
+use jvb_watcher_rules::plan::{self, Plan, Policy, Upkeep};
 
 mod act;
 mod announcements;
@@ -202,9 +201,7 @@ impl<P: Platform> Reconciler<P> {
             self.memory.announcements.heard();
         }
         let mut look = self.look(hints).await?;
-        if let Upkeep::DeleteLoadBalancer { .. } = look.plan.upkeep
-            && !mutated!(DeleteWithoutLookingAgain)
-        {
+        if let Upkeep::DeleteLoadBalancer { .. } = look.plan.upkeep {
             // The one dangerous act rests on two looks, the second one fresh.
             look = self.look(&Hints::default()).await?;
         }
@@ -218,9 +215,7 @@ impl<P: Platform> Reconciler<P> {
         let news = self.tell_findings(&findings);
         self.remember(&look);
         self.metrics.looked(self.seen(&look), self.memory.findings.len());
-        if let Some(error) = acted.error
-            && !mutated!(IgnoreFailedWrites)
-        {
+        if let Some(error) = acted.error {
             return Err(error);
         }
         let eventful = acted.changes + news + health_changes > 0;

@@ -45,40 +45,47 @@ pub fn prospect(kind: ErrorKind) -> Prospect {
 #[derive(Debug)]
 pub struct Retry {
     backoff: ExponentialBackoff,
+    jitter: Jitter,
     attempt: u32,
 }
 
-/// By which share waits differ, so that workers that failed together don't come back together.
-fn jitter() -> f64 {
-    #[cfg(test)]
-    if STEADY.get() {
-        return 0.0;
-    }
-    0.5
+/// The share by which waits vary at random, so that workers that failed together don't retry together.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Jitter(f64);
+
+impl Jitter {
+    /// Waits that are always the same, for a run that must be repeatable.
+    pub const NONE: Self = Self(0.0);
 }
 
-#[cfg(test)]
-thread_local! {
-    /// Whether this thread's waits are always the same: a simulated day must be repeatable.
-    pub static STEADY: std::cell::Cell<bool> = const { std::cell::Cell::new(false) };
+impl Default for Jitter {
+    /// Half of the wait, either way: the default of the `backoff` crate.
+    fn default() -> Self {
+        Self(0.5)
+    }
 }
 
 impl Default for Retry {
     fn default() -> Self {
+        Self::new(Jitter::default())
+    }
+}
+
+impl Retry {
+    /// Starts with no failures.
+    pub fn new(jitter: Jitter) -> Self {
         let backoff = ExponentialBackoff {
             current_interval: FIRST_WAIT,
             initial_interval: FIRST_WAIT,
-            randomization_factor: jitter(),
+            randomization_factor: jitter.0,
             multiplier: 2.0,
             max_interval: LONGEST_WAIT,
             max_elapsed_time: None,
             ..ExponentialBackoff::default()
         };
-        Self { backoff, attempt: 0 }
+        Self { backoff, jitter, attempt: 0 }
     }
-}
 
-impl Retry {
     /// Counts a failure, and returns its number (from 1) and how long to wait.
     pub fn failed(&mut self, kind: ErrorKind) -> (u32, Duration) {
         self.attempt = self.attempt.saturating_add(1);
@@ -92,7 +99,7 @@ impl Retry {
 
     /// Forgets the failures, after a success.
     pub fn succeeded(&mut self) {
-        *self = Self::default();
+        *self = Self::new(self.jitter);
     }
 }
 

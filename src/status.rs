@@ -8,13 +8,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::cloud::wiring::QueueDescription;
-use crate::finding::{Finding, FindingName};
-use crate::model::{
+use crate::reconcile::Scope;
+use jvb_watcher_rules::finding::{Finding, FindingName};
+use jvb_watcher_rules::model::{
     HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LastStatus, LoadBalancer, LoadBalancerKind, Observation, Phase,
     Service, TargetGroup, TargetState, TargetType, Task,
 };
-use crate::plan::{Plan, Policy};
-use crate::reconcile::Scope;
+use jvb_watcher_rules::plan::{Plan, Policy};
 
 mod next;
 mod text;
@@ -230,7 +230,7 @@ fn service_status(scope: &Scope, service: Service) -> ServiceStatus {
         Service::Missing => (false, Default::default()),
     };
     ServiceStatus {
-        cluster: crate::model::cluster_name(&scope.cluster).to_owned(),
+        cluster: jvb_watcher_rules::model::cluster_name(&scope.cluster).to_owned(),
         service: scope.service.clone(),
         exists,
         desired: counts.desired,
@@ -281,7 +281,7 @@ fn group_status(group: &TargetGroup, left_over: bool, observation: &Observation)
     };
     let mut targets: Vec<_> = group.targets.iter().collect();
     targets.sort_by_key(|target| (target.ip, target.port));
-    let target = |target: &crate::model::Target| TargetStatus {
+    let target = |target: &jvb_watcher_rules::model::Target| TargetStatus {
         ip: target.ip,
         port: target.port,
         state: target.state.as_str(),

@@ -3,8 +3,8 @@
 
 use crate::cloud::CloudError;
 use crate::cloud::wiring::{QueueDescription, Rule, RuleState, Wiring};
-use crate::finding::{Finding, FindingName};
 use crate::reconcile::Scope;
+use jvb_watcher_rules::finding::{Finding, FindingName};
 
 mod made_event;
 pub mod queue_policy;

@@ -7,10 +7,9 @@ use tokio::time::Instant;
 use crate::clock::SharedClock;
 use crate::cloud::{Calls, CloudError, ErrorKind, FailedEntry, Platform, Queue, QueueSettings, Receipt};
 use crate::log::{Event, Failure, Log, StopReason};
-use crate::mutation::mutated;
 use crate::pulse::{Activity, Pulse};
 use crate::reconcile::{Outcome, Progress, Reconciler};
-use crate::retry::Retry;
+use crate::retry::{Jitter, Retry};
 use crate::shutdown::{GRACE, Shutdown};
 
 mod attempt;
@@ -22,21 +21,7 @@ pub use inbox::{Batch, Inbox};
 pub(crate) use inbox::{LAST_RECEIVE, LOGGED_BODY, cut};
 
 /// ReceiveMessage waits at most so long for a first message (see the SQS API reference).
-pub(crate) const LONGEST_POLL: Duration = Duration::from_secs(20);
-
-/// How long to wait for a first message.
-fn longest_poll() -> Duration {
-    #[cfg(test)]
-    return POLL_TIME.get();
-    #[cfg(not(test))]
-    LONGEST_POLL
-}
-
-#[cfg(test)]
-thread_local! {
-    /// How long this thread's polls wait: a simulated day has better things to do than thousands that nothing comes of.
-    pub static POLL_TIME: std::cell::Cell<Duration> = const { std::cell::Cell::new(LONGEST_POLL) };
-}
+pub const LONGEST_POLL: Duration = Duration::from_secs(20);
 
 /// The wait for a first message when the worker is to stop once there is none: long enough for SQS to ask all of its
 /// servers, which a wait of 0 does not.
@@ -86,7 +71,47 @@ pub struct Worker<Q, P> {
     log: Log,
     clock: SharedClock,
     pulse: Pulse,
+    timing: Timing,
     poll: Poll,
+}
+
+/// What a worker is made of.
+pub struct WorkerParts<Q, P> {
+    /// The queue.
+    pub queue: Q,
+    /// The queue's settings, if they have been read.
+    pub queue_settings: Option<QueueSettings>,
+    /// The reconciler of the service.
+    pub reconciler: Reconciler<P>,
+    /// The parser of messages.
+    pub inbox: Inbox,
+    /// When the worker stops by itself.
+    pub lifetime: Lifetime,
+    /// The order to stop.
+    pub shutdown: Shutdown,
+    /// The log.
+    pub log: Log,
+    /// The clock, corrected by AWS's.
+    pub clock: SharedClock,
+    /// What `/healthz` and `/readyz` report.
+    pub pulse: Pulse,
+    /// How long the worker waits.
+    pub timing: Timing,
+}
+
+/// How long a worker waits.
+#[derive(Clone, Copy, Debug)]
+pub struct Timing {
+    /// The wait for a first message; [`LONGEST_POLL`] is what SQS accepts.
+    pub longest_poll: Duration,
+    /// The variation of waits between retries.
+    pub jitter: Jitter,
+}
+
+impl Default for Timing {
+    fn default() -> Self {
+        Self { longest_poll: LONGEST_POLL, jitter: Jitter::default() }
+    }
 }
 
 /// Where the polling stands.
@@ -118,23 +143,18 @@ struct Settled {
 }
 
 impl<Q: Queue, P: Platform> Worker<Q, P> {
-    /// A worker that hasn't looked yet, on a queue and its settings, if they have been read.
-    pub fn new(
-        (queue, settings): (Q, Option<QueueSettings>),
-        reconciler: Reconciler<P>,
-        inbox: Inbox,
-        (lifetime, shutdown): (Lifetime, Shutdown),
-        (log, clock): (Log, SharedClock),
-        pulse: Pulse,
-    ) -> Self {
+    /// A worker that has not reconciled yet.
+    pub fn new(parts: WorkerParts<Q, P>) -> Self {
+        let WorkerParts { queue, queue_settings, reconciler, inbox, lifetime, shutdown, log, clock, pulse, timing } =
+            parts;
         let now = Instant::now();
         let poll = Poll {
-            settings: settings.unwrap_or_default(),
-            settings_due: settings.map_or(now, |_| now + SETTINGS_GOOD_FOR),
-            retry: Retry::default(),
+            settings: queue_settings.unwrap_or_default(),
+            settings_due: queue_settings.map_or(now, |_| now + SETTINGS_GOOD_FOR),
+            retry: Retry::new(timing.jitter),
             not_before: now,
         };
-        Self { queue, reconciler, inbox, lifetime, shutdown, log, clock, pulse, poll }
+        Self { queue, reconciler, inbox, lifetime, shutdown, log, clock, pulse, timing, poll }
     }
 
     /// Works until told to stop; see [`Lifetime`] for when it stops by itself. Whatever fails is tried again.
@@ -195,7 +215,9 @@ impl<Q: Queue, P: Platform> Worker<Q, P> {
         let until_look = look_again_at.saturating_duration_since(Instant::now());
         let mut wait = match self.lifetime {
             // Whole seconds, upwards: a poll that ended just before the look would be followed by a rush of empty ones.
-            Lifetime::UntilStopped => longest_poll().min(Duration::from_secs(until_look.as_secs_f64().ceil() as u64)),
+            Lifetime::UntilStopped => {
+                self.timing.longest_poll.min(Duration::from_secs(until_look.as_secs_f64().ceil() as u64))
+            }
             Lifetime::UntilEmpty => LAST_POLL,
         };
         let mut enough_at = None;
@@ -248,15 +270,12 @@ impl<Q: Queue, P: Platform> Worker<Q, P> {
     /// Reconciles until it succeeds, keeps the batch hidden meanwhile, and deletes it then. `None` when the shutdown
     /// came first: then the batch is visible again.
     async fn settle(&mut self, batch: Batch) -> Option<Settled> {
-        if mutated!(DeleteMessagesFirst) {
-            self.delete(batch.relevant.clone()).await;
-        }
         let outcome = {
-            let Self { queue, reconciler, shutdown, log, pulse, poll, .. } = self;
+            let Self { queue, reconciler, shutdown, log, pulse, timing, poll, .. } = self;
             let keep_hidden = keep_hidden(queue, &batch.relevant, poll.settings.visibility_timeout, log);
             tokio::select! {
                 biased;
-                outcome = reconcile_until_done(reconciler, &batch, || queue.calls(), (shutdown, pulse), log) => outcome,
+                outcome = reconcile_until_done(reconciler, &batch, || queue.calls(), (shutdown, pulse), timing.jitter, log) => outcome,
                 () = shutdown.grace_over() => None,
                 never = keep_hidden => match never {},
             }
@@ -328,9 +347,10 @@ async fn reconcile_until_done<P: Platform>(
     batch: &Batch,
     queue_calls: impl Fn() -> Calls,
     (shutdown, pulse): (&Shutdown, &Pulse),
+    jitter: Jitter,
     log: &Log,
 ) -> Option<Outcome> {
-    let mut retry = Retry::default();
+    let mut retry = Retry::new(jitter);
     loop {
         pulse.begin(Activity::Looking);
         let wait = match attempt(reconciler, &batch.hints, queue_calls(), &mut retry, log).await {
@@ -343,9 +363,6 @@ async fn reconcile_until_done<P: Platform>(
                 wait
             }
         };
-        if mutated!(GiveUpAfterFailure) {
-            return None;
-        }
         pulse.begin(Activity::Waiting(wait));
         tokio::select! {
             biased;
@@ -357,9 +374,6 @@ async fn reconcile_until_done<P: Platform>(
 
 /// How long to wait before the next look.
 pub(crate) fn until_next_look(outcome: &Outcome, clock: &SharedClock) -> Duration {
-    if mutated!(LookWithoutWaiting) {
-        return Duration::ZERO;
-    }
     let wait = outcome.look_again_at.duration_since(clock.now());
     Duration::try_from(wait).unwrap_or_default().max(SHORTEST_WAIT)
 }

@@ -337,7 +337,7 @@ impl Call<'_> {
 }
 
 /// What an error code, or an answer's HTTP status, means; without either there was no answer.
-pub(crate) fn error_kind(code: Option<&str>, status: Option<u16>) -> ErrorKind {
+pub fn error_kind(code: Option<&str>, status: Option<u16>) -> ErrorKind {
     // The JSON protocols may put a namespace before the code, and old SQS codes a service's name.
     let code = code.map(|code| code.rsplit(['#', '.']).next().unwrap_or(code));
     match (code, status) {

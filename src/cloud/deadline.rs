@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use super::{CloudError, ErrorKind};
 use crate::clock::{Moment, SharedClock};
-use crate::mutation::mutated;
 
 /// Until when a write may be sent: what is known of AWS grows old, and AWS has no conditional writes.
 #[derive(Clone)]
@@ -23,9 +22,6 @@ impl Deadline {
 
     /// How long the write may take yet; zero when it must not be sent any more.
     pub fn left(&self) -> Duration {
-        if mutated!(NoDeadline) {
-            return self.good_for;
-        }
         self.good_for.saturating_sub(self.began.elapsed(&*self.clock))
     }
 

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::clock::Clock;
 use crate::log::{Format, Identity, Level, Log};
-use crate::model::{
+use jvb_watcher_rules::model::{
     LoadBalancer, Observation, Service, Tags, Target, TargetGroup, TargetKey, TargetState, Task, TaskId,
 };
 

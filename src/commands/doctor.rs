@@ -14,9 +14,9 @@ use crate::cloud::{CloudError, LoadBalancerDescription, Platform, TargetGroupDes
 use crate::config::Settings;
 use crate::doctor::{Attempt, Diagnosis, Sight, text, trials};
 use crate::log::Log;
-use crate::model::{LoadBalancer, Tags, TargetGroup};
 use crate::page::Style;
 use crate::wiring::{self, Feed, Place};
+use jvb_watcher_rules::model::{LoadBalancer, Tags, TargetGroup};
 
 /// Checks everything that the watcher stands on, and says so, one line a check.
 ///

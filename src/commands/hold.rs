@@ -10,10 +10,11 @@ use crate::clock::{Clock, Moment};
 use crate::cloud::aws::AwsPlatform;
 use crate::cloud::{Deadline, Platform};
 use crate::config::Settings;
-use crate::hold::{self, Hold, Holder};
+use crate::hold;
 use crate::log::rfc3339_millis;
-use crate::model::IDLE_SINCE_TAG;
 use crate::reconcile::LOOK_GOOD_FOR;
+use jvb_watcher_rules::hold::{Hold, Holder};
+use jvb_watcher_rules::model::IDLE_SINCE_TAG;
 
 /// Holds, or lets go, and prints until when.
 ///

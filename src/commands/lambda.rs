@@ -17,12 +17,12 @@ use crate::cli::{FeedCheck, WatchOptions};
 use crate::cloud::aws::{AwsPlatform, AwsWiring, SqsQueue};
 use crate::cloud::{CloudError, Message, Receipt};
 use crate::config::Settings;
-use crate::finding::StandingFindings;
 use crate::function::{Answer, Function, Work};
 use crate::log::{Event, Form, Log};
 use crate::reconcile::Reconciler;
 use crate::wiring::watch::FeedWatch;
 use crate::worker::{Inbox, LOGGED_BODY, cut};
+use jvb_watcher_rules::finding::StandingFindings;
 
 /// Where the Runtime API is.
 const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";

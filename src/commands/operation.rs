@@ -21,8 +21,9 @@ use crate::operation::command::BalancerCommand;
 use crate::operation::phase::{Bounded, Completed, Verb};
 use crate::operation::progress::{Lines, Progress};
 use crate::operation::{Failure, Operation, Setting, Stop, perform};
-use crate::plan::OwnerTag;
+use crate::retry::Jitter;
 use crate::shutdown;
+use jvb_watcher_rules::plan::OwnerTag;
 
 /// The phase under way, since when, and what it waits for.
 const TEMPLATE: &str = "{spinner} {prefix}, {elapsed}: {wide_msg}";
@@ -143,6 +144,7 @@ pub(super) fn setting(
         clock,
         shutdown,
         id: new_id(),
+        jitter: Jitter::default(),
     })
 }
 

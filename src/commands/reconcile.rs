@@ -9,11 +9,11 @@ use crate::cli::ReconcileOptions;
 use crate::cloud::Calls;
 use crate::cloud::aws::AwsPlatform;
 use crate::config::Settings;
-use crate::finding::Finding;
 use crate::log::{Act, Event, Failure, Log, millis};
-use crate::model::Readiness;
-use crate::plan::{OwnerTag, Plan, Policy, TargetChange, Teardown, UNCLAIMED_BEFORE_STALE};
 use crate::reconcile::{Hints, Reconciler};
+use jvb_watcher_rules::finding::Finding;
+use jvb_watcher_rules::model::Readiness;
+use jvb_watcher_rules::plan::{OwnerTag, Plan, Policy, TargetChange, Teardown, UNCLAIMED_BEFORE_STALE};
 
 /// How often to look while waiting for targets to become healthy.
 const HEALTH_WAIT: Duration = Duration::from_secs(2);

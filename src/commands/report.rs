@@ -6,9 +6,9 @@ use std::path::Path;
 
 use super::CommandError;
 use crate::cli::ReportOptions;
-use crate::report::figures::Prices;
-use crate::report::page::page;
-use crate::report::read::Logs;
+use jvb_watcher_report::figures::Prices;
+use jvb_watcher_report::page::page;
+use jvb_watcher_report::read::Logs;
 
 /// The name of standard input among the files.
 const STANDARD_INPUT: &str = "-";

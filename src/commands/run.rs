@@ -12,14 +12,14 @@ use crate::cli::{FeedCheck, RunOptions};
 use crate::cloud::aws::{AwsPlatform, AwsWiring, SqsQueue};
 use crate::cloud::{ErrorKind, Queue, QueueSettings};
 use crate::config::Settings;
-use crate::finding::StandingFindings;
 use crate::listen::{Listener, Shown};
 use crate::log::{Event, Failure, Form, Log, StopReason};
 use crate::pulse::Pulse;
 use crate::reconcile::Reconciler;
 use crate::shutdown::{self, Shutdown, ShutdownOrder};
 use crate::wiring::watch::FeedWatch;
-use crate::worker::{Inbox, Lifetime, Worker};
+use crate::worker::{Inbox, Lifetime, Timing, Worker, WorkerParts};
+use jvb_watcher_rules::finding::StandingFindings;
 
 /// The first answer of the queue is waited for this long; then the looks begin.
 const FIRST_POLL: Duration = Duration::from_secs(10);
@@ -100,7 +100,21 @@ pub(super) async fn watch(
         Lifetime::UntilStopped
     };
     let queue = (queue, queue_settings);
-    let worker = Worker::new(queue, reconciler, inbox, (lifetime, shutdown), (log.clone(), clock), pulse);
+    let worker = {
+        let (queue, queue_settings) = queue;
+        Worker::new(WorkerParts {
+            queue,
+            queue_settings,
+            reconciler,
+            inbox,
+            lifetime,
+            shutdown,
+            log: log.clone(),
+            clock,
+            pulse,
+            timing: Timing::default(),
+        })
+    };
     let reason = worker.run().await;
     metrics.finish();
     if let Some(publisher) = publisher {

@@ -7,12 +7,12 @@ use jiff::Timestamp;
 
 use super::CommandError;
 use crate::cli::SandboxOptions;
-use crate::sandbox::faults::Faults;
-use crate::sandbox::platform::{self, PROJECT};
-use crate::sandbox::scenario::{Scenario, Step, play};
-use crate::sandbox::wire::Sandbox;
-use crate::sandbox::world::{Settings, World};
 use crate::shutdown;
+use jvb_watcher_sandbox::faults::Faults;
+use jvb_watcher_sandbox::platform::{self, PROJECT};
+use jvb_watcher_sandbox::scenario::{Scenario, Step, play};
+use jvb_watcher_sandbox::wire::Sandbox;
+use jvb_watcher_sandbox::world::{Settings, World};
 
 /// Serves until told to stop.
 ///

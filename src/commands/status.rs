@@ -12,14 +12,14 @@ use crate::cloud::CloudError;
 use crate::cloud::aws::{AwsPlatform, AwsWiring};
 use crate::cloud::wiring::{QueueDescription, Wiring};
 use crate::config::Settings;
-use crate::finding::Finding;
 use crate::log::Log;
 use crate::page::Style;
-use crate::plan::Policy;
 use crate::reconcile::{Hints, Reconciler};
 use crate::shutdown;
 use crate::status::{Sight, Status, text};
 use crate::wiring::{self, Feed};
+use jvb_watcher_rules::finding::Finding;
+use jvb_watcher_rules::plan::Policy;
 
 /// With `--watch`, the time between two looks.
 const WATCH_INTERVAL: Duration = Duration::from_secs(5);

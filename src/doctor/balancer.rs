@@ -2,8 +2,8 @@
 
 use super::{Check, Sight};
 use crate::cloud::wiring::DeletionProtection;
-use crate::model::{LoadBalancer, LoadBalancerKind, TargetType};
-use crate::plan::OwnerTag;
+use jvb_watcher_rules::model::{LoadBalancer, LoadBalancerKind, TargetType};
+use jvb_watcher_rules::plan::OwnerTag;
 
 pub fn checks(sight: &Sight<'_>) -> Vec<Check> {
     const CHECK: &str = "load balancer";

@@ -1,11 +1,11 @@
 use super::*;
 use crate::cloud::ErrorKind;
 use crate::cloud::wiring::{DeadLetters, Rule, RuleState, Sends, Trial};
-use crate::model::{LoadBalancerKind, TargetType};
 use crate::page::{Style, WIDTH};
-use crate::plan::samples::balancer;
 use crate::wiring::samples::{DEAD, QUEUE, RULE, feed, policy, queue, rule};
 use crate::wiring::{FeedingRule, Made, Place};
+use jvb_watcher_rules::model::{LoadBalancerKind, TargetType};
+use jvb_watcher_rules::plan::samples::balancer;
 
 const EVENTS: &str = r#"{"Service": "events.amazonaws.com"}"#;
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::Notice;
-use crate::model::cluster_name;
+use jvb_watcher_rules::model::cluster_name;
 
 /// Clusters and services that may be somebody's, the fixtures' among them.
 const SERVICES: [(&str, &str); 4] =

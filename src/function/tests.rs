@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use super::*;
 use crate::cloud::fake::{FakeClock, FakeCloud, Lines, noon};
-use crate::model::Observation;
-use crate::plan::samples::{balancer, counts, idle, marked_balancer, minutes, observation, policy, running, seconds};
 use crate::reconcile::Scope;
+use jvb_watcher_rules::model::Observation;
+use jvb_watcher_rules::plan::samples::{
+    balancer, counts, idle, marked_balancer, minutes, observation, policy, running, seconds,
+};
 
 struct Bench {
     cloud: FakeCloud,

@@ -7,12 +7,12 @@ use serde::Serialize;
 
 use super::Format;
 use crate::cloud::CloudError;
-use crate::finding::{FindingName, FindingState};
 use crate::metrics::emf::Document;
-use crate::model::{TargetKey, TaskId};
 use crate::operation::phase::{Phase, Verb};
-use crate::plan::{MarkReason, TargetReason, UnmarkReason};
 use crate::retry::{Prospect, prospect};
+use jvb_watcher_rules::finding::{FindingName, FindingState};
+use jvb_watcher_rules::model::{TargetKey, TaskId};
+use jvb_watcher_rules::plan::{MarkReason, TargetReason, UnmarkReason};
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -351,7 +351,7 @@ impl Level {
 
 impl Event {
     /// Whether a log of this format and level has it.
-    pub(super) fn is_wanted(&self, format: Format, level: Level) -> bool {
+    pub fn is_wanted(&self, format: Format, level: Level) -> bool {
         match self {
             // Read by CloudWatch alone, and by it at any level.
             Self::Metrics { .. } => format == Format::Json,

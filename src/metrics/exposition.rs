@@ -150,7 +150,7 @@ mod tests {
     use crate::cloud::fake::noon;
     use crate::metrics::tests::{documented, page};
     use crate::metrics::{Seen, Sight, Usage};
-    use crate::model::{Counts, LoadBalancerState};
+    use jvb_watcher_rules::model::{Counts, LoadBalancerState};
 
     fn exposed(figures: &Figures, distributions: &Distributions) -> String {
         text("p", "p-service", figures, distributions, noon())

@@ -1,6 +1,6 @@
 //! What one look counted.
 
-use crate::model::{Counts, LoadBalancerState, Observation, Service, TargetState};
+use jvb_watcher_rules::model::{Counts, LoadBalancerState, Observation, Service, TargetState};
 
 /// What one look counted: two looks that counted alike have shown no change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

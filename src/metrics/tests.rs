@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::clock::Clock;
 use crate::cloud::fake::{Lines, noon};
-use crate::model::{Counts, LoadBalancerState};
+use jvb_watcher_rules::model::{Counts, LoadBalancerState};
 
 // ---- the page ----
 

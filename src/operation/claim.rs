@@ -9,7 +9,7 @@ use jiff::Timestamp;
 
 use super::phase::Verb;
 use crate::log::rfc3339_millis;
-use crate::model::{OPERATION_TAG, Tags};
+use jvb_watcher_rules::model::{OPERATION_TAG, Tags};
 
 /// An operation's signature: `up 2026-11-24T18:00:00.000Z 1f2e3d4c`, and ` ended` once it is over.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,12 +11,12 @@ use super::bill::{Bill, Prices};
 use super::phase::{Bounded, Completed, Phase, Verb};
 use super::{Course, Latest, Operation, SHORT, SHOWS_WITHIN, Setting, Step, Stop, owned_tags};
 use crate::cloud::{Calls, Deadline, Platform, Scaling};
-use crate::finding::FindingName;
-use crate::hold::{Hold, Holder};
 use crate::log::rfc3339_millis;
-use crate::model::{LastStatus, LoadBalancer, LoadBalancerKind, OPERATION_TAG, Observation, Service};
-use crate::plan::{self, Teardown};
 use crate::reconcile::{Hints, LOOK_GOOD_FOR, Reconciler};
+use jvb_watcher_rules::finding::FindingName;
+use jvb_watcher_rules::hold::{Hold, Holder};
+use jvb_watcher_rules::model::{LastStatus, LoadBalancer, LoadBalancerKind, OPERATION_TAG, Observation, Service};
+use jvb_watcher_rules::plan::{self, Teardown};
 
 /// How the platform is to be taken away.
 pub struct Aim {

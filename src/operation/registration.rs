@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::model::{Observation, TargetState, TargetType};
+use jvb_watcher_rules::model::{Observation, TargetState, TargetType};
 
 /// The registrations that the serving tasks need, and what there is of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

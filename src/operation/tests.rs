@@ -13,14 +13,15 @@ use super::up::{Probe, Up};
 use super::*;
 use crate::cloud::ErrorKind;
 use crate::cloud::fake::{FakeClock, FakeCloud, World};
-use crate::model::{
+use crate::reconcile::{Hints, Reconciler};
+use crate::retry::Jitter;
+use crate::shutdown::{self, ShutdownOrder};
+use jvb_watcher_rules::model::{
     Counts, DesiredStatus, HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LastStatus, LoadBalancerKind,
     LoadBalancerState, TargetGroup, Task,
 };
-use crate::plan::samples::{BALANCER, balancer, minutes, observation, policy, seconds, task};
-use crate::plan::{Policy, Teardown};
-use crate::reconcile::{Hints, Reconciler};
-use crate::shutdown::{self, ShutdownOrder};
+use jvb_watcher_rules::plan::samples::{BALANCER, balancer, minutes, observation, policy, seconds, task};
+use jvb_watcher_rules::plan::{Policy, Teardown};
 
 /// How long a balancer is provisioned, a task starts, stops, and a target's first health checks take.
 const PROVISIONING: Duration = Duration::from_secs(120);
@@ -95,6 +96,7 @@ impl Platform {
             clock: self.clock.clone(),
             shutdown,
             id: id.to_owned(),
+            jitter: Jitter::default(),
         };
         (setting, order)
     }
@@ -255,14 +257,14 @@ fn live(
             let registered = *since.entry((format!("{name} {}", group.name), ip.octets()[3])).or_insert(now);
             let answers = running.contains(&ip);
             target.state = match target.state {
-                crate::model::TargetState::Initial if age(Some(registered)) < FIRST_CHECKS => continue,
+                jvb_watcher_rules::model::TargetState::Initial if age(Some(registered)) < FIRST_CHECKS => continue,
                 _ if !answers || manner == Manner::TargetsUnhealthy => {
                     target.reason = Some("Target.FailedHealthChecks".to_owned());
-                    crate::model::TargetState::Unhealthy
+                    jvb_watcher_rules::model::TargetState::Unhealthy
                 }
                 _ => {
                     target.reason = None;
-                    crate::model::TargetState::Healthy
+                    jvb_watcher_rules::model::TargetState::Healthy
                 }
             };
         }

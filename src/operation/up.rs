@@ -13,12 +13,12 @@ use super::phase::{Bounded, Completed, Phase, Verb};
 use super::registration::Registrations;
 use super::{Course, Operation, SHORT, SHOWS_WITHIN, Setting, Step, Stop, owned_tags};
 use crate::cloud::{Calls, CloudError, Deadline, LoadBalancerDescription, Platform, Scaling};
-use crate::hold::{Hold, Holder};
-use crate::model::{
+use crate::reconcile::{Hints, LOOK_GOOD_FOR, Reconciler};
+use jvb_watcher_rules::hold::{Hold, Holder};
+use jvb_watcher_rules::model::{
     Counts, LoadBalancer, LoadBalancerKind, LoadBalancerState, Observation, Service, TargetGroup, TargetType, Task,
 };
-use crate::plan::{Teardown, Upkeep};
-use crate::reconcile::{Hints, LOOK_GOOD_FOR, Reconciler};
+use jvb_watcher_rules::plan::{Teardown, Upkeep};
 
 /// This many times the desired count of tasks that have stopped again say that the service can't keep them.
 const CRASHES_PER_TASK: usize = 3;
@@ -189,7 +189,7 @@ impl<P: Platform + Scaling + Clone> Up<P> {
             self.settled_at = None;
             let ending = matches!(look.plan.upkeep, Upkeep::DeleteTargetGroups { .. });
             let marked = !look.observation.orphaned_target_groups.is_empty();
-            if ending || marked && crate::plan::is_idle(&look.observation, self.course.now()) {
+            if ending || marked && jvb_watcher_rules::plan::is_idle(&look.observation, self.course.now()) {
                 // Terraform would take the old groups for its own while a watcher deletes them.
                 self.finisher.reconcile(&Hints::default(), Calls::default()).await?;
                 return Ok(Step::Waiting("an earlier teardown is under way; its target groups go first".to_owned()));
@@ -401,7 +401,7 @@ impl<P: Platform + Scaling + Clone> Up<P> {
         let look = self.registrar.look(&Hints::default()).await?;
         let name = self.name();
         let time = humantime::format_duration;
-        let mut steps = vec![format!("sign the tag {} on the service", crate::model::OPERATION_TAG)];
+        let mut steps = vec![format!("sign the tag {} on the service", jvb_watcher_rules::model::OPERATION_TAG)];
         let balancer = look.observation.load_balancer.as_ref();
         self.check(balancer)?;
         steps.push(match self.course.setting.command.as_ref().filter(|_| balancer.is_none()) {

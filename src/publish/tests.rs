@@ -9,9 +9,9 @@ use tokio::time::Instant;
 use super::*;
 use crate::cloud::ErrorKind;
 use crate::cloud::fake::{Lines, noon};
-use crate::finding::FindingName;
 use crate::log::{Log, TargetFields};
-use crate::plan::{TargetReason, UnmarkReason};
+use jvb_watcher_rules::finding::FindingName;
+use jvb_watcher_rules::plan::{TargetReason, UnmarkReason};
 
 /// What a bus makes of a call.
 #[derive(Clone)]
@@ -85,7 +85,7 @@ fn log() -> (Log, Lines) {
 fn publishing(bus: &Bus) -> (Log, Lines, Publisher) {
     let (log, lines) = log();
     let publisher = Publisher::default();
-    log.publish_by(publisher.clone());
+    log.subscribe(Arc::new(publisher.clone()));
     tokio::spawn(publisher.clone().keep_sending(bus.clone(), log.clone()));
     (log, lines, publisher)
 }
@@ -132,7 +132,7 @@ async fn a_level_that_silences_the_log_silences_no_event() {
     let (format, level) = (crate::log::Format::Json, crate::log::Level::Error);
     let log = Log::new(identity, format, level, clock, Box::new(std::io::sink()));
     let publisher = Publisher::default();
-    log.publish_by(publisher.clone());
+    log.subscribe(Arc::new(publisher.clone()));
     tokio::spawn(publisher.clone().keep_sending(bus.clone(), log.clone()));
     log.emit(&registered());
     publisher.flush(SOON).await;

@@ -6,10 +6,10 @@ use jiff::Timestamp;
 
 use super::{Hints, LOOK_GOOD_FOR, Look, Reconciler, Teardown, millis_between};
 use crate::cloud::{CloudError, Deadline, ErrorKind, Platform, TARGETS_PER_CALL};
-use crate::finding::{Finding, FindingName};
 use crate::log::{Event, TargetFields, rfc3339_millis};
-use crate::model::{IDLE_SINCE_TAG, LOAD_BALANCER_TAG, Tags, TargetKey, TargetState};
-use crate::plan::{GroupChange, OrphanedTargetGroup, TargetChange, Upkeep};
+use jvb_watcher_rules::finding::{Finding, FindingName};
+use jvb_watcher_rules::model::{IDLE_SINCE_TAG, LOAD_BALANCER_TAG, Tags, TargetKey, TargetState};
+use jvb_watcher_rules::plan::{GroupChange, OrphanedTargetGroup, TargetChange, Upkeep};
 
 /// A group still in use this long after its teardown began is held by something else.
 pub(super) const IN_USE_PASSES_WITHIN: Duration = Duration::from_secs(120);

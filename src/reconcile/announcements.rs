@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::finding::{Finding, FindingName};
-use crate::model::{Observation, Phase, TaskId};
+use jvb_watcher_rules::finding::{Finding, FindingName};
+use jvb_watcher_rules::model::{Observation, Phase, TaskId};
 
 /// How long after a change its event may come. EventBridge takes less than a second as a rule.
 const EVENT_MAY_TAKE: Duration = Duration::from_secs(2 * 60);
@@ -71,8 +71,8 @@ impl Announcements {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Task;
-    use crate::plan::samples::{counts, minutes, noon, observation, running, seconds, stopped};
+    use jvb_watcher_rules::model::Task;
+    use jvb_watcher_rules::plan::samples::{counts, minutes, noon, observation, running, seconds, stopped};
 
     fn look(announcements: &mut Announcements, tasks: Vec<Task>, at: Timestamp) -> Option<FindingName> {
         announcements.looked(&observation(counts(1, 1, 0), tasks, None), at);

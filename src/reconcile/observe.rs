@@ -8,11 +8,11 @@ use futures_util::future::try_join_all;
 use super::{Hints, Reconciler, Scope};
 use crate::cloud::{CloudError, ErrorKind, LoadBalancerDescription, Platform, TargetGroupDescription};
 use crate::log::Event;
-use crate::model::{
+use jvb_watcher_rules::model::{
     LOAD_BALANCER_TAG, LoadBalancer, Observation, Service, Tags, Target, TargetGroup, TargetType, Task, TaskId,
     load_balancer_name,
 };
-use crate::plan::Teardown;
+use jvb_watcher_rules::plan::Teardown;
 
 /// How often to look again for a task version that an event has announced.
 const FRESHNESS_LOOKS: u32 = 5;

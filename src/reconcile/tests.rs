@@ -7,9 +7,9 @@ use super::act::IN_USE_PASSES_WITHIN;
 use super::*;
 use crate::cloud::ErrorKind;
 use crate::cloud::fake::{FakeClock, FakeCloud, Lines};
-use crate::finding::FindingName;
-use crate::model::{DesiredStatus, IDLE_SINCE_TAG, LastStatus, LoadBalancer, Task};
-use crate::plan::samples::{
+use jvb_watcher_rules::finding::FindingName;
+use jvb_watcher_rules::model::{DesiredStatus, IDLE_SINCE_TAG, LastStatus, LoadBalancer, Task};
+use jvb_watcher_rules::plan::samples::{
     balancer, counts, idle, marked_balancer, minutes, noon, observation, policy, running, seconds, stopped, target,
     task,
 };

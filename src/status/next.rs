@@ -5,8 +5,10 @@ use serde::Serialize;
 
 use super::seconds_between;
 use crate::log::rfc3339_millis;
-use crate::model::Observation;
-use crate::plan::{MarkReason, Plan, Policy, TargetChange, TargetReason, Teardown, UnmarkReason, Upkeep, marked_since};
+use jvb_watcher_rules::model::Observation;
+use jvb_watcher_rules::plan::{
+    MarkReason, Plan, Policy, TargetChange, TargetReason, Teardown, UnmarkReason, Upkeep, marked_since,
+};
 
 /// What the watcher would do.
 #[derive(Debug, Serialize)]

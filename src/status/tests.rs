@@ -1,11 +1,11 @@
 use super::*;
-use crate::model::DesiredStatus;
 use crate::page::{Style, WIDTH};
-use crate::plan::plan;
-use crate::plan::samples::{
+use crate::wiring::samples::queue;
+use jvb_watcher_rules::model::DesiredStatus;
+use jvb_watcher_rules::plan::plan;
+use jvb_watcher_rules::plan::samples::{
     balancer, counts, idle, marked_balancer, minutes, noon, observation, policy, running, seconds, stopped, task,
 };
-use crate::wiring::samples::queue;
 
 fn status_with(observation: &Observation, queue: &QueueDescription, feed_findings: &[Finding]) -> Status {
     let (policy, now) = (policy(), noon());

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::model::cluster_name;
 use crate::reconcile::Scope;
+use jvb_watcher_rules::model::cluster_name;
 
 /// The id of the made task; ECS never gives it.
 const TASK: &str = "00000000000000000000000000000000";

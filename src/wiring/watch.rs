@@ -7,9 +7,9 @@ use super::{findings, read};
 use crate::clock::{Moment, SharedClock};
 use crate::cloud::wiring::Wiring;
 use crate::config::Settings;
-use crate::finding::StandingFindings;
 use crate::log::{Event, Failure, Log};
 use crate::retry::{Prospect, prospect};
+use jvb_watcher_rules::finding::StandingFindings;
 
 /// The time between two checks. Five calls an hour cost nothing, and looks find what happened meanwhile.
 pub const CHECK_EVERY: Duration = Duration::from_secs(60 * 60);
@@ -91,10 +91,10 @@ mod tests {
         Caller, DeletionProtection, QueueDescription, Rule, RuleState, RuleTarget, TaskNetwork, Trial,
     };
     use crate::cloud::{CloudError, ErrorKind};
-    use crate::finding::FindingName;
     use crate::log::Identity;
     use crate::reconcile::Scope;
     use crate::wiring::samples;
+    use jvb_watcher_rules::finding::FindingName;
 
     /// A feed in memory: what its rule is, and what asking for it meets.
     #[derive(Clone)]

@@ -4,7 +4,6 @@ use crate::cloud::{Message, Receipt, Redrive};
 use crate::event::Notice;
 use crate::log::{Event, Log};
 use crate::metrics::Metrics;
-use crate::mutation::mutated;
 use crate::reconcile::{Hints, Scope};
 
 /// So much of a malformed message's body is logged while it may still come again.
@@ -73,16 +72,14 @@ impl Inbox {
             None => {
                 self.metrics.event_foreign(message.sent_at);
                 batch.foreign += 1;
-                if !mutated!(KeepForeign) {
-                    batch.done.push(message.receipt);
-                }
+                batch.done.push(message.receipt);
             }
         }
     }
 
     fn reject(&self, message: Message, reason: &str, redrive: Redrive, batch: &mut Batch) {
         self.metrics.message_rejected();
-        let deleted = redrive == Redrive::None && message.receive_count >= LAST_RECEIVE || mutated!(DeleteMalformed);
+        let deleted = redrive == Redrive::None && message.receive_count >= LAST_RECEIVE;
         // Its last trace is whole.
         let body = if deleted { message.body.as_str() } else { cut(&message.body, LOGGED_BODY) };
         self.log.emit(&Event::MessageRejected {

@@ -5,11 +5,13 @@ use tokio::task::JoinHandle;
 use super::*;
 use crate::cloud::fake::{FakeClock, FakeCloud, Lines, noon};
 use crate::cloud::{LONGEST_CALL, Message};
-use crate::model::Observation;
-use crate::plan::samples::{balancer, counts, idle, marked_balancer, minutes, observation, policy, running, seconds};
 use crate::pulse::Trouble;
 use crate::reconcile::Scope;
 use crate::shutdown::{self, ShutdownOrder};
+use jvb_watcher_rules::model::Observation;
+use jvb_watcher_rules::plan::samples::{
+    balancer, counts, idle, marked_balancer, minutes, observation, policy, running, seconds,
+};
 
 struct Bench {
     cloud: FakeCloud,
@@ -35,8 +37,18 @@ fn start_with(cloud: FakeCloud, settings: Option<QueueSettings>, lifetime: Lifet
     let (order, shutdown) = shutdown::channel();
     let inbox = Inbox::new(scope, log.clone());
     let pulse = Pulse::new(policy().resync_interval);
-    let queue = (cloud.clone(), settings);
-    let worker = Worker::new(queue, reconciler, inbox, (lifetime, shutdown), (log, clock), pulse.clone());
+    let worker = Worker::new(WorkerParts {
+        queue: cloud.clone(),
+        queue_settings: settings,
+        reconciler,
+        inbox,
+        lifetime,
+        shutdown,
+        log,
+        clock,
+        pulse: pulse.clone(),
+        timing: Timing::default(),
+    });
     Bench { cloud, lines, order, pulse, worker: tokio::spawn(worker.run()) }
 }
 

@@ -141,7 +141,7 @@ async fn every_scenario_can_be_read() {
     let mut count = 0;
     for entry in std::fs::read_dir(directory).expect("the directory is there") {
         let path = entry.expect("it can be listed").path();
-        if let Err(error) = jvb_watcher::sandbox::scenario::Scenario::read(&path) {
+        if let Err(error) = jvb_watcher_sandbox::scenario::Scenario::read(&path) {
             panic!("{error}");
         }
         count += 1;

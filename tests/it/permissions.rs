@@ -7,11 +7,11 @@ use std::time::Duration;
 
 use futures_util::stream::{self, StreamExt};
 use jiff::Timestamp;
-use jvb_watcher::sandbox::faults::Faults;
-use jvb_watcher::sandbox::platform::{self, PROJECT};
-use jvb_watcher::sandbox::scenario::{Scenario, play};
-use jvb_watcher::sandbox::wire::Sandbox;
-use jvb_watcher::sandbox::world::World;
+use jvb_watcher_sandbox::faults::Faults;
+use jvb_watcher_sandbox::platform::{self, PROJECT};
+use jvb_watcher_sandbox::scenario::{Scenario, play};
+use jvb_watcher_sandbox::wire::Sandbox;
+use jvb_watcher_sandbox::world::World;
 use serde_json::{Value, json};
 
 use crate::wait::{eventually, within};

@@ -224,7 +224,7 @@ impl Platform {
 
     /// The sandbox that this platform is in.
     #[cfg(feature = "sandbox")]
-    pub fn sandbox(&self) -> &jvb_watcher::sandbox::wire::Sandbox {
+    pub fn sandbox(&self) -> &jvb_watcher_sandbox::wire::Sandbox {
         match &self.stage {
             Stage::Moto(_) => panic!("this platform is at moto"),
             Stage::Sandbox(sandbox) => sandbox,
@@ -533,7 +533,7 @@ impl Platform {
             }
             #[cfg(feature = "sandbox")]
             Stage::Sandbox(sandbox) => {
-                use jvb_watcher::sandbox::api::{Request, ecs};
+                use jvb_watcher_sandbox::api::{Request, ecs};
                 // All at one instant, so that the scheduler finds nothing to choose.
                 sandbox.with_world(|world, now| {
                     let update = ecs::UpdateServiceInput {

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 use fastrand::Rng;
 use jiff::Timestamp;
 use jvb_watcher::reconcile::LOOK_GOOD_FOR;
-use jvb_watcher::sandbox::api::{ApiError, Request, Tag, ecs, elb, sqs};
-use jvb_watcher::sandbox::faults::{FaultPlan, Faults};
-use jvb_watcher::sandbox::platform::{self, PROJECT};
-use jvb_watcher::sandbox::scenario::{Scenario, play};
-use jvb_watcher::sandbox::wire::Sandbox;
-use jvb_watcher::sandbox::world::{Act, GroupView, Settings, TaskView, World};
+use jvb_watcher_sandbox::api::{ApiError, Request, Tag, ecs, elb, sqs};
+use jvb_watcher_sandbox::faults::{FaultPlan, Faults};
+use jvb_watcher_sandbox::platform::{self, PROJECT};
+use jvb_watcher_sandbox::scenario::{Scenario, play};
+use jvb_watcher_sandbox::wire::Sandbox;
+use jvb_watcher_sandbox::world::{Act, GroupView, Settings, TaskView, World};
 use serde_json::{Value, json};
 
 use crate::wait::eventually;

@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use futures_util::future::{FutureExt, LocalBoxFuture, join_all};
 use jiff::Timestamp;
-use jvb_watcher::sandbox::api::{self, Request, elb, events};
-use jvb_watcher::sandbox::faults::Faults;
-use jvb_watcher::sandbox::platform::{self, PROJECT};
-use jvb_watcher::sandbox::scenario::{Scenario, play};
-use jvb_watcher::sandbox::wire::Sandbox;
-use jvb_watcher::sandbox::world::{Act, World};
+use jvb_watcher_sandbox::api::{self, Request, elb, events};
+use jvb_watcher_sandbox::faults::Faults;
+use jvb_watcher_sandbox::platform::{self, PROJECT};
+use jvb_watcher_sandbox::scenario::{Scenario, play};
+use jvb_watcher_sandbox::wire::Sandbox;
+use jvb_watcher_sandbox::world::{Act, World};
 
 use crate::wait::eventually;
 use crate::watcher::{Launch, Watcher};
@@ -106,7 +106,7 @@ impl Situation {
         let watcher = self.launch("run").env("JVB_WATCHER_IDLE_GRACE", "10m").start();
         eventually("every target is healthy", async || {
             let groups = self.sandbox.with_world(|world, _| world.groups());
-            let healthy = |group: &jvb_watcher::sandbox::world::GroupView| {
+            let healthy = |group: &jvb_watcher_sandbox::world::GroupView| {
                 group.targets.iter().any(|target| target.state == "healthy")
             };
             (groups.len() == 2 && groups.iter().all(healthy)).then_some(())
@@ -240,7 +240,7 @@ const QUESTIONS: &[Question] = &[
 ];
 
 fn scale(situation: &Situation, desired: i32) {
-    use jvb_watcher::sandbox::api::ecs;
+    use jvb_watcher_sandbox::api::ecs;
     situation.call(Request::Ecs(ecs::Request::UpdateService(ecs::UpdateServiceInput {
         cluster: Some(format!("{PROJECT}-cluster")),
         service: format!("{PROJECT}-service"),

@@ -4,10 +4,10 @@
 //! that doesn't stand there fails the test, and so does one that stands there and no longer occurs.
 
 use jiff::Timestamp;
-use jvb_watcher::sandbox::api::Service;
-use jvb_watcher::sandbox::faults::Faults;
-use jvb_watcher::sandbox::wire::Sandbox;
-use jvb_watcher::sandbox::world::{Settings, World};
+use jvb_watcher_sandbox::api::Service;
+use jvb_watcher_sandbox::faults::Faults;
+use jvb_watcher_sandbox::wire::Sandbox;
+use jvb_watcher_sandbox::world::{Settings, World};
 use serde_json::Value;
 
 use crate::moto;

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use jvb_watcher::sandbox::world::{Act, Settings, TaskView};
+use jvb_watcher_sandbox::world::{Act, Settings, TaskView};
 
 use crate::platform::{Balancer, Platform, Started};
 use crate::stage::Aws;

@@ -5,11 +5,11 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 #[cfg(feature = "sandbox")]
-use jvb_watcher::sandbox::faults::Faults;
+use jvb_watcher_sandbox::faults::Faults;
 #[cfg(feature = "sandbox")]
-use jvb_watcher::sandbox::wire::Sandbox;
+use jvb_watcher_sandbox::wire::Sandbox;
 #[cfg(feature = "sandbox")]
-use jvb_watcher::sandbox::world::{Settings, World};
+use jvb_watcher_sandbox::world::{Settings, World};
 
 use crate::moto;
 #[cfg(feature = "sandbox")]

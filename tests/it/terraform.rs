@@ -6,8 +6,8 @@ use std::process::{Command, Output};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use jvb_watcher::sandbox::api::{self, events};
-use jvb_watcher::sandbox::world::{Settings, World};
+use jvb_watcher_sandbox::api::{self, events};
+use jvb_watcher_sandbox::world::{Settings, World};
 use serde_json::Value;
 
 use crate::log_queries::ready_queries;

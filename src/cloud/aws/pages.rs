@@ -6,11 +6,11 @@ use jiff::Timestamp;
 
 use super::{AwsPlatform, connect_to_sandbox};
 use crate::cloud::Platform;
-use crate::sandbox::api::{Request, ecs, elb};
-use crate::sandbox::faults::Faults;
-use crate::sandbox::platform::{self, PROJECT};
-use crate::sandbox::wire::Sandbox;
-use crate::sandbox::world::{Settings, World};
+use jvb_watcher_sandbox::api::{Request, ecs, elb};
+use jvb_watcher_sandbox::faults::Faults;
+use jvb_watcher_sandbox::platform::{self, PROJECT};
+use jvb_watcher_sandbox::wire::Sandbox;
+use jvb_watcher_sandbox::world::{Settings, World};
 
 /// More than a page of ListTasks has.
 const TASKS: usize = 150;

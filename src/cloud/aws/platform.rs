@@ -19,11 +19,10 @@ use crate::clock::{AwsClock, SystemClock};
 use crate::cloud::{
     Calls, CloudError, Deadline, ErrorKind, LONGEST_CALL, LoadBalancerDescription, Platform, TargetGroupDescription,
 };
-use crate::model::{
+use jvb_watcher_rules::model::{
     AddressFamily, Counts, DesiredStatus, LastStatus, LoadBalancerKind, LoadBalancerState, Service, Tags, Target,
     TargetKey, TargetState, TargetType, Task, TaskId,
 };
-use crate::mutation::mutated;
 
 /// DescribeTasks takes at most 100 tasks a call (see the ECS API reference).
 const TASKS_PER_DESCRIBE: usize = 100;
@@ -116,9 +115,6 @@ impl AwsPlatform {
         while let Some(arn) = pages.next().await {
             let arn = arn.map_err(|error| call.failed(error))?;
             tasks.extend(TaskId::from_arn(&arn));
-            if mutated!(ReadOnePage) && tasks.len() == 100 {
-                break;
-            }
         }
         Ok(tasks)
     }
@@ -214,9 +210,6 @@ impl Platform for AwsPlatform {
         let mut pages = request.into_paginator().items().send();
         let mut groups = Vec::new();
         while let Some(group) = pages.next().await {
-            if mutated!(ReadOnePage) && groups.len() == 400 {
-                break;
-            }
             match group {
                 Ok(group) => groups.push(target_group(&group, call)?),
                 Err(error) => {

@@ -7,7 +7,7 @@ use aws_sdk_ecs::types as ecs;
 use super::NotAfter;
 use super::platform::{AwsPlatform, counts, ecs_call, time_left};
 use crate::cloud::{CloudError, Deadline, ScalableService, Scaling};
-use crate::model::Tags;
+use jvb_watcher_rules::model::Tags;
 
 /// A write that is neither sent nor waited for after the deadline, nor tried again.
 fn bounded<T, E, B>(request: CustomizableOperation<T, E, B>, deadline: &Deadline) -> CustomizableOperation<T, E, B> {

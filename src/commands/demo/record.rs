@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::sandbox::platform::PROJECT;
-use crate::sandbox::world::{GroupView, TaskView, World};
+use jvb_watcher_sandbox::platform::PROJECT;
+use jvb_watcher_sandbox::world::{GroupView, TaskView, World};
 
 /// A task that served no longer than this without being registered may have been gone before anybody could.
 const TOO_SHORT: Duration = Duration::from_secs(1);

@@ -9,7 +9,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::stage::Board;
 use super::view::{self, Snapshot};
-use crate::sandbox::wire::Sandbox;
+use jvb_watcher_sandbox::wire::Sandbox;
 
 /// How often the view is drawn, and keys are asked for.
 const BETWEEN_FRAMES: Duration = Duration::from_millis(100);

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::SystemClock;
 use crate::log::{Colour, Format, Identity, Level, Log};
-use crate::sandbox::scenario::Step;
+use jvb_watcher_sandbox::scenario::Step;
 
 /// More lines than any terminal shows at once.
 const LINES_KEPT: usize = 500;

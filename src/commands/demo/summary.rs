@@ -8,8 +8,8 @@ use serde::Serialize;
 
 use super::record::Record;
 use crate::log::millis;
-use crate::sandbox::scenario::Scenario;
-use crate::sandbox::wire::Sandbox;
+use jvb_watcher_sandbox::scenario::Scenario;
+use jvb_watcher_sandbox::wire::Sandbox;
 
 /// What a network load balancer costs an hour in US East, its capacity units aside (see AWS's price list).
 const DOLLARS_PER_HOUR: f64 = 0.0225;

@@ -11,9 +11,9 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Cell, Paragraph, Row, Table, Wrap};
 
 use super::stage::{Posted, SENTENCE};
-use crate::model::IDLE_SINCE_TAG;
-use crate::sandbox::platform::PROJECT;
-use crate::sandbox::world::{GroupView, TaskView, World};
+use jvb_watcher_rules::model::IDLE_SINCE_TAG;
+use jvb_watcher_sandbox::platform::PROJECT;
+use jvb_watcher_sandbox::world::{GroupView, TaskView, World};
 
 /// From this width on the log stands beside the world, not below it.
 const WIDE: u16 = 130;
@@ -70,7 +70,7 @@ impl Snapshot {
 }
 
 fn service(world: &World) -> String {
-    let tell = |service: crate::sandbox::world::ServiceView| {
+    let tell = |service: jvb_watcher_sandbox::world::ServiceView| {
         format!("{} desired, {} running, {} pending", service.desired, service.running, service.pending)
     };
     world.services().into_iter().next().map_or_else(|| "none".to_owned(), tell)

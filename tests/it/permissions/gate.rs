@@ -11,7 +11,7 @@ use hyper::{HeaderMap, Request, Response};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioIo};
-use jvb_watcher::sandbox::wire::Sandbox;
+use jvb_watcher_sandbox::wire::Sandbox;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;

@@ -1,0 +1,579 @@
+//! Amazon ECS (JSON 1.1).
+
+use serde::{Deserialize, Serialize};
+
+use jiff::Timestamp;
+
+pub use super::LowercaseTag as Tag;
+use super::{Empty, operations};
+
+operations! {
+    CreateCluster(CreateClusterInput) -> ClusterOutput;
+    DescribeClusters(DescribeClustersInput) -> DescribeClustersOutput;
+    ListClusters(ListClustersInput) -> ListClustersOutput;
+    DeleteCluster(ClusterInput) -> ClusterOutput, requires "cluster";
+    RegisterTaskDefinition(RegisterTaskDefinitionInput) -> TaskDefinitionOutput, requires "family" "containerDefinitions";
+    DescribeTaskDefinition(DescribeTaskDefinitionInput) -> TaskDefinitionOutput, requires "taskDefinition";
+    ListTaskDefinitions(ListTaskDefinitionsInput) -> ListTaskDefinitionsOutput;
+    CreateService(CreateServiceInput) -> ServiceOutput, requires "serviceName";
+    UpdateService(UpdateServiceInput) -> ServiceOutput, requires "service";
+    DescribeServices(DescribeServicesInput) -> DescribeServicesOutput, requires "services";
+    ListServices(ListServicesInput) -> ListServicesOutput;
+    DeleteService(DeleteServiceInput) -> ServiceOutput, requires "service";
+    RunTask(RunTaskInput) -> TasksOutput, requires "taskDefinition";
+    StopTask(StopTaskInput) -> TaskOutput, requires "task";
+    ListTasks(ListTasksInput) -> ListTasksOutput;
+    DescribeTasks(DescribeTasksInput) -> TasksOutput, requires "tasks";
+    TagResource(TagResourceInput) -> Empty, requires "resourceArn" "tags";
+    UntagResource(UntagResourceInput) -> Empty, requires "resourceArn" "tagKeys";
+    ListTagsForResource(ResourceInput) -> TagsOutput, requires "resourceArn";
+}
+
+/// CreateCluster.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct CreateClusterInput {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster_name: Option<String>,
+    pub tags: Vec<Tag>,
+}
+
+/// A call on a cluster that says no more.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct ClusterInput {
+    pub cluster: String,
+}
+
+/// One cluster.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct ClusterOutput {
+    pub cluster: Cluster,
+}
+
+/// A cluster.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct Cluster {
+    pub cluster_arn: String,
+    pub cluster_name: String,
+    pub status: String,
+    pub running_tasks_count: i32,
+    pub pending_tasks_count: i32,
+    pub active_services_count: i32,
+    pub registered_container_instances_count: i32,
+}
+
+/// DescribeClusters.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct DescribeClustersInput {
+    pub clusters: Vec<String>,
+}
+
+/// DescribeClusters.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct DescribeClustersOutput {
+    pub clusters: Vec<Cluster>,
+    pub failures: Vec<Failure>,
+}
+
+/// What a call could not describe.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct Failure {
+    pub arn: String,
+    pub reason: String,
+}
+
+/// ListClusters.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct ListClustersInput {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+/// ListClusters.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct ListClustersOutput {
+    pub cluster_arns: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+/// RegisterTaskDefinition.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct RegisterTaskDefinitionInput {
+    pub family: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network_mode: Option<String>,
+    pub requires_compatibilities: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
+    pub container_definitions: Vec<ContainerDefinition>,
+}
+
+/// A container of a task definition.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct ContainerDefinition {
+    pub name: String,
+    pub image: String,
+}
+
+/// DescribeTaskDefinition.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct DescribeTaskDefinitionInput {
+    pub task_definition: String,
+}
+
+/// One task definition.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct TaskDefinitionOutput {
+    pub task_definition: TaskDefinition,
+}
+
+/// A task definition.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct TaskDefinition {
+    pub task_definition_arn: String,
+    pub family: String,
+    pub revision: i32,
+    pub status: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network_mode: Option<String>,
+    pub requires_compatibilities: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cpu: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<String>,
+    pub container_definitions: Vec<ContainerDefinition>,
+}
+
+/// CreateService.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct CreateServiceInput {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    pub service_name: String,
+    pub task_definition: String,
+    pub desired_count: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub launch_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network_configuration: Option<NetworkConfiguration>,
+    pub tags: Vec<Tag>,
+}
+
+/// Where tasks get their network interfaces.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct NetworkConfiguration {
+    pub awsvpc_configuration: AwsVpcConfiguration,
+}
+
+/// The subnets of an awsvpc task.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct AwsVpcConfiguration {
+    pub subnets: Vec<String>,
+    pub security_groups: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assign_public_ip: Option<String>,
+}
+
+/// UpdateService.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct UpdateServiceInput {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    pub service: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub desired_count: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub task_definition: Option<String>,
+    pub force_new_deployment: bool,
+}
+
+/// DescribeServices.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct DescribeServicesInput {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    pub services: Vec<String>,
+}
+
+/// DescribeServices.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct DescribeServicesOutput {
+    pub services: Vec<Service>,
+    pub failures: Vec<Failure>,
+}
+
+/// One service.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct ServiceOutput {
+    pub service: Service,
+}
+
+/// A service.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct Service {
+    pub service_arn: String,
+    pub service_name: String,
+    pub cluster_arn: String,
+    pub status: String,
+    pub desired_count: i32,
+    pub running_count: i32,
+    pub pending_count: i32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub launch_type: Option<String>,
+    pub task_definition: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network_configuration: Option<NetworkConfiguration>,
+    pub deployments: Vec<Deployment>,
+    #[serde(skip_serializing_if = "Option::is_none", with = "crate::api::time::optional_seconds")]
+    pub created_at: Option<Timestamp>,
+}
+
+/// A deployment of a service.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct Deployment {
+    pub id: String,
+    pub status: String,
+    pub task_definition: String,
+    pub desired_count: i32,
+    pub running_count: i32,
+    pub pending_count: i32,
+    pub rollout_state: String,
+    #[serde(skip_serializing_if = "Option::is_none", with = "crate::api::time::optional_seconds")]
+    pub created_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none", with = "crate::api::time::optional_seconds")]
+    pub updated_at: Option<Timestamp>,
+}
+
+/// ListServices.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct ListServicesInput {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+/// ListServices.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct ListServicesOutput {
+    pub service_arns: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+/// DeleteService.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct DeleteServiceInput {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    pub service: String,
+    pub force: bool,
+}
+
+/// RunTask.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct RunTaskInput {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    pub task_definition: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub count: Option<i32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub launch_type: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub network_configuration: Option<NetworkConfiguration>,
+    pub tags: Vec<Tag>,
+}
+
+/// StopTask.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct StopTaskInput {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    pub task: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub reason: Option<String>,
+}
+
+/// One task.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct TaskOutput {
+    pub task: Task,
+}
+
+/// Several tasks.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct TasksOutput {
+    pub tasks: Vec<Task>,
+    pub failures: Vec<Failure>,
+}
+
+/// ListTasks.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct ListTasksInput {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub service_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub family: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_by: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub desired_status: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+/// ListTasks.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct ListTasksOutput {
+    pub task_arns: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+/// DescribeTasks.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct DescribeTasksInput {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cluster: Option<String>,
+    pub tasks: Vec<String>,
+}
+
+/// A task, as the API shows it; the events' form of it differs (see the world's event maker).
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct Task {
+    pub task_arn: String,
+    pub cluster_arn: String,
+    pub task_definition_arn: String,
+    pub group: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub started_by: Option<String>,
+    pub launch_type: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub capacity_provider_name: Option<String>,
+    pub last_status: String,
+    pub desired_status: String,
+    pub version: i64,
+    pub availability_zone: String,
+    pub cpu: String,
+    pub memory: String,
+    pub platform_version: String,
+    pub attachments: Vec<Attachment>,
+    pub containers: Vec<Container>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_code: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stopped_reason: Option<String>,
+    pub health_status: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connectivity: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", with = "crate::api::time::optional_seconds")]
+    pub connectivity_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none", with = "crate::api::time::optional_seconds")]
+    pub created_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none", with = "crate::api::time::optional_seconds")]
+    pub pull_started_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none", with = "crate::api::time::optional_seconds")]
+    pub pull_stopped_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none", with = "crate::api::time::optional_seconds")]
+    pub started_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none", with = "crate::api::time::optional_seconds")]
+    pub stopping_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none", with = "crate::api::time::optional_seconds")]
+    pub execution_stopped_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Option::is_none", with = "crate::api::time::optional_seconds")]
+    pub stopped_at: Option<Timestamp>,
+}
+
+/// What is attached to a task: its network interface.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct Attachment {
+    pub id: String,
+    #[serde(rename = "type")]
+    pub r#type: String,
+    pub status: String,
+    pub details: Vec<KeyValuePair>,
+}
+
+/// A detail of an attachment.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct KeyValuePair {
+    pub name: String,
+    pub value: String,
+}
+
+/// A container of a task.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct Container {
+    pub container_arn: String,
+    pub task_arn: String,
+    pub name: String,
+    pub image: String,
+    pub last_status: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub exit_code: Option<i32>,
+    pub network_interfaces: Vec<NetworkInterface>,
+    pub cpu: String,
+    pub memory: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub runtime_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub health_status: Option<String>,
+}
+
+/// A container's network interface.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct NetworkInterface {
+    pub attachment_id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub private_ipv4_address: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ipv6_address: Option<String>,
+}
+
+/// TagResource.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct TagResourceInput {
+    pub resource_arn: String,
+    pub tags: Vec<Tag>,
+}
+
+/// UntagResource.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct UntagResourceInput {
+    pub resource_arn: String,
+    pub tag_keys: Vec<String>,
+}
+
+/// A call on a resource that says no more.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct ResourceInput {
+    pub resource_arn: String,
+}
+
+/// A resource's tags.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct TagsOutput {
+    pub tags: Vec<Tag>,
+}
+
+/// ListTaskDefinitions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct ListTaskDefinitionsInput {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub family_prefix: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub max_results: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}
+
+/// ListTaskDefinitions.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "the members are AWS's")]
+pub struct ListTaskDefinitionsOutput {
+    pub task_definition_arns: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_token: Option<String>,
+}

@@ -1,0 +1,241 @@
+//! From an HTTP request to a call of the world's.
+
+use std::borrow::Cow;
+
+use hyper::HeaderMap;
+use hyper::http::request::Parts;
+use serde_json::Value;
+
+use super::{Dialect, Problem, query};
+use crate::api::{ReadError, Request, Service, ecs, elb, events, sqs, sts};
+
+/// What the names of operations begin with, in the header by which the JSON protocols are known.
+const TARGETS: [(&str, Service); 3] =
+    [("AmazonSQS", Service::Sqs), ("AmazonEC2ContainerServiceV20141113", Service::Ecs), ("AWSEvents", Service::Events)];
+
+/// A call whose service and operation are known; its members may still be anything.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub(super) service: Service,
+    pub(super) operation: String,
+    members: Members,
+}
+
+#[derive(Debug)]
+enum Members {
+    Json(Vec<u8>),
+    Form(Value),
+}
+
+/// The way in which a request that can't be read is answered, as far as its head tells.
+pub(super) fn dialect(headers: &HeaderMap) -> Dialect {
+    match target(headers) {
+        Some(target) if target.starts_with("AmazonSQS.") => Dialect::Sqs,
+        Some(_) => Dialect::Json,
+        None => Dialect::of(Service::Elb),
+    }
+}
+
+/// The header says so much by being there, whatever stands in it.
+fn target(headers: &HeaderMap) -> Option<Cow<'_, str>> {
+    headers.get("x-amz-target").map(|value| String::from_utf8_lossy(value.as_bytes()))
+}
+
+impl Call {
+    /// Tells who is called, and what for; what the sandbox doesn't model ends here.
+    pub(super) fn read(head: &Parts, body: &[u8]) -> Result<Self, Problem> {
+        let call = match target(&head.headers) {
+            Some(target) => Self::from_target(&target, body),
+            // Forms may stand in the address too.
+            None if body.is_empty() => Self::from_form(head.uri.query().unwrap_or_default().as_bytes()),
+            None => Self::from_form(body),
+        }?;
+        if call.service.has(&call.operation) { Ok(call) } else { Err(unknown(call.service, &call.operation)) }
+    }
+
+    fn from_target(target: &str, body: &[u8]) -> Result<Self, Problem> {
+        let (prefix, operation) = target.split_once('.').unwrap_or((target, ""));
+        let Some((_, service)) = TARGETS.iter().find(|(known, _)| *known == prefix) else {
+            let message = format!("The sandbox has no service {prefix:?}: it models {}.", services());
+            return Err(Problem::new("UnknownOperationException", message));
+        };
+        Ok(Self { service: *service, operation: operation.to_owned(), members: Members::Json(body.to_vec()) })
+    }
+
+    fn from_form(form: &[u8]) -> Result<Self, Problem> {
+        let Value::Object(mut fields) = query::read_form(form)? else {
+            return Err(query::malformed("it is no form"));
+        };
+        let mut take = |name: &str| match fields.remove(name) {
+            Some(Value::String(text)) => text,
+            _ => String::new(),
+        };
+        let (operation, version) = (take("Action"), take("Version"));
+        if operation.is_empty() {
+            let message = "The request has neither an X-Amz-Target header nor an Action; the sandbox's own pages are under \
+                           /_sandbox/.";
+            return Err(Problem::new("MissingAction", message));
+        }
+        let Some(api) = query::API.iter().find(|api| api.version == version) else {
+            let message =
+                format!("The sandbox does not model {operation:?} of version {version:?}: it models {}.", services());
+            return Err(Problem::new("InvalidAction", message));
+        };
+        Ok(Self { service: api.service, operation, members: Members::Form(Value::Object(fields)) })
+    }
+
+    /// Reads the members.
+    pub(super) fn request(self) -> Result<Request, Problem> {
+        let (service, operation) = (self.service, self.operation.as_str());
+        let members = match self.members {
+            Members::Form(fields) => fields,
+            Members::Json(body) => match serde_json::from_slice(&body) {
+                Ok(value) => without_nulls(value),
+                Err(error) => return Err(unreadable(service, &error.into())),
+            },
+        };
+        let request = match service {
+            Service::Ecs => ecs::Request::read(operation, members).map(|read| read.map(Request::Ecs)),
+            Service::Elb => elb::Request::read(operation, members).map(|read| read.map(Request::Elb)),
+            Service::Events => events::Request::read(operation, members).map(|read| read.map(Request::Events)),
+            Service::Sqs => sqs::Request::read(operation, members).map(|read| read.map(Request::Sqs)),
+            Service::Sts => sts::Request::read(operation, members).map(|read| read.map(Request::Sts)),
+        };
+        match request {
+            Some(read) => read.map_err(|error| unreadable(service, &error)),
+            None => Err(unknown(service, operation)),
+        }
+    }
+}
+
+/// How each service says that a call lacks a member, or that it can't make sense of one.
+fn unreadable(service: Service, error: &ReadError) -> Problem {
+    let null = |name: &str| {
+        let name: String =
+            name.chars().take(1).map(|first| first.to_ascii_lowercase()).chain(name.chars().skip(1)).collect();
+        format!(
+            "1 validation error detected: Value null at '{name}' failed to satisfy constraint: Member must not be null"
+        )
+    };
+    match (service, error) {
+        (Service::Sqs, ReadError::Missing(name)) => {
+            Problem::new("MissingParameter", format!("The request must contain the parameter {name}."))
+        }
+        (Service::Ecs, ReadError::Missing(name)) => {
+            Problem::new("InvalidParameterException", format!("{name} cannot be empty."))
+        }
+        (Service::Events, ReadError::Missing(name)) => Problem::new("ValidationException", null(name)),
+        (Service::Elb | Service::Sts, ReadError::Missing(name)) => Problem::new("ValidationError", null(name)),
+        (Service::Elb | Service::Sts, ReadError::Unreadable(error)) => {
+            Problem::new("ValidationError", error.to_string())
+        }
+        (Service::Ecs | Service::Events | Service::Sqs, ReadError::Unreadable(error)) => {
+            Problem::new("SerializationException", error.to_string())
+        }
+    }
+}
+
+fn unknown(service: Service, operation: &str) -> Problem {
+    let code = match Dialect::of(service) {
+        Dialect::Sqs | Dialect::Json => "UnknownOperationException",
+        Dialect::Query(_) => "InvalidAction",
+    };
+    let prefix = service.prefix();
+    let known: Vec<&str> = service.operations().iter().map(|(name, _)| *name).collect();
+    let message =
+        format!("The sandbox does not model {prefix}:{operation}. Of {prefix} it models {}.", known.join(", "));
+    Problem::new(code, message)
+}
+
+/// The services that there are.
+fn services() -> String {
+    Service::ALL.map(Service::prefix).join(", ")
+}
+
+/// AWS takes a member that is null for one that isn't there.
+fn without_nulls(value: Value) -> Value {
+    match value {
+        Value::Object(members) => {
+            let members = members.into_iter().filter(|(_, value)| !value.is_null());
+            Value::Object(members.map(|(name, value)| (name, without_nulls(value))).collect())
+        }
+        Value::Array(items) => Value::Array(items.into_iter().map(without_nulls).collect()),
+        value => value,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn head(target: Option<&str>) -> Parts {
+        let mut request = hyper::Request::post("/");
+        if let Some(target) = target {
+            request = request.header("x-amz-target", target);
+        }
+        request.body(()).expect("a request").into_parts().0
+    }
+
+    fn read(target: Option<&str>, body: &str) -> Result<Request, Problem> {
+        Call::read(&head(target), body.as_bytes()).and_then(Call::request)
+    }
+
+    #[test]
+    fn the_target_header_names_service_and_operation() {
+        let request = read(Some("AmazonSQS.GetQueueUrl"), r#"{"QueueName": "q"}"#).expect("a call");
+        assert_eq!(request, Request::Sqs(sqs::Request::GetQueueUrl(sqs::GetQueueUrlInput { queue_name: "q".into() })));
+        let request = read(Some("AmazonEC2ContainerServiceV20141113.ListClusters"), "{}").expect("a call");
+        assert_eq!((request.service(), request.operation()), (Service::Ecs, "ListClusters"));
+        let request = read(Some("AWSEvents.ListRules"), "{}").expect("a call");
+        assert_eq!((request.service(), request.operation()), (Service::Events, "ListRules"));
+    }
+
+    #[test]
+    fn a_form_with_an_action_is_a_call_of_the_query_protocol() {
+        let form = "Action=DescribeTags&Version=2015-12-01&ResourceArns.member.1=a&ResourceArns.member.2=b";
+        let Ok(Request::Elb(elb::Request::DescribeTags(input))) = read(None, form) else { panic!("another call") };
+        assert_eq!(input.resource_arns.member, ["a", "b"]);
+    }
+
+    #[test]
+    fn members_that_are_null_are_absent() {
+        let request =
+            read(Some("AmazonSQS.ListQueues"), r#"{"QueueNamePrefix": null, "MaxResults": 3}"#).expect("a call");
+        let Request::Sqs(sqs::Request::ListQueues(input)) = request else { panic!("another call") };
+        assert_eq!((input.queue_name_prefix, input.max_results), (None, Some(3)));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_refused_as_aws_does_it() {
+        let cases = [
+            (Some("AmazonSQS.GetQueueUrl"), "not JSON", "SerializationException", "expected"),
+            (Some("AmazonSQS.GetQueueUrl"), "", "SerializationException", "EOF"),
+            (Some("AmazonSQS.GetQueueUrl"), r#"{"QueueName": 1}"#, "SerializationException", "string"),
+            (Some("AmazonSQS.GetQueueUrl"), r#"["q"]"#, "SerializationException", "must be a JSON object"),
+            (Some("AmazonSQS.GetQueueUrl"), "{}", "MissingParameter", "the parameter QueueName"),
+            (Some("AWSEvents.DescribeRule"), r#"{"Name": null}"#, "ValidationException", "null at 'name'"),
+            (
+                Some("AmazonEC2ContainerServiceV20141113.DescribeTasks"),
+                "{}",
+                "InvalidParameterException",
+                "tasks cannot be empty",
+            ),
+            (None, "Action=AddTags&Version=2015-12-01&ResourceArns.member.1=a", "ValidationError", "null at 'tags'"),
+            (Some("AmazonSQS.AddPermission"), "{}", "UnknownOperationException", "sqs:AddPermission"),
+            (Some("AmazonSQS.AddPermission"), "{}", "UnknownOperationException", "it models CreateQueue, "),
+            (Some("DynamoDB_20120810.Query"), "{}", "UnknownOperationException", "DynamoDB_20120810"),
+            (Some("nonsense"), "{}", "UnknownOperationException", "nonsense"),
+            (None, "Action=CreateRule&Version=2015-12-01", "InvalidAction", "elasticloadbalancing:CreateRule"),
+            (None, "Action=AssumeRole&Version=2011-06-15", "InvalidAction", "Of sts it models GetCallerIdentity"),
+            (None, "Action=DescribeVpcs&Version=2016-11-15", "InvalidAction", "it models ecs, elasticloadbalancing"),
+            (None, "", "MissingAction", "/_sandbox/"),
+            (None, "Action=DescribeTags&Version=2015-12-01&ResourceArns=a", "ValidationError", ""),
+            (None, "Action=DescribeTags&Version=2015-12-01&Version.a=b", "MalformedQueryString", "Version"),
+        ];
+        for (target, body, code, says) in cases {
+            let problem = read(target, body).expect_err(body);
+            assert_eq!(problem.code, code, "{target:?} {body}");
+            assert!(problem.message.contains(says), "{target:?} {body} gives {:?}", problem.message);
+        }
+    }
+}

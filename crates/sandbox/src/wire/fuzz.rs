@@ -1,0 +1,134 @@
+//! Whatever comes in, an answer goes out, in the shape of the protocol's errors where it is one.
+
+use std::path::Path;
+
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::check::{self, Talk};
+use crate::api::Service;
+
+/// Where a call of the JSON protocols goes.
+const TARGETS: [&str; 3] = ["AmazonSQS", "AmazonEC2ContainerServiceV20141113", "AWSEvents"];
+
+/// Values that calls might mean, and others.
+fn scalar() -> impl Strategy<Value = Value> {
+    const KNOWN: [&str; 16] = [
+        "jitsi-cluster",
+        "jitsi-service",
+        "jitsi-jvb",
+        "http://x/1/jitsi-jvb-watcher",
+        "arn:aws:sqs:eu-west-1:111122223333:jitsi-jvb-watcher",
+        "arn:aws:ecs:eu-west-1:111122223333:service/jitsi-cluster/jitsi-service",
+        "arn:aws:elasticloadbalancing:eu-west-1:111122223333:loadbalancer/net/a/0",
+        "0123456789abcdef0123456789abcdef",
+        "All",
+        "STOPPED",
+        "network",
+        "10.0.0.1",
+        "",
+        "{\"source\": [{\"prefix\": \"a\"}]}",
+        "{}",
+        "65536",
+    ];
+    prop_oneof![
+        6 => proptest::sample::select(&KNOWN[..]).prop_map(Value::from),
+        2 => any::<String>().prop_map(Value::from),
+        2 => any::<i64>().prop_map(Value::from),
+        1 => any::<f64>().prop_map(Value::from),
+        1 => any::<bool>().prop_map(Value::from),
+        1 => Just(Value::Null),
+    ]
+}
+
+/// The members that the services' calls have, and others.
+fn name() -> impl Strategy<Value = String> {
+    let members: Vec<&str> = Service::ALL.iter().flat_map(|s| s.operations()).flat_map(|o| o.1).copied().collect();
+    let others =
+        ["cluster", "desiredCount", "MaxResults", "NextToken", "VisibilityTimeout", "Id", "Arn", "Key", "tags"];
+    let members: Vec<String> = members.into_iter().chain(others).map(str::to_owned).collect();
+    prop_oneof![9 => proptest::sample::select(members), 1 => any::<String>()]
+}
+
+fn members() -> impl Strategy<Value = Value> {
+    let value = scalar().prop_recursive(3, 12, 4, |inner| {
+        prop_oneof![
+            proptest::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+            proptest::collection::btree_map(name(), inner, 0..4).prop_map(|members| json!(members)),
+        ]
+    });
+    proptest::collection::btree_map(name(), value, 0..8).prop_map(|members| json!(members))
+}
+
+/// A body of a JSON protocol: mostly with members of the right names, sometimes anything.
+fn json_body() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        8 => members().prop_map(|members| members.to_string().into_bytes()),
+        1 => proptest::collection::vec(any::<u8>(), 0..200),
+        1 => (1..5_000_usize).prop_map(|depth| "[".repeat(depth).into_bytes()),
+    ]
+}
+
+fn operation(service: Service) -> impl Strategy<Value = String> {
+    let known: Vec<String> = service.operations().iter().map(|(name, _)| (*name).to_owned()).collect();
+    prop_oneof![20 => proptest::sample::select(known), 1 => any::<String>()]
+}
+
+fn json_call() -> impl Strategy<Value = (Option<String>, Vec<u8>)> {
+    let services = [Service::Sqs, Service::Ecs, Service::Events];
+    (0..services.len()).prop_flat_map(move |index| {
+        (operation(services[index]), json_body())
+            .prop_map(move |(operation, body)| (Some(format!("{}.{operation}", TARGETS[index])), body))
+    })
+}
+
+fn form_call() -> impl Strategy<Value = (Option<String>, Vec<u8>)> {
+    let suffix = prop_oneof![
+        4 => Just(String::new()),
+        4 => Just(".member.1".to_owned()),
+        2 => Just(".member.1.Key".to_owned()),
+        1 => any::<String>(),
+    ];
+    let field = (name(), suffix, scalar()).prop_map(|(name, suffix, value)| {
+        let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+        (format!("{name}{suffix}"), text)
+    });
+    let version =
+        prop_oneof![9 => Just("2015-12-01".to_owned()), 1 => Just("2011-06-15".to_owned()), 1 => any::<String>()];
+    (operation(Service::Elb), version, proptest::collection::vec(field, 0..8)).prop_map(
+        |(operation, version, fields)| {
+            let mut form = form_urlencoded::Serializer::new(String::new());
+            form.append_pair("Action", &operation).append_pair("Version", &version).extend_pairs(fields);
+            (None, form.finish().into_bytes())
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_comes_in_an_answer_goes_out(calls in proptest::collection::vec(prop_oneof![json_call(), form_call()], 1..40)) {
+        // One after the other on one world, so that some find what others made.
+        let talk = Talk::begin();
+        for (target, body) in calls {
+            talk.call(target.as_deref(), body);
+        }
+    }
+}
+
+#[test]
+fn what_the_fuzzing_kept_is_answered() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/fuzz/wire");
+    let files: Vec<_> = std::fs::read_dir(folder).expect("fixtures/fuzz/wire is there").collect();
+    assert!(!files.is_empty());
+    for file in files {
+        check::conversation(&std::fs::read(file.expect("a readable folder").path()).expect("a readable fixture"));
+    }
+    // The smallest choice of what was found that still takes every way through the code. Each character is a byte.
+    for line in include_str!("../../../../fixtures/fuzz/conversations.jsonl").lines() {
+        let conversation: String = serde_json::from_str(line).expect("a text");
+        let bytes: Vec<u8> = conversation.chars().map(|byte| u8::try_from(byte).expect("a byte")).collect();
+        check::conversation(&bytes);
+    }
+}

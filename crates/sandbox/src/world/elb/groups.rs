@@ -1,0 +1,249 @@
+//! Target groups.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use super::attributes::Attributes;
+use super::health_check::{Changes, HealthCheck};
+use super::{Elb, Kind, Target, TargetKey, check_arn, check_name, group_missing, invalid, page_size, port, tags};
+use crate::api::ApiError;
+use crate::api::elb as api;
+use crate::world::Context;
+use crate::world::page::page;
+
+/// The one VPC there is.
+pub const VPC: &str = "vpc-0a1b2c3d4e5f60718";
+
+/// How many target groups a region may have.
+const GROUPS: usize = 3_000;
+
+/// A target group.
+#[derive(Debug)]
+pub struct Group {
+    /// Its ARN.
+    pub arn: String,
+    /// Its name.
+    pub name: String,
+    /// Its protocol, for what isn't a function.
+    pub protocol: Option<String>,
+    /// The port that a target gets.
+    pub port: Option<u16>,
+    /// `ip`, `instance`, `alb` or `lambda`.
+    pub target_type: String,
+    /// `ipv4` or `ipv6`.
+    pub ip_address_type: String,
+    /// Its tags.
+    pub tags: BTreeMap<String, String>,
+    /// The targets in it.
+    pub targets: BTreeMap<TargetKey, Target>,
+    /// Until when it can't be deleted although no listener refers to it any more.
+    pub in_use_until: Option<Timestamp>,
+    vpc: String,
+    /// Its attributes.
+    pub attributes: Attributes,
+    health_check: HealthCheck,
+}
+
+impl Group {
+    /// The port on which a target's health is checked.
+    pub fn health_check_port(&self, target: &TargetKey) -> String {
+        let port = &self.health_check.port;
+        if port == "traffic-port" { target.port.to_string() } else { port.clone() }
+    }
+
+    fn shown(&self, balancers: impl Iterator<Item = String>) -> api::TargetGroup {
+        let check = &self.health_check;
+        api::TargetGroup {
+            target_group_arn: self.arn.clone(),
+            target_group_name: self.name.clone(),
+            protocol: self.protocol.clone(),
+            port: self.port,
+            vpc_id: Some(self.vpc.clone()),
+            health_check_protocol: Some(check.protocol.clone()),
+            health_check_port: Some(check.port.clone()),
+            health_check_enabled: check.enabled,
+            health_check_interval_seconds: check.interval,
+            health_check_timeout_seconds: check.timeout(),
+            healthy_threshold_count: check.healthy,
+            unhealthy_threshold_count: check.unhealthy,
+            health_check_path: check.path.clone(),
+            matcher: check.matcher.clone(),
+            load_balancer_arns: balancers.collect(),
+            target_type: self.target_type.clone(),
+            ip_address_type: self.ip_address_type.clone(),
+        }
+    }
+
+    /// Whether it was made with the same settings.
+    fn is_like(&self, other: &Self) -> bool {
+        let settings = |group: &Self| {
+            let (protocol, vpc) = (group.protocol.clone(), group.vpc.clone());
+            (
+                protocol,
+                group.port,
+                group.target_type.clone(),
+                group.ip_address_type.clone(),
+                vpc,
+                group.health_check.clone(),
+            )
+        };
+        settings(self) == settings(other)
+    }
+}
+
+impl Elb {
+    pub(super) fn create_group(
+        &mut self,
+        input: api::CreateTargetGroupInput,
+        context: &mut Context<'_>,
+    ) -> Result<api::TargetGroupsOutput, ApiError> {
+        let name = input.name.clone();
+        check_name("Target group", &name)?;
+        let mut group = read(input)?;
+        if let Some(existing) = self.groups.values().find(|group| group.name == name) {
+            return if existing.is_like(&group) {
+                Ok(self.output(existing))
+            } else {
+                let message = format!("A target group with the same name '{name}' exists, but with different settings");
+                Err(ApiError::new("DuplicateTargetGroupName", message))
+            };
+        }
+        if self.groups.len() >= GROUPS {
+            let message = format!("The maximum number of target groups is {GROUPS}");
+            return Err(ApiError::new("TooManyTargetGroups", message));
+        }
+        let id = context.random.hex(16);
+        group.arn = super::arn(context, &format!("targetgroup/{name}/{id}"));
+        let output = self.output(&group);
+        self.groups.insert(group.arn.clone(), group);
+        Ok(output)
+    }
+
+    pub(super) fn describe_groups(
+        &self,
+        input: &api::DescribeTargetGroupsInput,
+    ) -> Result<api::TargetGroupsOutput, ApiError> {
+        let (names, arns) = (&input.names.member, &input.target_group_arns.member);
+        if let Some(balancer) = &input.load_balancer_arn {
+            self.balancer(balancer)?;
+        }
+        for arn in arns {
+            check_arn(Kind::Group, arn)?;
+        }
+        let is_missing = |name: &String| !self.groups.values().any(|group| group.name == *name);
+        if names.iter().any(is_missing) || arns.iter().any(|arn| !self.groups.contains_key(arn)) {
+            return Err(group_missing());
+        }
+        let behind = |group: &&Group| {
+            input.load_balancer_arn.as_deref().is_none_or(|balancer| self.balancers_of(&group.arn).contains(balancer))
+        };
+        let is_wanted = |group: &&Group| {
+            (names.is_empty() && arns.is_empty()) || names.contains(&group.name) || arns.contains(&group.arn)
+        };
+        let wanted = self.groups.values().filter(is_wanted).filter(behind);
+        let size = page_size(input.page_size.as_deref())?;
+        let (page, next_marker) = page(wanted, |group| &group.arn, size, input.marker.as_deref())?;
+        let target_groups = page.into_iter().map(|group| self.shown(group)).collect();
+        Ok(api::TargetGroupsOutput { target_groups, next_marker })
+    }
+
+    pub(super) fn modify_group(
+        &mut self,
+        input: api::ModifyTargetGroupInput,
+    ) -> Result<api::TargetGroupsOutput, ApiError> {
+        let group = self.group_mut(&input.target_group_arn)?;
+        group.health_check = group.health_check.clone().changed(Changes {
+            protocol: input.health_check_protocol,
+            port: input.health_check_port,
+            path: input.health_check_path,
+            enabled: input.health_check_enabled,
+            interval: input.health_check_interval_seconds,
+            timeout: input.health_check_timeout_seconds,
+            healthy: input.healthy_threshold_count,
+            unhealthy: input.unhealthy_threshold_count,
+            matcher: input.matcher,
+        })?;
+        Ok(self.output(self.group(&input.target_group_arn)?))
+    }
+
+    /// Deletes a target group. As on AWS, it succeeds when there is none.
+    pub(super) fn delete_group(&mut self, arn: &str, context: &mut Context<'_>) -> Result<(), ApiError> {
+        check_arn(Kind::Group, arn)?;
+        let Some(group) = self.groups.get(arn) else { return Ok(()) };
+        let is_held = group.in_use_until.is_some_and(|until| context.now < until);
+        if is_held || self.is_used(arn) {
+            let message = format!("Target group '{arn}' is currently in use by a listener or a rule");
+            return Err(ApiError::new("ResourceInUse", message));
+        }
+        for target in self.groups.remove(arn).into_iter().flat_map(|group| group.targets.into_values()) {
+            if let Some(ticket) = target.next {
+                context.agenda.strike(ticket);
+            }
+        }
+        Ok(())
+    }
+
+    fn shown(&self, group: &Group) -> api::TargetGroup {
+        group.shown(self.balancers_of(&group.arn).into_iter().map(str::to_owned))
+    }
+
+    fn output(&self, group: &Group) -> api::TargetGroupsOutput {
+        api::TargetGroupsOutput { target_groups: [self.shown(group)].into_iter().collect(), next_marker: None }
+    }
+}
+
+/// The group that a call describes, yet without an ARN.
+fn read(input: api::CreateTargetGroupInput) -> Result<Group, ApiError> {
+    let target_type = input.target_type.unwrap_or_else(|| "instance".to_owned());
+    if !["instance", "ip", "alb", "lambda"].contains(&target_type.as_str()) {
+        return Err(invalid(format!("Target type '{target_type}' must be one of 'instance, ip, lambda, alb'")));
+    }
+    let ip_address_type = input.ip_address_type.unwrap_or_else(|| "ipv4".to_owned());
+    if !["ipv4", "ipv6"].contains(&ip_address_type.as_str()) {
+        return Err(invalid(format!("IP address type '{ip_address_type}' must be one of 'ipv4, ipv6'")));
+    }
+    if target_type != "lambda" {
+        if input.protocol.is_none() {
+            return Err(invalid("A protocol must be specified"));
+        }
+        if input.port.is_none() {
+            return Err(invalid("A port must be specified"));
+        }
+        if input.vpc_id.is_none() {
+            return Err(invalid("A VPC ID must be specified"));
+        }
+    }
+    if let Some(protocol) = &input.protocol
+        && !["TCP", "UDP", "TCP_UDP", "TLS", "HTTP", "HTTPS", "GENEVE"].contains(&protocol.as_str())
+    {
+        return Err(invalid(format!("Target group protocol '{protocol}' is not valid")));
+    }
+    let is_http = matches!(input.protocol.as_deref(), Some("HTTP" | "HTTPS"));
+    let attributes = Attributes::of_group(input.protocol.as_deref().unwrap_or_default());
+    let health_check = HealthCheck::new(is_http).changed(Changes {
+        protocol: input.health_check_protocol,
+        port: input.health_check_port,
+        path: input.health_check_path,
+        enabled: input.health_check_enabled,
+        interval: input.health_check_interval_seconds,
+        timeout: input.health_check_timeout_seconds,
+        healthy: input.healthy_threshold_count,
+        unhealthy: input.unhealthy_threshold_count,
+        matcher: input.matcher,
+    })?;
+    Ok(Group {
+        arn: String::new(),
+        name: input.name,
+        port: input.port.as_deref().map(port).transpose()?,
+        protocol: input.protocol,
+        target_type,
+        ip_address_type,
+        tags: tags::read(&input.tags.member)?,
+        targets: BTreeMap::new(),
+        in_use_until: None,
+        vpc: input.vpc_id.unwrap_or_else(|| VPC.to_owned()),
+        attributes,
+        health_check,
+    })
+}

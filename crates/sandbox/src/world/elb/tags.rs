@@ -1,0 +1,108 @@
+//! Tags of load balancers, listeners and target groups.
+
+use std::collections::BTreeMap;
+
+use super::{Elb, Kind, invalid};
+use crate::api::elb as api;
+use crate::api::{ApiError, Tag};
+
+/// How many tags something can have.
+const TAGS: usize = 50;
+
+/// How many resources DescribeTags takes.
+const DESCRIBED: usize = 20;
+
+/// Tags out of a call.
+pub fn read(given: &[Tag]) -> Result<BTreeMap<String, String>, ApiError> {
+    let mut tags = BTreeMap::new();
+    for Tag { key, value } in given {
+        if key.is_empty() || key.chars().count() > 128 {
+            return Err(invalid(format!("Tag key '{key}' must have a length between 1 and 128")));
+        }
+        if value.chars().count() > 256 {
+            return Err(invalid(format!("Tag value '{value}' must have a length of at most 256")));
+        }
+        if key.to_ascii_lowercase().starts_with("aws:") {
+            return Err(invalid(format!("Tag key '{key}' cannot begin with the reserved prefix 'aws:'")));
+        }
+        let is_good = |c: char| c.is_alphanumeric() || c.is_whitespace() || "_.:/=+-@".contains(c);
+        if !key.chars().chain(value.chars()).all(is_good) {
+            return Err(invalid(format!("Tag '{key}'='{value}' has characters that are not allowed")));
+        }
+        if tags.insert(key.clone(), value.clone()).is_some() {
+            return Err(ApiError::new("DuplicateTagKeys", format!("Tag key '{key}' is given more than once")));
+        }
+    }
+    check_number(tags.len())?;
+    Ok(tags)
+}
+
+fn check_number(tags: usize) -> Result<(), ApiError> {
+    let fits = tags <= TAGS;
+    if fits { Ok(()) } else { Err(ApiError::new("TooManyTags", format!("The maximum number of tags is {TAGS}"))) }
+}
+
+impl Elb {
+    /// Adds the tags to all of the resources, or to none.
+    pub(super) fn add_tags(&mut self, input: &api::AddTagsInput) -> Result<(), ApiError> {
+        let tags = read(&input.tags.member)?;
+        for arn in some(&input.resource_arns.member)? {
+            let mut all = self.tags_of(arn)?.clone();
+            all.extend(tags.clone());
+            check_number(all.len())?;
+        }
+        for arn in &input.resource_arns.member {
+            self.tags_of_mut(arn)?.extend(tags.clone());
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove_tags(&mut self, input: &api::RemoveTagsInput) -> Result<(), ApiError> {
+        for arn in some(&input.resource_arns.member)? {
+            self.tags_of(arn)?;
+        }
+        for arn in &input.resource_arns.member {
+            self.tags_of_mut(arn)?.retain(|key, _| !input.tag_keys.member.contains(key));
+        }
+        Ok(())
+    }
+
+    pub(super) fn describe_tags(&self, input: &api::DescribeTagsInput) -> Result<api::DescribeTagsOutput, ApiError> {
+        let arns = some(&input.resource_arns.member)?;
+        if arns.len() > DESCRIBED {
+            return Err(invalid(format!("Cannot have more than {DESCRIBED} resources described")));
+        }
+        let describe = |arn: &String| {
+            let tag = |(key, value): (&String, &String)| Tag { key: key.clone(), value: value.clone() };
+            let tags = self.tags_of(arn)?.iter().map(tag).collect();
+            Ok(api::TagDescription { resource_arn: arn.clone(), tags })
+        };
+        let descriptions: Result<_, ApiError> = arns.iter().map(describe).collect();
+        Ok(api::DescribeTagsOutput { tag_descriptions: descriptions? })
+    }
+
+    fn tags_of(&self, arn: &str) -> Result<&BTreeMap<String, String>, ApiError> {
+        match kind(arn)? {
+            Kind::Balancer => Ok(&self.balancer(arn)?.tags),
+            Kind::Group => Ok(&self.group(arn)?.tags),
+            Kind::Listener => Ok(&self.listener(arn)?.tags),
+        }
+    }
+
+    fn tags_of_mut(&mut self, arn: &str) -> Result<&mut BTreeMap<String, String>, ApiError> {
+        match kind(arn)? {
+            Kind::Balancer => Ok(&mut self.balancer_mut(arn)?.tags),
+            Kind::Group => Ok(&mut self.group_mut(arn)?.tags),
+            Kind::Listener => Ok(&mut self.listener_mut(arn)?.tags),
+        }
+    }
+}
+
+fn kind(arn: &str) -> Result<Kind, ApiError> {
+    let invalid = || invalid(format!("'{arn}' is not a valid load balancer, listener or target group ARN"));
+    Kind::of(arn).ok_or_else(invalid)
+}
+
+fn some(arns: &[String]) -> Result<&[String], ApiError> {
+    if arns.is_empty() { Err(invalid("At least one resource ARN must be specified")) } else { Ok(arns) }
+}

@@ -1,0 +1,626 @@
+use crate::api::Tag;
+use crate::api::elb::*;
+use crate::world::tests::Stage;
+use crate::world::{Act, Settings};
+
+const SUBNET: &str = "subnet-1";
+
+fn stage() -> Stage {
+    Stage::new(Settings::default(), 1)
+}
+
+fn members(texts: &[&str]) -> Members<String> {
+    texts.iter().map(|text| (*text).to_owned()).collect()
+}
+
+fn code(outcome: Result<Response, crate::api::ApiError>) -> &'static str {
+    outcome.unwrap_err().code
+}
+
+fn balancer_input(name: &str) -> CreateLoadBalancerInput {
+    CreateLoadBalancerInput {
+        name: name.to_owned(),
+        subnets: members(&[SUBNET]),
+        r#type: Some("network".to_owned()),
+        ..CreateLoadBalancerInput::default()
+    }
+}
+
+fn create_balancer(stage: &mut Stage, name: &str) -> LoadBalancer {
+    match stage.elb(Request::CreateLoadBalancer(balancer_input(name))).unwrap() {
+        Response::CreateLoadBalancer(mut output) => output.load_balancers.member.remove(0),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn group_input(name: &str) -> CreateTargetGroupInput {
+    CreateTargetGroupInput {
+        name: name.to_owned(),
+        protocol: Some("UDP".to_owned()),
+        port: Some("10000".to_owned()),
+        vpc_id: Some("vpc-1".to_owned()),
+        target_type: Some("ip".to_owned()),
+        ..CreateTargetGroupInput::default()
+    }
+}
+
+fn create_group(stage: &mut Stage, name: &str) -> String {
+    match stage.elb(Request::CreateTargetGroup(group_input(name))).unwrap() {
+        Response::CreateTargetGroup(output) => output.target_groups.member[0].target_group_arn.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn forward(group: &str) -> Action {
+    Action { r#type: "forward".to_owned(), target_group_arn: Some(group.to_owned()), ..Action::default() }
+}
+
+fn listener_input(balancer: &str, group: &str, port: &str) -> CreateListenerInput {
+    let action = forward(group);
+    CreateListenerInput {
+        load_balancer_arn: balancer.to_owned(),
+        protocol: Some("UDP".to_owned()),
+        port: Some(port.to_owned()),
+        default_actions: [action].into_iter().collect(),
+        tags: Members::default(),
+    }
+}
+
+/// A load balancer in service with a listener and a group.
+fn in_service(stage: &mut Stage) -> (String, String) {
+    let balancer = create_balancer(stage, "nlb").load_balancer_arn;
+    let group = create_group(stage, "udp");
+    stage.elb(Request::CreateListener(listener_input(&balancer, &group, "10000"))).unwrap();
+    stage.pass(120);
+    (balancer, group)
+}
+
+fn targets(group: &str, ids: &[&str]) -> TargetsInput {
+    let target = |id: &&str| TargetDescription { id: (*id).to_owned(), ..TargetDescription::default() };
+    TargetsInput { target_group_arn: group.to_owned(), targets: ids.iter().map(target).collect() }
+}
+
+fn register(stage: &mut Stage, group: &str, ids: &[&str]) {
+    stage.elb(Request::RegisterTargets(targets(group, ids))).unwrap();
+}
+
+fn deregister(stage: &mut Stage, group: &str, ids: &[&str]) {
+    stage.elb(Request::DeregisterTargets(targets(group, ids))).unwrap();
+}
+
+/// Targets with their states, as `10.0.0.1:10000 healthy`.
+fn health(stage: &mut Stage, group: &str) -> Vec<String> {
+    let input = DescribeTargetHealthInput { target_group_arn: group.to_owned(), targets: Members::default() };
+    let Response::DescribeTargetHealth(output) = stage.elb(Request::DescribeTargetHealth(input)).unwrap() else {
+        panic!()
+    };
+    let line = |description: &TargetHealthDescription| {
+        let target = &description.target;
+        format!("{}:{} {}", target.id, target.port.as_deref().unwrap(), description.target_health.state)
+    };
+    output.target_health_descriptions.member.iter().map(line).collect()
+}
+
+fn state_of(stage: &mut Stage, name: &str) -> String {
+    let input = DescribeLoadBalancersInput { names: members(&[name]), ..DescribeLoadBalancersInput::default() };
+    match stage.elb(Request::DescribeLoadBalancers(input)).unwrap() {
+        Response::DescribeLoadBalancers(output) => output.load_balancers.member[0].state.code.clone(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn delete_balancer(stage: &mut Stage, arn: &str) -> Result<Response, crate::api::ApiError> {
+    stage.elb(Request::DeleteLoadBalancer(LoadBalancerInput { load_balancer_arn: arn.to_owned() }))
+}
+
+fn delete_group(stage: &mut Stage, arn: &str) -> Result<Response, crate::api::ApiError> {
+    stage.elb(Request::DeleteTargetGroup(TargetGroupInput { target_group_arn: arn.to_owned() }))
+}
+
+#[test]
+fn a_load_balancer_is_provisioned_for_a_while() {
+    let mut stage = stage();
+    let balancer = create_balancer(&mut stage, "nlb");
+    assert!(balancer.load_balancer_arn.contains(":loadbalancer/net/nlb/"));
+    assert!(balancer.dns_name.ends_with(".elb.eu-west-1.amazonaws.com"), "{}", balancer.dns_name);
+    stage.pass(119);
+    assert_eq!(state_of(&mut stage, "nlb"), "provisioning");
+    stage.pass(1);
+    assert_eq!(state_of(&mut stage, "nlb"), "active");
+    create_balancer(&mut stage, "other");
+    stage.act(Act::FailBalancer { name: "other".to_owned() }).unwrap();
+    stage.pass(300);
+    assert_eq!(state_of(&mut stage, "other"), "failed");
+}
+
+#[test]
+fn names_are_checked_and_given_once() {
+    let mut stage = stage();
+    for name in ["", "a_b", "-a", "a-", "internal-a", &"a".repeat(33)] {
+        assert_eq!(code(stage.elb(Request::CreateLoadBalancer(balancer_input(name)))), "ValidationError", "{name}");
+    }
+    let first = create_balancer(&mut stage, "nlb");
+    assert_eq!(create_balancer(&mut stage, "nlb").load_balancer_arn, first.load_balancer_arn);
+    let other = CreateLoadBalancerInput { scheme: Some("internal".to_owned()), ..balancer_input("nlb") };
+    assert_eq!(code(stage.elb(Request::CreateLoadBalancer(other))), "DuplicateLoadBalancerName");
+    let group = create_group(&mut stage, "udp");
+    assert_eq!(create_group(&mut stage, "udp"), group);
+    let other = CreateTargetGroupInput { port: Some("4443".to_owned()), ..group_input("udp") };
+    assert_eq!(code(stage.elb(Request::CreateTargetGroup(other))), "DuplicateTargetGroupName");
+}
+
+#[test]
+fn targets_become_healthy_drain_and_vanish() {
+    let mut stage = stage();
+    let (_, group) = in_service(&mut stage);
+    register(&mut stage, &group, &["10.0.200.1"]);
+    stage.pass(100);
+    register(&mut stage, &group, &["10.0.200.1"]);
+    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 initial"]);
+    stage.pass(80);
+    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 healthy"]);
+    deregister(&mut stage, &group, &["10.0.200.1", "10.0.200.2"]);
+    stage.pass(299);
+    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 draining"]);
+    stage.pass(1);
+    assert!(health(&mut stage, &group).is_empty());
+}
+
+#[test]
+fn a_draining_target_that_is_registered_again_starts_anew() {
+    let mut stage = stage();
+    let (_, group) = in_service(&mut stage);
+    register(&mut stage, &group, &["10.0.200.1"]);
+    stage.pass(180);
+    deregister(&mut stage, &group, &["10.0.200.1"]);
+    stage.pass(200);
+    register(&mut stage, &group, &["10.0.200.1"]);
+    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 initial"]);
+    stage.pass(180);
+    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 healthy"]);
+}
+
+#[test]
+fn targets_without_a_listener_are_unused_and_wait_for_the_load_balancer() {
+    let mut stage = stage();
+    let group = create_group(&mut stage, "udp");
+    register(&mut stage, &group, &["10.0.200.1"]);
+    stage.pass(500);
+    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 unused"]);
+    let balancer = create_balancer(&mut stage, "nlb").load_balancer_arn;
+    stage.elb(Request::CreateListener(listener_input(&balancer, &group, "10000"))).unwrap();
+    stage.pass(299);
+    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 initial"]);
+    stage.pass(1);
+    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 healthy"]);
+}
+
+#[test]
+fn a_target_fails_when_the_task_behind_it_is_gone() {
+    let mut stage = stage();
+    let (_, group) = in_service(&mut stage);
+    stage.scale(1);
+    stage.pass(60);
+    let ip = stage.world.tasks()[0].address.unwrap().to_string();
+    register(&mut stage, &group, &[&ip]);
+    stage.pass(180);
+    assert_eq!(health(&mut stage, &group), [format!("{ip}:10000 healthy")]);
+    stage.act(Act::CrashTask { service: "jvb".to_owned(), task: None, exit_code: 1 }).unwrap();
+    stage.pass(30);
+    assert_eq!(health(&mut stage, &group), [format!("{ip}:10000 unhealthy")]);
+}
+
+#[test]
+fn health_can_be_taken_and_given_back() {
+    let mut stage = stage();
+    let (_, group) = in_service(&mut stage);
+    register(&mut stage, &group, &["10.0.200.1"]);
+    stage.pass(180);
+    let ip = "10.0.200.1".parse().unwrap();
+    stage.act(Act::TargetUnhealthy { ip }).unwrap();
+    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 unhealthy"]);
+    stage.act(Act::TargetHealthy { ip }).unwrap();
+    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 healthy"]);
+    let unknown = Act::TargetHealthy { ip: "10.0.200.9".parse().unwrap() };
+    assert_eq!(stage.act(unknown).unwrap_err().code, "InvalidTarget");
+}
+
+#[test]
+fn bad_targets_and_full_groups_are_refused_as_a_whole() {
+    let mut stage = stage();
+    stage.world.settings_mut().balancers.targets_per_group = 2;
+    let (_, group) = in_service(&mut stage);
+    for id in ["10.0.200", "8.8.8.8", "2001:db8::1", "i-1"] {
+        let input = targets(&group, &["10.0.200.1", id]);
+        assert_eq!(code(stage.elb(Request::RegisterTargets(input))), "InvalidTarget", "{id}");
+    }
+    assert!(health(&mut stage, &group).is_empty());
+    register(&mut stage, &group, &["10.0.200.1", "10.0.200.2"]);
+    register(&mut stage, &group, &["10.0.200.2"]);
+    let third = targets(&group, &["10.0.200.3"]);
+    assert_eq!(code(stage.elb(Request::RegisterTargets(third.clone()))), "TooManyTargets");
+    deregister(&mut stage, &group, &["10.0.200.1"]);
+    stage.elb(Request::RegisterTargets(third)).unwrap();
+    let nowhere = targets(&group.replace("udp", "tcp"), &["10.0.200.1"]);
+    assert_eq!(code(stage.elb(Request::RegisterTargets(nowhere))), "TargetGroupNotFound");
+}
+
+#[test]
+fn a_deleted_load_balancer_takes_its_listeners_along_and_keeps_its_groups_for_a_while() {
+    let mut stage = stage();
+    let (balancer, group) = in_service(&mut stage);
+    assert_eq!(code(delete_group(&mut stage, &group)), "ResourceInUse");
+    delete_balancer(&mut stage, &balancer).unwrap();
+    delete_balancer(&mut stage, &balancer).unwrap();
+    let input = DescribeLoadBalancersInput { names: members(&["nlb"]), ..DescribeLoadBalancersInput::default() };
+    assert_eq!(code(stage.elb(Request::DescribeLoadBalancers(input))), "LoadBalancerNotFound");
+    assert_eq!(code(delete_group(&mut stage, &group)), "ResourceInUse");
+    stage.pass(5);
+    delete_group(&mut stage, &group).unwrap();
+    assert!(stage.world.groups().is_empty() && stage.world.balancers().is_empty());
+}
+
+#[test]
+fn a_deleted_load_balancer_can_be_seen_for_longer() {
+    let mut stage = stage();
+    let (balancer, _) = in_service(&mut stage);
+    stage.world.settings_mut().balancers.deleted_visible = std::time::Duration::from_secs(10);
+    delete_balancer(&mut stage, &balancer).unwrap();
+    stage.pass(9);
+    assert_eq!(state_of(&mut stage, "nlb"), "active");
+    stage.pass(1);
+    let input = DescribeLoadBalancersInput { names: members(&["nlb"]), ..DescribeLoadBalancersInput::default() };
+    assert_eq!(code(stage.elb(Request::DescribeLoadBalancers(input))), "LoadBalancerNotFound");
+}
+
+#[test]
+fn deletion_protection_protects() {
+    let mut stage = stage();
+    let (balancer, _) = in_service(&mut stage);
+    let set = |value: &str| {
+        let attribute = Attribute { key: "deletion_protection.enabled".to_owned(), value: value.to_owned() };
+        let attributes = [attribute].into_iter().collect();
+        let load_balancer_arn = balancer.clone();
+        Request::ModifyLoadBalancerAttributes(ModifyLoadBalancerAttributesInput { load_balancer_arn, attributes })
+    };
+    assert_eq!(code(stage.elb(set("perhaps"))), "ValidationError");
+    stage.elb(set("true")).unwrap();
+    assert_eq!(code(delete_balancer(&mut stage, &balancer)), "OperationNotPermitted");
+    stage.elb(set("false")).unwrap();
+    delete_balancer(&mut stage, &balancer).unwrap();
+}
+
+#[test]
+fn a_port_has_one_listener_and_a_group_one_load_balancer() {
+    let mut stage = stage();
+    let (balancer, group) = in_service(&mut stage);
+    let second = create_group(&mut stage, "second");
+    let outcome = stage.elb(Request::CreateListener(listener_input(&balancer, &second, "10000")));
+    assert_eq!(code(outcome), "DuplicateListener");
+    let other = create_balancer(&mut stage, "other").load_balancer_arn;
+    let outcome = stage.elb(Request::CreateListener(listener_input(&other, &group, "10000")));
+    assert_eq!(code(outcome), "TargetGroupAssociationLimit");
+    let outcome = stage.elb(Request::CreateListener(listener_input(&other, "arn:none", "10000")));
+    assert_eq!(code(outcome), "ValidationError");
+    let outcome = stage.elb(Request::CreateListener(listener_input(&other, &group.replace("udp", "none"), "10000")));
+    assert_eq!(code(outcome), "TargetGroupNotFound");
+    let input = DescribeTargetGroupsInput { load_balancer_arn: Some(balancer), ..DescribeTargetGroupsInput::default() };
+    let Ok(Response::DescribeTargetGroups(output)) = stage.elb(Request::DescribeTargetGroups(input)) else { panic!() };
+    let names: Vec<_> = output.target_groups.member.iter().map(|group| group.target_group_name.as_str()).collect();
+    assert_eq!(names, ["udp"]);
+}
+
+#[test]
+fn tags_go_to_several_resources_or_to_none() {
+    let mut stage = stage();
+    let (balancer, group) = in_service(&mut stage);
+    let add = |arns: &[&str], tags: &[(&str, &str)]| {
+        let tag = |(key, value): &(&str, &str)| Tag { key: (*key).to_owned(), value: (*value).to_owned() };
+        Request::AddTags(AddTagsInput { resource_arns: members(arns), tags: tags.iter().map(tag).collect() })
+    };
+    let gone = group.replace("udp", "gone");
+    assert_eq!(code(stage.elb(add(&[&balancer, &gone], &[("a", "1")]))), "TargetGroupNotFound");
+    assert!(stage.world.balancers()[0].tags.is_empty());
+    stage.elb(add(&[&balancer, &group], &[("a", "1"), ("b", "")])).unwrap();
+    assert_eq!(code(stage.elb(add(&[&balancer], &[(&"k".repeat(129), "")]))), "ValidationError");
+    assert_eq!(code(stage.elb(add(&[&balancer], &[("a", "1"), ("a", "2")]))), "DuplicateTagKeys");
+    let many: Vec<String> = (0..49).map(|number| format!("k{number}")).collect();
+    let many: Vec<(&str, &str)> = many.iter().map(|key| (key.as_str(), "")).collect();
+    assert_eq!(code(stage.elb(add(&[&balancer], &many))), "TooManyTags");
+    let input = RemoveTagsInput { resource_arns: members(&[&balancer]), tag_keys: members(&["a", "unknown"]) };
+    stage.elb(Request::RemoveTags(input)).unwrap();
+    let describe = |arns: Members<String>| Request::DescribeTags(DescribeTagsInput { resource_arns: arns });
+    let Ok(Response::DescribeTags(output)) = stage.elb(describe(members(&[&balancer, &group]))) else { panic!() };
+    let keys = |index: usize| {
+        output.tag_descriptions.member[index].tags.member.iter().map(|tag| tag.key.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!((keys(0), keys(1)), (vec!["b".to_owned()], vec!["a".to_owned(), "b".to_owned()]));
+    let unknown = balancer.replace("nlb", "gone");
+    assert_eq!(code(stage.elb(describe(members(&[&unknown])))), "LoadBalancerNotFound");
+    assert_eq!(code(stage.elb(describe((0..21).map(|_| group.clone()).collect()))), "ValidationError");
+}
+
+#[test]
+fn lists_come_in_pages() {
+    let mut stage = stage();
+    for number in 0..5 {
+        create_balancer(&mut stage, &format!("nlb-{number}"));
+    }
+    let (mut marker, mut pages) = (None, Vec::new());
+    loop {
+        let input = DescribeLoadBalancersInput {
+            page_size: Some("2".to_owned()),
+            marker: marker.take(),
+            ..DescribeLoadBalancersInput::default()
+        };
+        let Ok(Response::DescribeLoadBalancers(output)) = stage.elb(Request::DescribeLoadBalancers(input)) else {
+            panic!()
+        };
+        pages.push(output.load_balancers.member.len());
+        marker = output.next_marker;
+        if marker.is_none() {
+            break;
+        }
+    }
+    assert_eq!(pages, [2, 2, 1]);
+}
+
+fn create_listener(stage: &mut Stage, input: CreateListenerInput) -> Listener {
+    match stage.elb(Request::CreateListener(input)).unwrap() {
+        Response::CreateListener(mut output) => output.listeners.member.remove(0),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn reason(stage: &mut Stage, group: &str) -> Option<String> {
+    let input = DescribeTargetHealthInput { target_group_arn: group.to_owned(), targets: Members::default() };
+    match stage.elb(Request::DescribeTargetHealth(input)).unwrap() {
+        Response::DescribeTargetHealth(mut output) => {
+            output.target_health_descriptions.member.remove(0).target_health.reason
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn the_targets_of_a_kept_group_start_anew_behind_a_new_load_balancer() {
+    let mut stage = stage();
+    let (balancer, group) = in_service(&mut stage);
+    register(&mut stage, &group, &["10.0.200.1"]);
+    stage.pass(180);
+    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 healthy"]);
+    delete_balancer(&mut stage, &balancer).unwrap();
+    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 unused"]);
+    let balancer = create_balancer(&mut stage, "nlb").load_balancer_arn;
+    stage.elb(Request::CreateListener(listener_input(&balancer, &group, "10000"))).unwrap();
+    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 initial"], "nobody has checked it yet");
+    assert_eq!(reason(&mut stage, &group).as_deref(), Some("Elb.RegistrationInProgress"));
+    stage.pass(120);
+    assert_eq!(reason(&mut stage, &group).as_deref(), Some("Elb.InitialHealthChecking"));
+    stage.pass(180);
+    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 healthy"]);
+}
+
+#[test]
+fn a_listener_may_name_its_group_in_either_way_and_shows_both() {
+    let mut stage = stage();
+    let (balancer, group) = (create_balancer(&mut stage, "nlb").load_balancer_arn, create_group(&mut stage, "udp"));
+    let tuple = TargetGroupTuple { target_group_arn: group.clone(), weight: None };
+    let config = ForwardConfig { target_groups: [tuple].into_iter().collect() };
+    let long = Action { r#type: "forward".to_owned(), forward_config: Some(config.clone()), ..Action::default() };
+    let input = CreateListenerInput {
+        default_actions: [long].into_iter().collect(),
+        ..listener_input(&balancer, &group, "10000")
+    };
+    let listener = create_listener(&mut stage, input);
+    let shown = &listener.default_actions.member[0];
+    assert_eq!((shown.target_group_arn.as_ref(), shown.forward_config.as_ref()), (Some(&group), Some(&config)));
+    assert_eq!(code(delete_group(&mut stage, &group)), "ResourceInUse");
+    // The same in the short form is the same listener.
+    assert_eq!(create_listener(&mut stage, listener_input(&balancer, &group, "10000")), listener);
+    for action in [
+        Action { r#type: "forward".to_owned(), ..Action::default() },
+        Action { r#type: "redirect".to_owned(), ..forward(&group) },
+    ] {
+        let input = CreateListenerInput {
+            default_actions: [action].into_iter().collect(),
+            ..listener_input(&balancer, &group, "10001")
+        };
+        assert_eq!(code(stage.elb(Request::CreateListener(input))), "ValidationError");
+    }
+}
+
+#[test]
+fn listeners_take_groups_of_the_protocols_that_aws_lists() {
+    let mut stage = stage();
+    let balancer = create_balancer(&mut stage, "nlb").load_balancer_arn;
+    let mut port = 1000;
+    for (listener, group, fits) in [
+        ("TCP", "TCP", true),
+        ("TCP", "TCP_UDP", true),
+        ("TCP", "UDP", false),
+        ("UDP", "TCP_UDP", true),
+        ("UDP", "TCP", false),
+        ("TCP_UDP", "TCP_UDP", true),
+        ("TCP_UDP", "UDP", false),
+        ("TLS", "TCP", true),
+        ("TLS", "UDP", false),
+    ] {
+        port += 1;
+        let name = format!("g{port}");
+        let input = CreateTargetGroupInput { protocol: Some(group.to_owned()), ..group_input(&name) };
+        let Ok(Response::CreateTargetGroup(output)) = stage.elb(Request::CreateTargetGroup(input)) else { panic!() };
+        let arn = &output.target_groups.member[0].target_group_arn;
+        let input = CreateListenerInput {
+            protocol: Some(listener.to_owned()),
+            ..listener_input(&balancer, arn, &port.to_string())
+        };
+        let outcome = stage.elb(Request::CreateListener(input)).map(|_| ()).map_err(|error| error.code);
+        assert_eq!(outcome, if fits { Ok(()) } else { Err("IncompatibleProtocols") }, "{listener} {group}");
+    }
+}
+
+#[test]
+fn a_modified_listener_lets_go_of_one_group_and_takes_another() {
+    let mut stage = stage();
+    let (balancer, first) = in_service(&mut stage);
+    let second = create_group(&mut stage, "second");
+    register(&mut stage, &second, &["10.0.200.1"]);
+    let listener = create_listener(&mut stage, listener_input(&balancer, &first, "10000"));
+    let modify = |change: ModifyListenerInput| {
+        Request::ModifyListener(ModifyListenerInput { listener_arn: listener.listener_arn.clone(), ..change })
+    };
+    let change = ModifyListenerInput {
+        port: Some("10001".to_owned()),
+        default_actions: [forward(&second)].into_iter().collect(),
+        ..ModifyListenerInput::default()
+    };
+    let Ok(Response::ModifyListener(output)) = stage.elb(modify(change)) else { panic!() };
+    assert_eq!((output.listeners.member[0].port, output.listeners.member[0].protocol.as_str()), (10001, "UDP"));
+    assert_eq!(health(&mut stage, &second), ["10.0.200.1:10000 initial"]);
+    assert_eq!(code(delete_group(&mut stage, &first)), "ResourceInUse");
+    stage.pass(5);
+    delete_group(&mut stage, &first).unwrap();
+    let third = create_group(&mut stage, "third");
+    create_listener(&mut stage, listener_input(&balancer, &third, "10002"));
+    let taken = ModifyListenerInput { port: Some("10002".to_owned()), ..ModifyListenerInput::default() };
+    assert_eq!(code(stage.elb(modify(taken))), "DuplicateListener");
+    let wrong = ModifyListenerInput { protocol: Some("TCP".to_owned()), ..ModifyListenerInput::default() };
+    assert_eq!(code(stage.elb(modify(wrong))), "IncompatibleProtocols");
+    let unknown = ModifyListenerInput {
+        listener_arn: listener.listener_arn.replace("nlb", "none"),
+        ..ModifyListenerInput::default()
+    };
+    assert_eq!(code(stage.elb(Request::ModifyListener(unknown))), "ListenerNotFound");
+}
+
+#[test]
+fn a_listener_has_its_default_rule() {
+    let mut stage = stage();
+    let (balancer, group) = in_service(&mut stage);
+    let listener = create_listener(&mut stage, listener_input(&balancer, &group, "10000"));
+    let rules = |stage: &mut Stage, input| match stage.elb(Request::DescribeRules(input)) {
+        Ok(Response::DescribeRules(output)) => Ok(output.rules.member),
+        Ok(other) => panic!("{other:?}"),
+        Err(error) => Err(error.code),
+    };
+    let of_listener = DescribeRulesInput { listener_arn: Some(listener.listener_arn), ..DescribeRulesInput::default() };
+    let found = rules(&mut stage, of_listener).unwrap();
+    assert_eq!((found.len(), found[0].is_default, found[0].priority.as_str()), (1, true, "default"));
+    assert!(found[0].rule_arn.contains(":listener-rule/net/nlb/"), "{}", found[0].rule_arn);
+    assert_eq!(found[0].actions, listener.default_actions);
+    let by_arn = |arn: &str| DescribeRulesInput { rule_arns: members(&[arn]), ..DescribeRulesInput::default() };
+    assert_eq!(rules(&mut stage, by_arn(&found[0].rule_arn)), Ok(found.clone()));
+    assert_eq!(rules(&mut stage, by_arn(&found[0].rule_arn.replace("nlb", "none"))), Err("RuleNotFound"));
+    assert_eq!(rules(&mut stage, DescribeRulesInput::default()), Err("ValidationError"));
+}
+
+#[test]
+fn a_groups_deregistration_delay_is_kept() {
+    let mut stage = stage();
+    let (_, group) = in_service(&mut stage);
+    let set = |key: &str, value: &str| {
+        let attribute = Attribute { key: key.to_owned(), value: value.to_owned() };
+        let (target_group_arn, attributes) = (group.clone(), [attribute].into_iter().collect());
+        Request::ModifyTargetGroupAttributes(ModifyTargetGroupAttributesInput { target_group_arn, attributes })
+    };
+    for (key, value) in [
+        ("deregistration_delay.timeout_seconds", "3601"),
+        ("deregistration_delay.timeout_seconds", "soon"),
+        ("preserve_client_ip.enabled", "perhaps"),
+        ("colour", "red"),
+    ] {
+        assert_eq!(code(stage.elb(set(key, value))), "ValidationError", "{key}={value}");
+    }
+    stage.elb(set("load_balancing.cross_zone.enabled", "true")).unwrap();
+    stage.elb(set("deregistration_delay.timeout_seconds", "30")).unwrap();
+    register(&mut stage, &group, &["10.0.200.1"]);
+    deregister(&mut stage, &group, &["10.0.200.1"]);
+    stage.pass(29);
+    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 draining"]);
+    stage.pass(1);
+    assert!(health(&mut stage, &group).is_empty());
+    let input = TargetGroupInput { target_group_arn: group };
+    let Ok(Response::DescribeTargetGroupAttributes(output)) = stage.elb(Request::DescribeTargetGroupAttributes(input))
+    else {
+        panic!()
+    };
+    let find =
+        |key: &str| output.attributes.member.iter().find(|attribute| attribute.key == key).unwrap().value.as_str();
+    assert_eq!((find("deregistration_delay.timeout_seconds"), find("stickiness.type")), ("30", "source_ip"));
+}
+
+#[test]
+fn health_checks_are_set_within_awss_limits() {
+    let mut stage = stage();
+    let input = CreateTargetGroupInput { health_check_timeout_seconds: Some("7".to_owned()), ..group_input("udp") };
+    let Ok(Response::CreateTargetGroup(output)) = stage.elb(Request::CreateTargetGroup(input)) else { panic!() };
+    let group = &output.target_groups.member[0];
+    assert_eq!((group.health_check_timeout_seconds, group.health_check_path.as_deref()), (7, None));
+    let modify = |change: ModifyTargetGroupInput| {
+        let target_group_arn = group.target_group_arn.clone();
+        Request::ModifyTargetGroup(ModifyTargetGroupInput { target_group_arn, ..change })
+    };
+    let text = |text: &str| Some(text.to_owned());
+    for change in [
+        ModifyTargetGroupInput { health_check_interval_seconds: text("4"), ..ModifyTargetGroupInput::default() },
+        ModifyTargetGroupInput { healthy_threshold_count: text("11"), ..ModifyTargetGroupInput::default() },
+        ModifyTargetGroupInput { health_check_protocol: text("UDP"), ..ModifyTargetGroupInput::default() },
+        ModifyTargetGroupInput { health_check_port: text("0"), ..ModifyTargetGroupInput::default() },
+    ] {
+        assert_eq!(code(stage.elb(modify(change.clone()))), "ValidationError", "{change:?}");
+    }
+    let change = ModifyTargetGroupInput { health_check_protocol: text("HTTP"), ..ModifyTargetGroupInput::default() };
+    let Ok(Response::ModifyTargetGroup(output)) = stage.elb(modify(change)) else { panic!() };
+    let group = &output.target_groups.member[0];
+    assert_eq!((group.health_check_timeout_seconds, group.health_check_path.as_deref()), (7, Some("/")));
+}
+
+#[test]
+fn a_load_balancer_of_the_same_name_hides_the_deleted_one() {
+    let mut stage = stage();
+    let (old, _) = in_service(&mut stage);
+    stage.world.settings_mut().balancers.deleted_visible = std::time::Duration::from_secs(60);
+    delete_balancer(&mut stage, &old).unwrap();
+    let new = create_balancer(&mut stage, "nlb").load_balancer_arn;
+    let input = DescribeLoadBalancersInput { names: members(&["nlb"]), ..DescribeLoadBalancersInput::default() };
+    let Ok(Response::DescribeLoadBalancers(output)) = stage.elb(Request::DescribeLoadBalancers(input)) else {
+        panic!()
+    };
+    let arns: Vec<_> = output.load_balancers.member.iter().map(|one| one.load_balancer_arn.as_str()).collect();
+    assert_eq!(arns, [new.as_str()]);
+    stage.pass(60);
+    assert_eq!(stage.world.balancers().len(), 1, "the end of the old one's showing leaves the new one");
+}
+
+#[test]
+fn subnets_and_security_groups_can_be_set() {
+    let mut stage = stage();
+    let load_balancer_arn = create_balancer(&mut stage, "nlb").load_balancer_arn;
+    let input = SetSubnetsInput {
+        load_balancer_arn: load_balancer_arn.clone(),
+        subnets: members(&["subnet-1", "subnet-2"]),
+        ..SetSubnetsInput::default()
+    };
+    let Ok(Response::SetSubnets(output)) = stage.elb(Request::SetSubnets(input)) else { panic!() };
+    let zones: Vec<_> = output.availability_zones.member.iter().map(|zone| zone.zone_name.as_str()).collect();
+    assert_eq!(zones, ["eu-west-1a", "eu-west-1b"]);
+    let input = SetSecurityGroupsInput { load_balancer_arn, security_groups: members(&["sg-1"]) };
+    assert_eq!(code(stage.elb(Request::SetSecurityGroups(input))), "InvalidConfigurationRequest");
+}
+
+#[test]
+fn quotas_are_awss() {
+    let mut stage = stage();
+    let balancer = create_balancer(&mut stage, "nlb-0").load_balancer_arn;
+    for number in 1..50 {
+        create_balancer(&mut stage, &format!("nlb-{number}"));
+    }
+    assert_eq!(code(stage.elb(Request::CreateLoadBalancer(balancer_input("nlb-50")))), "TooManyLoadBalancers");
+    let group = create_group(&mut stage, "udp");
+    for port in 1..=50 {
+        create_listener(&mut stage, listener_input(&balancer, &group, &port.to_string()));
+    }
+    let outcome = stage.elb(Request::CreateListener(listener_input(&balancer, &group, "51")));
+    assert_eq!(code(outcome), "TooManyListeners");
+}

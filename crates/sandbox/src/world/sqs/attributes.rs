@@ -1,0 +1,246 @@
+//! A queue's attributes: what may be set, what it means, and how it is shown.
+
+use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
+
+use serde_json::Value;
+
+use crate::api::ApiError;
+use crate::world::sqs::queue_policy::Policy;
+
+/// Attributes that are only shown.
+const SHOWN: [&str; 6] = [
+    "ApproximateNumberOfMessages",
+    "ApproximateNumberOfMessagesNotVisible",
+    "ApproximateNumberOfMessagesDelayed",
+    "CreatedTimestamp",
+    "LastModifiedTimestamp",
+    "QueueArn",
+];
+
+/// Attributes that are kept and shown, and change nothing here.
+const KEPT: [&str; 4] =
+    ["KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds", "SqsManagedSseEnabled", "RedriveAllowPolicy"];
+
+/// Where messages go that were received too often.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Redrive {
+    /// The ARN of the dead-letter queue.
+    pub target_arn: String,
+    /// After how many receives.
+    pub max_receives: u32,
+}
+
+/// What can be set on a queue. The defaults are AWS's.
+#[derive(Clone, Debug)]
+pub struct Attributes {
+    /// How long a new message stays hidden, in seconds.
+    pub delay: u32,
+    /// How long a received message stays hidden, in seconds.
+    pub visibility: u32,
+    /// How long messages are kept, in seconds.
+    pub retention: u32,
+    /// How long a receive waits for messages, in seconds.
+    pub wait: u32,
+    /// How large a message may be, in bytes.
+    pub max_size: u32,
+    /// Who else may send to it.
+    pub policy: Option<Policy>,
+    /// Where messages go that were received too often.
+    pub redrive: Option<Redrive>,
+    /// What was given for the attributes that are no numbers.
+    texts: BTreeMap<String, String>,
+}
+
+impl Default for Attributes {
+    fn default() -> Self {
+        Self {
+            delay: 0,
+            visibility: 30,
+            retention: 345_600,
+            wait: 0,
+            max_size: 1_048_576,
+            policy: None,
+            redrive: None,
+            texts: BTreeMap::from([("SqsManagedSseEnabled".to_owned(), "true".to_owned())]),
+        }
+    }
+}
+
+impl Attributes {
+    /// These attributes with others set.
+    ///
+    /// # Errors
+    ///
+    /// For unknown names and for values that AWS doesn't take. `queue_exists` tells of an ARN whether a queue has it.
+    pub fn with(
+        &self,
+        given: &BTreeMap<String, String>,
+        queue_exists: impl Fn(&str) -> bool,
+    ) -> Result<Self, ApiError> {
+        let mut new = self.clone();
+        for (name, value) in given {
+            match name.as_str() {
+                "DelaySeconds" => new.delay = number(name, value, 0..=900)?,
+                "VisibilityTimeout" => new.visibility = number(name, value, 0..=43_200)?,
+                "MessageRetentionPeriod" => new.retention = number(name, value, 60..=1_209_600)?,
+                "ReceiveMessageWaitTimeSeconds" => new.wait = number(name, value, 0..=20)?,
+                "MaximumMessageSize" => new.max_size = number(name, value, 1_024..=1_048_576)?,
+                "Policy" => {
+                    new.policy = if value.is_empty() { None } else { Some(policy(name, value)?) };
+                    new.keep(name, value);
+                }
+                "RedrivePolicy" => {
+                    new.redrive = if value.is_empty() { None } else { Some(redrive(value, &queue_exists)?) };
+                    new.keep(name, value);
+                }
+                name if KEPT.contains(&name) => new.keep(name, value),
+                // Also FifoQueue and its kin: queues here are standard ones.
+                _ => return Err(unknown(name)),
+            }
+        }
+        Ok(new)
+    }
+
+    /// The first of the given attributes whose value differs from what holds.
+    pub fn first_difference(&self, given: &BTreeMap<String, String>) -> Option<String> {
+        let holding = self.shown();
+        given.iter().find(|(name, value)| holding.get(*name) != Some(*value)).map(|(name, _)| name.clone())
+    }
+
+    /// All of them by name.
+    pub fn shown(&self) -> BTreeMap<String, String> {
+        let numbers = [
+            ("DelaySeconds", self.delay),
+            ("VisibilityTimeout", self.visibility),
+            ("MessageRetentionPeriod", self.retention),
+            ("ReceiveMessageWaitTimeSeconds", self.wait),
+            ("MaximumMessageSize", self.max_size),
+        ];
+        let mut shown = self.texts.clone();
+        shown.extend(numbers.map(|(name, value)| (name.to_owned(), value.to_string())));
+        shown
+    }
+
+    fn keep(&mut self, name: &str, value: &str) {
+        if value.is_empty() {
+            self.texts.remove(name);
+        } else {
+            self.texts.insert(name.to_owned(), value.to_owned());
+        }
+    }
+}
+
+/// Whether GetQueueAttributes may ask for it.
+pub fn can_be_asked(name: &str) -> bool {
+    const SET: [&str; 7] = [
+        "DelaySeconds",
+        "VisibilityTimeout",
+        "MessageRetentionPeriod",
+        "ReceiveMessageWaitTimeSeconds",
+        "MaximumMessageSize",
+        "Policy",
+        "RedrivePolicy",
+    ];
+    name == "All" || SHOWN.contains(&name) || KEPT.contains(&name) || SET.contains(&name)
+}
+
+/// What AWS says of a name that it doesn't know.
+pub fn unknown(name: &str) -> ApiError {
+    ApiError::new("InvalidAttributeName", format!("Unknown Attribute {name}."))
+}
+
+fn invalid(name: &str) -> ApiError {
+    ApiError::new("InvalidAttributeValue", format!("Invalid value for the parameter {name}."))
+}
+
+fn number(name: &str, value: &str, range: RangeInclusive<u32>) -> Result<u32, ApiError> {
+    value.parse().ok().filter(|number| range.contains(number)).ok_or_else(|| invalid(name))
+}
+
+fn policy(name: &str, value: &str) -> Result<Policy, ApiError> {
+    Policy::parse(value).ok_or_else(|| invalid(name))
+}
+
+fn redrive(value: &str, queue_exists: impl Fn(&str) -> bool) -> Result<Redrive, ApiError> {
+    let refused = |reason: &str| {
+        let message = format!("Value {value} for parameter RedrivePolicy is invalid. Reason: {reason}");
+        ApiError::new("InvalidParameterValue", message)
+    };
+    let policy: Value = serde_json::from_str(value).map_err(|_| refused("Redrive policy is not a valid JSON map."))?;
+    let target_arn = policy["deadLetterTargetArn"].as_str();
+    let target_arn = target_arn
+        .ok_or_else(|| refused("Redrive policy does not contain mandatory attribute: deadLetterTargetArn."))?;
+    // AWS takes a number as well as its text.
+    let count = match &policy["maxReceiveCount"] {
+        Value::String(text) => text.parse().ok(),
+        other => other.as_u64(),
+    };
+    let count =
+        count.ok_or_else(|| refused("Redrive policy does not contain mandatory attribute: maxReceiveCount."))?;
+    let max_receives = u32::try_from(count).ok().filter(|count| (1..=1000).contains(count));
+    let max_receives = max_receives.ok_or_else(|| refused("Invalid value for maxReceiveCount."))?;
+    if !queue_exists(target_arn) {
+        return Err(refused("Dead letter target does not exist."));
+    }
+    Ok(Redrive { target_arn: target_arn.to_owned(), max_receives })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn set(name: &str, value: &str) -> Result<Attributes, ApiError> {
+        let given = BTreeMap::from([(name.to_owned(), value.to_owned())]);
+        Attributes::default().with(&given, |arn| arn.ends_with(":dead"))
+    }
+
+    #[test]
+    fn numbers_are_held_to_awss_limits() {
+        assert_eq!(set("VisibilityTimeout", "43200").unwrap().visibility, 43_200);
+        for (name, value) in [
+            ("VisibilityTimeout", "43201"),
+            ("DelaySeconds", "901"),
+            ("MessageRetentionPeriod", "59"),
+            ("ReceiveMessageWaitTimeSeconds", "-1"),
+            ("MaximumMessageSize", "many"),
+        ] {
+            assert_eq!(set(name, value).unwrap_err().code, "InvalidAttributeValue", "{name}={value}");
+        }
+    }
+
+    #[test]
+    fn unknown_attributes_are_refused() {
+        assert_eq!(set("Colour", "red").unwrap_err().message, "Unknown Attribute Colour.");
+        assert_eq!(set("QueueArn", "arn").unwrap_err().code, "InvalidAttributeName");
+    }
+
+    #[test]
+    fn a_redrive_policy_takes_its_count_as_number_or_text() {
+        for count in ["3", "\"3\""] {
+            let policy = format!(r#"{{"deadLetterTargetArn": "arn:aws:sqs:r:1:dead", "maxReceiveCount": {count}}}"#);
+            assert_eq!(set("RedrivePolicy", &policy).unwrap().redrive.unwrap().max_receives, 3);
+        }
+    }
+
+    #[test]
+    fn bad_redrive_policies_are_refused() {
+        for policy in [
+            "nothing",
+            r#"{"maxReceiveCount": 3}"#,
+            r#"{"deadLetterTargetArn": "arn:aws:sqs:r:1:dead"}"#,
+            r#"{"deadLetterTargetArn": "arn:aws:sqs:r:1:dead", "maxReceiveCount": 0}"#,
+            r#"{"deadLetterTargetArn": "arn:aws:sqs:r:1:other", "maxReceiveCount": 3}"#,
+        ] {
+            assert_eq!(set("RedrivePolicy", policy).unwrap_err().code, "InvalidParameterValue", "{policy}");
+        }
+    }
+
+    #[test]
+    fn an_empty_text_removes_a_policy() {
+        let with = set("Policy", r#"{"Statement": []}"#).unwrap();
+        assert!(with.policy.is_some());
+        let without = with.with(&BTreeMap::from([("Policy".to_owned(), String::new())]), |_| false).unwrap();
+        assert!(without.policy.is_none() && !without.shown().contains_key("Policy"));
+    }
+}

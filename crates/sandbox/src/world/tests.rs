@@ -1,0 +1,366 @@
+//! The services together: what a change in one means for the others.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::api::{ecs as ecs_api, elb as elb_api, events as events_api, sqs as sqs_api};
+
+mod history;
+mod properties;
+
+/// A world with a clock that the test turns.
+pub struct Stage {
+    pub world: World,
+    pub now: Timestamp,
+}
+
+const QUEUE: &str = "arn:aws:sqs:eu-west-1:111122223333:q";
+const RULE: &str = "arn:aws:events:eu-west-1:111122223333:rule/tasks";
+
+impl Stage {
+    /// A cluster, a service at nothing, a queue, a rule.
+    pub fn new(settings: Settings, seed: u64) -> Self {
+        let now = "2026-11-20T18:00:00Z".parse().unwrap();
+        let mut stage = Self { world: World::new(settings, seed, now), now };
+        let cluster = ecs_api::CreateClusterInput { cluster_name: Some("c".to_owned()), tags: Vec::new() };
+        stage.ecs(ecs_api::Request::CreateCluster(cluster)).unwrap();
+        let container = ecs_api::ContainerDefinition { name: "jvb".to_owned(), image: "jvb:stable".to_owned() };
+        let definition = ecs_api::RegisterTaskDefinitionInput {
+            family: "jitsi".to_owned(),
+            container_definitions: vec![container],
+            ..ecs_api::RegisterTaskDefinitionInput::default()
+        };
+        stage.ecs(ecs_api::Request::RegisterTaskDefinition(definition)).unwrap();
+        let service = ecs_api::CreateServiceInput {
+            cluster: Some("c".to_owned()),
+            service_name: "jvb".to_owned(),
+            task_definition: "jitsi".to_owned(),
+            ..ecs_api::CreateServiceInput::default()
+        };
+        stage.ecs(ecs_api::Request::CreateService(service)).unwrap();
+        let policy = format!(
+            r#"{{"Statement": {{"Effect": "Allow", "Principal": {{"Service": "events.amazonaws.com"}},
+                "Action": "sqs:SendMessage", "Resource": "{QUEUE}",
+                "Condition": {{"ArnEquals": {{"aws:SourceArn": "{RULE}"}}}}}}}}"#
+        );
+        let queue = sqs_api::CreateQueueInput {
+            queue_name: "q".to_owned(),
+            attributes: BTreeMap::from([("Policy".to_owned(), policy)]),
+            tags: BTreeMap::new(),
+        };
+        stage.call(Request::Sqs(sqs_api::Request::CreateQueue(queue))).unwrap();
+        let rule = events_api::PutRuleInput {
+            name: "tasks".to_owned(),
+            event_pattern: Some(r#"{"source": ["aws.ecs"], "detail": {"group": [{"prefix": "service:"}]}}"#.to_owned()),
+            ..events_api::PutRuleInput::default()
+        };
+        stage.call(Request::Events(events_api::Request::PutRule(rule))).unwrap();
+        let targets = events_api::PutTargetsInput {
+            rule: "tasks".to_owned(),
+            event_bus_name: None,
+            targets: vec![events_api::Target {
+                id: "q".to_owned(),
+                arn: QUEUE.to_owned(),
+                ..events_api::Target::default()
+            }],
+        };
+        stage.call(Request::Events(events_api::Request::PutTargets(targets))).unwrap();
+        stage
+    }
+
+    pub fn call(&mut self, request: Request) -> Result<Response, ApiError> {
+        self.world.call(request, self.now)
+    }
+
+    pub fn ecs(&mut self, request: ecs_api::Request) -> Result<ecs_api::Response, ApiError> {
+        match self.call(Request::Ecs(request))? {
+            Response::Ecs(response) => Ok(response),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn elb(&mut self, request: elb_api::Request) -> Result<elb_api::Response, ApiError> {
+        match self.call(Request::Elb(request))? {
+            Response::Elb(response) => Ok(response),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    pub fn act(&mut self, act: Act) -> Result<(), ApiError> {
+        self.world.act(act, self.now)
+    }
+
+    pub fn pass(&mut self, seconds: u64) {
+        self.now = after(self.now, Duration::from_secs(seconds));
+        self.world.step(self.now);
+    }
+
+    pub fn scale(&mut self, desired: i32) {
+        let input = ecs_api::UpdateServiceInput {
+            cluster: Some("c".to_owned()),
+            service: "jvb".to_owned(),
+            desired_count: Some(desired),
+            ..ecs_api::UpdateServiceInput::default()
+        };
+        self.ecs(ecs_api::Request::UpdateService(input)).unwrap();
+    }
+
+    /// The events in the queue, which are taken out of it.
+    pub fn events(&mut self) -> Vec<Value> {
+        let mut events = Vec::new();
+        loop {
+            let input = sqs_api::ReceiveMessageInput {
+                queue_url: "q".to_owned(),
+                max_number_of_messages: Some(10),
+                ..sqs_api::ReceiveMessageInput::default()
+            };
+            let response = self.call(Request::Sqs(sqs_api::Request::ReceiveMessage(input))).unwrap();
+            let Response::Sqs(sqs_api::Response::ReceiveMessage(output)) = response else { panic!() };
+            let Some(messages) = output.messages else { return events };
+            for message in messages {
+                events.push(serde_json::from_str(&message.body).unwrap());
+                let receipt_handle = message.receipt_handle;
+                let input = sqs_api::DeleteMessageInput { queue_url: "q".to_owned(), receipt_handle };
+                self.call(Request::Sqs(sqs_api::Request::DeleteMessage(input))).unwrap();
+            }
+        }
+    }
+
+    pub fn counts(&self) -> (i32, i32, i32) {
+        let services = self.world.services();
+        (services[0].desired, services[0].running, services[0].pending)
+    }
+}
+
+fn statuses(events: &[Value]) -> Vec<(String, String, i64)> {
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let status = |event: &Value| {
+        let detail = &event["detail"];
+        (text(&detail["lastStatus"]), text(&detail["desiredStatus"]), detail["version"].as_i64().unwrap())
+    };
+    events.iter().map(status).collect()
+}
+
+/// The statuses as one text: `PENDING/RUNNING/2`.
+fn story(events: &[Value]) -> Vec<String> {
+    statuses(events).into_iter().map(|(last, desired, version)| format!("{last}/{desired}/{version}")).collect()
+}
+
+#[test]
+fn a_tasks_life_is_told_event_by_event() {
+    let mut stage = Stage::new(Settings::default(), 1);
+    stage.scale(1);
+    stage.pass(60);
+    assert_eq!(stage.counts(), (1, 1, 0));
+    stage.scale(0);
+    stage.pass(120);
+    assert_eq!(stage.counts(), (0, 0, 0));
+    let events = stage.events();
+    let expected = [
+        "PROVISIONING/RUNNING/1",
+        "PENDING/RUNNING/2",
+        "ACTIVATING/RUNNING/3",
+        "RUNNING/RUNNING/4",
+        "RUNNING/STOPPED/5",
+        "DEACTIVATING/STOPPED/6",
+        "STOPPING/STOPPED/7",
+        "DEPROVISIONING/STOPPED/8",
+        "STOPPED/STOPPED/9",
+    ];
+    assert_eq!(story(&events), expected);
+    assert_eq!(events[8]["detail"]["stopCode"], "ServiceSchedulerInitiated");
+    assert_eq!(events[8]["detail"]["attachments"][0]["status"], "DELETED");
+}
+
+/// The names of all members, at any depth, with what kind of value they have.
+fn shape(value: &Value, at: &str, into: &mut BTreeMap<String, &'static str>) {
+    match value {
+        Value::Object(members) => {
+            for (name, member) in members {
+                shape(member, &format!("{at}/{name}"), into);
+            }
+        }
+        Value::Array(items) => items.iter().for_each(|item| shape(item, &format!("{at}[]"), into)),
+        Value::String(_) => drop(into.insert(at.to_owned(), "text")),
+        Value::Number(_) => drop(into.insert(at.to_owned(), "number")),
+        _ => drop(into.insert(at.to_owned(), "other")),
+    }
+}
+
+#[test]
+fn events_have_the_documented_shape() {
+    let mut stage = Stage::new(Settings::default(), 1);
+    stage.scale(1);
+    stage.pass(60);
+    stage.scale(0);
+    stage.pass(120);
+    let fixtures = [
+        include_str!("../../../../fixtures/events/life-1-provisioning.json"),
+        include_str!("../../../../fixtures/events/life-2-pending.json"),
+        include_str!("../../../../fixtures/events/life-3-activating.json"),
+        include_str!("../../../../fixtures/events/life-4-running.json"),
+        include_str!("../../../../fixtures/events/life-5-told-to-stop.json"),
+        include_str!("../../../../fixtures/events/life-6-deactivating.json"),
+        include_str!("../../../../fixtures/events/life-7-stopping.json"),
+        include_str!("../../../../fixtures/events/life-8-deprovisioning.json"),
+        include_str!("../../../../fixtures/events/life-9-stopped.json"),
+    ];
+    for (event, fixture) in stage.events().iter().zip(fixtures) {
+        let (mut ours, mut documented) = (BTreeMap::new(), BTreeMap::new());
+        shape(event, "", &mut ours);
+        shape(&serde_json::from_str(fixture).unwrap(), "", &mut documented);
+        assert_eq!(ours, documented, "{}", event["detail"]["lastStatus"]);
+        assert_eq!(event["time"].as_str().unwrap().len(), "2026-11-20T18:00:12Z".len());
+        assert_eq!(event["detail"]["updatedAt"].as_str().unwrap().len(), "2026-11-20T18:00:12.117Z".len());
+    }
+}
+
+#[test]
+fn a_crashed_task_is_replaced() {
+    let mut stage = Stage::new(Settings::default(), 1);
+    stage.scale(1);
+    stage.pass(60);
+    stage.events();
+    stage.act(Act::CrashTask { service: "jvb".to_owned(), task: None, exit_code: 137 }).unwrap();
+    assert_eq!(stage.counts(), (1, 0, 0));
+    stage.pass(6);
+    assert_eq!(stage.counts(), (1, 0, 1));
+    let events = stage.events();
+    assert_eq!(story(&events), ["DEPROVISIONING/STOPPED/5", "PROVISIONING/RUNNING/1"]);
+    assert_eq!(events[0]["detail"]["stopCode"], "EssentialContainerExited");
+    assert_eq!(events[0]["detail"]["containers"][0]["exitCode"], 137);
+    let nobody = Act::CrashTask { service: "jvb".to_owned(), task: None, exit_code: 1 };
+    assert_eq!(stage.act(nobody).unwrap_err().code, "InvalidParameterException");
+}
+
+#[test]
+fn a_spot_notice_comes_two_minutes_before_the_end() {
+    let mut stage = Stage::new(Settings::default(), 1);
+    stage.scale(1);
+    stage.pass(60);
+    let task = stage.world.tasks().remove(0);
+    stage.act(Act::SpotNotice { service: "c/jvb".to_owned(), task: Some(task.id.clone()) }).unwrap();
+    stage.pass(300);
+    let of_task = |event: &Value| event["detail"]["taskArn"].as_str().unwrap().ends_with(&task.id);
+    let events: Vec<Value> = stage.events().into_iter().filter(of_task).collect();
+    assert_eq!(story(&events)[4..6], ["RUNNING/STOPPED/5", "DEACTIVATING/STOPPED/6"]);
+    assert_eq!(events[4]["detail"]["stopCode"], "TerminationNotice");
+    assert_eq!(events[8]["detail"]["stopCode"], "SpotInterruption");
+    let at = |event: &Value| event["detail"]["updatedAt"].as_str().unwrap().parse::<Timestamp>().unwrap();
+    assert_eq!(at(&events[5]).duration_since(at(&events[4])).as_secs(), 120);
+    assert_eq!(stage.counts(), (1, 1, 0));
+}
+
+#[test]
+fn tasks_that_fail_to_start_are_followed_by_others() {
+    let mut stage = Stage::new(Settings::default(), 1);
+    stage.act(Act::FailToStart { n: 1 }).unwrap();
+    stage.scale(1);
+    stage.pass(50);
+    let events = stage.events();
+    assert_eq!(story(&events)[..3], ["PROVISIONING/RUNNING/1", "PENDING/RUNNING/2", "DEPROVISIONING/STOPPED/3"]);
+    assert_eq!(events[2]["detail"]["stopCode"], "TaskFailedToStart");
+    stage.pass(60);
+    assert_eq!(stage.counts(), (1, 1, 0));
+}
+
+#[test]
+fn an_address_that_came_free_is_used_again() {
+    let mut stage = Stage::new(Settings::default(), 1);
+    stage.scale(1);
+    stage.pass(60);
+    let first = stage.world.tasks()[0].address;
+    stage.scale(0);
+    stage.pass(120);
+    stage.scale(1);
+    stage.pass(60);
+    let addresses: Vec<_> = stage.world.tasks().iter().map(|task| task.address).collect();
+    assert_eq!(addresses, [first, first]);
+    stage.pass(3600);
+    assert_eq!(stage.world.tasks().len(), 1, "a stopped task is forgotten after an hour");
+}
+
+#[test]
+fn a_disabled_rule_and_a_queue_without_policy_let_nothing_arrive() {
+    let mut stage = Stage::new(Settings::default(), 1);
+    let rule = events_api::RuleInput { name: "tasks".to_owned(), event_bus_name: None };
+    stage.call(Request::Events(events_api::Request::DisableRule(rule.clone()))).unwrap();
+    stage.scale(1);
+    stage.pass(60);
+    assert!(stage.events().is_empty());
+    stage.call(Request::Events(events_api::Request::EnableRule(rule))).unwrap();
+    let attributes = BTreeMap::from([("Policy".to_owned(), String::new())]);
+    let input = sqs_api::SetQueueAttributesInput { queue_url: "q".to_owned(), attributes };
+    stage.call(Request::Sqs(sqs_api::Request::SetQueueAttributes(input))).unwrap();
+    stage.scale(0);
+    stage.pass(120);
+    assert!(stage.events().is_empty());
+    assert_eq!(stage.world.event_counts().refused, 5);
+}
+
+#[test]
+fn events_are_lost_duplicated_and_late_as_the_settings_say() {
+    let run = |change: fn(&mut EventSettings)| {
+        let mut settings = Settings::default();
+        change(&mut settings.events);
+        let mut stage = Stage::new(settings, 1);
+        stage.scale(1);
+        stage.pass(60);
+        let in_time = stage.events().len();
+        stage.pass(400);
+        (in_time, stage.events().len())
+    };
+    assert_eq!(run(|_| ()), (4, 0));
+    assert_eq!(run(|events| events.lost = 1.0), (0, 0));
+    let (first, later) = run(|events| events.duplicated = 1.0);
+    assert_eq!(first + later, 8);
+    let (first, later) = run(|events| events.delayed = 1.0);
+    assert!(first < 4 && first + later == 4);
+}
+
+#[test]
+fn the_last_events_can_come_again_and_anything_can_be_put_into_a_queue() {
+    let mut stage = Stage::new(Settings::default(), 1);
+    stage.scale(1);
+    stage.pass(60);
+    let before = stage.events();
+    stage.act(Act::Replay { n: 2 }).unwrap();
+    stage.pass(1);
+    assert_eq!(stage.events(), before[2..]);
+    stage.act(Act::MalformedMessage { queue: "q".to_owned(), body: "[".to_owned() }).unwrap();
+    assert_eq!(stage.world.queues()[0].visible, 1);
+    let nowhere = Act::MalformedMessage { queue: "r".to_owned(), body: "[".to_owned() };
+    assert_eq!(stage.act(nowhere).unwrap_err().code, "QueueDoesNotExist");
+}
+
+#[test]
+fn the_api_lags_behind_when_told_to() {
+    let mut stage = Stage::new(Settings::default(), 1);
+    stage.scale(1);
+    stage.pass(60);
+    stage.world.settings_mut().ecs_lag = Duration::from_secs(30);
+    stage.scale(3);
+    let describe = |stage: &mut Stage| {
+        let input = ecs_api::DescribeServicesInput { cluster: Some("c".to_owned()), services: vec!["jvb".to_owned()] };
+        match stage.ecs(ecs_api::Request::DescribeServices(input)).unwrap() {
+            ecs_api::Response::DescribeServices(output) => {
+                let service = &output.services[0];
+                (service.desired_count, service.running_count, service.pending_count)
+            }
+            other => panic!("{other:?}"),
+        }
+    };
+    let list = |stage: &mut Stage| {
+        let input = ecs_api::ListTasksInput { cluster: Some("c".to_owned()), ..ecs_api::ListTasksInput::default() };
+        match stage.ecs(ecs_api::Request::ListTasks(input)).unwrap() {
+            ecs_api::Response::ListTasks(output) => output.task_arns.len(),
+            other => panic!("{other:?}"),
+        }
+    };
+    stage.pass(20);
+    assert_eq!((describe(&mut stage), list(&mut stage)), ((1, 1, 0), 1));
+    stage.pass(20);
+    assert_eq!((describe(&mut stage), list(&mut stage)), ((3, 1, 2), 3));
+}
