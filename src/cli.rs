@@ -9,8 +9,8 @@ use clap::builder::{BoolishValueParser, NonEmptyStringValueParser, Resettable};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use crate::log::Level;
-use crate::operation::bill::Prices;
+use crate::operations::bill::Prices;
+use crate::telemetry::log::Level;
 use jvb_watcher_rules::plan::{OwnerTag, Teardown};
 
 /// The shortest time that any option takes.

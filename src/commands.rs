@@ -5,15 +5,15 @@ use std::sync::Arc;
 
 use aws_config::SdkConfig;
 
+use crate::aws::AwsError;
+use crate::aws::client::{self, AwsEventBus, ConnectError};
 use crate::cli::{MetricsFormat, MetricsOptions, PolicyOptions, WatchOptions};
 use crate::clock::SharedClock;
-use crate::cloud::CloudError;
-use crate::cloud::aws::{self, AwsEventBus, ConnectError};
 use crate::config::{ConfigError, Settings};
-use crate::log::{Event, Form, Log, diagnostics};
-use crate::metrics::Metrics;
-use crate::metrics::emf::Address;
-use crate::publish::Publisher;
+use crate::telemetry::log::{Event, Form, Log, diagnostics};
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::metrics::emf::Address;
+use crate::telemetry::publish::Publisher;
 use jvb_watcher_rules::plan::Policy;
 
 #[cfg(feature = "sandbox")]
@@ -59,7 +59,7 @@ pub use up::up;
 
 /// Connects to AWS. What the SDK has to say on the way there is in the error; from here on it goes to the log.
 async fn connect(settings: &Settings, log: &Log) -> Result<SdkConfig, CommandError> {
-    let sdk = aws::connect(&settings.connection).await?;
+    let sdk = client::connect(&settings.connection).await?;
     diagnostics::install(log);
     Ok(sdk)
 }
@@ -178,8 +178,8 @@ impl From<jvb_watcher_sandbox::scenario::PlayError> for CommandError {
     }
 }
 
-impl From<CloudError> for CommandError {
-    fn from(error: CloudError) -> Self {
+impl From<AwsError> for CommandError {
+    fn from(error: AwsError) -> Self {
         Self::Failed(error.to_string())
     }
 }

@@ -1,9 +1,9 @@
 //! From what was said to what holds: names derived from the project, everything checked.
 
+use crate::aws::client::Connection;
 use crate::cli::Options;
-use crate::cloud::aws::Connection;
-use crate::log::Identity;
-use crate::reconcile::Scope;
+use crate::controller::reconcile::Scope;
+use crate::telemetry::log::Identity;
 use jvb_watcher_rules::model::cluster_name;
 
 /// What to watch, settled and checked.

@@ -3,10 +3,10 @@
 use jiff::SignedDuration;
 use serde::Serialize;
 
-use crate::cloud::CloudError;
-use crate::cloud::wiring::{Caller, DeletionProtection, QueueDescription, RuleTarget, TaskNetwork};
-use crate::reconcile::Scope;
-use crate::wiring::Feed;
+use crate::aws::AwsError;
+use crate::aws::event_source::{Caller, DeletionProtection, QueueDescription, RuleTarget, TaskNetwork};
+use crate::controller::reconcile::Scope;
+use crate::event_source::Feed;
 use jvb_watcher_rules::model::LoadBalancer;
 use jvb_watcher_rules::plan::OwnerTag;
 
@@ -72,19 +72,19 @@ impl Check {
     }
 
     /// A call that `run` needs as well has failed.
-    fn call_failed(check: &'static str, error: &CloudError) -> Self {
+    fn call_failed(check: &'static str, error: &AwsError) -> Self {
         Self::failed(check, error.to_string(), advice_on(error))
     }
 
     /// A call that only this check makes has failed: that says nothing of the watcher.
-    fn not_checked(check: &'static str, error: &CloudError) -> Self {
+    fn not_checked(check: &'static str, error: &AwsError) -> Self {
         Self::warning(check, format!("not checked: {error}"), advice_on(error))
     }
 }
 
 /// What to do about a call that failed.
-fn advice_on(error: &CloudError) -> String {
-    use crate::cloud::ErrorKind;
+fn advice_on(error: &AwsError) -> String {
+    use crate::aws::ErrorKind;
     match error.kind {
         ErrorKind::AccessDenied => format!("Allow the action {}:{} on it.", error.service, error.operation),
         ErrorKind::Unauthenticated => "Renew the credentials (aws sso login), or mend --profile.".to_owned(),
@@ -105,23 +105,23 @@ pub struct Sight<'a> {
     /// The tag without which a balancer is never deleted.
     pub owner_tag: &'a OwnerTag,
     /// Whose the credentials are.
-    pub caller: Result<Caller, CloudError>,
+    pub caller: Result<Caller, AwsError>,
     /// How far AWS's clock is ahead of this machine's.
     pub clock_ahead: SignedDuration,
     /// The queue and the rules that fill it.
-    pub feed: Result<Feed, CloudError>,
+    pub feed: Result<Feed, AwsError>,
     /// The queue, where the rules could not be read.
     pub queue: Option<QueueDescription>,
     /// The dead-letter queue, if the queue names one.
-    pub dead_letter_queue: Option<Result<Option<QueueDescription>, CloudError>>,
+    pub dead_letter_queue: Option<Result<Option<QueueDescription>, AwsError>>,
     /// The targets of each rule, by the rule's name.
-    pub rule_targets: Vec<(String, Result<Vec<RuleTarget>, CloudError>)>,
+    pub rule_targets: Vec<(String, Result<Vec<RuleTarget>, AwsError>)>,
     /// How the service's tasks are connected, if it is there.
-    pub task_network: Result<Option<TaskNetwork>, CloudError>,
+    pub task_network: Result<Option<TaskNetwork>, AwsError>,
     /// The load balancer with its groups, if it is there.
-    pub load_balancer: Result<Option<LoadBalancer>, CloudError>,
+    pub load_balancer: Result<Option<LoadBalancer>, AwsError>,
     /// Whether it is protected against deletion, if it is there.
-    pub deletion_protection: Option<Result<DeletionProtection, CloudError>>,
+    pub deletion_protection: Option<Result<DeletionProtection, AwsError>>,
     /// The calls of `run` that were tried without effect.
     pub attempts: Vec<Attempt>,
 }

@@ -1,31 +1,33 @@
-//! `jvb-watcher` keeps an on-demand network load balancer true to the ECS service behind it.
+//! `jvb-watcher` converges an on-demand network load balancer to the ECS service behind it.
 //!
-//! Events from a queue say when to look; what is true is read from the APIs; one pure function, [`plan::plan`],
-//! decides what follows. See the README for what it does, and the modules for how.
+//! Events from a queue are hints that name a service to reconcile; the APIs are the source of truth; one pure function,
+//! [`jvb_watcher_rules::plan::plan`], decides. ARCHITECTURE.md follows a message to a registration.
+//!
+//! The modules, each of which knows only those above it:
+//!
+//! - [`clock`], [`aws`], [`retry`]: the port to AWS and its adapter, AWS's time, and the waits between retries.
+//! - [`telemetry`]: the log, the metrics, and the events published on a bus.
+//! - [`controller`]: observes, plans and acts; the worker's loop and the Lambda function.
+//! - [`event_source`]: whether events can reach the queue: queue, rule and permission.
+//! - [`operations`]: `up`, `down` and `hold`.
+//! - [`status`], [`doctor`], [`listen`]: what operators and probes see.
+//! - [`cli`], [`commands`], [`config`]: the command line.
 
 #![warn(missing_docs)]
 
+pub mod aws;
 pub mod cli;
 pub mod clock;
-pub mod cloud;
 pub mod commands;
 pub mod config;
+pub mod controller;
 pub mod doctor;
-pub mod event;
-#[cfg(feature = "lambda")]
-pub mod function;
-pub mod hold;
+pub mod event_source;
 pub mod listen;
-pub mod log;
-pub mod metrics;
 pub mod name_resolution;
-pub mod operation;
-pub mod page;
-pub mod publish;
-pub mod pulse;
-pub mod reconcile;
+pub mod operations;
 pub mod retry;
 pub mod shutdown;
 pub mod status;
-pub mod wiring;
-pub mod worker;
+pub mod telemetry;
+pub mod text;

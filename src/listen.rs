@@ -19,8 +19,8 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-use crate::metrics::{self, Metrics};
-use crate::pulse::{Pulse, Trouble};
+use crate::controller::liveness::{Liveness, Trouble};
+use crate::telemetry::metrics::{self, Metrics};
 
 /// Whether the worker's loop turns: 200, or 503 and why it doesn't.
 pub const LIVE_PATH: &str = "/healthz";
@@ -49,21 +49,21 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// What is shown of the worker. Clones show the same.
 #[derive(Clone)]
 pub struct Shown {
-    pulse: Pulse,
+    liveness: Liveness,
     /// Once there are any: the server is there before the way to AWS is.
     metrics: Arc<OnceLock<Metrics>>,
 }
 
 impl Shown {
     /// Whether it lives, and no figures yet.
-    pub fn new(pulse: Pulse) -> Self {
-        Self { pulse, metrics: Arc::default() }
+    pub fn new(liveness: Liveness) -> Self {
+        Self { liveness, metrics: Arc::default() }
     }
 
-    /// Shows these figures from now on, if there are none yet; and gives the pulse, for the worker to keep.
-    pub fn with_metrics(&self, metrics: Metrics) -> Pulse {
+    /// Shows these figures from now on, if there are none yet; and gives the liveness, for the worker to keep.
+    pub fn with_metrics(&self, metrics: Metrics) -> Liveness {
         self.metrics.get_or_init(|| metrics);
-        self.pulse.clone()
+        self.liveness.clone()
     }
 }
 
@@ -125,8 +125,8 @@ async fn converse(stream: TcpStream, shown: &Shown) {
 
 fn answer<B>(request: &Request<B>, shown: &Shown) -> Response<Full<Bytes>> {
     let response = match request.uri().path() {
-        LIVE_PATH => state(shown.pulse.live()),
-        READY_PATH => state(shown.pulse.ready()),
+        LIVE_PATH => state(shown.liveness.live()),
+        READY_PATH => state(shown.liveness.ready()),
         METRICS_PATH => {
             let metrics = shown.metrics.get().cloned().unwrap_or_else(Metrics::off);
             body(StatusCode::OK, metrics::CONTENT_TYPE, metrics.exposition())
@@ -167,15 +167,15 @@ mod tests {
     use http_body_util::BodyExt;
 
     use super::*;
-    use crate::pulse::Activity;
+    use crate::controller::liveness::Activity;
 
-    fn pulse() -> Pulse {
-        Pulse::new(Duration::from_secs(60))
+    fn liveness() -> Liveness {
+        Liveness::new(Duration::from_secs(60))
     }
 
-    async fn ask(method: Method, path: &str, pulse: &Pulse) -> (StatusCode, String, Response<()>) {
+    async fn ask(method: Method, path: &str, liveness: &Liveness) -> (StatusCode, String, Response<()>) {
         let request = Request::builder().method(method).uri(path).body(()).expect("a request");
-        let (parts, body) = answer(&request, &Shown::new(pulse.clone())).into_parts();
+        let (parts, body) = answer(&request, &Shown::new(liveness.clone())).into_parts();
         let body = body.collect().await.expect("a whole body").to_bytes();
         let text = String::from_utf8(body.to_vec()).expect("text");
         (parts.status, text, Response::from_parts(parts, ()))
@@ -183,30 +183,30 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_worker_that_is_stuck_is_not_healthy_and_one_line_says_why() {
-        let pulse = pulse();
-        pulse.begin(Activity::Deleting(Duration::from_secs(20)));
-        assert_eq!(ask(Method::GET, LIVE_PATH, &pulse).await.0, StatusCode::OK);
+        let liveness = liveness();
+        liveness.begin(Activity::Deleting(Duration::from_secs(20)));
+        assert_eq!(ask(Method::GET, LIVE_PATH, &liveness).await.0, StatusCode::OK);
         tokio::time::sleep(Duration::from_secs(51)).await;
-        let (status, text, _) = ask(Method::GET, LIVE_PATH, &pulse).await;
+        let (status, text, _) = ask(Method::GET, LIVE_PATH, &liveness).await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(text, "the worker has been deleting messages for 51 s; that takes 50 s at most\n");
     }
 
     #[tokio::test]
     async fn a_worker_is_ready_after_its_first_look() {
-        let pulse = pulse();
-        assert_eq!(ask(Method::GET, READY_PATH, &pulse).await.0, StatusCode::SERVICE_UNAVAILABLE);
-        pulse.succeeded();
-        assert_eq!(ask(Method::GET, READY_PATH, &pulse).await.0, StatusCode::OK);
+        let liveness = liveness();
+        assert_eq!(ask(Method::GET, READY_PATH, &liveness).await.0, StatusCode::SERVICE_UNAVAILABLE);
+        liveness.succeeded();
+        assert_eq!(ask(Method::GET, READY_PATH, &liveness).await.0, StatusCode::OK);
     }
 
     #[tokio::test]
     async fn what_is_not_there_is_not_found_and_what_cannot_be_done_is_not_allowed() {
-        let pulse = pulse();
+        let liveness = liveness();
         for path in ["/", "/healthz/", "/health"] {
-            assert_eq!(ask(Method::GET, path, &pulse).await.0, StatusCode::NOT_FOUND, "{path}");
+            assert_eq!(ask(Method::GET, path, &liveness).await.0, StatusCode::NOT_FOUND, "{path}");
         }
-        let (status, _, response) = ask(Method::POST, LIVE_PATH, &pulse).await;
+        let (status, _, response) = ask(Method::POST, LIVE_PATH, &liveness).await;
         assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(response.headers()[ALLOW], "GET, HEAD");
     }

@@ -9,8 +9,8 @@ use jvb_watcher::cli::{Cli, Command, LogFormat, Options};
 use jvb_watcher::clock::{SharedClock, SystemClock};
 use jvb_watcher::commands::{self, CommandError, Console};
 use jvb_watcher::config::Settings;
-use jvb_watcher::log::{Colour, Format, Identity, Level, Log};
 use jvb_watcher::name_resolution;
+use jvb_watcher::telemetry::log::{Colour, Format, Identity, Level, Log};
 
 /// A reader of the log that is slow gets this long for the last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);

@@ -8,7 +8,7 @@ use std::time::Duration;
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff;
 
-use crate::cloud::ErrorKind;
+use crate::aws::ErrorKind;
 
 /// No wait is longer: a mended permission or a recovered AWS is noticed within this time.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(60);

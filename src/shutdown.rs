@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
-use crate::log::StopReason;
+use crate::telemetry::log::StopReason;
 
 /// How long the reconcile in hand may go on after the signal. ECS kills a task 30 s after SIGTERM unless told otherwise.
 pub const GRACE: Duration = Duration::from_secs(10);

@@ -7,8 +7,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use crate::cloud::wiring::QueueDescription;
-use crate::reconcile::Scope;
+use crate::aws::event_source::QueueDescription;
+use crate::controller::reconcile::Scope;
 use jvb_watcher_rules::finding::{Finding, FindingName};
 use jvb_watcher_rules::model::{
     HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LastStatus, LoadBalancer, LoadBalancerKind, Observation, Phase,
@@ -247,9 +247,9 @@ fn task_status(task: &Task, now: Timestamp) -> TaskStatus {
         version: task.version,
         state: match (task.phase(), task.last_status) {
             (Phase::Serving, _) => TaskState::Serving,
-            (Phase::Coming, _) => TaskState::Starting,
-            (Phase::Leaving, LastStatus::Stopped) => TaskState::Stopped,
-            (Phase::Leaving, _) => TaskState::Stopping,
+            (Phase::Starting, _) => TaskState::Starting,
+            (Phase::Stopping, LastStatus::Stopped) => TaskState::Stopped,
+            (Phase::Stopping, _) => TaskState::Stopping,
         },
         age_seconds: task.started_at.map(|started_at| seconds_between(started_at, now)),
     }

@@ -7,7 +7,7 @@
 
 #![no_main]
 
-use jvb_watcher::event::check;
+use jvb_watcher::controller::message::check;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|body: &[u8]| {

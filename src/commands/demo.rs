@@ -15,16 +15,16 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::CommandError;
 use super::run::watch;
 use super::sandbox::introduce;
+use crate::aws::client;
 use crate::cli::{
     DemoOptions, FeedCheck, LogFormat, MetricsFormat, MetricsOptions, Options, PolicyOptions, RunOptions,
     TeardownExtent, WatchOptions,
 };
-use crate::cloud::aws;
 use crate::config::Settings;
+use crate::controller::liveness::Liveness;
 use crate::listen::Shown;
-use crate::log::{Level, StopReason, diagnostics};
-use crate::pulse::Pulse;
 use crate::shutdown;
+use crate::telemetry::log::{Level, StopReason, diagnostics};
 use jvb_watcher_rules::plan::OwnerTag;
 use jvb_watcher_sandbox::faults::Faults;
 use jvb_watcher_sandbox::platform::{self, PROJECT};
@@ -131,13 +131,13 @@ async fn evening(
     level: Level,
 ) -> Result<Ending, CommandError> {
     let region = sandbox.with_world(|world, _| world.settings_mut().region.clone());
-    let sdk = aws::connect_to_sandbox(sandbox.endpoint(), &region);
+    let sdk = client::connect_to_sandbox(sandbox.endpoint(), &region);
     let settings = Settings::new(&watchers_options(&region, level), |_| None)?;
     let log = stage.log(settings.identity.clone(), level);
     diagnostics::install(&log);
     let run_options = run_options(scenario);
     let (order, shutdown) = shutdown::channel();
-    let shown = Shown::new(Pulse::new(run_options.watch.policy.resync_interval));
+    let shown = Shown::new(Liveness::new(run_options.watch.policy.resync_interval));
     let watcher = watch(&sdk, &settings, &run_options, &log, shown, (order.clone(), shutdown));
     tokio::pin!(watcher);
     let left = tokio::select! {

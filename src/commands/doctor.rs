@@ -6,16 +6,16 @@ use futures_util::future::join_all;
 use jiff::SignedDuration;
 
 use super::{CommandError, connect};
+use crate::aws::client::{AwsEventSource, AwsPlatform};
+use crate::aws::event_source::{EventSource, QueueDescription, RuleTarget};
+use crate::aws::{AwsError, LoadBalancerDescription, Platform, TargetGroupDescription};
 use crate::cli::{DoctorOptions, OutputFormat};
 use crate::clock::Clock;
-use crate::cloud::aws::{AwsPlatform, AwsWiring};
-use crate::cloud::wiring::{QueueDescription, RuleTarget, Wiring};
-use crate::cloud::{CloudError, LoadBalancerDescription, Platform, TargetGroupDescription};
 use crate::config::Settings;
 use crate::doctor::{Attempt, Diagnosis, Sight, text, trials};
-use crate::log::Log;
-use crate::page::Style;
-use crate::wiring::{self, Feed, Place};
+use crate::event_source::{self, Feed, Place};
+use crate::telemetry::log::Log;
+use crate::text::Style;
 use jvb_watcher_rules::model::{LoadBalancer, Tags, TargetGroup};
 
 /// Checks everything that the watcher stands on, and says so, one line a check.
@@ -31,7 +31,7 @@ pub async fn doctor(
 ) -> Result<(), CommandError> {
     let sdk = connect(settings, log).await?;
     let region = sdk.region().map(ToString::to_string).unwrap_or_default();
-    let diagnosis = examine(settings, options, &AwsPlatform::new(&sdk), &AwsWiring::new(&sdk), &region).await;
+    let diagnosis = examine(settings, options, &AwsPlatform::new(&sdk), &AwsEventSource::new(&sdk), &region).await;
     let mut stdout = io::stdout().lock();
     match options.output {
         OutputFormat::Table => stdout.write_all(text(&diagnosis, Style::of_stdout(no_color)).as_bytes())?,
@@ -53,32 +53,32 @@ async fn examine(
     settings: &Settings,
     options: &DoctorOptions,
     platform: &AwsPlatform,
-    wiring: &AwsWiring,
+    event_source: &AwsEventSource,
     region: &str,
 ) -> Diagnosis {
     let Settings { scope, queue: queue_option, load_balancer: load_balancer_name, .. } = settings;
     let clock = platform.clock();
     let (caller, feed, task_network, load_balancer) = tokio::join!(
-        wiring.caller(),
-        wiring::read(wiring, scope, queue_option),
-        wiring.task_network(&scope.cluster, &scope.service),
+        event_source.caller(),
+        event_source::read(event_source, scope, queue_option),
+        event_source.task_network(&scope.cluster, &scope.service),
         load_balancer(platform, load_balancer_name),
     );
     let clock_ahead: SignedDuration = clock.now().duration_since(clock.machine_now());
     let queue = match &feed {
         Ok(Feed::Queue { queue, .. }) => Some((**queue).clone()),
         Ok(Feed::NoQueue) => None,
-        Err(_) => wiring.queue(queue_option).await.ok().flatten(),
+        Err(_) => event_source.queue(queue_option).await.ok().flatten(),
     };
     let account = caller.as_ref().map(|caller| caller.account.clone()).unwrap_or_default();
     let here = || Place { partition: "aws".to_owned(), region: region.to_owned(), account };
     let place = queue.as_ref().map_or_else(here, |queue| Place::of_queue(&queue.arn));
     let balancer = load_balancer.as_ref().ok().and_then(Option::as_ref);
     let (dead_letter_queue, rule_targets, deletion_protection, attempts) = tokio::join!(
-        dead_letter_queue(wiring, queue.as_ref()),
-        rule_targets(wiring, &feed),
-        async { Some(wiring.deletion_protection(&balancer?.arn).await) },
-        attempts(settings, wiring, queue.as_ref(), balancer, &place),
+        dead_letter_queue(event_source, queue.as_ref()),
+        rule_targets(event_source, &feed),
+        async { Some(event_source.deletion_protection(&balancer?.arn).await) },
+        attempts(settings, event_source, queue.as_ref(), balancer, &place),
     );
     Diagnosis::new(&Sight {
         scope,
@@ -99,7 +99,7 @@ async fn examine(
 }
 
 /// The load balancer and the groups behind it; without their targets, which no check asks for.
-async fn load_balancer(platform: &AwsPlatform, name: &str) -> Result<Option<LoadBalancer>, CloudError> {
+async fn load_balancer(platform: &AwsPlatform, name: &str) -> Result<Option<LoadBalancer>, AwsError> {
     let Some(description) = platform.load_balancer(name).await? else { return Ok(None) };
     let LoadBalancerDescription { arn, name, kind, state, created_at, dns_name: _ } = description;
     let (groups, mut tags) =
@@ -114,22 +114,22 @@ async fn load_balancer(platform: &AwsPlatform, name: &str) -> Result<Option<Load
 }
 
 async fn dead_letter_queue(
-    wiring: &AwsWiring,
+    event_source: &AwsEventSource,
     queue: Option<&QueueDescription>,
-) -> Option<Result<Option<QueueDescription>, CloudError>> {
+) -> Option<Result<Option<QueueDescription>, AwsError>> {
     let dead_letters = queue?.dead_letters.as_ref()?;
-    Some(wiring.queue(dead_letters.queue_name()).await)
+    Some(event_source.queue(dead_letters.queue_name()).await)
 }
 
 async fn rule_targets(
-    wiring: &AwsWiring,
-    feed: &Result<Feed, CloudError>,
-) -> Vec<(String, Result<Vec<RuleTarget>, CloudError>)> {
+    event_source: &AwsEventSource,
+    feed: &Result<Feed, AwsError>,
+) -> Vec<(String, Result<Vec<RuleTarget>, AwsError>)> {
     let Ok(Feed::Queue { rules, .. }) = feed else { return Vec::new() };
     let targets = |name: &str| {
         let name = name.to_owned();
         async move {
-            let targets = wiring.rule_targets(&name).await;
+            let targets = event_source.rule_targets(&name).await;
             (name, targets)
         }
     };
@@ -138,7 +138,7 @@ async fn rule_targets(
 
 async fn attempts(
     settings: &Settings,
-    wiring: &AwsWiring,
+    event_source: &AwsEventSource,
     queue: Option<&QueueDescription>,
     balancer: Option<&LoadBalancer>,
     place: &Place,
@@ -150,7 +150,7 @@ async fn attempts(
     let queue_url = queue.map(|queue| queue.url.as_str());
     let trials = trials(&settings.scope, queue_url, &settings.load_balancer, &target_group, place);
     let attempt = async |trial| {
-        let answer = wiring.attempt(&trial).await;
+        let answer = event_source.attempt(&trial).await;
         Attempt { trial, answer }
     };
     join_all(trials.into_iter().map(attempt)).await

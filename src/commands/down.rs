@@ -7,10 +7,10 @@ use super::operation::{Console, performed, print, print_steps, setting};
 use super::{CommandError, connect};
 use crate::cli::{DownOptions, ResultFormat, TeardownExtent};
 use crate::config::Settings;
-use crate::operation::bill::Prices;
-use crate::operation::command::{BalancerCommand, Process};
-use crate::operation::down::{Aim, Down, Extent, HoldByHand};
-use crate::operation::phase::Verb;
+use crate::operations::bill::Prices;
+use crate::operations::command::{BalancerCommand, Process};
+use crate::operations::down::{Aim, Down, Extent, HoldByHand};
+use crate::operations::phase::Verb;
 
 /// Goes down, phase by phase, and prints the bill.
 ///

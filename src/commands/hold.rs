@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use super::operation::Console;
 use super::{CommandError, connect};
+use crate::aws::client::AwsPlatform;
+use crate::aws::{Deadline, Platform};
 use crate::cli::HoldOptions;
 use crate::clock::{Clock, Moment};
-use crate::cloud::aws::AwsPlatform;
-use crate::cloud::{Deadline, Platform};
 use crate::config::Settings;
-use crate::hold;
-use crate::log::rfc3339_millis;
-use crate::reconcile::LOOK_GOOD_FOR;
+use crate::controller::reconcile::OBSERVATION_VALID_FOR;
+use crate::operations::hold;
+use crate::telemetry::log::rfc3339_millis;
 use jvb_watcher_rules::hold::{Hold, Holder};
 use jvb_watcher_rules::model::IDLE_SINCE_TAG;
 
@@ -34,7 +34,7 @@ pub async fn hold(settings: &Settings, options: &HoldOptions, console: &Console)
             None => Ok(writeln!(std::io::stdout(), "there is no load balancer {name}, and no hold")?),
         };
     };
-    let deadline = Deadline::new(Moment::now(&*clock), LOOK_GOOD_FOR, clock.clone());
+    let deadline = Deadline::new(Moment::now(&*clock), OBSERVATION_VALID_FOR, clock.clone());
     let tags = platform.tags(std::slice::from_ref(&balancer.arn)).await?.remove(&balancer.arn).unwrap_or_default();
     let Some(time) = options.time else {
         if !Hold::KEYS.iter().any(|key| tags.contains_key(*key)) {
@@ -56,7 +56,7 @@ pub async fn hold(settings: &Settings, options: &HoldOptions, console: &Console)
     let hold_until = rfc3339_millis(hold.until);
     if tags.contains_key(IDLE_SINCE_TAG) {
         // A watcher that looked just before may still delete it.
-        tokio::time::sleep(LOOK_GOOD_FOR + Duration::from_secs(2)).await;
+        tokio::time::sleep(OBSERVATION_VALID_FOR + Duration::from_secs(2)).await;
         let still = platform.load_balancer(name).await?;
         if still.is_none_or(|still| still.arn != balancer.arn) {
             return Err(CommandError::Failed(format!(

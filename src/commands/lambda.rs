@@ -13,15 +13,15 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::{CommandError, connect, metrics, policy, publisher, started};
+use crate::aws::client::{AwsEventSource, AwsPlatform, SqsQueue};
+use crate::aws::{AwsError, Message, Receipt};
 use crate::cli::{FeedCheck, WatchOptions};
-use crate::cloud::aws::{AwsPlatform, AwsWiring, SqsQueue};
-use crate::cloud::{CloudError, Message, Receipt};
 use crate::config::Settings;
-use crate::function::{Answer, Function, Work};
-use crate::log::{Event, Form, Log};
-use crate::reconcile::Reconciler;
-use crate::wiring::watch::FeedWatch;
-use crate::worker::{Inbox, LOGGED_BODY, cut};
+use crate::controller::function::{Answer, Function, Work};
+use crate::controller::reconcile::Reconciler;
+use crate::controller::worker::{Inbox, LOGGED_BODY, cut};
+use crate::event_source::watch::FeedWatch;
+use crate::telemetry::log::{Event, Form, Log};
 use jvb_watcher_rules::finding::StandingFindings;
 
 /// Where the Runtime API is.
@@ -55,7 +55,7 @@ const SCHEDULES: [&str; 2] = ["aws.events", "aws.scheduler"];
 struct Invocation {
     work: Work,
     deadline: Instant,
-    answer: oneshot::Sender<Result<Answer, CloudError>>,
+    answer: oneshot::Sender<Result<Answer, AwsError>>,
 }
 
 /// Why an invocation fails.
@@ -64,7 +64,7 @@ enum InvocationError {
     #[error("{0}; give the function messages of an SQS queue, a schedule's event, or {{}} for a tick")]
     UnknownEvent(String),
     #[error(transparent)]
-    LookFailed(#[from] CloudError),
+    LookFailed(#[from] AwsError),
     #[error("the function has ended")]
     Ended,
 }
@@ -88,7 +88,7 @@ pub async fn lambda(settings: &Settings, options: &WatchOptions, log: &Log) -> R
     if options.feed_check == FeedCheck::Hourly {
         let standing = StandingFindings::default();
         reconciler = reconciler.with_feed(standing.clone());
-        feed = Some(FeedWatch::new(AwsWiring::new(&sdk), settings, standing, log.clone(), clock.clone()));
+        feed = Some(FeedWatch::new(AwsEventSource::new(&sdk), settings, standing, log.clone(), clock.clone()));
     }
     let inbox = Inbox::new(settings.scope.clone(), log.clone()).with_metrics(metrics);
     let queue = SqsQueue::new(&sdk, &settings.queue);

@@ -12,17 +12,17 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::CommandError;
+use crate::aws::client::AwsPlatform;
 use crate::cli::ResultFormat;
 use crate::clock::SystemClock;
-use crate::cloud::aws::AwsPlatform;
 use crate::config::Settings;
-use crate::log::{Colour, Event, Format, Identity, Level, Log, millis, on_one_line};
-use crate::operation::command::BalancerCommand;
-use crate::operation::phase::{Bounded, Completed, Verb};
-use crate::operation::progress::{Lines, Progress};
-use crate::operation::{Failure, Operation, Setting, Stop, perform};
+use crate::operations::command::BalancerCommand;
+use crate::operations::phase::{Bounded, Completed, Verb};
+use crate::operations::progress::{Lines, Progress};
+use crate::operations::{Failure, Operation, Setting, Stop, perform};
 use crate::retry::Jitter;
 use crate::shutdown;
+use crate::telemetry::log::{Colour, Event, Format, Identity, Level, Log, millis, on_one_line};
 use jvb_watcher_rules::plan::OwnerTag;
 
 /// The phase under way, since when, and what it waits for.
@@ -192,7 +192,7 @@ pub(super) async fn performed<O: Operation>(
 #[derive(Serialize)]
 struct FailureReport<'a> {
     operation: Verb,
-    failed_phase: crate::operation::phase::Phase,
+    failed_phase: crate::operations::phase::Phase,
     error: &'a str,
     state: &'a str,
     advice: &'a str,

@@ -7,7 +7,7 @@ use aws_smithy_runtime_api::client::http::{HttpConnector, HttpConnectorSettings}
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use futures_util::future::BoxFuture;
 
-use crate::operation::up::Probe;
+use crate::operations::up::Probe;
 
 /// An address that answers at all does so within this time.
 const ANSWERS_WITHIN: Duration = Duration::from_secs(10);

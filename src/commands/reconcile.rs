@@ -5,15 +5,15 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{CommandError, connect};
+use crate::aws::Calls;
+use crate::aws::client::AwsPlatform;
 use crate::cli::ReconcileOptions;
-use crate::cloud::Calls;
-use crate::cloud::aws::AwsPlatform;
 use crate::config::Settings;
-use crate::log::{Act, Event, Failure, Log, millis};
-use crate::reconcile::{Hints, Reconciler};
+use crate::controller::reconcile::{Hints, Reconciler};
+use crate::telemetry::log::{Act, Event, Failure, Log, millis};
 use jvb_watcher_rules::finding::Finding;
 use jvb_watcher_rules::model::Readiness;
-use jvb_watcher_rules::plan::{OwnerTag, Plan, Policy, TargetChange, Teardown, UNCLAIMED_BEFORE_STALE};
+use jvb_watcher_rules::plan::{OwnerTag, Plan, Policy, TargetChange, Teardown, UNMATCHED_BEFORE_STALE};
 
 /// How often to look while waiting for targets to become healthy.
 const HEALTH_WAIT: Duration = Duration::from_secs(2);
@@ -51,9 +51,9 @@ pub async fn reconcile(settings: &Settings, options: &ReconcileOptions, log: &Lo
     match options.wait_healthy {
         None => {
             let mut outcome = reconciler.reconcile(&Hints::default(), Calls::default()).await?;
-            if outcome.unclaimed > 0 {
+            if outcome.unmatched > 0 {
                 // What no task has goes only when a second look, some time later, finds none either.
-                tokio::time::sleep(UNCLAIMED_BEFORE_STALE).await;
+                tokio::time::sleep(UNMATCHED_BEFORE_STALE).await;
                 outcome = reconciler.reconcile(&Hints::default(), Calls::default()).await?;
             }
             unhindered(&outcome.findings)
@@ -67,7 +67,11 @@ fn tell_plan(plan: &Plan, log: &Log) {
         let tell = |act, change: &TargetChange| {
             log.emit(&Event::Planned {
                 act,
-                target: crate::log::TargetFields::new(&group.target_group, &change.key, change.task.as_ref()),
+                target: crate::telemetry::log::TargetFields::new(
+                    &group.target_group,
+                    &change.key,
+                    change.task.as_ref(),
+                ),
                 reason: change.reason,
             });
         };

@@ -8,17 +8,17 @@ use aws_config::SdkConfig;
 use tokio::time::Instant;
 
 use super::{CommandError, connect, metrics, policy, publisher, started};
+use crate::aws::client::{AwsEventSource, AwsPlatform, SqsQueue};
+use crate::aws::{ErrorKind, Queue, QueueSettings};
 use crate::cli::{FeedCheck, RunOptions};
-use crate::cloud::aws::{AwsPlatform, AwsWiring, SqsQueue};
-use crate::cloud::{ErrorKind, Queue, QueueSettings};
 use crate::config::Settings;
+use crate::controller::liveness::Liveness;
+use crate::controller::reconcile::Reconciler;
+use crate::controller::worker::{Inbox, Lifetime, Timing, Worker, WorkerParts};
+use crate::event_source::watch::FeedWatch;
 use crate::listen::{Listener, Shown};
-use crate::log::{Event, Failure, Form, Log, StopReason};
-use crate::pulse::Pulse;
-use crate::reconcile::Reconciler;
 use crate::shutdown::{self, Shutdown, ShutdownOrder};
-use crate::wiring::watch::FeedWatch;
-use crate::worker::{Inbox, Lifetime, Timing, Worker, WorkerParts};
+use crate::telemetry::log::{Event, Failure, Form, Log, StopReason};
 use jvb_watcher_rules::finding::StandingFindings;
 
 /// The first answer of the queue is waited for this long; then the looks begin.
@@ -38,7 +38,7 @@ const LAST_EVENTS: Duration = Duration::from_secs(3);
 pub async fn run(settings: &Settings, options: &RunOptions, log: &Log) -> Result<(), CommandError> {
     let (order, shutdown) = shutdown::channel();
     order.on_signals()?;
-    let shown = Shown::new(Pulse::new(options.watch.policy.resync_interval));
+    let shown = Shown::new(Liveness::new(options.watch.policy.resync_interval));
     if let Some(address) = options.listen {
         listen(address, &shown, log).await?;
     }
@@ -78,14 +78,14 @@ pub(super) async fn watch(
     let (platform, policy) = (AwsPlatform::new(sdk), policy(settings, &options.watch.policy));
     let clock = platform.clock();
     let metrics = metrics(settings, &options.watch.metrics, log, clock.clone());
-    let pulse = shown.with_metrics(metrics.clone());
+    let liveness = shown.with_metrics(metrics.clone());
     let mut reconciler = Reconciler::new(platform, settings.scope.clone(), policy, log.clone(), clock.clone())
         .with_metrics(metrics.clone());
     // A run from cron is over before a check says anything; `doctor` is for its user.
     if options.watch.feed_check == FeedCheck::Hourly && !options.exit_when_empty {
         let standing = StandingFindings::default();
         reconciler = reconciler.with_feed(standing.clone());
-        let feed = FeedWatch::new(AwsWiring::new(sdk), settings, standing, log.clone(), clock.clone());
+        let feed = FeedWatch::new(AwsEventSource::new(sdk), settings, standing, log.clone(), clock.clone());
         tokio::spawn(feed.keep_checking());
     }
     let inbox = Inbox::new(settings.scope.clone(), log.clone()).with_metrics(metrics.clone());
@@ -111,7 +111,7 @@ pub(super) async fn watch(
             shutdown,
             log: log.clone(),
             clock,
-            pulse,
+            liveness,
             timing: Timing::default(),
         })
     };

@@ -6,18 +6,18 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::{CommandError, connect, policy};
+use crate::aws::AwsError;
+use crate::aws::client::{AwsEventSource, AwsPlatform};
+use crate::aws::event_source::{EventSource, QueueDescription};
 use crate::cli::{OutputFormat, StatusOptions};
 use crate::clock::Clock;
-use crate::cloud::CloudError;
-use crate::cloud::aws::{AwsPlatform, AwsWiring};
-use crate::cloud::wiring::{QueueDescription, Wiring};
 use crate::config::Settings;
-use crate::log::Log;
-use crate::page::Style;
-use crate::reconcile::{Hints, Reconciler};
+use crate::controller::reconcile::{Hints, Reconciler};
+use crate::event_source::{self, Feed};
 use crate::shutdown;
 use crate::status::{Sight, Status, text};
-use crate::wiring::{self, Feed};
+use crate::telemetry::log::Log;
+use crate::text::Style;
 use jvb_watcher_rules::finding::Finding;
 use jvb_watcher_rules::plan::Policy;
 
@@ -43,7 +43,7 @@ pub async fn status(
     let clock = platform.clock();
     let policy = policy(settings, &options.policy);
     let reconciler = Reconciler::new(platform, settings.scope.clone(), policy.clone(), log.clone(), clock.clone());
-    let onlooker = Onlooker { settings, options, policy, reconciler, wiring: AwsWiring::new(&sdk) };
+    let onlooker = Onlooker { settings, options, policy, reconciler, event_source: AwsEventSource::new(&sdk) };
     let style = Style::of_stdout(no_color);
     if !options.watch {
         let status = onlooker.look(&*clock).await?;
@@ -74,7 +74,7 @@ struct Onlooker<'a> {
     options: &'a StatusOptions,
     policy: Policy,
     reconciler: Reconciler<AwsPlatform>,
-    wiring: AwsWiring,
+    event_source: AwsEventSource,
 }
 
 /// What was read of the feed.
@@ -87,7 +87,7 @@ struct FeedSight {
 }
 
 impl Onlooker<'_> {
-    async fn look(&self, clock: &dyn Clock) -> Result<Status, CloudError> {
+    async fn look(&self, clock: &dyn Clock) -> Result<Status, AwsError> {
         let hints = Hints::default();
         let (look, feed) = tokio::join!(self.reconciler.look(&hints), self.feed());
         let look = look?;
@@ -110,9 +110,9 @@ impl Onlooker<'_> {
     async fn feed(&self) -> FeedSight {
         let Settings { scope, queue, .. } = self.settings;
         let mut sight = FeedSight::default();
-        match wiring::read(&self.wiring, scope, queue).await {
+        match event_source::read(&self.event_source, scope, queue).await {
             Ok(feed) => {
-                sight.findings = wiring::findings(&feed, queue);
+                sight.findings = event_source::findings(&feed, queue);
                 if let Feed::Queue { queue, .. } = feed {
                     sight.queue = Some(*queue);
                 }
@@ -120,7 +120,7 @@ impl Onlooker<'_> {
             Err(error) => {
                 sight.unread.push(error.with_remedy());
                 // Without the rule there is still the queue.
-                match self.wiring.queue(queue).await {
+                match self.event_source.queue(queue).await {
                     Ok(queue) => sight.queue = queue,
                     Err(error) => sight.unread.push(error.with_remedy()),
                 }
@@ -128,7 +128,7 @@ impl Onlooker<'_> {
         }
         let dead_letters = sight.queue.as_ref().and_then(|queue| queue.dead_letters.as_ref());
         if let Some(dead_letters) = dead_letters {
-            match self.wiring.queue(dead_letters.queue_name()).await {
+            match self.event_source.queue(dead_letters.queue_name()).await {
                 Ok(queue) => sight.dead_letter_queue = queue,
                 Err(error) => sight.unread.push(error.with_remedy()),
             }

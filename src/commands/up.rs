@@ -8,9 +8,9 @@ use super::probe::HttpProbe;
 use super::{CommandError, connect};
 use crate::cli::{ResultFormat, UpOptions};
 use crate::config::Settings;
-use crate::operation::command::{BalancerCommand, Process};
-use crate::operation::phase::Verb;
-use crate::operation::up::{Aim, Probe, Up};
+use crate::operations::command::{BalancerCommand, Process};
+use crate::operations::phase::Verb;
+use crate::operations::up::{Aim, Probe, Up};
 
 /// Goes up, phase by phase, and prints the load balancer's DNS name.
 ///

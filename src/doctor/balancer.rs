@@ -1,7 +1,7 @@
 //! The load balancer, as far as it is there: it comes and goes.
 
 use super::{Check, Sight};
-use crate::cloud::wiring::DeletionProtection;
+use crate::aws::event_source::DeletionProtection;
 use jvb_watcher_rules::model::{LoadBalancer, LoadBalancerKind, TargetType};
 use jvb_watcher_rules::plan::OwnerTag;
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 use jiff::SignedDuration;
 
 use super::Check;
-use crate::cloud::CloudError;
-use crate::cloud::wiring::Caller;
+use crate::aws::AwsError;
+use crate::aws::event_source::Caller;
 
 /// A clock that is off by more makes ages and graces wrong, where AWS's answers don't put it right.
 const CLOCK_OFF: Duration = Duration::from_secs(30);
@@ -14,7 +14,7 @@ const CLOCK_OFF: Duration = Duration::from_secs(30);
 /// AWS refuses requests that are signed more than five minutes off (see "Signing AWS API requests" in its IAM guide).
 const CLOCK_REFUSED: Duration = Duration::from_secs(5 * 60);
 
-pub fn credentials(caller: &Result<Caller, CloudError>) -> Check {
+pub fn credentials(caller: &Result<Caller, AwsError>) -> Check {
     const CHECK: &str = "credentials";
     match caller {
         Ok(Caller { arn, .. }) => Check::ok(CHECK, format!("of {arn}")),

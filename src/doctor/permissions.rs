@@ -1,10 +1,10 @@
 //! The permissions that `run` needs, tried without effect where AWS's API allows that.
 
 use super::Check;
-use crate::cloud::wiring::Trial;
-use crate::cloud::{CloudError, ErrorKind};
-use crate::reconcile::Scope;
-use crate::wiring::Place;
+use crate::aws::event_source::Trial;
+use crate::aws::{AwsError, ErrorKind};
+use crate::controller::reconcile::Scope;
+use crate::event_source::Place;
 
 /// The actions that can't be tried without effect: they have no harmless call, or are allowed only on what carries a tag.
 pub const UNTRIED: [&str; 5] = [
@@ -24,7 +24,7 @@ pub struct Attempt {
     /// The call.
     pub trial: Trial,
     /// What AWS answered.
-    pub answer: Result<(), CloudError>,
+    pub answer: Result<(), AwsError>,
 }
 
 /// The calls to try.

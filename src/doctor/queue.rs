@@ -1,9 +1,9 @@
 //! The queue, what becomes of messages that nobody can read, and who may send to it.
 
 use super::{Check, Sight};
-use crate::cloud::wiring::QueueDescription;
-use crate::wiring::queue_policy::{Policy, Sender};
-use crate::wiring::{EVENTBRIDGE, Feed, Place, lets_send};
+use crate::aws::event_source::QueueDescription;
+use crate::event_source::queue_policy::{Policy, Sender};
+use crate::event_source::{EVENTBRIDGE, Feed, Place, lets_send};
 
 /// With fewer receives a message that meets a few failed looks, or a worker that is stopped, is given up.
 const FEWEST_RECEIVES: u64 = 3;

@@ -1,8 +1,8 @@
 //! The rule that fills the queue.
 
 use super::{Check, Sight};
-use crate::cloud::wiring::{QueueDescription, RuleState, Sends};
-use crate::wiring::{Feed, FeedingRule, Made};
+use crate::aws::event_source::{QueueDescription, RuleState, Sends};
+use crate::event_source::{Feed, FeedingRule, Made};
 
 pub fn checks(sight: &Sight<'_>) -> Vec<Check> {
     const CHECK: &str = "rule";

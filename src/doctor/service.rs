@@ -1,7 +1,7 @@
 //! The service whose tasks are registered.
 
 use super::{Check, Sight};
-use crate::cloud::wiring::TaskNetwork;
+use crate::aws::event_source::TaskNetwork;
 
 pub fn checks(sight: &Sight<'_>) -> Vec<Check> {
     let (service, cluster) = (&sight.scope.service, &sight.scope.cluster);

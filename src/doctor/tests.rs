@@ -1,9 +1,9 @@
 use super::*;
-use crate::cloud::ErrorKind;
-use crate::cloud::wiring::{DeadLetters, Rule, RuleState, Sends, Trial};
-use crate::page::{Style, WIDTH};
-use crate::wiring::samples::{DEAD, QUEUE, RULE, feed, policy, queue, rule};
-use crate::wiring::{FeedingRule, Made, Place};
+use crate::aws::ErrorKind;
+use crate::aws::event_source::{DeadLetters, Rule, RuleState, Sends, Trial};
+use crate::event_source::samples::{DEAD, QUEUE, RULE, feed, policy, queue, rule};
+use crate::event_source::{FeedingRule, Made, Place};
+use crate::text::{Style, WIDTH};
 use jvb_watcher_rules::model::{LoadBalancerKind, TargetType};
 use jvb_watcher_rules::plan::samples::balancer;
 
@@ -47,8 +47,8 @@ impl Fixture {
     }
 }
 
-fn error(kind: ErrorKind) -> CloudError {
-    CloudError {
+fn error(kind: ErrorKind) -> AwsError {
+    AwsError {
         kind,
         service: "events",
         operation: "DescribeRule",

@@ -1,7 +1,7 @@
 //! The diagnosis as text of at most 80 columns.
 
 use super::{Check, CheckResult, Diagnosis};
-use crate::page::{Mark, Style, table};
+use crate::text::{Mark, Style, table};
 
 /// How far the rows stand in.
 const INDENT: u16 = 2;

@@ -4,10 +4,10 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::seconds_between;
-use crate::log::rfc3339_millis;
+use crate::telemetry::log::rfc3339_millis;
 use jvb_watcher_rules::model::Observation;
 use jvb_watcher_rules::plan::{
-    MarkReason, Plan, Policy, TargetChange, TargetReason, Teardown, UnmarkReason, Upkeep, marked_since,
+    LifecycleAction, MarkReason, Plan, Policy, TargetChange, TargetReason, Teardown, UnmarkReason, marked_since,
 };
 
 /// What the watcher would do.
@@ -18,7 +18,7 @@ pub struct Next {
     /// When the teardown is due, if the balancer is marked and stays unused.
     pub teardown_due_at: Option<Timestamp>,
     /// When it would look again at the latest.
-    pub look_again_at: Timestamp,
+    pub requeue_at: Timestamp,
     /// The same, from now on.
     pub look_again_in_seconds: u64,
 }
@@ -54,13 +54,13 @@ pub enum IntentKind {
 
 impl Next {
     pub(super) fn new(observation: &Observation, plan: &Plan, policy: &Policy, now: Timestamp) -> Self {
-        let waits = plan.upkeep == Upkeep::Keep && policy.teardown != Teardown::Off;
+        let waits = plan.lifecycle == LifecycleAction::Keep && policy.teardown != Teardown::Off;
         let marked_since = marked_since(observation, now).filter(|_| waits);
         Self {
             intents: intents(plan, policy),
             teardown_due_at: marked_since.map(|since| since + policy.idle_grace).filter(|due| *due > now),
-            look_again_at: plan.look_again_at,
-            look_again_in_seconds: seconds_between(now, plan.look_again_at),
+            requeue_at: plan.requeue_at,
+            look_again_in_seconds: seconds_between(now, plan.requeue_at),
         }
     }
 }
@@ -82,33 +82,37 @@ fn intents(plan: &Plan, policy: &Policy) -> Vec<Intent> {
         group.deregister.iter().for_each(|of| change(IntentKind::Deregister, "deregister", of));
     }
     let name = &policy.load_balancer;
-    let mut upkeep = |act, subject: &str, text| intents.push(Intent { act, subject: subject.to_owned(), text });
-    match &plan.upkeep {
-        Upkeep::Keep => {}
-        Upkeep::Mark { idle_since, reason, .. } => {
+    let mut lifecycle = |act, subject: &str, text| intents.push(Intent { act, subject: subject.to_owned(), text });
+    match &plan.lifecycle {
+        LifecycleAction::Keep => {}
+        LifecycleAction::Mark { idle_since, reason, .. } => {
             let why = match reason {
                 MarkReason::Idle => "nobody calls any more",
                 MarkReason::Unused => "nobody ever called",
                 MarkReason::Incomplete => "the mark is missing on a target group",
             };
-            upkeep(IntentKind::Mark, name, format!("mark {name} as idle since {}: {why}", rfc3339_millis(*idle_since)));
+            lifecycle(
+                IntentKind::Mark,
+                name,
+                format!("mark {name} as idle since {}: {why}", rfc3339_millis(*idle_since)),
+            );
         }
-        Upkeep::Unmark { reason, .. } => {
+        LifecycleAction::Unmark { reason, .. } => {
             let why = match reason {
                 UnmarkReason::InUse => "the service is in use",
                 UnmarkReason::ServiceMissing => "the service can't be found",
                 UnmarkReason::Held => "it is held",
             };
-            upkeep(IntentKind::Unmark, name, format!("remove the idle mark of {name}: {why}"));
+            lifecycle(IntentKind::Unmark, name, format!("remove the idle mark of {name}: {why}"));
         }
-        Upkeep::DeleteLoadBalancer { idle_since, .. } => {
+        LifecycleAction::DeleteLoadBalancer { idle_since, .. } => {
             let text = format!("delete {name}, idle since {}, if a second look agrees", rfc3339_millis(*idle_since));
-            upkeep(IntentKind::DeleteLoadBalancer, name, text);
+            lifecycle(IntentKind::DeleteLoadBalancer, name, text);
         }
-        Upkeep::DeleteTargetGroups { target_groups } => {
+        LifecycleAction::DeleteTargetGroups { target_groups } => {
             for group in target_groups {
                 let text = format!("delete target group {}: its load balancer is gone", group.name);
-                upkeep(IntentKind::DeleteTargetGroup, &group.name, text);
+                lifecycle(IntentKind::DeleteTargetGroup, &group.name, text);
             }
         }
     }

@@ -1,6 +1,6 @@
 use super::*;
-use crate::page::{Style, WIDTH};
-use crate::wiring::samples::queue;
+use crate::event_source::samples::queue;
+use crate::text::{Style, WIDTH};
 use jvb_watcher_rules::model::DesiredStatus;
 use jvb_watcher_rules::plan::plan;
 use jvb_watcher_rules::plan::samples::{

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{BalancerStatus, FindingStatus, GroupStatus, Next, QueueStatus, ServiceStatus, Status, TaskState};
-use crate::page::{Mark, Style, span, table};
+use crate::text::{Mark, Style, span, table};
 
 /// How far the rows beneath a heading stand in.
 const INDENT: u16 = 2;

@@ -316,7 +316,7 @@ fn what_the_watcher_has_no_business_with_is_denied() {
     }
 
     // A denial shows something only where its neighbour is allowed.
-    let upkeep = [
+    let lifecycle = [
         elb("RegisterTargets", group("jitsi-jvb-udp")),
         elb("DeregisterTargets", group("jitsi-jvb-tcp-tg")),
         sqs("sqs:ReceiveMessage", "jitsi-jvb-watcher"),
@@ -339,7 +339,7 @@ fn what_the_watcher_has_no_business_with_is_denied() {
         (policy::with_groups_left(), true, false),
         (policy::with_teardown_off(), false, false),
     ] {
-        let expected = [(upkeep.as_slice(), true), (&teardown, deletes), (&delete_group, deletes_groups)];
+        let expected = [(lifecycle.as_slice(), true), (&teardown, deletes), (&delete_group, deletes_groups)];
         for (asked, is_allowed) in expected {
             for asked in asked {
                 assert_eq!(judge.allows(policy, asked), is_allowed, "{asked:?}\nby {policy:#}");

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use jiff::Timestamp;
-use jvb_watcher::reconcile::LOOK_GOOD_FOR;
+use jvb_watcher::controller::reconcile::OBSERVATION_VALID_FOR;
 use jvb_watcher_sandbox::api::{ApiError, Request, Tag, ecs, elb, sqs};
 use jvb_watcher_sandbox::faults::{FaultPlan, Faults};
 use jvb_watcher_sandbox::platform::{self, PROJECT};
@@ -458,7 +458,7 @@ async fn a_worker_frozen_before_the_deletion_deletes_nothing_that_is_in_use_agai
     })
     .await;
     // Until then a look may be acted on, as the README says.
-    tokio::time::sleep((LOOK_GOOD_FOR + Duration::from_millis(100)).saturating_sub(frozen_at.elapsed())).await;
+    tokio::time::sleep((OBSERVATION_VALID_FOR + Duration::from_millis(100)).saturating_sub(frozen_at.elapsed())).await;
     frozen.signal("CONT");
     eventually("the task is registered", async || {
         stage.sandbox.with_world(|world, _| judge.sample(world));

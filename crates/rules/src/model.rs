@@ -124,11 +124,11 @@ impl DesiredStatus {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     /// Wanted, not there yet: its address is its own, but it can't serve.
-    Coming,
+    Starting,
     /// lastStatus and desiredStatus are both RUNNING.
     Serving,
     /// Stopping or stopped, or about to be.
-    Leaving,
+    Stopping,
 }
 
 /// One task, as DescribeTasks shows it.
@@ -162,9 +162,9 @@ impl Task {
     /// Where the task stands.
     pub fn phase(&self) -> Phase {
         match (self.last_status, self.desired_status) {
-            (LastStatus::Stopping | LastStatus::Stopped, _) | (_, DesiredStatus::Stopped) => Phase::Leaving,
+            (LastStatus::Stopping | LastStatus::Stopped, _) | (_, DesiredStatus::Stopped) => Phase::Stopping,
             (LastStatus::Running, DesiredStatus::Running) => Phase::Serving,
-            _ => Phase::Coming,
+            _ => Phase::Starting,
         }
     }
 
@@ -387,7 +387,7 @@ pub struct Observation {
     /// looked for only when that balancer is gone.
     pub orphaned_target_groups: Vec<TargetGroup>,
     /// The targets for which an earlier look found no task, with the time of the first such look.
-    pub unclaimed_since: BTreeMap<TargetKey, Timestamp>,
+    pub unmatched_since: BTreeMap<TargetKey, Timestamp>,
     /// When the teardown that is under way was begun, or taken over, by this process.
     pub teardown_begun_at: Option<Timestamp>,
 }
@@ -409,8 +409,8 @@ impl Observation {
         let holders = self.tasks.iter().filter(|task| task.has_address(ip));
         let rank = |task: &Task| match task.phase() {
             Phase::Serving => 0,
-            Phase::Coming => 1,
-            Phase::Leaving => 2,
+            Phase::Starting => 1,
+            Phase::Stopping => 2,
         };
         // Of several in one phase the last to start; and always the same, whatever the order they were listed in.
         let order = |task: &Task| (rank(task), std::cmp::Reverse(task.started_at));

@@ -12,21 +12,21 @@ use crate::model::{
     TaskId,
 };
 
+mod lifecycle;
 mod registrations;
-mod upkeep;
 
-pub use upkeep::marked_since;
+pub use lifecycle::marked_since;
 
 /// How long a target must have been without a task, seen by two looks at least, before it counts as stale.
 ///
 /// One look may be incomplete: ListTasks is eventually consistent.
-pub const UNCLAIMED_BEFORE_STALE: Duration = Duration::from_secs(30);
+pub const UNMATCHED_BEFORE_STALE: Duration = Duration::from_secs(30);
 
 /// When to look again while nothing is desired and nothing serves, but the counts aren't zero yet.
-pub const NEARLY_IDLE_LOOK: Duration = Duration::from_secs(5);
+pub const NEARLY_IDLE_REQUEUE: Duration = Duration::from_secs(5);
 
 /// When to look again while a target's first health checks run (an NLB takes minutes, often about three).
-pub const HEALTH_LOOK: Duration = Duration::from_secs(10);
+pub const HEALTH_REQUEUE: Duration = Duration::from_secs(10);
 
 /// When to look again at the soonest while a teardown is under way: AWS takes some seconds to let go of a balancer's
 /// groups.
@@ -96,13 +96,13 @@ pub struct Plan {
     /// What to register and deregister, group by group; only groups with something to do.
     pub registrations: Vec<GroupChange>,
     /// What to do about the balancer.
-    pub upkeep: Upkeep,
+    pub lifecycle: LifecycleAction,
     /// What a person should know.
     pub findings: Vec<Finding>,
     /// The targets for which no task was seen, to be remembered until the next look.
-    pub unclaimed: TargetKeys,
+    pub unmatched: TargetKeys,
     /// When to look again at the latest.
-    pub look_again_at: Timestamp,
+    pub requeue_at: Timestamp,
 }
 
 /// The changes to one target group.
@@ -138,13 +138,13 @@ pub enum TargetReason {
     TaskRunning,
     /// Its task is stopping, or stopped.
     TaskStopping,
-    /// No task has had its address for [`UNCLAIMED_BEFORE_STALE`].
+    /// No task has had its address for [`UNMATCHED_BEFORE_STALE`].
     NoTask,
 }
 
 /// What to do about the balancer.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Upkeep {
+pub enum LifecycleAction {
     /// Nothing.
     Keep,
     /// Write the mark.
@@ -227,7 +227,7 @@ pub const STOPPING_PASSES_WITHIN: Duration = Duration::from_secs(10 * 60);
 
 /// How long a mark stands beyond the idle grace. ECS shows stopped tasks for about an hour; whatever an older mark has
 /// missed, nothing could tell any more.
-pub const MARK_GOOD_FOR: Duration = Duration::from_secs(50 * 60);
+pub const MARK_VALID_FOR: Duration = Duration::from_secs(50 * 60);
 
 /// How long after its stop a task still counts as the one behind its address, for a target that answers there. Its own
 /// target, deregistered by then, or else unhealthy, doesn't; and VPCs give addresses out again.
@@ -281,17 +281,16 @@ fn holder<'a>(observation: &'a Observation, target: &Target, now: Timestamp) -> 
 
 /// Decides. The same observation, policy and time always give the same plan, in whatever order AWS listed things.
 pub fn plan(observation: &Observation, policy: &Policy, now: Timestamp) -> Plan {
-    let mut draft =
-        Draft { observation, policy, now, findings: Vec::new(), look_again_at: now + policy.resync_interval };
-    let upkeep = draft.upkeep();
-    let (registrations, unclaimed) = match (&upkeep, policy.teardown) {
+    let mut draft = Draft { observation, policy, now, findings: Vec::new(), requeue_at: now + policy.resync_interval };
+    let lifecycle = draft.lifecycle();
+    let (registrations, unmatched) = match (&lifecycle, policy.teardown) {
         // The groups are about to go, and their targets with them.
-        (Upkeep::DeleteLoadBalancer { .. }, Teardown::All) => Default::default(),
+        (LifecycleAction::DeleteLoadBalancer { .. }, Teardown::All) => Default::default(),
         _ => draft.registrations(),
     };
-    let Draft { mut findings, look_again_at, .. } = draft;
+    let Draft { mut findings, requeue_at, .. } = draft;
     findings.sort();
-    Plan { registrations, upkeep, findings, unclaimed, look_again_at: look_again_at.max(now) }
+    Plan { registrations, lifecycle, findings, unmatched, requeue_at: requeue_at.max(now) }
 }
 
 /// A plan in the making.
@@ -300,7 +299,7 @@ struct Draft<'a> {
     policy: &'a Policy,
     now: Timestamp,
     findings: Vec<Finding>,
-    look_again_at: Timestamp,
+    requeue_at: Timestamp,
 }
 
 impl Draft<'_> {
@@ -308,8 +307,8 @@ impl Draft<'_> {
         self.findings.push(Finding { name, subject: subject.to_owned(), detail });
     }
 
-    fn look_again_by(&mut self, at: Timestamp) {
-        self.look_again_at = self.look_again_at.min(at);
+    fn requeue_by(&mut self, at: Timestamp) {
+        self.requeue_at = self.requeue_at.min(at);
     }
 }
 

@@ -591,7 +591,7 @@ impl Checker {
             }
         }
         let grace = grace - SignedDuration::try_from(self.promises.window).unwrap_or_default();
-        // Who runs `down` doesn't wait for a scale-up that others have begun; by a claim and a hold they would be heeded.
+        // Who runs `down` doesn't wait for a scale-up that others have begun; by a lease and a hold they would be heeded.
         let unmarked_at = self.unmarked.as_ref().filter(|(arn, _)| stands(world, arn)).map(|(_, at)| *at);
         let touched_at =
             self.touched_at.max(self.made_at).max(unmarked_at).filter(|_| matches!(actor, Actor::Watcher(_)));

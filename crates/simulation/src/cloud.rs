@@ -12,12 +12,12 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::stage::{Actor, Stage, When};
-use jvb_watcher::clock::AwsClock;
-use jvb_watcher::cloud::aws::error_kind;
-use jvb_watcher::cloud::{
-    Calls, CloudError, Deadline, ErrorKind, FailedEntry, LoadBalancerDescription, Message, Platform, Queue,
+use jvb_watcher::aws::client::error_kind;
+use jvb_watcher::aws::{
+    AwsError, Calls, Deadline, ErrorKind, FailedEntry, LoadBalancerDescription, Message, Platform, Queue,
     QueueSettings, Receipt, Redrive, ScalableService, Scaling, TargetGroupDescription,
 };
+use jvb_watcher::clock::AwsClock;
 use jvb_watcher_rules::model::{
     AddressFamily, Counts, DesiredStatus, LastStatus, LoadBalancerKind, LoadBalancerState, Service, Tags, Target,
     TargetKey, TargetState, TargetType, Task, TaskId,
@@ -68,18 +68,12 @@ impl Cloud {
         Self { stage, actor, clock, queue_url, calls: Arc::default() }
     }
 
-    async fn call(&self, resource: &str, request: Request) -> Result<Response, CloudError> {
+    async fn call(&self, resource: &str, request: Request) -> Result<Response, AwsError> {
         self.call_with(resource, request, ATTEMPT_TIMEOUT, Tries::Several, None).await
     }
 
     /// A call that must not be sent later.
-    async fn write(
-        &self,
-        resource: &str,
-        request: Request,
-        tries: Tries,
-        deadline: &Deadline,
-    ) -> Result<(), CloudError> {
+    async fn write(&self, resource: &str, request: Request, tries: Tries, deadline: &Deadline) -> Result<(), AwsError> {
         let limit = deadline.left().min(ATTEMPT_TIMEOUT);
         if limit.is_zero() {
             self.note_outdated_write(request.operation());
@@ -102,7 +96,7 @@ impl Cloud {
         limit: Duration,
         tries: Tries,
         deadline: Option<&Deadline>,
-    ) -> Result<Response, CloudError> {
+    ) -> Result<Response, AwsError> {
         let (service, operation) = (request.service().prefix(), request.operation());
         let request = Arc::new(request);
         let mut wait = Duration::from_millis(500);
@@ -126,7 +120,7 @@ impl Cloud {
             if !passing || last {
                 let Trouble { code, message, .. } = trouble;
                 let resource = resource.to_owned();
-                return Err(CloudError { kind, service, operation, resource, code, message, request_id: None });
+                return Err(AwsError { kind, service, operation, resource, code, message, request_id: None });
             }
             tokio::time::sleep(self.stage.between(Duration::ZERO, wait)).await;
             (attempt, wait) = (attempt + 1, wait * 2);
@@ -159,21 +153,21 @@ impl Cloud {
         answer.map(|response| *response)
     }
 
-    async fn ecs(&self, resource: &str, request: ecs::Request) -> Result<ecs::Response, CloudError> {
+    async fn ecs(&self, resource: &str, request: ecs::Request) -> Result<ecs::Response, AwsError> {
         match self.call(resource, Request::Ecs(request)).await? {
             Response::Ecs(response) => Ok(response),
             other => unreachable!("ECS answered {other:?}"),
         }
     }
 
-    async fn elb(&self, resource: &str, request: elb::Request) -> Result<elb::Response, CloudError> {
+    async fn elb(&self, resource: &str, request: elb::Request) -> Result<elb::Response, AwsError> {
         match self.call(resource, Request::Elb(request)).await? {
             Response::Elb(response) => Ok(response),
             other => unreachable!("ELB answered {other:?}"),
         }
     }
 
-    async fn sqs(&self, request: sqs::Request) -> Result<sqs::Response, CloudError> {
+    async fn sqs(&self, request: sqs::Request) -> Result<sqs::Response, AwsError> {
         match self.call(&self.queue_url, Request::Sqs(request)).await? {
             Response::Sqs(response) => Ok(response),
             other => unreachable!("SQS answered {other:?}"),
@@ -318,7 +312,7 @@ fn targets_input(arn: &str, targets: &[TargetKey]) -> elb::TargetsInput {
 }
 
 impl Platform for Cloud {
-    async fn service(&self, cluster: &str, service: &str) -> Result<Service, CloudError> {
+    async fn service(&self, cluster: &str, service: &str) -> Result<Service, AwsError> {
         let input =
             ecs::DescribeServicesInput { cluster: Some(cluster.to_owned()), services: vec![service.to_owned()] };
         let ecs::Response::DescribeServices(output) = self.ecs(service, ecs::Request::DescribeServices(input)).await?
@@ -335,7 +329,7 @@ impl Platform for Cloud {
         })
     }
 
-    async fn list_tasks(&self, cluster: &str, service: &str) -> Result<Vec<TaskId>, CloudError> {
+    async fn list_tasks(&self, cluster: &str, service: &str) -> Result<Vec<TaskId>, AwsError> {
         let mut ids = BTreeSet::new();
         for status in ["RUNNING", "STOPPED"] {
             let mut next_token = None;
@@ -360,7 +354,7 @@ impl Platform for Cloud {
         Ok(ids.into_iter().collect())
     }
 
-    async fn describe_tasks(&self, cluster: &str, tasks: &[TaskId]) -> Result<Vec<Task>, CloudError> {
+    async fn describe_tasks(&self, cluster: &str, tasks: &[TaskId]) -> Result<Vec<Task>, AwsError> {
         let mut described = Vec::new();
         for batch in tasks.chunks(100) {
             let input = ecs::DescribeTasksInput {
@@ -376,7 +370,7 @@ impl Platform for Cloud {
         Ok(described)
     }
 
-    async fn load_balancer(&self, name: &str) -> Result<Option<LoadBalancerDescription>, CloudError> {
+    async fn load_balancer(&self, name: &str) -> Result<Option<LoadBalancerDescription>, AwsError> {
         let input =
             elb::DescribeLoadBalancersInput { names: [name.to_owned()].into_iter().collect(), ..Default::default() };
         let output = match self.elb(name, elb::Request::DescribeLoadBalancers(input)).await {
@@ -403,7 +397,7 @@ impl Platform for Cloud {
         }))
     }
 
-    async fn target_groups(&self, load_balancer_arn: Option<&str>) -> Result<Vec<TargetGroupDescription>, CloudError> {
+    async fn target_groups(&self, load_balancer_arn: Option<&str>) -> Result<Vec<TargetGroupDescription>, AwsError> {
         let input = elb::DescribeTargetGroupsInput {
             load_balancer_arn: load_balancer_arn.map(str::to_owned),
             ..Default::default()
@@ -423,7 +417,7 @@ impl Platform for Cloud {
         Ok(output.target_groups.member.into_iter().map(group).collect())
     }
 
-    async fn tags(&self, arns: &[String]) -> Result<BTreeMap<String, Tags>, CloudError> {
+    async fn tags(&self, arns: &[String]) -> Result<BTreeMap<String, Tags>, AwsError> {
         let mut tags = BTreeMap::new();
         for batch in arns.chunks(20) {
             let mut rest: Vec<&[String]> = vec![batch];
@@ -446,7 +440,7 @@ impl Platform for Cloud {
         Ok(tags)
     }
 
-    async fn target_health(&self, arn: &str) -> Result<Vec<Target>, CloudError> {
+    async fn target_health(&self, arn: &str) -> Result<Vec<Target>, AwsError> {
         let input = elb::DescribeTargetHealthInput { target_group_arn: arn.to_owned(), ..Default::default() };
         let elb::Response::DescribeTargetHealth(output) =
             self.elb(arn, elb::Request::DescribeTargetHealth(input)).await?
@@ -464,28 +458,28 @@ impl Platform for Cloud {
         Ok(output.target_health_descriptions.member.into_iter().filter_map(target).collect())
     }
 
-    async fn healthy_targets(&self, arn: &str) -> Result<usize, CloudError> {
+    async fn healthy_targets(&self, arn: &str) -> Result<usize, AwsError> {
         let targets = self.target_health(arn).await?;
         Ok(targets.iter().filter(|target| target.state == TargetState::Healthy).count())
     }
 
-    async fn register(&self, arn: &str, targets: &[TargetKey]) -> Result<(), CloudError> {
+    async fn register(&self, arn: &str, targets: &[TargetKey]) -> Result<(), AwsError> {
         self.elb(arn, elb::Request::RegisterTargets(targets_input(arn, targets))).await.map(drop)
     }
 
-    async fn deregister(&self, arn: &str, targets: &[TargetKey], deadline: &Deadline) -> Result<(), CloudError> {
+    async fn deregister(&self, arn: &str, targets: &[TargetKey], deadline: &Deadline) -> Result<(), AwsError> {
         let request = Request::Elb(elb::Request::DeregisterTargets(targets_input(arn, targets)));
         self.write(arn, request, Tries::Several, deadline).await
     }
 
-    async fn add_tags(&self, arns: &[String], tags: &Tags, deadline: &Deadline) -> Result<(), CloudError> {
+    async fn add_tags(&self, arns: &[String], tags: &Tags, deadline: &Deadline) -> Result<(), AwsError> {
         let tag = |(key, value): (&String, &String)| Tag { key: key.clone(), value: value.clone() };
         let input =
             elb::AddTagsInput { resource_arns: arns.iter().cloned().collect(), tags: tags.iter().map(tag).collect() };
         self.write("tags", Request::Elb(elb::Request::AddTags(input)), Tries::Several, deadline).await
     }
 
-    async fn remove_tags(&self, arns: &[String], keys: &[&str], deadline: &Deadline) -> Result<(), CloudError> {
+    async fn remove_tags(&self, arns: &[String], keys: &[&str], deadline: &Deadline) -> Result<(), AwsError> {
         let input = elb::RemoveTagsInput {
             resource_arns: arns.iter().cloned().collect(),
             tag_keys: keys.iter().map(ToString::to_string).collect(),
@@ -493,12 +487,12 @@ impl Platform for Cloud {
         self.write("tags", Request::Elb(elb::Request::RemoveTags(input)), Tries::Several, deadline).await
     }
 
-    async fn delete_load_balancer(&self, arn: &str, deadline: &Deadline) -> Result<(), CloudError> {
+    async fn delete_load_balancer(&self, arn: &str, deadline: &Deadline) -> Result<(), AwsError> {
         let input = elb::LoadBalancerInput { load_balancer_arn: arn.to_owned() };
         self.write(arn, Request::Elb(elb::Request::DeleteLoadBalancer(input)), Tries::One, deadline).await
     }
 
-    async fn delete_target_group(&self, arn: &str, deadline: &Deadline) -> Result<(), CloudError> {
+    async fn delete_target_group(&self, arn: &str, deadline: &Deadline) -> Result<(), AwsError> {
         let input = elb::TargetGroupInput { target_group_arn: arn.to_owned() };
         self.write(arn, Request::Elb(elb::Request::DeleteTargetGroup(input)), Tries::Several, deadline).await
     }
@@ -509,7 +503,7 @@ impl Platform for Cloud {
 }
 
 impl Scaling for Cloud {
-    async fn scalable(&self, cluster: &str, service: &str) -> Result<Option<ScalableService>, CloudError> {
+    async fn scalable(&self, cluster: &str, service: &str) -> Result<Option<ScalableService>, AwsError> {
         let input =
             ecs::DescribeServicesInput { cluster: Some(cluster.to_owned()), services: vec![service.to_owned()] };
         let ecs::Response::DescribeServices(output) = self.ecs(service, ecs::Request::DescribeServices(input)).await?
@@ -530,7 +524,7 @@ impl Scaling for Cloud {
         }))
     }
 
-    async fn scale(&self, cluster: &str, service: &str, desired: i32, deadline: &Deadline) -> Result<(), CloudError> {
+    async fn scale(&self, cluster: &str, service: &str, desired: i32, deadline: &Deadline) -> Result<(), AwsError> {
         let input = ecs::UpdateServiceInput {
             cluster: Some(cluster.to_owned()),
             service: service.to_owned(),
@@ -540,13 +534,13 @@ impl Scaling for Cloud {
         self.write(service, Request::Ecs(ecs::Request::UpdateService(input)), Tries::Several, deadline).await
     }
 
-    async fn tag_service(&self, arn: &str, tags: &Tags, deadline: &Deadline) -> Result<(), CloudError> {
+    async fn tag_service(&self, arn: &str, tags: &Tags, deadline: &Deadline) -> Result<(), AwsError> {
         let tag = |(key, value): (&String, &String)| ecs::Tag { key: key.clone(), value: value.clone() };
         let input = ecs::TagResourceInput { resource_arn: arn.to_owned(), tags: tags.iter().map(tag).collect() };
         self.write(arn, Request::Ecs(ecs::Request::TagResource(input)), Tries::Several, deadline).await
     }
 
-    async fn untag_service(&self, arn: &str, keys: &[&str]) -> Result<(), CloudError> {
+    async fn untag_service(&self, arn: &str, keys: &[&str]) -> Result<(), AwsError> {
         let input = ecs::UntagResourceInput {
             resource_arn: arn.to_owned(),
             tag_keys: keys.iter().map(ToString::to_string).collect(),
@@ -556,7 +550,7 @@ impl Scaling for Cloud {
 }
 
 impl Queue for Cloud {
-    async fn settings(&self) -> Result<QueueSettings, CloudError> {
+    async fn settings(&self) -> Result<QueueSettings, AwsError> {
         let attribute_names = vec!["VisibilityTimeout".to_owned(), "RedrivePolicy".to_owned()];
         let input = sqs::GetQueueAttributesInput { queue_url: self.queue_url.clone(), attribute_names };
         let sqs::Response::GetQueueAttributes(output) = self.sqs(sqs::Request::GetQueueAttributes(input)).await? else {
@@ -570,7 +564,7 @@ impl Queue for Cloud {
         })
     }
 
-    async fn receive(&self, wait: Duration) -> Result<Vec<Message>, CloudError> {
+    async fn receive(&self, wait: Duration) -> Result<Vec<Message>, AwsError> {
         let input = sqs::ReceiveMessageInput {
             queue_url: self.queue_url.clone(),
             max_number_of_messages: Some(10),
@@ -595,7 +589,7 @@ impl Queue for Cloud {
         Ok(output.messages.unwrap_or_default().into_iter().map(message).collect())
     }
 
-    async fn delete(&self, messages: &[Receipt]) -> Result<Vec<FailedEntry>, CloudError> {
+    async fn delete(&self, messages: &[Receipt]) -> Result<Vec<FailedEntry>, AwsError> {
         let entry = |(index, receipt): (usize, &Receipt)| sqs::DeleteMessageBatchEntry {
             id: index.to_string(),
             receipt_handle: receipt.handle.clone(),
@@ -608,7 +602,11 @@ impl Queue for Cloud {
         Ok(failed(&output, messages))
     }
 
-    async fn hide(&self, messages: &[Receipt], visibility_timeout: Duration) -> Result<Vec<FailedEntry>, CloudError> {
+    async fn change_visibility(
+        &self,
+        messages: &[Receipt],
+        visibility_timeout: Duration,
+    ) -> Result<Vec<FailedEntry>, AwsError> {
         let entry = |(index, receipt): (usize, &Receipt)| sqs::ChangeMessageVisibilityBatchEntry {
             id: index.to_string(),
             receipt_handle: receipt.handle.clone(),

@@ -17,10 +17,10 @@ use super::operator::Operator;
 use super::process::{Freezable, Gate, Process, Setup};
 use super::stage::{Actor, Blow, Inner, Stage, Trap, Victim, When};
 use super::tally::Tally;
-use jvb_watcher::reconcile::{LOOK_GOOD_FOR, Scope};
+use jvb_watcher::controller::reconcile::{OBSERVATION_VALID_FOR, Scope};
+use jvb_watcher::controller::worker::LONGEST_POLL;
 use jvb_watcher::retry;
-use jvb_watcher::worker::LONGEST_POLL;
-use jvb_watcher_rules::plan::{NEARLY_IDLE_LOOK, OwnerTag, Policy, Teardown};
+use jvb_watcher_rules::plan::{NEARLY_IDLE_REQUEUE, OwnerTag, Policy, Teardown};
 use jvb_watcher_sandbox::faults::{Effect, FaultPlan, Faults, Moment, Pattern, Rule, Throttle};
 use jvb_watcher_sandbox::platform;
 use jvb_watcher_sandbox::world::{Act, Settings, TaskView, World};
@@ -535,7 +535,7 @@ impl<'a> Course<'a> {
             project: platform::PROJECT.to_owned(),
             idle_grace: day.policy.idle_grace,
             unused_grace: day.policy.unused_grace,
-            window: LOOK_GOOD_FOR + LONGEST_WAY + LONGEST_LAG,
+            window: OBSERVATION_VALID_FOR + LONGEST_WAY + LONGEST_LAG,
         };
         let budget = Budget::new(&day.policy, day.poll_time, day.clocks.len(), midnight);
         let (sender, sprung) = unbounded_channel();
@@ -946,7 +946,11 @@ impl<'a> Course<'a> {
 
     /// From the last task's end to the balancer's and its groups'.
     fn teardown_bound(&self) -> Duration {
-        self.day.policy.resync_interval + self.day.policy.idle_grace + retry::LONGEST_WAIT + NEARLY_IDLE_LOOK + MINUTE
+        self.day.policy.resync_interval
+            + self.day.policy.idle_grace
+            + retry::LONGEST_WAIT
+            + NEARLY_IDLE_REQUEUE
+            + MINUTE
     }
 
     fn fail(&self, promise: Promise, what: String) {

@@ -16,12 +16,12 @@ use tokio::time::{Instant, Sleep};
 use super::cloud::Cloud;
 use super::stage::{Actor, Stage};
 use jvb_watcher::clock::{AwsClock, Clock, SharedClock};
-use jvb_watcher::log::{Event, Format, Identity, Level, Log, StopReason, Subscriber};
-use jvb_watcher::pulse::Pulse;
-use jvb_watcher::reconcile::{Reconciler, Scope};
+use jvb_watcher::controller::liveness::Liveness;
+use jvb_watcher::controller::reconcile::{Reconciler, Scope};
+use jvb_watcher::controller::worker::{Inbox, Lifetime, Timing, Worker, WorkerParts};
 use jvb_watcher::retry::Jitter;
 use jvb_watcher::shutdown::{self, ShutdownOrder};
-use jvb_watcher::worker::{Inbox, Lifetime, Timing, Worker, WorkerParts};
+use jvb_watcher::telemetry::log::{Event, Format, Identity, Level, Log, StopReason, Subscriber};
 use jvb_watcher_rules::plan::Policy;
 
 /// How long a worker may take from SIGTERM to its end, as the README has it.
@@ -72,7 +72,7 @@ impl Process {
     /// Starts one, on a machine whose clock is off.
     pub fn start(setup: &Setup, number: u32, off: SignedDuration) -> Self {
         let Setup { stage, scope, policy, queue_url, longest_poll } = setup.clone();
-        let pulse = Pulse::new(policy.resync_interval);
+        let liveness = Liveness::new(policy.resync_interval);
         let machine: SharedClock = Arc::new(OffClock::new(stage.clone(), off));
         let clock = Arc::new(AwsClock::new(machine.clone()));
         let actor = Actor::Watcher(number);
@@ -94,7 +94,7 @@ impl Process {
             shutdown,
             log,
             clock,
-            pulse,
+            liveness,
             timing: Timing { longest_poll, jitter: Jitter::NONE },
         });
         let (work, gate) = Freezable::new(worker.run());

@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::SystemClock;
-use crate::log::{Colour, Format, Identity, Level, Log};
+use crate::telemetry::log::{Colour, Format, Identity, Level, Log};
 use jvb_watcher_sandbox::scenario::Step;
 
 /// More lines than any terminal shows at once.

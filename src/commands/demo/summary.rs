@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::record::Record;
-use crate::log::millis;
+use crate::telemetry::log::millis;
 use jvb_watcher_sandbox::scenario::Scenario;
 use jvb_watcher_sandbox::wire::Sandbox;
 

@@ -1,6 +1,6 @@
 //! Which targets to register and deregister.
 
-use super::{Draft, GroupChange, HEALTH_LOOK, TargetChange, TargetReason, UNCLAIMED_BEFORE_STALE, holder};
+use super::{Draft, GroupChange, HEALTH_REQUEUE, TargetChange, TargetReason, UNMATCHED_BEFORE_STALE, holder};
 use crate::finding::FindingName;
 use crate::model::{
     AddressFamily, LastStatus, LoadBalancerKind, Phase, Service, TargetGroup, TargetKeys, TargetState, TargetType, Task,
@@ -9,11 +9,11 @@ use crate::model::{
 impl Draft<'_> {
     pub(super) fn registrations(&mut self) -> (Vec<GroupChange>, TargetKeys) {
         let observation = self.observation;
-        let (mut changes, mut unclaimed) = (Vec::new(), TargetKeys::new());
+        let (mut changes, mut unmatched) = (Vec::new(), TargetKeys::new());
         let serves = observation.serving().next().is_some();
         if observation.service == Service::Missing {
             // With a wrong service name every target would look like nobody's.
-            return (changes, unclaimed);
+            return (changes, unmatched);
         }
         let Some(balancer) = &observation.load_balancer else {
             if serves {
@@ -21,15 +21,15 @@ impl Draft<'_> {
                 let detail = format!("{count} task(s) of the service run, and no load balancer of this name exists");
                 self.find(FindingName::LoadBalancerMissing, &self.policy.load_balancer, detail);
             }
-            return (changes, unclaimed);
+            return (changes, unmatched);
         };
         if balancer.kind != LoadBalancerKind::Network {
-            return (changes, unclaimed);
+            return (changes, unmatched);
         }
         for group in &balancer.target_groups {
             match &group.target_type {
                 TargetType::Ip { family, port } => {
-                    changes.extend(self.group_change(group, *family, *port, &mut unclaimed));
+                    changes.extend(self.group_change(group, *family, *port, &mut unmatched));
                 }
                 TargetType::Other(kind) => {
                     let detail = format!("its target type is {kind}; only groups of type ip can take Fargate tasks");
@@ -47,7 +47,7 @@ impl Draft<'_> {
             self.find(FindingName::TargetGroupMissing, &balancer.name, detail);
         }
         changes.sort_by(|a, b| a.target_group_arn.cmp(&b.target_group_arn));
-        (changes, unclaimed)
+        (changes, unmatched)
     }
 
     /// Whether the look shows as many live tasks as the service counts.
@@ -63,7 +63,7 @@ impl Draft<'_> {
         group: &TargetGroup,
         family: AddressFamily,
         port: u16,
-        unclaimed: &mut TargetKeys,
+        unmatched: &mut TargetKeys,
     ) -> Option<GroupChange> {
         let observation = self.observation;
         let mut register = Vec::new();
@@ -85,18 +85,18 @@ impl Draft<'_> {
         for target in &group.targets {
             match target.state {
                 TargetState::Draining => continue,
-                TargetState::Initial => self.look_again_by(self.now + HEALTH_LOOK),
+                TargetState::Initial => self.requeue_by(self.now + HEALTH_REQUEUE),
                 _ => {}
             }
             let key = group.key(target.ip, target.port);
             let holder = holder(observation, target, self.now);
             let reason = match holder.map(Task::phase) {
-                Some(Phase::Serving | Phase::Coming) => continue,
-                Some(Phase::Leaving) => TargetReason::TaskStopping,
+                Some(Phase::Serving | Phase::Starting) => continue,
+                Some(Phase::Stopping) => TargetReason::TaskStopping,
                 None => {
-                    unclaimed.insert(key.clone());
-                    let since = observation.unclaimed_since.get(&key).copied().unwrap_or(self.now);
-                    let stale_at = since + UNCLAIMED_BEFORE_STALE;
+                    unmatched.insert(key.clone());
+                    let since = observation.unmatched_since.get(&key).copied().unwrap_or(self.now);
+                    let stale_at = since + UNMATCHED_BEFORE_STALE;
                     if target.state == TargetState::Healthy {
                         let detail =
                             format!("{} port {} is healthy, and no task of the service has it", target.ip, target.port);
@@ -104,7 +104,7 @@ impl Draft<'_> {
                         continue;
                     }
                     if self.now < stale_at {
-                        self.look_again_by(stale_at);
+                        self.requeue_by(stale_at);
                         continue;
                     }
                     if !all_seen {
@@ -116,7 +116,7 @@ impl Draft<'_> {
             deregister.push(TargetChange { key, task: holder.map(|task| task.id.clone()), reason });
         }
         if !register.is_empty() {
-            self.look_again_by(self.now + HEALTH_LOOK);
+            self.requeue_by(self.now + HEALTH_REQUEUE);
         }
         // Tasks that briefly share an address (the old one's is used again) must not register it twice.
         register.sort_by(|a, b| (&a.key, &a.task).cmp(&(&b.key, &b.task)));

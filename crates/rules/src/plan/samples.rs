@@ -126,7 +126,7 @@ pub fn observation(service: Service, tasks: Vec<Task>, load_balancer: Option<Loa
         tasks,
         load_balancer,
         orphaned_target_groups: Vec::new(),
-        unclaimed_since: Default::default(),
+        unmatched_since: Default::default(),
         teardown_begun_at: None,
     }
 }

@@ -34,7 +34,7 @@ fn keys(changes: &[TargetChange]) -> Vec<(IpAddr, u16)> {
 }
 
 fn is_deletion(plan: &Plan) -> bool {
-    matches!(plan.upkeep, Upkeep::DeleteLoadBalancer { .. })
+    matches!(plan.lifecycle, LifecycleAction::DeleteLoadBalancer { .. })
 }
 
 // ---- targets ----
@@ -45,16 +45,16 @@ fn a_serving_task_is_registered_in_every_group_with_the_groups_own_port() {
     let registered: Vec<_> =
         plan.registrations.iter().map(|group| (group.target_group.as_str(), keys(&group.register))).collect();
     assert_eq!(registered, [("p-jvb-tcp-tg", vec![(ip(1), 4443)]), ("p-jvb-udp", vec![(ip(1), 10000)])]);
-    assert_eq!(plan.look_again_at, noon() + HEALTH_LOOK);
+    assert_eq!(plan.requeue_at, noon() + HEALTH_REQUEUE);
 }
 
 #[test]
 fn a_registered_serving_task_needs_nothing() {
     let plan = plan_at_noon(&observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[1]))));
     assert_eq!(plan.registrations, []);
-    assert_eq!(plan.upkeep, Upkeep::Keep);
+    assert_eq!(plan.lifecycle, LifecycleAction::Keep);
     assert_eq!(plan.findings, []);
-    assert_eq!(plan.look_again_at, noon() + policy().resync_interval);
+    assert_eq!(plan.requeue_at, noon() + policy().resync_interval);
 }
 
 #[test]
@@ -123,10 +123,10 @@ fn a_target_without_a_task_goes_only_after_two_looks_thirty_seconds_apart() {
     let mut seen = observation(counts(1, 1, 0), vec![running(1)], Some(with_unhealthy(balancer(&[1, 7]), 7)));
     let first = plan_at_noon(&seen);
     assert_eq!(first.registrations, []);
-    assert_eq!(first.unclaimed.len(), 2);
-    assert_eq!(first.look_again_at, noon() + UNCLAIMED_BEFORE_STALE);
+    assert_eq!(first.unmatched.len(), 2);
+    assert_eq!(first.requeue_at, noon() + UNMATCHED_BEFORE_STALE);
 
-    seen.unclaimed_since = first.unclaimed.iter().map(|key| (key.clone(), noon())).collect();
+    seen.unmatched_since = first.unmatched.iter().map(|key| (key.clone(), noon())).collect();
     assert_eq!(plan(&seen, &policy(), noon() + seconds(29)).registrations, []);
     let second = plan(&seen, &policy(), noon() + seconds(30));
     for group in &second.registrations {
@@ -140,17 +140,21 @@ fn a_target_without_a_task_goes_only_after_two_looks_thirty_seconds_apart() {
 #[test]
 fn a_healthy_target_of_somebody_elses_stays_and_keeps_the_balancer() {
     let mut seen = idle(marked_balancer(&[7], noon() - minutes(30)));
-    seen.unclaimed_since = seen.targets().map(|(group, of)| (group.key(of.ip, of.port), noon() - minutes(5))).collect();
+    seen.unmatched_since = seen.targets().map(|(group, of)| (group.key(of.ip, of.port), noon() - minutes(5))).collect();
     let plan = plan_at_noon(&seen);
     assert_eq!(plan.registrations, []);
     assert_eq!(names(&plan), [FindingName::TargetOfOthers; 2]);
-    assert!(matches!(plan.upkeep, Upkeep::Unmark { reason: UnmarkReason::InUse, .. }), "{:?}", plan.upkeep);
+    assert!(
+        matches!(plan.lifecycle, LifecycleAction::Unmark { reason: UnmarkReason::InUse, .. }),
+        "{:?}",
+        plan.lifecycle
+    );
 }
 
 #[test]
 fn looks_that_show_fewer_tasks_than_the_service_counts_are_no_witness() {
     let mut seen = observation(counts(2, 1, 1), vec![running(1)], Some(with_unhealthy(balancer(&[1, 7]), 7)));
-    seen.unclaimed_since = seen.targets().map(|(group, of)| (group.key(of.ip, of.port), noon() - minutes(5))).collect();
+    seen.unmatched_since = seen.targets().map(|(group, of)| (group.key(of.ip, of.port), noon() - minutes(5))).collect();
     assert_eq!(plan_at_noon(&seen).registrations, []);
     seen.tasks.push(task(2, LastStatus::Starting, DesiredStatus::Running));
     assert_eq!(plan_at_noon(&seen).registrations.len(), 2);
@@ -210,7 +214,7 @@ fn targets_in_their_first_health_checks_are_looked_at_again_soon() {
     let mut balancer = balancer(&[1]);
     balancer.target_groups[0].targets[0].state = TargetState::Initial;
     let plan = plan_at_noon(&observation(counts(1, 1, 0), vec![running(1)], Some(balancer)));
-    assert_eq!(plan.look_again_at, noon() + HEALTH_LOOK);
+    assert_eq!(plan.requeue_at, noon() + HEALTH_REQUEUE);
 }
 
 // ---- a missing service ----
@@ -218,19 +222,23 @@ fn targets_in_their_first_health_checks_are_looked_at_again_soon() {
 #[test]
 fn with_a_missing_service_nothing_is_torn_down_or_deregistered() {
     let mut seen = observation(Service::Missing, vec![], Some(marked_balancer(&[1, 2], noon() - minutes(30))));
-    let unclaimed = seen.targets().map(|(group, target)| (group.key(target.ip, target.port), noon() - minutes(5)));
-    seen.unclaimed_since = unclaimed.collect();
+    let unmatched = seen.targets().map(|(group, target)| (group.key(target.ip, target.port), noon() - minutes(5)));
+    seen.unmatched_since = unmatched.collect();
     let plan = plan_at_noon(&seen);
     assert_eq!(plan.registrations, []);
     assert_eq!(names(&plan), [FindingName::ServiceMissing]);
-    assert!(matches!(&plan.upkeep, Upkeep::Unmark { reason: UnmarkReason::ServiceMissing, .. }), "{:?}", plan.upkeep);
+    assert!(
+        matches!(&plan.lifecycle, LifecycleAction::Unmark { reason: UnmarkReason::ServiceMissing, .. }),
+        "{:?}",
+        plan.lifecycle
+    );
 }
 
 #[test]
 fn with_a_missing_service_orphaned_groups_stay() {
     let mut seen = observation(Service::Missing, vec![], None);
     seen.orphaned_target_groups = marked_balancer(&[], noon() - minutes(30)).target_groups;
-    assert_eq!(plan_at_noon(&seen).upkeep, Upkeep::Keep);
+    assert_eq!(plan_at_noon(&seen).lifecycle, LifecycleAction::Keep);
 }
 
 // ---- mark, grace, teardown ----
@@ -239,22 +247,22 @@ fn with_a_missing_service_orphaned_groups_stay() {
 fn an_idle_balancer_that_has_served_is_marked_at_once_with_its_groups() {
     let plan = plan_at_noon(&idle(balancer(&[])));
     assert_eq!(
-        plan.upkeep,
-        Upkeep::Mark {
+        plan.lifecycle,
+        LifecycleAction::Mark {
             load_balancer_arn: BALANCER.into(),
             idle_since: noon(),
             resources: vec![BALANCER.into(), TCP.into(), UDP.into()],
             reason: MarkReason::Idle,
         }
     );
-    assert_eq!(plan.look_again_at, noon() + policy().idle_grace);
+    assert_eq!(plan.requeue_at, noon() + policy().idle_grace);
 }
 
 #[test]
 fn a_balancer_whose_task_has_stopped_since_it_was_made_has_served() {
     let young = LoadBalancer { created_at: noon() - minutes(41), ..balancer(&[]) };
     let plan = plan_at_noon(&observation(counts(0, 0, 0), vec![stopped(1)], Some(young)));
-    assert!(matches!(plan.upkeep, Upkeep::Mark { reason: MarkReason::Idle, .. }), "{:?}", plan.upkeep);
+    assert!(matches!(plan.lifecycle, LifecycleAction::Mark { reason: MarkReason::Idle, .. }), "{:?}", plan.lifecycle);
 }
 
 #[test]
@@ -262,7 +270,7 @@ fn targets_left_over_in_kept_groups_do_not_make_a_new_balancer_one_that_has_serv
     for task in [1, 9] {
         let young = LoadBalancer { created_at: noon() - minutes(2), ..with_unhealthy(balancer(&[9]), 9) };
         let plan = plan_at_noon(&observation(counts(0, 0, 0), vec![stopped(task)], Some(young)));
-        assert_eq!(plan.upkeep, Upkeep::Keep, "task {task}");
+        assert_eq!(plan.lifecycle, LifecycleAction::Keep, "task {task}");
     }
 }
 
@@ -271,9 +279,13 @@ fn a_target_of_a_task_whose_times_are_not_known_tells_that_the_balancer_has_serv
     let task = Task { stopping_at: None, stopped_at: None, ..stopped(1) };
     let young = |targets: &[u8]| LoadBalancer { created_at: noon() - minutes(2), ..balancer(targets) };
     let with_target = plan_at_noon(&observation(counts(0, 0, 0), vec![task.clone()], Some(young(&[1]))));
-    assert!(matches!(with_target.upkeep, Upkeep::Mark { reason: MarkReason::Idle, .. }), "{:?}", with_target.upkeep);
+    assert!(
+        matches!(with_target.lifecycle, LifecycleAction::Mark { reason: MarkReason::Idle, .. }),
+        "{:?}",
+        with_target.lifecycle
+    );
     let without = plan_at_noon(&observation(counts(0, 0, 0), vec![task], Some(young(&[]))));
-    assert_eq!(without.upkeep, Upkeep::Keep);
+    assert_eq!(without.lifecycle, LifecycleAction::Keep);
 }
 
 #[test]
@@ -283,16 +295,24 @@ fn a_mark_that_is_missing_on_a_group_of_a_new_balancer_waits_for_the_unused_grac
     balancer.created_at = noon() - minutes(2);
     balancer.target_groups[1].tags.clear();
     let seen = observation(counts(0, 0, 0), vec![], Some(balancer));
-    assert_eq!(plan_at_noon(&seen).upkeep, Upkeep::Keep);
+    assert_eq!(plan_at_noon(&seen).lifecycle, LifecycleAction::Keep);
     let later = plan(&seen, &policy(), noon() + minutes(14));
-    assert!(matches!(later.upkeep, Upkeep::Mark { reason: MarkReason::Incomplete, .. }), "{:?}", later.upkeep);
+    assert!(
+        matches!(later.lifecycle, LifecycleAction::Mark { reason: MarkReason::Incomplete, .. }),
+        "{:?}",
+        later.lifecycle
+    );
 }
 
 #[test]
 fn what_answers_where_a_task_stopped_long_ago_is_somebodys() {
     let balancer = marked_balancer(&[1], noon() - minutes(2));
     let plan = plan_at_noon(&observation(counts(0, 0, 0), vec![stopped(1)], Some(balancer)));
-    assert!(matches!(plan.upkeep, Upkeep::Unmark { reason: UnmarkReason::InUse, .. }), "{:?}", plan.upkeep);
+    assert!(
+        matches!(plan.lifecycle, LifecycleAction::Unmark { reason: UnmarkReason::InUse, .. }),
+        "{:?}",
+        plan.lifecycle
+    );
     assert_eq!(plan.registrations, [], "it stays");
     assert_eq!(names(&plan), [FindingName::TargetOfOthers; 2]);
 }
@@ -302,7 +322,7 @@ fn what_answers_where_a_task_stopped_just_now_is_the_tasks() {
     let just_now = Some(noon() - minutes(4));
     let task = Task { stopping_at: just_now, stopped_at: just_now, ..stopped(1) };
     let plan = plan_at_noon(&observation(counts(0, 0, 0), vec![task], Some(balancer(&[1]))));
-    assert!(matches!(plan.upkeep, Upkeep::Mark { reason: MarkReason::Idle, .. }), "{:?}", plan.upkeep);
+    assert!(matches!(plan.lifecycle, LifecycleAction::Mark { reason: MarkReason::Idle, .. }), "{:?}", plan.lifecycle);
     assert_eq!(plan.registrations.iter().map(|group| group.deregister.len()).sum::<usize>(), 2);
     assert_eq!(plan.findings, []);
 }
@@ -315,7 +335,11 @@ fn what_answers_in_a_group_that_takes_no_addresses_keeps_the_balancer() {
     assert!(is_deletion(&plan_at_noon(&idle)), "nothing answers in it");
     balancer.target_groups[1].healthy_others = 1;
     let plan = plan_at_noon(&observation(counts(0, 0, 0), vec![stopped(1)], Some(balancer)));
-    assert!(matches!(plan.upkeep, Upkeep::Unmark { reason: UnmarkReason::InUse, .. }), "{:?}", plan.upkeep);
+    assert!(
+        matches!(plan.lifecycle, LifecycleAction::Unmark { reason: UnmarkReason::InUse, .. }),
+        "{:?}",
+        plan.lifecycle
+    );
     let mut found = names(&plan);
     found.sort();
     assert_eq!(found, [FindingName::TargetGroupUnsupported, FindingName::TargetOfOthers]);
@@ -327,7 +351,9 @@ fn the_grace_begins_when_a_hold_ends_even_if_nobody_looked_while_it_was_in_force
     let hold_until = (noon() - seconds(5)).to_string();
     balancer.tags.insert(HOLD_UNTIL_TAG.into(), hold_until);
     let plan = plan_at_noon(&idle(balancer));
-    let Upkeep::Mark { idle_since, reason: MarkReason::Idle, .. } = plan.upkeep else { panic!("{:?}", plan.upkeep) };
+    let LifecycleAction::Mark { idle_since, reason: MarkReason::Idle, .. } = plan.lifecycle else {
+        panic!("{:?}", plan.lifecycle)
+    };
     assert_eq!(idle_since, noon());
 }
 
@@ -342,10 +368,10 @@ fn a_hold_that_ended_before_the_mark_changes_nothing() {
 fn a_balancer_of_a_scale_up_in_progress_has_time() {
     let young = LoadBalancer { created_at: noon() - minutes(2), ..balancer(&[]) };
     let plan = plan(&observation(counts(0, 0, 0), vec![], Some(young.clone())), &policy(), noon());
-    assert_eq!(plan.upkeep, Upkeep::Keep);
+    assert_eq!(plan.lifecycle, LifecycleAction::Keep);
     let policy = Policy { resync_interval: minutes(60), ..policy() };
     let plan = super::plan(&observation(counts(0, 0, 0), vec![], Some(young)), &policy, noon());
-    assert_eq!(plan.look_again_at, noon() + minutes(13));
+    assert_eq!(plan.requeue_at, noon() + minutes(13));
 }
 
 #[test]
@@ -353,7 +379,7 @@ fn a_balancer_still_provisioning_has_time_whatever_was_registered_in_it() {
     let state = LoadBalancerState::Provisioning;
     let young = LoadBalancer { created_at: noon() - minutes(2), state, ..balancer(&[1]) };
     let plan = plan_at_noon(&observation(counts(0, 0, 0), vec![], Some(young)));
-    assert_eq!(plan.upkeep, Upkeep::Keep);
+    assert_eq!(plan.lifecycle, LifecycleAction::Keep);
 }
 
 #[test]
@@ -363,35 +389,36 @@ fn tasks_of_an_earlier_evening_do_not_make_a_new_balancer_one_that_has_served() 
     let earlier = Task { stopping_at, stopped_at: Some(noon() - minutes(1)), ..stopped(1) };
     let young = LoadBalancer { created_at: noon() - minutes(2), ..balancer(&[]) };
     let plan = plan_at_noon(&observation(counts(0, 0, 0), vec![earlier], Some(young)));
-    assert_eq!(plan.upkeep, Upkeep::Keep);
+    assert_eq!(plan.lifecycle, LifecycleAction::Keep);
 }
 
 #[test]
 fn a_balancer_that_nobody_ever_used_is_marked_after_the_unused_grace() {
     let unused = LoadBalancer { created_at: noon() - minutes(15), ..balancer(&[]) };
     let plan = plan_at_noon(&observation(counts(0, 0, 0), vec![], Some(unused)));
-    assert!(matches!(plan.upkeep, Upkeep::Mark { reason: MarkReason::Unused, .. }), "{:?}", plan.upkeep);
+    assert!(matches!(plan.lifecycle, LifecycleAction::Mark { reason: MarkReason::Unused, .. }), "{:?}", plan.lifecycle);
 }
 
 #[test]
 fn a_marked_balancer_waits_for_the_grace_and_then_goes() {
     let marked_at = noon() - seconds(59);
     let plan = plan_at_noon(&idle(marked_balancer(&[], marked_at)));
-    assert_eq!((&plan.upkeep, plan.look_again_at), (&Upkeep::Keep, noon() + seconds(1)));
+    assert_eq!((&plan.lifecycle, plan.requeue_at), (&LifecycleAction::Keep, noon() + seconds(1)));
 
     let marked_at = noon() - seconds(60);
     let plan = plan_at_noon(&idle(marked_balancer(&[], marked_at)));
     let created_at = noon() - minutes(60);
-    let expected = Upkeep::DeleteLoadBalancer { load_balancer_arn: BALANCER.into(), created_at, idle_since: marked_at };
-    assert_eq!(plan.upkeep, expected);
-    assert_eq!(plan.look_again_at, noon() + TEARDOWN_LOOK);
+    let expected =
+        LifecycleAction::DeleteLoadBalancer { load_balancer_arn: BALANCER.into(), created_at, idle_since: marked_at };
+    assert_eq!(plan.lifecycle, expected);
+    assert_eq!(plan.requeue_at, noon() + TEARDOWN_LOOK);
 }
 
 #[test]
 fn a_mark_is_not_renewed_while_it_stands() {
     for age in 0..60 {
         let plan = plan_at_noon(&idle(marked_balancer(&[], noon() - seconds(age))));
-        assert_eq!(plan.upkeep, Upkeep::Keep, "a mark of {age} s");
+        assert_eq!(plan.lifecycle, LifecycleAction::Keep, "a mark of {age} s");
     }
 }
 
@@ -402,15 +429,15 @@ fn nothing_goes_before_every_group_carries_the_mark_and_the_grace_begins_anew() 
     balancer.target_groups[1].tags.clear();
     let plan = plan_at_noon(&idle(balancer));
     assert_eq!(
-        plan.upkeep,
-        Upkeep::Mark {
+        plan.lifecycle,
+        LifecycleAction::Mark {
             load_balancer_arn: BALANCER.into(),
             idle_since: noon(),
             resources: vec![BALANCER.into(), TCP.into(), UDP.into()],
             reason: MarkReason::Incomplete,
         }
     );
-    assert_eq!(plan.look_again_at, noon() + policy().idle_grace);
+    assert_eq!(plan.requeue_at, noon() + policy().idle_grace);
 }
 
 #[test]
@@ -429,12 +456,12 @@ fn any_sign_of_use_takes_the_mark_away() {
     ] {
         let seen = observation(service, tasks, Some(marked_balancer(&[1], noon() - minutes(30))));
         let plan = plan_at_noon(&seen);
-        let expected = Upkeep::Unmark {
+        let expected = LifecycleAction::Unmark {
             resources: vec![BALANCER.into(), TCP.into(), UDP.into()],
             idle_since: Some(noon() - minutes(30)),
             reason: UnmarkReason::InUse,
         };
-        assert_eq!(plan.upkeep, expected, "{seen:?}");
+        assert_eq!(plan.lifecycle, expected, "{seen:?}");
     }
 }
 
@@ -448,7 +475,11 @@ fn a_mark_older_than_the_last_use_begins_anew() {
     ] {
         let seen = observation(counts(0, 0, 0), vec![used], Some(marked_balancer(&[], marked_at)));
         let plan = plan_at_noon(&seen);
-        assert!(matches!(&plan.upkeep, Upkeep::Mark { idle_since, .. } if *idle_since == noon()), "{:?}", plan.upkeep);
+        assert!(
+            matches!(&plan.lifecycle, LifecycleAction::Mark { idle_since, .. } if *idle_since == noon()),
+            "{:?}",
+            plan.lifecycle
+        );
     }
 }
 
@@ -458,7 +489,10 @@ fn a_mark_that_cannot_be_true_begins_anew() {
         let mut balancer = marked_balancer(&[], noon());
         balancer.tags.insert(IDLE_SINCE_TAG.into(), mark.into());
         let plan = plan_at_noon(&idle(balancer));
-        assert!(matches!(&plan.upkeep, Upkeep::Mark { idle_since, .. } if *idle_since == noon()), "{mark:?}");
+        assert!(
+            matches!(&plan.lifecycle, LifecycleAction::Mark { idle_since, .. } if *idle_since == noon()),
+            "{mark:?}"
+        );
     }
 }
 
@@ -469,7 +503,11 @@ fn a_mark_of_another_balancer_or_from_before_this_one_begins_anew() {
     let earlier = marked_balancer(&[], noon() - minutes(61));
     for balancer in [copied, earlier] {
         let plan = plan_at_noon(&idle(balancer));
-        assert!(matches!(&plan.upkeep, Upkeep::Mark { idle_since, .. } if *idle_since == noon()), "{:?}", plan.upkeep);
+        assert!(
+            matches!(&plan.lifecycle, LifecycleAction::Mark { idle_since, .. } if *idle_since == noon()),
+            "{:?}",
+            plan.lifecycle
+        );
     }
 }
 
@@ -480,7 +518,7 @@ fn a_mark_older_than_ecs_remembers_tasks_begins_anew() {
         let balancer = LoadBalancer { created_at: made_at, ..marked_balancer(&[], noon() - age) };
         let seen = observation(counts(0, 0, 0), vec![], Some(balancer));
         let plan = plan_at_noon(&seen);
-        assert_eq!(is_deletion(&plan), stands, "{:?}", plan.upkeep);
+        assert_eq!(is_deletion(&plan), stands, "{:?}", plan.lifecycle);
         // Else a balancer that is looked at once an hour would cost money for ever, and nobody would know why.
         assert_eq!(names(&plan), if stands { vec![] } else { vec![FindingName::MarkExpired] });
         // A teardown that AWS refuses is a finding of its own.
@@ -501,13 +539,13 @@ fn a_task_that_does_not_stop_keeps_the_balancer_and_is_a_finding() {
     let stuck =
         Task { stopping_at: Some(noon() - minutes(11)), ..task(1, LastStatus::Stopping, DesiredStatus::Stopped) };
     let plan = plan_at_noon(&observation(counts(0, 0, 0), vec![stuck], Some(balancer(&[]))));
-    assert_eq!((&plan.upkeep, names(&plan)), (&Upkeep::Keep, vec![FindingName::TaskNotStopping]));
+    assert_eq!((&plan.lifecycle, names(&plan)), (&LifecycleAction::Keep, vec![FindingName::TaskNotStopping]));
 }
 
 #[test]
 fn a_mark_from_a_clock_a_little_ahead_is_believed() {
     let plan = plan_at_noon(&idle(marked_balancer(&[], noon() + minutes(1))));
-    assert_eq!(plan.upkeep, Upkeep::Keep);
+    assert_eq!(plan.lifecycle, LifecycleAction::Keep);
 }
 
 #[test]
@@ -515,8 +553,8 @@ fn nearly_idle_is_looked_at_again_in_five_seconds() {
     let leaving = task(1, LastStatus::Running, DesiredStatus::Stopped);
     for (service, tasks) in [(counts(0, 1, 0), vec![leaving]), (counts(0, 0, 1), vec![])] {
         let plan = plan_at_noon(&observation(service, tasks, Some(balancer(&[]))));
-        assert_eq!(plan.upkeep, Upkeep::Keep);
-        assert_eq!(plan.look_again_at, noon() + NEARLY_IDLE_LOOK);
+        assert_eq!(plan.lifecycle, LifecycleAction::Keep);
+        assert_eq!(plan.requeue_at, noon() + NEARLY_IDLE_REQUEUE);
     }
 }
 
@@ -524,7 +562,7 @@ fn nearly_idle_is_looked_at_again_in_five_seconds() {
 fn a_target_of_somebody_elses_is_not_looked_at_every_five_seconds_for_days() {
     let plan = plan_at_noon(&idle(balancer(&[9])));
     assert_eq!(names(&plan), [FindingName::TargetOfOthers; 2]);
-    assert_eq!(plan.look_again_at, noon() + policy().resync_interval);
+    assert_eq!(plan.requeue_at, noon() + policy().resync_interval);
 }
 
 // ---- whose balancer it is ----
@@ -537,7 +575,7 @@ fn without_the_owner_tag_nothing_is_marked_or_torn_down() {
     other_owner.tags.insert("Lifecycle".into(), "permanent".into());
     for balancer in [not_owned, other_owner] {
         let plan = plan_at_noon(&idle(balancer));
-        assert_eq!(plan.upkeep, Upkeep::Keep);
+        assert_eq!(plan.lifecycle, LifecycleAction::Keep);
         assert_eq!(names(&plan), [FindingName::LoadBalancerNotOwned]);
     }
 }
@@ -548,7 +586,7 @@ fn another_kind_of_balancer_is_left_alone_altogether() {
         let kind = LoadBalancerKind::Other("application".into());
         let balancer = LoadBalancer { kind, ..marked_balancer(&[2], noon() - minutes(30)) };
         let plan = plan_at_noon(&observation(service, tasks, Some(balancer)));
-        assert_eq!((&plan.upkeep, plan.registrations.len()), (&Upkeep::Keep, 0));
+        assert_eq!((&plan.lifecycle, plan.registrations.len()), (&LifecycleAction::Keep, 0));
         assert_eq!(names(&plan), [FindingName::LoadBalancerNotNetwork]);
     }
 }
@@ -570,12 +608,12 @@ fn a_hold_forbids_mark_and_teardown_until_it_ends() {
         let marked = balancer.tags.contains_key(IDLE_SINCE_TAG);
         let plan = plan_at_noon(&idle(balancer.clone()));
         // The grace begins anew when the hold ends.
-        let unmarked = matches!(plan.upkeep, Upkeep::Unmark { reason: UnmarkReason::Held, .. });
-        assert!(if marked { unmarked } else { plan.upkeep == Upkeep::Keep }, "{:?}", plan.upkeep);
+        let unmarked = matches!(plan.lifecycle, LifecycleAction::Unmark { reason: UnmarkReason::Held, .. });
+        assert!(if marked { unmarked } else { plan.lifecycle == LifecycleAction::Keep }, "{:?}", plan.lifecycle);
         assert_eq!(names(&plan), [FindingName::HoldActive]);
-        assert_eq!(plan.look_again_at, noon() + seconds(20));
+        assert_eq!(plan.requeue_at, noon() + seconds(20));
         let later = super::plan(&idle(balancer), &policy(), noon() + seconds(20));
-        assert_ne!(later.upkeep, Upkeep::Keep);
+        assert_ne!(later.lifecycle, LifecycleAction::Keep);
         assert_eq!(later.findings, []);
     }
 }
@@ -585,7 +623,7 @@ fn a_hold_does_not_keep_the_mark_of_a_service_in_use() {
     let mut balancer = marked_balancer(&[1], noon() - minutes(30));
     balancer.tags.insert(HOLD_UNTIL_TAG.into(), "2026-11-20T13:00:00Z".into());
     let plan = plan_at_noon(&observation(counts(1, 1, 0), vec![running(1)], Some(balancer)));
-    assert!(matches!(plan.upkeep, Upkeep::Unmark { .. }));
+    assert!(matches!(plan.lifecycle, LifecycleAction::Unmark { .. }));
 }
 
 #[test]
@@ -606,11 +644,11 @@ fn switched_off_it_only_reports() {
     let policy = Policy { teardown: Teardown::Off, ..policy() };
     for seen in [idle(balancer(&[])), idle(marked_balancer(&[], noon() - minutes(30)))] {
         let plan = plan(&seen, &policy, noon());
-        assert_eq!((&plan.upkeep, names(&plan)), (&Upkeep::Keep, vec![FindingName::TeardownOff]));
+        assert_eq!((&plan.lifecycle, names(&plan)), (&LifecycleAction::Keep, vec![FindingName::TeardownOff]));
     }
     let busy = observation(counts(1, 1, 0), vec![running(1)], Some(marked_balancer(&[], noon())));
     let plan = plan(&busy, &policy, noon());
-    assert_eq!((&plan.upkeep, plan.findings.len()), (&Upkeep::Keep, 0));
+    assert_eq!((&plan.lifecycle, plan.findings.len()), (&LifecycleAction::Keep, 0));
     assert_eq!(plan.registrations.len(), 2);
 }
 
@@ -618,7 +656,7 @@ fn switched_off_it_only_reports() {
 fn with_the_balancer_alone_the_groups_are_neither_marked_nor_deleted() {
     let policy = Policy { teardown: Teardown::LoadBalancer, ..policy() };
     let marking = plan(&idle(balancer(&[])), &policy, noon());
-    assert!(matches!(&marking.upkeep, Upkeep::Mark { resources, .. } if *resources == [BALANCER]));
+    assert!(matches!(&marking.lifecycle, LifecycleAction::Mark { resources, .. } if *resources == [BALANCER]));
 
     let mut only_balancer_marked = marked_balancer(&[], noon() - minutes(30));
     only_balancer_marked.target_groups.iter_mut().for_each(|group| group.tags.clear());
@@ -626,7 +664,7 @@ fn with_the_balancer_alone_the_groups_are_neither_marked_nor_deleted() {
 
     let mut orphaned = observation(counts(0, 0, 0), vec![], None);
     orphaned.orphaned_target_groups = marked_balancer(&[], noon() - minutes(30)).target_groups;
-    assert_eq!(plan(&orphaned, &policy, noon()).upkeep, Upkeep::Keep);
+    assert_eq!(plan(&orphaned, &policy, noon()).lifecycle, LifecycleAction::Keep);
 }
 
 #[test]
@@ -634,10 +672,10 @@ fn marked_groups_without_a_balancer_are_finished_off_after_the_grace() {
     let mut seen = observation(counts(0, 0, 0), vec![stopped(1)], None);
     seen.orphaned_target_groups = marked_balancer(&[], noon() - seconds(59)).target_groups;
     let early = plan_at_noon(&seen);
-    assert_eq!((&early.upkeep, early.look_again_at), (&Upkeep::Keep, noon() + seconds(1)));
+    assert_eq!((&early.lifecycle, early.requeue_at), (&LifecycleAction::Keep, noon() + seconds(1)));
 
     let due = plan(&seen, &policy(), noon() + seconds(1));
-    let Upkeep::DeleteTargetGroups { target_groups } = &due.upkeep else { panic!("{:?}", due.upkeep) };
+    let LifecycleAction::DeleteTargetGroups { target_groups } = &due.lifecycle else { panic!("{:?}", due.lifecycle) };
     let arns: Vec<_> = target_groups.iter().map(|group| group.arn.as_str()).collect();
     assert_eq!(arns, [TCP, UDP]);
 }
@@ -646,7 +684,7 @@ fn marked_groups_without_a_balancer_are_finished_off_after_the_grace() {
 fn orphaned_groups_of_a_service_in_use_stay() {
     let mut seen = observation(counts(1, 0, 0), vec![], None);
     seen.orphaned_target_groups = marked_balancer(&[], noon() - minutes(30)).target_groups;
-    assert_eq!(plan_at_noon(&seen).upkeep, Upkeep::Keep);
+    assert_eq!(plan_at_noon(&seen).lifecycle, LifecycleAction::Keep);
 }
 
 #[test]
@@ -656,8 +694,8 @@ fn orphaned_groups_have_the_grace_again_after_tasks_ran_without_a_balancer() {
     let mut seen = observation(counts(0, 0, 0), vec![last], None);
     seen.orphaned_target_groups = marked_balancer(&[], noon() - minutes(30)).target_groups;
     let plan = plan_at_noon(&seen);
-    assert_eq!(plan.upkeep, Upkeep::Keep);
-    assert_eq!(plan.look_again_at, noon() + seconds(50));
+    assert_eq!(plan.lifecycle, LifecycleAction::Keep);
+    assert_eq!(plan.requeue_at, noon() + seconds(50));
 }
 
 #[test]
@@ -667,7 +705,7 @@ fn groups_with_another_balancers_mark_or_none_stay() {
     let [first, second] = seen.orphaned_target_groups.as_mut_slice() else { panic!("two groups") };
     first.tags.insert(LOAD_BALANCER_TAG.into(), BALANCER.replace("p-jvb-nlb", "q-jvb-nlb"));
     second.tags.remove(IDLE_SINCE_TAG);
-    assert_eq!(plan_at_noon(&seen).upkeep, Upkeep::Keep);
+    assert_eq!(plan_at_noon(&seen).lifecycle, LifecycleAction::Keep);
 }
 
 #[test]
@@ -676,7 +714,7 @@ fn a_teardown_that_does_not_get_on_is_looked_at_less_and_less_often() {
     let wait = |taken: Duration| {
         let teardown_begun_at = Some(noon() - taken);
         let seen = Observation { teardown_begun_at, ..idle(marked_balancer(&[], noon() - minutes(30))) };
-        plan(&seen, &policy, noon()).look_again_at.duration_since(noon()).as_secs()
+        plan(&seen, &policy, noon()).requeue_at.duration_since(noon()).as_secs()
     };
     assert_eq!([seconds(0), seconds(10), seconds(60), minutes(10)].map(wait), [2, 2, 6, 60]);
 }

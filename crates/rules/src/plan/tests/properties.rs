@@ -135,7 +135,7 @@ fn any_observation() -> impl Strategy<Value = Observation> {
             seen.orphaned_target_groups = orphans;
         }
         let keys: Vec<_> = seen.targets().map(|(group, target)| group.key(target.ip, target.port)).collect();
-        seen.unclaimed_since = keys.into_iter().zip(since).filter_map(|(key, since)| Some((key, since?))).collect();
+        seen.unmatched_since = keys.into_iter().zip(since).filter_map(|(key, since)| Some((key, since?))).collect();
         seen
     })
 }
@@ -178,22 +178,22 @@ fn applied(seen: &Observation, plan: &Plan) -> Observation {
             groups.for_each(|group| change(&mut group.tags));
         }
     };
-    match &plan.upkeep {
-        Upkeep::Keep => {}
-        Upkeep::Mark { idle_since, resources, .. } => tags_of(&mut after, resources, &|tags| {
+    match &plan.lifecycle {
+        LifecycleAction::Keep => {}
+        LifecycleAction::Mark { idle_since, resources, .. } => tags_of(&mut after, resources, &|tags| {
             *tags = marked(std::mem::take(tags), *idle_since);
         }),
-        Upkeep::Unmark { resources, .. } => tags_of(&mut after, resources, &|tags| {
+        LifecycleAction::Unmark { resources, .. } => tags_of(&mut after, resources, &|tags| {
             tags.remove(IDLE_SINCE_TAG);
             tags.remove(LOAD_BALANCER_TAG);
         }),
-        Upkeep::DeleteLoadBalancer { .. } => {
+        LifecycleAction::DeleteLoadBalancer { .. } => {
             let groups = after.load_balancer.take().map(|balancer| balancer.target_groups).unwrap_or_default();
             let named = |group: &TargetGroup| group.tags.contains_key(LOAD_BALANCER_TAG);
             after.orphaned_target_groups = groups.into_iter().filter(named).collect();
-            after.unclaimed_since = BTreeMap::new();
+            after.unmatched_since = BTreeMap::new();
         }
-        Upkeep::DeleteTargetGroups { target_groups } => {
+        LifecycleAction::DeleteTargetGroups { target_groups } => {
             let deleted = |group: &TargetGroup| target_groups.iter().any(|deleted| deleted.arn == group.arn);
             after.orphaned_target_groups.retain(|group| !deleted(group));
         }
@@ -220,7 +220,7 @@ fn shuffled(seen: &Observation, seed: u64) -> Observation {
 }
 
 fn does_nothing(plan: &Plan) -> bool {
-    plan.registrations.is_empty() && plan.upkeep == Upkeep::Keep
+    plan.registrations.is_empty() && plan.lifecycle == LifecycleAction::Keep
 }
 
 proptest! {
@@ -240,9 +240,9 @@ proptest! {
     fn a_target_without_a_task_stays_unless_it_was_unclaimed_before(seen in any_observation(), policy in any_policy()) {
         let plan = plan(&seen, &policy, noon());
         for change in plan.registrations.iter().flat_map(|group| &group.deregister) {
-            let leaving = seen.tasks.iter().any(|task| task.phase() == Phase::Leaving && task.has_address(change.key.ip));
-            let since = seen.unclaimed_since.get(&change.key);
-            prop_assert!(leaving || since.is_some_and(|since| *since + UNCLAIMED_BEFORE_STALE <= noon()));
+            let leaving = seen.tasks.iter().any(|task| task.phase() == Phase::Stopping && task.has_address(change.key.ip));
+            let since = seen.unmatched_since.get(&change.key);
+            prop_assert!(leaving || since.is_some_and(|since| *since + UNMATCHED_BEFORE_STALE <= noon()));
             let is_it = |target: &Target| (target.ip, target.port) == (change.key.ip, change.key.port);
             let healthy = seen.targets().any(|(group, target)| {
                 group.arn == change.key.target_group_arn && is_it(target) && target.state == TargetState::Healthy
@@ -273,8 +273,8 @@ proptest! {
 
     #[test]
     fn nothing_is_torn_down_unless_idle_ours_marked_and_past_the_grace(seen in any_observation(), policy in any_policy()) {
-        let deletion = match plan(&seen, &policy, noon()).upkeep {
-            Upkeep::DeleteLoadBalancer { load_balancer_arn, idle_since, .. } => Some((load_balancer_arn, idle_since)),
+        let deletion = match plan(&seen, &policy, noon()).lifecycle {
+            LifecycleAction::DeleteLoadBalancer { load_balancer_arn, idle_since, .. } => Some((load_balancer_arn, idle_since)),
             _ => None,
         };
         let Some((arn, idle_since)) = deletion else { return Ok(()) };
@@ -302,7 +302,7 @@ proptest! {
 
     #[test]
     fn only_marked_groups_of_our_own_are_deleted(seen in any_observation(), policy in any_policy()) {
-        let Upkeep::DeleteTargetGroups { target_groups } = plan(&seen, &policy, noon()).upkeep else { return Ok(()) };
+        let LifecycleAction::DeleteTargetGroups { target_groups } = plan(&seen, &policy, noon()).lifecycle else { return Ok(()) };
         prop_assert!(seen.load_balancer.is_none());
         prop_assert_eq!(policy.teardown, Teardown::All);
         prop_assert_eq!(seen.service, counts(0, 0, 0));
@@ -319,9 +319,9 @@ proptest! {
         let owned = seen.load_balancer.as_ref().is_some_and(|balancer| {
             balancer.kind == LoadBalancerKind::Network && balancer.tags.contains_key("Lifecycle")
         });
-        let upkeep = plan(&seen, &policy, noon()).upkeep;
-        if matches!(upkeep, Upkeep::Mark { .. } | Upkeep::Unmark { .. } | Upkeep::DeleteLoadBalancer { .. }) {
-            prop_assert!(owned, "{upkeep:?}");
+        let lifecycle = plan(&seen, &policy, noon()).lifecycle;
+        if matches!(lifecycle, LifecycleAction::Mark { .. } | LifecycleAction::Unmark { .. } | LifecycleAction::DeleteLoadBalancer { .. }) {
+            prop_assert!(owned, "{lifecycle:?}");
         }
     }
 
@@ -355,8 +355,8 @@ proptest! {
     #[test]
     fn the_next_look_is_neither_past_nor_later_than_the_resync(seen in any_observation(), policy in any_policy()) {
         let plan = plan(&seen, &policy, noon());
-        prop_assert!(plan.look_again_at >= noon());
-        prop_assert!(plan.look_again_at <= noon() + policy.resync_interval);
+        prop_assert!(plan.requeue_at >= noon());
+        prop_assert!(plan.requeue_at <= noon() + policy.resync_interval);
     }
 
     #[test]
@@ -386,7 +386,7 @@ proptest! {
             prop_assert!(now <= bound, "still there at {now}: {seen:?}");
             let next = plan(&seen, &policy, now);
             seen = applied(&seen, &next);
-            now = next.look_again_at.max(now + seconds(1));
+            now = next.requeue_at.max(now + seconds(1));
         }
         prop_assert!(false, "ten thousand looks were not enough: {seen:?}");
     }

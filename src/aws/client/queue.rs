@@ -1,0 +1,161 @@
+//! SQS.
+
+use std::time::Duration;
+
+use aws_config::SdkConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_sqs::Client;
+use aws_sdk_sqs::types::{
+    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
+    MessageSystemAttributeName, QueueAttributeName,
+};
+
+use jiff::Timestamp;
+use tokio::sync::OnceCell;
+
+use super::{ATTEMPT_TIMEOUT, Call, CallCounter};
+use crate::aws::{AwsError, Calls, FailedEntry, LONGEST_CALL, Message, Queue, QueueSettings, Receipt, Redrive};
+
+/// ReceiveMessage takes at most ten messages (see the SQS API reference).
+const MESSAGES_PER_RECEIVE: i32 = 10;
+
+/// A queue in SQS.
+pub struct SqsQueue {
+    client: Client,
+    name_or_url: String,
+    url: OnceCell<String>,
+    counter: CallCounter,
+}
+
+impl SqsQueue {
+    /// The queue of that name, or at that URL. The name is looked up when it is first needed.
+    pub fn new(config: &SdkConfig, name_or_url: &str) -> Self {
+        let counter = CallCounter::default();
+        let sqs_config = aws_sdk_sqs::config::Builder::from(config).interceptor(counter.clone()).build();
+        let client = Client::from_conf(sqs_config);
+        Self { client, name_or_url: name_or_url.to_owned(), url: OnceCell::new(), counter }
+    }
+
+    async fn url(&self) -> Result<&str, AwsError> {
+        let look_up = async || {
+            let name = &self.name_or_url;
+            if name.contains("://") {
+                return Ok(name.clone());
+            }
+            let call = self.call("GetQueueUrl");
+            let output = self.client.get_queue_url().queue_name(name).send().await;
+            output.map_err(|error| call.failed(error))?.queue_url.ok_or_else(|| call.incomplete("queue URL"))
+        };
+        Ok(self.url.get_or_try_init(look_up).await?.as_str())
+    }
+
+    fn call(&self, operation: &'static str) -> Call<'_> {
+        Call { service: "sqs", operation, resource: self.url.get().unwrap_or(&self.name_or_url) }
+    }
+}
+
+impl Queue for SqsQueue {
+    async fn settings(&self) -> Result<QueueSettings, AwsError> {
+        let request = self
+            .client
+            .get_queue_attributes()
+            .queue_url(self.url().await?)
+            .attribute_names(QueueAttributeName::VisibilityTimeout)
+            .attribute_names(QueueAttributeName::RedrivePolicy);
+        let call = self.call("GetQueueAttributes");
+        let output = request.send().await.map_err(|error| call.failed(error))?;
+        let attribute = |name| output.attributes().and_then(|attributes| attributes.get(&name));
+        let seconds = attribute(QueueAttributeName::VisibilityTimeout).and_then(|seconds| seconds.parse().ok());
+        Ok(QueueSettings {
+            visibility_timeout: Duration::from_secs(seconds.ok_or_else(|| call.incomplete("VisibilityTimeout"))?),
+            redrive: match attribute(QueueAttributeName::RedrivePolicy) {
+                Some(policy) if !policy.is_empty() => Redrive::ToDeadLetterQueue,
+                _ => Redrive::None,
+            },
+        })
+    }
+
+    async fn receive(&self, wait: Duration) -> Result<Vec<Message>, AwsError> {
+        // A long poll takes its wait, beside what any other call takes.
+        let timeouts = TimeoutConfig::builder()
+            .operation_attempt_timeout(wait + ATTEMPT_TIMEOUT)
+            .operation_timeout(wait + LONGEST_CALL)
+            .build();
+        let request = self
+            .client
+            .receive_message()
+            .queue_url(self.url().await?)
+            .max_number_of_messages(MESSAGES_PER_RECEIVE)
+            .wait_time_seconds(i32::try_from(wait.as_secs()).unwrap_or(i32::MAX))
+            .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
+            .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
+            .customize()
+            .config_override(aws_sdk_sqs::config::Config::builder().timeout_config(timeouts));
+        let output = request.send().await.map_err(|error| self.call("ReceiveMessage").failed(error))?;
+        let message = |message: aws_sdk_sqs::types::Message| {
+            let attributes = message.attributes.unwrap_or_default();
+            let receive_count = attributes.get(&MessageSystemAttributeName::ApproximateReceiveCount);
+            // Milliseconds since the epoch.
+            let sent_at = attributes.get(&MessageSystemAttributeName::SentTimestamp).and_then(|at| at.parse().ok());
+            Message {
+                receipt: Receipt {
+                    message_id: message.message_id.unwrap_or_default(),
+                    handle: message.receipt_handle.unwrap_or_default(),
+                },
+                body: message.body.unwrap_or_default(),
+                receive_count: receive_count.and_then(|count| count.parse().ok()).unwrap_or(1),
+                sent_at: sent_at.and_then(|at| Timestamp::from_millisecond(at).ok()),
+            }
+        };
+        Ok(output.messages.unwrap_or_default().into_iter().map(message).collect())
+    }
+
+    async fn delete(&self, messages: &[Receipt]) -> Result<Vec<FailedEntry>, AwsError> {
+        let call = self.call("DeleteMessageBatch");
+        let mut entries = Vec::with_capacity(messages.len());
+        for (index, receipt) in messages.iter().enumerate() {
+            let entry =
+                DeleteMessageBatchRequestEntry::builder().id(index.to_string()).receipt_handle(&receipt.handle).build();
+            entries.push(entry.map_err(|error| call.incomplete(&error.to_string()))?);
+        }
+        let request = self.client.delete_message_batch().queue_url(self.url().await?).set_entries(Some(entries));
+        let output = request.send().await.map_err(|error| call.failed(error))?;
+        Ok(failed_entries(&output.failed, messages))
+    }
+
+    async fn change_visibility(
+        &self,
+        messages: &[Receipt],
+        visibility_timeout: Duration,
+    ) -> Result<Vec<FailedEntry>, AwsError> {
+        let call = self.call("ChangeMessageVisibilityBatch");
+        let seconds = i32::try_from(visibility_timeout.as_secs()).unwrap_or(i32::MAX);
+        let mut entries = Vec::with_capacity(messages.len());
+        for (index, receipt) in messages.iter().enumerate() {
+            let entry = ChangeMessageVisibilityBatchRequestEntry::builder()
+                .id(index.to_string())
+                .receipt_handle(&receipt.handle)
+                .visibility_timeout(seconds)
+                .build();
+            entries.push(entry.map_err(|error| call.incomplete(&error.to_string()))?);
+        }
+        let request =
+            self.client.change_message_visibility_batch().queue_url(self.url().await?).set_entries(Some(entries));
+        let output = request.send().await.map_err(|error| call.failed(error))?;
+        Ok(failed_entries(&output.failed, messages))
+    }
+
+    fn calls(&self) -> Calls {
+        self.counter.calls()
+    }
+}
+
+/// The messages for which a batch call failed; the entries' ids are the messages' indices.
+fn failed_entries(failed: &[BatchResultErrorEntry], messages: &[Receipt]) -> Vec<FailedEntry> {
+    let entry = |entry: &BatchResultErrorEntry| {
+        let receipt = messages.get(entry.id.parse::<usize>().ok()?)?.clone();
+        let message = entry.message.clone().unwrap_or_default();
+        Some(FailedEntry { receipt, code: entry.code.clone(), message })
+    };
+    failed.iter().filter_map(entry).collect()
+}
