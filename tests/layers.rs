@@ -1,0 +1,103 @@
+//! The product's modules depend on each other one way: each of [`LAYERS`] knows only those before it.
+//!
+//! The check reads `crate::` paths in `src/`; unit tests and their samples may reach anywhere.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+/// The modules from the ground up, as ARCHITECTURE.md has them.
+const LAYERS: [&str; 23] = [
+    "name_resolution",
+    "clock",
+    "aws",
+    "retry",
+    "telemetry::emf",
+    "telemetry::log",
+    "telemetry::metrics",
+    "telemetry::publish",
+    "shutdown",
+    "controller::message",
+    "controller::liveness",
+    "controller::reconcile",
+    "controller::worker",
+    "controller::function",
+    "event_source",
+    "operations",
+    "text",
+    "status",
+    "doctor",
+    "listen",
+    "cli",
+    "config",
+    "commands",
+];
+
+fn source_files(directory: &Path, files: &mut Vec<PathBuf>) {
+    for entry in std::fs::read_dir(directory).expect("a directory of sources") {
+        let path = entry.expect("an entry").path();
+        let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
+        let only_in_tests = ["tests", "tests.rs", "samples.rs", "fake.rs"].contains(&name);
+        if path.is_dir() && !only_in_tests {
+            source_files(&path, files);
+        } else if name.ends_with(".rs") && !only_in_tests {
+            files.push(path);
+        }
+    }
+}
+
+/// The layer that a module path belongs to, e.g. `telemetry::log` for `telemetry::log::event::Event`.
+fn layer(path: &str) -> Option<usize> {
+    let is_within = |layer: &str| path == layer || path.strip_prefix(layer).is_some_and(|rest| rest.starts_with("::"));
+    LAYERS.iter().position(|layer| is_within(layer))
+}
+
+/// The paths below `crate::` in a source, up to its unit tests, with those in braces spelled out at one level.
+fn crate_paths(source: &str) -> BTreeSet<String> {
+    let product = source.split("#[cfg(test)]\nmod tests").next().unwrap_or(source);
+    let code: String =
+        product.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join(" ");
+    let mut paths = BTreeSet::new();
+    for rest in code.split("crate::").skip(1) {
+        let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
+        let head: String = rest.chars().take_while(|c| is_path(*c)).collect();
+        match (head.strip_suffix("::"), rest[head.len()..].strip_prefix('{')) {
+            (Some(parent), Some(list)) => {
+                let list = list.split('}').next().unwrap_or(list);
+                for name in list.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+                    paths.insert(format!("{parent}::{name}"));
+                }
+            }
+            _ => {
+                paths.insert(head);
+            }
+        }
+    }
+    paths
+}
+
+#[test]
+fn dependencies_between_modules_point_one_way() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut files = Vec::new();
+    source_files(&root, &mut files);
+    let mut upward = Vec::new();
+    let mut seen = 0;
+    for file in files {
+        let relative = file.strip_prefix(&root).expect("a file below src").with_extension("");
+        let module = relative.to_str().expect("a UTF-8 path").replace('/', "::");
+        let Some(own) = layer(&module) else {
+            // The roots hold module declarations only.
+            assert!(["lib", "main", "controller", "telemetry"].contains(&module.as_str()), "{module} has no layer");
+            continue;
+        };
+        for path in crate_paths(&std::fs::read_to_string(&file).expect("a source")) {
+            let Some(other) = layer(&path) else { panic!("{}: crate::{path} is in no layer", relative.display()) };
+            seen += 1;
+            if other > own {
+                upward.push(format!("{} (layer {}) uses crate::{path}", relative.display(), LAYERS[own]));
+            }
+        }
+    }
+    assert!(seen > 100, "only {seen} paths were read");
+    assert!(upward.is_empty(), "these imports point upwards:\n{}", upward.join("\n"));
+}
