@@ -17,7 +17,7 @@ use crate::clock::{Moment, SharedClock};
 use crate::controller::reconcile::{OBSERVATION_VALID_FOR, Reconciler, Scope};
 use crate::retry::{Jitter, Prospect, Retry, prospect};
 use crate::shutdown::Shutdown;
-use crate::telemetry::log::{Log, millis, rfc3339_millis};
+use crate::telemetry::log::{Log, Phase, Verb, millis, rfc3339_millis};
 use jvb_watcher_rules::hold::{Hold, Holder};
 use jvb_watcher_rules::model::{OPERATION_TAG, Observation, Service, Tags, TargetState};
 use jvb_watcher_rules::plan::{OwnerTag, Policy, Teardown};
@@ -34,7 +34,7 @@ pub mod up;
 
 use command::BalancerCommand;
 use lease::{Lease, LeaseState};
-use phase::{Bounded, Completed, Phase, Verb};
+use phase::{Bounded, Completed};
 use progress::Progress;
 
 /// How often a condition is looked at, to begin with.
@@ -158,7 +158,7 @@ impl Stop {
 
 /// How an operation failed.
 #[derive(Debug, thiserror::Error)]
-#[error("{} stopped in the phase {:?}: {why}\nas it stands: {state}\nto go on: {advice}", verb.as_str(), phase.words())]
+#[error("{} stopped in the phase {:?}: {why}\nas it stands: {state}\nto go on: {advice}", verb.as_str(), phase.label())]
 pub struct Failure {
     /// Which way it went.
     pub verb: Verb,

@@ -10,7 +10,7 @@ use crate::config::Settings;
 use crate::operations::bill::Prices;
 use crate::operations::command::{BalancerCommand, Process};
 use crate::operations::down::{Aim, Down, Extent, HoldByHand};
-use crate::operations::phase::Verb;
+use crate::telemetry::log::Verb;
 
 /// Goes down, phase by phase, and prints the bill.
 ///

@@ -17,12 +17,12 @@ use crate::cli::ResultFormat;
 use crate::clock::SystemClock;
 use crate::config::Settings;
 use crate::operations::command::BalancerCommand;
-use crate::operations::phase::{Bounded, Completed, Verb};
+use crate::operations::phase::{Bounded, Completed};
 use crate::operations::progress::{Lines, Progress};
 use crate::operations::{Failure, Operation, Setting, Stop, perform};
 use crate::retry::Jitter;
 use crate::shutdown;
-use crate::telemetry::log::{Colour, Event, Format, Identity, Level, Log, millis, on_one_line};
+use crate::telemetry::log::{Colour, Event, Format, Identity, Level, Log, Phase, Verb, millis, on_one_line};
 use jvb_watcher_rules::plan::OwnerTag;
 
 /// The phase under way, since when, and what it waits for.
@@ -92,7 +92,7 @@ impl Progress for Drawn {
         if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
             self.bar.set_style(style);
         }
-        self.bar.set_prefix(phase.words());
+        self.bar.set_prefix(phase.label());
         self.bar.set_message(format!("{} at most", humantime::format_duration(limit)));
         self.bar.reset_elapsed();
         self.bar.enable_steady_tick(TURN);
@@ -105,7 +105,7 @@ impl Progress for Drawn {
     fn completed(&self, completed: &Completed) {
         let (on, off) = if self.colour == Colour::On { ("\x1b[32m", "\x1b[0m") } else { ("", "") };
         let seconds = Duration::from_millis(completed.duration_ms).as_secs_f64();
-        let (words, detail) = (completed.phase.words(), on_one_line(&completed.detail));
+        let (words, detail) = (completed.phase.label(), on_one_line(&completed.detail));
         self.bar.println(format!("{on}✓{off} {words} ({seconds:.1} s): {detail}"));
     }
 
@@ -192,7 +192,7 @@ pub(super) async fn performed<O: Operation>(
 #[derive(Serialize)]
 struct FailureReport<'a> {
     operation: Verb,
-    failed_phase: crate::operations::phase::Phase,
+    failed_phase: Phase,
     error: &'a str,
     state: &'a str,
     advice: &'a str,

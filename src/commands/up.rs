@@ -9,8 +9,8 @@ use super::{CommandError, connect};
 use crate::cli::{ResultFormat, UpOptions};
 use crate::config::Settings;
 use crate::operations::command::{BalancerCommand, Process};
-use crate::operations::phase::Verb;
 use crate::operations::up::{Aim, Probe, Up};
+use crate::telemetry::log::Verb;
 
 /// Goes up, phase by phase, and prints the load balancer's DNS name.
 ///

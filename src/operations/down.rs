@@ -8,11 +8,11 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::bill::{Bill, Prices};
-use super::phase::{Bounded, Completed, Phase, Verb};
+use super::phase::{Bounded, Completed};
 use super::{Course, Latest, Operation, SHORT, SHOWS_WITHIN, Setting, Step, Stop, owned_tags};
 use crate::aws::{Calls, Deadline, Platform, Scaling};
 use crate::controller::reconcile::{Hints, OBSERVATION_VALID_FOR, Reconciler};
-use crate::telemetry::log::rfc3339_millis;
+use crate::telemetry::log::{Phase, Verb, rfc3339_millis};
 use jvb_watcher_rules::finding::FindingName;
 use jvb_watcher_rules::hold::{Hold, Holder};
 use jvb_watcher_rules::model::{LastStatus, LoadBalancer, LoadBalancerKind, OPERATION_TAG, Observation, Service};

@@ -7,8 +7,7 @@ use std::fmt;
 
 use jiff::Timestamp;
 
-use super::phase::Verb;
-use crate::telemetry::log::rfc3339_millis;
+use crate::telemetry::log::{Verb, rfc3339_millis};
 use jvb_watcher_rules::model::{OPERATION_TAG, Tags};
 
 /// An operation's signature: `up 2026-11-24T18:00:00.000Z 1f2e3d4c`, and ` ended` once it is over.

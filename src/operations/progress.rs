@@ -1,7 +1,7 @@
 //! How an operation tells where it is: as log lines, or, at a terminal, as the command draws it.
 
-use super::phase::{Bounded, Completed, Verb};
-use crate::telemetry::log::{Event, Log};
+use super::phase::{Bounded, Completed};
+use crate::telemetry::log::{Event, Log, Verb};
 
 /// Is told of each phase.
 pub trait Progress: Send + Sync {

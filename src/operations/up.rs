@@ -9,11 +9,12 @@ use jiff::Timestamp;
 use serde::Serialize;
 use tokio::time::Instant;
 
-use super::phase::{Bounded, Completed, Phase, Verb};
+use super::phase::{Bounded, Completed};
 use super::registration::Registrations;
 use super::{Course, Operation, SHORT, SHOWS_WITHIN, Setting, Step, Stop, owned_tags};
 use crate::aws::{AwsError, Calls, Deadline, LoadBalancerDescription, Platform, Scaling};
 use crate::controller::reconcile::{Hints, OBSERVATION_VALID_FOR, Reconciler};
+use crate::telemetry::log::{Phase, Verb};
 use jvb_watcher_rules::hold::{Hold, Holder};
 use jvb_watcher_rules::model::{
     Counts, LoadBalancer, LoadBalancerKind, LoadBalancerState, Observation, Service, TargetGroup, TargetType, Task,

@@ -18,9 +18,11 @@ use output::Output;
 
 pub mod diagnostics;
 mod event;
+mod operation;
 mod output;
 
 pub use event::{Act, Event, Failure, Form, Level, StopReason, TargetFields, millis};
+pub use operation::{Phase, Verb};
 
 /// What every line says of where it comes from.
 #[derive(Clone, Debug, Serialize)]

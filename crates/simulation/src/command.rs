@@ -16,13 +16,12 @@ use jvb_watcher::clock::{AwsClock, SharedClock};
 use jvb_watcher::operations::bill::Prices;
 use jvb_watcher::operations::command::BalancerCommand;
 use jvb_watcher::operations::down::{self, Down, Extent, HoldByHand};
-use jvb_watcher::operations::phase::Verb;
 use jvb_watcher::operations::progress::Lines;
 use jvb_watcher::operations::up::{self, Up};
 use jvb_watcher::operations::{Failure, Setting, Stop, perform};
 use jvb_watcher::retry::Jitter;
 use jvb_watcher::shutdown;
-use jvb_watcher::telemetry::log::{Identity, Level, Log};
+use jvb_watcher::telemetry::log::{Identity, Level, Log, Verb};
 use jvb_watcher_sandbox::platform;
 
 const MINUTE: Duration = Duration::from_secs(60);

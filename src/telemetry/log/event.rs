@@ -5,9 +5,8 @@ use std::time::Duration;
 use clap::ValueEnum;
 use serde::Serialize;
 
-use super::Format;
+use super::{Format, Phase, Verb};
 use crate::aws::AwsError;
-use crate::operations::phase::{Phase, Verb};
 use crate::retry::{Prospect, prospect};
 use crate::telemetry::metrics::emf::Document;
 use jvb_watcher_rules::finding::{FindingName, FindingState};
@@ -465,13 +464,13 @@ impl Event {
                 format!("all {registered} target(s) are healthy, after {waited_ms} ms")
             }
             Self::PhaseStarted { operation, phase, .. } => {
-                format!("{}: {} is next", operation.as_str(), phase.words())
+                format!("{}: {} is next", operation.as_str(), phase.label())
             }
             Self::PhaseWaiting { operation, phase, detail } => {
-                format!("{}: {}: {detail}", operation.as_str(), phase.words())
+                format!("{}: {}: {detail}", operation.as_str(), phase.label())
             }
             Self::PhaseCompleted { operation, phase, detail, .. } => {
-                format!("{}: {}: done: {detail}", operation.as_str(), phase.words())
+                format!("{}: {}: done: {detail}", operation.as_str(), phase.label())
             }
             Self::CommandOutput { text, .. } => text.clone(),
             Self::OperationCompleted { operation, duration_ms } => {
@@ -479,7 +478,7 @@ impl Event {
             }
             Self::OperationFailed { operation, phase, error, state, advice, .. } => {
                 let verb = operation.as_str();
-                format!("{verb}: {}: failed: {error}. As it stands: {state}. To go on: {advice}", phase.words())
+                format!("{verb}: {}: failed: {error}. As it stands: {state}. To go on: {advice}", phase.label())
             }
             Self::HoldPlaced { load_balancer, hold_until, held_by } => {
                 format!("{load_balancer} is held by {held_by} until {hold_until}")
