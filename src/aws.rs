@@ -12,6 +12,7 @@ use jvb_watcher_rules::model::{
 
 pub mod client;
 mod deadline;
+pub mod event_bus;
 pub mod event_source;
 #[cfg(test)]
 pub mod fake;

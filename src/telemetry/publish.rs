@@ -15,14 +15,11 @@ use jiff::Timestamp;
 use serde_json::{Map, Value};
 use tokio::sync::Notify;
 
-use crate::aws::AwsError;
+use crate::aws::event_bus::Entry;
 use crate::telemetry::log::{Event, Subscriber};
 use jvb_watcher_rules::finding::FindingState;
 
 mod sender;
-
-/// What the events say of where they come from.
-pub const SOURCE: &str = "jvb-watcher";
 
 /// So many wait at most; an evening has some dozens.
 const LONGEST_QUEUE: usize = 1_000;
@@ -32,42 +29,6 @@ const ENTRIES_PER_CALL: usize = 10;
 
 /// PutEvents takes 256 KB a call (see "Calculating PutEvents event entry size" in EventBridge's user guide).
 const BYTES_PER_CALL: usize = 256 * 1024;
-
-/// What an entry's time counts for in its size, by the same page.
-const BYTES_OF_TIME: usize = 14;
-
-/// Takes events.
-pub trait EventBus: Send + Sync {
-    /// Puts events on the bus, as many as one call takes; returns those that it refused.
-    fn put(&self, entries: &[Entry]) -> impl Future<Output = Result<Vec<Refused>, AwsError>> + Send;
-}
-
-/// An event, as PutEvents takes it.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Entry {
-    /// What kind of event it is.
-    pub detail_type: &'static str,
-    /// When it happened.
-    pub time: Timestamp,
-    /// The log's line as a JSON object, with an id in it that no other event has.
-    pub detail: String,
-}
-
-impl Entry {
-    /// Its size, as PutEvents counts it.
-    fn bytes(&self) -> usize {
-        BYTES_OF_TIME + SOURCE.len() + self.detail_type.len() + self.detail.len()
-    }
-}
-
-/// An entry that the bus did not take.
-#[derive(Clone, Debug)]
-pub struct Refused {
-    /// Its place among the entries of the call.
-    pub index: usize,
-    /// Why.
-    pub error: AwsError,
-}
 
 /// The kind of event that an event of the log is to others; `None` if it is the watcher's own business.
 fn detail_type(event: &Event) -> Option<&'static str> {

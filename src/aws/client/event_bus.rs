@@ -6,8 +6,8 @@ use aws_sdk_eventbridge::types::{PutEventsRequestEntry, PutEventsResultEntry};
 use aws_smithy_types::DateTime;
 
 use super::{Call, error_kind};
+use crate::aws::event_bus::{Entry, EventBus, RejectedEntry, SOURCE};
 use crate::aws::{AwsError, ErrorKind};
-use crate::telemetry::publish::{Entry, EventBus, Refused, SOURCE};
 
 /// A bus of EventBridge.
 pub struct AwsEventBus {
@@ -35,28 +35,28 @@ impl AwsEventBus {
             .build()
     }
 
-    fn refused(&self, index: usize, entry: PutEventsResultEntry) -> Option<Refused> {
+    fn rejected(&self, index: usize, entry: PutEventsResultEntry) -> Option<RejectedEntry> {
         let code = entry.error_code?;
-        let kind = refusal_kind(&code);
+        let kind = rejection_kind(&code);
         let message = format!("{code}: {}", entry.error_message.unwrap_or_default());
-        Some(Refused { index, error: self.call().error(kind, Some(code.into()), message, None) })
+        Some(RejectedEntry { index, error: self.call().error(kind, Some(code.into()), message, None) })
     }
 }
 
 /// What an entry's error code means. It has no status of its own, but AWS says which are worth another try:
 /// InternalFailure and ThrottlingException (see PutEventsResultEntry in EventBridge's API reference).
-fn refusal_kind(code: &str) -> ErrorKind {
+fn rejection_kind(code: &str) -> ErrorKind {
     let status = if code == "InternalFailure" { 500 } else { 400 };
     error_kind(Some(code), Some(status))
 }
 
 impl EventBus for AwsEventBus {
-    async fn put(&self, entries: &[Entry]) -> Result<Vec<Refused>, AwsError> {
+    async fn put(&self, entries: &[Entry]) -> Result<Vec<RejectedEntry>, AwsError> {
         let request = entries.iter().map(|entry| self.request_entry(entry)).collect();
         let output = self.client.put_events().set_entries(Some(request)).send().await;
         let output = output.map_err(|error| self.call().failed(error))?;
         let results = output.entries.unwrap_or_default().into_iter().enumerate();
-        Ok(results.filter_map(|(index, entry)| self.refused(index, entry)).collect())
+        Ok(results.filter_map(|(index, entry)| self.rejected(index, entry)).collect())
     }
 }
 
@@ -68,7 +68,7 @@ mod tests {
     #[test]
     fn of_the_entries_that_are_refused_only_those_go_again_that_aws_says_may() {
         for code in ["InternalFailure", "ThrottlingException"] {
-            assert_eq!(prospect(refusal_kind(code)), Prospect::Passing, "{code}");
+            assert_eq!(prospect(rejection_kind(code)), Prospect::Passing, "{code}");
         }
         for code in [
             "AccessDeniedException",
@@ -79,7 +79,7 @@ mod tests {
             "NotAuthorizedForSourceException",
             "NotAuthorizedForDetailTypeException",
         ] {
-            assert_eq!(prospect(refusal_kind(code)), Prospect::Lasting, "{code}");
+            assert_eq!(prospect(rejection_kind(code)), Prospect::Lasting, "{code}");
         }
     }
 }

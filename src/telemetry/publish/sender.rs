@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::{Entry, EventBus, Publisher};
+use super::Publisher;
+use crate::aws::event_bus::{Entry, EventBus};
 use crate::retry::{Prospect, Retry, prospect};
 use crate::telemetry::log::{Event, Failure, Log};
 

@@ -7,8 +7,9 @@ use serde_json::json;
 use tokio::time::Instant;
 
 use super::*;
-use crate::aws::ErrorKind;
+use crate::aws::event_bus::{EventBus, RejectedEntry, SOURCE};
 use crate::aws::fake::{Lines, noon};
+use crate::aws::{AwsError, ErrorKind};
 use crate::telemetry::log::{Log, TargetFields};
 use jvb_watcher_rules::finding::FindingName;
 use jvb_watcher_rules::plan::{TargetReason, UnmarkReason};
@@ -56,14 +57,14 @@ fn error(kind: ErrorKind) -> AwsError {
 }
 
 impl EventBus for Bus {
-    async fn put(&self, entries: &[Entry]) -> Result<Vec<Refused>, AwsError> {
+    async fn put(&self, entries: &[Entry]) -> Result<Vec<RejectedEntry>, AwsError> {
         self.calls.lock().expect("not poisoned").push(entries.to_vec());
         let says = self.says.lock().expect("not poisoned").pop_front().unwrap_or(Says::Takes);
         match says {
             Says::Takes => Ok(Vec::new()),
             Says::Fails(kind) => Err(error(kind)),
             Says::Refuses(which) => {
-                Ok(which.into_iter().map(|(index, kind)| Refused { index, error: error(kind) }).collect())
+                Ok(which.into_iter().map(|(index, kind)| RejectedEntry { index, error: error(kind) }).collect())
             }
             Says::Hangs => std::future::pending().await,
         }
