@@ -19,6 +19,7 @@ use crate::event_source::watch::FeedWatch;
 use crate::listen::{Listener, Shown};
 use crate::shutdown::{self, Shutdown, ShutdownOrder};
 use crate::telemetry::log::{Event, Failure, Form, Log, StopReason};
+use crate::telemetry::metrics::Metric;
 use jvb_watcher_rules::finding::StandingFindings;
 
 /// The first answer of the queue is waited for this long; then the looks begin.
@@ -120,7 +121,14 @@ pub(super) async fn watch(
     if let Some(publisher) = publisher {
         publisher.flush(LAST_EVENTS).await;
     }
-    log.emit(&Event::WatcherStopped { reason, uptime_seconds: began.elapsed().as_secs() });
+    log.emit(&Event::WatcherStopped {
+        reason,
+        uptime_seconds: began.elapsed().as_secs(),
+        messages: metrics.total(Metric::EventsReceived),
+        foreign: metrics.total(Metric::EventsForeign),
+        reconciliations: metrics.total(Metric::Reconciles),
+        aws_calls: metrics.total(Metric::AwsCalls),
+    });
     match reason {
         StopReason::GaveUp => {
             let limit = humantime::format_duration(GIVE_UP_AFTER);

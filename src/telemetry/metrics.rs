@@ -160,6 +160,13 @@ impl Metrics {
 
     // ---- showing ----
 
+    /// Returns the counter's total since the process started.
+    pub fn total(&self, counter: Metric) -> u64 {
+        let mut total = 0;
+        self.with(|_, gathered| total = gathered.figures.total(counter));
+        total
+    }
+
     /// Everything that is known, in OpenMetrics' text form ([`CONTENT_TYPE`]).
     pub fn exposition(&self) -> String {
         let mut text = exposition::nothing();

@@ -198,6 +198,10 @@ pub enum Event {
     WatcherStopped {
         reason: StopReason,
         uptime_seconds: u64,
+        messages: u64,
+        foreign: u64,
+        reconciliations: u64,
+        aws_calls: u64,
     },
     Metrics {
         #[serde(flatten)]

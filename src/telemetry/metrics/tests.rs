@@ -449,3 +449,17 @@ fn the_time_idle_counts_to_the_line() {
     bench.pass(60_000);
     assert_eq!(bench.look(ahead)[0]["IdleSeconds"], 0, "the clock of whoever marked it is ahead");
 }
+
+#[test]
+fn a_total_counts_since_the_process_started() {
+    let bench = bench();
+    for _ in 0..2 {
+        bench.metrics.event_received(None);
+        bench.look_with(in_use(), 0, Calls { sent: 9, throttled: 0 });
+        bench.pass(60_000);
+    }
+    assert_eq!(bench.metrics.total(Metric::EventsReceived), 2);
+    assert_eq!(bench.metrics.total(Metric::AwsCalls), 9);
+    assert_eq!(bench.metrics.total(Metric::EventsForeign), 0);
+    assert_eq!(Metrics::off().total(Metric::EventsReceived), 0);
+}
