@@ -362,7 +362,7 @@ impl Operator {
     /// Deletes a balancer that AWS couldn't set up.
     pub fn delete_failed_balancer(&self) -> Result<(), ApiError> {
         let name = self.balancer_name();
-        let balancers = self.stage.with(|inner, _| inner.world.balancers());
+        let balancers = self.stage.with(|inner, _| inner.world.load_balancers());
         match balancers.iter().any(|balancer| balancer.name == name && balancer.state == "failed") {
             true => self.delete_balancer(),
             false => Ok(()),

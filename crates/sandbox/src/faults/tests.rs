@@ -31,7 +31,7 @@ fn without_a_plan_every_call_passes() {
 
 #[test]
 fn patterns_name_all_a_service_a_family_or_one_operation() {
-    let names = |pattern: &str, service, operation| Pattern(pattern.to_owned()).names(service, operation);
+    let names = |pattern: &str, service, operation| Pattern(pattern.to_owned()).matches(service, operation);
     for pattern in ["*", "*:*", "ecs:*", "ecs:Describe*", "ecs:DescribeTasks", "*:DescribeTasks"] {
         assert!(names(pattern, Service::Ecs, "DescribeTasks"), "{pattern}");
     }

@@ -88,8 +88,8 @@ impl Stage {
         }
     }
 
-    pub fn act(&mut self, act: Act) -> Result<(), ApiError> {
-        self.world.act(act, self.now)
+    pub fn inject(&mut self, incident: Incident) -> Result<(), ApiError> {
+        self.world.inject(incident, self.now)
     }
 
     pub fn pass(&mut self, seconds: u64) {
@@ -223,7 +223,7 @@ fn a_crashed_task_is_replaced() {
     stage.scale(1);
     stage.pass(60);
     stage.events();
-    stage.act(Act::CrashTask { service: "jvb".to_owned(), task: None, exit_code: 137 }).unwrap();
+    stage.inject(Incident::CrashTask { service: "jvb".to_owned(), task: None, exit_code: 137 }).unwrap();
     assert_eq!(stage.counts(), (1, 0, 0));
     stage.pass(6);
     assert_eq!(stage.counts(), (1, 0, 1));
@@ -231,8 +231,8 @@ fn a_crashed_task_is_replaced() {
     assert_eq!(story(&events), ["DEPROVISIONING/STOPPED/5", "PROVISIONING/RUNNING/1"]);
     assert_eq!(events[0]["detail"]["stopCode"], "EssentialContainerExited");
     assert_eq!(events[0]["detail"]["containers"][0]["exitCode"], 137);
-    let nobody = Act::CrashTask { service: "jvb".to_owned(), task: None, exit_code: 1 };
-    assert_eq!(stage.act(nobody).unwrap_err().code, "InvalidParameterException");
+    let nobody = Incident::CrashTask { service: "jvb".to_owned(), task: None, exit_code: 1 };
+    assert_eq!(stage.inject(nobody).unwrap_err().code, "InvalidParameterException");
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn a_spot_notice_comes_two_minutes_before_the_end() {
     stage.scale(1);
     stage.pass(60);
     let task = stage.world.tasks().remove(0);
-    stage.act(Act::SpotNotice { service: "c/jvb".to_owned(), task: Some(task.id.clone()) }).unwrap();
+    stage.inject(Incident::SpotNotice { service: "c/jvb".to_owned(), task: Some(task.id.clone()) }).unwrap();
     stage.pass(300);
     let of_task = |event: &Value| event["detail"]["taskArn"].as_str().unwrap().ends_with(&task.id);
     let events: Vec<Value> = stage.events().into_iter().filter(of_task).collect();
@@ -256,7 +256,7 @@ fn a_spot_notice_comes_two_minutes_before_the_end() {
 #[test]
 fn tasks_that_fail_to_start_are_followed_by_others() {
     let mut stage = Stage::new(Settings::default(), 1);
-    stage.act(Act::FailToStart { n: 1 }).unwrap();
+    stage.inject(Incident::FailToStart { n: 1 }).unwrap();
     stage.scale(1);
     stage.pass(50);
     let events = stage.events();
@@ -326,13 +326,13 @@ fn the_last_events_can_come_again_and_anything_can_be_put_into_a_queue() {
     stage.scale(1);
     stage.pass(60);
     let before = stage.events();
-    stage.act(Act::Replay { n: 2 }).unwrap();
+    stage.inject(Incident::Replay { n: 2 }).unwrap();
     stage.pass(1);
     assert_eq!(stage.events(), before[2..]);
-    stage.act(Act::MalformedMessage { queue: "q".to_owned(), body: "[".to_owned() }).unwrap();
+    stage.inject(Incident::MalformedMessage { queue: "q".to_owned(), body: "[".to_owned() }).unwrap();
     assert_eq!(stage.world.queues()[0].visible, 1);
-    let nowhere = Act::MalformedMessage { queue: "r".to_owned(), body: "[".to_owned() };
-    assert_eq!(stage.act(nowhere).unwrap_err().code, "QueueDoesNotExist");
+    let nowhere = Incident::MalformedMessage { queue: "r".to_owned(), body: "[".to_owned() };
+    assert_eq!(stage.inject(nowhere).unwrap_err().code, "QueueDoesNotExist");
 }
 
 #[test]
