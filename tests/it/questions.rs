@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use futures_util::future::{FutureExt, LocalBoxFuture, join_all};
 use jiff::Timestamp;
-use jvb_watcher_sandbox::api::{self, Request, elb, events};
+use jvb_watcher_sandbox::api::{self, Request, elb, eventbridge};
 use jvb_watcher_sandbox::faults::Faults;
 use jvb_watcher_sandbox::platform::{self, PROJECT};
 use jvb_watcher_sandbox::scenario::{Scenario, play};
@@ -184,8 +184,9 @@ const QUESTIONS: &[Question] = &[
     question("Changes are noticed only after a minute", || {
         async {
             let situation = Situation::after(QUIET).await;
-            let input = events::RuleInput { name: format!("{PROJECT}-jvb-watcher"), ..events::RuleInput::default() };
-            situation.call(Request::Events(events::Request::DisableRule(input)));
+            let input =
+                eventbridge::RuleInput { name: format!("{PROJECT}-jvb-watcher"), ..eventbridge::RuleInput::default() };
+            situation.call(Request::EventBridge(eventbridge::Request::DisableRule(input)));
             situation
         }
         .boxed_local()

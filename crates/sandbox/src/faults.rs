@@ -299,7 +299,7 @@ impl Faults {
 /// How each service says that it is called too often.
 fn throttled(service: Service) -> Refusal {
     let code = match service {
-        Service::Ecs | Service::Events => "ThrottlingException",
+        Service::Ecs | Service::EventBridge => "ThrottlingException",
         Service::Elb | Service::Sts => "Throttling",
         Service::Sqs => "RequestThrottled",
     };

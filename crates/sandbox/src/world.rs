@@ -125,8 +125,8 @@ impl World {
         match request {
             Request::Ecs(request) => self.with(|world, context| world.ecs.call(request, context)).map(Response::Ecs),
             Request::Elb(request) => self.with(|world, context| world.elb.call(request, context)).map(Response::Elb),
-            Request::Events(request) => {
-                self.with(|world, context| world.events.call(request, context)).map(Response::Events)
+            Request::EventBridge(request) => {
+                self.with(|world, context| world.events.call(request, context)).map(Response::EventBridge)
             }
             Request::Sqs(request) => {
                 let mut tools = Tools { now: self.now, settings: &self.settings, random: &mut self.random };

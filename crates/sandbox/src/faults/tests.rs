@@ -69,7 +69,7 @@ fn each_operation_is_throttled_by_itself_and_in_its_services_words() {
     let throttle = |on: &str| json!({ "throttles": [{ "on": on, "capacity": 2, "refill-per-second": 1.0 }] });
     for (service, code) in [
         (Service::Ecs, "ThrottlingException"),
-        (Service::Events, "ThrottlingException"),
+        (Service::EventBridge, "ThrottlingException"),
         (Service::Elb, "Throttling"),
         (Service::Sqs, "RequestThrottled"),
     ] {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::api::{ecs as ecs_api, elb as elb_api, events as events_api, sqs as sqs_api};
+use crate::api::{ecs as ecs_api, elb as elb_api, eventbridge as eventbridge_api, sqs as sqs_api};
 
 mod history;
 mod properties;
@@ -51,22 +51,22 @@ impl Stage {
             tags: BTreeMap::new(),
         };
         stage.call(Request::Sqs(sqs_api::Request::CreateQueue(queue))).unwrap();
-        let rule = events_api::PutRuleInput {
+        let rule = eventbridge_api::PutRuleInput {
             name: "tasks".to_owned(),
             event_pattern: Some(r#"{"source": ["aws.ecs"], "detail": {"group": [{"prefix": "service:"}]}}"#.to_owned()),
-            ..events_api::PutRuleInput::default()
+            ..eventbridge_api::PutRuleInput::default()
         };
-        stage.call(Request::Events(events_api::Request::PutRule(rule))).unwrap();
-        let targets = events_api::PutTargetsInput {
+        stage.call(Request::EventBridge(eventbridge_api::Request::PutRule(rule))).unwrap();
+        let targets = eventbridge_api::PutTargetsInput {
             rule: "tasks".to_owned(),
             event_bus_name: None,
-            targets: vec![events_api::Target {
+            targets: vec![eventbridge_api::Target {
                 id: "q".to_owned(),
                 arn: QUEUE.to_owned(),
-                ..events_api::Target::default()
+                ..eventbridge_api::Target::default()
             }],
         };
-        stage.call(Request::Events(events_api::Request::PutTargets(targets))).unwrap();
+        stage.call(Request::EventBridge(eventbridge_api::Request::PutTargets(targets))).unwrap();
         stage
     }
 
@@ -285,12 +285,12 @@ fn an_address_that_came_free_is_used_again() {
 #[test]
 fn a_disabled_rule_and_a_queue_without_policy_let_nothing_arrive() {
     let mut stage = Stage::new(Settings::default(), 1);
-    let rule = events_api::RuleInput { name: "tasks".to_owned(), event_bus_name: None };
-    stage.call(Request::Events(events_api::Request::DisableRule(rule.clone()))).unwrap();
+    let rule = eventbridge_api::RuleInput { name: "tasks".to_owned(), event_bus_name: None };
+    stage.call(Request::EventBridge(eventbridge_api::Request::DisableRule(rule.clone()))).unwrap();
     stage.scale(1);
     stage.pass(60);
     assert!(stage.events().is_empty());
-    stage.call(Request::Events(events_api::Request::EnableRule(rule))).unwrap();
+    stage.call(Request::EventBridge(eventbridge_api::Request::EnableRule(rule))).unwrap();
     let attributes = BTreeMap::from([("Policy".to_owned(), String::new())]);
     let input = sqs_api::SetQueueAttributesInput { queue_url: "q".to_owned(), attributes };
     stage.call(Request::Sqs(sqs_api::Request::SetQueueAttributes(input))).unwrap();
