@@ -173,7 +173,7 @@ impl From<jvb_watcher_sandbox::scenario::PlayError> for CommandError {
         use jvb_watcher_sandbox::scenario::PlayError;
         match error {
             PlayError::Refused { .. } => Self::Failed(error.to_string()),
-            PlayError::Untold(error) => error.into(),
+            PlayError::Output(error) => error.into(),
         }
     }
 }

@@ -76,7 +76,7 @@ impl Stage {
     }
 
     fn is_torn_down(&self) -> bool {
-        self.sandbox.with_world(|world, _| world.balancers().is_empty() && world.groups().is_empty())
+        self.sandbox.with_world(|world, _| world.load_balancers().is_empty() && world.groups().is_empty())
     }
 
     /// Whether both groups have a target.

@@ -13,7 +13,7 @@ use jvb_watcher_sandbox::faults::{FaultPlan, Faults};
 use jvb_watcher_sandbox::platform::{self, PROJECT};
 use jvb_watcher_sandbox::scenario::{Scenario, play};
 use jvb_watcher_sandbox::wire::Sandbox;
-use jvb_watcher_sandbox::world::{Act, GroupView, Settings, TaskView, World};
+use jvb_watcher_sandbox::world::{GroupView, Incident, Settings, TaskView, World};
 use serde_json::{Value, json};
 
 use crate::wait::eventually;
@@ -145,7 +145,7 @@ impl Stage {
     }
 
     fn replay_three_events(&self) {
-        self.sandbox.with_world(|world, now| world.act(Act::Replay { n: 3 }, now)).expect("there were events");
+        self.sandbox.with_world(|world, now| world.inject(Incident::Replay { n: 3 }, now)).expect("there were events");
     }
 
     fn fault(&self, rules: Value) {
@@ -178,7 +178,7 @@ impl Stage {
                 world.step(now);
                 judge.sample(world);
                 let is_ours = |name: &str| name.starts_with(&format!("{PROJECT}-"));
-                let balancer = world.balancers().iter().any(|balancer| is_ours(&balancer.name));
+                let balancer = world.load_balancers().iter().any(|balancer| is_ours(&balancer.name));
                 let group = world.groups().iter().any(|group| is_ours(&group.name));
                 let messages: usize = world.queues().iter().map(|queue| queue.visible + queue.in_flight).sum();
                 (!balancer && !group && messages == 0).then_some(())
@@ -235,7 +235,7 @@ fn make_balancer_of_others(world: &mut World, now: Timestamp) -> Result<(), ApiE
 }
 
 fn others(world: &World) -> Others {
-    let balancers = world.balancers().into_iter().filter(|balancer| balancer.name.starts_with("others-"));
+    let balancers = world.load_balancers().into_iter().filter(|balancer| balancer.name.starts_with("others-"));
     let groups = world.groups().into_iter().filter(|group| group.name.starts_with("others-"));
     let addresses = |group: &GroupView| group.targets.iter().map(|target| target.id.clone()).collect();
     (
@@ -270,13 +270,14 @@ impl Judge {
     fn sample(&mut self, world: &World) {
         let serving = serving(world);
         let name = format!("{PROJECT}-jvb-nlb");
-        let has_balancer = world.balancers().iter().any(|balancer| balancer.name == name);
+        let has_balancer = world.load_balancers().iter().any(|balancer| balancer.name == name);
         let in_use = !serving.is_empty() || world.services().iter().any(|service| service.desired > 0);
         if self.had_balancer && !has_balancer && in_use {
             self.harm.insert("the balancer was deleted while the service was in use".to_owned());
         }
         self.had_balancer = has_balancer;
-        let groups: Vec<GroupView> = world.groups().into_iter().filter(|group| !group.balancers.is_empty()).collect();
+        let groups: Vec<GroupView> =
+            world.groups().into_iter().filter(|group| !group.load_balancers.is_empty()).collect();
         for (id, address) in serving {
             let address = address.to_string();
             let holds = |group: &GroupView| {
@@ -324,7 +325,7 @@ fn serving(world: &World) -> BTreeMap<String, Ipv4Addr> {
 
 /// The addresses in the groups behind the balancer, each group's.
 fn registered(world: &World) -> Vec<BTreeSet<String>> {
-    let groups = world.groups().into_iter().filter(|group| !group.balancers.is_empty());
+    let groups = world.groups().into_iter().filter(|group| !group.load_balancers.is_empty());
     let addresses = |group: GroupView| {
         let targets = group.targets.into_iter().filter(|target| target.state != "draining");
         targets.map(|target| target.id).collect()

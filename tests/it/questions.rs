@@ -10,12 +10,12 @@ use std::time::Duration;
 
 use futures_util::future::{FutureExt, LocalBoxFuture, join_all};
 use jiff::Timestamp;
-use jvb_watcher_sandbox::api::{self, Request, elb, events};
+use jvb_watcher_sandbox::api::{self, Request, elb, eventbridge};
 use jvb_watcher_sandbox::faults::Faults;
 use jvb_watcher_sandbox::platform::{self, PROJECT};
 use jvb_watcher_sandbox::scenario::{Scenario, play};
 use jvb_watcher_sandbox::wire::Sandbox;
-use jvb_watcher_sandbox::world::{Act, World};
+use jvb_watcher_sandbox::world::{Incident, World};
 
 use crate::wait::eventually;
 use crate::watcher::{Launch, Watcher};
@@ -45,7 +45,7 @@ impl Situation {
         sandbox.with_world(platform::set_up).expect("the platform can be made");
         play(&scenario, &sandbox, |_| Ok(())).await.expect("the world takes every step");
         eventually("the balancer is active", async || {
-            let balancers = sandbox.with_world(|world, _| world.balancers());
+            let balancers = sandbox.with_world(|world, _| world.load_balancers());
             balancers.iter().all(|balancer| balancer.state == "active").then_some(())
         })
         .await;
@@ -63,13 +63,13 @@ impl Situation {
         self.sandbox.with_world(|world, now| world.call(request, now)).expect("the world takes it");
     }
 
-    fn act(&self, act: Act) {
-        self.sandbox.with_world(|world, now| world.act(act, now)).expect("the world takes it");
+    fn act(&self, act: Incident) {
+        self.sandbox.with_world(|world, now| world.inject(act, now)).expect("the world takes it");
     }
 
     /// The ARN of the balancer.
     fn balancer(&self) -> String {
-        self.sandbox.with_world(|world, _| world.balancers()[0].arn.clone())
+        self.sandbox.with_world(|world, _| world.load_balancers()[0].arn.clone())
     }
 
     /// Waits until a task runs, and the queue has all of its events.
@@ -184,8 +184,9 @@ const QUESTIONS: &[Question] = &[
     question("Changes are noticed only after a minute", || {
         async {
             let situation = Situation::after(QUIET).await;
-            let input = events::RuleInput { name: format!("{PROJECT}-jvb-watcher"), ..events::RuleInput::default() };
-            situation.call(Request::Events(events::Request::DisableRule(input)));
+            let input =
+                eventbridge::RuleInput { name: format!("{PROJECT}-jvb-watcher"), ..eventbridge::RuleInput::default() };
+            situation.call(Request::EventBridge(eventbridge::Request::DisableRule(input)));
             situation
         }
         .boxed_local()
@@ -203,7 +204,7 @@ const QUESTIONS: &[Question] = &[
             let situation = Situation::after(&format!("{BALANCER}{SCALE_UP}")).await;
             let watcher = situation.served().await;
             let address = situation.sandbox.with_world(|world, _| world.tasks()[0].address);
-            situation.act(Act::TargetUnhealthy { ip: address.expect("an address").into() });
+            situation.act(Incident::TargetUnhealthy { ip: address.expect("an address").into() });
             eventually("both targets are unhealthy", async || {
                 let groups = situation.sandbox.with_world(|world, _| world.groups());
                 groups.iter().all(|group| group.targets.iter().all(|it| it.state == "unhealthy")).then_some(())
@@ -232,7 +233,7 @@ const QUESTIONS: &[Question] = &[
         async {
             let situation = Situation::after(QUIET).await;
             let queue = format!("{PROJECT}-jvb-watcher-dlq");
-            situation.act(Act::MalformedMessage { queue, body: "unreadable".to_owned() });
+            situation.act(Incident::MalformedMessage { queue, body: "unreadable".to_owned() });
             situation
         }
         .boxed_local()

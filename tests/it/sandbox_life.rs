@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use jvb_watcher_sandbox::world::{Act, Settings, TaskView};
+use jvb_watcher_sandbox::world::{Incident, Settings, TaskView};
 
 use crate::platform::{Balancer, Platform, Started};
 use crate::stage::Aws;
@@ -32,8 +32,8 @@ fn set(platform: &Platform, change: impl FnOnce(&mut Settings)) {
     platform.sandbox().with_world(|world, _| change(world.settings_mut()));
 }
 
-fn act(platform: &Platform, act: Act) {
-    platform.sandbox().with_world(|world, now| world.act(act, now)).expect("there is such a task");
+fn act(platform: &Platform, act: Incident) {
+    platform.sandbox().with_world(|world, now| world.inject(act, now)).expect("there is such a task");
 }
 
 fn task(platform: &Platform, id: &str) -> TaskView {
@@ -77,7 +77,10 @@ async fn a_task_that_crashes_is_replaced_in_the_groups() {
     let (platform, balancer) = alive().await;
     let watcher = led_by_events(&platform).await;
     let tasks = two_serving(&platform, &balancer).await;
-    act(&platform, Act::CrashTask { service: platform.service(), task: Some(tasks[0].id.clone()), exit_code: 137 });
+    act(
+        &platform,
+        Incident::CrashTask { service: platform.service(), task: Some(tasks[0].id.clone()), exit_code: 137 },
+    );
     let replacement = platform.run_task().await;
     platform.wait_for_targets(&balancer, &[&tasks[1].ip, &replacement.ip]).await;
     watcher.assert_no_trouble();
@@ -92,7 +95,7 @@ async fn a_spot_notice_takes_the_task_out_while_it_still_runs() {
     });
     let watcher = led_by_events(&platform).await;
     let tasks = two_serving(&platform, &balancer).await;
-    act(&platform, Act::SpotNotice { service: platform.service(), task: Some(tasks[0].id.clone()) });
+    act(&platform, Incident::SpotNotice { service: platform.service(), task: Some(tasks[0].id.clone()) });
     let deregistered = watcher.wait_for("target_deregistered").await;
     assert_eq!(deregistered.text("task_id"), tasks[0].id);
     assert_eq!(deregistered.text("reason"), "task_stopping");
@@ -109,7 +112,7 @@ async fn a_spot_notice_takes_the_task_out_while_it_still_runs() {
 #[tokio::test]
 async fn a_draining_target_is_left_to_drain_and_keeps_no_balancer() {
     let (platform, balancer) = alive().await;
-    set(&platform, |settings| settings.balancers.draining = Duration::from_secs(3600));
+    set(&platform, |settings| settings.load_balancers.draining = Duration::from_secs(3600));
     let watcher = Launch::quick(&platform).start();
     let tasks = two_serving(&platform, &balancer).await;
     platform.scale_down_to(1, &[&tasks[0]]).await;

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use jiff::Timestamp;
-use jvb_watcher_sandbox::api::{self, events};
+use jvb_watcher_sandbox::api::{self, eventbridge};
 use jvb_watcher_sandbox::world::{Settings, World};
 use serde_json::Value;
 
@@ -343,10 +343,12 @@ fn the_rules_pattern_lets_through_the_services_events_and_no_others() {
             continue;
         }
         event["resources"] = Value::Array(Vec::new());
-        let input = events::TestEventPatternInput { event: event.to_string(), event_pattern: pattern.to_owned() };
-        let request = api::Request::Events(events::Request::TestEventPattern(input));
+        let input = eventbridge::TestEventPatternInput { event: event.to_string(), event_pattern: pattern.to_owned() };
+        let request = api::Request::EventBridge(eventbridge::Request::TestEventPattern(input));
         let answer = world.call(request, Timestamp::now()).unwrap_or_else(|error| panic!("{name}: {error}"));
-        let api::Response::Events(events::Response::TestEventPattern(output)) = answer else { panic!("{answer:?}") };
+        let api::Response::EventBridge(eventbridge::Response::TestEventPattern(output)) = answer else {
+            panic!("{answer:?}")
+        };
         assert_eq!(output.result, is_wanted(&event), "{name}");
         if output.result { wanted += 1 } else { others += 1 }
     }

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 pub mod ecs;
 pub mod elb;
-pub mod events;
+pub mod eventbridge;
 pub mod sqs;
 pub mod sts;
 pub mod time;
@@ -23,7 +23,7 @@ pub enum Request {
     /// Elastic Load Balancing, version 2.
     Elb(elb::Request),
     /// Amazon EventBridge.
-    Events(events::Request),
+    EventBridge(eventbridge::Request),
     /// Amazon SQS.
     Sqs(sqs::Request),
     /// AWS Security Token Service.
@@ -39,7 +39,7 @@ pub enum Response {
     /// Elastic Load Balancing, version 2.
     Elb(elb::Response),
     /// Amazon EventBridge.
-    Events(events::Response),
+    EventBridge(eventbridge::Response),
     /// Amazon SQS.
     Sqs(sqs::Response),
     /// AWS Security Token Service.
@@ -54,7 +54,7 @@ pub enum Service {
     /// Elastic Load Balancing, version 2.
     Elb,
     /// Amazon EventBridge.
-    Events,
+    EventBridge,
     /// Amazon SQS.
     Sqs,
     /// AWS Security Token Service.
@@ -63,14 +63,14 @@ pub enum Service {
 
 impl Service {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Ecs, Self::Elb, Self::Events, Self::Sqs, Self::Sts];
+    pub const ALL: [Self; 5] = [Self::Ecs, Self::Elb, Self::EventBridge, Self::Sqs, Self::Sts];
 
     /// The service's prefix in IAM actions.
     pub fn prefix(self) -> &'static str {
         match self {
             Self::Ecs => "ecs",
             Self::Elb => "elasticloadbalancing",
-            Self::Events => "events",
+            Self::EventBridge => "events",
             Self::Sqs => "sqs",
             Self::Sts => "sts",
         }
@@ -81,7 +81,7 @@ impl Service {
         match self {
             Self::Ecs => ecs::OPERATIONS,
             Self::Elb => elb::OPERATIONS,
-            Self::Events => events::OPERATIONS,
+            Self::EventBridge => eventbridge::OPERATIONS,
             Self::Sqs => sqs::OPERATIONS,
             Self::Sts => sts::OPERATIONS,
         }
@@ -99,7 +99,7 @@ impl Request {
         match self {
             Self::Ecs(_) => Service::Ecs,
             Self::Elb(_) => Service::Elb,
-            Self::Events(_) => Service::Events,
+            Self::EventBridge(_) => Service::EventBridge,
             Self::Sqs(_) => Service::Sqs,
             Self::Sts(_) => Service::Sts,
         }
@@ -110,7 +110,7 @@ impl Request {
         match self {
             Self::Ecs(request) => request.operation(),
             Self::Elb(request) => request.operation(),
-            Self::Events(request) => request.operation(),
+            Self::EventBridge(request) => request.operation(),
             Self::Sqs(request) => request.operation(),
             Self::Sts(request) => request.operation(),
         }

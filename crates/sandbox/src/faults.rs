@@ -107,7 +107,7 @@ pub struct Pattern(pub String);
 
 impl Pattern {
     /// Whether it names an operation.
-    pub fn names(&self, service: Service, operation: &str) -> bool {
+    pub fn matches(&self, service: Service, operation: &str) -> bool {
         let (service_part, operation_part) = match self.0.split_once(':') {
             Some(parts) => parts,
             None => return self.0 == "*",
@@ -119,9 +119,9 @@ impl Pattern {
         operation_fits && (service_part == "*" || service_part == service.prefix())
     }
 
-    fn names_any(&self) -> bool {
+    fn matches_any(&self) -> bool {
         let names_one_of =
-            |service: Service| service.operations().iter().any(|(operation, _)| self.names(service, operation));
+            |service: Service| service.operations().iter().any(|(operation, _)| self.matches(service, operation));
         Service::ALL.into_iter().any(names_one_of)
     }
 }
@@ -185,7 +185,7 @@ pub enum PlanError {
 impl FaultPlan {
     fn check(&self) -> Result<(), PlanError> {
         let mut patterns = self.throttles.iter().map(|throttle| &throttle.on).chain(self.rules.iter().map(|r| &r.on));
-        if let Some(unknown) = patterns.find(|pattern| !pattern.names_any()) {
+        if let Some(unknown) = patterns.find(|pattern| !pattern.matches_any()) {
             return Err(PlanError::Pattern(unknown.0.clone()));
         }
         let refills = |throttle: &Throttle| throttle.refill_per_second.is_finite() && throttle.refill_per_second > 0.0;
@@ -210,7 +210,7 @@ impl Rule {
 
     /// Whether it meets this call; counts it if so.
     fn meets(&mut self, service: Service, operation: &str, rng: &mut Rng) -> bool {
-        if self.times == Some(0) || !self.on.names(service, operation) || rng.f64() >= self.rate {
+        if self.times == Some(0) || !self.on.matches(service, operation) || rng.f64() >= self.rate {
             return false;
         }
         self.times = self.times.map(|times| times - 1);
@@ -285,7 +285,7 @@ impl Faults {
     }
 
     fn is_throttled(&mut self, service: Service, operation: &str, now: Timestamp) -> bool {
-        let Some(throttle) = self.plan.throttles.iter().find(|throttle| throttle.on.names(service, operation)) else {
+        let Some(throttle) = self.plan.throttles.iter().find(|throttle| throttle.on.matches(service, operation)) else {
             return false;
         };
         let bucket = self
@@ -299,7 +299,7 @@ impl Faults {
 /// How each service says that it is called too often.
 fn throttled(service: Service) -> Refusal {
     let code = match service {
-        Service::Ecs | Service::Events => "ThrottlingException",
+        Service::Ecs | Service::EventBridge => "ThrottlingException",
         Service::Elb | Service::Sts => "Throttling",
         Service::Sqs => "RequestThrottled",
     };

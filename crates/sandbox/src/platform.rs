@@ -5,7 +5,7 @@
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::api::{ApiError, Request, ecs, events, sqs};
+use super::api::{ApiError, Request, ecs, eventbridge, sqs};
 use super::world::World;
 
 /// The project from which its names derive, as the watcher derives them.
@@ -105,13 +105,16 @@ fn rule_request(name: String, cluster_arn: &str) -> Request {
         "detail-type": ["ECS Task State Change"],
         "detail": { "clusterArn": [cluster_arn] },
     });
-    let input =
-        events::PutRuleInput { name, event_pattern: Some(pattern.to_string()), ..events::PutRuleInput::default() };
-    Request::Events(events::Request::PutRule(input))
+    let input = eventbridge::PutRuleInput {
+        name,
+        event_pattern: Some(pattern.to_string()),
+        ..eventbridge::PutRuleInput::default()
+    };
+    Request::EventBridge(eventbridge::Request::PutRule(input))
 }
 
 fn targets_request(rule: String, queue_arn: String) -> Request {
-    let target = events::Target { id: "queue".to_owned(), arn: queue_arn, ..events::Target::default() };
-    let input = events::PutTargetsInput { rule, targets: vec![target], ..events::PutTargetsInput::default() };
-    Request::Events(events::Request::PutTargets(input))
+    let target = eventbridge::Target { id: "queue".to_owned(), arn: queue_arn, ..eventbridge::Target::default() };
+    let input = eventbridge::PutTargetsInput { rule, targets: vec![target], ..eventbridge::PutTargetsInput::default() };
+    Request::EventBridge(eventbridge::Request::PutTargets(input))
 }

@@ -22,7 +22,7 @@
 //! ```
 //!
 //! A step says a sentence, does one thing, or both. What it may do: `create-load-balancer = true`,
-//! `delete-load-balancer = true`, `scale = N`, `act = { … }` (see [`Act`]), `faults = { … }` (a whole [`FaultPlan`];
+//! `delete-load-balancer = true`, `scale = N`, `act = { … }` (see [`Incident`]), `faults = { … }` (a whole [`FaultPlan`];
 //! an empty one ends all faults), `settings = { … }` (a part of [`Settings`]; the rest stays).
 
 use std::ops::Range;
@@ -35,9 +35,9 @@ use toml::Spanned;
 
 use super::faults::{FaultPlan, Faults};
 use super::patch::patched;
-use super::world::{Act, Settings};
+use super::world::{Incident, Settings};
 
-mod balancer;
+mod load_balancer;
 mod play;
 #[cfg(test)]
 mod tests;
@@ -63,7 +63,7 @@ pub struct Scenario {
     /// How this AWS behaves, before the scale.
     pub world: Settings,
     /// How patient the watcher is.
-    pub watcher: Patience,
+    pub watcher: WatcherSettings,
     /// What happens, in the order of time.
     pub steps: Vec<Step>,
 }
@@ -71,7 +71,7 @@ pub struct Scenario {
 /// How patient the watcher is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
-pub struct Patience {
+pub struct WatcherSettings {
     /// As `--idle-grace`. Default: 60 s.
     #[serde(deserialize_with = "duration")]
     pub idle_grace: Duration,
@@ -83,7 +83,7 @@ pub struct Patience {
     pub resync_interval: Duration,
 }
 
-impl Default for Patience {
+impl Default for WatcherSettings {
     fn default() -> Self {
         Self {
             idle_grace: Duration::from_secs(60),
@@ -101,12 +101,12 @@ pub struct Step {
     /// A sentence for those who watch.
     pub say: Option<String>,
     /// What is done.
-    pub deed: Option<Deed>,
+    pub action: Option<Action>,
 }
 
 /// What a step does.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Deed {
+pub enum Action {
     /// Makes the load balancer, its target groups and its listeners, as a scale-up does.
     CreateLoadBalancer,
     /// Deletes them, as a person might.
@@ -114,7 +114,7 @@ pub enum Deed {
     /// Sets how many tasks the service should have.
     Scale(u32),
     /// Has something befall the world.
-    Act(Act),
+    Incident(Incident),
     /// Puts another plan of faults to work.
     Faults(FaultPlan),
     /// Changes how the world behaves from now on.
@@ -134,7 +134,7 @@ pub enum ScenarioError {
     },
     /// Something in it won't do.
     #[error("{file}, line {line}: {problem}")]
-    Wrong {
+    Invalid {
         /// The file.
         file: String,
         /// The line, from 1.
@@ -173,7 +173,7 @@ impl Scenario {
     ///
     /// When something in it won't do.
     pub fn parse(file: &str, text: &str) -> Result<Self, ScenarioError> {
-        understand(text).map_err(|Problem { at, problem }| ScenarioError::Wrong {
+        understand(text).map_err(|Problem { at, problem }| ScenarioError::Invalid {
             file: file.to_owned(),
             line: line_of(text, at),
             problem,
@@ -212,8 +212,8 @@ struct Written {
     time_scale: Spanned<f64>,
     #[serde(default)]
     world: Settings,
-    #[serde(default = "default_patience")]
-    watcher: Spanned<Patience>,
+    #[serde(default = "default_watcher")]
+    watcher: Spanned<WatcherSettings>,
     #[serde(default)]
     step: Vec<Spanned<WrittenStep>>,
 }
@@ -222,8 +222,8 @@ fn unscaled() -> Spanned<f64> {
     Spanned::new(0..0, 1.0)
 }
 
-fn default_patience() -> Spanned<Patience> {
-    Spanned::new(0..0, Patience::default())
+fn default_watcher() -> Spanned<WatcherSettings> {
+    Spanned::new(0..0, WatcherSettings::default())
 }
 
 /// A step as it is written.
@@ -236,7 +236,7 @@ struct WrittenStep {
     create_load_balancer: Option<Spanned<bool>>,
     delete_load_balancer: Option<Spanned<bool>>,
     scale: Option<Spanned<u32>>,
-    act: Option<Act>,
+    act: Option<Incident>,
     faults: Option<Spanned<FaultPlan>>,
     settings: Option<Spanned<Value>>,
 }
@@ -278,50 +278,50 @@ fn understand(text: &str) -> Result<Scenario, Problem> {
 }
 
 fn understand_step(step: WrittenStep, at: usize) -> Result<Step, Problem> {
-    let create = step.create_load_balancer.map(|yes| only_true(&yes, Deed::CreateLoadBalancer)).transpose()?;
-    let delete = step.delete_load_balancer.map(|yes| only_true(&yes, Deed::DeleteLoadBalancer)).transpose()?;
+    let create = step.create_load_balancer.map(|yes| only_true(&yes, Action::CreateLoadBalancer)).transpose()?;
+    let delete = step.delete_load_balancer.map(|yes| only_true(&yes, Action::DeleteLoadBalancer)).transpose()?;
     let scale = step.scale.map(scale).transpose()?;
     let faults = step.faults.map(faults).transpose()?;
     let settings = step.settings.map(settings).transpose()?;
-    let deeds = [create, delete, scale, step.act.map(Deed::Act), faults, settings];
-    let mut deeds = deeds.into_iter().flatten();
-    let deed = deeds.next();
-    if deeds.next().is_some() {
+    let actions = [create, delete, scale, step.act.map(Action::Incident), faults, settings];
+    let mut actions = actions.into_iter().flatten();
+    let action = actions.next();
+    if actions.next().is_some() {
         return Err(Problem { at, problem: "a step does one thing; make two steps at the same time of it".to_owned() });
     }
-    if deed.is_none() && step.say.is_none() {
+    if action.is_none() && step.say.is_none() {
         let problem = "this step neither says nor does anything; give it say, create-load-balancer, \
                        delete-load-balancer, scale, act, faults or settings";
         return Err(Problem { at, problem: problem.to_owned() });
     }
-    Ok(Step { at: step.at, say: step.say, deed })
+    Ok(Step { at: step.at, say: step.say, action })
 }
 
-fn only_true(yes: &Spanned<bool>, deed: Deed) -> Result<Deed, Problem> {
+fn only_true(yes: &Spanned<bool>, action: Action) -> Result<Action, Problem> {
     match yes.get_ref() {
-        true => Ok(deed),
+        true => Ok(action),
         false => Err(Problem::new(yes, "it can only be true; leave it out where nothing is to be done")),
     }
 }
 
-fn scale(tasks: Spanned<u32>) -> Result<Deed, Problem> {
+fn scale(tasks: Spanned<u32>) -> Result<Action, Problem> {
     if *tasks.get_ref() > MOST_TASKS {
         return Err(Problem::new(&tasks, format!("a service has at most {MOST_TASKS} tasks")));
     }
-    Ok(Deed::Scale(tasks.into_inner()))
+    Ok(Action::Scale(tasks.into_inner()))
 }
 
-fn faults(plan: Spanned<FaultPlan>) -> Result<Deed, Problem> {
+fn faults(plan: Spanned<FaultPlan>) -> Result<Action, Problem> {
     // Only a plan that is put to work is checked as a whole; this one is thrown away.
     let checked = Faults::new(0).set(plan.get_ref().clone());
     checked.map_err(|error| Problem::new(&plan, error.to_string()))?;
-    Ok(Deed::Faults(plan.into_inner()))
+    Ok(Action::Faults(plan.into_inner()))
 }
 
-fn settings(patch: Spanned<Value>) -> Result<Deed, Problem> {
+fn settings(patch: Spanned<Value>) -> Result<Action, Problem> {
     let checked = patched(&Settings::default(), patch.get_ref().clone());
     checked.map_err(|error| Problem::new(&patch, error.to_string()))?;
-    Ok(Deed::Settings(patch.into_inner()))
+    Ok(Action::Settings(patch.into_inner()))
 }
 
 /// The number, from 1, of the line in which a byte stands.

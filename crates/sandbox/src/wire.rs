@@ -90,7 +90,7 @@ impl Dialect {
         use super::api::Service;
         match service {
             Service::Sqs => Self::Sqs,
-            Service::Ecs | Service::Events => Self::Json,
+            Service::Ecs | Service::EventBridge => Self::Json,
             Service::Elb | Service::Sts => Self::Query(query::namespace(service)),
         }
     }

@@ -21,13 +21,13 @@ use std::time::Duration;
 
 use super::api::{ApiError, Request, Response};
 
-mod act;
 mod agenda;
 mod ecs;
 mod elb;
 mod event;
 mod eventbridge;
 mod history;
+mod incident;
 mod page;
 mod random;
 mod settings;
@@ -37,10 +37,10 @@ mod sts;
 mod tests;
 mod view;
 
-pub use act::Act;
 pub use eventbridge::EventCounts;
-pub use settings::{BalancerSettings, EventSettings, ServiceSettings, Settings, TaskSettings};
-pub use view::{BalancerView, GroupView, QueueView, ServiceView, TargetView, TaskView};
+pub use incident::Incident;
+pub use settings::{EventSettings, LoadBalancerSettings, ServiceSettings, Settings, TaskSettings};
+pub use view::{GroupView, LoadBalancerView, QueueView, ServiceView, TargetView, TaskView};
 
 use agenda::{Agenda, Ticket, after};
 use ecs::{Ecs, ServiceKey};
@@ -125,8 +125,8 @@ impl World {
         match request {
             Request::Ecs(request) => self.with(|world, context| world.ecs.call(request, context)).map(Response::Ecs),
             Request::Elb(request) => self.with(|world, context| world.elb.call(request, context)).map(Response::Elb),
-            Request::Events(request) => {
-                self.with(|world, context| world.events.call(request, context)).map(Response::Events)
+            Request::EventBridge(request) => {
+                self.with(|world, context| world.events.call(request, context)).map(Response::EventBridge)
             }
             Request::Sqs(request) => {
                 let mut tools = Tools { now: self.now, settings: &self.settings, random: &mut self.random };
@@ -156,38 +156,40 @@ impl World {
         self.agenda.next_at().into_iter().chain(self.sqs.next_change_at()).min()
     }
 
-    /// What somebody outside AWS does, or what befalls it.
+    /// Injects an incident, after everything that was due before it.
     ///
     /// # Errors
     ///
-    /// When there is nothing that it could befall.
-    pub fn act(&mut self, act: Act, now: Timestamp) -> Result<(), ApiError> {
+    /// Returns an error when the resource that the incident names doesn't exist.
+    pub fn inject(&mut self, incident: Incident, now: Timestamp) -> Result<(), ApiError> {
         self.step(now);
-        match act {
-            Act::CrashTask { service, task, exit_code } => {
+        match incident {
+            Incident::CrashTask { service, task, exit_code } => {
                 let service = self.find_service(&service)?;
                 self.with(|world, context| world.ecs.crash(&service, task.as_deref(), exit_code, context))
             }
-            Act::SpotNotice { service, task } => {
+            Incident::SpotNotice { service, task } => {
                 let service = self.find_service(&service)?;
                 self.with(|world, context| world.ecs.spot_notice(&service, task.as_deref(), context))
             }
-            Act::FailToStart { n } => {
+            Incident::FailToStart { n } => {
                 self.ecs.fail_to_start(n);
                 Ok(())
             }
-            Act::TargetUnhealthy { ip } => {
+            Incident::TargetUnhealthy { ip } => {
                 self.with(|world, context| world.elb.set_failing(ip, true, context, world.ecs.addresses()))
             }
-            Act::TargetHealthy { ip } => {
+            Incident::TargetHealthy { ip } => {
                 self.with(|world, context| world.elb.set_failing(ip, false, context, world.ecs.addresses()))
             }
-            Act::FailBalancer { name } => self.with(|world, context| world.elb.fail_balancer(&name, context)),
-            Act::Replay { n } => {
+            Incident::FailLoadBalancer { name } => {
+                self.with(|world, context| world.elb.fail_load_balancer(&name, context))
+            }
+            Incident::Replay { n } => {
                 self.with(|world, context| world.events.replay(n, context));
                 Ok(())
             }
-            Act::MalformedMessage { queue, body } => {
+            Incident::MalformedMessage { queue, body } => {
                 let mut tools = Tools { now: self.now, settings: &self.settings, random: &mut self.random };
                 self.sqs.put(&queue, body, &mut tools)
             }
@@ -246,15 +248,15 @@ impl World {
     }
 
     /// Every load balancer that hasn't been deleted.
-    pub fn balancers(&self) -> Vec<BalancerView> {
-        let view = |balancer: &elb::Balancer| BalancerView {
-            arn: balancer.arn.clone(),
-            name: balancer.name.clone(),
-            state: balancer.state.as_str(),
-            created_at: balancer.created_at,
-            tags: balancer.tags.clone().into_iter().collect(),
+    pub fn load_balancers(&self) -> Vec<LoadBalancerView> {
+        let view = |load_balancer: &elb::LoadBalancer| LoadBalancerView {
+            arn: load_balancer.arn.clone(),
+            name: load_balancer.name.clone(),
+            state: load_balancer.state.as_str(),
+            created_at: load_balancer.created_at,
+            tags: load_balancer.tags.clone().into_iter().collect(),
         };
-        self.elb.balancers().map(view).collect()
+        self.elb.load_balancers().map(view).collect()
     }
 
     /// Every target group with its targets.
@@ -268,7 +270,7 @@ impl World {
             GroupView {
                 arn: group.arn.clone(),
                 name: group.name.clone(),
-                balancers: self.elb.balancers_of(&group.arn).into_iter().map(str::to_owned).collect(),
+                load_balancers: self.elb.load_balancers_of(&group.arn).into_iter().map(str::to_owned).collect(),
                 tags: group.tags.clone().into_iter().collect(),
                 targets: group.targets.iter().map(target).collect(),
             }

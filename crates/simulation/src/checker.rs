@@ -283,7 +283,8 @@ impl Checker {
             let has_address = |task: &TaskView| task.address.is_some_and(|own| own.to_string() == id);
             tasks.iter().any(|task| task.group == group && has_address(task) && keeps_address(task))
         };
-        let mut targets = groups.iter().filter(|group| group.name.starts_with(&prefix) && !group.balancers.is_empty());
+        let mut targets =
+            groups.iter().filter(|group| group.name.starts_with(&prefix) && !group.load_balancers.is_empty());
         targets.any(|group| group.targets.iter().any(|target| target.state == "healthy" && !is_of_ours(&target.id)))
     }
 
@@ -296,7 +297,7 @@ impl Checker {
             Request::Elb(elb::Request::DeleteLoadBalancer(input)) => {
                 let arn = &input.load_balancer_arn;
                 self.deletion(actor, arn, world, now, tally);
-                let exists = world.balancers().iter().any(|balancer| balancer.arn == *arn);
+                let exists = world.load_balancers().iter().any(|balancer| balancer.arn == *arn);
                 if exists && self.lasts(self.disowned_since.get(arn).copied(), now) {
                     self.broken(
                         Promise::OnlyItsOwnIsWritten,
@@ -458,7 +459,7 @@ impl Checker {
     /// Notes who marks what, and whose mark is there already.
     fn mark(&mut self, actor: Actor, arns: &[String], world: &World, tally: &mut Tally) {
         let is_marked = |tags: &[(String, String)]| tags.iter().any(|(key, _)| key == IDLE_SINCE);
-        for balancer in world.balancers().iter().filter(|balancer| arns.contains(&balancer.arn)) {
+        for balancer in world.load_balancers().iter().filter(|balancer| arns.contains(&balancer.arn)) {
             let before = self.marked_by.insert(balancer.arn.clone(), actor);
             if is_marked(&balancer.tags) && before.is_some_and(|before| before != actor) {
                 tally.moment("marked what another worker had marked meanwhile");
@@ -635,7 +636,7 @@ impl Checker {
         }
         let grace =
             SignedDuration::try_from(self.promises.unused_grace.saturating_sub(CLOCK_ERROR)).unwrap_or_default();
-        let Some(balancer) = world.balancers().into_iter().find(|balancer| balancer.arn == arn) else { return };
+        let Some(balancer) = world.load_balancers().into_iter().find(|balancer| balancer.arn == arn) else { return };
         let group = self.group();
         let was_used =
             |task: &TaskView| task.group == group && task.stopped_at.is_some_and(|at| at > balancer.created_at);
@@ -720,5 +721,5 @@ impl Checker {
 
 /// Whether there is a balancer of that ARN.
 fn stands(world: &World, arn: &str) -> bool {
-    world.balancers().iter().any(|balancer| balancer.arn == arn)
+    world.load_balancers().iter().any(|balancer| balancer.arn == arn)
 }

@@ -23,7 +23,7 @@ use jvb_watcher::retry;
 use jvb_watcher_rules::plan::{NEARLY_IDLE_REQUEUE, OwnerTag, Policy, Teardown};
 use jvb_watcher_sandbox::faults::{Effect, FaultPlan, Faults, Moment, Pattern, Rule, Throttle};
 use jvb_watcher_sandbox::platform;
-use jvb_watcher_sandbox::world::{Act, Settings, TaskView, World};
+use jvb_watcher_sandbox::world::{Incident, Settings, TaskView, World};
 
 /// How rough a day is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -92,7 +92,7 @@ pub enum Deed {
     DeleteService,
     CreateService,
     /// Something befalls the tasks or the events.
-    Act(Act),
+    Act(Incident),
     /// A message that is not of this service.
     Foreign,
     /// From now on AWS is like this.
@@ -398,19 +398,19 @@ impl Draft {
         let service = format!("{}-service", platform::PROJECT);
         let queue = format!("{}-jvb-watcher", platform::PROJECT);
         Deed::Act(match self.random.u32(0..13) {
-            12 => Act::FailBalancer { name: format!("{}-jvb-nlb", platform::PROJECT) },
+            12 => Incident::FailLoadBalancer { name: format!("{}-jvb-nlb", platform::PROJECT) },
             kind => return self.usual_mishap(kind / 2, service, queue),
         })
     }
 
     fn usual_mishap(&mut self, kind: u32, service: String, queue: String) -> Deed {
         Deed::Act(match kind {
-            0 => Act::CrashTask { service, task: None, exit_code: 1 },
-            1 => Act::SpotNotice { service, task: None },
-            2 => Act::FailToStart { n: self.random.u32(1..4) },
-            3 => Act::TargetUnhealthy { ip: [10, 0, 1, self.random.u8(4..40)].into() },
-            4 => Act::Replay { n: self.random.usize(1..20) },
-            _ => Act::MalformedMessage { queue, body: "{\"no\": event".to_owned() },
+            0 => Incident::CrashTask { service, task: None, exit_code: 1 },
+            1 => Incident::SpotNotice { service, task: None },
+            2 => Incident::FailToStart { n: self.random.u32(1..4) },
+            3 => Incident::TargetUnhealthy { ip: [10, 0, 1, self.random.u8(4..40)].into() },
+            4 => Incident::Replay { n: self.random.usize(1..20) },
+            _ => Incident::MalformedMessage { queue, body: "{\"no\": event".to_owned() },
         })
     }
 
@@ -528,7 +528,7 @@ impl<'a> Course<'a> {
         let midnight: Timestamp = "2026-11-20T00:00:00Z".parse().expect("an instant");
         let mut settings = Settings::default();
         settings.tasks.stopping = day.stopping;
-        settings.balancers.deleted_visible = day.deleted_visible;
+        settings.load_balancers.deleted_visible = day.deleted_visible;
         let mut world = World::new(settings, day.seed, midnight);
         platform::set_up(&mut world, midnight).expect("a platform");
         let promises = Promises {
@@ -720,7 +720,7 @@ impl<'a> Course<'a> {
         self.stage.with(|inner, now| {
             for target in inner.world.groups().into_iter().flat_map(|group| group.targets) {
                 if let Ok(ip) = target.id.parse() {
-                    let _ = inner.world.act(Act::TargetHealthy { ip }, now);
+                    let _ = inner.world.inject(Incident::TargetHealthy { ip }, now);
                 }
             }
         });
@@ -779,9 +779,9 @@ impl<'a> Course<'a> {
             Deed::DeleteService => operator.delete_service(),
             Deed::CreateService => operator.create_service(),
             Deed::Act(act) => {
-                self.malformed += usize::from(matches!(act, Act::MalformedMessage { .. }));
+                self.malformed += usize::from(matches!(act, Incident::MalformedMessage { .. }));
                 let done = self.stage.with(|inner, now| {
-                    let done = inner.world.act(act, now);
+                    let done = inner.world.inject(act, now);
                     inner.checker.observe(&inner.world, now, Some(Actor::Operator));
                     done
                 });
@@ -862,7 +862,7 @@ impl<'a> Course<'a> {
         self.settle_in().await;
         self.check_registered();
         // One goes, and another comes in its place.
-        let crash = Act::CrashTask { service: self.day.policy.service.clone(), task: None, exit_code: 1 };
+        let crash = Incident::CrashTask { service: self.day.policy.service.clone(), task: None, exit_code: 1 };
         self.perform(&Deed::Act(crash));
         self.until(Instant::now() + MINUTE).await;
         self.settle_in().await;
@@ -1008,7 +1008,7 @@ impl<'a> Course<'a> {
     }
 
     fn check_no_balancer(&self) {
-        let balancers = self.stage.with(|inner, _| inner.world.balancers());
+        let balancers = self.stage.with(|inner, _| inner.world.load_balancers());
         let prefix = format!("{}-", platform::PROJECT);
         for balancer in balancers.iter().filter(|balancer| balancer.name.starts_with(&prefix)) {
             self.fail(Promise::NothingIdleStays, format!("{} runs on, and nobody calls", balancer.name));

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde_json::{Value, json};
 
 use super::stage::{Actor, Stage};
-use jvb_watcher_sandbox::api::{ApiError, Request, Response, Tag, ecs, elb, events, sqs};
+use jvb_watcher_sandbox::api::{ApiError, Request, Response, Tag, ecs, elb, eventbridge, sqs};
 use jvb_watcher_sandbox::world::TaskView;
 
 /// How often terraform asks whether a balancer is active.
@@ -362,7 +362,7 @@ impl Operator {
     /// Deletes a balancer that AWS couldn't set up.
     pub fn delete_failed_balancer(&self) -> Result<(), ApiError> {
         let name = self.balancer_name();
-        let balancers = self.stage.with(|inner, _| inner.world.balancers());
+        let balancers = self.stage.with(|inner, _| inner.world.load_balancers());
         match balancers.iter().any(|balancer| balancer.name == name && balancer.state == "failed") {
             true => self.delete_balancer(),
             false => Ok(()),
@@ -406,12 +406,12 @@ impl Operator {
 
     /// Switches the rule on or off.
     pub fn rule(&self, enabled: bool) -> Result<(), ApiError> {
-        let input = events::RuleInput { name: format!("{}-jvb-watcher", self.project), ..Default::default() };
+        let input = eventbridge::RuleInput { name: format!("{}-jvb-watcher", self.project), ..Default::default() };
         let request = match enabled {
-            true => events::Request::EnableRule(input),
-            false => events::Request::DisableRule(input),
+            true => eventbridge::Request::EnableRule(input),
+            false => eventbridge::Request::DisableRule(input),
         };
-        self.call(Request::Events(request)).map(drop)
+        self.call(Request::EventBridge(request)).map(drop)
     }
 
     /// Sends a message of its own.

@@ -1,6 +1,6 @@
 //! What there is in AWS at one instant, for whoever watches it: read once, since it is much of what a day costs.
 
-use jvb_watcher_sandbox::world::{BalancerView, GroupView, ServiceView, TaskView, World};
+use jvb_watcher_sandbox::world::{GroupView, LoadBalancerView, ServiceView, TaskView, World};
 
 /// What there is.
 pub struct Scene {
@@ -9,7 +9,7 @@ pub struct Scene {
     /// The tasks.
     pub tasks: Vec<TaskView>,
     /// The load balancers.
-    pub balancers: Vec<BalancerView>,
+    pub balancers: Vec<LoadBalancerView>,
     /// The target groups with their targets.
     pub groups: Vec<GroupView>,
 }
@@ -17,6 +17,11 @@ pub struct Scene {
 impl Scene {
     /// What there is now.
     pub fn of(world: &World) -> Self {
-        Self { services: world.services(), tasks: world.tasks(), balancers: world.balancers(), groups: world.groups() }
+        Self {
+            services: world.services(),
+            tasks: world.tasks(),
+            balancers: world.load_balancers(),
+            groups: world.groups(),
+        }
     }
 }

@@ -32,12 +32,12 @@ struct Served {
 impl Record {
     /// Looks at the world.
     pub fn sample(&mut self, world: &World, now: Timestamp) {
-        let balancers = world.balancers();
+        let balancers = world.load_balancers();
         for balancer in &balancers {
             self.balancers.entry(balancer.arn.clone()).or_insert((balancer.created_at, now)).1 = now;
         }
         let groups = world.groups();
-        let groups: Vec<&GroupView> = groups.iter().filter(|group| !group.balancers.is_empty()).collect();
+        let groups: Vec<&GroupView> = groups.iter().filter(|group| !group.load_balancers.is_empty()).collect();
         if groups.is_empty() {
             return;
         }
@@ -93,7 +93,7 @@ impl Record {
 pub fn what_is_left(world: &World) -> Vec<String> {
     let mut left = Vec::new();
     left.extend(
-        world.balancers().iter().map(|balancer| format!("load balancer {} is {}", balancer.name, balancer.state)),
+        world.load_balancers().iter().map(|balancer| format!("load balancer {} is {}", balancer.name, balancer.state)),
     );
     left.extend(world.groups().iter().map(|group| format!("target group {} is there", group.name)));
     for queue in world.queues() {

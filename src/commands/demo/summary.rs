@@ -80,7 +80,7 @@ struct Balancer {
 impl Summary {
     /// Puts the figures together.
     pub fn new(scenario: &Scenario, sandbox: &Sandbox, record: &Record, left: Vec<String>, duration: Duration) -> Self {
-        let (counts, gone) = sandbox.with_world(|world, _| (world.event_counts(), world.balancers().is_empty()));
+        let (counts, gone) = sandbox.with_world(|world, _| (world.event_counts(), world.load_balancers().is_empty()));
         let calls = sandbox.calls();
         let unregistered_tasks: Vec<String> = record.unregistered().into_iter().map(str::to_owned).collect();
         let (created, uptime) = record.balancers();

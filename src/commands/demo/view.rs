@@ -77,7 +77,7 @@ fn service(world: &World) -> String {
 }
 
 fn balancer(world: &World, now: Timestamp) -> String {
-    let Some(balancer) = world.balancers().into_iter().next() else { return "none".to_owned() };
+    let Some(balancer) = world.load_balancers().into_iter().next() else { return "none".to_owned() };
     let age = now.duration_since(balancer.created_at).as_secs();
     let is_marked = balancer.tags.iter().any(|(key, _)| key == IDLE_SINCE_TAG);
     let mark = if is_marked { ", marked as idle" } else { "" };

@@ -124,7 +124,7 @@ fn name_of(headers: &HeaderMap, body: &str) -> (String, String) {
 /// The tags that a resource has at this moment.
 fn tags(sandbox: &Sandbox, arn: &str) -> Vec<(String, String)> {
     sandbox.with_world(|world, _| {
-        let balancer = world.balancers().into_iter().find(|balancer| balancer.arn == arn).map(|found| found.tags);
+        let balancer = world.load_balancers().into_iter().find(|balancer| balancer.arn == arn).map(|found| found.tags);
         let group = || world.groups().into_iter().find(|group| group.arn == arn).map(|found| found.tags);
         balancer.or_else(group).unwrap_or_default()
     })

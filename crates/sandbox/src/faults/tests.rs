@@ -31,7 +31,7 @@ fn without_a_plan_every_call_passes() {
 
 #[test]
 fn patterns_name_all_a_service_a_family_or_one_operation() {
-    let names = |pattern: &str, service, operation| Pattern(pattern.to_owned()).names(service, operation);
+    let names = |pattern: &str, service, operation| Pattern(pattern.to_owned()).matches(service, operation);
     for pattern in ["*", "*:*", "ecs:*", "ecs:Describe*", "ecs:DescribeTasks", "*:DescribeTasks"] {
         assert!(names(pattern, Service::Ecs, "DescribeTasks"), "{pattern}");
     }
@@ -69,7 +69,7 @@ fn each_operation_is_throttled_by_itself_and_in_its_services_words() {
     let throttle = |on: &str| json!({ "throttles": [{ "on": on, "capacity": 2, "refill-per-second": 1.0 }] });
     for (service, code) in [
         (Service::Ecs, "ThrottlingException"),
-        (Service::Events, "ThrottlingException"),
+        (Service::EventBridge, "ThrottlingException"),
         (Service::Elb, "Throttling"),
         (Service::Sqs, "RequestThrottled"),
     ] {

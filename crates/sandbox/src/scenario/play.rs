@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Deed, Scenario, Step, balancer};
+use super::{Action, Scenario, Step, load_balancer};
 use crate::api::{ApiError, Request, ecs};
 use crate::patch::patched;
 use crate::platform::PROJECT;
@@ -28,7 +28,7 @@ pub enum PlayError {
     },
     /// A step couldn't be told.
     #[error(transparent)]
-    Untold(#[from] io::Error),
+    Output(#[from] io::Error),
 }
 
 /// Plays a scenario to its last step; each is told as it begins.
@@ -47,24 +47,24 @@ pub async fn play(
     for step in &scenario.steps {
         tokio::time::sleep_until(began + step.at).await;
         tell(step)?;
-        if let Some(deed) = &step.deed {
-            let done = perform(deed, scenario.time_scale, &mut unscaled, sandbox).await;
+        if let Some(action) = &step.action {
+            let done = perform(action, scenario.time_scale, &mut unscaled, sandbox).await;
             done.map_err(|problem| PlayError::Refused { at: step.at, problem })?;
         }
     }
     Ok(())
 }
 
-async fn perform(deed: &Deed, time_scale: f64, unscaled: &mut Settings, sandbox: &Sandbox) -> Result<(), String> {
-    match deed {
-        Deed::CreateLoadBalancer => sandbox.with_world(balancer::create).map_err(|error| error.to_string()),
-        Deed::DeleteLoadBalancer => delete(sandbox).await.map_err(|error| error.to_string()),
-        Deed::Scale(tasks) => scale(*tasks, sandbox).map_err(|error| error.to_string()),
-        Deed::Act(act) => {
-            sandbox.with_world(|world, now| world.act(act.clone(), now)).map_err(|error| error.to_string())
+async fn perform(action: &Action, time_scale: f64, unscaled: &mut Settings, sandbox: &Sandbox) -> Result<(), String> {
+    match action {
+        Action::CreateLoadBalancer => sandbox.with_world(load_balancer::create).map_err(|error| error.to_string()),
+        Action::DeleteLoadBalancer => delete(sandbox).await.map_err(|error| error.to_string()),
+        Action::Scale(tasks) => scale(*tasks, sandbox).map_err(|error| error.to_string()),
+        Action::Incident(incident) => {
+            sandbox.with_world(|world, now| world.inject(incident.clone(), now)).map_err(|error| error.to_string())
         }
-        Deed::Faults(plan) => sandbox.faults(|faults| faults.set(plan.clone())).map_err(|error| error.to_string()),
-        Deed::Settings(patch) => {
+        Action::Faults(plan) => sandbox.faults(|faults| faults.set(plan.clone())).map_err(|error| error.to_string()),
+        Action::Settings(patch) => {
             *unscaled = patched(unscaled, patch.clone()).map_err(|error| error.to_string())?;
             let scaled = unscaled.clone().scaled(time_scale);
             sandbox.with_world(|world, _| {
@@ -77,9 +77,9 @@ async fn perform(deed: &Deed, time_scale: f64, unscaled: &mut Settings, sandbox:
 }
 
 async fn delete(sandbox: &Sandbox) -> Result<(), ApiError> {
-    sandbox.with_world(balancer::delete)?;
+    sandbox.with_world(load_balancer::delete)?;
     loop {
-        match sandbox.with_world(balancer::delete_groups) {
+        match sandbox.with_world(load_balancer::delete_groups) {
             // For a while after its listener has gone.
             Err(error) if error.code == "ResourceInUse" => tokio::time::sleep(BETWEEN_TRIES).await,
             done => return done,

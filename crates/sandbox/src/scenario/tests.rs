@@ -10,18 +10,21 @@ fn problem(text: &str) -> String {
 fn the_evening_that_is_built_in_is_good() {
     let evening = Scenario::evening().expect("it can be read");
     assert!(evening.length() < Duration::from_secs(30));
-    assert_eq!(evening.steps.last().map(|step| &step.deed), Some(&Some(Deed::Scale(0))));
+    assert_eq!(evening.steps.last().map(|step| &step.action), Some(&Some(Action::Scale(0))));
 }
 
 #[test]
 fn what_is_not_said_is_as_on_aws_and_as_the_watcher_has_it() {
     let least = Scenario::parse("s.toml", LEAST).expect("enough");
-    assert_eq!((least.time_scale, &least.world, least.watcher), (1.0, &Settings::default(), Patience::default()));
-    assert_eq!(least.steps, [Step { at: Duration::ZERO, say: Some("x".to_owned()), deed: None }]);
+    assert_eq!(
+        (least.time_scale, &least.world, least.watcher),
+        (1.0, &Settings::default(), WatcherSettings::default())
+    );
+    assert_eq!(least.steps, [Step { at: Duration::ZERO, say: Some("x".to_owned()), action: None }]);
 }
 
 #[test]
-fn every_deed_can_be_written() {
+fn every_action_can_be_written() {
     let text = r#"
         title = "all"
         time-scale = 10
@@ -39,16 +42,16 @@ fn every_deed_can_be_written() {
     let all = Scenario::parse("s.toml", text).expect("it is good");
     assert_eq!(all.scaled_world().tasks.pending, Duration::from_secs(1));
     assert_eq!(all.watcher.idle_grace, Duration::from_secs(2));
-    let deeds: Vec<_> = all.steps.iter().filter_map(|step| step.deed.as_ref()).collect();
+    let actions: Vec<_> = all.steps.iter().filter_map(|step| step.action.as_ref()).collect();
     assert!(matches!(
-        deeds[..],
+        actions[..],
         [
-            Deed::CreateLoadBalancer,
-            Deed::Scale(2),
-            Deed::Act(Act::CrashTask { .. }),
-            Deed::Faults(_),
-            Deed::Settings(_),
-            Deed::DeleteLoadBalancer
+            Action::CreateLoadBalancer,
+            Action::Scale(2),
+            Action::Incident(Incident::CrashTask { .. }),
+            Action::Faults(_),
+            Action::Settings(_),
+            Action::DeleteLoadBalancer
         ]
     ));
 }

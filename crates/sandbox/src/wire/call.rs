@@ -7,11 +7,14 @@ use hyper::http::request::Parts;
 use serde_json::Value;
 
 use super::{Dialect, Problem, query};
-use crate::api::{ReadError, Request, Service, ecs, elb, events, sqs, sts};
+use crate::api::{ReadError, Request, Service, ecs, elb, eventbridge, sqs, sts};
 
 /// What the names of operations begin with, in the header by which the JSON protocols are known.
-const TARGETS: [(&str, Service); 3] =
-    [("AmazonSQS", Service::Sqs), ("AmazonEC2ContainerServiceV20141113", Service::Ecs), ("AWSEvents", Service::Events)];
+const TARGETS: [(&str, Service); 3] = [
+    ("AmazonSQS", Service::Sqs),
+    ("AmazonEC2ContainerServiceV20141113", Service::Ecs),
+    ("AWSEvents", Service::EventBridge),
+];
 
 /// A call whose service and operation are known; its members may still be anything.
 #[derive(Debug)]
@@ -97,7 +100,9 @@ impl Call {
         let request = match service {
             Service::Ecs => ecs::Request::read(operation, members).map(|read| read.map(Request::Ecs)),
             Service::Elb => elb::Request::read(operation, members).map(|read| read.map(Request::Elb)),
-            Service::Events => events::Request::read(operation, members).map(|read| read.map(Request::Events)),
+            Service::EventBridge => {
+                eventbridge::Request::read(operation, members).map(|read| read.map(Request::EventBridge))
+            }
             Service::Sqs => sqs::Request::read(operation, members).map(|read| read.map(Request::Sqs)),
             Service::Sts => sts::Request::read(operation, members).map(|read| read.map(Request::Sts)),
         };
@@ -124,12 +129,12 @@ fn unreadable(service: Service, error: &ReadError) -> Problem {
         (Service::Ecs, ReadError::Missing(name)) => {
             Problem::new("InvalidParameterException", format!("{name} cannot be empty."))
         }
-        (Service::Events, ReadError::Missing(name)) => Problem::new("ValidationException", null(name)),
+        (Service::EventBridge, ReadError::Missing(name)) => Problem::new("ValidationException", null(name)),
         (Service::Elb | Service::Sts, ReadError::Missing(name)) => Problem::new("ValidationError", null(name)),
         (Service::Elb | Service::Sts, ReadError::Unreadable(error)) => {
             Problem::new("ValidationError", error.to_string())
         }
-        (Service::Ecs | Service::Events | Service::Sqs, ReadError::Unreadable(error)) => {
+        (Service::Ecs | Service::EventBridge | Service::Sqs, ReadError::Unreadable(error)) => {
             Problem::new("SerializationException", error.to_string())
         }
     }
@@ -187,7 +192,7 @@ mod tests {
         let request = read(Some("AmazonEC2ContainerServiceV20141113.ListClusters"), "{}").expect("a call");
         assert_eq!((request.service(), request.operation()), (Service::Ecs, "ListClusters"));
         let request = read(Some("AWSEvents.ListRules"), "{}").expect("a call");
-        assert_eq!((request.service(), request.operation()), (Service::Events, "ListRules"));
+        assert_eq!((request.service(), request.operation()), (Service::EventBridge, "ListRules"));
     }
 
     #[test]

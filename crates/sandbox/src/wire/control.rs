@@ -1,7 +1,7 @@
 //! The plain JSON endpoint under `/_sandbox/`, by which the sandbox is looked at and told what to do:
 //!
 //! - `GET state`: all that the world holds, the calls so far by operation, the settings, the faults.
-//! - `POST act`: something befalls the world (see [`Act`](crate::world::Act)).
+//! - `POST act`: something befalls the world (see [`Incident`](crate::world::Incident)).
 //! - `GET`, `PUT`, `DELETE faults`: the [`FaultPlan`] at work.
 //! - `PATCH settings`: a part of the world's [`Settings`](crate::world::Settings); the rest stays.
 
@@ -56,8 +56,8 @@ fn state(shared: &Shared) -> Result<Value, Refusal> {
 }
 
 fn act(shared: &Shared, body: &[u8]) -> Result<Value, Refusal> {
-    let act = read(body)?;
-    shared.with_world(|world, now| world.act(act, now)).map_err(|error| (400, error.to_string()))?;
+    let incident = read(body)?;
+    shared.with_world(|world, now| world.inject(incident, now)).map_err(|error| (400, error.to_string()))?;
     Ok(json!({}))
 }
 

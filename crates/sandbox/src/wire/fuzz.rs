@@ -75,7 +75,7 @@ fn operation(service: Service) -> impl Strategy<Value = String> {
 }
 
 fn json_call() -> impl Strategy<Value = (Option<String>, Vec<u8>)> {
-    let services = [Service::Sqs, Service::Ecs, Service::Events];
+    let services = [Service::Sqs, Service::Ecs, Service::EventBridge];
     (0..services.len()).prop_flat_map(move |index| {
         (operation(services[index]), json_body())
             .prop_map(move |(operation, body)| (Some(format!("{}.{operation}", TARGETS[index])), body))

@@ -163,10 +163,11 @@ mod tests {
     #[tokio::test]
     async fn lists_come_in_members_and_what_is_absent_does_not_come() {
         let group = TargetGroup { target_group_arn: "t".into(), port: Some(10000), ..TargetGroup::default() };
-        let balancer = LoadBalancer { load_balancer_name: "a<b".into(), ..LoadBalancer::default() };
-        let balancers = LoadBalancersOutput { load_balancers: [balancer].into_iter().collect(), next_marker: None };
+        let load_balancer = LoadBalancer { load_balancer_name: "a<b".into(), ..LoadBalancer::default() };
+        let load_balancers =
+            LoadBalancersOutput { load_balancers: [load_balancer].into_iter().collect(), next_marker: None };
         let xml =
-            text(success(ELB, "CreateLoadBalancer", &Response::CreateLoadBalancer(balancers), "id").expect("XML"))
+            text(success(ELB, "CreateLoadBalancer", &Response::CreateLoadBalancer(load_balancers), "id").expect("XML"))
                 .await;
         for part in [
             "<CreateLoadBalancerResponse xmlns=\"http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/\">",
@@ -208,9 +209,10 @@ mod tests {
     async fn what_xml_cannot_write_is_replaced() {
         let problem = Problem::new("ValidationError", "a\u{1}b\u{ffff}c\td");
         assert!(text(error(ELB, &problem, "id")).await.contains("<Message>a\u{fffd}b\u{fffd}c\td</Message>"));
-        let balancer = LoadBalancer { load_balancer_name: "a\0b".into(), ..LoadBalancer::default() };
-        let balancers = LoadBalancersOutput { load_balancers: [balancer].into_iter().collect(), next_marker: None };
-        let xml = text(success(ELB, "DescribeLoadBalancers", &balancers, "id").expect("XML")).await;
+        let load_balancer = LoadBalancer { load_balancer_name: "a\0b".into(), ..LoadBalancer::default() };
+        let load_balancers =
+            LoadBalancersOutput { load_balancers: [load_balancer].into_iter().collect(), next_marker: None };
+        let xml = text(success(ELB, "DescribeLoadBalancers", &load_balancers, "id").expect("XML")).await;
         assert!(xml.contains("<LoadBalancerName>a\u{fffd}b</LoadBalancerName>"), "{xml}");
     }
 

@@ -96,7 +96,7 @@ async fn perform(shared: &Shared, call: Call, request_id: &str) -> Result<Answer
     let written = match &response {
         Response::Sqs(response) => json::sqs_success(response).map_err(|error| error.to_string()),
         Response::Ecs(response) => json::success(response).map_err(|error| error.to_string()),
-        Response::Events(response) => json::success(response).map_err(|error| error.to_string()),
+        Response::EventBridge(response) => json::success(response).map_err(|error| error.to_string()),
         Response::Elb(response) => {
             query::success(namespace, &operation, response, request_id).map_err(|error| error.to_string())
         }

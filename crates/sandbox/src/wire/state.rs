@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::world::{BalancerView, GroupView, QueueView, ServiceView, TargetView, TaskView, World};
+use crate::world::{GroupView, LoadBalancerView, QueueView, ServiceView, TargetView, TaskView, World};
 
 pub(super) fn of(world: &World) -> Value {
     let events = world.event_counts();
     json!({
         "services": world.services().iter().map(service).collect::<Vec<_>>(),
         "tasks": world.tasks().iter().map(task).collect::<Vec<_>>(),
-        "balancers": world.balancers().iter().map(balancer).collect::<Vec<_>>(),
+        "balancers": world.load_balancers().iter().map(load_balancer).collect::<Vec<_>>(),
         "groups": world.groups().iter().map(group).collect::<Vec<_>>(),
         "queues": world.queues().iter().map(queue).collect::<Vec<_>>(),
         "events": {
@@ -49,13 +49,13 @@ fn task(task: &TaskView) -> Value {
     })
 }
 
-fn balancer(balancer: &BalancerView) -> Value {
+fn load_balancer(load_balancer: &LoadBalancerView) -> Value {
     json!({
-        "arn": balancer.arn,
-        "name": balancer.name,
-        "state": balancer.state,
-        "created-at": balancer.created_at,
-        "tags": tags(&balancer.tags),
+        "arn": load_balancer.arn,
+        "name": load_balancer.name,
+        "state": load_balancer.state,
+        "created-at": load_balancer.created_at,
+        "tags": tags(&load_balancer.tags),
     })
 }
 
@@ -63,7 +63,7 @@ fn group(group: &GroupView) -> Value {
     json!({
         "arn": group.arn,
         "name": group.name,
-        "balancers": group.balancers,
+        "balancers": group.load_balancers,
         "tags": tags(&group.tags),
         "targets": group.targets.iter().map(target).collect::<Vec<_>>(),
     })

@@ -9,18 +9,18 @@ use crate::api::elb::{CapacityReservationOutput, Request, Response};
 use crate::api::{ApiError, Empty};
 
 mod attributes;
-mod balancers;
 mod groups;
 mod health_check;
 mod listeners;
+mod load_balancers;
 mod tags;
 mod targets;
 #[cfg(test)]
 mod tests;
 
-pub use balancers::{Balancer, BalancerState};
 pub use groups::Group;
 use listeners::Listener;
+pub use load_balancers::{LoadBalancer, LoadBalancerState};
 pub use targets::{Target, TargetKey, TargetState};
 
 /// How many items a page has at most.
@@ -32,7 +32,7 @@ const NAME: usize = 32;
 /// Load balancers and what belongs to them, each by its ARN.
 #[derive(Debug, Default)]
 pub struct Elb {
-    balancers: BTreeMap<String, Balancer>,
+    load_balancers: BTreeMap<String, LoadBalancer>,
     listeners: BTreeMap<String, Listener>,
     groups: BTreeMap<String, Group>,
     /// Addresses that fail their checks whatever runs behind them.
@@ -45,12 +45,12 @@ pub enum Due {
     /// A load balancer comes into service.
     Active {
         /// Its ARN.
-        balancer: String,
+        load_balancer: String,
     },
     /// A deleted load balancer is seen no more.
     Gone {
         /// Its ARN.
-        balancer: String,
+        load_balancer: String,
     },
     /// The health checks come to a verdict on a target.
     Verdict {
@@ -70,8 +70,8 @@ pub enum Due {
 
 impl Elb {
     /// Every load balancer that hasn't been deleted.
-    pub fn balancers(&self) -> impl Iterator<Item = &Balancer> {
-        self.balancers.values().filter(|balancer| !balancer.is_deleted())
+    pub fn load_balancers(&self) -> impl Iterator<Item = &LoadBalancer> {
+        self.load_balancers.values().filter(|load_balancer| !load_balancer.is_deleted())
     }
 
     /// Every target group.
@@ -89,16 +89,16 @@ impl Elb {
     }
 
     /// The ARNs of the load balancers whose listeners refer to a group.
-    pub fn balancers_of(&self, group: &str) -> std::collections::BTreeSet<&str> {
+    pub fn load_balancers_of(&self, group: &str) -> std::collections::BTreeSet<&str> {
         let listeners = self.listeners.values().filter(|listener| listener.refers_to(group));
-        listeners.map(|listener| listener.balancer.as_str()).collect()
+        listeners.map(|listener| listener.load_balancer.as_str()).collect()
     }
 
     /// Does what is due.
     pub fn perform(&mut self, due: Due, context: &mut Context<'_>, addresses: &Addresses) {
         match due {
-            Due::Active { balancer } => self.become_active(&balancer, context),
-            Due::Gone { balancer } => drop(self.balancers.remove(&balancer)),
+            Due::Active { load_balancer } => self.become_active(&load_balancer, context),
+            Due::Gone { load_balancer } => drop(self.load_balancers.remove(&load_balancer)),
             Due::Verdict { group, target } => self.judge(&group, &target, addresses),
             Due::Drained { group, target } => self.forget_target(&group, &target),
         }
@@ -140,32 +140,36 @@ impl Elb {
     /// What AWS would refuse.
     pub fn call(&mut self, request: Request, context: &mut Context<'_>) -> Result<Response, ApiError> {
         Ok(match request {
-            Request::CreateLoadBalancer(input) => Response::CreateLoadBalancer(self.create_balancer(input, context)?),
-            Request::DescribeLoadBalancers(input) => Response::DescribeLoadBalancers(self.describe_balancers(&input)?),
+            Request::CreateLoadBalancer(input) => {
+                Response::CreateLoadBalancer(self.create_load_balancer(input, context)?)
+            }
+            Request::DescribeLoadBalancers(input) => {
+                Response::DescribeLoadBalancers(self.describe_load_balancers(&input)?)
+            }
             Request::DeleteLoadBalancer(input) => {
-                self.delete_balancer(&input.load_balancer_arn, context)?;
+                self.delete_load_balancer(&input.load_balancer_arn, context)?;
                 Response::DeleteLoadBalancer(Empty {})
             }
             Request::DescribeLoadBalancerAttributes(input) => {
-                let attributes = &self.balancer(&input.load_balancer_arn)?.attributes;
+                let attributes = &self.load_balancer(&input.load_balancer_arn)?.attributes;
                 Response::DescribeLoadBalancerAttributes(attributes.shown())
             }
             Request::ModifyLoadBalancerAttributes(input) => {
-                let attributes = &mut self.balancer_mut(&input.load_balancer_arn)?.attributes;
+                let attributes = &mut self.load_balancer_mut(&input.load_balancer_arn)?.attributes;
                 attributes.set(&input.attributes.member)?;
                 Response::ModifyLoadBalancerAttributes(attributes.shown())
             }
             Request::DescribeCapacityReservation(input) => {
-                self.balancer(&input.load_balancer_arn)?;
+                self.load_balancer(&input.load_balancer_arn)?;
                 Response::DescribeCapacityReservation(CapacityReservationOutput::default())
             }
             Request::SetSubnets(input) => {
-                let balancer = self.balancer_mut(&input.load_balancer_arn)?;
-                Response::SetSubnets(balancer.set_subnets(input, context.settings)?)
+                let load_balancer = self.load_balancer_mut(&input.load_balancer_arn)?;
+                Response::SetSubnets(load_balancer.set_subnets(input, context.settings)?)
             }
             Request::SetSecurityGroups(input) => {
-                let balancer = self.balancer_mut(&input.load_balancer_arn)?;
-                Response::SetSecurityGroups(balancer.set_security_groups(input.security_groups)?)
+                let load_balancer = self.load_balancer_mut(&input.load_balancer_arn)?;
+                Response::SetSecurityGroups(load_balancer.set_security_groups(input.security_groups)?)
             }
             Request::CreateTargetGroup(input) => Response::CreateTargetGroup(self.create_group(input, context)?),
             Request::DescribeTargetGroups(input) => Response::DescribeTargetGroups(self.describe_groups(&input)?),
@@ -220,14 +224,20 @@ impl Elb {
         })
     }
 
-    fn balancer(&self, arn: &str) -> Result<&Balancer, ApiError> {
-        check_arn(Kind::Balancer, arn)?;
-        self.balancers.get(arn).filter(|balancer| !balancer.is_deleted()).ok_or_else(|| balancer_missing(arn))
+    fn load_balancer(&self, arn: &str) -> Result<&LoadBalancer, ApiError> {
+        check_arn(Kind::LoadBalancer, arn)?;
+        self.load_balancers
+            .get(arn)
+            .filter(|load_balancer| !load_balancer.is_deleted())
+            .ok_or_else(|| load_balancer_missing(arn))
     }
 
-    fn balancer_mut(&mut self, arn: &str) -> Result<&mut Balancer, ApiError> {
-        check_arn(Kind::Balancer, arn)?;
-        self.balancers.get_mut(arn).filter(|balancer| !balancer.is_deleted()).ok_or_else(|| balancer_missing(arn))
+    fn load_balancer_mut(&mut self, arn: &str) -> Result<&mut LoadBalancer, ApiError> {
+        check_arn(Kind::LoadBalancer, arn)?;
+        self.load_balancers
+            .get_mut(arn)
+            .filter(|load_balancer| !load_balancer.is_deleted())
+            .ok_or_else(|| load_balancer_missing(arn))
     }
 
     fn group(&self, arn: &str) -> Result<&Group, ApiError> {
@@ -259,7 +269,7 @@ impl Elb {
 /// What an ARN of this service's is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
-    Balancer,
+    LoadBalancer,
     Group,
     Listener,
 }
@@ -269,7 +279,7 @@ impl Kind {
     fn of(arn: &str) -> Option<Self> {
         let resource = arn.strip_prefix("arn:")?.splitn(5, ':').nth(4)?;
         match resource.split_once('/')?.0 {
-            "loadbalancer" => Some(Self::Balancer),
+            "loadbalancer" => Some(Self::LoadBalancer),
             "targetgroup" => Some(Self::Group),
             "listener" => Some(Self::Listener),
             _ => None,
@@ -280,7 +290,7 @@ impl Kind {
 /// Whether it is an ARN of that kind, be there such a thing or not.
 fn check_arn(kind: Kind, arn: &str) -> Result<(), ApiError> {
     let what = match kind {
-        Kind::Balancer => "load balancer",
+        Kind::LoadBalancer => "load balancer",
         Kind::Group => "target group",
         Kind::Listener => "listener",
     };
@@ -288,7 +298,7 @@ fn check_arn(kind: Kind, arn: &str) -> Result<(), ApiError> {
     if is_one { Ok(()) } else { Err(invalid(format!("'{arn}' is not a valid {what} ARN"))) }
 }
 
-fn balancer_missing(name: &str) -> ApiError {
+fn load_balancer_missing(name: &str) -> ApiError {
     ApiError::new("LoadBalancerNotFound", format!("Load balancers '[{name}]' not found"))
 }
 

@@ -9,7 +9,7 @@ use super::page::page;
 use super::settings::Settings;
 use super::sqs::{Sender, Sqs, Tools};
 use super::{Context, Due, event};
-use crate::api::events::{self as api, Request, Response};
+use crate::api::eventbridge::{self as api, Request, Response};
 use crate::api::{ApiError, Empty, Tag};
 
 mod pattern;

@@ -22,7 +22,8 @@ pub struct Settings {
     /// How services and their scheduler behave.
     pub services: ServiceSettings,
     /// How load balancers and their targets behave.
-    pub balancers: BalancerSettings,
+    #[serde(rename = "balancers")]
+    pub load_balancers: LoadBalancerSettings,
     /// How events travel, and what befalls them on the way.
     pub events: EventSettings,
     /// DescribeServices, ListTasks and DescribeTasks show the state of this long ago. Default: none.
@@ -82,7 +83,7 @@ pub struct ServiceSettings {
 /// How load balancers and their targets behave.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
-pub struct BalancerSettings {
+pub struct LoadBalancerSettings {
     /// From a load balancer's creation to `active`. Default: 2 min, for AWS's one to three.
     #[serde(with = "text")]
     pub provisioning: Duration,
@@ -141,7 +142,7 @@ impl Default for Settings {
             endpoint: "http://localhost:4566".to_owned(),
             tasks: TaskSettings::default(),
             services: ServiceSettings::default(),
-            balancers: BalancerSettings::default(),
+            load_balancers: LoadBalancerSettings::default(),
             events: EventSettings::default(),
             ecs_lag: Duration::ZERO,
         }
@@ -172,7 +173,7 @@ impl Default for ServiceSettings {
     }
 }
 
-impl Default for BalancerSettings {
+impl Default for LoadBalancerSettings {
     fn default() -> Self {
         Self {
             provisioning: Duration::from_secs(120),
@@ -214,7 +215,7 @@ impl Settings {
         if !(factor.is_finite() && factor > 0.0) {
             return self;
         }
-        let Self { tasks, services, balancers, events, ecs_lag, .. } = &mut self;
+        let Self { tasks, services, load_balancers, events, ecs_lag, .. } = &mut self;
         let delays = [
             &mut tasks.provisioning,
             &mut tasks.pending,
@@ -227,12 +228,12 @@ impl Settings {
             &mut tasks.stopped_visible,
             &mut services.scheduler,
             &mut services.inactive_visible,
-            &mut balancers.provisioning,
-            &mut balancers.initial,
-            &mut balancers.health_change,
-            &mut balancers.draining,
-            &mut balancers.group_release,
-            &mut balancers.deleted_visible,
+            &mut load_balancers.provisioning,
+            &mut load_balancers.initial,
+            &mut load_balancers.health_change,
+            &mut load_balancers.draining,
+            &mut load_balancers.group_release,
+            &mut load_balancers.deleted_visible,
             &mut events.latency,
             &mut events.delay,
             &mut events.reorder_within,
@@ -280,7 +281,7 @@ mod tests {
         assert_eq!(settings.tasks.pending, Duration::from_secs(62));
         assert_eq!(settings.tasks.activating, TaskSettings::default().activating);
         assert_eq!(settings.ecs_lag, Duration::from_secs(4));
-        assert_eq!(settings.balancers, BalancerSettings::default());
+        assert_eq!(settings.load_balancers, LoadBalancerSettings::default());
     }
 
     #[test]
@@ -305,9 +306,9 @@ mod tests {
     #[test]
     fn scaling_divides_delays_and_nothing_else() {
         let settings = Settings::default().scaled(10.0);
-        assert_eq!(settings.balancers.draining, Duration::from_secs(30));
+        assert_eq!(settings.load_balancers.draining, Duration::from_secs(30));
         assert_eq!(settings.events.latency, Duration::from_millis(50));
-        assert_eq!(settings.balancers.targets_per_group, 1000);
+        assert_eq!(settings.load_balancers.targets_per_group, 1000);
         assert_eq!(Settings::default().scaled(0.0), Settings::default());
         assert_eq!(Settings::default().scaled(f64::NAN), Settings::default());
     }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::api::{ecs as ecs_api, elb as elb_api, events as events_api, sqs as sqs_api};
+use crate::api::{ecs as ecs_api, elb as elb_api, eventbridge as eventbridge_api, sqs as sqs_api};
 
 mod history;
 mod properties;
@@ -51,22 +51,22 @@ impl Stage {
             tags: BTreeMap::new(),
         };
         stage.call(Request::Sqs(sqs_api::Request::CreateQueue(queue))).unwrap();
-        let rule = events_api::PutRuleInput {
+        let rule = eventbridge_api::PutRuleInput {
             name: "tasks".to_owned(),
             event_pattern: Some(r#"{"source": ["aws.ecs"], "detail": {"group": [{"prefix": "service:"}]}}"#.to_owned()),
-            ..events_api::PutRuleInput::default()
+            ..eventbridge_api::PutRuleInput::default()
         };
-        stage.call(Request::Events(events_api::Request::PutRule(rule))).unwrap();
-        let targets = events_api::PutTargetsInput {
+        stage.call(Request::EventBridge(eventbridge_api::Request::PutRule(rule))).unwrap();
+        let targets = eventbridge_api::PutTargetsInput {
             rule: "tasks".to_owned(),
             event_bus_name: None,
-            targets: vec![events_api::Target {
+            targets: vec![eventbridge_api::Target {
                 id: "q".to_owned(),
                 arn: QUEUE.to_owned(),
-                ..events_api::Target::default()
+                ..eventbridge_api::Target::default()
             }],
         };
-        stage.call(Request::Events(events_api::Request::PutTargets(targets))).unwrap();
+        stage.call(Request::EventBridge(eventbridge_api::Request::PutTargets(targets))).unwrap();
         stage
     }
 
@@ -88,8 +88,8 @@ impl Stage {
         }
     }
 
-    pub fn act(&mut self, act: Act) -> Result<(), ApiError> {
-        self.world.act(act, self.now)
+    pub fn inject(&mut self, incident: Incident) -> Result<(), ApiError> {
+        self.world.inject(incident, self.now)
     }
 
     pub fn pass(&mut self, seconds: u64) {
@@ -223,7 +223,7 @@ fn a_crashed_task_is_replaced() {
     stage.scale(1);
     stage.pass(60);
     stage.events();
-    stage.act(Act::CrashTask { service: "jvb".to_owned(), task: None, exit_code: 137 }).unwrap();
+    stage.inject(Incident::CrashTask { service: "jvb".to_owned(), task: None, exit_code: 137 }).unwrap();
     assert_eq!(stage.counts(), (1, 0, 0));
     stage.pass(6);
     assert_eq!(stage.counts(), (1, 0, 1));
@@ -231,8 +231,8 @@ fn a_crashed_task_is_replaced() {
     assert_eq!(story(&events), ["DEPROVISIONING/STOPPED/5", "PROVISIONING/RUNNING/1"]);
     assert_eq!(events[0]["detail"]["stopCode"], "EssentialContainerExited");
     assert_eq!(events[0]["detail"]["containers"][0]["exitCode"], 137);
-    let nobody = Act::CrashTask { service: "jvb".to_owned(), task: None, exit_code: 1 };
-    assert_eq!(stage.act(nobody).unwrap_err().code, "InvalidParameterException");
+    let nobody = Incident::CrashTask { service: "jvb".to_owned(), task: None, exit_code: 1 };
+    assert_eq!(stage.inject(nobody).unwrap_err().code, "InvalidParameterException");
 }
 
 #[test]
@@ -241,7 +241,7 @@ fn a_spot_notice_comes_two_minutes_before_the_end() {
     stage.scale(1);
     stage.pass(60);
     let task = stage.world.tasks().remove(0);
-    stage.act(Act::SpotNotice { service: "c/jvb".to_owned(), task: Some(task.id.clone()) }).unwrap();
+    stage.inject(Incident::SpotNotice { service: "c/jvb".to_owned(), task: Some(task.id.clone()) }).unwrap();
     stage.pass(300);
     let of_task = |event: &Value| event["detail"]["taskArn"].as_str().unwrap().ends_with(&task.id);
     let events: Vec<Value> = stage.events().into_iter().filter(of_task).collect();
@@ -256,7 +256,7 @@ fn a_spot_notice_comes_two_minutes_before_the_end() {
 #[test]
 fn tasks_that_fail_to_start_are_followed_by_others() {
     let mut stage = Stage::new(Settings::default(), 1);
-    stage.act(Act::FailToStart { n: 1 }).unwrap();
+    stage.inject(Incident::FailToStart { n: 1 }).unwrap();
     stage.scale(1);
     stage.pass(50);
     let events = stage.events();
@@ -285,12 +285,12 @@ fn an_address_that_came_free_is_used_again() {
 #[test]
 fn a_disabled_rule_and_a_queue_without_policy_let_nothing_arrive() {
     let mut stage = Stage::new(Settings::default(), 1);
-    let rule = events_api::RuleInput { name: "tasks".to_owned(), event_bus_name: None };
-    stage.call(Request::Events(events_api::Request::DisableRule(rule.clone()))).unwrap();
+    let rule = eventbridge_api::RuleInput { name: "tasks".to_owned(), event_bus_name: None };
+    stage.call(Request::EventBridge(eventbridge_api::Request::DisableRule(rule.clone()))).unwrap();
     stage.scale(1);
     stage.pass(60);
     assert!(stage.events().is_empty());
-    stage.call(Request::Events(events_api::Request::EnableRule(rule))).unwrap();
+    stage.call(Request::EventBridge(eventbridge_api::Request::EnableRule(rule))).unwrap();
     let attributes = BTreeMap::from([("Policy".to_owned(), String::new())]);
     let input = sqs_api::SetQueueAttributesInput { queue_url: "q".to_owned(), attributes };
     stage.call(Request::Sqs(sqs_api::Request::SetQueueAttributes(input))).unwrap();
@@ -326,13 +326,13 @@ fn the_last_events_can_come_again_and_anything_can_be_put_into_a_queue() {
     stage.scale(1);
     stage.pass(60);
     let before = stage.events();
-    stage.act(Act::Replay { n: 2 }).unwrap();
+    stage.inject(Incident::Replay { n: 2 }).unwrap();
     stage.pass(1);
     assert_eq!(stage.events(), before[2..]);
-    stage.act(Act::MalformedMessage { queue: "q".to_owned(), body: "[".to_owned() }).unwrap();
+    stage.inject(Incident::MalformedMessage { queue: "q".to_owned(), body: "[".to_owned() }).unwrap();
     assert_eq!(stage.world.queues()[0].visible, 1);
-    let nowhere = Act::MalformedMessage { queue: "r".to_owned(), body: "[".to_owned() };
-    assert_eq!(stage.act(nowhere).unwrap_err().code, "QueueDoesNotExist");
+    let nowhere = Incident::MalformedMessage { queue: "r".to_owned(), body: "[".to_owned() };
+    assert_eq!(stage.inject(nowhere).unwrap_err().code, "QueueDoesNotExist");
 }
 
 #[test]

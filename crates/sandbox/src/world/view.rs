@@ -51,7 +51,7 @@ pub struct TaskView {
 
 /// A load balancer that hasn't been deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct BalancerView {
+pub struct LoadBalancerView {
     /// Its ARN.
     pub arn: String,
     /// Its name.
@@ -72,7 +72,7 @@ pub struct GroupView {
     /// Its name.
     pub name: String,
     /// The ARNs of the load balancers in front of it.
-    pub balancers: Vec<String>,
+    pub load_balancers: Vec<String>,
     /// Its tags.
     pub tags: Vec<(String, String)>,
     /// Its targets.

@@ -7,12 +7,12 @@ use crate::api::ApiError;
 use crate::api::elb as api;
 
 /// What a target group's attribute may say instead of its own mind.
-const AS_THE_BALANCER: &str = "use_load_balancer_configuration";
+const SAME_AS_LOAD_BALANCER: &str = "use_load_balancer_configuration";
 
 /// How long targets may drain, in seconds.
 const LONGEST_DRAINING: u32 = 3_600;
 
-/// Keeps a balancer from being deleted.
+/// Keeps a load balancer from being deleted.
 pub const DELETION_PROTECTION: &str = "deletion_protection.enabled";
 
 /// How long deregistered targets drain, in seconds.
@@ -31,7 +31,7 @@ pub struct Attributes {
 
 impl Attributes {
     /// Those of a network load balancer; the others have the same here.
-    pub fn of_balancer() -> Self {
+    pub fn of_load_balancer() -> Self {
         let values = [
             (DELETION_PROTECTION, "false"),
             ("load_balancing.cross_zone.enabled", "false"),
@@ -58,7 +58,7 @@ impl Attributes {
         let values = [
             (DEREGISTRATION_DELAY, "300"),
             ("deregistration_delay.connection_termination.enabled", if is_udp { "true" } else { "false" }),
-            ("load_balancing.cross_zone.enabled", AS_THE_BALANCER),
+            ("load_balancing.cross_zone.enabled", SAME_AS_LOAD_BALANCER),
             ("preserve_client_ip.enabled", if is_udp { "true" } else { "false" }),
             ("proxy_protocol_v2.enabled", "false"),
             ("stickiness.enabled", "false"),
@@ -117,11 +117,11 @@ impl Attributes {
 
 /// A switch stays one, and a number.
 fn is_of_kind(key: &str, current: &str, value: &str) -> bool {
-    let is_switch = |text: &str| matches!(text, "true" | "false" | AS_THE_BALANCER);
+    let is_switch = |text: &str| matches!(text, "true" | "false" | SAME_AS_LOAD_BALANCER);
     let is_number = |text: &str| text.parse::<u32>().is_ok();
     match key {
         DEREGISTRATION_DELAY => value.parse().is_ok_and(|seconds: u32| seconds <= LONGEST_DRAINING),
-        _ if is_switch(current) => is_switch(value) && (value != AS_THE_BALANCER || key.contains("cross_zone")),
+        _ if is_switch(current) => is_switch(value) && (value != SAME_AS_LOAD_BALANCER || key.contains("cross_zone")),
         _ => !is_number(current) || is_number(value),
     }
 }

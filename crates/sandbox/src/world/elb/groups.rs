@@ -52,7 +52,7 @@ impl Group {
         if port == "traffic-port" { target.port.to_string() } else { port.clone() }
     }
 
-    fn shown(&self, balancers: impl Iterator<Item = String>) -> api::TargetGroup {
+    fn shown(&self, load_balancers: impl Iterator<Item = String>) -> api::TargetGroup {
         let check = &self.health_check;
         api::TargetGroup {
             target_group_arn: self.arn.clone(),
@@ -69,7 +69,7 @@ impl Group {
             unhealthy_threshold_count: check.unhealthy,
             health_check_path: check.path.clone(),
             matcher: check.matcher.clone(),
-            load_balancer_arns: balancers.collect(),
+            load_balancer_arns: load_balancers.collect(),
             target_type: self.target_type.clone(),
             ip_address_type: self.ip_address_type.clone(),
         }
@@ -125,8 +125,8 @@ impl Elb {
         input: &api::DescribeTargetGroupsInput,
     ) -> Result<api::TargetGroupsOutput, ApiError> {
         let (names, arns) = (&input.names.member, &input.target_group_arns.member);
-        if let Some(balancer) = &input.load_balancer_arn {
-            self.balancer(balancer)?;
+        if let Some(load_balancer) = &input.load_balancer_arn {
+            self.load_balancer(load_balancer)?;
         }
         for arn in arns {
             check_arn(Kind::Group, arn)?;
@@ -136,7 +136,10 @@ impl Elb {
             return Err(group_missing());
         }
         let behind = |group: &&Group| {
-            input.load_balancer_arn.as_deref().is_none_or(|balancer| self.balancers_of(&group.arn).contains(balancer))
+            input
+                .load_balancer_arn
+                .as_deref()
+                .is_none_or(|load_balancer| self.load_balancers_of(&group.arn).contains(load_balancer))
         };
         let is_wanted = |group: &&Group| {
             (names.is_empty() && arns.is_empty()) || names.contains(&group.name) || arns.contains(&group.arn)
@@ -185,7 +188,7 @@ impl Elb {
     }
 
     fn shown(&self, group: &Group) -> api::TargetGroup {
-        group.shown(self.balancers_of(&group.arn).into_iter().map(str::to_owned))
+        group.shown(self.load_balancers_of(&group.arn).into_iter().map(str::to_owned))
     }
 
     fn output(&self, group: &Group) -> api::TargetGroupsOutput {

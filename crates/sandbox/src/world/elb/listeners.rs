@@ -19,7 +19,7 @@ pub struct Listener {
     /// Its ARN.
     pub arn: String,
     /// Its load balancer's ARN.
-    pub balancer: String,
+    pub load_balancer: String,
     /// Its tags.
     pub tags: BTreeMap<String, String>,
     /// Its attributes.
@@ -44,7 +44,7 @@ impl Listener {
     fn shown(&self) -> api::Listener {
         api::Listener {
             listener_arn: self.arn.clone(),
-            load_balancer_arn: self.balancer.clone(),
+            load_balancer_arn: self.load_balancer.clone(),
             port: self.port,
             protocol: self.protocol.clone(),
             default_actions: self.actions.iter().cloned().collect(),
@@ -69,13 +69,13 @@ impl Elb {
         input: api::CreateListenerInput,
         context: &mut Context<'_>,
     ) -> Result<api::ListenersOutput, ApiError> {
-        let balancer_arn = self.balancer(&input.load_balancer_arn)?.arn.clone();
+        let load_balancer_arn = self.load_balancer(&input.load_balancer_arn)?.arn.clone();
         let (Some(protocol), Some(given_port)) = (input.protocol, input.port) else {
             return Err(invalid("A listener protocol and port must be specified"));
         };
         let port = port(&given_port)?;
-        let actions = self.check_actions(&balancer_arn, &protocol, input.default_actions.member)?;
-        let mut others = self.listeners.values().filter(|listener| listener.balancer == balancer_arn);
+        let actions = self.check_actions(&load_balancer_arn, &protocol, input.default_actions.member)?;
+        let mut others = self.listeners.values().filter(|listener| listener.load_balancer == load_balancer_arn);
         if let Some(existing) = others.clone().find(|listener| listener.port == port) {
             return if existing.protocol == protocol && existing.actions == actions {
                 Ok(output(existing.shown()))
@@ -89,11 +89,11 @@ impl Elb {
         }
         let tags = tags::read(&input.tags.member)?;
         let (id, rule) = (context.random.hex(16), context.random.hex(16));
-        let arn = format!("{}/{id}", balancer_arn.replacen(":loadbalancer/", ":listener/", 1));
+        let arn = format!("{}/{id}", load_balancer_arn.replacen(":loadbalancer/", ":listener/", 1));
         let newly_used = self.unused_of(&actions);
         let attributes = Attributes::of_listener(&protocol);
-        let balancer = balancer_arn;
-        let listener = Listener { arn: arn.clone(), balancer, tags, attributes, port, protocol, actions, rule };
+        let load_balancer = load_balancer_arn;
+        let listener = Listener { arn: arn.clone(), load_balancer, tags, attributes, port, protocol, actions, rule };
         let output = output(listener.shown());
         self.listeners.insert(arn, listener);
         for group in newly_used {
@@ -108,15 +108,15 @@ impl Elb {
         context: &mut Context<'_>,
     ) -> Result<api::ListenersOutput, ApiError> {
         let listener = self.listener(&input.listener_arn)?;
-        let (arn, balancer) = (listener.arn.clone(), listener.balancer.clone());
+        let (arn, load_balancer) = (listener.arn.clone(), listener.load_balancer.clone());
         let port = input.port.as_deref().map_or(Ok(listener.port), port)?;
         let protocol = input.protocol.unwrap_or_else(|| listener.protocol.clone());
         let actions = match input.default_actions.member {
             given if given.is_empty() => listener.actions.clone(),
             given => given,
         };
-        let actions = self.check_actions(&balancer, &protocol, actions)?;
-        let is_another = |listener: &&Listener| listener.balancer == balancer && listener.arn != arn;
+        let actions = self.check_actions(&load_balancer, &protocol, actions)?;
+        let is_another = |listener: &&Listener| listener.load_balancer == load_balancer && listener.arn != arn;
         if self.listeners.values().filter(is_another).any(|listener| listener.port == port) {
             return Err(port_taken());
         }
@@ -161,17 +161,17 @@ impl Elb {
         input: &api::DescribeListenersInput,
     ) -> Result<api::ListenersOutput, ApiError> {
         let arns = &input.listener_arns.member;
-        if let Some(balancer) = &input.load_balancer_arn {
-            self.balancer(balancer)?;
+        if let Some(load_balancer) = &input.load_balancer_arn {
+            self.load_balancer(load_balancer)?;
         } else if arns.is_empty() {
             return Err(invalid("You must specify either listener ARNs or a load balancer ARN"));
         }
         for arn in arns {
             self.listener(arn)?;
         }
-        let of_balancer =
-            |listener: &&Listener| input.load_balancer_arn.as_ref().is_none_or(|arn| listener.balancer == *arn);
-        let wanted = self.listeners.values().filter(of_balancer);
+        let of_load_balancer =
+            |listener: &&Listener| input.load_balancer_arn.as_ref().is_none_or(|arn| listener.load_balancer == *arn);
+        let wanted = self.listeners.values().filter(of_load_balancer);
         let wanted = wanted.filter(|listener| arns.is_empty() || arns.contains(&listener.arn));
         let size = page_size(input.page_size.as_deref())?;
         let (page, next_marker) = page(wanted, |listener| &listener.arn, size, input.marker.as_deref())?;
@@ -185,11 +185,11 @@ impl Elb {
         Ok(())
     }
 
-    pub(super) fn delete_listeners_of(&mut self, balancer: &str, context: &mut Context<'_>) {
+    pub(super) fn delete_listeners_of(&mut self, load_balancer: &str, context: &mut Context<'_>) {
         let arns: Vec<String> = self
             .listeners
             .values()
-            .filter(|listener| listener.balancer == balancer)
+            .filter(|listener| listener.load_balancer == load_balancer)
             .map(|listener| listener.arn.clone())
             .collect();
         for arn in arns {
@@ -201,7 +201,7 @@ impl Elb {
 
     /// The groups to which something was passed count as in use for a while yet.
     fn release_groups(&mut self, actions: &[api::Action], context: &Context<'_>) {
-        let until = after(context.now, context.settings.balancers.group_release);
+        let until = after(context.now, context.settings.load_balancers.group_release);
         for group in groups_of(actions) {
             if let Some(group) = self.groups.get_mut(group) {
                 group.in_use_until = Some(until);
@@ -217,11 +217,11 @@ impl Elb {
     /// The actions in the one form in which they are kept and shown, if a listener of that protocol may have them.
     fn check_actions(
         &self,
-        balancer: &str,
+        load_balancer: &str,
         protocol: &str,
         actions: Vec<api::Action>,
     ) -> Result<Vec<api::Action>, ApiError> {
-        let is_network = match self.balancer(balancer)?.kind.as_str() {
+        let is_network = match self.load_balancer(load_balancer)?.kind.as_str() {
             "network" => true,
             "application" => false,
             _ => return check_protocol(protocol, &["GENEVE"]).map(|()| actions),
@@ -241,15 +241,15 @@ impl Elb {
             }
         }
         for group in groups_of(&actions) {
-            self.check_group(group, balancer, protocol)?;
+            self.check_group(group, load_balancer, protocol)?;
         }
         Ok(actions)
     }
 
     /// Whether a listener of that protocol may pass on to the group.
-    fn check_group(&self, arn: &str, balancer: &str, protocol: &str) -> Result<(), ApiError> {
+    fn check_group(&self, arn: &str, load_balancer: &str, protocol: &str) -> Result<(), ApiError> {
         let group = self.group(arn)?;
-        if self.balancers_of(arn).into_iter().any(|other| other != balancer) {
+        if self.load_balancers_of(arn).into_iter().any(|other| other != load_balancer) {
             let message =
                 format!("The following target groups cannot be associated with more than one load balancer: {arn}");
             return Err(ApiError::new("TargetGroupAssociationLimit", message));

@@ -83,7 +83,7 @@ impl Elb {
 
     fn tags_of(&self, arn: &str) -> Result<&BTreeMap<String, String>, ApiError> {
         match kind(arn)? {
-            Kind::Balancer => Ok(&self.balancer(arn)?.tags),
+            Kind::LoadBalancer => Ok(&self.load_balancer(arn)?.tags),
             Kind::Group => Ok(&self.group(arn)?.tags),
             Kind::Listener => Ok(&self.listener(arn)?.tags),
         }
@@ -91,7 +91,7 @@ impl Elb {
 
     fn tags_of_mut(&mut self, arn: &str) -> Result<&mut BTreeMap<String, String>, ApiError> {
         match kind(arn)? {
-            Kind::Balancer => Ok(&mut self.balancer_mut(arn)?.tags),
+            Kind::LoadBalancer => Ok(&mut self.load_balancer_mut(arn)?.tags),
             Kind::Group => Ok(&mut self.group_mut(arn)?.tags),
             Kind::Listener => Ok(&mut self.listener_mut(arn)?.tags),
         }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::attributes::{DEFAULT_DEREGISTRATION_DELAY, DEREGISTRATION_DELAY};
-use super::{BalancerState, Due, Elb, Group, invalid, port};
+use super::{Due, Elb, Group, LoadBalancerState, invalid, port};
 use crate::api::ApiError;
 use crate::api::elb as api;
 use crate::world::agenda::Ticket;
@@ -80,7 +80,7 @@ pub struct Target {
 impl Elb {
     pub(super) fn register(&mut self, input: &api::TargetsInput, context: &mut Context<'_>) -> Result<(), ApiError> {
         let is_checked = self.is_checked(&input.target_group_arn);
-        let limit = context.settings.balancers.targets_per_group;
+        let limit = context.settings.load_balancers.targets_per_group;
         let group = self.group_mut(&input.target_group_arn)?;
         let mut keys = Vec::new();
         for target in some(&input.targets.member)? {
@@ -101,7 +101,7 @@ impl Elb {
             if group.targets.get(&key).is_some_and(|target| target.state != TargetState::Draining) {
                 continue;
             }
-            let next = is_checked.then(|| verdict(&group.arn, &key, context.settings.balancers.initial, context));
+            let next = is_checked.then(|| verdict(&group.arn, &key, context.settings.load_balancers.initial, context));
             let target = Target { state: TargetState::Initial, next, zone };
             if let Some(ticket) = group.targets.insert(key, target).and_then(|before| before.next) {
                 context.agenda.strike(ticket);
@@ -115,7 +115,7 @@ impl Elb {
         let group = self.group_mut(&input.target_group_arn)?;
         let targets = some(&input.targets.member)?;
         let keys: Vec<TargetKey> = targets.iter().map(|target| key(group, target)).collect::<Result<_, _>>()?;
-        let draining = draining(group, context.settings.balancers.draining);
+        let draining = draining(group, context.settings.load_balancers.draining);
         for key in keys {
             // As on AWS, nothing is said of a target that isn't there.
             let Some(target) = group.targets.get_mut(&key) else { continue };
@@ -166,7 +166,7 @@ impl Elb {
     }
 
     /// Takes a group's targets for new ones: a listener or its load balancer came in. They are checked once the load
-    /// balancer is in service.
+    /// load balancer is in service.
     pub(super) fn check_anew(&mut self, group: &str, context: &mut Context<'_>) {
         let is_checked = self.is_checked(group);
         let Some(group) = self.groups.get_mut(group) else { return };
@@ -178,7 +178,8 @@ impl Elb {
                 context.agenda.strike(ticket);
             }
             target.state = TargetState::Initial;
-            target.next = is_checked.then(|| verdict(&group.arn, key, context.settings.balancers.initial, context));
+            target.next =
+                is_checked.then(|| verdict(&group.arn, key, context.settings.load_balancers.initial, context));
         }
     }
 
@@ -195,7 +196,7 @@ impl Elb {
             if let Some(ticket) = target.next.take() {
                 context.agenda.strike(ticket);
             }
-            target.next = Some(verdict(&group, &key, context.settings.balancers.health_change, context));
+            target.next = Some(verdict(&group, &key, context.settings.load_balancers.health_change, context));
         }
     }
 
@@ -238,9 +239,10 @@ impl Elb {
 
     /// Whether targets of the group are checked: its load balancer is in service.
     fn is_checked(&self, group: &str) -> bool {
-        let is_active =
-            |arn: &str| self.balancers.get(arn).is_some_and(|balancer| balancer.state == BalancerState::Active);
-        self.balancers_of(group).into_iter().any(is_active)
+        let is_active = |arn: &str| {
+            self.load_balancers.get(arn).is_some_and(|load_balancer| load_balancer.state == LoadBalancerState::Active)
+        };
+        self.load_balancers_of(group).into_iter().any(is_active)
     }
 }
 

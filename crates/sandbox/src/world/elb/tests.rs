@@ -1,7 +1,7 @@
 use crate::api::Tag;
 use crate::api::elb::*;
 use crate::world::tests::Stage;
-use crate::world::{Act, Settings};
+use crate::world::{Incident, Settings};
 
 const SUBNET: &str = "subnet-1";
 
@@ -17,7 +17,7 @@ fn code(outcome: Result<Response, crate::api::ApiError>) -> &'static str {
     outcome.unwrap_err().code
 }
 
-fn balancer_input(name: &str) -> CreateLoadBalancerInput {
+fn load_balancer_input(name: &str) -> CreateLoadBalancerInput {
     CreateLoadBalancerInput {
         name: name.to_owned(),
         subnets: members(&[SUBNET]),
@@ -26,8 +26,8 @@ fn balancer_input(name: &str) -> CreateLoadBalancerInput {
     }
 }
 
-fn create_balancer(stage: &mut Stage, name: &str) -> LoadBalancer {
-    match stage.elb(Request::CreateLoadBalancer(balancer_input(name))).unwrap() {
+fn create_load_balancer(stage: &mut Stage, name: &str) -> LoadBalancer {
+    match stage.elb(Request::CreateLoadBalancer(load_balancer_input(name))).unwrap() {
         Response::CreateLoadBalancer(mut output) => output.load_balancers.member.remove(0),
         other => panic!("{other:?}"),
     }
@@ -55,10 +55,10 @@ fn forward(group: &str) -> Action {
     Action { r#type: "forward".to_owned(), target_group_arn: Some(group.to_owned()), ..Action::default() }
 }
 
-fn listener_input(balancer: &str, group: &str, port: &str) -> CreateListenerInput {
+fn listener_input(load_balancer: &str, group: &str, port: &str) -> CreateListenerInput {
     let action = forward(group);
     CreateListenerInput {
-        load_balancer_arn: balancer.to_owned(),
+        load_balancer_arn: load_balancer.to_owned(),
         protocol: Some("UDP".to_owned()),
         port: Some(port.to_owned()),
         default_actions: [action].into_iter().collect(),
@@ -68,11 +68,11 @@ fn listener_input(balancer: &str, group: &str, port: &str) -> CreateListenerInpu
 
 /// A load balancer in service with a listener and a group.
 fn in_service(stage: &mut Stage) -> (String, String) {
-    let balancer = create_balancer(stage, "nlb").load_balancer_arn;
+    let load_balancer = create_load_balancer(stage, "nlb").load_balancer_arn;
     let group = create_group(stage, "udp");
-    stage.elb(Request::CreateListener(listener_input(&balancer, &group, "10000"))).unwrap();
+    stage.elb(Request::CreateListener(listener_input(&load_balancer, &group, "10000"))).unwrap();
     stage.pass(120);
-    (balancer, group)
+    (load_balancer, group)
 }
 
 fn targets(group: &str, ids: &[&str]) -> TargetsInput {
@@ -109,7 +109,7 @@ fn state_of(stage: &mut Stage, name: &str) -> String {
     }
 }
 
-fn delete_balancer(stage: &mut Stage, arn: &str) -> Result<Response, crate::api::ApiError> {
+fn delete_load_balancer(stage: &mut Stage, arn: &str) -> Result<Response, crate::api::ApiError> {
     stage.elb(Request::DeleteLoadBalancer(LoadBalancerInput { load_balancer_arn: arn.to_owned() }))
 }
 
@@ -120,15 +120,15 @@ fn delete_group(stage: &mut Stage, arn: &str) -> Result<Response, crate::api::Ap
 #[test]
 fn a_load_balancer_is_provisioned_for_a_while() {
     let mut stage = stage();
-    let balancer = create_balancer(&mut stage, "nlb");
-    assert!(balancer.load_balancer_arn.contains(":loadbalancer/net/nlb/"));
-    assert!(balancer.dns_name.ends_with(".elb.eu-west-1.amazonaws.com"), "{}", balancer.dns_name);
+    let load_balancer = create_load_balancer(&mut stage, "nlb");
+    assert!(load_balancer.load_balancer_arn.contains(":loadbalancer/net/nlb/"));
+    assert!(load_balancer.dns_name.ends_with(".elb.eu-west-1.amazonaws.com"), "{}", load_balancer.dns_name);
     stage.pass(119);
     assert_eq!(state_of(&mut stage, "nlb"), "provisioning");
     stage.pass(1);
     assert_eq!(state_of(&mut stage, "nlb"), "active");
-    create_balancer(&mut stage, "other");
-    stage.act(Act::FailBalancer { name: "other".to_owned() }).unwrap();
+    create_load_balancer(&mut stage, "other");
+    stage.inject(Incident::FailLoadBalancer { name: "other".to_owned() }).unwrap();
     stage.pass(300);
     assert_eq!(state_of(&mut stage, "other"), "failed");
 }
@@ -137,11 +137,15 @@ fn a_load_balancer_is_provisioned_for_a_while() {
 fn names_are_checked_and_given_once() {
     let mut stage = stage();
     for name in ["", "a_b", "-a", "a-", "internal-a", &"a".repeat(33)] {
-        assert_eq!(code(stage.elb(Request::CreateLoadBalancer(balancer_input(name)))), "ValidationError", "{name}");
+        assert_eq!(
+            code(stage.elb(Request::CreateLoadBalancer(load_balancer_input(name)))),
+            "ValidationError",
+            "{name}"
+        );
     }
-    let first = create_balancer(&mut stage, "nlb");
-    assert_eq!(create_balancer(&mut stage, "nlb").load_balancer_arn, first.load_balancer_arn);
-    let other = CreateLoadBalancerInput { scheme: Some("internal".to_owned()), ..balancer_input("nlb") };
+    let first = create_load_balancer(&mut stage, "nlb");
+    assert_eq!(create_load_balancer(&mut stage, "nlb").load_balancer_arn, first.load_balancer_arn);
+    let other = CreateLoadBalancerInput { scheme: Some("internal".to_owned()), ..load_balancer_input("nlb") };
     assert_eq!(code(stage.elb(Request::CreateLoadBalancer(other))), "DuplicateLoadBalancerName");
     let group = create_group(&mut stage, "udp");
     assert_eq!(create_group(&mut stage, "udp"), group);
@@ -187,8 +191,8 @@ fn targets_without_a_listener_are_unused_and_wait_for_the_load_balancer() {
     register(&mut stage, &group, &["10.0.200.1"]);
     stage.pass(500);
     assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 unused"]);
-    let balancer = create_balancer(&mut stage, "nlb").load_balancer_arn;
-    stage.elb(Request::CreateListener(listener_input(&balancer, &group, "10000"))).unwrap();
+    let load_balancer = create_load_balancer(&mut stage, "nlb").load_balancer_arn;
+    stage.elb(Request::CreateListener(listener_input(&load_balancer, &group, "10000"))).unwrap();
     stage.pass(299);
     assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 initial"]);
     stage.pass(1);
@@ -205,7 +209,7 @@ fn a_target_fails_when_the_task_behind_it_is_gone() {
     register(&mut stage, &group, &[&ip]);
     stage.pass(180);
     assert_eq!(health(&mut stage, &group), [format!("{ip}:10000 healthy")]);
-    stage.act(Act::CrashTask { service: "jvb".to_owned(), task: None, exit_code: 1 }).unwrap();
+    stage.inject(Incident::CrashTask { service: "jvb".to_owned(), task: None, exit_code: 1 }).unwrap();
     stage.pass(30);
     assert_eq!(health(&mut stage, &group), [format!("{ip}:10000 unhealthy")]);
 }
@@ -217,18 +221,18 @@ fn health_can_be_taken_and_given_back() {
     register(&mut stage, &group, &["10.0.200.1"]);
     stage.pass(180);
     let ip = "10.0.200.1".parse().unwrap();
-    stage.act(Act::TargetUnhealthy { ip }).unwrap();
+    stage.inject(Incident::TargetUnhealthy { ip }).unwrap();
     assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 unhealthy"]);
-    stage.act(Act::TargetHealthy { ip }).unwrap();
+    stage.inject(Incident::TargetHealthy { ip }).unwrap();
     assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 healthy"]);
-    let unknown = Act::TargetHealthy { ip: "10.0.200.9".parse().unwrap() };
-    assert_eq!(stage.act(unknown).unwrap_err().code, "InvalidTarget");
+    let unknown = Incident::TargetHealthy { ip: "10.0.200.9".parse().unwrap() };
+    assert_eq!(stage.inject(unknown).unwrap_err().code, "InvalidTarget");
 }
 
 #[test]
 fn bad_targets_and_full_groups_are_refused_as_a_whole() {
     let mut stage = stage();
-    stage.world.settings_mut().balancers.targets_per_group = 2;
+    stage.world.settings_mut().load_balancers.targets_per_group = 2;
     let (_, group) = in_service(&mut stage);
     for id in ["10.0.200", "8.8.8.8", "2001:db8::1", "i-1"] {
         let input = targets(&group, &["10.0.200.1", id]);
@@ -248,24 +252,24 @@ fn bad_targets_and_full_groups_are_refused_as_a_whole() {
 #[test]
 fn a_deleted_load_balancer_takes_its_listeners_along_and_keeps_its_groups_for_a_while() {
     let mut stage = stage();
-    let (balancer, group) = in_service(&mut stage);
+    let (load_balancer, group) = in_service(&mut stage);
     assert_eq!(code(delete_group(&mut stage, &group)), "ResourceInUse");
-    delete_balancer(&mut stage, &balancer).unwrap();
-    delete_balancer(&mut stage, &balancer).unwrap();
+    delete_load_balancer(&mut stage, &load_balancer).unwrap();
+    delete_load_balancer(&mut stage, &load_balancer).unwrap();
     let input = DescribeLoadBalancersInput { names: members(&["nlb"]), ..DescribeLoadBalancersInput::default() };
     assert_eq!(code(stage.elb(Request::DescribeLoadBalancers(input))), "LoadBalancerNotFound");
     assert_eq!(code(delete_group(&mut stage, &group)), "ResourceInUse");
     stage.pass(5);
     delete_group(&mut stage, &group).unwrap();
-    assert!(stage.world.groups().is_empty() && stage.world.balancers().is_empty());
+    assert!(stage.world.groups().is_empty() && stage.world.load_balancers().is_empty());
 }
 
 #[test]
 fn a_deleted_load_balancer_can_be_seen_for_longer() {
     let mut stage = stage();
-    let (balancer, _) = in_service(&mut stage);
-    stage.world.settings_mut().balancers.deleted_visible = std::time::Duration::from_secs(10);
-    delete_balancer(&mut stage, &balancer).unwrap();
+    let (load_balancer, _) = in_service(&mut stage);
+    stage.world.settings_mut().load_balancers.deleted_visible = std::time::Duration::from_secs(10);
+    delete_load_balancer(&mut stage, &load_balancer).unwrap();
     stage.pass(9);
     assert_eq!(state_of(&mut stage, "nlb"), "active");
     stage.pass(1);
@@ -276,35 +280,36 @@ fn a_deleted_load_balancer_can_be_seen_for_longer() {
 #[test]
 fn deletion_protection_protects() {
     let mut stage = stage();
-    let (balancer, _) = in_service(&mut stage);
+    let (load_balancer, _) = in_service(&mut stage);
     let set = |value: &str| {
         let attribute = Attribute { key: "deletion_protection.enabled".to_owned(), value: value.to_owned() };
         let attributes = [attribute].into_iter().collect();
-        let load_balancer_arn = balancer.clone();
+        let load_balancer_arn = load_balancer.clone();
         Request::ModifyLoadBalancerAttributes(ModifyLoadBalancerAttributesInput { load_balancer_arn, attributes })
     };
     assert_eq!(code(stage.elb(set("perhaps"))), "ValidationError");
     stage.elb(set("true")).unwrap();
-    assert_eq!(code(delete_balancer(&mut stage, &balancer)), "OperationNotPermitted");
+    assert_eq!(code(delete_load_balancer(&mut stage, &load_balancer)), "OperationNotPermitted");
     stage.elb(set("false")).unwrap();
-    delete_balancer(&mut stage, &balancer).unwrap();
+    delete_load_balancer(&mut stage, &load_balancer).unwrap();
 }
 
 #[test]
 fn a_port_has_one_listener_and_a_group_one_load_balancer() {
     let mut stage = stage();
-    let (balancer, group) = in_service(&mut stage);
+    let (load_balancer, group) = in_service(&mut stage);
     let second = create_group(&mut stage, "second");
-    let outcome = stage.elb(Request::CreateListener(listener_input(&balancer, &second, "10000")));
+    let outcome = stage.elb(Request::CreateListener(listener_input(&load_balancer, &second, "10000")));
     assert_eq!(code(outcome), "DuplicateListener");
-    let other = create_balancer(&mut stage, "other").load_balancer_arn;
+    let other = create_load_balancer(&mut stage, "other").load_balancer_arn;
     let outcome = stage.elb(Request::CreateListener(listener_input(&other, &group, "10000")));
     assert_eq!(code(outcome), "TargetGroupAssociationLimit");
     let outcome = stage.elb(Request::CreateListener(listener_input(&other, "arn:none", "10000")));
     assert_eq!(code(outcome), "ValidationError");
     let outcome = stage.elb(Request::CreateListener(listener_input(&other, &group.replace("udp", "none"), "10000")));
     assert_eq!(code(outcome), "TargetGroupNotFound");
-    let input = DescribeTargetGroupsInput { load_balancer_arn: Some(balancer), ..DescribeTargetGroupsInput::default() };
+    let input =
+        DescribeTargetGroupsInput { load_balancer_arn: Some(load_balancer), ..DescribeTargetGroupsInput::default() };
     let Ok(Response::DescribeTargetGroups(output)) = stage.elb(Request::DescribeTargetGroups(input)) else { panic!() };
     let names: Vec<_> = output.target_groups.member.iter().map(|group| group.target_group_name.as_str()).collect();
     assert_eq!(names, ["udp"]);
@@ -313,29 +318,29 @@ fn a_port_has_one_listener_and_a_group_one_load_balancer() {
 #[test]
 fn tags_go_to_several_resources_or_to_none() {
     let mut stage = stage();
-    let (balancer, group) = in_service(&mut stage);
+    let (load_balancer, group) = in_service(&mut stage);
     let add = |arns: &[&str], tags: &[(&str, &str)]| {
         let tag = |(key, value): &(&str, &str)| Tag { key: (*key).to_owned(), value: (*value).to_owned() };
         Request::AddTags(AddTagsInput { resource_arns: members(arns), tags: tags.iter().map(tag).collect() })
     };
     let gone = group.replace("udp", "gone");
-    assert_eq!(code(stage.elb(add(&[&balancer, &gone], &[("a", "1")]))), "TargetGroupNotFound");
-    assert!(stage.world.balancers()[0].tags.is_empty());
-    stage.elb(add(&[&balancer, &group], &[("a", "1"), ("b", "")])).unwrap();
-    assert_eq!(code(stage.elb(add(&[&balancer], &[(&"k".repeat(129), "")]))), "ValidationError");
-    assert_eq!(code(stage.elb(add(&[&balancer], &[("a", "1"), ("a", "2")]))), "DuplicateTagKeys");
+    assert_eq!(code(stage.elb(add(&[&load_balancer, &gone], &[("a", "1")]))), "TargetGroupNotFound");
+    assert!(stage.world.load_balancers()[0].tags.is_empty());
+    stage.elb(add(&[&load_balancer, &group], &[("a", "1"), ("b", "")])).unwrap();
+    assert_eq!(code(stage.elb(add(&[&load_balancer], &[(&"k".repeat(129), "")]))), "ValidationError");
+    assert_eq!(code(stage.elb(add(&[&load_balancer], &[("a", "1"), ("a", "2")]))), "DuplicateTagKeys");
     let many: Vec<String> = (0..49).map(|number| format!("k{number}")).collect();
     let many: Vec<(&str, &str)> = many.iter().map(|key| (key.as_str(), "")).collect();
-    assert_eq!(code(stage.elb(add(&[&balancer], &many))), "TooManyTags");
-    let input = RemoveTagsInput { resource_arns: members(&[&balancer]), tag_keys: members(&["a", "unknown"]) };
+    assert_eq!(code(stage.elb(add(&[&load_balancer], &many))), "TooManyTags");
+    let input = RemoveTagsInput { resource_arns: members(&[&load_balancer]), tag_keys: members(&["a", "unknown"]) };
     stage.elb(Request::RemoveTags(input)).unwrap();
     let describe = |arns: Members<String>| Request::DescribeTags(DescribeTagsInput { resource_arns: arns });
-    let Ok(Response::DescribeTags(output)) = stage.elb(describe(members(&[&balancer, &group]))) else { panic!() };
+    let Ok(Response::DescribeTags(output)) = stage.elb(describe(members(&[&load_balancer, &group]))) else { panic!() };
     let keys = |index: usize| {
         output.tag_descriptions.member[index].tags.member.iter().map(|tag| tag.key.clone()).collect::<Vec<_>>()
     };
     assert_eq!((keys(0), keys(1)), (vec!["b".to_owned()], vec!["a".to_owned(), "b".to_owned()]));
-    let unknown = balancer.replace("nlb", "gone");
+    let unknown = load_balancer.replace("nlb", "gone");
     assert_eq!(code(stage.elb(describe(members(&[&unknown])))), "LoadBalancerNotFound");
     assert_eq!(code(stage.elb(describe((0..21).map(|_| group.clone()).collect()))), "ValidationError");
 }
@@ -344,7 +349,7 @@ fn tags_go_to_several_resources_or_to_none() {
 fn lists_come_in_pages() {
     let mut stage = stage();
     for number in 0..5 {
-        create_balancer(&mut stage, &format!("nlb-{number}"));
+        create_load_balancer(&mut stage, &format!("nlb-{number}"));
     }
     let (mut marker, mut pages) = (None, Vec::new());
     loop {
@@ -385,14 +390,14 @@ fn reason(stage: &mut Stage, group: &str) -> Option<String> {
 #[test]
 fn the_targets_of_a_kept_group_start_anew_behind_a_new_load_balancer() {
     let mut stage = stage();
-    let (balancer, group) = in_service(&mut stage);
+    let (load_balancer, group) = in_service(&mut stage);
     register(&mut stage, &group, &["10.0.200.1"]);
     stage.pass(180);
     assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 healthy"]);
-    delete_balancer(&mut stage, &balancer).unwrap();
+    delete_load_balancer(&mut stage, &load_balancer).unwrap();
     assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 unused"]);
-    let balancer = create_balancer(&mut stage, "nlb").load_balancer_arn;
-    stage.elb(Request::CreateListener(listener_input(&balancer, &group, "10000"))).unwrap();
+    let load_balancer = create_load_balancer(&mut stage, "nlb").load_balancer_arn;
+    stage.elb(Request::CreateListener(listener_input(&load_balancer, &group, "10000"))).unwrap();
     assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 initial"], "nobody has checked it yet");
     assert_eq!(reason(&mut stage, &group).as_deref(), Some("Elb.RegistrationInProgress"));
     stage.pass(120);
@@ -404,27 +409,28 @@ fn the_targets_of_a_kept_group_start_anew_behind_a_new_load_balancer() {
 #[test]
 fn a_listener_may_name_its_group_in_either_way_and_shows_both() {
     let mut stage = stage();
-    let (balancer, group) = (create_balancer(&mut stage, "nlb").load_balancer_arn, create_group(&mut stage, "udp"));
+    let (load_balancer, group) =
+        (create_load_balancer(&mut stage, "nlb").load_balancer_arn, create_group(&mut stage, "udp"));
     let tuple = TargetGroupTuple { target_group_arn: group.clone(), weight: None };
     let config = ForwardConfig { target_groups: [tuple].into_iter().collect() };
     let long = Action { r#type: "forward".to_owned(), forward_config: Some(config.clone()), ..Action::default() };
     let input = CreateListenerInput {
         default_actions: [long].into_iter().collect(),
-        ..listener_input(&balancer, &group, "10000")
+        ..listener_input(&load_balancer, &group, "10000")
     };
     let listener = create_listener(&mut stage, input);
     let shown = &listener.default_actions.member[0];
     assert_eq!((shown.target_group_arn.as_ref(), shown.forward_config.as_ref()), (Some(&group), Some(&config)));
     assert_eq!(code(delete_group(&mut stage, &group)), "ResourceInUse");
     // The same in the short form is the same listener.
-    assert_eq!(create_listener(&mut stage, listener_input(&balancer, &group, "10000")), listener);
+    assert_eq!(create_listener(&mut stage, listener_input(&load_balancer, &group, "10000")), listener);
     for action in [
         Action { r#type: "forward".to_owned(), ..Action::default() },
         Action { r#type: "redirect".to_owned(), ..forward(&group) },
     ] {
         let input = CreateListenerInput {
             default_actions: [action].into_iter().collect(),
-            ..listener_input(&balancer, &group, "10001")
+            ..listener_input(&load_balancer, &group, "10001")
         };
         assert_eq!(code(stage.elb(Request::CreateListener(input))), "ValidationError");
     }
@@ -433,7 +439,7 @@ fn a_listener_may_name_its_group_in_either_way_and_shows_both() {
 #[test]
 fn listeners_take_groups_of_the_protocols_that_aws_lists() {
     let mut stage = stage();
-    let balancer = create_balancer(&mut stage, "nlb").load_balancer_arn;
+    let load_balancer = create_load_balancer(&mut stage, "nlb").load_balancer_arn;
     let mut port = 1000;
     for (listener, group, fits) in [
         ("TCP", "TCP", true),
@@ -453,7 +459,7 @@ fn listeners_take_groups_of_the_protocols_that_aws_lists() {
         let arn = &output.target_groups.member[0].target_group_arn;
         let input = CreateListenerInput {
             protocol: Some(listener.to_owned()),
-            ..listener_input(&balancer, arn, &port.to_string())
+            ..listener_input(&load_balancer, arn, &port.to_string())
         };
         let outcome = stage.elb(Request::CreateListener(input)).map(|_| ()).map_err(|error| error.code);
         assert_eq!(outcome, if fits { Ok(()) } else { Err("IncompatibleProtocols") }, "{listener} {group}");
@@ -463,10 +469,10 @@ fn listeners_take_groups_of_the_protocols_that_aws_lists() {
 #[test]
 fn a_modified_listener_lets_go_of_one_group_and_takes_another() {
     let mut stage = stage();
-    let (balancer, first) = in_service(&mut stage);
+    let (load_balancer, first) = in_service(&mut stage);
     let second = create_group(&mut stage, "second");
     register(&mut stage, &second, &["10.0.200.1"]);
-    let listener = create_listener(&mut stage, listener_input(&balancer, &first, "10000"));
+    let listener = create_listener(&mut stage, listener_input(&load_balancer, &first, "10000"));
     let modify = |change: ModifyListenerInput| {
         Request::ModifyListener(ModifyListenerInput { listener_arn: listener.listener_arn.clone(), ..change })
     };
@@ -482,7 +488,7 @@ fn a_modified_listener_lets_go_of_one_group_and_takes_another() {
     stage.pass(5);
     delete_group(&mut stage, &first).unwrap();
     let third = create_group(&mut stage, "third");
-    create_listener(&mut stage, listener_input(&balancer, &third, "10002"));
+    create_listener(&mut stage, listener_input(&load_balancer, &third, "10002"));
     let taken = ModifyListenerInput { port: Some("10002".to_owned()), ..ModifyListenerInput::default() };
     assert_eq!(code(stage.elb(modify(taken))), "DuplicateListener");
     let wrong = ModifyListenerInput { protocol: Some("TCP".to_owned()), ..ModifyListenerInput::default() };
@@ -497,8 +503,8 @@ fn a_modified_listener_lets_go_of_one_group_and_takes_another() {
 #[test]
 fn a_listener_has_its_default_rule() {
     let mut stage = stage();
-    let (balancer, group) = in_service(&mut stage);
-    let listener = create_listener(&mut stage, listener_input(&balancer, &group, "10000"));
+    let (load_balancer, group) = in_service(&mut stage);
+    let listener = create_listener(&mut stage, listener_input(&load_balancer, &group, "10000"));
     let rules = |stage: &mut Stage, input| match stage.elb(Request::DescribeRules(input)) {
         Ok(Response::DescribeRules(output)) => Ok(output.rules.member),
         Ok(other) => panic!("{other:?}"),
@@ -580,9 +586,9 @@ fn health_checks_are_set_within_awss_limits() {
 fn a_load_balancer_of_the_same_name_hides_the_deleted_one() {
     let mut stage = stage();
     let (old, _) = in_service(&mut stage);
-    stage.world.settings_mut().balancers.deleted_visible = std::time::Duration::from_secs(60);
-    delete_balancer(&mut stage, &old).unwrap();
-    let new = create_balancer(&mut stage, "nlb").load_balancer_arn;
+    stage.world.settings_mut().load_balancers.deleted_visible = std::time::Duration::from_secs(60);
+    delete_load_balancer(&mut stage, &old).unwrap();
+    let new = create_load_balancer(&mut stage, "nlb").load_balancer_arn;
     let input = DescribeLoadBalancersInput { names: members(&["nlb"]), ..DescribeLoadBalancersInput::default() };
     let Ok(Response::DescribeLoadBalancers(output)) = stage.elb(Request::DescribeLoadBalancers(input)) else {
         panic!()
@@ -590,13 +596,13 @@ fn a_load_balancer_of_the_same_name_hides_the_deleted_one() {
     let arns: Vec<_> = output.load_balancers.member.iter().map(|one| one.load_balancer_arn.as_str()).collect();
     assert_eq!(arns, [new.as_str()]);
     stage.pass(60);
-    assert_eq!(stage.world.balancers().len(), 1, "the end of the old one's showing leaves the new one");
+    assert_eq!(stage.world.load_balancers().len(), 1, "the end of the old one's showing leaves the new one");
 }
 
 #[test]
 fn subnets_and_security_groups_can_be_set() {
     let mut stage = stage();
-    let load_balancer_arn = create_balancer(&mut stage, "nlb").load_balancer_arn;
+    let load_balancer_arn = create_load_balancer(&mut stage, "nlb").load_balancer_arn;
     let input = SetSubnetsInput {
         load_balancer_arn: load_balancer_arn.clone(),
         subnets: members(&["subnet-1", "subnet-2"]),
@@ -612,15 +618,15 @@ fn subnets_and_security_groups_can_be_set() {
 #[test]
 fn quotas_are_awss() {
     let mut stage = stage();
-    let balancer = create_balancer(&mut stage, "nlb-0").load_balancer_arn;
+    let load_balancer = create_load_balancer(&mut stage, "nlb-0").load_balancer_arn;
     for number in 1..50 {
-        create_balancer(&mut stage, &format!("nlb-{number}"));
+        create_load_balancer(&mut stage, &format!("nlb-{number}"));
     }
-    assert_eq!(code(stage.elb(Request::CreateLoadBalancer(balancer_input("nlb-50")))), "TooManyLoadBalancers");
+    assert_eq!(code(stage.elb(Request::CreateLoadBalancer(load_balancer_input("nlb-50")))), "TooManyLoadBalancers");
     let group = create_group(&mut stage, "udp");
     for port in 1..=50 {
-        create_listener(&mut stage, listener_input(&balancer, &group, &port.to_string()));
+        create_listener(&mut stage, listener_input(&load_balancer, &group, &port.to_string()));
     }
-    let outcome = stage.elb(Request::CreateListener(listener_input(&balancer, &group, "51")));
+    let outcome = stage.elb(Request::CreateListener(listener_input(&load_balancer, &group, "51")));
     assert_eq!(code(outcome), "TooManyListeners");
 }

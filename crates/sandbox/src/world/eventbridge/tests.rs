@@ -1,11 +1,11 @@
-use crate::api::events::*;
+use crate::api::eventbridge::*;
 use crate::api::{self, ApiError};
 use crate::world::Settings;
 use crate::world::tests::Stage;
 
 fn call(stage: &mut Stage, request: Request) -> Result<Response, ApiError> {
-    match stage.call(api::Request::Events(request))? {
-        api::Response::Events(response) => Ok(response),
+    match stage.call(api::Request::EventBridge(request))? {
+        api::Response::EventBridge(response) => Ok(response),
         other => panic!("{other:?}"),
     }
 }

@@ -44,9 +44,9 @@ impl Writer {
         response.ok()
     }
 
-    fn act(&mut self, act: Act) {
-        let outcome = self.world.act(act.clone(), self.now);
-        self.written.push(format!("{} {act:?} {outcome:?}", self.now));
+    fn inject(&mut self, incident: Incident) {
+        let outcome = self.world.inject(incident.clone(), self.now);
+        self.written.push(format!("{} {incident:?} {outcome:?}", self.now));
     }
 
     fn scale(&mut self, desired: i32) {
@@ -118,14 +118,14 @@ fn evening(seed: u64) -> Writer {
         ..elb_api::CreateTargetGroupInput::default()
     };
     writer.call(Request::Elb(elb_api::Request::CreateTargetGroup(input)));
-    let (balancer, group) = (writer.world.balancers()[0].arn.clone(), writer.world.groups()[0].arn.clone());
+    let (load_balancer, group) = (writer.world.load_balancers()[0].arn.clone(), writer.world.groups()[0].arn.clone());
     let action = elb_api::Action {
         r#type: "forward".to_owned(),
         target_group_arn: Some(group.clone()),
         ..elb_api::Action::default()
     };
     let input = elb_api::CreateListenerInput {
-        load_balancer_arn: balancer.clone(),
+        load_balancer_arn: load_balancer.clone(),
         protocol: Some("UDP".to_owned()),
         port: Some("10000".to_owned()),
         default_actions: [action].into_iter().collect(),
@@ -136,15 +136,15 @@ fn evening(seed: u64) -> Writer {
     writer.pass(90);
     writer.register_all(&group);
     writer.pass(200);
-    writer.act(Act::FailToStart { n: 1 });
-    writer.act(Act::CrashTask { service: SERVICE.to_owned(), task: None, exit_code: 1 });
+    writer.inject(Incident::FailToStart { n: 1 });
+    writer.inject(Incident::CrashTask { service: SERVICE.to_owned(), task: None, exit_code: 1 });
     writer.pass(60);
-    writer.act(Act::SpotNotice { service: SERVICE.to_owned(), task: None });
+    writer.inject(Incident::SpotNotice { service: SERVICE.to_owned(), task: None });
     writer.pass(300);
-    writer.act(Act::Replay { n: 5 });
+    writer.inject(Incident::Replay { n: 5 });
     writer.scale(0);
     writer.pass(400);
-    let input = elb_api::LoadBalancerInput { load_balancer_arn: balancer };
+    let input = elb_api::LoadBalancerInput { load_balancer_arn: load_balancer };
     writer.call(Request::Elb(elb_api::Request::DeleteLoadBalancer(input)));
     writer.pass(4000);
     let input = elb_api::TargetGroupInput { target_group_arn: group };
@@ -161,7 +161,7 @@ fn a_seed_gives_one_history_to_the_byte() {
     }
     assert_eq!(one.written.len(), again.written.len());
     assert!(one.events.len() > 40, "{} events are too few to show anything", one.events.len());
-    assert!(one.world.tasks().is_empty() && one.world.balancers().is_empty() && one.world.groups().is_empty());
+    assert!(one.world.tasks().is_empty() && one.world.load_balancers().is_empty() && one.world.groups().is_empty());
 }
 
 #[test]

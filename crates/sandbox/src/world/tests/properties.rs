@@ -37,9 +37,9 @@ fn perform(stage: &mut Stage, deed: &Deed) {
     match deed {
         Deed::Wait(seconds) => stage.pass(*seconds),
         Deed::Scale(desired) => stage.scale(*desired),
-        Deed::Crash => drop(stage.act(Act::CrashTask { service, task: None, exit_code: 1 })),
-        Deed::Notice => drop(stage.act(Act::SpotNotice { service, task: None })),
-        Deed::Fail => drop(stage.act(Act::FailToStart { n: 1 })),
+        Deed::Crash => drop(stage.inject(Incident::CrashTask { service, task: None, exit_code: 1 })),
+        Deed::Notice => drop(stage.inject(Incident::SpotNotice { service, task: None })),
+        Deed::Fail => drop(stage.inject(Incident::FailToStart { n: 1 })),
         Deed::Deploy => {
             let input = ecs_api::UpdateServiceInput {
                 cluster: Some("c".to_owned()),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::attributes::{Attributes, DELETION_PROTECTION};
-use super::{Due, Elb, Kind, balancer_missing, check_arn, check_name, invalid, page_size, tags};
+use super::{Due, Elb, Kind, check_arn, check_name, invalid, load_balancer_missing, page_size, tags};
 use crate::api::ApiError;
 use crate::api::elb as api;
 use crate::world::agenda::Ticket;
@@ -14,11 +14,11 @@ use crate::world::settings::Settings;
 use crate::world::{Context, Due as WorldDue};
 
 /// How many network load balancers a region may have.
-const BALANCERS: usize = 50;
+const LOAD_BALANCERS: usize = 50;
 
 /// The state of a load balancer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BalancerState {
+pub enum LoadBalancerState {
     /// Being made.
     Provisioning,
     /// In service.
@@ -27,7 +27,7 @@ pub enum BalancerState {
     Failed,
 }
 
-impl BalancerState {
+impl LoadBalancerState {
     /// AWS's word for it.
     pub fn as_str(self) -> &'static str {
         match self {
@@ -40,13 +40,13 @@ impl BalancerState {
 
 /// A load balancer.
 #[derive(Debug)]
-pub struct Balancer {
+pub struct LoadBalancer {
     /// Its ARN.
     pub arn: String,
     /// Its name.
     pub name: String,
     /// Its state.
-    pub state: BalancerState,
+    pub state: LoadBalancerState,
     /// When it was created.
     pub created_at: Timestamp,
     /// Its tags.
@@ -65,7 +65,7 @@ pub struct Balancer {
     deleted: bool,
 }
 
-impl Balancer {
+impl LoadBalancer {
     /// Whether it has been deleted, though it may still be seen.
     pub fn is_deleted(&self) -> bool {
         self.deleted
@@ -104,7 +104,8 @@ impl Balancer {
     }
 
     fn shown(&self) -> api::LoadBalancer {
-        let reason = (self.state == BalancerState::Failed).then(|| "The load balancer could not be set up".to_owned());
+        let reason =
+            (self.state == LoadBalancerState::Failed).then(|| "The load balancer could not be set up".to_owned());
         let zone = |(subnet, zone): (&String, &String)| api::AvailabilityZone {
             zone_name: zone.clone(),
             subnet_id: subnet.clone(),
@@ -126,7 +127,7 @@ impl Balancer {
 }
 
 impl Elb {
-    pub(super) fn create_balancer(
+    pub(super) fn create_load_balancer(
         &mut self,
         input: api::CreateLoadBalancerInput,
         context: &mut Context<'_>,
@@ -153,7 +154,7 @@ impl Elb {
         if !["internet-facing", "internal"].contains(&scheme.as_str()) {
             return Err(invalid(format!("Scheme '{scheme}' must be one of 'internet-facing, internal'")));
         }
-        if let Some(existing) = self.balancers().find(|balancer| balancer.name == name) {
+        if let Some(existing) = self.load_balancers().find(|load_balancer| load_balancer.name == name) {
             let is_same = existing.kind == kind && existing.scheme == scheme && existing.subnets == subnets;
             return if is_same {
                 Ok(output(existing.shown()))
@@ -163,13 +164,13 @@ impl Elb {
                 Err(ApiError::new("DuplicateLoadBalancerName", message))
             };
         }
-        if self.balancers().filter(|balancer| balancer.kind == kind).count() >= BALANCERS {
-            let message = format!("The maximum number of {kind} load balancers is {BALANCERS}");
+        if self.load_balancers().filter(|load_balancer| load_balancer.kind == kind).count() >= LOAD_BALANCERS {
+            let message = format!("The maximum number of {kind} load balancers is {LOAD_BALANCERS}");
             return Err(ApiError::new("TooManyLoadBalancers", message));
         }
         let tags = tags::read(&input.tags.member)?;
-        // A name is one balancer's: one that was deleted is seen no more from here on.
-        self.balancers.retain(|_, balancer| balancer.name != name);
+        // A name is one load balancer's: one that was deleted is seen no more from here on.
+        self.load_balancers.retain(|_, load_balancer| load_balancer.name != name);
         let id = context.random.hex(16);
         let arn = super::arn(context, &format!("loadbalancer/{word}/{name}/{id}"));
         let region = &context.settings.region;
@@ -179,12 +180,14 @@ impl Elb {
             format!("{name}-{}.{region}.elb.amazonaws.com", context.random.decimal(10))
         };
         let zones = (0..subnets.len()).map(|index| context.settings.zone(index)).collect();
-        let coming = context
-            .due_in(context.settings.balancers.provisioning, WorldDue::Elb(Due::Active { balancer: arn.clone() }));
-        let balancer = Balancer {
+        let coming = context.due_in(
+            context.settings.load_balancers.provisioning,
+            WorldDue::Elb(Due::Active { load_balancer: arn.clone() }),
+        );
+        let load_balancer = LoadBalancer {
             arn: arn.clone(),
             name,
-            state: BalancerState::Provisioning,
+            state: LoadBalancerState::Provisioning,
             created_at: context.now,
             tags,
             kind,
@@ -193,17 +196,17 @@ impl Elb {
             ip_address_type: input.ip_address_type.unwrap_or_else(|| "ipv4".to_owned()),
             subnets,
             security_groups: input.security_groups.member,
-            attributes: Attributes::of_balancer(),
+            attributes: Attributes::of_load_balancer(),
             zones,
             coming: Some(coming),
             deleted: false,
         };
-        let output = output(balancer.shown());
-        self.balancers.insert(arn, balancer);
+        let output = output(load_balancer.shown());
+        self.load_balancers.insert(arn, load_balancer);
         Ok(output)
     }
 
-    pub(super) fn describe_balancers(
+    pub(super) fn describe_load_balancers(
         &self,
         input: &api::DescribeLoadBalancersInput,
     ) -> Result<api::LoadBalancersOutput, ApiError> {
@@ -212,38 +215,46 @@ impl Elb {
             return Err(invalid("Load balancer names and ARNs cannot be specified at the same time"));
         }
         for name in names {
-            self.balancers.values().find(|balancer| balancer.name == *name).ok_or_else(|| balancer_missing(name))?;
+            self.load_balancers
+                .values()
+                .find(|load_balancer| load_balancer.name == *name)
+                .ok_or_else(|| load_balancer_missing(name))?;
         }
         for arn in arns {
-            check_arn(Kind::Balancer, arn)?;
-            self.balancers.get(arn).ok_or_else(|| balancer_missing(arn))?;
+            check_arn(Kind::LoadBalancer, arn)?;
+            self.load_balancers.get(arn).ok_or_else(|| load_balancer_missing(arn))?;
         }
-        let is_wanted = |balancer: &&Balancer| {
-            (names.is_empty() && arns.is_empty()) || names.contains(&balancer.name) || arns.contains(&balancer.arn)
+        let is_wanted = |load_balancer: &&LoadBalancer| {
+            (names.is_empty() && arns.is_empty())
+                || names.contains(&load_balancer.name)
+                || arns.contains(&load_balancer.arn)
         };
-        let wanted = self.balancers.values().filter(is_wanted);
+        let wanted = self.load_balancers.values().filter(is_wanted);
         let size = page_size(input.page_size.as_deref())?;
-        let (page, next_marker) = page(wanted, |balancer| &balancer.arn, size, input.marker.as_deref())?;
-        Ok(api::LoadBalancersOutput { load_balancers: page.into_iter().map(Balancer::shown).collect(), next_marker })
+        let (page, next_marker) = page(wanted, |load_balancer| &load_balancer.arn, size, input.marker.as_deref())?;
+        Ok(api::LoadBalancersOutput {
+            load_balancers: page.into_iter().map(LoadBalancer::shown).collect(),
+            next_marker,
+        })
     }
 
     /// Deletes a load balancer with its listeners. As on AWS, it succeeds when there is none.
-    pub(super) fn delete_balancer(&mut self, arn: &str, context: &mut Context<'_>) -> Result<(), ApiError> {
-        check_arn(Kind::Balancer, arn)?;
-        let Ok(balancer) = self.balancer_mut(arn) else { return Ok(()) };
-        if balancer.attributes.is_on(DELETION_PROTECTION) {
+    pub(super) fn delete_load_balancer(&mut self, arn: &str, context: &mut Context<'_>) -> Result<(), ApiError> {
+        check_arn(Kind::LoadBalancer, arn)?;
+        let Ok(load_balancer) = self.load_balancer_mut(arn) else { return Ok(()) };
+        if load_balancer.attributes.is_on(DELETION_PROTECTION) {
             let message = format!("Load balancer '{arn}' cannot be deleted because deletion protection is enabled");
             return Err(ApiError::new("OperationNotPermitted", message));
         }
-        balancer.deleted = true;
-        if let Some(ticket) = balancer.coming.take() {
+        load_balancer.deleted = true;
+        if let Some(ticket) = load_balancer.coming.take() {
             context.agenda.strike(ticket);
         }
-        let visible = context.settings.balancers.deleted_visible;
+        let visible = context.settings.load_balancers.deleted_visible;
         if visible.is_zero() {
-            self.balancers.remove(arn);
+            self.load_balancers.remove(arn);
         } else {
-            context.due_in(visible, WorldDue::Elb(Due::Gone { balancer: arn.to_owned() }));
+            context.due_in(visible, WorldDue::Elb(Due::Gone { load_balancer: arn.to_owned() }));
         }
         self.delete_listeners_of(arn, context);
         Ok(())
@@ -251,11 +262,11 @@ impl Elb {
 
     /// Comes into service; only now are its targets checked.
     pub(super) fn become_active(&mut self, arn: &str, context: &mut Context<'_>) {
-        let Ok(balancer) = self.balancer_mut(arn) else { return };
-        balancer.state = BalancerState::Active;
-        balancer.coming = None;
+        let Ok(load_balancer) = self.load_balancer_mut(arn) else { return };
+        load_balancer.state = LoadBalancerState::Active;
+        load_balancer.coming = None;
         let groups: Vec<String> =
-            self.groups.keys().filter(|group| self.balancers_of(group).contains(arn)).cloned().collect();
+            self.groups.keys().filter(|group| self.load_balancers_of(group).contains(arn)).cloned().collect();
         for group in groups {
             self.check_anew(&group, context);
         }
@@ -266,11 +277,12 @@ impl Elb {
     /// # Errors
     ///
     /// When there is none of that name.
-    pub fn fail_balancer(&mut self, name: &str, context: &mut Context<'_>) -> Result<(), ApiError> {
-        let balancer = self.balancers.values_mut().find(|balancer| balancer.name == name && !balancer.deleted);
-        let balancer = balancer.ok_or_else(|| balancer_missing(name))?;
-        balancer.state = BalancerState::Failed;
-        if let Some(ticket) = balancer.coming.take() {
+    pub fn fail_load_balancer(&mut self, name: &str, context: &mut Context<'_>) -> Result<(), ApiError> {
+        let load_balancer =
+            self.load_balancers.values_mut().find(|load_balancer| load_balancer.name == name && !load_balancer.deleted);
+        let load_balancer = load_balancer.ok_or_else(|| load_balancer_missing(name))?;
+        load_balancer.state = LoadBalancerState::Failed;
+        if let Some(ticket) = load_balancer.coming.take() {
             context.agenda.strike(ticket);
         }
         Ok(())
@@ -284,6 +296,6 @@ fn subnets(plain: api::Members<String>, mappings: api::Members<api::SubnetMappin
     if subnets.is_empty() { Err(invalid("At least one subnet must be specified")) } else { Ok(subnets) }
 }
 
-fn output(balancer: api::LoadBalancer) -> api::LoadBalancersOutput {
-    api::LoadBalancersOutput { load_balancers: [balancer].into_iter().collect(), next_marker: None }
+fn output(load_balancer: api::LoadBalancer) -> api::LoadBalancersOutput {
+    api::LoadBalancersOutput { load_balancers: [load_balancer].into_iter().collect(), next_marker: None }
 }

@@ -1,13 +1,15 @@
-//! What somebody outside AWS does, or what befalls it.
+//! Incidents that tests, scenarios and the control API inject into the world.
 
 use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 
-/// What somebody outside AWS does, or what befalls it. As text, `act` names it: `{"act": "crash-task", "service": "jvb"}`.
+/// An incident to inject into the world.
+///
+/// In JSON and TOML the member `act` names the incident: `{"act": "crash-task", "service": "jvb"}`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "act", rename_all = "kebab-case", deny_unknown_fields)]
-pub enum Act {
+pub enum Incident {
     /// A running task's essential container exits.
     CrashTask {
         /// The service's name, or `CLUSTER/NAME` where several clusters have one of that name.
@@ -43,7 +45,8 @@ pub enum Act {
         ip: IpAddr,
     },
     /// A load balancer can't be set up.
-    FailBalancer {
+    #[serde(rename = "fail-balancer")]
+    FailLoadBalancer {
         /// Its name.
         name: String,
     },
@@ -70,13 +73,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn acts_are_read_from_text() {
-        let read = |text: &str| serde_json::from_str::<Act>(text);
+    fn incidents_are_read_from_json() {
+        let read = |text: &str| serde_json::from_str::<Incident>(text);
         assert_eq!(
             read(r#"{"act": "crash-task", "service": "jvb"}"#).unwrap(),
-            Act::CrashTask { service: "jvb".to_owned(), task: None, exit_code: 1 }
+            Incident::CrashTask { service: "jvb".to_owned(), task: None, exit_code: 1 }
         );
-        assert_eq!(read(r#"{"act": "replay", "n": 3}"#).unwrap(), Act::Replay { n: 3 });
+        assert_eq!(read(r#"{"act": "replay", "n": 3}"#).unwrap(), Incident::Replay { n: 3 });
         assert!(read(r#"{"act": "replay", "n": 3, "m": 4}"#).is_err());
         assert!(read(r#"{"act": "explode"}"#).is_err());
     }

@@ -23,7 +23,7 @@ pub fn group_names() -> [String; 2] {
     GROUPS.map(|(suffix, _, _)| format!("{PROJECT}-{suffix}"))
 }
 
-/// Makes the balancer, its groups and its listeners.
+/// Makes the load balancer, its groups and its listeners.
 pub fn create(world: &mut World, now: Timestamp) -> Result<(), ApiError> {
     let input = CreateLoadBalancerInput {
         name: name(),
@@ -35,13 +35,13 @@ pub fn create(world: &mut World, now: Timestamp) -> Result<(), ApiError> {
     let Response::CreateLoadBalancer(made) = call(world, Request::CreateLoadBalancer(input), now)? else {
         return Ok(());
     };
-    for balancer in made.load_balancers.member {
+    for load_balancer in made.load_balancers.member {
         for ((_, protocol, port), group) in GROUPS.into_iter().zip(group_names()) {
             let input = CreateTargetGroupInput {
                 name: group,
                 protocol: Some(protocol.to_owned()),
                 port: Some(port.to_owned()),
-                vpc_id: Some(balancer.vpc_id.clone()),
+                vpc_id: Some(load_balancer.vpc_id.clone()),
                 target_type: Some("ip".to_owned()),
                 health_check_protocol: Some("TCP".to_owned()),
                 health_check_port: Some("8080".to_owned()),
@@ -58,7 +58,7 @@ pub fn create(world: &mut World, now: Timestamp) -> Result<(), ApiError> {
                     ..Action::default()
                 };
                 let input = CreateListenerInput {
-                    load_balancer_arn: balancer.load_balancer_arn.clone(),
+                    load_balancer_arn: load_balancer.load_balancer_arn.clone(),
                     protocol: Some(protocol.to_owned()),
                     port: Some(port.to_owned()),
                     default_actions: [forward].into_iter().collect(),
@@ -71,14 +71,14 @@ pub fn create(world: &mut World, now: Timestamp) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Deletes the balancer and, with it, its listeners. The groups can go only once they are no longer in use.
+/// Deletes the load balancer and, with it, its listeners. The groups can go only once they are no longer in use.
 pub fn delete(world: &mut World, now: Timestamp) -> Result<(), ApiError> {
     let input = DescribeLoadBalancersInput { names: [name()].into_iter().collect(), ..Default::default() };
     let Response::DescribeLoadBalancers(found) = call(world, Request::DescribeLoadBalancers(input), now)? else {
         return Ok(());
     };
-    for balancer in found.load_balancers.member {
-        let input = LoadBalancerInput { load_balancer_arn: balancer.load_balancer_arn };
+    for load_balancer in found.load_balancers.member {
+        let input = LoadBalancerInput { load_balancer_arn: load_balancer.load_balancer_arn };
         call(world, Request::DeleteLoadBalancer(input), now)?;
     }
     Ok(())
