@@ -225,7 +225,7 @@ fn does_nothing(plan: &Plan) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::default())]
 
     #[test]
     fn never_deregisters_the_address_of_a_serving_task(seen in any_observation(), policy in any_policy()) {
