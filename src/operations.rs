@@ -465,7 +465,7 @@ impl<P: Platform + Scaling + Clone> Course<P> {
         let tags = platform.tags(std::slice::from_ref(&balancer.arn)).await?;
         let hold = tags.get(&balancer.arn).and_then(Hold::of).filter(|hold| hold.is_in_force(self.now()));
         let held = hold.map_or(String::new(), |hold| {
-            format!(", held by {} until {}", hold.holder.words(), rfc3339_millis(hold.until))
+            format!(", held by {} until {}", hold.holder.as_str(), rfc3339_millis(hold.until))
         });
         let (mut registered, mut healthy) = (0, 0);
         for group in platform.target_groups(Some(&balancer.arn)).await? {

@@ -51,7 +51,7 @@ pub async fn hold(settings: &Settings, options: &HoldOptions, console: &Console)
              its tag as --owner-tag"
         )));
     }
-    let hold = Hold::for_the_next(time, clock.now(), Holder::Hand);
+    let hold = Hold::for_duration(time, clock.now(), Holder::Hand);
     hold::place(&platform, console.log(), (name, &balancer.arn), &hold, &deadline).await?;
     let hold_until = rfc3339_millis(hold.until);
     if tags.contains_key(IDLE_SINCE_TAG) {

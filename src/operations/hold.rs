@@ -23,7 +23,7 @@ pub async fn place(
     log.emit(&Event::HoldPlaced {
         load_balancer: name.to_owned(),
         hold_until: rfc3339_millis(hold.until),
-        held_by: hold.holder.words().to_owned(),
+        held_by: hold.holder.as_str().to_owned(),
     });
     Ok(())
 }
@@ -44,6 +44,6 @@ pub async fn release(
     let [until, by] = Hold::KEYS;
     let keys = [until, by, IDLE_SINCE_TAG, LOAD_BALANCER_TAG];
     platform.remove_tags(&[arn.to_owned()], &keys, deadline).await?;
-    log.emit(&Event::HoldReleased { load_balancer: name.to_owned(), held_by: holder.words().to_owned() });
+    log.emit(&Event::HoldReleased { load_balancer: name.to_owned(), held_by: holder.as_str().to_owned() });
     Ok(())
 }

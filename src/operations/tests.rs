@@ -772,7 +772,7 @@ async fn a_hold_that_ends_lets_the_watcher_go_on() {
         let mut world = platform.cloud.world();
         world.seen.service = Service::Found(Counts::default());
         let hold =
-            Hold::for_the_next(minutes(20), crate::clock::Clock::now(&*platform.clock), Holder::Up("dead".into()));
+            Hold::for_duration(minutes(20), crate::clock::Clock::now(&*platform.clock), Holder::Up("dead".into()));
         world.seen.load_balancer.as_mut().expect("there is a balancer").tags.extend(hold.tags());
     }
     beside_a_watcher(&platform, async {

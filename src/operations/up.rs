@@ -140,7 +140,7 @@ impl<P: Platform + Scaling + Clone> Up<P> {
         if held {
             return Ok(());
         }
-        let hold = Hold::for_the_next(self.longest(), now, Holder::Up(id.clone()));
+        let hold = Hold::for_duration(self.longest(), now, Holder::Up(id.clone()));
         self.course.place_hold(arn, &hold, deadline).await
     }
 

@@ -1,9 +1,9 @@
-//! The rules of `jvb-watcher`, pure: what a load balancer and its targets need, given what AWS shows.
+//! The rules of `jvb-watcher`, pure: from what AWS shows to what to change.
 //!
 //! - [`model`]: the part of AWS that the rules know, free of any SDK type.
-//! - [`plan`]: the decision, [`plan::plan`]: registrations, and the load balancer's lifecycle.
-//! - [`hold`]: an operator's hold on a load balancer, as tags.
-//! - [`finding`]: conditions that an operator must know about.
+//! - [`plan`]: the decision, [`plan::plan`]: registrations, and the lifecycle of the load balancer.
+//! - [`hold`]: a hold on a load balancer, as tags.
+//! - [`finding`]: conditions that an operator must resolve.
 //!
 //! Nothing here does I/O, reads a clock or writes a log.
 
@@ -11,6 +11,8 @@
 
 pub mod finding;
 pub mod hold;
+mod idle;
 pub mod model;
 pub mod plan;
+mod policy;
 pub mod timestamp;

@@ -1,107 +1,60 @@
-//! The rules: from what was seen to what is to be done. No I/O, no clock, no log.
+//! The decision: from an observation to what to register, deregister, mark and delete.
 
-use std::fmt;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::finding::{Finding, FindingName};
-use crate::model::{
-    Counts, LastStatus, Observation, Service, Tags, Target, TargetGroup, TargetKey, TargetKeys, TargetState, Task,
-    TaskId,
-};
+use crate::model::{Observation, TargetKey, TargetKeys, TaskId};
 
 mod lifecycle;
 mod registrations;
 
+pub use crate::idle::{groups_of_others, is_idle, targets_of_others};
+pub use crate::policy::{OwnerTag, Policy, Teardown};
 pub use lifecycle::marked_since;
 
-/// How long a target must have been without a task, seen by two looks at least, before it counts as stale.
+/// How long a target must have been without a task, in at least two observations, before it counts as stale.
 ///
-/// One look may be incomplete: ListTasks is eventually consistent.
+/// One observation can be incomplete: ListTasks is eventually consistent.
 pub const UNMATCHED_BEFORE_STALE: Duration = Duration::from_secs(30);
 
-/// When to look again while nothing is desired and nothing serves, but the counts aren't zero yet.
+/// The requeue interval while nothing is desired and nothing serves, but tasks have not all stopped.
 pub const NEARLY_IDLE_REQUEUE: Duration = Duration::from_secs(5);
 
-/// When to look again while a target's first health checks run (an NLB takes minutes, often about three).
+/// The requeue interval while a target's first health checks are in progress (an NLB takes minutes, often about three).
 pub const HEALTH_REQUEUE: Duration = Duration::from_secs(10);
 
-/// When to look again at the soonest while a teardown is under way: AWS takes some seconds to let go of a balancer's
-/// groups.
-pub const TEARDOWN_LOOK: Duration = Duration::from_secs(2);
+/// The shortest requeue interval of a teardown: after a load balancer's deletion, DeleteTargetGroup fails with
+/// ResourceInUse for some seconds.
+pub const TEARDOWN_REQUEUE: Duration = Duration::from_secs(2);
 
-/// The longest hold that is obeyed. A balancer held for longer, by a slip in the year say, would run unseen.
+/// The longest hold that is obeyed. A load balancer held for longer, e.g. by a slip in the year, would run unseen.
 pub const LONGEST_HOLD: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How far ahead of this clock a mark may lie and still be believed; the clocks of workers differ.
+/// How far ahead of this clock a mark can lie and still be valid; the clocks of workers differ.
 pub const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
 
-/// What the operator has settled.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Policy {
-    /// The service's name.
-    pub service: String,
-    /// The load balancer's name.
-    pub load_balancer: String,
-    /// The tag without which a balancer is never deleted.
-    pub owner_tag: OwnerTag,
-    /// How much of an idle balancer is deleted.
-    pub teardown: Teardown,
-    /// How long a service must have been idle before its balancer is deleted.
-    pub idle_grace: Duration,
-    /// How old a balancer must be to count as idle when it has never served.
-    pub unused_grace: Duration,
-    /// The longest time between two looks.
-    pub resync_interval: Duration,
-}
+/// How long a task can take to stop before that is a finding. Fargate's `stopTimeout` is at most two minutes.
+pub const STOPPING_LIMIT: Duration = Duration::from_secs(10 * 60);
 
-/// The tag that makes a load balancer the watcher's to delete.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OwnerTag {
-    /// Its key.
-    pub key: String,
-    /// Its value.
-    pub value: String,
-}
+/// How long a mark is valid beyond the grace period. ECS shows stopped tasks for about an hour; a use that an older mark
+/// has missed would be invisible.
+pub const MARK_VALID_FOR: Duration = Duration::from_secs(50 * 60);
 
-impl OwnerTag {
-    /// Whether it is among these.
-    pub fn is_among(&self, tags: &Tags) -> bool {
-        tags.get(&self.key) == Some(&self.value)
-    }
-}
-
-impl fmt::Display for OwnerTag {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}={}", self.key, self.value)
-    }
-}
-
-/// How much of an idle balancer is deleted.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Teardown {
-    /// The balancer, its listeners and its target groups.
-    All,
-    /// The balancer and its listeners; the target groups stay.
-    LoadBalancer,
-    /// Nothing: neither marked nor deleted, only reported.
-    Off,
-}
-
-/// What is to be done, what a person should know, and when to look again.
+/// What to change, what to report, and when to reconcile again.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
-    /// What to register and deregister, group by group; only groups with something to do.
+    /// The targets to register and deregister, by target group; only groups with a change.
     pub registrations: Vec<GroupChange>,
-    /// What to do about the balancer.
+    /// The change to the load balancer itself.
     pub lifecycle: LifecycleAction,
-    /// What a person should know.
+    /// The findings, sorted.
     pub findings: Vec<Finding>,
-    /// The targets for which no task was seen, to be remembered until the next look.
+    /// The targets without a task, to be remembered until the next observation.
     pub unmatched: TargetKeys,
-    /// When to look again at the latest.
+    /// The latest time of the next reconciliation.
     pub requeue_at: Timestamp,
 }
 
@@ -123,93 +76,93 @@ pub struct GroupChange {
 pub struct TargetChange {
     /// The target.
     pub key: TargetKey,
-    /// The task that has the address, if one is known.
+    /// The task at the target's address, if one is known.
     pub task: Option<TaskId>,
-    /// Why.
+    /// The reason for the change.
     pub reason: TargetReason,
 }
 
-/// Why a target is registered or deregistered.
+/// The reason for registering or deregistering a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "testing", derive(serde::Deserialize, schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TargetReason {
-    /// Its task serves.
+    /// The target's task serves.
     TaskRunning,
-    /// Its task is stopping, or stopped.
+    /// The target's task is stopping or has stopped.
     TaskStopping,
-    /// No task has had its address for [`UNMATCHED_BEFORE_STALE`].
+    /// No task has had the target's address for [`UNMATCHED_BEFORE_STALE`].
     NoTask,
 }
 
-/// What to do about the balancer.
+/// The change to the load balancer.
 #[derive(Clone, Debug, PartialEq)]
 pub enum LifecycleAction {
-    /// Nothing.
+    /// No change.
     Keep,
-    /// Write the mark.
+    /// Write the mark; the grace period starts.
     Mark {
-        /// The balancer that the mark speaks of.
+        /// The ARN of the load balancer that the mark belongs to.
         load_balancer_arn: String,
-        /// Since when the service has been idle.
+        /// The instant since which the service has been idle.
         idle_since: Timestamp,
-        /// The ARNs of what lacks the mark: the balancer, its groups, or both.
+        /// The ARNs of the load balancer and the target groups to mark, sorted.
         resources: Vec<String>,
-        /// Why.
+        /// The reason for the mark.
         reason: MarkReason,
     },
     /// Remove the mark.
     Unmark {
-        /// The ARNs of what carries the mark.
+        /// The ARNs of the marked load balancer and target groups, sorted.
         resources: Vec<String>,
-        /// What the mark said, where it could be read.
+        /// The load balancer's mark, if it is valid.
         idle_since: Option<Timestamp>,
-        /// Why.
+        /// The reason for the removal.
         reason: UnmarkReason,
     },
-    /// Delete the balancer, if a second look agrees.
+    /// Delete the load balancer, if a second observation agrees.
     DeleteLoadBalancer {
-        /// Its ARN.
+        /// The load balancer's ARN.
         load_balancer_arn: String,
-        /// When it was created.
+        /// The time of its creation.
         created_at: Timestamp,
-        /// What its mark says.
+        /// The instant that its mark names.
         idle_since: Timestamp,
     },
-    /// Delete the marked groups of a balancer that is gone.
+    /// Delete the marked target groups of a deleted load balancer.
     DeleteTargetGroups {
-        /// The groups.
+        /// The target groups, sorted by ARN.
         target_groups: Vec<OrphanedTargetGroup>,
     },
 }
 
-/// A marked group of a balancer that is gone.
+/// A marked target group of a deleted load balancer.
 #[derive(Clone, Debug, PartialEq)]
 pub struct OrphanedTargetGroup {
-    /// Its ARN.
+    /// The target group's ARN.
     pub arn: String,
-    /// Its name.
+    /// The target group's name.
     pub name: String,
-    /// The balancer that its mark names.
+    /// The ARN of the load balancer that the mark names.
     pub load_balancer_arn: String,
-    /// What its mark says.
+    /// The instant that the mark names.
     pub idle_since: Timestamp,
 }
 
-/// Why a balancer is marked.
+/// The reason for marking a load balancer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "testing", derive(serde::Deserialize, schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MarkReason {
-    /// The balancer has served, and the service is idle.
+    /// The load balancer has served, and the service is idle.
     Idle,
-    /// The balancer has never served and is older than the unused grace.
+    /// The load balancer has never served and is older than the unused grace.
     Unused,
-    /// The balancer is marked, but not all of its groups are: the grace begins anew.
+    /// The load balancer is marked, and a target group is not: the grace period restarts.
     Incomplete,
 }
 
-/// Why a mark is removed.
+/// The reason for removing a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "testing", derive(serde::Deserialize, schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -218,83 +171,28 @@ pub enum UnmarkReason {
     InUse,
     /// The service can't be found.
     ServiceMissing,
-    /// A hold is in force; the grace begins anew when it ends.
+    /// A hold is in force; the grace period restarts when it ends.
     Held,
 }
 
-/// How long a task may take to stop before a person should know. Fargate lets one take two minutes after SIGTERM.
-pub const STOPPING_PASSES_WITHIN: Duration = Duration::from_secs(10 * 60);
-
-/// How long a mark stands beyond the idle grace. ECS shows stopped tasks for about an hour; whatever an older mark has
-/// missed, nothing could tell any more.
-pub const MARK_VALID_FOR: Duration = Duration::from_secs(50 * 60);
-
-/// How long after its stop a task still counts as the one behind its address, for a target that answers there. Its own
-/// target, deregistered by then, or else unhealthy, doesn't; and VPCs give addresses out again.
-pub const ADDRESS_KEPT_FOR: Duration = Duration::from_secs(5 * 60);
-
-/// Whether the service is idle: nothing desired, running or pending, every task stopped, and no target that answers
-/// though no task of the service has its address.
-///
-/// ECS doesn't count a task that stops, which may take minutes: a JVB that has got SIGTERM goes on with its calls. And a
-/// healthy target of somebody else's says that the balancer is in use, whatever this service does. A service that is
-/// missing is not idle: nobody knows what it does.
-pub fn is_idle(observation: &Observation, now: Timestamp) -> bool {
-    match observation.service {
-        Service::Missing => false,
-        Service::Found(counts) => {
-            counts.desired == 0 && has_stopped(observation, counts) && !is_used_by_others(observation, now)
-        }
-    }
-}
-
-/// Whether nothing of the service runs any more, nor is about to, nor stops.
-fn has_stopped(observation: &Observation, counts: Counts) -> bool {
-    let stopped = |task: &Task| task.last_status == LastStatus::Stopped;
-    (counts.running, counts.pending) == (0, 0) && observation.tasks.iter().all(stopped)
-}
-
-fn is_used_by_others(observation: &Observation, now: Timestamp) -> bool {
-    targets_of_others(observation, now).next().is_some() || groups_of_others(observation).next().is_some()
-}
-
-/// The healthy targets that no task of the service has the address of.
-///
-/// What is left over from a task that has gone fails its health checks within seconds; what answers is somebody's.
-pub fn targets_of_others(observation: &Observation, now: Timestamp) -> impl Iterator<Item = (&TargetGroup, &Target)> {
-    observation
-        .targets()
-        .filter(move |(_, target)| target.state == TargetState::Healthy && holder(observation, target, now).is_none())
-}
-
-/// The groups in which something answers that no task of the service can be: instances, say.
-pub fn groups_of_others(observation: &Observation) -> impl Iterator<Item = &TargetGroup> {
-    let groups = observation.load_balancer.iter().flat_map(|balancer| &balancer.target_groups);
-    groups.filter(|group| group.healthy_others > 0)
-}
-
-/// The task behind a target.
-fn holder<'a>(observation: &'a Observation, target: &Target, now: Timestamp) -> Option<&'a Task> {
-    let has_gone = |task: &Task| task.stopped_at.is_some_and(|at| at + ADDRESS_KEPT_FOR < now);
-    observation.task_with_address(target.ip).filter(|task| target.state != TargetState::Healthy || !has_gone(task))
-}
-
-/// Decides. The same observation, policy and time always give the same plan, in whatever order AWS listed things.
+/// Decides what to do. The same observation, policy and time always give the same plan, in whatever order AWS listed
+/// its resources.
 pub fn plan(observation: &Observation, policy: &Policy, now: Timestamp) -> Plan {
-    let mut draft = Draft { observation, policy, now, findings: Vec::new(), requeue_at: now + policy.resync_interval };
-    let lifecycle = draft.lifecycle();
+    let mut planner =
+        Planner { observation, policy, now, findings: Vec::new(), requeue_at: now + policy.resync_interval };
+    let lifecycle = planner.lifecycle();
     let (registrations, unmatched) = match (&lifecycle, policy.teardown) {
-        // The groups are about to go, and their targets with them.
+        // The target groups are about to be deleted, and their targets with them.
         (LifecycleAction::DeleteLoadBalancer { .. }, Teardown::All) => Default::default(),
-        _ => draft.registrations(),
+        _ => planner.registrations(),
     };
-    let Draft { mut findings, requeue_at, .. } = draft;
+    let Planner { mut findings, requeue_at, .. } = planner;
     findings.sort();
     Plan { registrations, lifecycle, findings, unmatched, requeue_at: requeue_at.max(now) }
 }
 
-/// A plan in the making.
-struct Draft<'a> {
+/// The inputs of a decision, and what its parts add up to.
+struct Planner<'a> {
     observation: &'a Observation,
     policy: &'a Policy,
     now: Timestamp,
@@ -302,7 +200,7 @@ struct Draft<'a> {
     requeue_at: Timestamp,
 }
 
-impl Draft<'_> {
+impl Planner<'_> {
     fn find(&mut self, name: FindingName, subject: &str, detail: String) {
         self.findings.push(Finding { name, subject: subject.to_owned(), detail });
     }
@@ -313,7 +211,7 @@ impl Draft<'_> {
 }
 
 #[cfg(any(test, feature = "testing"))]
-#[allow(missing_docs, reason = "their names say it")]
+#[allow(missing_docs, reason = "the names of the samples describe them")]
 pub mod samples;
 #[cfg(test)]
 mod tests;

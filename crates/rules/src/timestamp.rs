@@ -1,4 +1,4 @@
-//! The one text form of an instant, in tags and in the log.
+//! The text form of instants in tags and in the log.
 
 use jiff::Timestamp;
 

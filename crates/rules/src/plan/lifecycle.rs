@@ -1,21 +1,28 @@
-//! What to do about the balancer: mark, unmark, tear down, or nothing.
+//! The lifecycle of the load balancer: mark, unmark, delete, or keep.
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::{
-    CLOCK_SKEW, Draft, LONGEST_HOLD, LifecycleAction, MARK_VALID_FOR, MarkReason, NEARLY_IDLE_REQUEUE,
-    OrphanedTargetGroup, OwnerTag, STOPPING_PASSES_WITHIN, TEARDOWN_LOOK, Teardown, UnmarkReason, has_stopped, is_idle,
+    LONGEST_HOLD, LifecycleAction, MarkReason, NEARLY_IDLE_REQUEUE, OrphanedTargetGroup, OwnerTag, Planner,
+    STOPPING_LIMIT, TEARDOWN_REQUEUE, Teardown, UnmarkReason, is_idle,
 };
 use crate::finding::FindingName;
 use crate::hold::Hold;
+use crate::idle::has_stopped;
 use crate::model::{
     HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LastStatus, LoadBalancer, LoadBalancerKind, LoadBalancerState,
-    Observation, Service, Tags, TargetGroup, Task, load_balancer_name,
+    Service, Tags, TargetGroup, Task, load_balancer_name,
 };
 
-impl Draft<'_> {
+mod mark;
+
+pub use mark::marked_since;
+use mark::{mark, target_group_mark};
+
+impl Planner<'_> {
+    /// Returns the change to the load balancer.
     pub(super) fn lifecycle(&mut self) -> LifecycleAction {
         if self.observation.service == Service::Missing {
             let detail = "DescribeServices reports the service, or its cluster, as missing or deleted".to_owned();
@@ -23,123 +30,121 @@ impl Draft<'_> {
         }
         self.find_stuck_tasks();
         match &self.observation.load_balancer {
-            Some(balancer) => self.upkeep_of(balancer),
-            None => self.upkeep_of_orphans(),
+            Some(load_balancer) => self.lifecycle_of(load_balancer),
+            None => self.delete_orphaned_target_groups(),
         }
     }
 
-    fn upkeep_of(&mut self, balancer: &LoadBalancer) -> LifecycleAction {
-        let ours = self.is_ours(balancer);
-        if balancer.state == LoadBalancerState::Failed {
-            let detail = "its state is failed: it can't serve".to_owned();
-            self.find(FindingName::LoadBalancerFailed, &balancer.name, detail);
+    fn lifecycle_of(&mut self, load_balancer: &LoadBalancer) -> LifecycleAction {
+        let owned = self.is_owned(load_balancer);
+        if load_balancer.state == LoadBalancerState::Failed {
+            let detail = "its state is failed: it can't carry traffic".to_owned();
+            self.find(FindingName::LoadBalancerFailed, &load_balancer.name, detail);
         }
-        let held = self.is_held(balancer);
+        let held = self.is_held(load_balancer);
         if !is_idle(self.observation, self.now) {
-            self.watch_for_idleness();
+            self.requeue_while_nearly_idle();
             let reason = match self.observation.service {
                 Service::Missing => UnmarkReason::ServiceMissing,
                 Service::Found(_) => UnmarkReason::InUse,
             };
-            return self.unmark(balancer, ours, reason);
+            return self.unmark(load_balancer, owned, reason);
         }
         if self.policy.teardown == Teardown::Off {
-            let detail = "the service is idle, and the load balancer costs money for nobody".to_owned();
-            self.find(FindingName::TeardownOff, &balancer.name, detail);
+            let detail = "the service is idle, and the load balancer keeps costing money".to_owned();
+            self.find(FindingName::TeardownOff, &load_balancer.name, detail);
             return LifecycleAction::Keep;
         }
-        if !ours {
+        if !owned {
             return LifecycleAction::Keep;
         }
         if held {
-            return self.unmark(balancer, ours, UnmarkReason::Held);
+            return self.unmark(load_balancer, owned, UnmarkReason::Held);
         }
-        let Some(idle_since) = self.standing_mark(balancer) else {
-            return match self.ripe(balancer) {
-                Some(reason) => self.mark_anew(balancer, reason),
+        let Some(idle_since) = self.valid_mark(load_balancer) else {
+            return match self.reason_to_mark(load_balancer) {
+                Some(reason) => self.start_grace_period(load_balancer, reason),
                 None => LifecycleAction::Keep,
             };
         };
-        let with_groups = self.policy.teardown == Teardown::All;
-        let groups = if with_groups { balancer.target_groups.as_slice() } else { &[] };
-        let carries_mark =
-            |group: &TargetGroup| group_mark(group, self.now) == Some((balancer.arn.as_str(), idle_since));
-        if !groups.iter().all(carries_mark) {
-            // A group that isn't marked when its balancer goes would be left behind for good. And a mark that has gone
-            // from a group says that terraform is at work, which comes to the balancer a moment later: a sign of use.
-            return match self.ripe(balancer) {
-                Some(_) => self.mark_anew(balancer, MarkReason::Incomplete),
+        if !self.marks_agree(load_balancer, idle_since) {
+            // A target group without a mark would stay behind forever. And a mark that is gone from a target group shows
+            // that `terraform apply` is in progress, which reaches the load balancer a moment later: a sign of use.
+            return match self.reason_to_mark(load_balancer) {
+                Some(_) => self.start_grace_period(load_balancer, MarkReason::Incomplete),
                 None => LifecycleAction::Keep,
             };
         }
-        let due = idle_since + self.policy.idle_grace;
-        if self.now < due {
-            self.requeue_by(due);
+        let due_at = idle_since + self.policy.idle_grace;
+        if self.now < due_at {
+            self.requeue_by(due_at);
             return LifecycleAction::Keep;
         }
-        self.requeue_by(self.now + self.teardown_look());
+        self.requeue_by(self.now + self.teardown_requeue());
         LifecycleAction::DeleteLoadBalancer {
-            load_balancer_arn: balancer.arn.clone(),
-            created_at: balancer.created_at,
+            load_balancer_arn: load_balancer.arn.clone(),
+            created_at: load_balancer.created_at,
             idle_since,
         }
     }
 
-    /// Whether the watcher may delete the balancer: it is a network one and carries the owner tag.
-    fn is_ours(&mut self, balancer: &LoadBalancer) -> bool {
-        if let LoadBalancerKind::Other(kind) = &balancer.kind {
-            let detail = format!("it is of type {kind}, not network; it is left alone");
-            self.find(FindingName::LoadBalancerNotNetwork, &balancer.name, detail);
+    /// Returns whether the watcher may delete the load balancer: it is a network load balancer with the owner tag.
+    fn is_owned(&mut self, load_balancer: &LoadBalancer) -> bool {
+        if let LoadBalancerKind::Other(kind) = &load_balancer.kind {
+            let detail = format!("its type is {kind}, not network; the watcher leaves it alone");
+            self.find(FindingName::LoadBalancerNotNetwork, &load_balancer.name, detail);
             return false;
         }
         let OwnerTag { key, value } = &self.policy.owner_tag;
-        let owned = self.policy.owner_tag.is_among(&balancer.tags);
+        let owned = self.policy.owner_tag.is_among(&load_balancer.tags);
         if !owned && self.policy.teardown != Teardown::Off {
-            let detail = match balancer.tags.get(key) {
-                Some(other) => format!("its tag {key} is {other:?}, not {value:?}; it won't be torn down"),
-                None => format!("it has no tag {key}={value}; it won't be torn down"),
+            let detail = match load_balancer.tags.get(key) {
+                Some(other) => format!("its tag {key} is {other:?}, not {value:?}; the watcher doesn't delete it"),
+                None => format!("it has no tag {key}={value}; the watcher doesn't delete it"),
             };
-            self.find(FindingName::LoadBalancerNotOwned, &balancer.name, detail);
+            self.find(FindingName::LoadBalancerNotOwned, &load_balancer.name, detail);
         }
         owned
     }
 
-    fn is_held(&mut self, balancer: &LoadBalancer) -> bool {
-        let Some(text) = balancer.tags.get(HOLD_UNTIL_TAG) else { return false };
+    /// Returns whether a hold is in force.
+    fn is_held(&mut self, load_balancer: &LoadBalancer) -> bool {
+        let Some(text) = load_balancer.tags.get(HOLD_UNTIL_TAG) else { return false };
         let Ok(until) = text.parse::<Timestamp>() else {
-            let detail = format!("its tag {HOLD_UNTIL_TAG} is {text:?}, which is not an RFC 3339 instant");
-            self.find(FindingName::HoldInvalid, &balancer.name, detail);
+            let detail =
+                format!("its tag {HOLD_UNTIL_TAG} is {text:?}, which is not an RFC 3339 instant; it is ignored");
+            self.find(FindingName::HoldInvalid, &load_balancer.name, detail);
             return false;
         };
         if until > self.now + LONGEST_HOLD {
-            let detail = format!("its tag {HOLD_UNTIL_TAG} is {text}, more than a day ahead");
-            self.find(FindingName::HoldInvalid, &balancer.name, detail);
+            let detail = format!("its tag {HOLD_UNTIL_TAG} is {text}, more than a day ahead; it is ignored");
+            self.find(FindingName::HoldInvalid, &load_balancer.name, detail);
             return false;
         }
         let held = until > self.now;
         if held {
-            let by = Hold::of(&balancer.tags).map_or("", |hold| hold.holder.words());
-            let detail = format!("neither marked nor torn down until {text}, held by {by}");
-            self.find(FindingName::HoldActive, &balancer.name, detail);
+            let holder = Hold::of(&load_balancer.tags).map_or("", |hold| hold.holder.as_str());
+            let detail = format!("neither marked nor deleted until {text}, held by {holder}");
+            self.find(FindingName::HoldActive, &load_balancer.name, detail);
             self.requeue_by(until);
         }
         held
     }
 
-    /// A task that doesn't get to stop keeps its balancer, and nobody may notice.
+    /// Finds tasks that don't get to stop: each keeps its load balancer.
     fn find_stuck_tasks(&mut self) {
         for task in &self.observation.tasks {
-            let told_at = task.stopping_at.filter(|_| task.last_status != LastStatus::Stopped);
-            if let Some(told_at) = told_at.filter(|told_at| *told_at + STOPPING_PASSES_WITHIN < self.now) {
-                let detail = format!("it was told to stop at {told_at}, and hasn't stopped yet");
+            let stopping_at = task.stopping_at.filter(|_| task.last_status != LastStatus::Stopped);
+            if let Some(stopping_at) = stopping_at.filter(|at| *at + STOPPING_LIMIT < self.now) {
+                let detail = format!("ECS began to stop it at {stopping_at}, and it has not stopped");
                 self.find(FindingName::TaskNotStopping, task.id.as_str(), detail);
             }
         }
     }
 
-    /// A service that is nearly idle gets there within seconds, and no event may come to tell. What keeps the balancer
-    /// once its tasks have stopped, a target of somebody else's, may stay for days.
-    fn watch_for_idleness(&mut self) {
+    /// Requeues soon while only stopping tasks keep the service from being idle: they stop within seconds, and no event
+    /// need come. What keeps the load balancer after that, e.g. another service's target, can stay for days.
+    fn requeue_while_nearly_idle(&mut self) {
         if let Service::Found(counts) = self.observation.service
             && counts.desired == 0
             && self.observation.serving().next().is_none()
@@ -149,63 +154,25 @@ impl Draft<'_> {
         }
     }
 
-    fn unmark(&self, balancer: &LoadBalancer, ours: bool, reason: UnmarkReason) -> LifecycleAction {
+    fn unmark(&self, load_balancer: &LoadBalancer, owned: bool, reason: UnmarkReason) -> LifecycleAction {
         let marked = |tags: &Tags| tags.contains_key(IDLE_SINCE_TAG) || tags.contains_key(LOAD_BALANCER_TAG);
-        let groups = balancer.target_groups.iter().map(|group| (&group.arn, &group.tags));
-        let all = std::iter::once((&balancer.arn, &balancer.tags)).chain(groups);
+        let groups = load_balancer.target_groups.iter().map(|group| (&group.arn, &group.tags));
+        let all = std::iter::once((&load_balancer.arn, &load_balancer.tags)).chain(groups);
         let mut resources: Vec<_> = all.filter(|(_, tags)| marked(tags)).map(|(arn, _)| arn.clone()).collect();
-        if resources.is_empty() || !ours || self.policy.teardown == Teardown::Off {
+        if resources.is_empty() || !owned || self.policy.teardown == Teardown::Off {
             return LifecycleAction::Keep;
         }
         resources.sort();
-        LifecycleAction::Unmark { resources, idle_since: mark(&balancer.tags, self.now), reason }
+        LifecycleAction::Unmark { resources, idle_since: mark(&load_balancer.tags, self.now), reason }
     }
 
-    /// The balancer's mark, unless it can't be trusted; then the grace begins anew. It must be of this balancer, not
-    /// copied from another or from before it was made; the service must not have been used after it, unseen by any
-    /// watcher, nor the balancer held; and it must not be so old that nobody could tell.
-    fn standing_mark(&mut self, balancer: &LoadBalancer) -> Option<Timestamp> {
-        let since = mark(&balancer.tags, self.now)?;
-        let own = balancer.tags.get(LOAD_BALANCER_TAG) == Some(&balancer.arn) && since >= self.made_at(balancer);
-        let unused_since = self.last_use().is_none_or(|last_use| last_use <= since);
-        // In force it would have been obeyed before; one that lies further ahead counts for nothing.
-        let is_over = |hold: &Hold| hold.until <= self.now;
-        let held_until = Hold::of(&balancer.tags).filter(is_over).map(|hold| hold.until);
-        let unheld_since = held_until.is_none_or(|until| until <= since);
-        if !(own && unused_since && unheld_since) {
-            return None;
-        }
-        if self.now.duration_since(since) <= SignedDuration::try_from(self.policy.idle_grace + MARK_VALID_FOR).ok()? {
-            return Some(since);
-        }
-        // The mark of a balancer that AWS refuses to delete grows old too, but under somebody's eyes.
-        if self.observation.teardown_begun_at.is_none() {
-            let detail = format!("its mark of {since} is too old to be believed: the grace begins anew");
-            self.find(FindingName::MarkExpired, &balancer.name, detail);
-        }
-        None
-    }
-
-    /// When the balancer was made, or, when that lies further ahead than clocks differ, as far as they do.
-    fn made_at(&self, balancer: &LoadBalancer) -> Timestamp {
-        balancer.created_at.min(self.now + CLOCK_SKEW)
-    }
-
-    /// When a task last came to run, was told to stop, or had stopped. Times further ahead than clocks differ say nothing.
-    fn last_use(&self) -> Option<Timestamp> {
-        let times = self.observation.tasks.iter().flat_map(|task| [task.started_at, task.stopping_at, task.stopped_at]);
-        let times = times.flatten();
-        // AWS gives them to the millisecond, as the mark is written.
-        times.filter(|at| *at <= self.now + CLOCK_SKEW).max()
-    }
-
-    /// Why an idle balancer may be marked now: one that has served, at once; one that hasn't may belong to a scale-up in
-    /// progress, and has time.
-    fn ripe(&mut self, balancer: &LoadBalancer) -> Option<MarkReason> {
-        if self.has_served(balancer) {
+    /// Returns why an idle load balancer is to be marked now. One that has never served can belong to a scale-up in
+    /// progress, and gets the unused grace first.
+    fn reason_to_mark(&mut self, load_balancer: &LoadBalancer) -> Option<MarkReason> {
+        if self.has_served(load_balancer) {
             return Some(MarkReason::Idle);
         }
-        let unused_at = balancer.created_at + self.policy.unused_grace;
+        let unused_at = load_balancer.created_at + self.policy.unused_grace;
         if self.now < unused_at {
             self.requeue_by(unused_at);
             return None;
@@ -213,61 +180,62 @@ impl Draft<'_> {
         Some(MarkReason::Unused)
     }
 
-    /// The grace begins now.
-    fn mark_anew(&mut self, balancer: &LoadBalancer, reason: MarkReason) -> LifecycleAction {
-        let mut resources = vec![balancer.arn.clone()];
-        if self.policy.teardown == Teardown::All {
-            resources.extend(balancer.target_groups.iter().map(|group| group.arn.clone()));
-        }
-        // AWS's clock may be ahead of this one; a mark before the last use, or the balancer's making, would not stand.
-        let idle_since =
-            self.last_use().into_iter().chain([self.now, self.made_at(balancer)]).max().unwrap_or(self.now);
-        self.requeue_by(idle_since + self.policy.idle_grace);
-        resources.sort();
-        LifecycleAction::Mark { load_balancer_arn: balancer.arn.clone(), idle_since, resources, reason }
-    }
-
-    /// Whether a call can have gone through the balancer: a task of the service was told to stop after the balancer was
-    /// there. A task that was already stopping when the balancer came belongs to an earlier evening, and says nothing
-    /// about this one, even where a group that was kept still has it as a target; that tells only of one whose times are
-    /// not known.
-    fn has_served(&self, balancer: &LoadBalancer) -> bool {
+    /// Returns whether a call can have gone through the load balancer: a task of the service got its order to stop after
+    /// the load balancer's creation.
+    ///
+    /// A task that was already stopping at that time belongs to an earlier use, even where a target group that was kept
+    /// still has its address as a target. A registered target counts only for a task whose times are not known.
+    fn has_served(&self, load_balancer: &LoadBalancer) -> bool {
         let is_target = |task: &Task| self.observation.targets().any(|(_, target)| task.has_address(target.ip));
         let has_used_it = |task: &Task| match task.left_at() {
-            Some(at) => at > balancer.created_at,
+            Some(at) => at > load_balancer.created_at,
             None => is_target(task),
         };
-        balancer.state != LoadBalancerState::Provisioning && self.observation.tasks.iter().any(has_used_it)
+        load_balancer.state != LoadBalancerState::Provisioning && self.observation.tasks.iter().any(has_used_it)
     }
 
-    /// How long to wait between the looks of a teardown: the longer it takes, the longer. One that AWS refuses must not be
-    /// tried every two seconds for ever.
-    fn teardown_look(&self) -> Duration {
+    /// Marks the load balancer and its target groups idle from now on.
+    fn start_grace_period(&mut self, load_balancer: &LoadBalancer, reason: MarkReason) -> LifecycleAction {
+        let mut resources = vec![load_balancer.arn.clone()];
+        if self.policy.teardown == Teardown::All {
+            resources.extend(load_balancer.target_groups.iter().map(|group| group.arn.clone()));
+        }
+        // AWS's clock can be ahead of this one; a mark before the last use or the creation would not be valid.
+        let idle_since =
+            self.last_use().into_iter().chain([self.now, self.creation_of(load_balancer)]).max().unwrap_or(self.now);
+        self.requeue_by(idle_since + self.policy.idle_grace);
+        resources.sort();
+        LifecycleAction::Mark { load_balancer_arn: load_balancer.arn.clone(), idle_since, resources, reason }
+    }
+
+    /// Returns the requeue interval of a teardown, which grows with its age: a deletion that AWS refuses must not be
+    /// tried every two seconds forever.
+    fn teardown_requeue(&self) -> Duration {
         let begun_at = self.observation.teardown_begun_at.unwrap_or(self.now);
-        let taken = Duration::try_from(self.now.duration_since(begun_at)).unwrap_or_default();
-        TEARDOWN_LOOK.max(taken / 10)
+        let age = Duration::try_from(self.now.duration_since(begun_at)).unwrap_or_default();
+        TEARDOWN_REQUEUE.max(age / 10)
     }
 
-    /// Finishes a teardown that was cut off after the balancer's deletion.
-    fn upkeep_of_orphans(&mut self) -> LifecycleAction {
+    /// Resumes a teardown after the load balancer's deletion.
+    fn delete_orphaned_target_groups(&mut self) -> LifecycleAction {
         if self.policy.teardown != Teardown::All || !is_idle(self.observation, self.now) {
             return LifecycleAction::Keep;
         }
         let mut due = Vec::new();
         for group in &self.observation.orphaned_target_groups {
-            // Observed by its mark; one whose mark can't be read, or names another balancer, is not ours.
-            let Some((arn, idle_since)) = group_mark(group, self.now) else { continue };
+            // A target group whose mark is invalid, or names another load balancer, is not the watcher's to delete.
+            let Some((arn, idle_since)) = target_group_mark(group, self.now) else { continue };
             if load_balancer_name(arn) != Some(self.policy.load_balancer.as_str()) {
                 continue;
             }
-            // The service may have been in use since, without a balancer; whoever scaled it up may be making one.
+            // The service may have run since, without a load balancer, while an operator creates the next one.
             let unused_since = self.last_use().map_or(idle_since, |last_use| last_use.max(idle_since));
             let due_at = unused_since + self.policy.idle_grace;
             if self.now < due_at {
                 self.requeue_by(due_at);
                 continue;
             }
-            self.requeue_by(self.now + self.teardown_look());
+            self.requeue_by(self.now + self.teardown_requeue());
             due.push(OrphanedTargetGroup {
                 arn: group.arn.clone(),
                 name: group.name.clone(),
@@ -281,23 +249,11 @@ impl Draft<'_> {
         due.sort_by(|a, b| a.arn.cmp(&b.arn));
         LifecycleAction::DeleteTargetGroups { target_groups: due }
     }
-}
 
-/// Since when the balancer is marked idle, whether or not the mark is to be trusted with its deletion.
-pub fn marked_since(observation: &Observation, now: Timestamp) -> Option<Timestamp> {
-    observation.load_balancer.as_ref().and_then(|balancer| mark(&balancer.tags, now))
-}
-
-/// Since when the resource is marked idle. A mark that can't be read, or that lies further ahead than clocks differ,
-/// counts as none, and is written anew.
-fn mark(tags: &Tags, now: Timestamp) -> Option<Timestamp> {
-    let since = tags.get(IDLE_SINCE_TAG)?.parse::<Timestamp>().ok()?;
-    // What this program writes has milliseconds; a finer mark could never be written alike on the groups.
-    let since = Timestamp::from_millisecond(since.as_millisecond()).ok()?;
-    (since <= now + CLOCK_SKEW).then_some(since)
-}
-
-/// The balancer that a group's mark names, and since when.
-fn group_mark(group: &TargetGroup, now: Timestamp) -> Option<(&str, Timestamp)> {
-    Some((group.tags.get(LOAD_BALANCER_TAG)?, mark(&group.tags, now)?))
+    /// Returns whether every target group that is to be deleted carries the load balancer's mark.
+    fn marks_agree(&self, load_balancer: &LoadBalancer, idle_since: Timestamp) -> bool {
+        let expected = Some((load_balancer.arn.as_str(), idle_since));
+        let carries_mark = |group: &TargetGroup| target_group_mark(group, self.now) == expected;
+        self.policy.teardown != Teardown::All || load_balancer.target_groups.iter().all(carries_mark)
+    }
 }

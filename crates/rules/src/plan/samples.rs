@@ -1,4 +1,4 @@
-//! Observations for tests: a service at noon, with a balancer that was made an hour before.
+//! Samples for tests: a service at noon, with a load balancer that was created an hour before.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -17,7 +17,7 @@ pub const BALANCER: &str =
 pub const UDP: &str = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/p-jvb-udp/1a2b3c4d5e6f7081";
 pub const TCP: &str = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/p-jvb-tcp-tg/2a3b4c5d6e7f8091";
 
-/// Noon of some day; the balancer was made an hour before.
+/// The time of the samples; the load balancer was created an hour before.
 pub fn noon() -> Timestamp {
     "2026-11-20T12:00:00Z".parse().expect("an instant")
 }
@@ -92,7 +92,7 @@ pub fn marked(mut tags: Tags, since: Timestamp) -> Tags {
     tags
 }
 
-/// The balancer with the numbered tasks' addresses in both groups.
+/// The load balancer, with the addresses of these tasks in both target groups.
 pub fn balancer(targets: &[u8]) -> LoadBalancer {
     let of_port = |port| targets.iter().map(|number| target(*number, port)).collect();
     LoadBalancer {
@@ -106,14 +106,14 @@ pub fn balancer(targets: &[u8]) -> LoadBalancer {
     }
 }
 
-/// The balancer, and its groups, marked idle since then.
+/// The load balancer and its target groups, marked idle since this instant.
 pub fn marked_balancer(targets: &[u8], since: Timestamp) -> LoadBalancer {
-    let mut balancer = balancer(targets);
-    balancer.tags = marked(balancer.tags, since);
-    for group in &mut balancer.target_groups {
+    let mut load_balancer = balancer(targets);
+    load_balancer.tags = marked(load_balancer.tags, since);
+    for group in &mut load_balancer.target_groups {
         group.tags = marked(Tags::new(), since);
     }
-    balancer
+    load_balancer
 }
 
 pub fn counts(desired: i32, running: i32, pending: i32) -> Service {
@@ -131,7 +131,7 @@ pub fn observation(service: Service, tasks: Vec<Task>, load_balancer: Option<Loa
     }
 }
 
-/// Idle, with a task that stopped after the balancer was made.
+/// An idle service whose task stopped after the load balancer's creation.
 pub fn idle(load_balancer: LoadBalancer) -> Observation {
     observation(counts(0, 0, 0), vec![stopped(1)], Some(load_balancer))
 }

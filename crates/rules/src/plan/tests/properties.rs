@@ -1,4 +1,4 @@
-//! What holds for every observation, however strange.
+//! Properties that hold for every observation.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ fn desired_status() -> impl Strategy<Value = DesiredStatus> {
     prop_oneof![4 => Just(DesiredStatus::Running), 4 => Just(DesiredStatus::Stopped), 1 => Just(DesiredStatus::Unknown)]
 }
 
-/// Within some two hours around noon, in steps that hit the graces' edges.
+/// An instant within two hours of noon, in steps of half a minute, so that it hits the ends of grace periods.
 fn instant() -> impl Strategy<Value = Timestamp> {
     (-240i64..=240)
         .prop_map(|half_minutes| Timestamp::from_second(noon().as_second() + half_minutes * 30).expect("an instant"))
@@ -80,7 +80,7 @@ fn mark_tags() -> impl Strategy<Value = Tags> {
     ]
 }
 
-/// A task that stopped too long ago for a target that answers there to be its own.
+/// Whether a task stopped too long ago for a healthy target at its address to be its own.
 fn stopped_long_ago(task: &Task) -> bool {
     task.stopped_at.is_some_and(|at| at + minutes(5) < noon())
 }
@@ -148,11 +148,11 @@ fn any_policy() -> impl Strategy<Value = Policy> {
     })
 }
 
-/// What AWS would show once the plan's acts were carried out at this instant.
+/// The observation after the plan has been carried out.
 fn applied(seen: &Observation, plan: &Plan) -> Observation {
     let mut after = seen.clone();
     let all_targets = |after: &mut Observation, arn: &str, change: &dyn Fn(&mut Vec<Target>)| {
-        let groups = after.load_balancer.iter_mut().flat_map(|balancer| &mut balancer.target_groups);
+        let groups = after.load_balancer.iter_mut().flat_map(|load_balancer| &mut load_balancer.target_groups);
         groups.filter(|group| group.arn == arn).for_each(|group| change(&mut group.targets));
     };
     for group in &plan.registrations {
@@ -170,11 +170,11 @@ fn applied(seen: &Observation, plan: &Plan) -> Observation {
         }
     }
     let tags_of = |after: &mut Observation, arns: &[String], change: &dyn Fn(&mut Tags)| {
-        for balancer in after.load_balancer.iter_mut() {
-            if arns.contains(&balancer.arn) {
-                change(&mut balancer.tags);
+        for load_balancer in after.load_balancer.iter_mut() {
+            if arns.contains(&load_balancer.arn) {
+                change(&mut load_balancer.tags);
             }
-            let groups = balancer.target_groups.iter_mut().filter(|group| arns.contains(&group.arn));
+            let groups = load_balancer.target_groups.iter_mut().filter(|group| arns.contains(&group.arn));
             groups.for_each(|group| change(&mut group.tags));
         }
     };
@@ -188,7 +188,8 @@ fn applied(seen: &Observation, plan: &Plan) -> Observation {
             tags.remove(LOAD_BALANCER_TAG);
         }),
         LifecycleAction::DeleteLoadBalancer { .. } => {
-            let groups = after.load_balancer.take().map(|balancer| balancer.target_groups).unwrap_or_default();
+            let groups =
+                after.load_balancer.take().map(|load_balancer| load_balancer.target_groups).unwrap_or_default();
             let named = |group: &TargetGroup| group.tags.contains_key(LOAD_BALANCER_TAG);
             after.orphaned_target_groups = groups.into_iter().filter(named).collect();
             after.unmatched_since = BTreeMap::new();
@@ -202,7 +203,7 @@ fn applied(seen: &Observation, plan: &Plan) -> Observation {
 }
 
 fn shuffled(seen: &Observation, seed: u64) -> Observation {
-    /// A different order for every seed; which one doesn't matter.
+    /// Reorders items, differently for each seed.
     fn reorder<T>(items: &mut [T], seed: u64) {
         for index in (1..items.len()).rev() {
             let other = seed.wrapping_mul(6364136223846793005).rotate_left(index as u32) as usize % (index + 1);
@@ -212,9 +213,9 @@ fn shuffled(seen: &Observation, seed: u64) -> Observation {
     let mut seen = seen.clone();
     reorder(&mut seen.tasks, seed);
     reorder(&mut seen.orphaned_target_groups, seed);
-    if let Some(balancer) = &mut seen.load_balancer {
-        reorder(&mut balancer.target_groups, seed);
-        balancer.target_groups.iter_mut().for_each(|group| reorder(&mut group.targets, seed));
+    if let Some(load_balancer) = &mut seen.load_balancer {
+        reorder(&mut load_balancer.target_groups, seed);
+        load_balancer.target_groups.iter_mut().for_each(|group| reorder(&mut group.targets, seed));
     }
     seen
 }
@@ -224,10 +225,10 @@ fn does_nothing(plan: &Plan) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 1000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig::default())]
 
     #[test]
-    fn a_serving_tasks_address_is_never_deregistered(seen in any_observation(), policy in any_policy()) {
+    fn never_deregisters_the_address_of_a_serving_task(seen in any_observation(), policy in any_policy()) {
         let plan = plan(&seen, &policy, noon());
         for change in plan.registrations.iter().flat_map(|group| &group.deregister) {
             for task in seen.serving() {
@@ -237,30 +238,30 @@ proptest! {
     }
 
     #[test]
-    fn a_target_without_a_task_stays_unless_it_was_unclaimed_before(seen in any_observation(), policy in any_policy()) {
+    fn deregisters_an_unmatched_target_only_after_an_earlier_observation(seen in any_observation(), policy in any_policy()) {
         let plan = plan(&seen, &policy, noon());
         for change in plan.registrations.iter().flat_map(|group| &group.deregister) {
-            let leaving = seen.tasks.iter().any(|task| task.phase() == Phase::Stopping && task.has_address(change.key.ip));
+            let stopping = seen.tasks.iter().any(|task| task.phase() == Phase::Stopping && task.has_address(change.key.ip));
             let since = seen.unmatched_since.get(&change.key);
-            prop_assert!(leaving || since.is_some_and(|since| *since + UNMATCHED_BEFORE_STALE <= noon()));
+            prop_assert!(stopping || since.is_some_and(|since| *since + UNMATCHED_BEFORE_STALE <= noon()));
             let is_it = |target: &Target| (target.ip, target.port) == (change.key.ip, change.key.port);
             let healthy = seen.targets().any(|(group, target)| {
                 group.arn == change.key.target_group_arn && is_it(target) && target.state == TargetState::Healthy
             });
             let holds = |task: &Task| task.has_address(change.key.ip) && !stopped_long_ago(task);
-            prop_assert!(seen.tasks.iter().any(holds) || !healthy, "{change:?} answers to somebody");
+            prop_assert!(seen.tasks.iter().any(holds) || !healthy, "{change:?} is healthy");
         }
     }
 
     #[test]
-    fn after_the_acts_every_serving_task_is_in_every_group(seen in any_observation(), policy in any_policy()) {
+    fn converges_every_serving_task_into_every_target_group(seen in any_observation(), policy in any_policy()) {
         let before = plan(&seen, &policy, noon());
         prop_assume!(seen.service != Service::Missing);
         let after = applied(&seen, &before);
-        let Some(balancer) = after.load_balancer.filter(|balancer| balancer.kind == LoadBalancerKind::Network) else {
+        let Some(load_balancer) = after.load_balancer.filter(|load_balancer| load_balancer.kind == LoadBalancerKind::Network) else {
             return Ok(());
         };
-        for group in &balancer.target_groups {
+        for group in &load_balancer.target_groups {
             let TargetType::Ip { family, port } = group.target_type else { continue };
             for ip in seen.serving().filter_map(|task| task.address(family)) {
                 let registered = |target: &Target| {
@@ -272,7 +273,7 @@ proptest! {
     }
 
     #[test]
-    fn nothing_is_torn_down_unless_idle_ours_marked_and_past_the_grace(seen in any_observation(), policy in any_policy()) {
+    fn deletes_only_when_idle_owned_marked_and_past_the_grace_period(seen in any_observation(), policy in any_policy()) {
         let deletion = match plan(&seen, &policy, noon()).lifecycle {
             LifecycleAction::DeleteLoadBalancer { load_balancer_arn, idle_since, .. } => Some((load_balancer_arn, idle_since)),
             _ => None,
@@ -286,28 +287,28 @@ proptest! {
             let holds = |task: &Task| task.has_address(target.ip) && !stopped_long_ago(task);
             prop_assert!(seen.tasks.iter().any(holds), "{target:?} is in use");
         }
-        let balancer = seen.load_balancer.expect("a balancer to delete");
-        prop_assert!(balancer.target_groups.iter().all(|group| group.healthy_others == 0), "{balancer:?} is in use");
-        prop_assert_eq!(&balancer.arn, &arn);
-        prop_assert_eq!(balancer.kind, LoadBalancerKind::Network);
-        prop_assert_eq!(balancer.tags.get("Lifecycle").map(String::as_str), Some("on-demand"));
-        prop_assert_eq!(balancer.tags.get(IDLE_SINCE_TAG), Some(&idle_since.to_string()));
-        prop_assert_eq!(balancer.tags.get(LOAD_BALANCER_TAG), Some(&balancer.arn));
-        prop_assert!(balancer.created_at.min(noon() + CLOCK_SKEW) <= idle_since);
+        let load_balancer = seen.load_balancer.expect("a load balancer to delete");
+        prop_assert!(load_balancer.target_groups.iter().all(|group| group.healthy_others == 0), "{load_balancer:?} is in use");
+        prop_assert_eq!(&load_balancer.arn, &arn);
+        prop_assert_eq!(load_balancer.kind, LoadBalancerKind::Network);
+        prop_assert_eq!(load_balancer.tags.get("Lifecycle").map(String::as_str), Some("on-demand"));
+        prop_assert_eq!(load_balancer.tags.get(IDLE_SINCE_TAG), Some(&idle_since.to_string()));
+        prop_assert_eq!(load_balancer.tags.get(LOAD_BALANCER_TAG), Some(&load_balancer.arn));
+        prop_assert!(load_balancer.created_at.min(noon() + CLOCK_SKEW) <= idle_since);
         prop_assert!(idle_since + policy.idle_grace <= noon());
         prop_assert!(policy.teardown != Teardown::Off);
-        let hold = balancer.tags.get(HOLD_UNTIL_TAG).and_then(|until| until.parse::<Timestamp>().ok());
+        let hold = load_balancer.tags.get(HOLD_UNTIL_TAG).and_then(|until| until.parse::<Timestamp>().ok());
         prop_assert!(hold.is_none_or(|until| until <= idle_since || until > noon() + LONGEST_HOLD));
     }
 
     #[test]
-    fn only_marked_groups_of_our_own_are_deleted(seen in any_observation(), policy in any_policy()) {
+    fn deletes_only_target_groups_with_this_load_balancers_mark(seen in any_observation(), policy in any_policy()) {
         let LifecycleAction::DeleteTargetGroups { target_groups } = plan(&seen, &policy, noon()).lifecycle else { return Ok(()) };
         prop_assert!(seen.load_balancer.is_none());
         prop_assert_eq!(policy.teardown, Teardown::All);
         prop_assert_eq!(seen.service, counts(0, 0, 0));
         for deleted in target_groups {
-            let group = seen.orphaned_target_groups.iter().find(|group| group.arn == deleted.arn).expect("an orphan");
+            let group = seen.orphaned_target_groups.iter().find(|group| group.arn == deleted.arn).expect("an orphaned target group");
             prop_assert_eq!(group.tags.get(LOAD_BALANCER_TAG).map(String::as_str), Some(BALANCER));
             let since: Timestamp = group.tags[IDLE_SINCE_TAG].parse().expect("an instant");
             prop_assert!(since + policy.idle_grace <= noon());
@@ -315,9 +316,9 @@ proptest! {
     }
 
     #[test]
-    fn what_is_not_ours_is_not_marked(seen in any_observation(), policy in any_policy()) {
-        let owned = seen.load_balancer.as_ref().is_some_and(|balancer| {
-            balancer.kind == LoadBalancerKind::Network && balancer.tags.contains_key("Lifecycle")
+    fn marks_only_owned_load_balancers(seen in any_observation(), policy in any_policy()) {
+        let owned = seen.load_balancer.as_ref().is_some_and(|load_balancer| {
+            load_balancer.kind == LoadBalancerKind::Network && load_balancer.tags.contains_key("Lifecycle")
         });
         let lifecycle = plan(&seen, &policy, noon()).lifecycle;
         if matches!(lifecycle, LifecycleAction::Mark { .. } | LifecycleAction::Unmark { .. } | LifecycleAction::DeleteLoadBalancer { .. }) {
@@ -326,9 +327,9 @@ proptest! {
     }
 
     #[test]
-    fn once_its_acts_are_done_there_is_nothing_left_to_do(seen in any_observation(), policy in any_policy()) {
+    fn reaches_a_state_without_further_actions(seen in any_observation(), policy in any_policy()) {
         let mut seen = seen;
-        // The longest way: mark, complete the mark, delete the balancer, delete the groups.
+        // The longest way: mark, complete the mark, delete the load balancer, delete the target groups.
         for _ in 0..4 {
             let next = plan(&seen, &policy, noon());
             if does_nothing(&next) {
@@ -341,42 +342,42 @@ proptest! {
     }
 
     #[test]
-    fn targets_are_right_after_one_round(seen in any_observation(), policy in any_policy()) {
+    fn converges_registrations_in_one_plan(seen in any_observation(), policy in any_policy()) {
         let first = plan(&seen, &policy, noon());
         let second = plan(&applied(&seen, &first), &policy, noon());
         prop_assert_eq!(second.registrations, vec![]);
     }
 
     #[test]
-    fn the_order_in_which_aws_lists_things_does_not_matter(seen in any_observation(), policy in any_policy(), seed: u64) {
+    fn does_not_depend_on_the_order_of_lists(seen in any_observation(), policy in any_policy(), seed: u64) {
         prop_assert_eq!(plan(&seen, &policy, noon()), plan(&shuffled(&seen, seed), &policy, noon()));
     }
 
     #[test]
-    fn the_next_look_is_neither_past_nor_later_than_the_resync(seen in any_observation(), policy in any_policy()) {
+    fn requeues_between_now_and_the_resync_interval(seen in any_observation(), policy in any_policy()) {
         let plan = plan(&seen, &policy, noon());
         prop_assert!(plan.requeue_at >= noon());
         prop_assert!(plan.requeue_at <= noon() + policy.resync_interval);
     }
 
     #[test]
-    fn an_idle_balancer_of_ours_is_gone_within_its_graces(seen in any_observation(), policy in any_policy()) {
-        // Nobody acts any more: whatever stands at first, looks at the times that the plans ask for end in nothing.
+    fn deletes_an_idle_owned_load_balancer_within_its_grace_periods(seen in any_observation(), policy in any_policy()) {
+        // Without further changes, reconciling at the times that the plans name ends with nothing left.
         let mut seen = seen;
         seen.service = counts(0, 0, 0);
         seen.tasks.retain(|task| task.last_status == LastStatus::Stopped);
         prop_assume!(policy.teardown == Teardown::All);
-        let Some(balancer) = &mut seen.load_balancer else { return Ok(()) };
-        prop_assume!(balancer.kind == LoadBalancerKind::Network && balancer.tags.contains_key("Lifecycle"));
-        balancer.tags.remove(HOLD_UNTIL_TAG);
-        for group in &mut balancer.target_groups {
+        let Some(load_balancer) = &mut seen.load_balancer else { return Ok(()) };
+        prop_assume!(load_balancer.kind == LoadBalancerKind::Network && load_balancer.tags.contains_key("Lifecycle"));
+        load_balancer.tags.remove(HOLD_UNTIL_TAG);
+        for group in &mut load_balancer.target_groups {
             group.healthy_others = 0;
             group.targets.iter_mut().for_each(|target| target.state = TargetState::Unhealthy);
         }
-        // Marks and uses that lie ahead put it off; a balancer made ahead of its time is old enough later.
-        let marked_at = balancer.tags.get(IDLE_SINCE_TAG).and_then(|since| since.parse().ok());
+        // Marks, uses and a creation in the future put the deletion off.
+        let marked_at = load_balancer.tags.get(IDLE_SINCE_TAG).and_then(|since| since.parse().ok());
         let uses = seen.tasks.iter().flat_map(|task| [task.started_at, task.stopping_at, task.stopped_at]).flatten();
-        let latest = uses.chain(marked_at).chain([noon(), balancer.created_at]).max().expect("one at least");
+        let latest = uses.chain(marked_at).chain([noon(), load_balancer.created_at]).max().expect("one at least");
         let bound = latest + policy.unused_grace + policy.idle_grace + policy.idle_grace + seconds(60);
         let mut now = noon();
         for _ in 0..10_000 {
@@ -388,6 +389,6 @@ proptest! {
             seen = applied(&seen, &next);
             now = next.requeue_at.max(now + seconds(1));
         }
-        prop_assert!(false, "ten thousand looks were not enough: {seen:?}");
+        prop_assert!(false, "not deleted after ten thousand plans: {seen:?}");
     }
 }

@@ -1,0 +1,99 @@
+//! One observation of AWS: the whole input of a decision.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use jiff::Timestamp;
+
+use super::{LoadBalancer, Phase, Service, Target, TargetGroup, TargetKey, TargetState, TargetType, Task};
+
+/// One observation of AWS, with what the observer remembers of earlier ones.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Observation {
+    /// The service.
+    pub service: Service,
+    /// The service's tasks, running and recently stopped, each once.
+    pub tasks: Vec<Task>,
+    /// The load balancer of the configured name, if there is one.
+    pub load_balancer: Option<LoadBalancer>,
+    /// Target groups behind no load balancer that carry a mark; read only while there is no load balancer of the
+    /// configured name.
+    pub orphaned_target_groups: Vec<TargetGroup>,
+    /// The targets for which an earlier observation found no task, with the time of the first such observation.
+    pub unmatched_since: BTreeMap<TargetKey, Timestamp>,
+    /// The time at which this process started, or resumed, the teardown in progress.
+    pub teardown_begun_at: Option<Timestamp>,
+}
+
+impl Observation {
+    /// Returns every target behind the load balancer, each with its group.
+    pub fn targets(&self) -> impl Iterator<Item = (&TargetGroup, &Target)> {
+        self.target_groups().flat_map(|group| group.targets.iter().map(move |target| (group, target)))
+    }
+
+    /// Returns the target groups behind the load balancer.
+    pub fn target_groups(&self) -> impl Iterator<Item = &TargetGroup> {
+        self.load_balancer.iter().flat_map(|load_balancer| &load_balancer.target_groups)
+    }
+
+    /// Returns the tasks that serve.
+    pub fn serving(&self) -> impl Iterator<Item = &Task> {
+        self.tasks.iter().filter(|task| task.phase() == Phase::Serving)
+    }
+
+    /// Returns the task that has an address. VPCs assign addresses again, so a task that serves or starts comes before
+    /// one that stops.
+    pub fn task_with_address(&self, ip: IpAddr) -> Option<&Task> {
+        let candidates = self.tasks.iter().filter(|task| task.has_address(ip));
+        let rank = |task: &Task| match task.phase() {
+            Phase::Serving => 0,
+            Phase::Starting => 1,
+            Phase::Stopping => 2,
+        };
+        // Of several in one phase the last to start; the id makes the choice independent of the order of the list.
+        let order = |task: &Task| (rank(task), Reverse(task.started_at));
+        candidates.min_by(|a, b| (order(a), &a.id).cmp(&(order(b), &b.id)))
+    }
+
+    /// Returns how far the service is from serving calls.
+    pub fn readiness(&self) -> Readiness {
+        let Service::Found(counts) = self.service else { return Readiness::default() };
+        let mut readiness = Readiness {
+            desired: usize::try_from(counts.desired).unwrap_or(0),
+            serving: self.serving().count(),
+            ..Readiness::default()
+        };
+        for group in self.target_groups() {
+            let TargetType::Ip { family, port } = group.target_type else { continue };
+            readiness.wanted += readiness.serving;
+            let is_healthy = |task: &&Task| {
+                let of_task = |target: &&Target| Some(target.ip) == task.address(family) && target.port == port;
+                group.targets.iter().filter(of_task).any(|target| target.state == TargetState::Healthy)
+            };
+            readiness.healthy += self.serving().filter(is_healthy).count();
+        }
+        readiness
+    }
+}
+
+/// How far a service is from serving calls.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Readiness {
+    /// The number of desired tasks.
+    pub desired: usize,
+    /// The number of tasks that serve.
+    pub serving: usize,
+    /// The number of registrations that these need: one for each serving task and target group.
+    pub wanted: usize,
+    /// The number of those registrations that are healthy.
+    pub healthy: usize,
+}
+
+impl Readiness {
+    /// Returns whether as many tasks serve as are desired, and each is healthy in every target group.
+    pub fn is_complete(self) -> bool {
+        let reachable = self.wanted > 0 || self.serving == 0;
+        self.serving >= self.desired && self.healthy == self.wanted && reachable
+    }
+}
