@@ -480,9 +480,10 @@ pub struct ReportOptions {
     /// What a month costs in which nothing is up, in US dollars
     #[arg(long, value_name = "DOLLARS", default_value = "0.73", value_parser = price)]
     pub idle_monthly_price: f64,
-    /// What a month would cost if all were always up, in US dollars
-    #[arg(long, value_name = "DOLLARS", default_value = "150", value_parser = price)]
-    pub always_on_monthly_price: f64,
+    /// Price of a month of always-on operation, in US dollars
+    /// [default: 730 hours at the hourly price, plus the idle month]
+    #[arg(long, value_name = "DOLLARS", value_parser = price)]
+    pub always_on_monthly_price: Option<f64>,
 }
 
 /// The options of `completions`.
