@@ -8,8 +8,9 @@ use crate::period::Period;
 /// The steps between two labels, in seconds: multiples that are usual on a clock.
 const STEPS: [i64; 16] = [1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 10_800, 21_600];
 
-/// The number of steps for which a phone has room.
+/// The number of steps for whose labels a phone has room: of hours and minutes, and with seconds.
 const MAX_STEPS: i64 = 5;
+const MAX_STEPS_OF_SECONDS: i64 = 3;
 
 /// A stretch of the day in UTC, with labels at round times. The same time of day is at the same place on every day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +41,7 @@ impl Axis {
         let ends = |step: i64| (from.div_euclid(step) * step, (to + step - 1).div_euclid(step) * step);
         let fits = |step: &i64| {
             let (from, to) = ends(*step);
-            (to - from) / step <= MAX_STEPS
+            (to - from) / step <= if *step < 60 { MAX_STEPS_OF_SECONDS } else { MAX_STEPS }
         };
         let step = STEPS.into_iter().find(fits).unwrap_or(STEPS[STEPS.len() - 1]);
         let (from, to) = ends(step);
@@ -104,6 +105,7 @@ mod tests {
         let labels = |from, to| labels(&[day("2026-11-20", from, to)]);
         assert_eq!(labels("18:03:11", "20:31:00"), ["18:00", "19:00", "20:00", "21:00"]);
         assert_eq!(labels("18:03:11.5", "18:03:12"), ["18:03:11", "18:03:12", "18:03:13"]);
+        assert_eq!(labels("18:03:05", "18:03:31"), ["18:03:00", "18:03:15", "18:03:30", "18:03:45"]);
         assert_eq!(labels("00:00:00", "23:59:59"), ["00:00", "06:00", "12:00", "18:00", "24:00"]);
         assert_eq!(labels("23:59:59.999", "23:59:59.999"), ["23:59:59", "24:00"]);
     }

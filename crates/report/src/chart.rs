@@ -263,3 +263,6 @@ impl MarkKind {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,8 +9,8 @@ use crate::format;
 use crate::history::{Failure, FindingLifetime, LoadBalancerLifetime, TargetState, TaskLifetime};
 use crate::period::Edge;
 
-/// The distance in percent below which failures share a mark.
-const MIN_MARK_DISTANCE: f64 = 0.8;
+/// The distance in percent below which two marks would cover each other.
+const MIN_MARK_DISTANCE: f64 = 1.0;
 
 impl Canvas<'_> {
     pub(super) fn load_balancers(&self, load_balancers: &[LoadBalancerLifetime]) -> Option<Lane> {
@@ -49,7 +49,13 @@ impl Canvas<'_> {
         }
         lane.marks.extend(self.open_ends(visible));
         let first_healthy = task.states.iter().find(|(_, state)| *state == TargetState::Healthy);
-        let first_healthy: Vec<Timestamp> = first_healthy.map(|(period, _)| period.from()).into_iter().collect();
+        let first_healthy = first_healthy.map(|(period, _)| period.from());
+        // The bar shows it as well, where it changes its kind.
+        let covers_registration = |healthy: &Timestamp| {
+            let place = |at: Timestamp| self.axis.percent(self.day, at);
+            task.registered.first().is_some_and(|at| (place(*healthy) - place(*at)).abs() < MIN_MARK_DISTANCE)
+        };
+        let first_healthy: Vec<Timestamp> = first_healthy.filter(|at| !covers_registration(at)).into_iter().collect();
         for (instants, kind, text) in [
             (&task.registered, MarkKind::Registered, "registered"),
             (&first_healthy, MarkKind::Healthy, "healthy"),

@@ -14,7 +14,7 @@ pub fn of(services: &[Figures]) -> String {
     };
     let percent = figures::percent_of(up, hours);
     let uptime = if up > 0.0 {
-        format!("up for {} of {} ({percent:.0} %)", format::hours(up), format::hours(hours))
+        format!("up for {} of {} ({percent:.0}%)", format::hours(up), format::hours(hours))
     } else {
         format!("not up in {}", format::hours(hours))
     };
@@ -58,12 +58,12 @@ mod tests {
     fn states_uptime_tasks_and_cost_avoided() {
         assert_eq!(
             of(&[figures(48.0, 6.0, 12, [1.0, 9.0])]),
-            "The load balancer was up for 6.0 h of 48.0 h (12 %), with 12 tasks; running it on demand avoided $8.00 of \
+            "The load balancer was up for 6.0 h of 48.0 h (12%), with 12 tasks; running it on demand avoided $8.00 of \
              $9.00."
         );
         assert_eq!(
             of(&[figures(48.0, 6.0, 1, [1.0, 9.0]), figures(52.0, 44.0, 0, [4.0, 1.0])]),
-            "The load balancers of 2 services were up for 50.0 h of 100.0 h (50 %), with 1 task; running them on \
+            "The load balancers of 2 services were up for 50.0 h of 100.0 h (50%), with 1 task; running them on \
              demand avoided $5.00 of $10.00."
         );
     }
@@ -71,7 +71,7 @@ mod tests {
     #[test]
     fn claims_no_savings_where_there_are_none() {
         let always_up = of(&[figures(2.0, 2.0, 1, [0.38, 0.38])]);
-        assert!(always_up.ends_with("(100 %), with 1 task; running it on demand avoided no cost."), "{always_up}");
+        assert!(always_up.ends_with("(100%), with 1 task; running it on demand avoided no cost."), "{always_up}");
         let dearer = of(&[figures(2.0, 2.0, 1, [3.0, 1.0])]);
         assert!(dearer.ends_with("running it on demand cost $2.00 more than always-on operation."), "{dearer}");
         let never_up = of(&[figures(2.0, 0.0, 0, [0.0, 1.0])]);

@@ -89,7 +89,7 @@ fn one_sentence_heads_the_page() {
     assert_eq!(page.matches("<h1>").count(), 1);
     assert_eq!(
         text_of(&page, "<h1>"),
-        "The load balancer was up for 4.0 h of 10.0 h (40 %), with 0 tasks; running it on demand avoided $1.14 of $1.91."
+        "The load balancer was up for 4.0 h of 10.0 h (40%), with 0 tasks; running it on demand avoided $1.14 of $1.91."
     );
 }
 
@@ -98,7 +98,7 @@ fn a_load_balancer_that_is_always_up_shows_no_savings() {
     let log = reconciled_at("2026-11-01T00:00:00Z", "active") + &reconciled_at("2026-12-01T00:00:00Z", "active");
     let page = page_of(&log).expect("a page");
     assert!(page.contains(r#"data-figure="cost-avoided" value="0.000000">$0.00<"#), "{page}");
-    assert!(text_of(&page, "<h1>").ends_with("(100 %), with 0 tasks; running it on demand avoided no cost."));
+    assert!(text_of(&page, "<h1>").ends_with("(100%), with 0 tasks; running it on demand avoided no cost."));
     assert!(
         page.contains("Always-on operation: $139.43 a month (730 hours at the hourly price, plus the same fixed cost)")
     );
@@ -156,7 +156,7 @@ fn logs_without_a_line_of_the_watcher_have_no_page() {
 #[test]
 fn a_log_of_one_line_has_a_page() {
     let page = page_of(&started(1, "p")).expect("a page");
-    assert!(page.contains("0 % of the time"));
+    assert!(page.contains("0% of the time"));
     assert!(!page.contains("NaN"));
 }
 

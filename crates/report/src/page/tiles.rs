@@ -30,7 +30,7 @@ pub fn of(figures: &Figures) -> Vec<Tile> {
             name: "hours-up",
             value: precise(figures.hours_up),
             text: format::hours(figures.hours_up),
-            notes: vec![Note::Text(format!("{:.0} % of the time", figures.percent_up()))],
+            notes: vec![Note::Text(format!("{:.0}% of the time", figures.percent_up()))],
         },
         Tile {
             label: "Cost avoided",
