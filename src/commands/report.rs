@@ -32,7 +32,9 @@ pub fn report(options: &ReportOptions) -> Result<(), CommandError> {
             && is_same_file(log, out)
         {
             let out = out.display();
-            return Err(CommandError::Usage(format!("--out {out} would overwrite one of the logs; choose another file")));
+            return Err(CommandError::Usage(format!(
+                "--out {out} would overwrite one of the logs; choose another file"
+            )));
         }
         add(&mut logs, log)?;
     }
