@@ -3,6 +3,8 @@
 //! Places along the time axis are in percent of the width and everything else is in pixels: the chart fits a phone and a
 //! sheet of paper, and its text stays as large as the text around it.
 
+use jiff::Timestamp;
+
 use crate::axis::Axis;
 use crate::days::Day;
 use crate::format;
@@ -178,21 +180,20 @@ impl Canvas<'_> {
         Bar { x: percent(from.min(100.0 - width)), width: percent(width), kind, title }
     }
 
-    fn mark(&self, at: jiff::Timestamp, kind: MarkKind, text: &str) -> Mark {
-        let x = percent(self.axis.percent(self.day, at));
-        Mark { x, kind, title: format!("{text} at {}", format::time(at)) }
+    fn mark(&self, at: Timestamp, kind: MarkKind, title: String) -> Mark {
+        Mark { x: percent(self.axis.percent(self.day, at)), kind, title }
     }
 
     /// Returns the marks of the ends that the chart doesn't show.
     fn open_ends(&self, visible: Lifetime) -> impl Iterator<Item = Mark> {
-        let start = (visible.start == Edge::Outside)
-            .then(|| self.mark(visible.period.from(), MarkKind::StartsEarlier, "started earlier; shown from here,"));
-        let end = (visible.end == Edge::Outside).then(|| {
-            self.mark(
-                visible.period.to(),
-                MarkKind::Continues,
-                "continues, or its end isn't in the log; shown up to here,",
-            )
+        let Lifetime { period, start, end } = visible;
+        let start = (start == Edge::Outside).then(|| {
+            let title = format!("started before {}", format::time(period.from()));
+            self.mark(period.from(), MarkKind::StartsEarlier, title)
+        });
+        let end = (end == Edge::Outside).then(|| {
+            let title = format!("continues after {}, or its end isn't in the log", format::time(period.to()));
+            self.mark(period.to(), MarkKind::Continues, title)
         });
         start.into_iter().chain(end)
     }

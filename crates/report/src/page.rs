@@ -88,7 +88,7 @@ struct PriceTexts {
     hour: String,
     idle_month: String,
     always_on_month: String,
-    /// Where the price of an always-on month comes from.
+    /// The origin of the price of an always-on month.
     always_on_basis: &'static str,
 }
 

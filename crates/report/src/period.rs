@@ -9,12 +9,12 @@ pub struct Period {
     to: Timestamp,
 }
 
-/// Whether the log contains the start or the end of something.
+/// The start or the end of something, as far as the log shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edge {
     /// The log contains it.
     Logged,
-    /// It lies before the log's first line, or after its last.
+    /// The log doesn't contain it: it lies before the first line, after the last, or between two logs.
     Outside,
 }
 
@@ -23,9 +23,9 @@ pub enum Edge {
 pub struct Lifetime {
     /// The part that lies within the log.
     pub period: Period,
-    /// Whether the log contains the start.
+    /// The start, as far as the log shows it.
     pub start: Edge,
-    /// Whether the log contains the end.
+    /// The end, as far as the log shows it.
     pub end: Edge,
 }
 

@@ -3,12 +3,12 @@
 /// The hours of a month in AWS's price examples: 365 days of 24 hours, divided by twelve.
 pub(crate) const HOURS_PER_MONTH: f64 = 730.0;
 
-/// What the platform costs, in US dollars.
+/// The prices of the platform, in US dollars.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Prices {
     /// An hour in which the load balancer is up, with the tasks and everything else that runs only then.
     pub hour: f64,
-    /// A month of what is always there, such as a hosted zone or stored images.
+    /// A month of the resources that are always there, such as a hosted zone or stored images.
     pub idle_month: f64,
     /// A month of always-on operation, where it is known. By default it follows from the other two.
     pub always_on_month: Option<f64>,

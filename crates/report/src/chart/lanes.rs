@@ -27,7 +27,7 @@ impl Canvas<'_> {
             }
             lane.marks.extend(self.open_ends(visible));
             if visible.end == Edge::Logged {
-                lane.marks.push(self.mark(visible.period.to(), MarkKind::Deleted, "load balancer deleted"));
+                lane.marks.push(self.instant(visible.period.to(), MarkKind::Deleted, "load balancer deleted"));
             }
         }
         lane.detail = format!("up {}", format::duration(seconds));
@@ -62,7 +62,7 @@ impl Canvas<'_> {
             (&task.deregistered, MarkKind::Deregistered, "deregistered"),
         ] {
             let visible = instants.iter().filter(|at| shown.from() <= **at && **at <= shown.to());
-            lane.marks.extend(visible.map(|at| self.mark(*at, kind, text)));
+            lane.marks.extend(visible.map(|at| self.instant(*at, kind, text)));
         }
         Some(lane)
     }
@@ -97,13 +97,18 @@ impl Canvas<'_> {
         (!failures.is_empty()).then_some(lane)
     }
 
+    /// Returns a mark whose tooltip is the text and the time.
+    fn instant(&self, at: Timestamp, kind: MarkKind, text: &str) -> Mark {
+        self.mark(at, kind, format!("{text} at {}", format::time(at)))
+    }
+
     fn failure_mark(&self, group: &[&Failure]) -> Option<Mark> {
         let first = group.first()?;
         let others = match group.len() {
             1 => String::new(),
             all => format!(", and {} more", all - 1),
         };
-        Some(self.mark(first.at, MarkKind::Failure, &format!("{}{others}", first.what)))
+        Some(self.instant(first.at, MarkKind::Failure, &format!("{}{others}", first.what)))
     }
 }
 

@@ -28,7 +28,7 @@ pub struct LoadBalancers {
     /// The last deletion, until an observation confirms it.
     deleted: Option<Timestamp>,
     deleted_arns: BTreeSet<String>,
-    /// Whether an observation has shown if there is a load balancer.
+    /// True once an observation has shown whether there is a load balancer.
     is_known: bool,
 }
 

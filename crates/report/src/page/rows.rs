@@ -22,7 +22,7 @@ pub struct FindingRow {
     pub detail: String,
     pub advice: String,
     pub lifetime: String,
-    /// Whether the log doesn't show it being cleared.
+    /// True if the log doesn't show it being cleared.
     pub is_open: bool,
 }
 
