@@ -176,7 +176,8 @@ async fn a_browser_shows_the_figures_of_the_log() {
     assert_eq!(chart.matches("class=\"bar healthy\"").count(), 5, "one task stopped before it was healthy");
     assert_eq!(chart.matches("class=\"mark failure\"").count(), 1);
     // A text version exists for readers who don't see the chart.
-    assert!(chart.contains("role=\"img\"") && chart.contains("Timeline of 2026-11-24"), "{chart}");
+    let day = &expected.lines[0]["timestamp"].as_str().expect("a time")[..10];
+    assert!(chart.contains("role=\"img\"") && chart.contains(&format!("Timeline of {day}")), "{chart}");
     for line in expected.events("target_deregistered") {
         assert!(elements.contains(line["message"].as_str().expect("a message")));
     }
@@ -290,7 +291,7 @@ async fn a_truncated_gzip_file_is_read_up_to_its_end_and_reported() {
     assert!(stderr.starts_with(&warning) && stderr.lines().count() == 1, "{stderr}");
     assert!(page.contains("Incomplete: ") && page.contains(&file.display().to_string()));
     let lines = number(&page, "lines");
-    assert!(lines > 30.0 && lines < 89.0, "{lines} line(s)");
+    assert!(lines > 30.0 && lines < log.split(|byte| *byte == b'\n').count() as f64, "{lines} line(s)");
 }
 
 #[tokio::test]
