@@ -1,8 +1,8 @@
-//! The shapes of calls and answers, with the names of AWS's API references.
+//! Requests and responses, named as in AWS's API references.
 //!
-//! Only the members that the watcher, its tests or a person setting the stage use. Unknown ones are let pass, as they
-//! change nothing that the sandbox models. The JSON protocols carry these shapes as they are; the query protocol carries
-//! the same ones as form fields and XML (see [`crate::wire`]).
+//! Each service has a module with the types of its operations. Only members that change something in the sandbox, or
+//! that clients rely on, are modelled; unknown members of a request are ignored. The JSON protocols carry these types
+//! as they are. The query protocol carries them as form fields and XML (see [`crate::wire`]).
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Serialize};
@@ -15,7 +15,7 @@ pub mod sqs;
 pub mod sts;
 pub mod time;
 
-/// A call of any service.
+/// A request to any service.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
     /// Amazon ECS.
@@ -30,9 +30,9 @@ pub enum Request {
     Sts(sts::Request),
 }
 
-/// The answer to a call.
+/// A response of any service.
 #[derive(Clone, Debug, PartialEq)]
-#[allow(clippy::large_enum_variant, reason = "one lives at a time")]
+#[allow(clippy::large_enum_variant, reason = "only one exists at a time")]
 pub enum Response {
     /// Amazon ECS.
     Ecs(ecs::Response),
@@ -46,7 +46,7 @@ pub enum Response {
     Sts(sts::Response),
 }
 
-/// An AWS service, as its operations are named in IAM (`sqs:ReceiveMessage`).
+/// An AWS service that the sandbox models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Service {
     /// Amazon ECS.
@@ -62,10 +62,10 @@ pub enum Service {
 }
 
 impl Service {
-    /// All of them.
+    /// All services.
     pub const ALL: [Self; 5] = [Self::Ecs, Self::Elb, Self::EventBridge, Self::Sqs, Self::Sts];
 
-    /// The service's prefix in IAM actions.
+    /// Returns the service's prefix in IAM actions, such as `sqs` in `sqs:ReceiveMessage`.
     pub fn prefix(self) -> &'static str {
         match self {
             Self::Ecs => "ecs",
@@ -76,7 +76,7 @@ impl Service {
         }
     }
 
-    /// The operations that are known here, each with the members that AWS asks for.
+    /// Returns the modelled operations, each with its required members.
     pub fn operations(self) -> &'static [(&'static str, &'static [&'static str])] {
         match self {
             Self::Ecs => ecs::OPERATIONS,
@@ -87,14 +87,14 @@ impl Service {
         }
     }
 
-    /// Whether an operation of that name is known here.
+    /// Returns whether the sandbox models an operation.
     pub fn has(self, operation: &str) -> bool {
         self.operations().iter().any(|(name, _)| *name == operation)
     }
 }
 
 impl Request {
-    /// The service that is called.
+    /// Returns the service that the request is for.
     pub fn service(&self) -> Service {
         match self {
             Self::Ecs(_) => Service::Ecs,
@@ -105,7 +105,7 @@ impl Request {
         }
     }
 
-    /// The operation's name.
+    /// Returns the name of the operation.
     pub fn operation(&self) -> &'static str {
         match self {
             Self::Ecs(request) => request.operation(),
@@ -117,69 +117,69 @@ impl Request {
     }
 }
 
-/// What AWS answers when it refuses: its own code, and a message like its own.
+/// An error response, with AWS's error code and wording.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{code}: {message}")]
 pub struct ApiError {
-    /// AWS's error code (`LoadBalancerNotFound`, `ClusterNotFoundException`).
+    /// AWS's error code, such as `ClusterNotFoundException`.
     pub code: &'static str,
-    /// The HTTP status that goes with it.
+    /// HTTP status.
     pub status: u16,
-    /// What is wrong.
+    /// Error message.
     pub message: String,
 }
 
 impl ApiError {
-    /// An error of the caller's, with status 400.
+    /// Creates a client error, with status 400.
     pub fn new(code: &'static str, message: impl Into<String>) -> Self {
         Self { code, status: 400, message: message.into() }
     }
 
-    /// The same with another status.
+    /// Replaces the HTTP status.
     pub fn with_status(self, status: u16) -> Self {
         Self { status, ..self }
     }
 }
 
-/// A tag where AWS writes its members small (ECS).
+/// A tag with members in lower case (ECS).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LowercaseTag {
-    /// Its key.
+    /// Tag key.
     pub key: String,
-    /// Its value.
+    /// Tag value.
     #[serde(default)]
     pub value: String,
 }
 
-/// A tag where AWS writes its members large (Elastic Load Balancing, EventBridge).
+/// A tag with members in Pascal case (Elastic Load Balancing, EventBridge).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase")]
 pub struct Tag {
-    /// Its key.
+    /// Tag key.
     pub key: String,
-    /// Its value.
+    /// Tag value.
     #[serde(default)]
     pub value: String,
 }
 
-/// Why a call can't be read.
+/// Error of [`read_members`].
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
-    /// A member that AWS asks for isn't there.
+    /// A required member is missing.
     #[error("{0} is missing")]
     Missing(&'static str),
-    /// A member is of another type, or the whole is no object.
+    /// A member has the wrong type, or the members aren't an object.
     #[error("{0}")]
     Unreadable(#[from] serde_json::Error),
 }
 
-/// Reads a call's members, those that AWS asks for among them.
+/// Deserializes the members of a request.
 ///
 /// # Errors
 ///
-/// When one of those is missing, or one is of another type.
+/// Returns an error when a required member is missing or a member has the wrong type.
 pub fn read_members<T: DeserializeOwned>(members: Value, required: &[&'static str]) -> Result<T, ReadError> {
-    // Asked for here, since serde would take a list for an object too.
+    // Checked here, since serde accepts an array for a struct too.
     let Value::Object(given) = &members else {
         return Err(serde_json::Error::custom("the members must be a JSON object").into());
     };
@@ -189,36 +189,36 @@ pub fn read_members<T: DeserializeOwned>(members: Value, required: &[&'static st
     Ok(serde_json::from_value(members)?)
 }
 
-/// Defines the calls and answers of one service: an enum each, from the operations' names and shapes, and the members
-/// that AWS's model asks for.
+/// Defines the `Request` and `Response` enums of one service from its operations: name, input, output and the members
+/// that AWS's model requires.
 macro_rules! operations {
     ($($operation:ident($input:ty) -> $output:ty $(, requires $($member:literal)+)?;)*) => {
-        /// A call.
+        /// A request to the service.
         #[derive(Clone, Debug, PartialEq)]
-        #[allow(missing_docs, reason = "the operations are AWS's")]
-        #[allow(clippy::large_enum_variant, reason = "one lives at a time")]
+        #[allow(missing_docs, reason = "AWS's API reference documents the operations")]
+        #[allow(clippy::large_enum_variant, reason = "only one exists at a time")]
         pub enum Request {
             $($operation($input),)*
         }
 
-        /// The answer to a call.
+        /// A response of the service.
         #[derive(Clone, Debug, PartialEq, serde::Serialize)]
         #[serde(untagged)]
-        #[allow(missing_docs, reason = "the operations are AWS's")]
-        #[allow(clippy::large_enum_variant, reason = "one lives at a time")]
+        #[allow(missing_docs, reason = "AWS's API reference documents the operations")]
+        #[allow(clippy::large_enum_variant, reason = "only one exists at a time")]
         pub enum Response {
             $($operation($output),)*
         }
 
         impl Request {
-            /// The operation's name.
+            /// Returns the name of the operation.
             pub fn operation(&self) -> &'static str {
                 match self {
                     $(Self::$operation(_) => stringify!($operation),)*
                 }
             }
 
-            /// Reads a call from the members that came with it; `None` for an operation that isn't known here.
+            /// Deserializes a request; returns `None` for an operation that the sandbox doesn't model.
             pub fn read(
                 operation: &str,
                 members: serde_json::Value,
@@ -233,13 +233,13 @@ macro_rules! operations {
             }
         }
 
-        /// The operations that are known here, each with the members that it asks for.
+        /// The modelled operations, each with its required members.
         pub const OPERATIONS: &[(&str, &[&str])] = &[$((stringify!($operation), &[$($($member),+)?])),*];
     };
 }
 
 pub(crate) use operations;
 
-/// An answer without members.
+/// A request or response without members.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Empty {}

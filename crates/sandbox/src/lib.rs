@@ -1,20 +1,43 @@
-//! A small AWS on loopback, just as large as the watcher's world: for the demo, the tests and the benchmarks.
+//! A small AWS on one loopback port, for tests, benchmarks and demos.
 //!
-//! - [`api`]: the shapes of calls and answers, with the names of AWS's API references.
-//! - [`world`]: what they mean: a pure state machine with no I/O, no clock of its own, and seeded randomness.
-//! - [`wire`]: how they travel: the real protocols over HTTP.
-//! - [`platform`]: what the watcher runs beside, ready-made.
-//! - [`faults`]: what goes wrong on the way.
-//! - [`scenario`]: what happens when, as a file says it.
+//! It models the parts of ECS, Elastic Load Balancing v2, EventBridge, SQS and STS that an on-demand service behind a
+//! network load balancer uses. AWS SDKs, the AWS CLI and Terraform reach it through `AWS_ENDPOINT_URL`. The crate
+//! depends on none of the programs that are tested against it.
 //!
-//! The `winterbaume` crates have such wire types too, generated from AWS's models. They come with states and handlers
-//! of their own, each on a core that brings the AWS SDK's mocks, a regex engine and all of tokio; every field of theirs
-//! is optional, and an answer that can't be serialized becomes an empty one. What is wanted here is a tenth of their
-//! operations, with members that are always there typed so, on crates that the watcher has anyway.
+//! # Layers
+//!
+//! A module uses only modules above it.
+//!
+//! | module | role |
+//! | --- | --- |
+//! | [`api`] | Requests and responses, named as in AWS's API references. |
+//! | [`world`] | The state of all services and the effect of each request. A pure state machine: no I/O, no clock of its own, seeded randomness. |
+//! | [`faults`] | Injected throttling, latency, errors and lost connections. Pure and seeded as well. |
+//! | [`platform`] | Ready-made resources: a cluster, a service, a queue and a rule. |
+//! | [`wire`] | The HTTP server: AWS's wire protocols and the control API under `/_sandbox/`. |
+//! | [`scenario`] | Timed steps from a TOML file, applied to a running server. |
+//!
+//! A request passes through `wire` (HTTP to [`api::Request`]), `faults` and `world`, and its response returns through
+//! `wire`. A caller that needs neither sockets nor wall-clock time, such as a simulation, calls [`world::World`] and
+//! [`faults::Faults`] directly.
+//!
+//! # Finding an operation
+//!
+//! `ecs:DescribeTasks`, for example, has its request and response in `api/ecs.rs` and its behaviour in
+//! `world/ecs/tasks.rs`: the directory is the service, the file is the kind of resource. `wire/json.rs` and
+//! `wire/query.rs` hold the protocols, which are the same for all operations of a service.
+//!
+//! # Why the types are written by hand
+//!
+//! The `winterbaume` crates have such types too, generated from AWS's models. Their handlers share a core that brings
+//! the AWS SDK's mocks, a regex engine and all of tokio. Every member there is optional, and a response that can't be
+//! serialized becomes an empty one. This crate needs a tenth of the operations, with required members typed as such.
+
+#![warn(missing_docs)]
 
 pub mod api;
+mod duration;
 pub mod faults;
-pub mod patch;
 pub mod platform;
 pub mod scenario;
 pub mod wire;

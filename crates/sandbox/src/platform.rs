@@ -1,24 +1,23 @@
-//! The platform that the watcher runs beside, ready-made: a cluster, a service at zero, a queue with its dead-letter
-//! queue, and the rule that takes the cluster's task events to it. The load balancer is not there yet: making one is
-//! part of scaling up.
+//! A ready-made platform: a cluster, a service with desired count 0, a queue with its dead-letter queue, and a rule that
+//! routes the cluster's task events to the queue. There is no load balancer: creating one is part of scaling up.
 
 use jiff::Timestamp;
 use serde_json::json;
 
-use super::api::{ApiError, Request, ecs, eventbridge, sqs};
-use super::world::World;
+use crate::api::{ApiError, Request, ecs, eventbridge, sqs};
+use crate::world::World;
 
-/// The project from which its names derive, as the watcher derives them.
+/// Name of the project. The names of all resources derive from it.
 pub const PROJECT: &str = "jitsi";
 
-/// After how many receives a message moves to the dead-letter queue.
-const RECEIVES: u32 = 5;
+/// Number of receives after which a message moves to the dead-letter queue.
+const MAX_RECEIVES: u32 = 5;
 
-/// Makes it, by the calls that a person would make.
+/// Creates the platform by the requests that an operator would make.
 ///
 /// # Errors
 ///
-/// When the world refuses one of them.
+/// Returns an error when the world refuses a request.
 pub fn set_up(world: &mut World, now: Timestamp) -> Result<(), ApiError> {
     let (account, region) = (world.settings().account.clone(), world.settings().region.clone());
     let arn = |service: &str, resource: &str| format!("arn:aws:{service}:{region}:{account}:{resource}");
@@ -32,9 +31,9 @@ pub fn set_up(world: &mut World, now: Timestamp) -> Result<(), ApiError> {
     call(cluster_request(cluster.clone()))?;
     call(task_definition_request())?;
     call(service_request(cluster))?;
-    let dead_letters = format!("{queue}-dlq");
-    call(queue_request(dead_letters.clone(), []))?;
-    let redrive = json!({ "deadLetterTargetArn": arn("sqs", &dead_letters), "maxReceiveCount": RECEIVES });
+    let dead_letter_queue = format!("{queue}-dlq");
+    call(queue_request(dead_letter_queue.clone(), []))?;
+    let redrive = json!({ "deadLetterTargetArn": arn("sqs", &dead_letter_queue), "maxReceiveCount": MAX_RECEIVES });
     let policy = queue_policy(&queue_arn, &rule_arn);
     call(queue_request(queue, [("RedrivePolicy", redrive.to_string()), ("Policy", policy)]))?;
     call(rule_request(rule.clone(), &cluster_arn))?;
@@ -84,7 +83,7 @@ fn queue_request<const N: usize>(queue_name: String, attributes: [(&str, String)
     Request::Sqs(sqs::Request::CreateQueue(input))
 }
 
-/// Without this, EventBridge may not put a thing into the queue.
+/// Returns the policy that allows EventBridge to send to the queue.
 fn queue_policy(queue_arn: &str, rule_arn: &str) -> String {
     json!({
         "Version": "2012-10-17",

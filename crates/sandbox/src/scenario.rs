@@ -1,85 +1,78 @@
-//! What happens when in a sandbox, as a TOML file says it:
+//! Scenarios: timed steps that a TOML file describes, played on a running sandbox.
 //!
 //! ```toml
 //! title = "One task"
 //! time-scale = 20            # what takes a minute on AWS takes three seconds
 //!
-//! [world]                    # how this AWS differs from AWS's usual ways, before the scale (see `Settings`)
+//! [world]                    # settings that differ from AWS's, before scaling (see `Settings`)
 //! tasks = { pending = "10s" }
 //!
-//! [watcher]                  # how patient the watcher is; its times are not scaled
+//! [watcher]                  # settings of the program under test; not scaled
 //! idle-grace = "2s"
 //!
 //! [[step]]
-//! at = "0s"                  # since the beginning, not scaled either
-//! say = "Somebody opens a room."
+//! at = "0s"                  # since the start of the scenario; not scaled
+//! say = "An operator opens a room."
 //! create-load-balancer = true
 //!
 //! [[step]]
 //! at = "500ms"
-//! say = "One task is wanted."
+//! say = "The service scales to one task."
 //! scale = 1
 //! ```
 //!
-//! A step says a sentence, does one thing, or both. What it may do: `create-load-balancer = true`,
-//! `delete-load-balancer = true`, `scale = N`, `act = { … }` (see [`Incident`]), `faults = { … }` (a whole [`FaultPlan`];
-//! an empty one ends all faults), `settings = { … }` (a part of [`Settings`]; the rest stays).
+//! A step prints a sentence (`say`), takes one action, or both. The actions are `create-load-balancer = true`,
+//! `delete-load-balancer = true`, `scale = N`, `act = { … }` (see [`Incident`]), `faults = { … }` (a whole
+//! [`FaultPlan`]; an empty one removes all faults) and `settings = { … }` (members of [`Settings`] to change).
 
-use std::ops::Range;
 use std::path::Path;
 use std::time::Duration;
 
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use serde_json::Value;
-use toml::Spanned;
 
-use super::faults::{FaultPlan, Faults};
-use super::patch::patched;
-use super::world::{Incident, Settings};
+use crate::duration;
+use crate::faults::FaultPlan;
+use crate::world::{Incident, Settings};
 
 mod load_balancer;
+mod parse;
 mod play;
 #[cfg(test)]
 mod tests;
 
 pub use play::{PlayError, play};
 
-/// The evening that the demo plays.
+/// The built-in scenario, which the demo plays.
 const EVENING: &str = include_str!("../../../fixtures/scenarios/evening.toml");
 
-/// The options of the watcher take no shorter and no longer times.
-const WATCHERS: Range<Duration> = Duration::from_secs(1)..Duration::from_secs(24 * 60 * 60 + 1);
-
-/// The service can't be told to run more: so many ECS allows a service to have.
-const MOST_TASKS: u32 = 5_000;
-
-/// What happens when.
+/// A scenario.
 #[derive(Clone, Debug)]
 pub struct Scenario {
-    /// What it is about, in a few words.
+    /// Title, in a few words.
     pub title: String,
-    /// How many times faster than on AWS everything goes that takes its time there.
+    /// Factor by which AWS's delays are divided.
     pub time_scale: f64,
-    /// How this AWS behaves, before the scale.
+    /// Settings of the world, before scaling.
     pub world: Settings,
-    /// How patient the watcher is.
+    /// Settings of the program under test.
     pub watcher: WatcherSettings,
-    /// What happens, in the order of time.
+    /// Steps, in order of time.
     pub steps: Vec<Step>,
 }
 
-/// How patient the watcher is.
+/// Settings that a scenario passes on to the program under test. The sandbox itself doesn't use them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case", default, deny_unknown_fields)]
 pub struct WatcherSettings {
-    /// As `--idle-grace`. Default: 60 s.
-    #[serde(deserialize_with = "duration")]
+    /// `--idle-grace`. Default: 60 s.
+    #[serde(with = "duration")]
     pub idle_grace: Duration,
-    /// As `--unused-grace`. Default: 15 min.
-    #[serde(deserialize_with = "duration")]
+    /// `--unused-grace`. Default: 15 min.
+    #[serde(with = "duration")]
     pub unused_grace: Duration,
-    /// As `--resync-interval`. Default: 60 s.
-    #[serde(deserialize_with = "duration")]
+    /// `--resync-interval`. Default: 60 s.
+    #[serde(with = "duration")]
     pub resync_interval: Duration,
 }
 
@@ -93,63 +86,63 @@ impl Default for WatcherSettings {
     }
 }
 
-/// Something that is said or done at some time.
+/// A step of a scenario.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Step {
-    /// When, since the beginning.
+    /// Time since the start of the scenario.
     pub at: Duration,
-    /// A sentence for those who watch.
+    /// Sentence for the audience.
     pub say: Option<String>,
-    /// What is done.
+    /// Action on the sandbox.
     pub action: Option<Action>,
 }
 
-/// What a step does.
+/// Action of a step.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Action {
-    /// Makes the load balancer, its target groups and its listeners, as a scale-up does.
+    /// Creates the load balancer with its target groups and listeners, as a scale-up does.
     CreateLoadBalancer,
-    /// Deletes them, as a person might.
+    /// Deletes the load balancer and its target groups, as an operator does by hand.
     DeleteLoadBalancer,
-    /// Sets how many tasks the service should have.
+    /// Sets the desired count of the service.
     Scale(u32),
-    /// Has something befall the world.
+    /// Injects an incident.
     Incident(Incident),
-    /// Puts another plan of faults to work.
+    /// Replaces the fault plan.
     Faults(FaultPlan),
-    /// Changes how the world behaves from now on.
+    /// Changes settings of the world.
     Settings(Value),
 }
 
-/// What is wrong with a scenario.
+/// Error of a scenario file.
 #[derive(Debug, thiserror::Error)]
 pub enum ScenarioError {
     /// The file can't be read.
     #[error("{file}: it can't be read: {error}")]
     Unreadable {
-        /// The file.
+        /// Path of the file.
         file: String,
-        /// Why.
+        /// Cause.
         error: std::io::Error,
     },
-    /// Something in it won't do.
+    /// The file is invalid.
     #[error("{file}, line {line}: {problem}")]
     Invalid {
-        /// The file.
+        /// Path of the file.
         file: String,
-        /// The line, from 1.
+        /// Line, from 1.
         line: usize,
-        /// What is wrong, and what would be right.
+        /// The problem and its remedy.
         problem: String,
     },
 }
 
 impl Scenario {
-    /// The evening that is built in.
+    /// Returns the built-in scenario.
     ///
     /// # Errors
     ///
-    /// None, as a test shows.
+    /// Never returns an error, as a test asserts.
     pub fn evening() -> Result<Self, ScenarioError> {
         Self::parse("evening.toml", EVENING)
     }
@@ -158,7 +151,7 @@ impl Scenario {
     ///
     /// # Errors
     ///
-    /// When it can't be read, or something in it won't do.
+    /// Returns an error when the file can't be read or is invalid.
     pub fn read(path: &Path) -> Result<Self, ScenarioError> {
         let file = path.display().to_string();
         match std::fs::read_to_string(path) {
@@ -167,164 +160,26 @@ impl Scenario {
         }
     }
 
-    /// Reads a scenario from the text of a file of that name.
+    /// Parses the text of a scenario file.
     ///
     /// # Errors
     ///
-    /// When something in it won't do.
+    /// Returns an error when the text is invalid.
     pub fn parse(file: &str, text: &str) -> Result<Self, ScenarioError> {
-        understand(text).map_err(|Problem { at, problem }| ScenarioError::Invalid {
+        parse::scenario(text).map_err(|error| ScenarioError::Invalid {
             file: file.to_owned(),
-            line: line_of(text, at),
-            problem,
+            line: error.line(text),
+            problem: error.problem,
         })
     }
 
-    /// How this AWS behaves, with the scale.
+    /// Returns the settings of the world, scaled.
     pub fn scaled_world(&self) -> Settings {
         self.world.clone().scaled(self.time_scale)
     }
 
-    /// When the last step happens.
+    /// Returns the time of the last step.
     pub fn length(&self) -> Duration {
         self.steps.last().map_or(Duration::ZERO, |step| step.at)
     }
-}
-
-/// Something that won't do, and at which byte it stands.
-struct Problem {
-    at: usize,
-    problem: String,
-}
-
-impl Problem {
-    fn new<T>(at: &Spanned<T>, problem: impl Into<String>) -> Self {
-        Self { at: at.span().start, problem: problem.into() }
-    }
-}
-
-/// The file as it is written.
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct Written {
-    title: String,
-    #[serde(default = "unscaled")]
-    time_scale: Spanned<f64>,
-    #[serde(default)]
-    world: Settings,
-    #[serde(default = "default_watcher")]
-    watcher: Spanned<WatcherSettings>,
-    #[serde(default)]
-    step: Vec<Spanned<WrittenStep>>,
-}
-
-fn unscaled() -> Spanned<f64> {
-    Spanned::new(0..0, 1.0)
-}
-
-fn default_watcher() -> Spanned<WatcherSettings> {
-    Spanned::new(0..0, WatcherSettings::default())
-}
-
-/// A step as it is written.
-#[derive(Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-struct WrittenStep {
-    #[serde(deserialize_with = "duration")]
-    at: Duration,
-    say: Option<String>,
-    create_load_balancer: Option<Spanned<bool>>,
-    delete_load_balancer: Option<Spanned<bool>>,
-    scale: Option<Spanned<u32>>,
-    act: Option<Incident>,
-    faults: Option<Spanned<FaultPlan>>,
-    settings: Option<Spanned<Value>>,
-}
-
-fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-    let text = String::deserialize(deserializer)?;
-    humantime::parse_duration(&text)
-        .map_err(|error| serde::de::Error::custom(format!("{text:?}: {error}; write it like \"500ms\" or \"2s\"")))
-}
-
-fn understand(text: &str) -> Result<Scenario, Problem> {
-    let written: Written = toml::from_str(text).map_err(|error| Problem {
-        at: error.span().map_or(0, |span| span.start),
-        problem: error.message().trim_end().replace('\n', "; "),
-    })?;
-    let time_scale = *written.time_scale.get_ref();
-    if !(0.001..=1e8).contains(&time_scale) {
-        return Err(Problem::new(&written.time_scale, "the time-scale must be from 0.001 to 100000000"));
-    }
-    let watcher = *written.watcher.get_ref();
-    if [watcher.idle_grace, watcher.unused_grace, watcher.resync_interval].iter().any(|time| !WATCHERS.contains(time)) {
-        return Err(Problem::new(&written.watcher, "the watcher's times must be from 1s to 24h"));
-    }
-    let mut steps: Vec<Step> = Vec::with_capacity(written.step.len());
-    for step in written.step {
-        let at = step.span().start;
-        let step = understand_step(step.into_inner(), at)?;
-        if let Some(before) = steps.last().filter(|before| step.at < before.at) {
-            let [this, that] = [step.at, before.at].map(humantime::format_duration);
-            let problem = format!("this step is at {this}, the one before it at {that}; put them in the order of time");
-            return Err(Problem { at, problem });
-        }
-        steps.push(step);
-    }
-    if steps.is_empty() {
-        return Err(Problem { at: text.len(), problem: "nothing happens; add a [[step]]".to_owned() });
-    }
-    Ok(Scenario { title: written.title, time_scale, world: written.world, watcher, steps })
-}
-
-fn understand_step(step: WrittenStep, at: usize) -> Result<Step, Problem> {
-    let create = step.create_load_balancer.map(|yes| only_true(&yes, Action::CreateLoadBalancer)).transpose()?;
-    let delete = step.delete_load_balancer.map(|yes| only_true(&yes, Action::DeleteLoadBalancer)).transpose()?;
-    let scale = step.scale.map(scale).transpose()?;
-    let faults = step.faults.map(faults).transpose()?;
-    let settings = step.settings.map(settings).transpose()?;
-    let actions = [create, delete, scale, step.act.map(Action::Incident), faults, settings];
-    let mut actions = actions.into_iter().flatten();
-    let action = actions.next();
-    if actions.next().is_some() {
-        return Err(Problem { at, problem: "a step does one thing; make two steps at the same time of it".to_owned() });
-    }
-    if action.is_none() && step.say.is_none() {
-        let problem = "this step neither says nor does anything; give it say, create-load-balancer, \
-                       delete-load-balancer, scale, act, faults or settings";
-        return Err(Problem { at, problem: problem.to_owned() });
-    }
-    Ok(Step { at: step.at, say: step.say, action })
-}
-
-fn only_true(yes: &Spanned<bool>, action: Action) -> Result<Action, Problem> {
-    match yes.get_ref() {
-        true => Ok(action),
-        false => Err(Problem::new(yes, "it can only be true; leave it out where nothing is to be done")),
-    }
-}
-
-fn scale(tasks: Spanned<u32>) -> Result<Action, Problem> {
-    if *tasks.get_ref() > MOST_TASKS {
-        return Err(Problem::new(&tasks, format!("a service has at most {MOST_TASKS} tasks")));
-    }
-    Ok(Action::Scale(tasks.into_inner()))
-}
-
-fn faults(plan: Spanned<FaultPlan>) -> Result<Action, Problem> {
-    // Only a plan that is put to work is checked as a whole; this one is thrown away.
-    let checked = Faults::new(0).set(plan.get_ref().clone());
-    checked.map_err(|error| Problem::new(&plan, error.to_string()))?;
-    Ok(Action::Faults(plan.into_inner()))
-}
-
-fn settings(patch: Spanned<Value>) -> Result<Action, Problem> {
-    let checked = patched(&Settings::default(), patch.get_ref().clone());
-    checked.map_err(|error| Problem::new(&patch, error.to_string()))?;
-    Ok(Action::Settings(patch.into_inner()))
-}
-
-/// The number, from 1, of the line in which a byte stands.
-fn line_of(text: &str, at: usize) -> usize {
-    text.bytes().take(at).filter(|byte| *byte == b'\n').count() + 1
 }

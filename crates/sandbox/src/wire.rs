@@ -1,93 +1,94 @@
-//! How calls travel: the real protocols over HTTP/1.1 on one port, told apart as AWS does it.
+//! The HTTP server: AWS's wire protocols on one port, and the control API under `/_sandbox/`.
 //!
-//! - `call`: from an HTTP request to a call of the world's.
-//! - `json` and `query`: the protocols' answers and errors; `query` has its forms too.
-//! - `shared`: the world, the faults and the counts, for all connections.
-//! - `server`: [`Sandbox`]: the listener, the connections, the task that steps the world.
-//! - `service`: what becomes of one HTTP request; `poll`: of one that waits for messages.
-//! - `control`: the plain JSON endpoint under `/_sandbox/`; `state`: the world as it shows there.
+//! - `server`: [`Sandbox`], with the listener, the connections and the task that advances the world.
+//! - `handler`: the way of one HTTP request to its response; `long_poll`: ReceiveMessage requests that wait.
+//! - `request`: from an HTTP request to a service, an operation and its members.
+//! - `json`, `query`: responses and errors of the JSON protocols and of the query protocol, with the latter's forms.
+//! - `control`: the control API; `world_json`: the world as it returns it.
+//! - `server_state`: the world, the faults and the counts that all connections share.
 
 use http_body_util::Full;
-use hyper::Response;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 
-mod call;
+use crate::api::{ApiError, Service};
+use crate::faults::Refusal;
+
 #[cfg(any(test, fuzzing))]
 pub mod check;
 mod control;
 #[cfg(test)]
 mod fuzz;
+mod handler;
 mod json;
-mod poll;
+mod long_poll;
 mod query;
+mod request;
 mod server;
-mod service;
-mod shared;
-mod state;
+mod server_state;
+mod world_json;
 
 pub use server::Sandbox;
 
-/// No HTTP body is larger: the MiB that SQS takes at most, and what escaping makes of that in JSON.
-const LARGEST_BODY: usize = 8 * 1024 * 1024;
+/// Maximum length of a request's body: the MiB of the largest SQS message, escaped in JSON.
+const MAX_BODY: usize = 8 * 1024 * 1024;
 
-/// An answer on its way back.
-type Answer = Response<Full<Bytes>>;
+/// An HTTP response.
+type HttpResponse = hyper::Response<Full<Bytes>>;
 
-/// The header that carries AWS's id of a request.
+/// Header with AWS's request id.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-amzn-requestid");
 
-/// Puts an answer together.
-fn answer(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> Answer {
-    let mut answer = Response::new(Full::new(body.into()));
-    // Only a number that is no status at all leaves the 200; faults are checked for that when they are set.
+/// Returns an HTTP response.
+fn respond(status: u16, content_type: &'static str, body: impl Into<Bytes>) -> HttpResponse {
+    let mut response = HttpResponse::new(Full::new(body.into()));
+    // Never fails: statuses come from this crate, or from fault plans, which check theirs.
     if let Ok(status) = hyper::StatusCode::from_u16(status) {
-        *answer.status_mut() = status;
+        *response.status_mut() = status;
     }
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    answer
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
 }
 
-/// How an error looks to the caller, whatever the protocol.
+/// An error response, before its protocol is chosen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Problem {
+struct ErrorResponse {
     code: String,
     status: u16,
     message: String,
 }
 
-impl Problem {
+impl ErrorResponse {
     fn new(code: &str, message: impl Into<String>) -> Self {
         Self { code: code.to_owned(), status: 400, message: message.into() }
     }
 }
 
-impl From<super::api::ApiError> for Problem {
-    fn from(error: super::api::ApiError) -> Self {
+impl From<ApiError> for ErrorResponse {
+    fn from(error: ApiError) -> Self {
         Self { code: error.code.to_owned(), status: error.status, message: error.message }
     }
 }
 
-impl From<super::faults::Refusal> for Problem {
-    fn from(refusal: super::faults::Refusal) -> Self {
+impl From<Refusal> for ErrorResponse {
+    fn from(refusal: Refusal) -> Self {
         Self { code: refusal.code, status: refusal.status, message: refusal.message }
     }
 }
 
-/// How a service speaks.
+/// Wire protocol of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Dialect {
-    /// JSON 1.0, with the errors of the query protocol that it had before in a header beside its own.
+enum Protocol {
+    /// JSON 1.0, with error codes of SQS's former query protocol in an extra header.
     Sqs,
     /// JSON 1.1.
     Json,
-    /// Form fields, and XML of this namespace.
+    /// Query protocol: form fields, and XML with this namespace.
     Query(&'static str),
 }
 
-impl Dialect {
-    fn of(service: super::api::Service) -> Self {
-        use super::api::Service;
+impl Protocol {
+    fn of(service: Service) -> Self {
         match service {
             Service::Sqs => Self::Sqs,
             Service::Ecs | Service::EventBridge => Self::Json,
@@ -95,11 +96,11 @@ impl Dialect {
         }
     }
 
-    fn error(self, problem: &Problem, request_id: &str) -> Answer {
+    fn error(self, error: &ErrorResponse, request_id: &str) -> HttpResponse {
         match self {
-            Self::Sqs => json::sqs_error(problem),
-            Self::Json => json::error(problem),
-            Self::Query(namespace) => query::error(namespace, problem, request_id),
+            Self::Sqs => json::sqs_error(error),
+            Self::Json => json::error(error),
+            Self::Query(namespace) => query::error(namespace, error, request_id),
         }
     }
 }

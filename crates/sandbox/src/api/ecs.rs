@@ -1,4 +1,4 @@
-//! Amazon ECS (JSON 1.1).
+//! Requests and responses of Amazon ECS, API version 2014-11-13 (JSON 1.1).
 
 use serde::{Deserialize, Serialize};
 
@@ -29,28 +29,28 @@ operations! {
     ListTagsForResource(ResourceInput) -> TagsOutput, requires "resourceArn";
 }
 
-/// CreateCluster.
+/// Request of `CreateCluster`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct CreateClusterInput {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster_name: Option<String>,
     pub tags: Vec<Tag>,
 }
 
-/// A call on a cluster that says no more.
+/// Request that names a cluster.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ClusterInput {
     pub cluster: String,
 }
 
-/// One cluster.
+/// Response with one cluster.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ClusterOutput {
     pub cluster: Cluster,
 }
@@ -58,7 +58,7 @@ pub struct ClusterOutput {
 /// A cluster.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct Cluster {
     pub cluster_arn: String,
     pub cluster_name: String,
@@ -69,36 +69,36 @@ pub struct Cluster {
     pub registered_container_instances_count: i32,
 }
 
-/// DescribeClusters.
+/// Request of `DescribeClusters`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct DescribeClustersInput {
     pub clusters: Vec<String>,
 }
 
-/// DescribeClusters.
+/// Response of `DescribeClusters`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct DescribeClustersOutput {
     pub clusters: Vec<Cluster>,
     pub failures: Vec<Failure>,
 }
 
-/// What a call could not describe.
+/// A resource that a request could not describe.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct Failure {
     pub arn: String,
     pub reason: String,
 }
 
-/// ListClusters.
+/// Request of `ListClusters`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ListClustersInput {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub max_results: Option<usize>,
@@ -106,20 +106,20 @@ pub struct ListClustersInput {
     pub next_token: Option<String>,
 }
 
-/// ListClusters.
+/// Response of `ListClusters`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ListClustersOutput {
     pub cluster_arns: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
 
-/// RegisterTaskDefinition.
+/// Request of `RegisterTaskDefinition`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct RegisterTaskDefinitionInput {
     pub family: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -135,24 +135,24 @@ pub struct RegisterTaskDefinitionInput {
 /// A container of a task definition.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ContainerDefinition {
     pub name: String,
     pub image: String,
 }
 
-/// DescribeTaskDefinition.
+/// Request of `DescribeTaskDefinition`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct DescribeTaskDefinitionInput {
     pub task_definition: String,
 }
 
-/// One task definition.
+/// Response with one task definition.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct TaskDefinitionOutput {
     pub task_definition: TaskDefinition,
 }
@@ -160,7 +160,7 @@ pub struct TaskDefinitionOutput {
 /// A task definition.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct TaskDefinition {
     pub task_definition_arn: String,
     pub family: String,
@@ -176,10 +176,10 @@ pub struct TaskDefinition {
     pub container_definitions: Vec<ContainerDefinition>,
 }
 
-/// CreateService.
+/// Request of `CreateService`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct CreateServiceInput {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
@@ -193,18 +193,18 @@ pub struct CreateServiceInput {
     pub tags: Vec<Tag>,
 }
 
-/// Where tasks get their network interfaces.
+/// Network configuration of tasks.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct NetworkConfiguration {
     pub awsvpc_configuration: AwsVpcConfiguration,
 }
 
-/// The subnets of an awsvpc task.
+/// Network configuration of tasks in the `awsvpc` network mode.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct AwsVpcConfiguration {
     pub subnets: Vec<String>,
     pub security_groups: Vec<String>,
@@ -212,10 +212,10 @@ pub struct AwsVpcConfiguration {
     pub assign_public_ip: Option<String>,
 }
 
-/// UpdateService.
+/// Request of `UpdateService`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct UpdateServiceInput {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
@@ -227,29 +227,29 @@ pub struct UpdateServiceInput {
     pub force_new_deployment: bool,
 }
 
-/// DescribeServices.
+/// Request of `DescribeServices`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct DescribeServicesInput {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
     pub services: Vec<String>,
 }
 
-/// DescribeServices.
+/// Response of `DescribeServices`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct DescribeServicesOutput {
     pub services: Vec<Service>,
     pub failures: Vec<Failure>,
 }
 
-/// One service.
+/// Response with one service.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ServiceOutput {
     pub service: Service,
 }
@@ -257,7 +257,7 @@ pub struct ServiceOutput {
 /// A service.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct Service {
     pub service_arn: String,
     pub service_name: String,
@@ -279,7 +279,7 @@ pub struct Service {
 /// A deployment of a service.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct Deployment {
     pub id: String,
     pub status: String,
@@ -294,10 +294,10 @@ pub struct Deployment {
     pub updated_at: Option<Timestamp>,
 }
 
-/// ListServices.
+/// Request of `ListServices`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ListServicesInput {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
@@ -307,20 +307,20 @@ pub struct ListServicesInput {
     pub next_token: Option<String>,
 }
 
-/// ListServices.
+/// Response of `ListServices`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ListServicesOutput {
     pub service_arns: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
 
-/// DeleteService.
+/// Request of `DeleteService`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct DeleteServiceInput {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
@@ -328,10 +328,10 @@ pub struct DeleteServiceInput {
     pub force: bool,
 }
 
-/// RunTask.
+/// Request of `RunTask`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct RunTaskInput {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
@@ -349,10 +349,10 @@ pub struct RunTaskInput {
     pub tags: Vec<Tag>,
 }
 
-/// StopTask.
+/// Request of `StopTask`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct StopTaskInput {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
@@ -361,27 +361,27 @@ pub struct StopTaskInput {
     pub reason: Option<String>,
 }
 
-/// One task.
+/// Response with one task.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct TaskOutput {
     pub task: Task,
 }
 
-/// Several tasks.
+/// Response with several tasks.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct TasksOutput {
     pub tasks: Vec<Task>,
     pub failures: Vec<Failure>,
 }
 
-/// ListTasks.
+/// Request of `ListTasks`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ListTasksInput {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
@@ -399,30 +399,30 @@ pub struct ListTasksInput {
     pub next_token: Option<String>,
 }
 
-/// ListTasks.
+/// Response of `ListTasks`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ListTasksOutput {
     pub task_arns: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
 
-/// DescribeTasks.
+/// Request of `DescribeTasks`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct DescribeTasksInput {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
     pub tasks: Vec<String>,
 }
 
-/// A task, as the API shows it; the events' form of it differs (see the world's event maker).
+/// A task, as the API describes it. Its form in events differs slightly (`world/ecs/event.rs`).
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct Task {
     pub task_arn: String,
     pub cluster_arn: String,
@@ -467,10 +467,10 @@ pub struct Task {
     pub stopped_at: Option<Timestamp>,
 }
 
-/// What is attached to a task: its network interface.
+/// An attachment of a task: its elastic network interface.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct Attachment {
     pub id: String,
     #[serde(rename = "type")]
@@ -482,7 +482,7 @@ pub struct Attachment {
 /// A detail of an attachment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct KeyValuePair {
     pub name: String,
     pub value: String,
@@ -491,7 +491,7 @@ pub struct KeyValuePair {
 /// A container of a task.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct Container {
     pub container_arn: String,
     pub task_arn: String,
@@ -512,7 +512,7 @@ pub struct Container {
 /// A container's network interface.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct NetworkInterface {
     pub attachment_id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -521,44 +521,44 @@ pub struct NetworkInterface {
     pub ipv6_address: Option<String>,
 }
 
-/// TagResource.
+/// Request of `TagResource`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct TagResourceInput {
     pub resource_arn: String,
     pub tags: Vec<Tag>,
 }
 
-/// UntagResource.
+/// Request of `UntagResource`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct UntagResourceInput {
     pub resource_arn: String,
     pub tag_keys: Vec<String>,
 }
 
-/// A call on a resource that says no more.
+/// Request that names a resource.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ResourceInput {
     pub resource_arn: String,
 }
 
-/// A resource's tags.
+/// Response with a resource's tags.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct TagsOutput {
     pub tags: Vec<Tag>,
 }
 
-/// ListTaskDefinitions.
+/// Request of `ListTaskDefinitions`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ListTaskDefinitionsInput {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub family_prefix: Option<String>,
@@ -568,10 +568,10 @@ pub struct ListTaskDefinitionsInput {
     pub next_token: Option<String>,
 }
 
-/// ListTaskDefinitions.
+/// Response of `ListTaskDefinitions`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ListTaskDefinitionsOutput {
     pub task_definition_arns: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,5 +1,6 @@
-//! Elastic Load Balancing, version 2 (Query and XML). Lists are wrapped in `member`, as the query protocol has them; numbers
-//! and booleans of calls come as text.
+//! Requests and responses of Elastic Load Balancing v2, API version 2015-12-01 (query protocol).
+//!
+//! Lists are wrapped in `member`, as the query protocol writes them. Numbers and booleans of requests are text.
 
 use serde::{Deserialize, Serialize};
 
@@ -7,15 +8,15 @@ use jiff::Timestamp;
 
 use super::{Empty, Tag, operations};
 
-/// A list, as the query protocol wraps it.
+/// A list in the form of the query protocol.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "List<T>", bound(deserialize = "T: Deserialize<'de>"))]
 pub struct Members<T> {
-    /// Its items.
+    /// The items of the list.
     pub member: Vec<T>,
 }
 
-/// A list as clients write it: one without items is an empty text.
+/// A list as clients send it: an empty list is an empty string.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum List<T> {
@@ -30,7 +31,7 @@ impl<T> TryFrom<List<T>> for Members<T> {
         match list {
             List::Items { member } => Ok(Self { member }),
             List::Text(text) if text.is_empty() => Ok(Self::default()),
-            List::Text(text) => Err(format!("{text:?} is no list")),
+            List::Text(text) => Err(format!("{text:?} is not a list")),
         }
     }
 }
@@ -78,10 +79,10 @@ operations! {
     DescribeTags(DescribeTagsInput) -> DescribeTagsOutput, requires "ResourceArns";
 }
 
-/// CreateLoadBalancer.
+/// Request of `CreateLoadBalancer`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct CreateLoadBalancerInput {
     pub name: String,
     pub subnets: Members<String>,
@@ -99,15 +100,15 @@ pub struct CreateLoadBalancerInput {
 /// A subnet of a load balancer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct SubnetMapping {
     pub subnet_id: String,
 }
 
-/// Several load balancers.
+/// Response with several load balancers.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct LoadBalancersOutput {
     pub load_balancers: Members<LoadBalancer>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -117,7 +118,7 @@ pub struct LoadBalancersOutput {
 /// A load balancer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct LoadBalancer {
     pub load_balancer_arn: String,
     #[serde(rename = "DNSName")]
@@ -138,26 +139,26 @@ pub struct LoadBalancer {
 /// A load balancer's state.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct LoadBalancerState {
     pub code: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
 }
 
-/// A zone of a load balancer.
+/// An availability zone of a load balancer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct AvailabilityZone {
     pub zone_name: String,
     pub subnet_id: String,
 }
 
-/// DescribeLoadBalancers.
+/// Request of `DescribeLoadBalancers`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct DescribeLoadBalancersInput {
     pub load_balancer_arns: Members<String>,
     pub names: Members<String>,
@@ -167,18 +168,18 @@ pub struct DescribeLoadBalancersInput {
     pub page_size: Option<String>,
 }
 
-/// A call on a load balancer that says no more.
+/// Request that names a load balancer.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct LoadBalancerInput {
     pub load_balancer_arn: String,
 }
 
-/// A load balancer's attributes.
+/// Response with the attributes of a load balancer, a listener or a target group.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct AttributesOutput {
     pub attributes: Members<Attribute>,
 }
@@ -186,25 +187,25 @@ pub struct AttributesOutput {
 /// An attribute.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct Attribute {
     pub key: String,
     pub value: String,
 }
 
-/// ModifyLoadBalancerAttributes.
+/// Request of `ModifyLoadBalancerAttributes`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ModifyLoadBalancerAttributesInput {
     pub load_balancer_arn: String,
     pub attributes: Members<Attribute>,
 }
 
-/// CreateTargetGroup.
+/// Request of `CreateTargetGroup`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct CreateTargetGroupInput {
     pub name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -238,10 +239,10 @@ pub struct CreateTargetGroupInput {
     pub tags: Members<Tag>,
 }
 
-/// Several target groups.
+/// Response with several target groups.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct TargetGroupsOutput {
     pub target_groups: Members<TargetGroup>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -251,7 +252,7 @@ pub struct TargetGroupsOutput {
 /// A target group.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct TargetGroup {
     pub target_group_arn: String,
     pub target_group_name: String,
@@ -279,10 +280,10 @@ pub struct TargetGroup {
     pub ip_address_type: String,
 }
 
-/// DescribeTargetGroups.
+/// Request of `DescribeTargetGroups`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct DescribeTargetGroupsInput {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load_balancer_arn: Option<String>,
@@ -294,18 +295,18 @@ pub struct DescribeTargetGroupsInput {
     pub page_size: Option<String>,
 }
 
-/// A call on a target group that says no more.
+/// Request that names a target group.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct TargetGroupInput {
     pub target_group_arn: String,
 }
 
-/// CreateListener.
+/// Request of `CreateListener`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct CreateListenerInput {
     pub load_balancer_arn: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -316,10 +317,10 @@ pub struct CreateListenerInput {
     pub tags: Members<Tag>,
 }
 
-/// What a listener does.
+/// An action of a listener.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct Action {
     #[serde(rename = "Type")]
     pub r#type: String,
@@ -331,10 +332,10 @@ pub struct Action {
     pub forward_config: Option<ForwardConfig>,
 }
 
-/// Several listeners.
+/// Response with several listeners.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ListenersOutput {
     pub listeners: Members<Listener>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -344,7 +345,7 @@ pub struct ListenersOutput {
 /// A listener.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct Listener {
     pub listener_arn: String,
     pub load_balancer_arn: String,
@@ -353,10 +354,10 @@ pub struct Listener {
     pub default_actions: Members<Action>,
 }
 
-/// DescribeListeners.
+/// Request of `DescribeListeners`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct DescribeListenersInput {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub load_balancer_arn: Option<String>,
@@ -367,18 +368,18 @@ pub struct DescribeListenersInput {
     pub page_size: Option<String>,
 }
 
-/// A call on a listener that says no more.
+/// Request that names a listener.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ListenerInput {
     pub listener_arn: String,
 }
 
-/// RegisterTargets and DeregisterTargets.
+/// Request of `RegisterTargets` and `DeregisterTargets`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct TargetsInput {
     pub target_group_arn: String,
     pub targets: Members<TargetDescription>,
@@ -387,7 +388,7 @@ pub struct TargetsInput {
 /// A target.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct TargetDescription {
     pub id: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -396,37 +397,37 @@ pub struct TargetDescription {
     pub availability_zone: Option<String>,
 }
 
-/// DescribeTargetHealth.
+/// Request of `DescribeTargetHealth`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct DescribeTargetHealthInput {
     pub target_group_arn: String,
     pub targets: Members<TargetDescription>,
 }
 
-/// DescribeTargetHealth.
+/// Response of `DescribeTargetHealth`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct DescribeTargetHealthOutput {
     pub target_health_descriptions: Members<TargetHealthDescription>,
 }
 
-/// A target's health.
+/// A target with its health.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct TargetHealthDescription {
     pub target: TargetDescription,
     pub health_check_port: String,
     pub target_health: TargetHealth,
 }
 
-/// How a target does.
+/// Health of a target.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct TargetHealth {
     pub state: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -435,53 +436,53 @@ pub struct TargetHealth {
     pub description: Option<String>,
 }
 
-/// AddTags.
+/// Request of `AddTags`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct AddTagsInput {
     pub resource_arns: Members<String>,
     pub tags: Members<Tag>,
 }
 
-/// RemoveTags.
+/// Request of `RemoveTags`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct RemoveTagsInput {
     pub resource_arns: Members<String>,
     pub tag_keys: Members<String>,
 }
 
-/// DescribeTags.
+/// Request of `DescribeTags`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct DescribeTagsInput {
     pub resource_arns: Members<String>,
 }
 
-/// DescribeTags.
+/// Response of `DescribeTags`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct DescribeTagsOutput {
     pub tag_descriptions: Members<TagDescription>,
 }
 
-/// A resource's tags.
+/// A resource with its tags.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct TagDescription {
     pub resource_arn: String,
     pub tags: Members<Tag>,
 }
 
-/// SetSubnets.
+/// Request of `SetSubnets`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct SetSubnetsInput {
     pub load_balancer_arn: String,
     pub subnets: Members<String>,
@@ -490,45 +491,45 @@ pub struct SetSubnetsInput {
     pub ip_address_type: Option<String>,
 }
 
-/// SetSubnets.
+/// Response of `SetSubnets`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct SetSubnetsOutput {
     pub availability_zones: Members<AvailabilityZone>,
     pub ip_address_type: String,
 }
 
-/// SetSecurityGroups.
+/// Request of `SetSecurityGroups`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct SetSecurityGroupsInput {
     pub load_balancer_arn: String,
     pub security_groups: Members<String>,
 }
 
-/// SetSecurityGroups.
+/// Response of `SetSecurityGroups`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct SetSecurityGroupsOutput {
     pub security_group_ids: Members<String>,
 }
 
-/// DescribeCapacityReservation: nothing is ever reserved here.
+/// Response of `DescribeCapacityReservation`. The sandbox never reserves capacity.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct CapacityReservationOutput {
     pub decrease_requests_remaining: u32,
     pub capacity_reservation_state: Members<Empty>,
 }
 
-/// ModifyTargetGroup.
+/// Request of `ModifyTargetGroup`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ModifyTargetGroupInput {
     pub target_group_arn: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -551,10 +552,10 @@ pub struct ModifyTargetGroupInput {
     pub matcher: Option<Matcher>,
 }
 
-/// The answers that a health check takes for good.
+/// Response codes that count as a successful health check.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct Matcher {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub http_code: Option<String>,
@@ -562,28 +563,28 @@ pub struct Matcher {
     pub grpc_code: Option<String>,
 }
 
-/// ModifyTargetGroupAttributes.
+/// Request of `ModifyTargetGroupAttributes`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ModifyTargetGroupAttributesInput {
     pub target_group_arn: String,
     pub attributes: Members<Attribute>,
 }
 
-/// ModifyListenerAttributes.
+/// Request of `ModifyListenerAttributes`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ModifyListenerAttributesInput {
     pub listener_arn: String,
     pub attributes: Members<Attribute>,
 }
 
-/// ModifyListener.
+/// Request of `ModifyListener`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ModifyListenerInput {
     pub listener_arn: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -593,28 +594,28 @@ pub struct ModifyListenerInput {
     pub default_actions: Members<Action>,
 }
 
-/// Where a listener passes to, in the form that allows for several groups.
+/// Targets of a `forward` action, in the form that allows several target groups.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ForwardConfig {
     pub target_groups: Members<TargetGroupTuple>,
 }
 
-/// One of the groups that a listener passes to.
+/// A target group of a `forward` action, with its weight.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct TargetGroupTuple {
     pub target_group_arn: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub weight: Option<String>,
 }
 
-/// DescribeRules.
+/// Request of `DescribeRules`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct DescribeRulesInput {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub listener_arn: Option<String>,
@@ -625,20 +626,20 @@ pub struct DescribeRulesInput {
     pub page_size: Option<String>,
 }
 
-/// Several rules.
+/// Response with several rules.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct RulesOutput {
     pub rules: Members<Rule>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_marker: Option<String>,
 }
 
-/// A rule of a listener: on a network load balancer only the default one.
+/// A rule of a listener. A network load balancer's listener has only the default rule.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct Rule {
     pub rule_arn: String,
     pub priority: String,

@@ -1,4 +1,4 @@
-//! Amazon EventBridge (JSON 1.1).
+//! Requests and responses of Amazon EventBridge, API version 2015-10-07 (JSON 1.1).
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -25,10 +25,10 @@ operations! {
     TestEventPattern(TestEventPatternInput) -> TestEventPatternOutput, requires "EventPattern" "Event";
 }
 
-/// PutRule.
+/// Request of `PutRule`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct PutRuleInput {
     pub name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -44,18 +44,18 @@ pub struct PutRuleInput {
     pub tags: Vec<Tag>,
 }
 
-/// PutRule.
+/// Response of `PutRule`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct PutRuleOutput {
     pub rule_arn: String,
 }
 
-/// A call on a rule that says no more.
+/// Request that names a rule.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct RuleInput {
     pub name: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -65,7 +65,7 @@ pub struct RuleInput {
 /// A rule.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct Rule {
     pub name: String,
     pub arn: String,
@@ -79,10 +79,10 @@ pub struct Rule {
     pub event_bus_name: String,
 }
 
-/// ListRules.
+/// Request of `ListRules`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ListRulesInput {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name_prefix: Option<String>,
@@ -94,20 +94,20 @@ pub struct ListRulesInput {
     pub next_token: Option<String>,
 }
 
-/// ListRules.
+/// Response of `ListRules`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ListRulesOutput {
     pub rules: Vec<Rule>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
 
-/// PutTargets.
+/// Request of `PutTargets`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct PutTargetsInput {
     pub rule: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -115,10 +115,10 @@ pub struct PutTargetsInput {
     pub targets: Vec<Target>,
 }
 
-/// A rule's target.
+/// A target of a rule.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct Target {
     pub id: String,
     pub arn: String,
@@ -134,38 +134,38 @@ pub struct Target {
     pub input_transformer: Option<Value>,
 }
 
-/// Where events go that a target refuses.
+/// Dead-letter queue for events that could not be delivered to a target.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct DeadLetterConfig {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub arn: Option<String>,
 }
 
-/// What a batch could not do.
+/// Response with the entries of a batch that failed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct FailedEntriesOutput {
     pub failed_entry_count: i32,
     pub failed_entries: Vec<FailedEntry>,
 }
 
-/// A target for which it failed.
+/// A target for which a batch failed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct FailedEntry {
     pub target_id: String,
     pub error_code: String,
     pub error_message: String,
 }
 
-/// RemoveTargets.
+/// Request of `RemoveTargets`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct RemoveTargetsInput {
     pub rule: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -173,10 +173,10 @@ pub struct RemoveTargetsInput {
     pub ids: Vec<String>,
 }
 
-/// ListTargetsByRule.
+/// Request of `ListTargetsByRule`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ListTargetsByRuleInput {
     pub rule: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -187,20 +187,20 @@ pub struct ListTargetsByRuleInput {
     pub next_token: Option<String>,
 }
 
-/// ListTargetsByRule.
+/// Response of `ListTargetsByRule`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ListTargetsByRuleOutput {
     pub targets: Vec<Target>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
 
-/// ListRuleNamesByTarget.
+/// Request of `ListRuleNamesByTarget`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ListRuleNamesByTargetInput {
     pub target_arn: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -211,28 +211,28 @@ pub struct ListRuleNamesByTargetInput {
     pub next_token: Option<String>,
 }
 
-/// ListRuleNamesByTarget.
+/// Response of `ListRuleNamesByTarget`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ListRuleNamesByTargetOutput {
     pub rule_names: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_token: Option<String>,
 }
 
-/// PutEvents.
+/// Request of `PutEvents`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct PutEventsInput {
     pub entries: Vec<PutEventsEntry>,
 }
 
-/// An event to put.
+/// An event of `PutEvents`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct PutEventsEntry {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
@@ -247,19 +247,19 @@ pub struct PutEventsEntry {
     pub time: Option<Timestamp>,
 }
 
-/// PutEvents.
+/// Response of `PutEvents`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct PutEventsOutput {
     pub failed_entry_count: i32,
     pub entries: Vec<PutEventsResult>,
 }
 
-/// What became of an event.
+/// Result of one event of `PutEvents`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct PutEventsResult {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub event_id: Option<String>,
@@ -269,56 +269,56 @@ pub struct PutEventsResult {
     pub error_message: Option<String>,
 }
 
-/// TestEventPattern.
+/// Request of `TestEventPattern`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct TestEventPatternInput {
     pub event_pattern: String,
     pub event: String,
 }
 
-/// TestEventPattern.
+/// Response of `TestEventPattern`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct TestEventPatternOutput {
     pub result: bool,
 }
 
-/// TagResource.
+/// Request of `TagResource`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct TagResourceInput {
     #[serde(rename = "ResourceARN")]
     pub resource_arn: String,
     pub tags: Vec<Tag>,
 }
 
-/// UntagResource.
+/// Request of `UntagResource`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct UntagResourceInput {
     #[serde(rename = "ResourceARN")]
     pub resource_arn: String,
     pub tag_keys: Vec<String>,
 }
 
-/// A call on a resource that says no more.
+/// Request that names a resource.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ResourceInput {
     #[serde(rename = "ResourceARN")]
     pub resource_arn: String,
 }
 
-/// ListTagsForResource.
+/// Response with the tags of a resource.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct TagsOutput {
     pub tags: Vec<Tag>,
 }

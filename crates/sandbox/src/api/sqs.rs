@@ -1,4 +1,4 @@
-//! Amazon SQS (JSON 1.0).
+//! Requests and responses of Amazon SQS, API version 2012-11-05 (JSON 1.0).
 
 use std::collections::BTreeMap;
 
@@ -27,10 +27,10 @@ operations! {
     ListDeadLetterSourceQueues(ListDeadLetterSourceQueuesInput) -> ListDeadLetterSourceQueuesOutput, requires "QueueUrl";
 }
 
-/// CreateQueue.
+/// Request of `CreateQueue`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct CreateQueueInput {
     pub queue_name: String,
     pub attributes: BTreeMap<String, String>,
@@ -38,26 +38,26 @@ pub struct CreateQueueInput {
     pub tags: BTreeMap<String, String>,
 }
 
-/// A queue's URL.
+/// Response with the URL of a queue.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct QueueUrlOutput {
     pub queue_url: String,
 }
 
-/// GetQueueUrl.
+/// Request of `GetQueueUrl`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct GetQueueUrlInput {
     pub queue_name: String,
 }
 
-/// ListQueues.
+/// Request of `ListQueues`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ListQueuesInput {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub queue_name_prefix: Option<String>,
@@ -67,10 +67,10 @@ pub struct ListQueuesInput {
     pub next_token: Option<String>,
 }
 
-/// ListQueues.
+/// Response of `ListQueues`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ListQueuesOutput {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub queue_urls: Vec<String>,
@@ -78,44 +78,44 @@ pub struct ListQueuesOutput {
     pub next_token: Option<String>,
 }
 
-/// A call on a queue that says no more.
+/// Request that names a queue.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct QueueInput {
     pub queue_url: String,
 }
 
-/// GetQueueAttributes.
+/// Request of `GetQueueAttributes`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct GetQueueAttributesInput {
     pub queue_url: String,
     pub attribute_names: Vec<String>,
 }
 
-/// GetQueueAttributes.
+/// Response of `GetQueueAttributes`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct GetQueueAttributesOutput {
     pub attributes: BTreeMap<String, String>,
 }
 
-/// SetQueueAttributes.
+/// Request of `SetQueueAttributes`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct SetQueueAttributesInput {
     pub queue_url: String,
     pub attributes: BTreeMap<String, String>,
 }
 
-/// SendMessage.
+/// Request of `SendMessage`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct SendMessageInput {
     pub queue_url: String,
     pub message_body: String,
@@ -123,29 +123,29 @@ pub struct SendMessageInput {
     pub delay_seconds: Option<i32>,
 }
 
-/// SendMessage.
+/// Response of `SendMessage`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct SendMessageOutput {
     pub message_id: String,
     #[serde(rename = "MD5OfMessageBody")]
     pub md5_of_message_body: String,
 }
 
-/// SendMessageBatch.
+/// Request of `SendMessageBatch`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct SendMessageBatchInput {
     pub queue_url: String,
     pub entries: Vec<SendMessageBatchEntry>,
 }
 
-/// A message of SendMessageBatch.
+/// Entry of `SendMessageBatch`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct SendMessageBatchEntry {
     pub id: String,
     pub message_body: String,
@@ -153,19 +153,19 @@ pub struct SendMessageBatchEntry {
     pub delay_seconds: Option<i32>,
 }
 
-/// SendMessageBatch.
+/// Response of `SendMessageBatch`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct SendMessageBatchOutput {
     pub successful: Vec<SendMessageBatchResult>,
     pub failed: Vec<BatchError>,
 }
 
-/// A message that was sent.
+/// Result of one entry of `SendMessageBatch`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct SendMessageBatchResult {
     pub id: String,
     pub message_id: String,
@@ -173,10 +173,10 @@ pub struct SendMessageBatchResult {
     pub md5_of_message_body: String,
 }
 
-/// ReceiveMessage.
+/// Request of `ReceiveMessage`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ReceiveMessageInput {
     pub queue_url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -189,10 +189,10 @@ pub struct ReceiveMessageInput {
     pub message_system_attribute_names: Vec<String>,
 }
 
-/// ReceiveMessage.
+/// Response of `ReceiveMessage`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ReceiveMessageOutput {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub messages: Option<Vec<Message>>,
@@ -201,7 +201,7 @@ pub struct ReceiveMessageOutput {
 /// A received message.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct Message {
     pub message_id: String,
     pub receipt_handle: String,
@@ -212,83 +212,83 @@ pub struct Message {
     pub attributes: Option<BTreeMap<String, String>>,
 }
 
-/// DeleteMessage.
+/// Request of `DeleteMessage`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct DeleteMessageInput {
     pub queue_url: String,
     pub receipt_handle: String,
 }
 
-/// DeleteMessageBatch.
+/// Request of `DeleteMessageBatch`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct DeleteMessageBatchInput {
     pub queue_url: String,
     pub entries: Vec<DeleteMessageBatchEntry>,
 }
 
-/// A message of DeleteMessageBatch.
+/// Entry of `DeleteMessageBatch`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct DeleteMessageBatchEntry {
     pub id: String,
     pub receipt_handle: String,
 }
 
-/// ChangeMessageVisibility.
+/// Request of `ChangeMessageVisibility`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ChangeMessageVisibilityInput {
     pub queue_url: String,
     pub receipt_handle: String,
     pub visibility_timeout: i32,
 }
 
-/// ChangeMessageVisibilityBatch.
+/// Request of `ChangeMessageVisibilityBatch`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ChangeMessageVisibilityBatchInput {
     pub queue_url: String,
     pub entries: Vec<ChangeMessageVisibilityBatchEntry>,
 }
 
-/// A message of ChangeMessageVisibilityBatch.
+/// Entry of `ChangeMessageVisibilityBatch`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ChangeMessageVisibilityBatchEntry {
     pub id: String,
     pub receipt_handle: String,
     pub visibility_timeout: i32,
 }
 
-/// What became of a batch's entries.
+/// Response of a batch, entry by entry.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct BatchOutput {
     pub successful: Vec<BatchSuccess>,
     pub failed: Vec<BatchError>,
 }
 
-/// An entry that succeeded.
+/// A batch entry that succeeded.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct BatchSuccess {
     pub id: String,
 }
 
-/// An entry that failed.
+/// A batch entry that failed.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct BatchError {
     pub id: String,
     pub sender_fault: bool,
@@ -296,37 +296,37 @@ pub struct BatchError {
     pub message: String,
 }
 
-/// TagQueue.
+/// Request of `TagQueue`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct TagQueueInput {
     pub queue_url: String,
     pub tags: BTreeMap<String, String>,
 }
 
-/// UntagQueue.
+/// Request of `UntagQueue`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct UntagQueueInput {
     pub queue_url: String,
     pub tag_keys: Vec<String>,
 }
 
-/// ListQueueTags.
+/// Response of `ListQueueTags`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ListQueueTagsOutput {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub tags: Option<BTreeMap<String, String>>,
 }
 
-/// ListDeadLetterSourceQueues.
+/// Request of `ListDeadLetterSourceQueues`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ListDeadLetterSourceQueuesInput {
     pub queue_url: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -335,12 +335,12 @@ pub struct ListDeadLetterSourceQueuesInput {
     pub next_token: Option<String>,
 }
 
-/// ListDeadLetterSourceQueues.
+/// Response of `ListDeadLetterSourceQueues`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct ListDeadLetterSourceQueuesOutput {
-    // AWS writes this one small.
+    // AWS's model begins this member, unlike the others, with a lower-case letter.
     #[serde(rename = "queueUrls")]
     pub queue_urls: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

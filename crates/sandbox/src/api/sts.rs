@@ -1,4 +1,4 @@
-//! AWS Security Token Service (Query and XML).
+//! Requests and responses of AWS Security Token Service, API version 2011-06-15 (query protocol).
 
 use serde::{Deserialize, Serialize};
 
@@ -8,10 +8,10 @@ operations! {
     GetCallerIdentity(Empty) -> GetCallerIdentityOutput;
 }
 
-/// Who calls.
+/// Response of `GetCallerIdentity`.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[allow(missing_docs, reason = "the members are AWS's")]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
 pub struct GetCallerIdentityOutput {
     pub arn: String,
     pub user_id: String,

@@ -1,15 +1,15 @@
-//! Instants as the JSON 1.1 protocol writes them: seconds since the epoch, with a fraction.
+//! Serde adapters for timestamps in the JSON protocols: seconds since the epoch, with a fraction.
 
-/// For a member that may be absent.
+/// Adapter for an optional timestamp.
 pub mod optional_seconds {
     use jiff::Timestamp;
     use serde::{Deserialize, Deserializer, Serializer};
 
-    /// Writes it as a number.
+    /// Serializes the timestamp as a number.
     ///
     /// # Errors
     ///
-    /// Those of the serializer.
+    /// Returns the serializer's errors.
     pub fn serialize<S: Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
         match at {
             Some(at) => serializer.serialize_f64(at.as_millisecond() as f64 / 1000.0),
@@ -17,11 +17,11 @@ pub mod optional_seconds {
         }
     }
 
-    /// Reads it from a number.
+    /// Deserializes the timestamp from a number.
     ///
     /// # Errors
     ///
-    /// Those of the deserializer.
+    /// Returns the deserializer's errors.
     pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Timestamp>, D::Error> {
         let seconds = Option::<f64>::deserialize(deserializer)?;
         Ok(seconds.and_then(|seconds| Timestamp::from_millisecond((seconds * 1000.0).round() as i64).ok()))

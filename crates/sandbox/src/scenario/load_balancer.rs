@@ -1,4 +1,4 @@
-//! The load balancer of the ready-made platform: made as a scale-up makes it, deleted as a person might.
+//! The platform's load balancer: created as a scale-up creates it, deleted as an operator does by hand.
 
 use jiff::Timestamp;
 
@@ -10,20 +10,20 @@ use crate::api::{self, ApiError, Tag};
 use crate::platform::PROJECT;
 use crate::world::World;
 
-/// What there is behind it: a name, a protocol and a port for each target group and its listener.
+/// Target groups with their listeners: suffix of the name, protocol and port.
 const GROUPS: [(&str, &str, &str); 2] = [("jvb-udp", "UDP", "10000"), ("jvb-tcp-tg", "TCP", "4443")];
 
-/// Its name.
+/// Returns the name of the load balancer.
 pub fn name() -> String {
     format!("{PROJECT}-jvb-nlb")
 }
 
-/// The names of the target groups behind it.
+/// Returns the names of the target groups.
 pub fn group_names() -> [String; 2] {
     GROUPS.map(|(suffix, _, _)| format!("{PROJECT}-{suffix}"))
 }
 
-/// Makes the load balancer, its groups and its listeners.
+/// Creates the load balancer, its target groups and its listeners.
 pub fn create(world: &mut World, now: Timestamp) -> Result<(), ApiError> {
     let input = CreateLoadBalancerInput {
         name: name(),
@@ -32,10 +32,10 @@ pub fn create(world: &mut World, now: Timestamp) -> Result<(), ApiError> {
         tags: tags(),
         ..CreateLoadBalancerInput::default()
     };
-    let Response::CreateLoadBalancer(made) = call(world, Request::CreateLoadBalancer(input), now)? else {
+    let Response::CreateLoadBalancer(output) = call(world, Request::CreateLoadBalancer(input), now)? else {
         return Ok(());
     };
-    for load_balancer in made.load_balancers.member {
+    for load_balancer in output.load_balancers.member {
         for ((_, protocol, port), group) in GROUPS.into_iter().zip(group_names()) {
             let input = CreateTargetGroupInput {
                 name: group,
@@ -48,10 +48,10 @@ pub fn create(world: &mut World, now: Timestamp) -> Result<(), ApiError> {
                 tags: tags(),
                 ..CreateTargetGroupInput::default()
             };
-            let Response::CreateTargetGroup(made) = call(world, Request::CreateTargetGroup(input), now)? else {
+            let Response::CreateTargetGroup(output) = call(world, Request::CreateTargetGroup(input), now)? else {
                 return Ok(());
             };
-            for group in made.target_groups.member {
+            for group in output.target_groups.member {
                 let forward = Action {
                     r#type: "forward".to_owned(),
                     target_group_arn: Some(group.target_group_arn),
@@ -71,27 +71,27 @@ pub fn create(world: &mut World, now: Timestamp) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Deletes the load balancer and, with it, its listeners. The groups can go only once they are no longer in use.
+/// Deletes the load balancer with its listeners. Its target groups can be deleted once they are no longer in use.
 pub fn delete(world: &mut World, now: Timestamp) -> Result<(), ApiError> {
     let input = DescribeLoadBalancersInput { names: [name()].into_iter().collect(), ..Default::default() };
-    let Response::DescribeLoadBalancers(found) = call(world, Request::DescribeLoadBalancers(input), now)? else {
+    let Response::DescribeLoadBalancers(output) = call(world, Request::DescribeLoadBalancers(input), now)? else {
         return Ok(());
     };
-    for load_balancer in found.load_balancers.member {
+    for load_balancer in output.load_balancers.member {
         let input = LoadBalancerInput { load_balancer_arn: load_balancer.load_balancer_arn };
         call(world, Request::DeleteLoadBalancer(input), now)?;
     }
     Ok(())
 }
 
-/// Deletes the groups that are still there.
+/// Deletes the target groups that exist.
 pub fn delete_groups(world: &mut World, now: Timestamp) -> Result<(), ApiError> {
-    let Response::DescribeTargetGroups(found) =
+    let Response::DescribeTargetGroups(output) =
         call(world, Request::DescribeTargetGroups(DescribeTargetGroupsInput::default()), now)?
     else {
         return Ok(());
     };
-    for group in found.target_groups.member {
+    for group in output.target_groups.member {
         if group_names().contains(&group.target_group_name) {
             let input = TargetGroupInput { target_group_arn: group.target_group_arn };
             call(world, Request::DeleteTargetGroup(input), now)?;
@@ -103,11 +103,11 @@ pub fn delete_groups(world: &mut World, now: Timestamp) -> Result<(), ApiError> 
 fn call(world: &mut World, request: Request, now: Timestamp) -> Result<Response, ApiError> {
     match world.call(api::Request::Elb(request), now)? {
         api::Response::Elb(response) => Ok(response),
-        other => Err(ApiError::new("InternalFailure", format!("another service answered: {other:?}"))),
+        other => Err(ApiError::new("InternalFailure", format!("unexpected response: {other:?}"))),
     }
 }
 
-/// The tag without which the watcher deletes nothing.
+/// Returns the tag that marks resources of the platform that may be deleted.
 fn tags() -> Members<Tag> {
     [Tag { key: "Lifecycle".to_owned(), value: "on-demand".to_owned() }].into_iter().collect()
 }

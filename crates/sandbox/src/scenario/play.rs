@@ -1,4 +1,4 @@
-//! A scenario at work: each step at its time, done to a sandbox past its wire and its faults.
+//! Player of scenarios. Steps change the world directly, past the wire protocols and the faults.
 
 use std::io;
 use std::time::Duration;
@@ -7,49 +7,48 @@ use tokio::time::Instant;
 
 use super::{Action, Scenario, Step, load_balancer};
 use crate::api::{ApiError, Request, ecs};
-use crate::patch::patched;
 use crate::platform::PROJECT;
 use crate::wire::Sandbox;
 use crate::world::Settings;
 
-/// How often to ask whether target groups can be deleted.
-const BETWEEN_TRIES: Duration = Duration::from_millis(100);
+/// Interval between attempts to delete target groups that are still in use.
+const RETRY_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Why a scenario wasn't played to its end.
+/// Error of [`play`].
 #[derive(Debug, thiserror::Error)]
 pub enum PlayError {
     /// The world refused a step.
     #[error("the scenario's step at {} failed: {problem}", humantime::format_duration(*at))]
     Refused {
-        /// When the step was.
+        /// Time of the step.
         at: Duration,
-        /// What was wrong.
+        /// The world's error.
         problem: String,
     },
-    /// A step couldn't be told.
+    /// The callback failed to report a step.
     #[error(transparent)]
     Output(#[from] io::Error),
 }
 
-/// Plays a scenario to its last step; each is told as it begins.
+/// Plays a scenario to its last step. The callback reports each step as it begins.
 ///
 /// # Errors
 ///
-/// When the world refuses a step, or it couldn't be told.
+/// Returns an error when the world refuses a step or the callback fails.
 pub async fn play(
     scenario: &Scenario,
     sandbox: &Sandbox,
-    mut tell: impl FnMut(&Step) -> io::Result<()>,
+    mut report: impl FnMut(&Step) -> io::Result<()>,
 ) -> Result<(), PlayError> {
     let began = Instant::now();
-    // Parts of the settings go over what was written, not over what was scaled, so that they are scaled once.
+    // Patches apply to the unscaled settings, so that each value is scaled once.
     let mut unscaled = scenario.world.clone();
     for step in &scenario.steps {
         tokio::time::sleep_until(began + step.at).await;
-        tell(step)?;
+        report(step)?;
         if let Some(action) = &step.action {
-            let done = perform(action, scenario.time_scale, &mut unscaled, sandbox).await;
-            done.map_err(|problem| PlayError::Refused { at: step.at, problem })?;
+            let result = perform(action, scenario.time_scale, &mut unscaled, sandbox).await;
+            result.map_err(|problem| PlayError::Refused { at: step.at, problem })?;
         }
     }
     Ok(())
@@ -58,14 +57,14 @@ pub async fn play(
 async fn perform(action: &Action, time_scale: f64, unscaled: &mut Settings, sandbox: &Sandbox) -> Result<(), String> {
     match action {
         Action::CreateLoadBalancer => sandbox.with_world(load_balancer::create).map_err(|error| error.to_string()),
-        Action::DeleteLoadBalancer => delete(sandbox).await.map_err(|error| error.to_string()),
+        Action::DeleteLoadBalancer => delete_load_balancer(sandbox).await.map_err(|error| error.to_string()),
         Action::Scale(tasks) => scale(*tasks, sandbox).map_err(|error| error.to_string()),
         Action::Incident(incident) => {
             sandbox.with_world(|world, now| world.inject(incident.clone(), now)).map_err(|error| error.to_string())
         }
         Action::Faults(plan) => sandbox.faults(|faults| faults.set(plan.clone())).map_err(|error| error.to_string()),
         Action::Settings(patch) => {
-            *unscaled = patched(unscaled, patch.clone()).map_err(|error| error.to_string())?;
+            *unscaled = unscaled.patched(patch.clone()).map_err(|error| error.to_string())?;
             let scaled = unscaled.clone().scaled(time_scale);
             sandbox.with_world(|world, _| {
                 let endpoint = world.settings_mut().endpoint.clone();
@@ -76,13 +75,13 @@ async fn perform(action: &Action, time_scale: f64, unscaled: &mut Settings, sand
     }
 }
 
-async fn delete(sandbox: &Sandbox) -> Result<(), ApiError> {
+async fn delete_load_balancer(sandbox: &Sandbox) -> Result<(), ApiError> {
     sandbox.with_world(load_balancer::delete)?;
     loop {
         match sandbox.with_world(load_balancer::delete_groups) {
-            // For a while after its listener has gone.
-            Err(error) if error.code == "ResourceInUse" => tokio::time::sleep(BETWEEN_TRIES).await,
-            done => return done,
+            // For a while after the deletion of the listener.
+            Err(error) if error.code == "ResourceInUse" => tokio::time::sleep(RETRY_INTERVAL).await,
+            result => return result,
         }
     }
 }

@@ -1,30 +1,30 @@
 use super::*;
 
-const LEAST: &str = "title = \"t\"\n[[step]]\nat = \"0s\"\nsay = \"x\"\n";
+const MINIMAL: &str = "title = \"t\"\n[[step]]\nat = \"0s\"\nsay = \"x\"\n";
 
 fn problem(text: &str) -> String {
-    Scenario::parse("s.toml", text).expect_err("it is wrong").to_string()
+    Scenario::parse("s.toml", text).expect_err("an invalid scenario").to_string()
 }
 
 #[test]
-fn the_evening_that_is_built_in_is_good() {
-    let evening = Scenario::evening().expect("it can be read");
+fn the_built_in_scenario_is_valid() {
+    let evening = Scenario::evening().expect("a valid scenario");
     assert!(evening.length() < Duration::from_secs(30));
     assert_eq!(evening.steps.last().map(|step| &step.action), Some(&Some(Action::Scale(0))));
 }
 
 #[test]
-fn what_is_not_said_is_as_on_aws_and_as_the_watcher_has_it() {
-    let least = Scenario::parse("s.toml", LEAST).expect("enough");
+fn missing_members_have_their_defaults() {
+    let minimal = Scenario::parse("s.toml", MINIMAL).expect("a valid scenario");
     assert_eq!(
-        (least.time_scale, &least.world, least.watcher),
+        (minimal.time_scale, &minimal.world, minimal.watcher),
         (1.0, &Settings::default(), WatcherSettings::default())
     );
-    assert_eq!(least.steps, [Step { at: Duration::ZERO, say: Some("x".to_owned()), action: None }]);
+    assert_eq!(minimal.steps, [Step { at: Duration::ZERO, say: Some("x".to_owned()), action: None }]);
 }
 
 #[test]
-fn every_action_can_be_written() {
+fn every_action_is_parsed() {
     let text = r#"
         title = "all"
         time-scale = 10
@@ -39,7 +39,7 @@ fn every_action_can_be_written() {
             { at = "4s", delete-load-balancer = true },
         ]
     "#;
-    let all = Scenario::parse("s.toml", text).expect("it is good");
+    let all = Scenario::parse("s.toml", text).expect("a valid scenario");
     assert_eq!(all.scaled_world().tasks.pending, Duration::from_secs(1));
     assert_eq!(all.watcher.idle_grace, Duration::from_secs(2));
     let actions: Vec<_> = all.steps.iter().filter_map(|step| step.action.as_ref()).collect();
@@ -57,17 +57,17 @@ fn every_action_can_be_written() {
 }
 
 #[test]
-fn a_mistake_names_its_file_and_line_and_what_would_be_right() {
-    let step = |text: &str| format!("{LEAST}\n[[step]]\nat = \"1s\"\n{text}\n");
+fn an_error_names_the_file_the_line_and_the_remedy() {
+    let step = |text: &str| format!("{MINIMAL}\n[[step]]\nat = \"1s\"\n{text}\n");
     let cases = [
         ("title = \"t\"\nstep = [".to_owned(), "line 2", ""),
         ("[[step]]\nat = \"0s\"\nsay = \"x\"\n".to_owned(), "line 1", "title"),
         ("title = \"t\"\n".to_owned(), "line 2", "add a [[step]]"),
-        (format!("time-scal = 2\n{LEAST}"), "line 1", "time-scale"),
-        (format!("time-scale = 0\n{LEAST}"), "line 1", "from 0.001"),
-        (format!("{LEAST}[watcher]\nidle-grace = \"10ms\"\n"), "line 5", "from 1s to 24h"),
-        (format!("{LEAST}[watcher]\nidle-grace = \"long\"\n"), "line 6", "like \"500ms\""),
-        (format!("{LEAST}[world.tasks]\npendign = \"1s\"\n"), "line 6", "pending"),
+        (format!("time-scal = 2\n{MINIMAL}"), "line 1", "time-scale"),
+        (format!("time-scale = 0\n{MINIMAL}"), "line 1", "from 0.001"),
+        (format!("{MINIMAL}[watcher]\nidle-grace = \"10ms\"\n"), "line 5", "from 1s to 24h"),
+        (format!("{MINIMAL}[watcher]\nidle-grace = \"long\"\n"), "line 6", "like \"500ms\""),
+        (format!("{MINIMAL}[world.tasks]\npendign = \"1s\"\n"), "line 6", "pending"),
         (step("scale = -1"), "line 8", "integer"),
         (step("scale = 5001"), "line 8", "at most 5000"),
         (step("scale = \"two\""), "line 8", "u32"),
@@ -78,20 +78,20 @@ fn a_mistake_names_its_file_and_line_and_what_would_be_right() {
             "names no operation",
         ),
         (step("settings = { nonsense = 1 }"), "line 8", "nonsense"),
-        (step("create-load-balancer = false"), "line 8", "leave it out"),
-        (step("scale = 1\ncreate-load-balancer = true"), "line 6", "one thing"),
-        (step(""), "line 6", "neither says nor does"),
-        (step("say = \"x\"\n[[step]]\nat = \"500ms\"\nsay = \"y\""), "line 9", "order of time"),
+        (step("create-load-balancer = false"), "line 8", "remove the line"),
+        (step("scale = 1\ncreate-load-balancer = true"), "line 6", "takes one action"),
+        (step(""), "line 6", "neither a sentence nor an action"),
+        (step("say = \"x\"\n[[step]]\nat = \"500ms\"\nsay = \"y\""), "line 9", "sort the steps by time"),
     ];
-    for (text, line, says) in cases {
+    for (text, line, expected) in cases {
         let problem = problem(&text);
         assert!(problem.starts_with(&format!("s.toml, {line}: ")), "{text}\ngives {problem}");
-        assert!(problem.contains(says) && !problem.contains('\n'), "{text}\ngives {problem}");
+        assert!(problem.contains(expected) && !problem.contains('\n'), "{text}\ngives {problem}");
     }
 }
 
 #[test]
-fn a_file_that_is_not_there_is_named() {
-    let error = Scenario::read(Path::new("/nowhere/s.toml")).expect_err("there is no such file");
+fn an_unreadable_file_is_named() {
+    let error = Scenario::read(Path::new("/nowhere/s.toml")).expect_err("a missing file");
     assert!(error.to_string().starts_with("/nowhere/s.toml: it can't be read"), "{error}");
 }

@@ -1,4 +1,4 @@
-//! What must hold for every call there is: for the tests and the fuzzing. Calls go in without a socket.
+//! Invariants of responses to any request, for tests and fuzzing. Requests are handled without sockets.
 
 use http_body_util::BodyExt;
 use hyper::body::Bytes;
@@ -7,77 +7,78 @@ use serde_json::Value;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
-use super::shared::Shared;
-use super::{Answer, service};
+use super::server_state::ServerState;
+use super::{HttpResponse, handler};
 use crate::faults::Faults;
 use crate::platform;
 use crate::world::{Settings, World};
 
-/// What stands between two calls of a conversation: a line of its own.
-const NEXT: &[u8] = b"\n---\n";
+/// Line between two requests of a conversation.
+const SEPARATOR: &[u8] = b"\n---\n";
 
-/// Makes calls that stand in a text, one after the other on one world, and checks each answer.
+/// Sends the requests in a text to one world, one after the other, and checks each response.
 ///
-/// Between two calls is a line `---`. The first line of a call is what its `X-Amz-Target` header says, or `form` for a
-/// call of the query protocol, or `POST act` and the like for the control endpoint; the rest is its body.
+/// A line `---` separates requests. The first line of a request is the value of its `X-Amz-Target` header, `form` for the
+/// query protocol, or a method and a path such as `POST act` for the control API. The other lines are its body.
 ///
 /// # Panics
 ///
-/// When an answer isn't as it should be.
+/// Panics when a response violates an invariant.
 pub fn conversation(text: &[u8]) {
-    let talk = Talk::begin();
-    for call in split(text, NEXT) {
-        let end = call.iter().position(|byte| *byte == b'\n').unwrap_or(call.len());
-        let (head, body) = (String::from_utf8_lossy(&call[..end]), call.get(end + 1..).unwrap_or_default().to_vec());
+    let client = Client::start();
+    for request in split(text, SEPARATOR) {
+        let end = request.iter().position(|byte| *byte == b'\n').unwrap_or(request.len());
+        let (head, body) =
+            (String::from_utf8_lossy(&request[..end]), request.get(end + 1..).unwrap_or_default().to_vec());
         match head.split_once(' ') {
-            Some((method, path)) => talk.control(method, path, body),
-            None if head == "form" => talk.call(None, body),
-            None => talk.call(Some(&head), body),
+            Some((method, path)) => client.control(method, path, body),
+            None if head == "form" => client.request(None, body),
+            None => client.request(Some(&head), body),
         }
     }
 }
 
-fn split<'a>(text: &'a [u8], by: &[u8]) -> Vec<&'a [u8]> {
+fn split<'a>(text: &'a [u8], separator: &[u8]) -> Vec<&'a [u8]> {
     let mut parts = Vec::new();
     let mut rest = text;
-    while let Some(at) = rest.windows(by.len()).position(|window| window == by) {
+    while let Some(at) = rest.windows(separator.len()).position(|window| window == separator) {
         parts.push(&rest[..at]);
-        rest = &rest[at + by.len()..];
+        rest = &rest[at + separator.len()..];
     }
     parts.push(rest);
     parts
 }
 
-/// Somebody who calls, and the sandbox that answers.
-pub(super) struct Talk {
-    shared: Shared,
+/// A client, with the server state that handles its requests.
+pub(super) struct Client {
+    state: ServerState,
     runtime: Runtime,
     _stop: watch::Sender<bool>,
 }
 
-impl Talk {
-    /// With the ready-made platform.
-    pub(super) fn begin() -> Self {
+impl Client {
+    /// Starts a client of a world with the ready-made platform.
+    pub(super) fn start() -> Self {
         let now = Timestamp::now();
         let mut world = World::new(Settings::default().scaled(1e6), 1, now);
-        platform::set_up(&mut world, now).expect("the platform is made");
+        platform::set_up(&mut world, now).expect("the platform is created");
         let (stop, stopping) = watch::channel(false);
-        let shared = Shared::new(world, Faults::new(1), "http://localhost".to_owned(), stopping);
+        let state = ServerState::new(world, Faults::new(1), "http://localhost".to_owned(), stopping);
         let runtime = Builder::new_current_thread().enable_time().start_paused(true).build().expect("a runtime");
-        Self { shared, runtime, _stop: stop }
+        Self { state, runtime, _stop: stop }
     }
 
-    /// A call of an AWS service. The answer is JSON or XML as its call is, and an error says what it is.
-    pub(super) fn call(&self, target: Option<&str>, body: Vec<u8>) {
+    /// Sends a request to an AWS service. The response must have the protocol of the request, and an error its code.
+    pub(super) fn request(&self, target: Option<&str>, body: Vec<u8>) {
         let mut request = hyper::Request::post("/");
         if let Some(target) = target {
             request = request.header("x-amz-target", target);
         }
-        let Some(answer) = self.ask(request, body) else { return };
-        let status = answer.status().as_u16();
-        let header = answer.headers().get("x-amzn-query-error").cloned();
-        let kind = answer.headers()["content-type"].to_str().expect("text").to_owned();
-        let body = self.body_of(answer);
+        let Some(response) = self.send(request, body) else { return };
+        let status = response.status().as_u16();
+        let header = response.headers().get("x-amzn-query-error").cloned();
+        let kind = response.headers()["content-type"].to_str().expect("text").to_owned();
+        let body = self.body_of(response);
         assert!(matches!(status, 200 | 400 | 403), "{status} {body}");
         if target.is_none() {
             assert_eq!(kind, "text/xml");
@@ -93,30 +94,30 @@ impl Talk {
         }
     }
 
-    /// A call of the control endpoint; not of its faults, after which every answer is as it should be.
+    /// Sends a request to the control API, except for faults, under which any response is valid.
     fn control(&self, method: &str, path: &str, body: Vec<u8>) {
         if path.starts_with("faults") {
             return;
         }
         let Ok(method) = hyper::Method::from_bytes(method.as_bytes()) else { return };
         let request = hyper::Request::builder().method(method).uri(format!("/_sandbox/{path}"));
-        let Some(answer) = self.ask(request, body) else { return };
-        let status = answer.status().as_u16();
-        let body = self.body_of(answer);
+        let Some(response) = self.send(request, body) else { return };
+        let status = response.status().as_u16();
+        let body = self.body_of(response);
         let value: Value = serde_json::from_str(&body).expect("JSON");
         assert!(matches!(status, 200 | 400 | 404 | 405), "{status} {body}");
         assert_eq!(status != 200, value["error"].is_string(), "{body}");
     }
 
-    /// What can stand in no header or address never comes.
-    fn ask(&self, request: hyper::http::request::Builder, body: Vec<u8>) -> Option<Answer> {
+    /// Sends a request; returns `None` when it isn't valid HTTP.
+    fn send(&self, request: hyper::http::request::Builder, body: Vec<u8>) -> Option<HttpResponse> {
         let (head, ()) = request.body(()).ok()?.into_parts();
-        let answer = self.runtime.block_on(service::answer(&self.shared, &head, &Bytes::from(body)));
-        Some(answer.expect("nothing is dropped"))
+        let response = self.runtime.block_on(handler::handle_whole(&self.state, &head, &Bytes::from(body)));
+        Some(response.expect("no fault drops the connection"))
     }
 
-    fn body_of(&self, answer: Answer) -> String {
-        let body = self.runtime.block_on(answer.into_body().collect()).expect("a whole body").to_bytes();
-        String::from_utf8(body.to_vec()).expect("answers are UTF-8")
+    fn body_of(&self, response: HttpResponse) -> String {
+        let body = self.runtime.block_on(response.into_body().collect()).expect("a whole body").to_bytes();
+        String::from_utf8(body.to_vec()).expect("responses are UTF-8")
     }
 }

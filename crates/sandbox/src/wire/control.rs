@@ -1,87 +1,105 @@
-//! The plain JSON endpoint under `/_sandbox/`, by which the sandbox is looked at and told what to do:
+//! The control API: plain JSON under `/_sandbox/`, to inspect and change the sandbox while it runs.
 //!
-//! - `GET state`: all that the world holds, the calls so far by operation, the settings, the faults.
-//! - `POST act`: something befalls the world (see [`Incident`](crate::world::Incident)).
-//! - `GET`, `PUT`, `DELETE faults`: the [`FaultPlan`] at work.
-//! - `PATCH settings`: a part of the world's [`Settings`](crate::world::Settings); the rest stays.
+//! - `GET state`: the world, the number of requests by operation, the settings and the fault plan.
+//! - `POST act`: injects an [`Incident`].
+//! - `GET`, `PUT`, `DELETE faults`: the active [`FaultPlan`].
+//! - `PATCH settings`: changes members of the world's [`Settings`](crate::world::Settings).
 
 use hyper::Method;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::shared::Shared;
-use super::{Answer, answer, state};
+use super::server_state::ServerState;
+use super::{HttpResponse, respond, world_json};
 use crate::faults::FaultPlan;
-use crate::patch::patched;
+use crate::world::Incident;
 
-/// What all its paths begin with.
+/// Prefix of all paths.
 pub(super) const PREFIX: &str = "/_sandbox/";
 
-/// What was wrong with a request: a status and a sentence.
-type Refusal = (u16, String);
+/// An error response: its HTTP status and its message.
+struct ControlError {
+    status: u16,
+    message: String,
+}
 
-pub(super) fn handle(shared: &Shared, method: &Method, path: &str, body: &[u8]) -> Answer {
+impl ControlError {
+    fn new(status: u16, message: impl Into<String>) -> Self {
+        Self { status, message: message.into() }
+    }
+}
+
+pub(super) fn handle(state: &ServerState, method: &Method, path: &str, body: &[u8]) -> HttpResponse {
     let result = match (path, method.as_str()) {
-        ("state", "GET") => state(shared),
-        ("act", "POST") => act(shared, body),
-        ("faults", "GET") => shared.with_faults(|faults| shown(faults.plan())),
-        ("faults", "PUT") => set_faults(shared, body),
-        ("faults", "DELETE") => shared.with_faults(|faults| {
+        ("state", "GET") => get_state(state),
+        ("act", "POST") => inject(state, body),
+        ("faults", "GET") => state.with_faults(|faults| to_json(faults.plan())),
+        ("faults", "PUT") => set_faults(state, body),
+        ("faults", "DELETE") => state.with_faults(|faults| {
             faults.clear();
-            shown(faults.plan())
+            to_json(faults.plan())
         }),
-        ("settings", "PATCH") => patch_settings(shared, body),
-        ("state" | "act" | "faults" | "settings", _) => Err((405, format!("{PREFIX}{path} does not take {method}."))),
-        _ => Err((404, format!("There is no {PREFIX}{path}; there are state, act, faults and settings."))),
+        ("settings", "PATCH") => patch_settings(state, body),
+        ("state" | "act" | "faults" | "settings", _) => {
+            Err(ControlError::new(405, format!("{PREFIX}{path} does not accept {method}.")))
+        }
+        _ => Err(ControlError::new(
+            404,
+            format!("{PREFIX}{path} does not exist; use state, act, faults or settings under {PREFIX}."),
+        )),
     };
     let (status, value) = match result {
         Ok(value) => (200, value),
-        Err((status, sentence)) => (status, json!({ "error": sentence })),
+        Err(error) => (error.status, json!({ "error": error.message })),
     };
-    answer(status, "application/json", format!("{value:#}\n"))
+    respond(status, "application/json", format!("{value:#}\n"))
 }
 
-fn state(shared: &Shared) -> Result<Value, Refusal> {
-    let (world, settings, now) = shared.look(|world, now| (state::of(world), shown(world.settings()), now));
+fn get_state(state: &ServerState) -> Result<Value, ControlError> {
+    let (world, settings, now) =
+        state.read_world(|world, now| (world_json::to_json(world), to_json(world.settings()), now));
     Ok(json!({
-        "endpoint": shared.endpoint,
+        "endpoint": state.endpoint,
         "now": now,
-        "next-step-at": shared.next_step_at(),
-        "calls": shared.calls(),
+        "next-step-at": state.next_step_at(),
+        "calls": state.request_counts(),
         "world": world,
         "settings": settings?,
-        "faults": shared.with_faults(|faults| shown(faults.plan()))?,
+        "faults": state.with_faults(|faults| to_json(faults.plan()))?,
     }))
 }
 
-fn act(shared: &Shared, body: &[u8]) -> Result<Value, Refusal> {
-    let incident = read(body)?;
-    shared.with_world(|world, now| world.inject(incident, now)).map_err(|error| (400, error.to_string()))?;
+fn inject(state: &ServerState, body: &[u8]) -> Result<Value, ControlError> {
+    let incident: Incident = parse(body)?;
+    state
+        .with_world(|world, now| world.inject(incident, now))
+        .map_err(|error| ControlError::new(400, error.to_string()))?;
     Ok(json!({}))
 }
 
-fn set_faults(shared: &Shared, body: &[u8]) -> Result<Value, Refusal> {
-    let plan: FaultPlan = read(body)?;
-    shared.with_faults(|faults| {
-        faults.set(plan).map_err(|error| (400, error.to_string()))?;
-        shown(faults.plan())
+fn set_faults(state: &ServerState, body: &[u8]) -> Result<Value, ControlError> {
+    let plan: FaultPlan = parse(body)?;
+    state.with_faults(|faults| {
+        faults.set(plan).map_err(|error| ControlError::new(400, error.to_string()))?;
+        to_json(faults.plan())
     })
 }
 
-fn patch_settings(shared: &Shared, body: &[u8]) -> Result<Value, Refusal> {
-    let patch: Value = read(body)?;
-    shared.with_world(|world, _| {
-        let patched = patched(world.settings_mut(), patch).map_err(|error| (400, error.to_string()))?;
+fn patch_settings(state: &ServerState, body: &[u8]) -> Result<Value, ControlError> {
+    let patch: Value = parse(body)?;
+    state.with_world(|world, _| {
+        let patched = world.settings().patched(patch).map_err(|error| ControlError::new(400, error.to_string()))?;
         *world.settings_mut() = patched;
-        shown(world.settings_mut())
+        to_json(world.settings())
     })
 }
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T, Refusal> {
-    serde_json::from_slice(body).map_err(|error| (400, format!("The body cannot be read: {error}.")))
+fn parse<T: DeserializeOwned>(body: &[u8]) -> Result<T, ControlError> {
+    serde_json::from_slice(body).map_err(|error| ControlError::new(400, format!("The body cannot be read: {error}.")))
 }
 
-fn shown(value: &impl Serialize) -> Result<Value, Refusal> {
-    serde_json::to_value(value).map_err(|error| (500, format!("It cannot be shown: {error}.")))
+fn to_json(value: &impl Serialize) -> Result<Value, ControlError> {
+    serde_json::to_value(value)
+        .map_err(|error| ControlError::new(500, format!("The response cannot be serialized: {error}.")))
 }

@@ -1,17 +1,17 @@
-//! Whatever comes in, an answer goes out, in the shape of the protocol's errors where it is one.
+//! Property tests: every request gets a response that is valid in its protocol.
 
 use std::path::Path;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::check::{self, Talk};
+use super::check::{self, Client};
 use crate::api::Service;
 
-/// Where a call of the JSON protocols goes.
+/// Prefixes of the `X-Amz-Target` header.
 const TARGETS: [&str; 3] = ["AmazonSQS", "AmazonEC2ContainerServiceV20141113", "AWSEvents"];
 
-/// Values that calls might mean, and others.
+/// Values that exist in the world, and arbitrary ones.
 fn scalar() -> impl Strategy<Value = Value> {
     const KNOWN: [&str; 16] = [
         "jitsi-cluster",
@@ -41,7 +41,7 @@ fn scalar() -> impl Strategy<Value = Value> {
     ]
 }
 
-/// The members that the services' calls have, and others.
+/// Names of members in the services' requests, and arbitrary ones.
 fn name() -> impl Strategy<Value = String> {
     let members: Vec<&str> = Service::ALL.iter().flat_map(|s| s.operations()).flat_map(|o| o.1).copied().collect();
     let others =
@@ -60,7 +60,7 @@ fn members() -> impl Strategy<Value = Value> {
     proptest::collection::btree_map(name(), value, 0..8).prop_map(|members| json!(members))
 }
 
-/// A body of a JSON protocol: mostly with members of the right names, sometimes anything.
+/// Bodies of the JSON protocols: mostly with known members, sometimes arbitrary.
 fn json_body() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![
         8 => members().prop_map(|members| members.to_string().into_bytes()),
@@ -74,7 +74,7 @@ fn operation(service: Service) -> impl Strategy<Value = String> {
     prop_oneof![20 => proptest::sample::select(known), 1 => any::<String>()]
 }
 
-fn json_call() -> impl Strategy<Value = (Option<String>, Vec<u8>)> {
+fn json_request() -> impl Strategy<Value = (Option<String>, Vec<u8>)> {
     let services = [Service::Sqs, Service::Ecs, Service::EventBridge];
     (0..services.len()).prop_flat_map(move |index| {
         (operation(services[index]), json_body())
@@ -82,7 +82,7 @@ fn json_call() -> impl Strategy<Value = (Option<String>, Vec<u8>)> {
     })
 }
 
-fn form_call() -> impl Strategy<Value = (Option<String>, Vec<u8>)> {
+fn form_request() -> impl Strategy<Value = (Option<String>, Vec<u8>)> {
     let suffix = prop_oneof![
         4 => Just(String::new()),
         4 => Just(".member.1".to_owned()),
@@ -108,24 +108,24 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn whatever_comes_in_an_answer_goes_out(calls in proptest::collection::vec(prop_oneof![json_call(), form_call()], 1..40)) {
-        // One after the other on one world, so that some find what others made.
-        let talk = Talk::begin();
-        for (target, body) in calls {
-            talk.call(target.as_deref(), body);
+    fn every_request_gets_a_valid_response(requests in proptest::collection::vec(prop_oneof![json_request(), form_request()], 1..40)) {
+        // All on one world, so that some requests find resources of others.
+        let client = Client::start();
+        for (target, body) in requests {
+            client.request(target.as_deref(), body);
         }
     }
 }
 
 #[test]
-fn what_the_fuzzing_kept_is_answered() {
+fn conversations_found_by_fuzzing_get_valid_responses() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../fixtures/fuzz/wire");
-    let files: Vec<_> = std::fs::read_dir(folder).expect("fixtures/fuzz/wire is there").collect();
+    let files: Vec<_> = std::fs::read_dir(folder).expect("fixtures/fuzz/wire exists").collect();
     assert!(!files.is_empty());
     for file in files {
         check::conversation(&std::fs::read(file.expect("a readable folder").path()).expect("a readable fixture"));
     }
-    // The smallest choice of what was found that still takes every way through the code. Each character is a byte.
+    // The smallest set of the fuzzer's corpus with the same coverage. Each character is a byte.
     for line in include_str!("../../../../fixtures/fuzz/conversations.jsonl").lines() {
         let conversation: String = serde_json::from_str(line).expect("a text");
         let bytes: Vec<u8> = conversation.chars().map(|byte| u8::try_from(byte).expect("a byte")).collect();

@@ -1,15 +1,15 @@
-//! The answers and errors of the JSON protocols.
+//! Responses and errors of the JSON protocols.
 
 use hyper::header::{HeaderName, HeaderValue};
 use serde::Serialize;
 use serde_json::json;
 
-use super::{Answer, Problem, answer};
+use super::{ErrorResponse, HttpResponse, respond};
 
-const SQS: &str = "application/x-amz-json-1.0";
-const OTHERS: &str = "application/x-amz-json-1.1";
+const JSON_1_0: &str = "application/x-amz-json-1.0";
+const JSON_1_1: &str = "application/x-amz-json-1.1";
 
-/// The errors that SQS's model has, with the codes that they have in the query protocol (its model's `awsQueryError`).
+/// Errors of SQS's model, with their codes in the query protocol (`awsQueryError` in the model).
 const SQS_ERRORS: [(&str, &str); 20] = [
     ("BatchEntryIdsNotDistinct", "AWS.SimpleQueueService.BatchEntryIdsNotDistinct"),
     ("BatchRequestTooLong", "AWS.SimpleQueueService.BatchRequestTooLong"),
@@ -33,32 +33,32 @@ const SQS_ERRORS: [(&str, &str); 20] = [
     ("UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation"),
 ];
 
-/// Errors that any service may have: their names in the JSON protocols and in the query protocol.
+/// Errors of any service: their names in the JSON protocols, and their codes in the query protocol.
 const COMMON_ERRORS: [(&str, &str); 3] = [
     ("InvalidParameterValueException", "InvalidParameterValue"),
     ("MissingRequiredParameterException", "MissingParameter"),
     ("AccessDeniedException", "AccessDenied"),
 ];
 
-/// What the framework under AWS's services says by itself, whatever the service.
+/// Errors that AWS's service framework returns, whatever the service.
 const FRAMEWORK_ERRORS: [&str; 2] = ["SerializationException", "UnknownOperationException"];
 
-pub(super) fn sqs_success(response: &impl Serialize) -> Result<Answer, serde_json::Error> {
-    Ok(answer(200, SQS, serde_json::to_vec(response)?))
+pub(super) fn sqs_success(response: &impl Serialize) -> Result<HttpResponse, serde_json::Error> {
+    Ok(respond(200, JSON_1_0, serde_json::to_vec(response)?))
 }
 
-pub(super) fn success(response: &impl Serialize) -> Result<Answer, serde_json::Error> {
-    Ok(answer(200, OTHERS, serde_json::to_vec(response)?))
+pub(super) fn success(response: &impl Serialize) -> Result<HttpResponse, serde_json::Error> {
+    Ok(respond(200, JSON_1_1, serde_json::to_vec(response)?))
 }
 
-pub(super) fn error(problem: &Problem) -> Answer {
-    let code = problem.code.as_str();
+pub(super) fn error(error: &ErrorResponse) -> HttpResponse {
+    let code = error.code.as_str();
     let kind = if FRAMEWORK_ERRORS.contains(&code) { framework(code) } else { code.to_owned() };
-    answer(problem.status, OTHERS, json!({ "__type": kind, "message": problem.message }).to_string())
+    respond(error.status, JSON_1_1, json!({ "__type": kind, "message": error.message }).to_string())
 }
 
-pub(super) fn sqs_error(problem: &Problem) -> Answer {
-    let code = problem.code.as_str();
+pub(super) fn sqs_error(error: &ErrorResponse) -> HttpResponse {
+    let code = error.code.as_str();
     let (kind, query_code) =
         if let Some((name, old)) = SQS_ERRORS.iter().find(|(name, old)| [*name, *old].contains(&code)) {
             (format!("com.amazonaws.sqs#{name}"), *old)
@@ -67,14 +67,14 @@ pub(super) fn sqs_error(problem: &Problem) -> Answer {
         } else {
             (framework(code), code)
         };
-    let body = json!({ "__type": kind, "message": problem.message });
-    let mut answer = answer(problem.status, SQS, body.to_string());
-    let fault = if problem.status < 500 { "Sender" } else { "Receiver" };
-    // A code that can't stand in a header has no place in the query protocol either.
+    let body = json!({ "__type": kind, "message": error.message });
+    let mut response = respond(error.status, JSON_1_0, body.to_string());
+    let fault = if error.status < 500 { "Sender" } else { "Receiver" };
+    // A code that isn't a valid header value, which only a fault plan can set, gets no header.
     if let Ok(value) = HeaderValue::from_str(&format!("{query_code};{fault}")) {
-        answer.headers_mut().insert(HeaderName::from_static("x-amzn-query-error"), value);
+        response.headers_mut().insert(HeaderName::from_static("x-amzn-query-error"), value);
     }
-    answer
+    response
 }
 
 fn framework(code: &str) -> String {
@@ -87,14 +87,14 @@ mod tests {
 
     use super::*;
 
-    async fn kind(answer: Answer) -> String {
-        let body = answer.into_body().collect().await.expect("a body").to_bytes();
+    async fn kind(response: HttpResponse) -> String {
+        let body = response.into_body().collect().await.expect("a body").to_bytes();
         let body: serde_json::Value = serde_json::from_slice(&body).expect("JSON");
         body["__type"].as_str().expect("a type").to_owned()
     }
 
     #[tokio::test]
-    async fn sqs_names_its_errors_twice() {
+    async fn sqs_errors_have_their_query_code_in_a_header() {
         for (code, name, old) in [
             (
                 "QueueDoesNotExist",
@@ -108,24 +108,24 @@ mod tests {
                 "InvalidParameterValue;Sender",
             ),
         ] {
-            let answer = sqs_error(&Problem::new(code, ""));
-            assert_eq!(answer.headers()["x-amzn-query-error"], old);
-            assert_eq!(answer.headers()["content-type"], SQS);
-            assert_eq!(kind(answer).await, name);
+            let response = sqs_error(&ErrorResponse::new(code, ""));
+            assert_eq!(response.headers()["x-amzn-query-error"], old);
+            assert_eq!(response.headers()["content-type"], JSON_1_0);
+            assert_eq!(kind(response).await, name);
         }
-        let unavailable = Problem { code: "ServiceUnavailable".into(), status: 503, message: String::new() };
+        let unavailable = ErrorResponse { code: "ServiceUnavailable".into(), status: 503, message: String::new() };
         assert_eq!(sqs_error(&unavailable).headers()["x-amzn-query-error"], "ServiceUnavailable;Receiver");
     }
 
     #[tokio::test]
-    async fn the_others_name_theirs_plainly() {
-        let answer = error(&Problem::new("ClusterNotFoundException", "Cluster not found."));
+    async fn other_errors_have_no_namespace_but_for_the_frameworks() {
+        let response = error(&ErrorResponse::new("ClusterNotFoundException", "Cluster not found."));
         assert_eq!(
-            (answer.status().as_u16(), &answer.headers()["content-type"]),
-            (400, &HeaderValue::from_static(OTHERS))
+            (response.status().as_u16(), &response.headers()["content-type"]),
+            (400, &HeaderValue::from_static(JSON_1_1))
         );
-        assert_eq!(kind(answer).await, "ClusterNotFoundException");
-        let answer = error(&Problem::new("SerializationException", ""));
-        assert_eq!(kind(answer).await, "com.amazon.coral.service#SerializationException");
+        assert_eq!(kind(response).await, "ClusterNotFoundException");
+        let response = error(&ErrorResponse::new("SerializationException", ""));
+        assert_eq!(kind(response).await, "com.amazon.coral.service#SerializationException");
     }
 }

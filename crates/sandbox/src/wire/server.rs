@@ -1,4 +1,4 @@
-//! The sandbox at work: the listener, the connections, the task that steps the world.
+//! The server: the listener, the connections, and the task that advances the world.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -14,70 +14,70 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::service;
-use super::shared::Shared;
+use super::handler;
+use super::server_state::ServerState;
 use crate::faults::Faults;
 use crate::world::World;
 
-/// How long calls in hand may take when the sandbox stops.
-const STOPPING: Duration = Duration::from_secs(2);
+/// Time for requests in progress to finish when the sandbox stops.
+const STOP_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a connection may be idle, or take to send a request's head.
-const IDLE: Duration = Duration::from_secs(300);
+/// Time for which a connection may be idle, or take to send a request's head.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(300);
 
-/// How long to wait when no connection can be taken: for want of file handles, mostly.
+/// Pause after a failure to accept a connection, mostly for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// A small AWS that serves on a port. Ends when it is dropped.
+/// A small AWS that serves on a port. Dropping it ends it at once; [`Sandbox::stop`] ends it gracefully.
 #[derive(Debug)]
 pub struct Sandbox {
-    shared: Arc<Shared>,
+    state: Arc<ServerState>,
     stop: watch::Sender<bool>,
     serving: JoinHandle<()>,
     stepping: JoinHandle<()>,
 }
 
 impl Sandbox {
-    /// Begins to serve. Port 0 stands for any free one; queue URLs begin with the address that it comes to.
+    /// Starts to serve. Port 0 selects a free port. Queue URLs begin with the resulting address.
     ///
     /// # Errors
     ///
-    /// When the address can't be listened on.
+    /// Returns an error when the address can't be listened on.
     pub async fn start(mut world: World, faults: Faults, address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let endpoint = format!("http://{}", listener.local_addr()?);
         world.settings_mut().endpoint.clone_from(&endpoint);
         let (stop, stopping) = watch::channel(false);
-        let shared = Arc::new(Shared::new(world, faults, endpoint, stopping));
+        let state = Arc::new(ServerState::new(world, faults, endpoint, stopping));
         let stepping = tokio::spawn({
-            let shared = Arc::clone(&shared);
-            async move { shared.keep_stepping().await }
+            let state = Arc::clone(&state);
+            async move { state.keep_stepping().await }
         });
-        let serving = tokio::spawn(serve(listener, Arc::clone(&shared)));
-        Ok(Self { shared, stop, serving, stepping })
+        let serving = tokio::spawn(serve(listener, Arc::clone(&state)));
+        Ok(Self { state, stop, serving, stepping })
     }
 
-    /// The URL for `AWS_ENDPOINT_URL`.
+    /// Returns the URL for `AWS_ENDPOINT_URL`.
     pub fn endpoint(&self) -> &str {
-        &self.shared.endpoint
+        &self.state.endpoint
     }
 
-    /// Looks at the world or changes it, past the wire and the faults.
-    pub fn with_world<T>(&self, act: impl FnOnce(&mut World, Timestamp) -> T) -> T {
-        self.shared.with_world(act)
+    /// Reads or changes the world directly, past the wire protocols and the faults.
+    pub fn with_world<T>(&self, work: impl FnOnce(&mut World, Timestamp) -> T) -> T {
+        self.state.with_world(work)
     }
 
-    /// Looks at the faults or changes them.
-    pub fn faults<T>(&self, act: impl FnOnce(&mut Faults) -> T) -> T {
-        self.shared.with_faults(act)
+    /// Reads or changes the faults.
+    pub fn faults<T>(&self, work: impl FnOnce(&mut Faults) -> T) -> T {
+        self.state.with_faults(work)
     }
 
-    /// The calls so far by operation (`ecs:DescribeTasks`), refused ones included.
+    /// Returns the number of requests so far by operation (`ecs:DescribeTasks`), refused ones included.
     pub fn calls(&self) -> BTreeMap<String, u64> {
-        self.shared.calls()
+        self.state.request_counts()
     }
 
-    /// Stops: takes no more connections, answers the calls in hand (long polls at once), and ends.
+    /// Stops: accepts no more connections, finishes the requests in progress (long polls at once), and ends.
     pub async fn stop(mut self) {
         self.stop.send_replace(true);
         let _ = (&mut self.serving).await;
@@ -91,36 +91,36 @@ impl Drop for Sandbox {
     }
 }
 
-async fn serve(listener: TcpListener, shared: Arc<Shared>) {
-    // The connections live in here, so that they end with this task.
+async fn serve(listener: TcpListener, state: Arc<ServerState>) {
+    // Owns the connections, so that they end with this task.
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
             accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => _ = connections.spawn(converse(stream, Arc::clone(&shared))),
+                Ok((stream, _)) => _ = connections.spawn(serve_connection(stream, Arc::clone(&state))),
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
             },
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
-            () = shared.stopped() => break,
+            () = state.stopped() => break,
         }
     }
     drop(listener);
-    // What isn't done by then is dropped with the set.
-    let _ = tokio::time::timeout(STOPPING, async { while connections.join_next().await.is_some() {} }).await;
+    // Connections that take longer end when the set is dropped.
+    let _ = tokio::time::timeout(STOP_TIMEOUT, async { while connections.join_next().await.is_some() {} }).await;
 }
 
-/// Answers the requests of one connection, one after the other. How it ends is the client's business.
-async fn converse(stream: TcpStream, shared: Arc<Shared>) {
-    // Without this, answers in two packets wait for the client's delayed acknowledgement.
+/// Handles the requests of one connection. Its errors only concern the client.
+async fn serve_connection(stream: TcpStream, state: Arc<ServerState>) {
+    // Otherwise a response in two packets waits for the client's delayed acknowledgement.
     let _ = stream.set_nodelay(true);
-    let service = service_fn(|request| service::handle(&shared, request));
+    let service = service_fn(|request| handler::handle(&state, request));
     let mut builder = http1::Builder::new();
-    builder.timer(TokioTimer::new()).header_read_timeout(IDLE);
+    builder.timer(TokioTimer::new()).header_read_timeout(IDLE_TIMEOUT);
     let connection = builder.serve_connection(TokioIo::new(stream), service);
     let mut connection = std::pin::pin!(connection);
     tokio::select! {
         _ = connection.as_mut() => {}
-        () = shared.stopped() => {
+        () = state.stopped() => {
             connection.as_mut().graceful_shutdown();
             let _ = connection.await;
         }

@@ -4,18 +4,19 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
+use super::Context;
 use super::settings::Settings;
-use super::{Context, Due as WorldDue};
 use crate::api::ecs::{self as api, Request, Response};
 use crate::api::{ApiError, Empty};
 
 mod addresses;
 mod clusters;
-mod definitions;
+mod event;
 mod scheduler;
 mod services;
 mod tags;
 mod task;
+mod task_definitions;
 mod tasks;
 #[cfg(test)]
 mod tests;
@@ -25,83 +26,83 @@ use clusters::Cluster;
 pub use services::{Service, ServiceKey};
 pub use task::{Status, Task};
 
-/// Clusters and what belongs to them.
+/// State of ECS.
 #[derive(Debug, Default)]
 pub struct Ecs {
     clusters: BTreeMap<String, Cluster>,
-    /// The revisions of each family, from 1.
+    /// Revisions of each family of task definitions, from 1.
     definitions: BTreeMap<String, Vec<api::TaskDefinition>>,
     services: BTreeMap<ServiceKey, Service>,
     tasks: BTreeMap<String, Task>,
     addresses: Addresses,
     /// Tags by ARN.
     tags: BTreeMap<String, BTreeMap<String, String>>,
-    /// How many of the next tasks fail to start.
-    failing: u32,
-    /// How many tasks were started, which spreads them over the subnets.
-    started: usize,
+    /// Number of next tasks that fail to start.
+    start_failures: u32,
+    /// Number of tasks launched so far, which spreads them over the subnets.
+    launched: usize,
 }
 
-/// What happens by itself.
+/// A timer of ECS.
 #[derive(Debug)]
-pub enum Due {
-    /// A task goes on to its next status.
-    Task {
-        /// Its id.
+pub enum Timer {
+    /// Moves a task to its next status.
+    AdvanceTask {
+        /// Id of the task.
         id: String,
     },
-    /// A stopped task is forgotten.
-    TaskForgotten {
-        /// Its id.
+    /// Forgets a stopped task.
+    ForgetTask {
+        /// Id of the task.
         id: String,
     },
-    /// A service's scheduler looks at it.
-    Schedule {
+    /// Runs the scheduler of a service.
+    RunScheduler {
         /// The service.
         service: ServiceKey,
     },
-    /// A deleted service is forgotten.
-    ServiceForgotten {
+    /// Forgets a deleted service.
+    ForgetService {
         /// The service.
         service: ServiceKey,
-        /// When it was created, which tells it from others of its name.
+        /// Time of creation, which distinguishes it from later services of the same name.
         created_at: Timestamp,
     },
 }
 
 impl Ecs {
-    /// Every service that hasn't been forgotten.
+    /// Returns every service that hasn't been forgotten.
     pub fn services(&self) -> impl Iterator<Item = (&ServiceKey, &Service)> {
         self.services.iter()
     }
 
-    /// Every task that hasn't been forgotten.
+    /// Returns every task that hasn't been forgotten.
     pub fn tasks(&self) -> impl Iterator<Item = &Task> {
         self.tasks.values()
     }
 
-    /// Who serves behind which address.
+    /// Returns the addresses of tasks.
     pub fn addresses(&self) -> &Addresses {
         &self.addresses
     }
 
-    /// Has that many of the next tasks fail to start.
+    /// Makes the next tasks fail to start.
     pub fn fail_to_start(&mut self, tasks: u32) {
-        self.failing = self.failing.saturating_add(tasks);
+        self.start_failures = self.start_failures.saturating_add(tasks);
     }
 
-    /// Does what is due.
-    pub fn perform(&mut self, due: Due, context: &mut Context<'_>) {
-        match due {
-            Due::Task { id } => self.go_on(&id, context),
-            Due::TaskForgotten { id } => {
+    /// Handles a timer.
+    pub fn fire(&mut self, timer: Timer, context: &mut Context<'_>) {
+        match timer {
+            Timer::AdvanceTask { id } => self.advance_task(&id, context),
+            Timer::ForgetTask { id } => {
                 if let Some(task) = self.tasks.remove(&id) {
-                    self.tags.remove(&task.shown().task_arn);
+                    self.tags.remove(&task.description().task_arn);
                 }
             }
-            Due::Schedule { service } => self.schedule(&service, context),
-            Due::ServiceForgotten { service, created_at } => {
-                // Its name may have been given to another since.
+            Timer::RunScheduler { service } => self.run_scheduler(&service, context),
+            Timer::ForgetService { service, created_at } => {
+                // A new service can have taken its name.
                 if self.services.get(&service).is_some_and(|found| found.created_at == created_at) {
                     self.services.remove(&service);
                 }
@@ -109,11 +110,11 @@ impl Ecs {
         }
     }
 
-    /// Answers a call.
+    /// Handles a request.
     ///
     /// # Errors
     ///
-    /// What AWS would refuse.
+    /// Returns AWS's error for a request that it would refuse.
     pub fn call(&mut self, request: Request, context: &mut Context<'_>) -> Result<Response, ApiError> {
         Ok(match request {
             Request::CreateCluster(input) => Response::CreateCluster(self.create_cluster(input, context.settings)?),
@@ -149,29 +150,19 @@ impl Ecs {
             Request::ListTagsForResource(input) => Response::ListTagsForResource(self.list_tags(&input)?),
         })
     }
-
-    /// Has a service's scheduler look at it soon.
-    fn reschedule(&mut self, key: &ServiceKey, context: &mut Context<'_>) {
-        let Some(service) = self.services.get_mut(key) else { return };
-        if !service.is_inactive() && !service.is_scheduled {
-            service.is_scheduled = true;
-            let due = Due::Schedule { service: key.clone() };
-            context.due_in(context.settings.services.scheduler, WorldDue::Ecs(due));
-        }
-    }
 }
 
-/// The ARN of something of this service.
+/// Returns the ARN of a resource.
 fn arn(settings: &Settings, resource: &str) -> String {
     format!("arn:aws:ecs:{}:{}:{resource}", settings.region, settings.account)
 }
 
-/// The name or id that an ARN ends in, or that stands there by itself.
+/// Returns the name or id in an ARN, or the argument when it isn't an ARN.
 fn last_part(name_or_arn: &str) -> &str {
     name_or_arn.rsplit('/').next().unwrap_or(name_or_arn)
 }
 
-/// The name or id in what a call names a thing of a cluster by: itself, or an ARN in the long or the short form.
+/// Returns the name or id of a resource of a cluster, given by itself or by an ARN in the long or the short form.
 fn in_cluster<'a>(given: &'a str, kind: &str, cluster: &str) -> Result<&'a str, ApiError> {
     let resource = given.split_once(&format!(":{kind}/")).map_or(given, |(_, resource)| resource);
     match resource.rsplit_once('/') {
@@ -187,22 +178,22 @@ fn invalid(message: impl Into<String>) -> ApiError {
     ApiError::new("InvalidParameterException", message)
 }
 
-fn bad_token() -> ApiError {
+fn invalid_token() -> ApiError {
     invalid("Invalid token")
 }
 
-/// The size of a page of at most a hundred.
-fn page_size(given: Option<usize>, otherwise: usize) -> Result<usize, ApiError> {
-    let size = given.unwrap_or(otherwise);
+/// Returns the requested page size, or the default one.
+fn page_size(given: Option<usize>, default: usize) -> Result<usize, ApiError> {
+    let size = given.unwrap_or(default);
     if (1..=100).contains(&size) { Ok(size) } else { Err(invalid("maxResults must be between 1 and 100")) }
 }
 
-/// Whether ECS takes it for the name of a cluster, a service or a family.
-fn check_name(what: &str, name: &str) -> Result<(), ApiError> {
-    let is_good = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if !name.is_empty() && name.len() <= 255 && name.chars().all(is_good) {
+/// Checks the name of a cluster, a service or a family.
+fn check_name(kind: &str, name: &str) -> Result<(), ApiError> {
+    let is_allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if !name.is_empty() && name.len() <= 255 && name.chars().all(is_allowed) {
         Ok(())
     } else {
-        Err(invalid(format!("{what} name '{name}' must be 1 to 255 letters, numbers, hyphens and underscores")))
+        Err(invalid(format!("{kind} name '{name}' must be 1 to 255 letters, numbers, hyphens and underscores")))
     }
 }

@@ -1,86 +1,87 @@
-//! Elastic Load Balancing, version 2: load balancers, listeners, target groups and the targets in them.
+//! Elastic Load Balancing v2: load balancers, listeners, target groups and targets.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
+use super::Context;
 use super::ecs::Addresses;
-use super::{Context, page::BadToken};
+use super::page::InvalidToken;
 use crate::api::elb::{CapacityReservationOutput, Request, Response};
 use crate::api::{ApiError, Empty};
 
 mod attributes;
-mod groups;
 mod health_check;
 mod listeners;
 mod load_balancers;
 mod tags;
+mod target_groups;
 mod targets;
 #[cfg(test)]
 mod tests;
 
-pub use groups::Group;
 use listeners::Listener;
 pub use load_balancers::{LoadBalancer, LoadBalancerState};
+pub use target_groups::TargetGroup;
 pub use targets::{Target, TargetKey, TargetState};
 
-/// How many items a page has at most.
-const PAGE: usize = 400;
+/// Maximum size of a page.
+const MAX_PAGE: usize = 400;
 
-/// How long names may be.
-const NAME: usize = 32;
+/// Maximum length of a name.
+const MAX_NAME: usize = 32;
 
-/// Load balancers and what belongs to them, each by its ARN.
+/// State of Elastic Load Balancing. Resources are keyed by ARN.
 #[derive(Debug, Default)]
 pub struct Elb {
     load_balancers: BTreeMap<String, LoadBalancer>,
     listeners: BTreeMap<String, Listener>,
-    groups: BTreeMap<String, Group>,
-    /// Addresses that fail their checks whatever runs behind them.
-    failing: std::collections::BTreeSet<String>,
+    groups: BTreeMap<String, TargetGroup>,
+    /// Addresses that fail their health checks even if a task behind them serves.
+    failing: BTreeSet<String>,
 }
 
-/// What happens by itself.
+/// A timer of Elastic Load Balancing.
 #[derive(Debug)]
-pub enum Due {
-    /// A load balancer comes into service.
-    Active {
-        /// Its ARN.
+pub enum Timer {
+    /// Activates a load balancer.
+    ActivateLoadBalancer {
+        /// ARN of the load balancer.
         load_balancer: String,
     },
-    /// A deleted load balancer is seen no more.
-    Gone {
-        /// Its ARN.
+    /// Forgets a deleted load balancer.
+    ForgetLoadBalancer {
+        /// ARN of the load balancer.
         load_balancer: String,
     },
-    /// The health checks come to a verdict on a target.
-    Verdict {
-        /// The ARN of its group.
+    /// Completes the health check of a target.
+    HealthCheckResult {
+        /// ARN of the target group.
         group: String,
-        /// Which one.
+        /// Key of the target.
         target: TargetKey,
     },
-    /// A target has drained.
-    Drained {
-        /// The ARN of its group.
+    /// Removes a target that has drained.
+    TargetDrained {
+        /// ARN of the target group.
         group: String,
-        /// Which one.
+        /// Key of the target.
         target: TargetKey,
     },
 }
 
 impl Elb {
-    /// Every load balancer that hasn't been deleted.
+    /// Returns every load balancer that hasn't been deleted.
     pub fn load_balancers(&self) -> impl Iterator<Item = &LoadBalancer> {
         self.load_balancers.values().filter(|load_balancer| !load_balancer.is_deleted())
     }
 
-    /// Every target group.
-    pub fn groups(&self) -> impl Iterator<Item = &Group> {
+    /// Returns every target group.
+    pub fn groups(&self) -> impl Iterator<Item = &TargetGroup> {
         self.groups.values()
     }
 
-    /// The state of a target, as it would be described.
-    pub fn target_state(&self, group: &Group, target: &Target) -> TargetState {
+    /// Returns the state of a target, as the API describes it.
+    pub fn target_state(&self, group: &TargetGroup, target: &Target) -> TargetState {
         if target.state != TargetState::Draining && !self.is_used(&group.arn) {
             TargetState::Unused
         } else {
@@ -88,27 +89,27 @@ impl Elb {
         }
     }
 
-    /// The ARNs of the load balancers whose listeners refer to a group.
-    pub fn load_balancers_of(&self, group: &str) -> std::collections::BTreeSet<&str> {
-        let listeners = self.listeners.values().filter(|listener| listener.refers_to(group));
+    /// Returns the ARNs of the load balancers whose listeners forward to a group.
+    pub fn load_balancers_of(&self, group: &str) -> BTreeSet<&str> {
+        let listeners = self.listeners.values().filter(|listener| listener.forwards_to(group));
         listeners.map(|listener| listener.load_balancer.as_str()).collect()
     }
 
-    /// Does what is due.
-    pub fn perform(&mut self, due: Due, context: &mut Context<'_>, addresses: &Addresses) {
-        match due {
-            Due::Active { load_balancer } => self.become_active(&load_balancer, context),
-            Due::Gone { load_balancer } => drop(self.load_balancers.remove(&load_balancer)),
-            Due::Verdict { group, target } => self.judge(&group, &target, addresses),
-            Due::Drained { group, target } => self.forget_target(&group, &target),
+    /// Handles a timer.
+    pub fn fire(&mut self, timer: Timer, context: &mut Context<'_>, addresses: &Addresses) {
+        match timer {
+            Timer::ActivateLoadBalancer { load_balancer } => self.activate(&load_balancer, context),
+            Timer::ForgetLoadBalancer { load_balancer } => drop(self.load_balancers.remove(&load_balancer)),
+            Timer::HealthCheckResult { group, target } => self.complete_health_check(&group, &target, addresses),
+            Timer::TargetDrained { group, target } => self.remove_target(&group, &target),
         }
     }
 
-    /// Has every target with an address fail its checks, or pass them again where what runs behind it does.
+    /// Makes the targets with an address fail their health checks, or stops doing so.
     ///
     /// # Errors
     ///
-    /// When nothing is registered with the address.
+    /// Returns an error when no target with the address is registered.
     pub fn set_failing(
         &mut self,
         ip: IpAddr,
@@ -127,17 +128,17 @@ impl Elb {
             self.failing.remove(&id);
         }
         for (group, target) in registered {
-            self.strike_verdict(&group, &target, context);
-            self.judge(&group, &target, addresses);
+            self.cancel_health_check(&group, &target, context);
+            self.complete_health_check(&group, &target, addresses);
         }
         Ok(())
     }
 
-    /// Answers a call.
+    /// Handles a request.
     ///
     /// # Errors
     ///
-    /// What AWS would refuse.
+    /// Returns AWS's error for a request that it would refuse.
     pub fn call(&mut self, request: Request, context: &mut Context<'_>) -> Result<Response, ApiError> {
         Ok(match request {
             Request::CreateLoadBalancer(input) => {
@@ -152,12 +153,12 @@ impl Elb {
             }
             Request::DescribeLoadBalancerAttributes(input) => {
                 let attributes = &self.load_balancer(&input.load_balancer_arn)?.attributes;
-                Response::DescribeLoadBalancerAttributes(attributes.shown())
+                Response::DescribeLoadBalancerAttributes(attributes.to_api())
             }
             Request::ModifyLoadBalancerAttributes(input) => {
                 let attributes = &mut self.load_balancer_mut(&input.load_balancer_arn)?.attributes;
                 attributes.set(&input.attributes.member)?;
-                Response::ModifyLoadBalancerAttributes(attributes.shown())
+                Response::ModifyLoadBalancerAttributes(attributes.to_api())
             }
             Request::DescribeCapacityReservation(input) => {
                 self.load_balancer(&input.load_balancer_arn)?;
@@ -180,12 +181,12 @@ impl Elb {
             Request::ModifyTargetGroup(input) => Response::ModifyTargetGroup(self.modify_group(input)?),
             Request::DescribeTargetGroupAttributes(input) => {
                 let attributes = &self.group(&input.target_group_arn)?.attributes;
-                Response::DescribeTargetGroupAttributes(attributes.shown())
+                Response::DescribeTargetGroupAttributes(attributes.to_api())
             }
             Request::ModifyTargetGroupAttributes(input) => {
                 let attributes = &mut self.group_mut(&input.target_group_arn)?.attributes;
                 attributes.set(&input.attributes.member)?;
-                Response::ModifyTargetGroupAttributes(attributes.shown())
+                Response::ModifyTargetGroupAttributes(attributes.to_api())
             }
             Request::CreateListener(input) => Response::CreateListener(self.create_listener(input, context)?),
             Request::DescribeListeners(input) => Response::DescribeListeners(self.describe_listeners(&input)?),
@@ -195,12 +196,12 @@ impl Elb {
             }
             Request::ModifyListener(input) => Response::ModifyListener(self.modify_listener(input, context)?),
             Request::DescribeListenerAttributes(input) => {
-                Response::DescribeListenerAttributes(self.listener(&input.listener_arn)?.attributes.shown())
+                Response::DescribeListenerAttributes(self.listener(&input.listener_arn)?.attributes.to_api())
             }
             Request::ModifyListenerAttributes(input) => {
                 let attributes = &mut self.listener_mut(&input.listener_arn)?.attributes;
                 attributes.set(&input.attributes.member)?;
-                Response::ModifyListenerAttributes(attributes.shown())
+                Response::ModifyListenerAttributes(attributes.to_api())
             }
             Request::DescribeRules(input) => Response::DescribeRules(self.describe_rules(&input)?),
             Request::RegisterTargets(input) => {
@@ -229,7 +230,7 @@ impl Elb {
         self.load_balancers
             .get(arn)
             .filter(|load_balancer| !load_balancer.is_deleted())
-            .ok_or_else(|| load_balancer_missing(arn))
+            .ok_or_else(|| load_balancer_not_found(arn))
     }
 
     fn load_balancer_mut(&mut self, arn: &str) -> Result<&mut LoadBalancer, ApiError> {
@@ -237,76 +238,76 @@ impl Elb {
         self.load_balancers
             .get_mut(arn)
             .filter(|load_balancer| !load_balancer.is_deleted())
-            .ok_or_else(|| load_balancer_missing(arn))
+            .ok_or_else(|| load_balancer_not_found(arn))
     }
 
-    fn group(&self, arn: &str) -> Result<&Group, ApiError> {
-        check_arn(Kind::Group, arn)?;
-        self.groups.get(arn).ok_or_else(group_missing)
+    fn group(&self, arn: &str) -> Result<&TargetGroup, ApiError> {
+        check_arn(Kind::TargetGroup, arn)?;
+        self.groups.get(arn).ok_or_else(target_group_not_found)
     }
 
-    fn group_mut(&mut self, arn: &str) -> Result<&mut Group, ApiError> {
-        check_arn(Kind::Group, arn)?;
-        self.groups.get_mut(arn).ok_or_else(group_missing)
+    fn group_mut(&mut self, arn: &str) -> Result<&mut TargetGroup, ApiError> {
+        check_arn(Kind::TargetGroup, arn)?;
+        self.groups.get_mut(arn).ok_or_else(target_group_not_found)
     }
 
     fn listener(&self, arn: &str) -> Result<&Listener, ApiError> {
         check_arn(Kind::Listener, arn)?;
-        self.listeners.get(arn).ok_or_else(listener_missing)
+        self.listeners.get(arn).ok_or_else(listener_not_found)
     }
 
     fn listener_mut(&mut self, arn: &str) -> Result<&mut Listener, ApiError> {
         check_arn(Kind::Listener, arn)?;
-        self.listeners.get_mut(arn).ok_or_else(listener_missing)
+        self.listeners.get_mut(arn).ok_or_else(listener_not_found)
     }
 
-    /// Whether a listener refers to the group.
+    /// Returns whether a listener forwards to the group.
     fn is_used(&self, group: &str) -> bool {
-        self.listeners.values().any(|listener| listener.refers_to(group))
+        self.listeners.values().any(|listener| listener.forwards_to(group))
     }
 }
 
-/// What an ARN of this service's is of.
+/// Kind of a resource, as its ARN tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     LoadBalancer,
-    Group,
+    TargetGroup,
     Listener,
 }
 
 impl Kind {
-    /// What an ARN is of; `None` for one that isn't of this service's.
+    /// Returns the kind of the resource with an ARN; `None` when it isn't an ARN of this service.
     fn of(arn: &str) -> Option<Self> {
         let resource = arn.strip_prefix("arn:")?.splitn(5, ':').nth(4)?;
         match resource.split_once('/')?.0 {
             "loadbalancer" => Some(Self::LoadBalancer),
-            "targetgroup" => Some(Self::Group),
+            "targetgroup" => Some(Self::TargetGroup),
             "listener" => Some(Self::Listener),
             _ => None,
         }
     }
 }
 
-/// Whether it is an ARN of that kind, be there such a thing or not.
+/// Checks that an ARN is of a kind. The resource need not exist.
 fn check_arn(kind: Kind, arn: &str) -> Result<(), ApiError> {
-    let what = match kind {
+    let name = match kind {
         Kind::LoadBalancer => "load balancer",
-        Kind::Group => "target group",
+        Kind::TargetGroup => "target group",
         Kind::Listener => "listener",
     };
-    let is_one = Kind::of(arn) == Some(kind);
-    if is_one { Ok(()) } else { Err(invalid(format!("'{arn}' is not a valid {what} ARN"))) }
+    let is_of_kind = Kind::of(arn) == Some(kind);
+    if is_of_kind { Ok(()) } else { Err(invalid(format!("'{arn}' is not a valid {name} ARN"))) }
 }
 
-fn load_balancer_missing(name: &str) -> ApiError {
+fn load_balancer_not_found(name: &str) -> ApiError {
     ApiError::new("LoadBalancerNotFound", format!("Load balancers '[{name}]' not found"))
 }
 
-fn group_missing() -> ApiError {
+fn target_group_not_found() -> ApiError {
     ApiError::new("TargetGroupNotFound", "One or more target groups not found")
 }
 
-fn listener_missing() -> ApiError {
+fn listener_not_found() -> ApiError {
     ApiError::new("ListenerNotFound", "One or more listeners not found")
 }
 
@@ -314,26 +315,26 @@ fn invalid(message: impl Into<String>) -> ApiError {
     ApiError::new("ValidationError", message)
 }
 
-impl From<BadToken> for ApiError {
-    fn from(_: BadToken) -> Self {
+impl From<InvalidToken> for ApiError {
+    fn from(_: InvalidToken) -> Self {
         invalid("The marker or token is not valid")
     }
 }
 
-/// The size of a page that was asked for as text.
+/// Returns the requested page size, or the default one.
 fn page_size(given: Option<&str>) -> Result<usize, ApiError> {
-    let Some(given) = given else { return Ok(PAGE) };
-    let size = given.parse().ok().filter(|size| (1..=PAGE).contains(size));
-    size.ok_or_else(|| invalid(format!("PageSize '{given}' must be between 1 and {PAGE}")))
+    let Some(given) = given else { return Ok(MAX_PAGE) };
+    let size = given.parse().ok().filter(|size| (1..=MAX_PAGE).contains(size));
+    size.ok_or_else(|| invalid(format!("PageSize '{given}' must be between 1 and {MAX_PAGE}")))
 }
 
-/// Whether a load balancer or target group may have the name.
+/// Checks the name of a load balancer or a target group.
 fn check_name(kind: &str, name: &str) -> Result<(), ApiError> {
     if name.is_empty() {
         return Err(invalid(format!("{kind} name cannot be blank")));
     }
-    if name.len() > NAME {
-        return Err(invalid(format!("{kind} name '{name}' cannot be longer than '{NAME}' characters")));
+    if name.len() > MAX_NAME {
+        return Err(invalid(format!("{kind} name '{name}' cannot be longer than '{MAX_NAME}' characters")));
     }
     if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
         let message = "can only contain characters that are alphanumeric characters and hyphens(-)";
@@ -345,20 +346,20 @@ fn check_name(kind: &str, name: &str) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// A number that was given as text, within AWS's limits.
+/// Parses a number and checks it against AWS's limits.
 fn number(name: &str, given: &str, range: std::ops::RangeInclusive<u32>) -> Result<u32, ApiError> {
     let (least, most) = (range.start(), range.end());
-    let refused = || invalid(format!("{name} '{given}' must be a number between {least} and {most}"));
-    given.parse().ok().filter(|number| range.contains(number)).ok_or_else(refused)
+    let out_of_range = || invalid(format!("{name} '{given}' must be a number between {least} and {most}"));
+    given.parse().ok().filter(|number| range.contains(number)).ok_or_else(out_of_range)
 }
 
-/// A port that was given as text.
+/// Parses a port.
 fn port(given: &str) -> Result<u16, ApiError> {
     let port = given.parse().ok().filter(|port| *port > 0);
     port.ok_or_else(|| invalid(format!("Port '{given}' must be a number between 1 and 65535")))
 }
 
-/// The ARN of something of this service.
+/// Returns the ARN of a resource.
 fn arn(context: &Context<'_>, resource: &str) -> String {
     let settings = context.settings;
     format!("arn:aws:elasticloadbalancing:{}:{}:{resource}", settings.region, settings.account)

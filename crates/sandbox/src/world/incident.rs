@@ -10,56 +10,56 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "act", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Incident {
-    /// A running task's essential container exits.
+    /// The essential container of a running task exits.
     CrashTask {
-        /// The service's name, or `CLUSTER/NAME` where several clusters have one of that name.
+        /// Name of the service, or `CLUSTER/NAME` when several clusters have one of that name.
         service: String,
-        /// The task's id or ARN; any that runs when it isn't said.
+        /// Id or ARN of the task; any running one when absent.
         #[serde(default)]
         task: Option<String>,
-        /// What the container exits with.
+        /// Exit code of the container.
         #[serde(default = "one")]
         exit_code: i32,
     },
-    /// Fargate Spot gives a running task two minutes' notice.
+    /// A running task gets a Fargate Spot interruption notice.
     SpotNotice {
-        /// The service's name, or `CLUSTER/NAME` where several clusters have one of that name.
+        /// Name of the service, or `CLUSTER/NAME` when several clusters have one of that name.
         service: String,
-        /// The task's id or ARN; any that runs when it isn't said.
+        /// Id or ARN of the task; any running one when absent.
         #[serde(default)]
         task: Option<String>,
     },
-    /// The next tasks, of whatever service, fail to start.
+    /// The next tasks of any service fail to start.
     FailToStart {
-        /// How many.
+        /// Number of tasks.
         n: u32,
     },
-    /// Every target with the address fails its health checks from now on.
+    /// All targets with an address fail their health checks from now on.
     TargetUnhealthy {
         /// The address.
         ip: IpAddr,
     },
-    /// The targets with the address pass their health checks again, if what is behind it serves.
+    /// All targets with an address pass their health checks again, provided that the task behind it serves.
     TargetHealthy {
         /// The address.
         ip: IpAddr,
     },
-    /// A load balancer can't be set up.
+    /// A load balancer fails to provision.
     #[serde(rename = "fail-balancer")]
     FailLoadBalancer {
-        /// Its name.
+        /// Name of the load balancer.
         name: String,
     },
-    /// The last events come once more.
+    /// The last events are delivered again.
     Replay {
-        /// How many.
+        /// Number of events.
         n: usize,
     },
-    /// Somebody puts a message of his own into a queue.
+    /// A message that isn't an event arrives in a queue.
     MalformedMessage {
-        /// The queue's name.
+        /// Name of the queue.
         queue: String,
-        /// What the message says.
+        /// Body of the message.
         body: String,
     },
 }
@@ -78,6 +78,10 @@ mod tests {
         assert_eq!(
             read(r#"{"act": "crash-task", "service": "jvb"}"#).unwrap(),
             Incident::CrashTask { service: "jvb".to_owned(), task: None, exit_code: 1 }
+        );
+        assert_eq!(
+            read(r#"{"act": "fail-balancer", "name": "nlb"}"#).unwrap(),
+            Incident::FailLoadBalancer { name: "nlb".to_owned() }
         );
         assert_eq!(read(r#"{"act": "replay", "n": 3}"#).unwrap(), Incident::Replay { n: 3 });
         assert!(read(r#"{"act": "replay", "n": 3, "m": 4}"#).is_err());

@@ -1,37 +1,38 @@
-//! Lists in pages.
+//! Pagination of lists.
 
-/// A token that didn't come from an earlier page.
+/// Error for a token that no earlier page returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct BadToken;
+pub struct InvalidToken;
 
-/// One page of items that are sorted by a unique key, and the token for the next one.
+/// Returns a page of items, which must be sorted by a unique key, and the token for the next page.
 ///
-/// The token is the last key in disguise: what comes or goes meanwhile makes no item appear twice, nor others vanish.
+/// The token encodes the last key of the page. Items that are added or removed between two pages therefore neither repeat
+/// nor hide others.
 ///
 /// # Errors
 ///
-/// When the token isn't one of these.
+/// Returns an error when no earlier page returned the token.
 pub fn page<T>(
     items: impl IntoIterator<Item = T>,
     key: impl Fn(&T) -> &str,
     size: usize,
     token: Option<&str>,
-) -> Result<(Vec<T>, Option<String>), BadToken> {
-    let last = token.map(reveal).transpose()?;
+) -> Result<(Vec<T>, Option<String>), InvalidToken> {
+    let last = token.map(decode).transpose()?;
     let mut rest = items.into_iter().filter(|item| last.as_deref().is_none_or(|last| key(item) > last));
     let page: Vec<T> = rest.by_ref().take(size).collect();
-    let next = rest.next().and_then(|_| page.last()).map(|item| disguise(key(item)));
+    let next = rest.next().and_then(|_| page.last()).map(|item| encode(key(item)));
     Ok((page, next))
 }
 
-fn disguise(key: &str) -> String {
+fn encode(key: &str) -> String {
     key.bytes().map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn reveal(token: &str) -> Result<String, BadToken> {
+fn decode(token: &str) -> Result<String, InvalidToken> {
     let digits = token.as_bytes();
     if digits.is_empty() || !digits.len().is_multiple_of(2) {
-        return Err(BadToken);
+        return Err(InvalidToken);
     }
     let byte = |pair: &[u8]| {
         let high = char::from(pair[0]).to_digit(16)?;
@@ -39,7 +40,7 @@ fn reveal(token: &str) -> Result<String, BadToken> {
         u8::try_from(high * 16 + low).ok()
     };
     let bytes: Option<Vec<u8>> = digits.chunks_exact(2).map(byte).collect();
-    bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or(BadToken)
+    bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or(InvalidToken)
 }
 
 #[cfg(test)]
@@ -47,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pages_follow_one_another() {
+    fn pages_together_hold_every_item_once() {
         let all: Vec<String> = (0..25).map(|number| format!("é{number:02}")).collect();
         let mut seen = Vec::new();
         let mut token = None;
@@ -63,14 +64,14 @@ mod tests {
     }
 
     #[test]
-    fn an_exact_page_is_the_last() {
+    fn a_page_that_holds_the_rest_has_no_token() {
         assert_eq!(page(["a", "b"], |item| item, 2, None), Ok((vec!["a", "b"], None)));
     }
 
     #[test]
-    fn foreign_tokens_are_refused() {
+    fn tokens_of_no_page_are_refused() {
         for token in ["", "x", "zz", "abc", "ff", "é1"] {
-            assert_eq!(page(["a"], |item| item, 2, Some(token)), Err(BadToken), "{token}");
+            assert_eq!(page(["a"], |item| item, 2, Some(token)), Err(InvalidToken), "{token}");
         }
     }
 }

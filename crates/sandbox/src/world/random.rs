@@ -1,4 +1,4 @@
-//! Randomness from a seed, and the ids that AWS makes from its own.
+//! Seeded randomness, and identifiers in AWS's formats.
 
 use std::time::Duration;
 
@@ -9,43 +9,43 @@ use fastrand::Rng;
 pub struct Random(Rng);
 
 impl Random {
-    /// The source that a seed gives.
+    /// Creates a source from a seed.
     pub fn new(seed: u64) -> Self {
         Self(Rng::with_seed(seed))
     }
 
-    /// That many hexadecimal digits.
+    /// Returns random hexadecimal digits.
     pub fn hex(&mut self, digits: usize) -> String {
         (0..digits).map(|_| char::from_digit(self.0.u32(0..16), 16).unwrap_or('0')).collect()
     }
 
-    /// That many decimal digits, the first of which isn't 0.
+    /// Returns random decimal digits, of which the first isn't 0.
     pub fn decimal(&mut self, digits: usize) -> String {
         let digit = |rng: &mut Rng, least| char::from_digit(rng.u32(least..10), 10).unwrap_or('1');
         (0..digits).map(|place| digit(&mut self.0, u32::from(place == 0))).collect()
     }
 
-    /// A UUID of version 4.
+    /// Returns a UUID of version 4.
     pub fn uuid(&mut self) -> String {
         let hex = self.hex(30);
         let variant = ["8", "9", "a", "b"][self.0.usize(0..4)];
         format!("{}-{}-4{}-{variant}{}-{}", &hex[..8], &hex[8..12], &hex[12..15], &hex[15..18], &hex[18..])
     }
 
-    /// True in that many of all cases, from 0 to 1.
-    pub fn happens(&mut self, rate: f64) -> bool {
-        // Drawn in any case, so that a change of one rate leaves the other draws as they were.
+    /// Returns true with a probability from 0 to 1.
+    pub fn chance(&mut self, rate: f64) -> bool {
+        // Always draws, so that a change of one rate doesn't shift the draws after it.
         self.0.f64() < rate
     }
 
-    /// A part of a duration, up to the whole.
-    pub fn part(&mut self, of: Duration) -> Duration {
-        of.mul_f64(self.0.f64())
+    /// Returns a random duration up to a maximum.
+    pub fn up_to(&mut self, maximum: Duration) -> Duration {
+        maximum.mul_f64(self.0.f64())
     }
 
-    /// One of several; `None` of none.
-    pub fn pick<'a, T>(&mut self, of: &'a [T]) -> Option<&'a T> {
-        if of.is_empty() { None } else { of.get(self.0.usize(0..of.len())) }
+    /// Returns a random item; `None` when there are no items.
+    pub fn pick<'a, T>(&mut self, items: &'a [T]) -> Option<&'a T> {
+        if items.is_empty() { None } else { items.get(self.0.usize(0..items.len())) }
     }
 }
 
@@ -54,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ids_have_the_shape_of_awss() {
+    fn identifiers_have_awss_formats() {
         let mut random = Random::new(1);
         let uuid = random.uuid();
         assert_eq!(uuid.len(), 36);
@@ -65,16 +65,16 @@ mod tests {
     }
 
     #[test]
-    fn a_seed_gives_the_same_again() {
+    fn the_same_seed_gives_the_same_identifiers() {
         let draw = |seed| Random::new(seed).uuid();
         assert_eq!(draw(7), draw(7));
         assert_ne!(draw(7), draw(8));
     }
 
     #[test]
-    fn rates_are_kept() {
+    fn chances_follow_the_rate() {
         let mut random = Random::new(3);
-        let mut count = |rate| (0..10_000).filter(|_| random.happens(rate)).count();
+        let mut count = |rate| (0..10_000).filter(|_| random.chance(rate)).count();
         assert_eq!(count(0.0), 0);
         assert_eq!(count(1.0), 10_000);
         assert!((2_000..3_000).contains(&count(0.25)));

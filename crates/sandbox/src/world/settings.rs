@@ -1,136 +1,140 @@
-//! How this AWS behaves: how long things take, what the limits are, and what goes wrong.
+//! Settings of the world: delays, limits and the reliability of events.
 
 use std::time::Duration;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// How this AWS behaves. The defaults are what AWS itself does, as far as that is documented or was seen.
+use crate::duration;
+
+mod patch;
+
+/// Settings of the world. The defaults follow AWS, as documented or as observed.
 ///
-/// Durations are written as text (`"40s"`, `"1m 30s"`). A change holds for what begins after it.
+/// Durations are text (`"40s"`, `"1m 30s"`). A change applies to what begins after it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct Settings {
-    /// The account that owns everything. Default: 111122223333, the one of AWS's documentation.
+    /// Account that owns all resources. Default: 111122223333, which AWS's documentation uses.
     pub account: String,
-    /// The region that everything is in. Default: eu-west-1.
+    /// Region of all resources. Default: eu-west-1.
     pub region: String,
-    /// What queue URLs begin with. Default: `http://localhost:4566`; the server sets its own address at its start.
+    /// Base of queue URLs. Default: `http://localhost:4566`. The server sets its own address when it starts.
     pub endpoint: String,
-    /// How a task's life goes.
+    /// Settings of tasks.
     pub tasks: TaskSettings,
-    /// How services and their scheduler behave.
+    /// Settings of services and their scheduler.
     pub services: ServiceSettings,
-    /// How load balancers and their targets behave.
+    /// Settings of load balancers and their targets.
     #[serde(rename = "balancers")]
     pub load_balancers: LoadBalancerSettings,
-    /// How events travel, and what befalls them on the way.
+    /// Settings of the delivery of events.
     pub events: EventSettings,
-    /// DescribeServices, ListTasks and DescribeTasks show the state of this long ago. Default: none.
-    #[serde(with = "text")]
+    /// Age of the state that DescribeServices, ListTasks and DescribeTasks return. Default: none.
+    #[serde(with = "duration")]
     pub ecs_lag: Duration,
 }
 
-/// How a task's life goes: how long it stays in each status, among others.
+/// Settings of tasks: the time in each status of their lifecycle, among others.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct TaskSettings {
-    /// In PROVISIONING: the network interface is made. Default: 9 s.
-    #[serde(with = "text")]
+    /// Time in PROVISIONING, while the network interface is created. Default: 9 s.
+    #[serde(with = "duration")]
     pub provisioning: Duration,
-    /// In PENDING: a host is found, and the image pulled. Default: 29 s.
-    #[serde(with = "text")]
+    /// Time in PENDING, while a host is found and the image is pulled. Default: 29 s.
+    #[serde(with = "duration")]
     pub pending: Duration,
-    /// In ACTIVATING: the containers run, the last steps are made. Default: 3 s.
-    #[serde(with = "text")]
+    /// Time in ACTIVATING, while the containers start. Default: 3 s.
+    #[serde(with = "duration")]
     pub activating: Duration,
-    /// Told to stop (desiredStatus STOPPED), with lastStatus as it was. Default: 5 s.
-    #[serde(with = "text")]
+    /// Time from desiredStatus STOPPED until lastStatus changes. Default: 5 s.
+    #[serde(with = "duration")]
     pub told_to_stop: Duration,
-    /// In DEACTIVATING. Default: 3 s.
-    #[serde(with = "text")]
+    /// Time in DEACTIVATING. Default: 3 s.
+    #[serde(with = "duration")]
     pub deactivating: Duration,
-    /// In STOPPING: the containers have got SIGTERM; 30 s later comes SIGKILL. Default: 26 s.
-    #[serde(with = "text")]
+    /// Time in STOPPING, from SIGTERM until the containers exit. Default: 26 s, within AWS's `stopTimeout` of 30 s.
+    #[serde(with = "duration")]
     pub stopping: Duration,
-    /// In DEPROVISIONING: the network interface is taken away. Default: 17 s.
-    #[serde(with = "text")]
+    /// Time in DEPROVISIONING, while the network interface is deleted. Default: 17 s.
+    #[serde(with = "duration")]
     pub deprovisioning: Duration,
-    /// From a Spot notice to the task's end. Default: 2 min.
-    #[serde(with = "text")]
+    /// Time from a Spot interruption notice until the task stops. Default: 2 min.
+    #[serde(with = "duration")]
     pub spot_notice: Duration,
-    /// How long a stopped task can still be described. Default: 1 h.
-    #[serde(with = "text")]
+    /// Time for which a stopped task can still be described. Default: 1 h.
+    #[serde(with = "duration")]
     pub stopped_visible: Duration,
-    /// Whether the subnets give IPv6 addresses too. Default: no.
+    /// Gives tasks IPv6 addresses as well. Default: no.
     pub dual_stack: bool,
-    /// What tasks run on, FARGATE or FARGATE_SPOT. Default: FARGATE.
+    /// Capacity provider of tasks, FARGATE or FARGATE_SPOT. Default: FARGATE.
     pub capacity_provider: String,
 }
 
-/// How services and their scheduler behave.
+/// Settings of services and their scheduler.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ServiceSettings {
-    /// From a change to what the scheduler makes of it. Default: 5 s.
-    #[serde(with = "text")]
+    /// Time from a change until the scheduler acts on it. Default: 5 s.
+    #[serde(with = "duration")]
     pub scheduler: Duration,
-    /// How long a deleted service shows as INACTIVE before it is MISSING. Default: 1 h.
-    #[serde(with = "text")]
+    /// Time for which a deleted service is INACTIVE before it is MISSING. Default: 1 h.
+    #[serde(with = "duration")]
     pub inactive_visible: Duration,
 }
 
-/// How load balancers and their targets behave.
+/// Settings of load balancers and their targets.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct LoadBalancerSettings {
-    /// From a load balancer's creation to `active`. Default: 2 min, for AWS's one to three.
-    #[serde(with = "text")]
+    /// Time from a load balancer's creation until it is `active`. Default: 2 min; AWS takes one to three.
+    #[serde(with = "duration")]
     pub provisioning: Duration,
-    /// From a target's registration to its first verdict. Default: 3 min, which an NLB often takes.
-    #[serde(with = "text")]
+    /// Time from a target's registration to its first health check result. Default: 3 min, which an NLB often takes.
+    #[serde(with = "duration")]
     pub initial: Duration,
-    /// From a change behind an address to the verdict on its targets. Default: 30 s, three checks of 10 s.
-    #[serde(with = "text")]
+    /// Time from a change behind an address until its targets' health changes. Default: 30 s, three checks of 10 s.
+    #[serde(with = "duration")]
     pub health_change: Duration,
-    /// How long a deregistered target is `draining`, in a group with AWS's deregistration delay of 300 s; in one with
-    /// another delay it takes as much longer or shorter as that is. Default: 300 s.
-    #[serde(with = "text")]
+    /// Time for which a deregistered target is `draining` in a group with AWS's default deregistration delay of 300 s.
+    /// In a group with another delay it is longer or shorter in proportion. Default: 300 s.
+    #[serde(with = "duration")]
     pub draining: Duration,
-    /// How long a group stays in use after the deletion of the listener that referred to it. Default: 5 s.
-    #[serde(with = "text")]
+    /// Time for which a target group stays in use after the listener that refers to it is deleted. Default: 5 s.
+    #[serde(with = "duration")]
     pub group_release: Duration,
-    /// How long a deleted load balancer is still described. Default: none.
-    #[serde(with = "text")]
+    /// Time for which a deleted load balancer is still described. Default: none.
+    #[serde(with = "duration")]
     pub deleted_visible: Duration,
-    /// How many targets a group takes. Default: AWS's quota of 1,000.
+    /// Maximum number of targets in a group. Default: AWS's quota of 1,000.
     pub targets_per_group: usize,
 }
 
-/// How events travel, and what befalls them on the way. Rates are from 0 to 1.
+/// Settings of the delivery of events. Rates are from 0 to 1.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 pub struct EventSettings {
-    /// From a change to its event's arrival. Default: 500 ms, about what EventBridge takes.
-    #[serde(with = "text")]
+    /// Time from a change until its event arrives. Default: 500 ms, about what EventBridge takes.
+    #[serde(with = "duration")]
     pub latency: Duration,
-    /// How many of the events never arrive. Default: none.
-    #[serde(deserialize_with = "share")]
+    /// Share of events that never arrive. Default: 0.
+    #[serde(deserialize_with = "rate")]
     pub lost: f64,
-    /// How many of the events arrive twice. Default: none.
-    #[serde(deserialize_with = "share")]
+    /// Share of events that arrive twice. Default: 0.
+    #[serde(deserialize_with = "rate")]
     pub duplicated: f64,
-    /// How many of the events are late. Default: none.
-    #[serde(deserialize_with = "share")]
+    /// Share of events that are delayed. Default: 0.
+    #[serde(deserialize_with = "rate")]
     pub delayed: f64,
-    /// By how much a late event is late at the most. Default: 5 min.
-    #[serde(with = "text")]
+    /// Longest delay of a delayed event. Default: 5 min.
+    #[serde(with = "duration")]
     pub delay: Duration,
-    /// How many of the events let later ones overtake them. Default: none.
-    #[serde(deserialize_with = "share")]
+    /// Share of events that later events may overtake. Default: 0.
+    #[serde(deserialize_with = "rate")]
     pub reordered: f64,
-    /// Within what time events change places. Default: 10 s.
-    #[serde(with = "text")]
+    /// Time within which events change their order. Default: 10 s.
+    #[serde(with = "duration")]
     pub reorder_within: Duration,
 }
 
@@ -202,14 +206,14 @@ impl Default for EventSettings {
 }
 
 impl Settings {
-    /// The name of the region's zone of that number, from 0; there are three.
-    pub fn zone(&self, number: usize) -> String {
-        format!("{}{}", self.region, ["a", "b", "c"][number % 3])
+    /// Returns the name of an availability zone. The region has three; the index wraps around.
+    pub fn zone(&self, index: usize) -> String {
+        format!("{}{}", self.region, ["a", "b", "c"][index % 3])
     }
 
-    /// The same with every delay divided by the factor: at 10, what took a minute takes six seconds.
+    /// Divides every delay by a factor: with 10, what takes a minute takes six seconds.
     ///
-    /// A factor that isn't a positive number changes nothing.
+    /// A factor that isn't positive and finite changes nothing.
     #[must_use]
     pub fn scaled(mut self, factor: f64) -> Self {
         if !(factor.is_finite() && factor > 0.0) {
@@ -240,34 +244,20 @@ impl Settings {
             ecs_lag,
         ];
         for delay in delays {
-            // A delay that no longer fits is as good as for ever.
+            // A small factor can overflow; such a delay never ends.
             *delay = Duration::try_from_secs_f64(delay.as_secs_f64() / factor).unwrap_or(Duration::MAX);
         }
         self
     }
 }
 
-/// A rate from 0 to 1.
-fn share<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
+/// Deserializes a rate from 0 to 1.
+fn rate<'de, D: Deserializer<'de>>(deserializer: D) -> Result<f64, D::Error> {
     let rate = f64::deserialize(deserializer)?;
-    let is_share = (0.0..=1.0).contains(&rate);
-    if is_share { Ok(rate) } else { Err(D::Error::custom(format!("the rate {rate} is not from 0 to 1"))) }
-}
-
-/// Durations as people write them.
-mod text {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
-
-    pub fn serialize<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_str(&humantime::format_duration(*duration))
-    }
-
-    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        humantime::parse_duration(&text)
-            .map_err(|error| D::Error::custom(format!("`{text}` is not a duration: {error}")))
+    if (0.0..=1.0).contains(&rate) {
+        Ok(rate)
+    } else {
+        Err(D::Error::custom(format!("the rate {rate} is not from 0 to 1")))
     }
 }
 
@@ -276,7 +266,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_said_is_as_on_aws() {
+    fn missing_settings_have_awss_values() {
         let settings: Settings = serde_json::from_str(r#"{"tasks": {"pending": "1m 2s"}, "ecs-lag": "4s"}"#).unwrap();
         assert_eq!(settings.tasks.pending, Duration::from_secs(62));
         assert_eq!(settings.tasks.activating, TaskSettings::default().activating);
@@ -285,14 +275,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_can_be_read() {
+    fn settings_survive_serialization() {
         let settings = Settings::default().scaled(7.0);
         let text = serde_json::to_string(&settings).unwrap();
         assert_eq!(serde_json::from_str::<Settings>(&text).unwrap(), settings);
     }
 
     #[test]
-    fn mistakes_are_told() {
+    fn invalid_settings_are_refused_with_a_message() {
         let unknown = serde_json::from_str::<Settings>(r#"{"tasks": {"pendign": "1s"}}"#).unwrap_err();
         assert!(unknown.to_string().contains("pendign"));
         let wrong = serde_json::from_str::<Settings>(r#"{"ecs-lag": "soon"}"#).unwrap_err();
@@ -304,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn scaling_divides_delays_and_nothing_else() {
+    fn scaling_divides_only_delays() {
         let settings = Settings::default().scaled(10.0);
         assert_eq!(settings.load_balancers.draining, Duration::from_secs(30));
         assert_eq!(settings.events.latency, Duration::from_millis(50));

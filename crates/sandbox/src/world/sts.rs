@@ -1,12 +1,12 @@
-//! AWS Security Token Service: who calls is always the same here.
+//! AWS Security Token Service. The caller is always the same user.
 
 use super::settings::Settings;
 use crate::api::sts::{GetCallerIdentityOutput, Request, Response};
 
-/// The id and the name of the one user there is, in the shape of AWS's.
+/// Id and name of the only user, in AWS's formats.
 const USER: (&str, &str) = ("AIDAEXAMPLESANDBOX00", "sandbox");
 
-/// Answers a call.
+/// Handles a request.
 pub fn call(request: &Request, settings: &Settings) -> Response {
     match request {
         Request::GetCallerIdentity(_) => Response::GetCallerIdentity(GetCallerIdentityOutput {
@@ -23,7 +23,7 @@ mod tests {
     use crate::api::Empty;
 
     #[test]
-    fn the_caller_is_of_the_account() {
+    fn the_caller_belongs_to_the_account() {
         let settings = Settings { account: "444455556666".to_owned(), ..Settings::default() };
         let Response::GetCallerIdentity(caller) = call(&Request::GetCallerIdentity(Empty {}), &settings);
         assert_eq!(

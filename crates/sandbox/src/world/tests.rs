@@ -1,4 +1,4 @@
-//! The services together: what a change in one means for the others.
+//! Tests of the services together: the effects of a change in one on the others.
 
 use std::collections::BTreeMap;
 
@@ -10,8 +10,8 @@ use crate::api::{ecs as ecs_api, elb as elb_api, eventbridge as eventbridge_api,
 mod history;
 mod properties;
 
-/// A world with a clock that the test turns.
-pub struct Stage {
+/// A world with a manual clock.
+pub struct Fixture {
     pub world: World,
     pub now: Timestamp,
 }
@@ -19,27 +19,27 @@ pub struct Stage {
 const QUEUE: &str = "arn:aws:sqs:eu-west-1:111122223333:q";
 const RULE: &str = "arn:aws:events:eu-west-1:111122223333:rule/tasks";
 
-impl Stage {
-    /// A cluster, a service at nothing, a queue, a rule.
+impl Fixture {
+    /// Creates a cluster, a service with desired count 0, a queue and a rule.
     pub fn new(settings: Settings, seed: u64) -> Self {
         let now = "2026-11-20T18:00:00Z".parse().unwrap();
-        let mut stage = Self { world: World::new(settings, seed, now), now };
+        let mut fixture = Self { world: World::new(settings, seed, now), now };
         let cluster = ecs_api::CreateClusterInput { cluster_name: Some("c".to_owned()), tags: Vec::new() };
-        stage.ecs(ecs_api::Request::CreateCluster(cluster)).unwrap();
+        fixture.ecs(ecs_api::Request::CreateCluster(cluster)).unwrap();
         let container = ecs_api::ContainerDefinition { name: "jvb".to_owned(), image: "jvb:stable".to_owned() };
         let definition = ecs_api::RegisterTaskDefinitionInput {
             family: "jitsi".to_owned(),
             container_definitions: vec![container],
             ..ecs_api::RegisterTaskDefinitionInput::default()
         };
-        stage.ecs(ecs_api::Request::RegisterTaskDefinition(definition)).unwrap();
+        fixture.ecs(ecs_api::Request::RegisterTaskDefinition(definition)).unwrap();
         let service = ecs_api::CreateServiceInput {
             cluster: Some("c".to_owned()),
             service_name: "jvb".to_owned(),
             task_definition: "jitsi".to_owned(),
             ..ecs_api::CreateServiceInput::default()
         };
-        stage.ecs(ecs_api::Request::CreateService(service)).unwrap();
+        fixture.ecs(ecs_api::Request::CreateService(service)).unwrap();
         let policy = format!(
             r#"{{"Statement": {{"Effect": "Allow", "Principal": {{"Service": "events.amazonaws.com"}},
                 "Action": "sqs:SendMessage", "Resource": "{QUEUE}",
@@ -50,13 +50,13 @@ impl Stage {
             attributes: BTreeMap::from([("Policy".to_owned(), policy)]),
             tags: BTreeMap::new(),
         };
-        stage.call(Request::Sqs(sqs_api::Request::CreateQueue(queue))).unwrap();
+        fixture.call(Request::Sqs(sqs_api::Request::CreateQueue(queue))).unwrap();
         let rule = eventbridge_api::PutRuleInput {
             name: "tasks".to_owned(),
             event_pattern: Some(r#"{"source": ["aws.ecs"], "detail": {"group": [{"prefix": "service:"}]}}"#.to_owned()),
             ..eventbridge_api::PutRuleInput::default()
         };
-        stage.call(Request::EventBridge(eventbridge_api::Request::PutRule(rule))).unwrap();
+        fixture.call(Request::EventBridge(eventbridge_api::Request::PutRule(rule))).unwrap();
         let targets = eventbridge_api::PutTargetsInput {
             rule: "tasks".to_owned(),
             event_bus_name: None,
@@ -66,8 +66,8 @@ impl Stage {
                 ..eventbridge_api::Target::default()
             }],
         };
-        stage.call(Request::EventBridge(eventbridge_api::Request::PutTargets(targets))).unwrap();
-        stage
+        fixture.call(Request::EventBridge(eventbridge_api::Request::PutTargets(targets))).unwrap();
+        fixture
     }
 
     pub fn call(&mut self, request: Request) -> Result<Response, ApiError> {
@@ -92,7 +92,7 @@ impl Stage {
         self.world.inject(incident, self.now)
     }
 
-    pub fn pass(&mut self, seconds: u64) {
+    pub fn advance(&mut self, seconds: u64) {
         self.now = after(self.now, Duration::from_secs(seconds));
         self.world.step(self.now);
     }
@@ -107,7 +107,7 @@ impl Stage {
         self.ecs(ecs_api::Request::UpdateService(input)).unwrap();
     }
 
-    /// The events in the queue, which are taken out of it.
+    /// Receives and deletes all events in the queue.
     pub fn events(&mut self) -> Vec<Value> {
         let mut events = Vec::new();
         loop {
@@ -143,21 +143,21 @@ fn statuses(events: &[Value]) -> Vec<(String, String, i64)> {
     events.iter().map(status).collect()
 }
 
-/// The statuses as one text: `PENDING/RUNNING/2`.
-fn story(events: &[Value]) -> Vec<String> {
+/// Returns the statuses as text: `PENDING/RUNNING/2`.
+fn transitions(events: &[Value]) -> Vec<String> {
     statuses(events).into_iter().map(|(last, desired, version)| format!("{last}/{desired}/{version}")).collect()
 }
 
 #[test]
-fn a_tasks_life_is_told_event_by_event() {
-    let mut stage = Stage::new(Settings::default(), 1);
-    stage.scale(1);
-    stage.pass(60);
-    assert_eq!(stage.counts(), (1, 1, 0));
-    stage.scale(0);
-    stage.pass(120);
-    assert_eq!(stage.counts(), (0, 0, 0));
-    let events = stage.events();
+fn every_status_of_a_task_has_an_event() {
+    let mut fixture = Fixture::new(Settings::default(), 1);
+    fixture.scale(1);
+    fixture.advance(60);
+    assert_eq!(fixture.counts(), (1, 1, 0));
+    fixture.scale(0);
+    fixture.advance(120);
+    assert_eq!(fixture.counts(), (0, 0, 0));
+    let events = fixture.events();
     let expected = [
         "PROVISIONING/RUNNING/1",
         "PENDING/RUNNING/2",
@@ -169,12 +169,12 @@ fn a_tasks_life_is_told_event_by_event() {
         "DEPROVISIONING/STOPPED/8",
         "STOPPED/STOPPED/9",
     ];
-    assert_eq!(story(&events), expected);
+    assert_eq!(transitions(&events), expected);
     assert_eq!(events[8]["detail"]["stopCode"], "ServiceSchedulerInitiated");
     assert_eq!(events[8]["detail"]["attachments"][0]["status"], "DELETED");
 }
 
-/// The names of all members, at any depth, with what kind of value they have.
+/// Collects the paths of all members, at any depth, with the types of their values.
 fn shape(value: &Value, at: &str, into: &mut BTreeMap<String, &'static str>) {
     match value {
         Value::Object(members) => {
@@ -190,12 +190,12 @@ fn shape(value: &Value, at: &str, into: &mut BTreeMap<String, &'static str>) {
 }
 
 #[test]
-fn events_have_the_documented_shape() {
-    let mut stage = Stage::new(Settings::default(), 1);
-    stage.scale(1);
-    stage.pass(60);
-    stage.scale(0);
-    stage.pass(120);
+fn events_have_the_documented_members() {
+    let mut fixture = Fixture::new(Settings::default(), 1);
+    fixture.scale(1);
+    fixture.advance(60);
+    fixture.scale(0);
+    fixture.advance(120);
     let fixtures = [
         include_str!("../../../../fixtures/events/life-1-provisioning.json"),
         include_str!("../../../../fixtures/events/life-2-pending.json"),
@@ -207,11 +207,11 @@ fn events_have_the_documented_shape() {
         include_str!("../../../../fixtures/events/life-8-deprovisioning.json"),
         include_str!("../../../../fixtures/events/life-9-stopped.json"),
     ];
-    for (event, fixture) in stage.events().iter().zip(fixtures) {
-        let (mut ours, mut documented) = (BTreeMap::new(), BTreeMap::new());
-        shape(event, "", &mut ours);
+    for (event, fixture) in fixture.events().iter().zip(fixtures) {
+        let (mut actual, mut documented) = (BTreeMap::new(), BTreeMap::new());
+        shape(event, "", &mut actual);
         shape(&serde_json::from_str(fixture).unwrap(), "", &mut documented);
-        assert_eq!(ours, documented, "{}", event["detail"]["lastStatus"]);
+        assert_eq!(actual, documented, "{}", event["detail"]["lastStatus"]);
         assert_eq!(event["time"].as_str().unwrap().len(), "2026-11-20T18:00:12Z".len());
         assert_eq!(event["detail"]["updatedAt"].as_str().unwrap().len(), "2026-11-20T18:00:12.117Z".len());
     }
@@ -219,98 +219,98 @@ fn events_have_the_documented_shape() {
 
 #[test]
 fn a_crashed_task_is_replaced() {
-    let mut stage = Stage::new(Settings::default(), 1);
-    stage.scale(1);
-    stage.pass(60);
-    stage.events();
-    stage.inject(Incident::CrashTask { service: "jvb".to_owned(), task: None, exit_code: 137 }).unwrap();
-    assert_eq!(stage.counts(), (1, 0, 0));
-    stage.pass(6);
-    assert_eq!(stage.counts(), (1, 0, 1));
-    let events = stage.events();
-    assert_eq!(story(&events), ["DEPROVISIONING/STOPPED/5", "PROVISIONING/RUNNING/1"]);
+    let mut fixture = Fixture::new(Settings::default(), 1);
+    fixture.scale(1);
+    fixture.advance(60);
+    fixture.events();
+    fixture.inject(Incident::CrashTask { service: "jvb".to_owned(), task: None, exit_code: 137 }).unwrap();
+    assert_eq!(fixture.counts(), (1, 0, 0));
+    fixture.advance(6);
+    assert_eq!(fixture.counts(), (1, 0, 1));
+    let events = fixture.events();
+    assert_eq!(transitions(&events), ["DEPROVISIONING/STOPPED/5", "PROVISIONING/RUNNING/1"]);
     assert_eq!(events[0]["detail"]["stopCode"], "EssentialContainerExited");
     assert_eq!(events[0]["detail"]["containers"][0]["exitCode"], 137);
-    let nobody = Incident::CrashTask { service: "jvb".to_owned(), task: None, exit_code: 1 };
-    assert_eq!(stage.inject(nobody).unwrap_err().code, "InvalidParameterException");
+    let no_running_task = Incident::CrashTask { service: "jvb".to_owned(), task: None, exit_code: 1 };
+    assert_eq!(fixture.inject(no_running_task).unwrap_err().code, "InvalidParameterException");
 }
 
 #[test]
-fn a_spot_notice_comes_two_minutes_before_the_end() {
-    let mut stage = Stage::new(Settings::default(), 1);
-    stage.scale(1);
-    stage.pass(60);
-    let task = stage.world.tasks().remove(0);
-    stage.inject(Incident::SpotNotice { service: "c/jvb".to_owned(), task: Some(task.id.clone()) }).unwrap();
-    stage.pass(300);
+fn a_spot_task_stops_two_minutes_after_its_notice() {
+    let mut fixture = Fixture::new(Settings::default(), 1);
+    fixture.scale(1);
+    fixture.advance(60);
+    let task = fixture.world.tasks().remove(0);
+    fixture.inject(Incident::SpotNotice { service: "c/jvb".to_owned(), task: Some(task.id.clone()) }).unwrap();
+    fixture.advance(300);
     let of_task = |event: &Value| event["detail"]["taskArn"].as_str().unwrap().ends_with(&task.id);
-    let events: Vec<Value> = stage.events().into_iter().filter(of_task).collect();
-    assert_eq!(story(&events)[4..6], ["RUNNING/STOPPED/5", "DEACTIVATING/STOPPED/6"]);
+    let events: Vec<Value> = fixture.events().into_iter().filter(of_task).collect();
+    assert_eq!(transitions(&events)[4..6], ["RUNNING/STOPPED/5", "DEACTIVATING/STOPPED/6"]);
     assert_eq!(events[4]["detail"]["stopCode"], "TerminationNotice");
     assert_eq!(events[8]["detail"]["stopCode"], "SpotInterruption");
     let at = |event: &Value| event["detail"]["updatedAt"].as_str().unwrap().parse::<Timestamp>().unwrap();
     assert_eq!(at(&events[5]).duration_since(at(&events[4])).as_secs(), 120);
-    assert_eq!(stage.counts(), (1, 1, 0));
+    assert_eq!(fixture.counts(), (1, 1, 0));
 }
 
 #[test]
-fn tasks_that_fail_to_start_are_followed_by_others() {
-    let mut stage = Stage::new(Settings::default(), 1);
-    stage.inject(Incident::FailToStart { n: 1 }).unwrap();
-    stage.scale(1);
-    stage.pass(50);
-    let events = stage.events();
-    assert_eq!(story(&events)[..3], ["PROVISIONING/RUNNING/1", "PENDING/RUNNING/2", "DEPROVISIONING/STOPPED/3"]);
+fn tasks_that_fail_to_start_are_replaced() {
+    let mut fixture = Fixture::new(Settings::default(), 1);
+    fixture.inject(Incident::FailToStart { n: 1 }).unwrap();
+    fixture.scale(1);
+    fixture.advance(50);
+    let events = fixture.events();
+    assert_eq!(transitions(&events)[..3], ["PROVISIONING/RUNNING/1", "PENDING/RUNNING/2", "DEPROVISIONING/STOPPED/3"]);
     assert_eq!(events[2]["detail"]["stopCode"], "TaskFailedToStart");
-    stage.pass(60);
-    assert_eq!(stage.counts(), (1, 1, 0));
+    fixture.advance(60);
+    assert_eq!(fixture.counts(), (1, 1, 0));
 }
 
 #[test]
-fn an_address_that_came_free_is_used_again() {
-    let mut stage = Stage::new(Settings::default(), 1);
-    stage.scale(1);
-    stage.pass(60);
-    let first = stage.world.tasks()[0].address;
-    stage.scale(0);
-    stage.pass(120);
-    stage.scale(1);
-    stage.pass(60);
-    let addresses: Vec<_> = stage.world.tasks().iter().map(|task| task.address).collect();
+fn a_released_address_is_assigned_again() {
+    let mut fixture = Fixture::new(Settings::default(), 1);
+    fixture.scale(1);
+    fixture.advance(60);
+    let first = fixture.world.tasks()[0].address;
+    fixture.scale(0);
+    fixture.advance(120);
+    fixture.scale(1);
+    fixture.advance(60);
+    let addresses: Vec<_> = fixture.world.tasks().iter().map(|task| task.address).collect();
     assert_eq!(addresses, [first, first]);
-    stage.pass(3600);
-    assert_eq!(stage.world.tasks().len(), 1, "a stopped task is forgotten after an hour");
+    fixture.advance(3600);
+    assert_eq!(fixture.world.tasks().len(), 1, "a stopped task is forgotten after an hour");
 }
 
 #[test]
-fn a_disabled_rule_and_a_queue_without_policy_let_nothing_arrive() {
-    let mut stage = Stage::new(Settings::default(), 1);
+fn a_disabled_rule_or_a_missing_policy_stops_the_events() {
+    let mut fixture = Fixture::new(Settings::default(), 1);
     let rule = eventbridge_api::RuleInput { name: "tasks".to_owned(), event_bus_name: None };
-    stage.call(Request::EventBridge(eventbridge_api::Request::DisableRule(rule.clone()))).unwrap();
-    stage.scale(1);
-    stage.pass(60);
-    assert!(stage.events().is_empty());
-    stage.call(Request::EventBridge(eventbridge_api::Request::EnableRule(rule))).unwrap();
+    fixture.call(Request::EventBridge(eventbridge_api::Request::DisableRule(rule.clone()))).unwrap();
+    fixture.scale(1);
+    fixture.advance(60);
+    assert!(fixture.events().is_empty());
+    fixture.call(Request::EventBridge(eventbridge_api::Request::EnableRule(rule))).unwrap();
     let attributes = BTreeMap::from([("Policy".to_owned(), String::new())]);
     let input = sqs_api::SetQueueAttributesInput { queue_url: "q".to_owned(), attributes };
-    stage.call(Request::Sqs(sqs_api::Request::SetQueueAttributes(input))).unwrap();
-    stage.scale(0);
-    stage.pass(120);
-    assert!(stage.events().is_empty());
-    assert_eq!(stage.world.event_counts().refused, 5);
+    fixture.call(Request::Sqs(sqs_api::Request::SetQueueAttributes(input))).unwrap();
+    fixture.scale(0);
+    fixture.advance(120);
+    assert!(fixture.events().is_empty());
+    assert_eq!(fixture.world.event_counts().refused, 5);
 }
 
 #[test]
-fn events_are_lost_duplicated_and_late_as_the_settings_say() {
+fn events_are_lost_duplicated_and_delayed_according_to_the_settings() {
     let run = |change: fn(&mut EventSettings)| {
         let mut settings = Settings::default();
         change(&mut settings.events);
-        let mut stage = Stage::new(settings, 1);
-        stage.scale(1);
-        stage.pass(60);
-        let in_time = stage.events().len();
-        stage.pass(400);
-        (in_time, stage.events().len())
+        let mut fixture = Fixture::new(settings, 1);
+        fixture.scale(1);
+        fixture.advance(60);
+        let in_time = fixture.events().len();
+        fixture.advance(400);
+        (in_time, fixture.events().len())
     };
     assert_eq!(run(|_| ()), (4, 0));
     assert_eq!(run(|events| events.lost = 1.0), (0, 0));
@@ -321,30 +321,30 @@ fn events_are_lost_duplicated_and_late_as_the_settings_say() {
 }
 
 #[test]
-fn the_last_events_can_come_again_and_anything_can_be_put_into_a_queue() {
-    let mut stage = Stage::new(Settings::default(), 1);
-    stage.scale(1);
-    stage.pass(60);
-    let before = stage.events();
-    stage.inject(Incident::Replay { n: 2 }).unwrap();
-    stage.pass(1);
-    assert_eq!(stage.events(), before[2..]);
-    stage.inject(Incident::MalformedMessage { queue: "q".to_owned(), body: "[".to_owned() }).unwrap();
-    assert_eq!(stage.world.queues()[0].visible, 1);
-    let nowhere = Incident::MalformedMessage { queue: "r".to_owned(), body: "[".to_owned() };
-    assert_eq!(stage.inject(nowhere).unwrap_err().code, "QueueDoesNotExist");
+fn events_can_be_replayed_and_malformed_messages_injected() {
+    let mut fixture = Fixture::new(Settings::default(), 1);
+    fixture.scale(1);
+    fixture.advance(60);
+    let before = fixture.events();
+    fixture.inject(Incident::Replay { n: 2 }).unwrap();
+    fixture.advance(1);
+    assert_eq!(fixture.events(), before[2..]);
+    fixture.inject(Incident::MalformedMessage { queue: "q".to_owned(), body: "[".to_owned() }).unwrap();
+    assert_eq!(fixture.world.queues()[0].visible, 1);
+    let no_queue = Incident::MalformedMessage { queue: "r".to_owned(), body: "[".to_owned() };
+    assert_eq!(fixture.inject(no_queue).unwrap_err().code, "QueueDoesNotExist");
 }
 
 #[test]
-fn the_api_lags_behind_when_told_to() {
-    let mut stage = Stage::new(Settings::default(), 1);
-    stage.scale(1);
-    stage.pass(60);
-    stage.world.settings_mut().ecs_lag = Duration::from_secs(30);
-    stage.scale(3);
-    let describe = |stage: &mut Stage| {
+fn the_api_lags_according_to_the_settings() {
+    let mut fixture = Fixture::new(Settings::default(), 1);
+    fixture.scale(1);
+    fixture.advance(60);
+    fixture.world.settings_mut().ecs_lag = Duration::from_secs(30);
+    fixture.scale(3);
+    let describe = |fixture: &mut Fixture| {
         let input = ecs_api::DescribeServicesInput { cluster: Some("c".to_owned()), services: vec!["jvb".to_owned()] };
-        match stage.ecs(ecs_api::Request::DescribeServices(input)).unwrap() {
+        match fixture.ecs(ecs_api::Request::DescribeServices(input)).unwrap() {
             ecs_api::Response::DescribeServices(output) => {
                 let service = &output.services[0];
                 (service.desired_count, service.running_count, service.pending_count)
@@ -352,15 +352,15 @@ fn the_api_lags_behind_when_told_to() {
             other => panic!("{other:?}"),
         }
     };
-    let list = |stage: &mut Stage| {
+    let list = |fixture: &mut Fixture| {
         let input = ecs_api::ListTasksInput { cluster: Some("c".to_owned()), ..ecs_api::ListTasksInput::default() };
-        match stage.ecs(ecs_api::Request::ListTasks(input)).unwrap() {
+        match fixture.ecs(ecs_api::Request::ListTasks(input)).unwrap() {
             ecs_api::Response::ListTasks(output) => output.task_arns.len(),
             other => panic!("{other:?}"),
         }
     };
-    stage.pass(20);
-    assert_eq!((describe(&mut stage), list(&mut stage)), ((1, 1, 0), 1));
-    stage.pass(20);
-    assert_eq!((describe(&mut stage), list(&mut stage)), ((3, 1, 2), 3));
+    fixture.advance(20);
+    assert_eq!((describe(&mut fixture), list(&mut fixture)), ((1, 1, 0), 1));
+    fixture.advance(20);
+    assert_eq!((describe(&mut fixture), list(&mut fixture)), ((3, 1, 2), 3));
 }

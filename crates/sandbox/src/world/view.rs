@@ -1,35 +1,37 @@
-//! What somebody sees who can look at the whole of it: for a live display, and for checking an end state.
+//! Views of the whole state, for displays and for tests that check an end state.
 //!
-//! This is how things are, whatever lag the APIs show.
+//! Views are always current, unlike the APIs, which can lag.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// A service.
+use super::{EventCounts, World, ecs, elb, sqs};
+
+/// View of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ServiceView {
-    /// Its cluster's name.
+    /// Name of the cluster.
     pub cluster: String,
-    /// Its name.
+    /// Name of the service.
     pub name: String,
     /// ACTIVE, DRAINING or INACTIVE.
     pub status: &'static str,
-    /// How many tasks are desired.
+    /// Desired number of tasks.
     pub desired: i32,
-    /// How many tasks are RUNNING.
+    /// Number of tasks in RUNNING.
     pub running: i32,
-    /// How many tasks have yet to come to RUNNING.
+    /// Number of tasks on their way to RUNNING.
     pub pending: i32,
 }
 
-/// A task.
+/// View of a task.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TaskView {
-    /// Its id.
+    /// Id of the task, with which its ARN ends.
     pub id: String,
-    /// Its cluster's name.
+    /// Name of the cluster.
     pub cluster: String,
     /// `service:NAME` or `family:NAME`.
     pub group: String,
@@ -37,70 +39,157 @@ pub struct TaskView {
     pub last_status: &'static str,
     /// desiredStatus.
     pub desired_status: String,
-    /// The number of its last change.
+    /// Version, which rises by one with each change.
     pub version: i64,
-    /// Its address, once it has one.
+    /// Private address, from PENDING on.
     pub address: Option<Ipv4Addr>,
-    /// When it came to RUNNING.
+    /// Time at which the task reached RUNNING.
     pub started_at: Option<Timestamp>,
-    /// When it had stopped.
+    /// Time at which the task reached STOPPED.
     pub stopped_at: Option<Timestamp>,
-    /// Why it stops or stopped, as a code.
+    /// Reason for which the task stops or stopped, as AWS's code.
     pub stop_code: Option<String>,
 }
 
-/// A load balancer that hasn't been deleted.
+/// View of a load balancer that hasn't been deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LoadBalancerView {
-    /// Its ARN.
+    /// ARN.
     pub arn: String,
-    /// Its name.
+    /// Name.
     pub name: String,
     /// provisioning, active or failed.
     pub state: &'static str,
-    /// When it was created.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// Its tags.
+    /// Tags, sorted by key.
     pub tags: Vec<(String, String)>,
 }
 
-/// A target group.
+/// View of a target group.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GroupView {
-    /// Its ARN.
+    /// ARN.
     pub arn: String,
-    /// Its name.
+    /// Name.
     pub name: String,
-    /// The ARNs of the load balancers in front of it.
+    /// ARNs of the load balancers that forward to the group.
     pub load_balancers: Vec<String>,
-    /// Its tags.
+    /// Tags, sorted by key.
     pub tags: Vec<(String, String)>,
-    /// Its targets.
+    /// Targets, draining ones included.
     pub targets: Vec<TargetView>,
 }
 
-/// A target.
+/// View of a target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TargetView {
-    /// Its address.
+    /// Address.
     pub id: String,
-    /// Its port.
+    /// Port.
     pub port: u16,
     /// initial, healthy, unhealthy, draining or unused.
     pub state: &'static str,
 }
 
-/// A queue.
+/// View of a queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct QueueView {
-    /// Its name.
+    /// Name.
     pub name: String,
-    /// How many messages could be received at once.
+    /// Number of messages that can be received.
     pub visible: usize,
-    /// How many messages have been received, and are hidden.
+    /// Number of messages in flight.
     pub in_flight: usize,
-    /// How many messages are yet to appear.
+    /// Number of delayed messages.
     pub delayed: usize,
-    /// How old the oldest message is.
+    /// Age of the oldest message.
     pub oldest: Option<Duration>,
+}
+
+impl World {
+    /// Returns every service that can still be described.
+    pub fn services(&self) -> Vec<ServiceView> {
+        let view = |(key, service): (&ecs::ServiceKey, &ecs::Service)| {
+            let (desired, counts) = (service.desired_state.current(), self.ecs.task_counts(key, None, self.now));
+            ServiceView {
+                cluster: key.cluster.clone(),
+                name: key.name.clone(),
+                status: desired.status.as_str(),
+                desired: desired.count,
+                running: counts.running,
+                pending: counts.pending,
+            }
+        };
+        self.ecs.services().map(view).collect()
+    }
+
+    /// Returns every task that can still be described.
+    pub fn tasks(&self) -> Vec<TaskView> {
+        let view = |task: &ecs::Task| {
+            let description = task.description();
+            TaskView {
+                id: task.id.clone(),
+                cluster: task.cluster.clone(),
+                group: description.group.clone(),
+                last_status: task.status.as_str(),
+                desired_status: description.desired_status.clone(),
+                version: description.version,
+                address: task.address,
+                started_at: description.started_at,
+                stopped_at: description.stopped_at,
+                stop_code: description.stop_code.clone(),
+            }
+        };
+        self.ecs.tasks().map(view).collect()
+    }
+
+    /// Returns every load balancer that hasn't been deleted.
+    pub fn load_balancers(&self) -> Vec<LoadBalancerView> {
+        let view = |load_balancer: &elb::LoadBalancer| LoadBalancerView {
+            arn: load_balancer.arn.clone(),
+            name: load_balancer.name.clone(),
+            state: load_balancer.state.as_str(),
+            created_at: load_balancer.created_at,
+            tags: load_balancer.tags.clone().into_iter().collect(),
+        };
+        self.elb.load_balancers().map(view).collect()
+    }
+
+    /// Returns every target group with its targets.
+    pub fn groups(&self) -> Vec<GroupView> {
+        let view = |group: &elb::TargetGroup| {
+            let target = |(key, target): (&elb::TargetKey, &elb::Target)| TargetView {
+                id: key.id.clone(),
+                port: key.port,
+                state: self.elb.target_state(group, target).as_str(),
+            };
+            GroupView {
+                arn: group.arn.clone(),
+                name: group.name.clone(),
+                load_balancers: self.elb.load_balancers_of(&group.arn).into_iter().map(str::to_owned).collect(),
+                tags: group.tags.clone().into_iter().collect(),
+                targets: group.targets.iter().map(target).collect(),
+            }
+        };
+        self.elb.groups().map(view).collect()
+    }
+
+    /// Returns every queue.
+    pub fn queues(&self) -> Vec<QueueView> {
+        let view = |queue: &sqs::Queue| QueueView {
+            name: queue.name.clone(),
+            visible: queue.visible(),
+            in_flight: queue.in_flight(),
+            delayed: queue.delayed(),
+            // The conversion only fails for a negative age, and no message was sent after `now`.
+            oldest: queue.oldest_sent_at().and_then(|sent| Duration::try_from(self.now.duration_since(sent)).ok()),
+        };
+        self.sqs.queues().map(view).collect()
+    }
+
+    /// Returns the counts of events so far.
+    pub fn event_counts(&self) -> EventCounts {
+        self.eventbridge.counts()
+    }
 }

@@ -1,6 +1,6 @@
 //! Clusters.
 
-use super::{Ecs, Status, arn, bad_token, check_name, last_part, page_size};
+use super::{Ecs, Status, arn, check_name, invalid_token, last_part, page_size};
 use crate::api::ApiError;
 use crate::api::ecs as api;
 use crate::world::Context;
@@ -22,12 +22,12 @@ impl Ecs {
         let name = input.cluster_name.unwrap_or_else(|| "default".to_owned());
         check_name("Cluster", &name)?;
         if self.clusters.get(&name).is_some_and(|cluster| cluster.is_active) {
-            // As on AWS, this succeeds, and changes nothing.
-            return Ok(api::ClusterOutput { cluster: self.shown_cluster(&name, true, settings) });
+            // As on AWS, this succeeds and changes nothing.
+            return Ok(api::ClusterOutput { cluster: self.describe_cluster(&name, true, settings) });
         }
         self.clusters.insert(name.clone(), Cluster { is_active: true });
         self.set_tags(&arn(settings, &format!("cluster/{name}")), &input.tags);
-        Ok(api::ClusterOutput { cluster: self.shown_cluster(&name, true, settings) })
+        Ok(api::ClusterOutput { cluster: self.describe_cluster(&name, true, settings) })
     }
 
     pub(super) fn describe_clusters(
@@ -36,12 +36,12 @@ impl Ecs {
         context: &Context<'_>,
     ) -> api::DescribeClustersOutput {
         let default = ["default".to_owned()];
-        let wanted: &[String] = if input.clusters.is_empty() { &default } else { &input.clusters };
+        let clusters: &[String] = if input.clusters.is_empty() { &default } else { &input.clusters };
         let mut output = api::DescribeClustersOutput::default();
-        for given in wanted {
+        for given in clusters {
             let name = last_part(given);
             match self.clusters.get(name) {
-                Some(cluster) => output.clusters.push(self.shown_cluster(name, cluster.is_active, context.settings)),
+                Some(cluster) => output.clusters.push(self.describe_cluster(name, cluster.is_active, context.settings)),
                 None => output.failures.push(api::Failure {
                     arn: arn(context.settings, &format!("cluster/{name}")),
                     reason: "MISSING".to_owned(),
@@ -59,7 +59,7 @@ impl Ecs {
         let active = self.clusters.iter().filter(|(_, cluster)| cluster.is_active);
         let size = page_size(input.max_results, 100)?;
         let (page, next_token) =
-            page(active, |(name, _)| name, size, input.next_token.as_deref()).map_err(|_| bad_token())?;
+            page(active, |(name, _)| name, size, input.next_token.as_deref()).map_err(|_| invalid_token())?;
         let cluster_arns = page.into_iter().map(|(name, _)| arn(settings, &format!("cluster/{name}"))).collect();
         Ok(api::ListClustersOutput { cluster_arns, next_token })
     }
@@ -78,25 +78,25 @@ impl Ecs {
             let message = "The Cluster cannot be deleted while Tasks are active.";
             return Err(ApiError::new("ClusterContainsTasksException", message));
         }
-        // It stays to be described as INACTIVE.
+        // It can still be described, as INACTIVE.
         self.clusters.insert(name.clone(), Cluster { is_active: false });
-        Ok(api::ClusterOutput { cluster: self.shown_cluster(&name, false, context.settings) })
+        Ok(api::ClusterOutput { cluster: self.describe_cluster(&name, false, context.settings) })
     }
 
-    /// The name of the active cluster that a call is about.
+    /// Returns the name of the active cluster that a request names, or of the default one.
     pub(super) fn cluster(&self, given: Option<&str>) -> Result<String, ApiError> {
         let name = given.filter(|given| !given.is_empty()).map_or("default", last_part);
-        let problem = match self.clusters.get(name) {
+        let message = match self.clusters.get(name) {
             Some(cluster) if cluster.is_active => return Ok(name.to_owned()),
             Some(_) => "The referenced cluster was inactive.",
             None => "Cluster not found.",
         };
-        Err(ApiError::new("ClusterNotFoundException", problem))
+        Err(ApiError::new("ClusterNotFoundException", message))
     }
 
-    fn shown_cluster(&self, name: &str, is_active: bool, settings: &Settings) -> api::Cluster {
-        let tasks = |holds: fn(Status) -> bool| {
-            let count = self.tasks.values().filter(|task| task.cluster == name && holds(task.status)).count();
+    fn describe_cluster(&self, name: &str, is_active: bool, settings: &Settings) -> api::Cluster {
+        let tasks = |matches: fn(Status) -> bool| {
+            let count = self.tasks.values().filter(|task| task.cluster == name && matches(task.status)).count();
             i32::try_from(count).unwrap_or(i32::MAX)
         };
         let services = self.services.iter().filter(|(key, service)| key.cluster == name && !service.is_inactive());

@@ -1,104 +1,115 @@
-//! The service scheduler: starts and stops tasks until there are as many as are desired.
+//! The service scheduler: launches and stops tasks until a service has its desired count.
 
 use super::services::{Deployment, ServiceKey, ServiceStatus};
-use super::task::Plan;
-use super::{Due, Ecs, Status, Task};
+use super::task::{LaunchSpec, Subnet};
+use super::{Ecs, Status, Task, Timer};
 use crate::api::ecs as api;
-use crate::world::{Context, Due as WorldDue};
+use crate::world::{Context, Timer as WorldTimer};
 
-/// The subnet of tasks whose service or call names none.
-const SUBNET: &str = "subnet-0a1b2c3d4e5f60718";
+/// Subnet of tasks whose service or request names none.
+const DEFAULT_SUBNET: &str = "subnet-0a1b2c3d4e5f60718";
 
 impl Ecs {
-    /// Looks at a service, and does what is needed there.
-    pub(super) fn schedule(&mut self, key: &ServiceKey, context: &mut Context<'_>) {
+    /// Starts the scheduler's timer of a service, unless it runs already.
+    pub(super) fn wake_scheduler(&mut self, key: &ServiceKey, context: &mut Context<'_>) {
         let Some(service) = self.services.get_mut(key) else { return };
-        service.is_scheduled = false;
-        let wanted = service.wanted.newest().clone();
-        let Some(primary) = wanted.deployments.last() else { return };
-        let desired = usize::try_from(wanted.desired).unwrap_or(0);
-        match wanted.status {
+        if !service.is_inactive() && !service.scheduler_is_due {
+            service.scheduler_is_due = true;
+            let timer = Timer::RunScheduler { service: key.clone() };
+            context.start_timer(context.settings.services.scheduler, WorldTimer::Ecs(timer));
+        }
+    }
+
+    /// Reconciles the tasks of a service with its desired state.
+    pub(super) fn run_scheduler(&mut self, key: &ServiceKey, context: &mut Context<'_>) {
+        let Some(service) = self.services.get_mut(key) else { return };
+        service.scheduler_is_due = false;
+        let desired = service.desired_state.current().clone();
+        let Some(primary) = desired.deployments.last() else { return };
+        let count = usize::try_from(desired.count).unwrap_or(0);
+        match desired.status {
             ServiceStatus::Active => {
-                self.bring_to(key, primary, desired, context);
-                self.roll_over(key, primary, desired, context);
-                self.forget_deployments(key, context);
+                self.scale_deployment(key, primary, count, context);
+                self.replace_older_tasks(key, primary, count, context);
+                self.remove_finished_deployments(key, context);
             }
             ServiceStatus::Draining => {
-                self.bring_to(key, primary, 0, context);
-                self.roll_over(key, primary, 0, context);
+                self.scale_deployment(key, primary, 0, context);
+                self.replace_older_tasks(key, primary, 0, context);
                 self.finish_deletion(key, context);
             }
             ServiceStatus::Inactive => (),
         }
     }
 
-    /// Starts or stops tasks of the primary deployment.
-    fn bring_to(&mut self, key: &ServiceKey, primary: &Deployment, desired: usize, context: &mut Context<'_>) {
-        let present = self.wanted_tasks(key, |task| is_of(task, primary));
-        for _ in present.len()..desired {
-            self.start_for(key, primary, context);
+    /// Launches or stops tasks of the primary deployment.
+    fn scale_deployment(&mut self, key: &ServiceKey, primary: &Deployment, count: usize, context: &mut Context<'_>) {
+        let present = self.tasks_to_run(key, |task| is_of(task, primary));
+        for _ in present.len()..count {
+            self.launch_for_service(key, primary, context);
         }
-        let surplus = present.len().saturating_sub(desired);
+        let surplus = present.len().saturating_sub(count);
         for id in present.into_iter().take(surplus) {
             self.scale_in(&id, primary, context);
         }
     }
 
-    /// Stops tasks of earlier deployments, as far as those of the primary one have taken their place.
-    fn roll_over(&mut self, key: &ServiceKey, primary: &Deployment, desired: usize, context: &mut Context<'_>) {
-        let old = self.wanted_tasks(key, |task| !is_of(task, primary));
-        let runs = |task: &&Task| task.status == Status::Running && task.is_wanted();
-        let running = self.living_tasks(key).filter(runs).count();
-        let mut spare = running.saturating_sub(desired);
+    /// Stops tasks of older deployments, as far as running tasks of the primary one have replaced them.
+    fn replace_older_tasks(&mut self, key: &ServiceKey, primary: &Deployment, count: usize, context: &mut Context<'_>) {
+        let old = self.tasks_to_run(key, |task| !is_of(task, primary));
+        let runs = |task: &&Task| task.status == Status::Running && task.should_run();
+        let running = self.unstopped_tasks(key).filter(runs).count();
+        let mut spare = running.saturating_sub(count);
         for id in old {
-            let serves = self.tasks.get(&id).is_some_and(|task| task.status == Status::Running);
-            if serves && spare == 0 {
+            let is_running = self.tasks.get(&id).is_some_and(|task| task.status == Status::Running);
+            if is_running && spare == 0 {
                 continue;
             }
-            if serves {
+            if is_running {
                 spare -= 1;
             }
             self.scale_in(&id, primary, context);
         }
     }
 
-    /// Deployments without tasks are over.
-    fn forget_deployments(&mut self, key: &ServiceKey, context: &Context<'_>) {
+    /// Removes deployments without tasks, the primary one aside.
+    fn remove_finished_deployments(&mut self, key: &ServiceKey, context: &Context<'_>) {
         let started_by: Vec<String> =
-            self.living_tasks(key).filter_map(|task| task.shown().started_by.clone()).collect();
+            self.unstopped_tasks(key).filter_map(|task| task.description().started_by.clone()).collect();
         let Some(service) = self.services.get_mut(key) else { return };
-        let deployments = &service.wanted.newest().deployments;
-        let newest = deployments.last().map(|deployment| deployment.id.clone());
-        let is_alive =
-            |deployment: &Deployment| Some(&deployment.id) == newest.as_ref() || started_by.contains(&deployment.id);
-        if !deployments.iter().all(is_alive) {
-            service.want(|wanted| wanted.deployments.retain(is_alive), context);
+        let deployments = &service.desired_state.current().deployments;
+        let primary = deployments.last().map(|deployment| deployment.id.clone());
+        let is_active =
+            |deployment: &Deployment| Some(&deployment.id) == primary.as_ref() || started_by.contains(&deployment.id);
+        if !deployments.iter().all(is_active) {
+            service.change(|desired| desired.deployments.retain(is_active), context);
         }
     }
 
-    /// A service that is being deleted is gone when its tasks are.
+    /// Turns a draining service INACTIVE once its last task has stopped.
     fn finish_deletion(&mut self, key: &ServiceKey, context: &mut Context<'_>) {
-        if self.living_tasks(key).next().is_some() {
+        if self.unstopped_tasks(key).next().is_some() {
             return;
         }
         let Some(service) = self.services.get_mut(key) else { return };
-        service.want(|wanted| wanted.status = ServiceStatus::Inactive, context);
-        let due = Due::ServiceForgotten { service: key.clone(), created_at: service.created_at };
-        context.due_in(context.settings.services.inactive_visible, WorldDue::Ecs(due));
+        service.change(|desired| desired.status = ServiceStatus::Inactive, context);
+        let timer = Timer::ForgetService { service: key.clone(), created_at: service.created_at };
+        context.start_timer(context.settings.services.inactive_visible, WorldTimer::Ecs(timer));
     }
 
-    /// The ids of the tasks that are to run, in the order in which they would be stopped: those that don't serve yet
-    /// first, then the oldest.
-    fn wanted_tasks(&self, key: &ServiceKey, of: impl Fn(&Task) -> bool) -> Vec<String> {
-        let mut tasks: Vec<&Task> = self.living_tasks(key).filter(|task| task.is_wanted() && of(task)).collect();
-        tasks.sort_by_key(|task| (task.status == Status::Running, task.shown().created_at, task.id.clone()));
+    /// Returns the ids of the tasks with desiredStatus RUNNING in the order in which the scheduler stops them: tasks that
+    /// don't run yet first, then the oldest.
+    fn tasks_to_run(&self, key: &ServiceKey, filter: impl Fn(&Task) -> bool) -> Vec<String> {
+        let mut tasks: Vec<&Task> =
+            self.unstopped_tasks(key).filter(|task| task.should_run() && filter(task)).collect();
+        tasks.sort_by_key(|task| (task.status == Status::Running, task.description().created_at, task.id.clone()));
         tasks.into_iter().map(|task| task.id.clone()).collect()
     }
 
-    fn start_for(&mut self, key: &ServiceKey, deployment: &Deployment, context: &mut Context<'_>) {
+    fn launch_for_service(&mut self, key: &ServiceKey, deployment: &Deployment, context: &mut Context<'_>) {
         let Ok(definition) = self.definition(&deployment.definition).cloned() else { return };
         let network = self.services.get(key).and_then(|service| service.network.clone());
-        let plan = Plan {
+        let spec = LaunchSpec {
             cluster: key.cluster.clone(),
             service: Some(key.clone()),
             group: format!("service:{}", key.name),
@@ -106,7 +117,7 @@ impl Ecs {
             definition,
             subnet: self.next_subnet(network.as_ref(), context),
         };
-        self.start(plan, context);
+        self.launch(spec, context);
     }
 
     fn scale_in(&mut self, id: &str, deployment: &Deployment, context: &mut Context<'_>) {
@@ -116,31 +127,27 @@ impl Ecs {
         }
     }
 
-    /// Starts a task, and returns its id.
-    pub(super) fn start(&mut self, plan: Plan, context: &mut Context<'_>) -> String {
-        let fails = self.failing > 0;
-        self.failing = self.failing.saturating_sub(1);
+    /// Launches a task and returns its id.
+    pub(super) fn launch(&mut self, spec: LaunchSpec, context: &mut Context<'_>) -> String {
+        let fails = self.start_failures > 0;
+        self.start_failures = self.start_failures.saturating_sub(1);
         let reason = "CannotPullContainerError: pull image manifest has been retried 5 time(s)".to_owned();
-        let task = Task::start(plan, fails.then_some(reason), context);
+        let task = Task::launch(spec, fails.then_some(reason), context);
         let id = task.id.clone();
         self.tasks.insert(id.clone(), task);
         id
     }
 
-    /// The subnet for the next task, with its zone: each in turn.
-    pub(super) fn next_subnet(
-        &mut self,
-        network: Option<&api::NetworkConfiguration>,
-        context: &Context<'_>,
-    ) -> (String, String) {
+    /// Returns the subnet of the next task; the subnets take turns.
+    pub(super) fn next_subnet(&mut self, network: Option<&api::NetworkConfiguration>, context: &Context<'_>) -> Subnet {
         let subnets = network.map(|network| network.awsvpc_configuration.subnets.as_slice()).unwrap_or_default();
-        let turn = self.started % subnets.len().max(1);
-        self.started += 1;
-        let subnet = subnets.get(turn).cloned().unwrap_or_else(|| SUBNET.to_owned());
-        (subnet, context.settings.zone(turn))
+        let turn = self.launched % subnets.len().max(1);
+        self.launched += 1;
+        let id = subnets.get(turn).cloned().unwrap_or_else(|| DEFAULT_SUBNET.to_owned());
+        Subnet { id, zone: context.settings.zone(turn) }
     }
 }
 
 fn is_of(task: &Task, deployment: &Deployment) -> bool {
-    task.shown().started_by.as_ref() == Some(&deployment.id)
+    task.description().started_by.as_ref() == Some(&deployment.id)
 }

@@ -1,41 +1,41 @@
-//! Services: what is wanted of them, and what is said of them.
+//! Services: their desired state and their description.
 
 use jiff::Timestamp;
 
-use super::{Ecs, Status, Task, arn, bad_token, check_name, in_cluster, invalid, page_size};
+use super::{Ecs, Status, Task, arn, check_name, in_cluster, invalid, invalid_token, page_size};
 use crate::api::ApiError;
 use crate::api::ecs as api;
 use crate::world::Context;
-use crate::world::agenda::before;
 use crate::world::history::History;
 use crate::world::page::page;
 use crate::world::settings::Settings;
+use crate::world::timers::before;
 
-/// How many services DescribeServices takes.
-const DESCRIBED: usize = 10;
+/// Maximum number of services in a DescribeServices request.
+const MAX_DESCRIBED: usize = 10;
 
-/// What tells a service from all others.
+/// Identity of a service.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ServiceKey {
-    /// Its cluster's name.
+    /// Name of the cluster.
     pub cluster: String,
-    /// Its name.
+    /// Name of the service.
     pub name: String,
 }
 
-/// A service's status.
+/// Status of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ServiceStatus {
-    /// In service.
+    /// The service runs.
     Active,
-    /// Being deleted, with tasks left.
+    /// The service is deleted, but still has tasks.
     Draining,
-    /// Deleted.
+    /// The service is deleted and has no tasks.
     Inactive,
 }
 
 impl ServiceStatus {
-    /// AWS's word for it.
+    /// Returns AWS's name of the status.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Active => "ACTIVE",
@@ -45,63 +45,63 @@ impl ServiceStatus {
     }
 }
 
-/// One deployment of a service.
+/// A deployment of a service.
 #[derive(Clone, Debug)]
 pub struct Deployment {
-    /// `ecs-svc/…`, which the tasks name as who started them.
+    /// Id (`ecs-svc/…`), which is the startedBy of the deployment's tasks.
     pub id: String,
-    /// The ARN of the task definition.
+    /// ARN of the task definition.
     pub definition: String,
-    /// Since when.
+    /// Time of creation.
     pub created_at: Timestamp,
 }
 
-/// What is wanted of a service.
+/// Desired state of a service.
 #[derive(Clone, Debug)]
-pub struct Wanted {
-    /// Its status.
+pub struct DesiredState {
+    /// Status of the service.
     pub status: ServiceStatus,
-    /// How many tasks.
-    pub desired: i32,
-    /// Its deployments, the newest last; there is always one.
+    /// desiredCount.
+    pub count: i32,
+    /// Deployments, the primary one last. There is always one.
     pub deployments: Vec<Deployment>,
 }
 
 /// A service.
 #[derive(Debug)]
 pub struct Service {
-    /// What is wanted of it, now and at earlier instants.
-    pub wanted: History<Wanted>,
-    /// When it was created.
+    /// Desired state, current and past.
+    pub desired_state: History<DesiredState>,
+    /// Time of creation.
     pub created_at: Timestamp,
     pub(super) network: Option<api::NetworkConfiguration>,
-    /// Whether its scheduler is about to look at it.
-    pub(super) is_scheduled: bool,
+    /// Whether the scheduler's timer runs.
+    pub(super) scheduler_is_due: bool,
     launch_type: Option<String>,
 }
 
-/// How many tasks a service has.
+/// Numbers of tasks of a service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
-    /// lastStatus is RUNNING.
+pub struct TaskCounts {
+    /// Tasks in RUNNING.
     pub running: i32,
-    /// lastStatus comes before RUNNING.
+    /// Tasks on their way to RUNNING.
     pub pending: i32,
 }
 
 impl Service {
-    /// Whether it has been deleted, and its tasks are gone.
+    /// Returns whether the service is deleted and has no tasks.
     pub fn is_inactive(&self) -> bool {
-        self.wanted.newest().status == ServiceStatus::Inactive
+        self.desired_state.current().status == ServiceStatus::Inactive
     }
 
-    /// Notes another state of what is wanted. Readers with a lag can look back ten minutes, and as far as the lag goes.
-    pub(super) fn want(&mut self, change: impl FnOnce(&mut Wanted), context: &Context<'_>) {
-        let mut wanted = self.wanted.newest().clone();
-        change(&mut wanted);
-        self.wanted.record(context.now, wanted);
+    /// Changes the desired state. Past states are kept for the lag of the API, and for ten minutes in case the lag grows.
+    pub(super) fn change(&mut self, change: impl FnOnce(&mut DesiredState), context: &Context<'_>) {
+        let mut desired = self.desired_state.current().clone();
+        change(&mut desired);
+        self.desired_state.record(context.now, desired);
         let lag = context.settings.ecs_lag.max(std::time::Duration::from_secs(600));
-        self.wanted.forget_before(before(context.now, lag));
+        self.desired_state.discard_before(before(context.now, lag));
     }
 }
 
@@ -114,7 +114,7 @@ impl Ecs {
         let cluster = self.cluster(input.cluster.as_deref())?;
         check_name("Service", &input.service_name)?;
         let key = ServiceKey { cluster, name: input.service_name };
-        match self.services.get(&key).map(|service| service.wanted.newest().status) {
+        match self.services.get(&key).map(|service| service.desired_state.current().status) {
             Some(ServiceStatus::Active) => return Err(invalid("Creation of service was not idempotent.")),
             Some(ServiceStatus::Draining) => {
                 return Err(invalid("Unable to Start a service that is still Draining."));
@@ -128,18 +128,18 @@ impl Ecs {
         let definition = self.definition(&input.task_definition)?;
         check_network(definition, input.network_configuration.as_ref())?;
         let deployment = new_deployment(definition.task_definition_arn.clone(), context);
-        let wanted =
-            Wanted { status: ServiceStatus::Active, desired: input.desired_count, deployments: vec![deployment] };
+        let desired =
+            DesiredState { status: ServiceStatus::Active, count: input.desired_count, deployments: vec![deployment] };
         let service = Service {
-            wanted: History::new(context.now, wanted),
+            desired_state: History::new(context.now, desired),
             created_at: context.now,
             network: input.network_configuration,
-            is_scheduled: false,
+            scheduler_is_due: false,
             launch_type: input.launch_type,
         };
         self.services.insert(key.clone(), service);
         self.set_tags(&service_arn(&key, context.settings), &input.tags);
-        self.reschedule(&key, context);
+        self.wake_scheduler(&key, context);
         self.output(&key, context)
     }
 
@@ -153,24 +153,25 @@ impl Ecs {
             Some(given) => Some(self.definition(given)?.task_definition_arn.clone()),
             None => None,
         };
-        let service = self.services.get_mut(&key).ok_or_else(service_missing)?;
-        if service.wanted.newest().status != ServiceStatus::Active {
+        let service = self.services.get_mut(&key).ok_or_else(service_not_found)?;
+        if service.desired_state.current().status != ServiceStatus::Active {
             return Err(ApiError::new("ServiceNotActiveException", "Service was not ACTIVE."));
         }
         if let Some(count) = input.desired_count {
             check_count(count)?;
         }
-        let current = service.wanted.newest().deployments.last().map(|deployment| deployment.definition.clone());
+        let current =
+            service.desired_state.current().deployments.last().map(|deployment| deployment.definition.clone());
         let definition = definition
             .or_else(|| current.clone())
             .filter(|new| input.force_new_deployment || current.as_ref() != Some(new));
         let deployment = definition.map(|definition| new_deployment(definition, context));
-        let change = |wanted: &mut Wanted| {
-            wanted.desired = input.desired_count.unwrap_or(wanted.desired);
-            wanted.deployments.extend(deployment);
+        let change = |desired: &mut DesiredState| {
+            desired.count = input.desired_count.unwrap_or(desired.count);
+            desired.deployments.extend(deployment);
         };
-        service.want(change, context);
-        self.reschedule(&key, context);
+        service.change(change, context);
+        self.wake_scheduler(&key, context);
         self.output(&key, context)
     }
 
@@ -181,16 +182,16 @@ impl Ecs {
     ) -> Result<api::ServiceOutput, ApiError> {
         let key = self.service_key(input.cluster.as_deref(), &input.service)?;
         let service =
-            self.services.get_mut(&key).filter(|service| !service.is_inactive()).ok_or_else(service_missing)?;
-        if service.wanted.newest().desired > 0 && !input.force {
+            self.services.get_mut(&key).filter(|service| !service.is_inactive()).ok_or_else(service_not_found)?;
+        if service.desired_state.current().count > 0 && !input.force {
             return Err(invalid("The service cannot be stopped while it is scaled above 0."));
         }
-        let change = |wanted: &mut Wanted| {
-            wanted.status = ServiceStatus::Draining;
-            wanted.desired = 0;
+        let change = |desired: &mut DesiredState| {
+            desired.status = ServiceStatus::Draining;
+            desired.count = 0;
         };
-        service.want(change, context);
-        self.reschedule(&key, context);
+        service.change(change, context);
+        self.wake_scheduler(&key, context);
         self.output(&key, context)
     }
 
@@ -203,20 +204,20 @@ impl Ecs {
         if input.services.is_empty() {
             return Err(invalid("Services cannot be empty."));
         }
-        if input.services.len() > DESCRIBED {
-            return Err(invalid(format!("Services list cannot have more than {DESCRIBED} entries.")));
+        if input.services.len() > MAX_DESCRIBED {
+            return Err(invalid(format!("Services list cannot have more than {MAX_DESCRIBED} entries.")));
         }
         let at = before(context.now, context.settings.ecs_lag);
         let mut output = api::DescribeServicesOutput::default();
         for given in &input.services {
             let key = key_of(&cluster, given)?;
-            // AWS names what is missing by the ARN that was given, and by one of the old form where a name was.
+            // AWS reports a missing service by the ARN in the request, or by an ARN in the short form for a name.
             let missing = if given.starts_with("arn:") {
                 given.clone()
             } else {
                 arn(context.settings, &format!("service/{given}"))
             };
-            match self.shown_service(&key, at, context.settings) {
+            match self.describe_service(&key, at, context.settings) {
                 Some(service) => output.services.push(service),
                 None => output.failures.push(api::Failure { arn: missing, reason: "MISSING".to_owned() }),
             }
@@ -234,27 +235,48 @@ impl Ecs {
         let keys = keys.filter(|key| key.cluster == cluster);
         let size = page_size(input.max_results, 10)?;
         let (page, next_token) =
-            page(keys, |key| &key.name, size, input.next_token.as_deref()).map_err(|_| bad_token())?;
+            page(keys, |key| &key.name, size, input.next_token.as_deref()).map_err(|_| invalid_token())?;
         Ok(api::ListServicesOutput {
             service_arns: page.into_iter().map(|key| service_arn(key, settings)).collect(),
             next_token,
         })
     }
 
-    /// The key of a service in an active cluster, whether there is such a service or not.
+    /// Returns the key of the service that a request names in an active cluster. The service need not exist.
     pub(super) fn service_key(&self, cluster: Option<&str>, service: &str) -> Result<ServiceKey, ApiError> {
         key_of(&self.cluster(cluster)?, service)
     }
 
-    /// How many tasks a service had at an instant; those of one deployment where one is named.
-    pub fn counts(&self, key: &ServiceKey, deployment: Option<&str>, at: Timestamp) -> Counts {
-        let mut counts = Counts::default();
+    /// Returns the key of the service with a name, or with `CLUSTER/NAME`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error when there is no such service, or when several clusters have one.
+    pub fn find_service(&self, given: &str) -> Result<ServiceKey, ApiError> {
+        let (cluster, name) = match given.split_once('/') {
+            Some((cluster, name)) => (Some(cluster), name),
+            None => (None, given),
+        };
+        let matches = |key: &&ServiceKey| key.name == name && cluster.is_none_or(|cluster| key.cluster == cluster);
+        let mut found = self.services.keys().filter(matches);
+        match (found.next(), found.next()) {
+            (Some(key), None) => Ok(key.clone()),
+            (Some(_), Some(_)) => {
+                Err(invalid(format!("Several clusters have a service {name}; write CLUSTER/{name}.")))
+            }
+            (None, _) => Err(service_not_found()),
+        }
+    }
+
+    /// Counts the tasks that a service, or one deployment of it, had at a given time.
+    pub fn task_counts(&self, key: &ServiceKey, deployment: Option<&str>, at: Timestamp) -> TaskCounts {
+        let mut counts = TaskCounts::default();
         for task in self.tasks.values().filter(|task| task.service.as_ref() == Some(key)) {
-            let Some(shown) = task.history.at(at) else { continue };
-            if deployment.is_some_and(|id| shown.started_by.as_deref() != Some(id)) {
+            let Some(description) = task.history.at(at) else { continue };
+            if deployment.is_some_and(|id| description.started_by.as_deref() != Some(id)) {
                 continue;
             }
-            match shown.last_status.as_str() {
+            match description.last_status.as_str() {
                 "RUNNING" => counts.running += 1,
                 "PROVISIONING" | "PENDING" | "ACTIVATING" => counts.pending += 1,
                 _ => (),
@@ -263,79 +285,80 @@ impl Ecs {
         counts
     }
 
-    /// A service as it was at an instant.
-    fn shown_service(&self, key: &ServiceKey, at: Timestamp, settings: &Settings) -> Option<api::Service> {
+    /// Returns the description of a service at a given time.
+    fn describe_service(&self, key: &ServiceKey, at: Timestamp, settings: &Settings) -> Option<api::Service> {
         let service = self.services.get(key)?;
-        let wanted = service.wanted.at(at)?;
-        let counts = self.counts(key, None, at);
-        let newest = wanted.deployments.last()?;
-        let deployments = wanted.deployments.iter().rev().map(|deployment| {
-            let of_it = self.counts(key, Some(&deployment.id), at);
-            let is_primary = deployment.id == newest.id;
-            let desired_count = if is_primary { wanted.desired } else { 0 };
-            let is_done = is_primary && of_it.running == desired_count && counts == of_it && of_it.pending == 0;
+        let desired = service.desired_state.at(at)?;
+        let counts = self.task_counts(key, None, at);
+        let primary = desired.deployments.last()?;
+        let deployments = desired.deployments.iter().rev().map(|deployment| {
+            let own = self.task_counts(key, Some(&deployment.id), at);
+            let is_primary = deployment.id == primary.id;
+            let desired_count = if is_primary { desired.count } else { 0 };
+            let is_complete = is_primary && own.running == desired_count && counts == own && own.pending == 0;
             api::Deployment {
                 id: deployment.id.clone(),
                 status: if is_primary { "PRIMARY" } else { "ACTIVE" }.to_owned(),
                 task_definition: deployment.definition.clone(),
                 desired_count,
-                running_count: of_it.running,
-                pending_count: of_it.pending,
-                rollout_state: if is_done { "COMPLETED" } else { "IN_PROGRESS" }.to_owned(),
+                running_count: own.running,
+                pending_count: own.pending,
+                rollout_state: if is_complete { "COMPLETED" } else { "IN_PROGRESS" }.to_owned(),
                 created_at: Some(deployment.created_at),
                 updated_at: Some(deployment.created_at),
             }
         });
-        let is_there = |deployment: &api::Deployment| {
+        let is_active = |deployment: &api::Deployment| {
             deployment.status == "PRIMARY" || deployment.running_count + deployment.pending_count > 0
         };
-        let deployments = deployments.filter(is_there).collect();
+        let deployments = deployments.filter(is_active).collect();
         Some(api::Service {
             service_arn: service_arn(key, settings),
             service_name: key.name.clone(),
             cluster_arn: arn(settings, &format!("cluster/{}", key.cluster)),
-            status: wanted.status.as_str().to_owned(),
-            desired_count: wanted.desired,
+            status: desired.status.as_str().to_owned(),
+            desired_count: desired.count,
             running_count: counts.running,
             pending_count: counts.pending,
             launch_type: service.launch_type.clone(),
-            task_definition: newest.definition.clone(),
+            task_definition: primary.definition.clone(),
             network_configuration: service.network.clone(),
-            deployments: if wanted.status == ServiceStatus::Inactive { Vec::new() } else { deployments },
+            deployments: if desired.status == ServiceStatus::Inactive { Vec::new() } else { deployments },
             created_at: Some(service.created_at),
         })
     }
 
-    /// A service as it is now, which is what the calls that change it answer with.
+    /// Returns the current description of a service, as the operations that change it respond.
     fn output(&self, key: &ServiceKey, context: &Context<'_>) -> Result<api::ServiceOutput, ApiError> {
-        let service = self.shown_service(key, context.now, context.settings).ok_or_else(service_missing)?;
+        let service = self.describe_service(key, context.now, context.settings).ok_or_else(service_not_found)?;
         Ok(api::ServiceOutput { service })
     }
 
-    /// The tasks of a service that have not stopped.
-    pub(super) fn living_tasks<'a>(&'a self, key: &'a ServiceKey) -> impl Iterator<Item = &'a Task> {
+    /// Returns the tasks of a service that haven't stopped.
+    pub(super) fn unstopped_tasks<'a>(&'a self, key: &'a ServiceKey) -> impl Iterator<Item = &'a Task> {
         self.tasks.values().filter(move |task| task.service.as_ref() == Some(key) && task.status != Status::Stopped)
     }
 }
 
-/// The key of the service that a call names in that cluster.
+/// Returns the key of the service that a request names in a cluster.
 pub fn key_of(cluster: &str, given: &str) -> Result<ServiceKey, ApiError> {
     Ok(ServiceKey { cluster: cluster.to_owned(), name: in_cluster(given, "service", cluster)?.to_owned() })
 }
 
-/// Whether tasks of the definition get what network interfaces they need.
+/// Checks that tasks in the `awsvpc` network mode get a network configuration.
 pub fn check_network(
     definition: &api::TaskDefinition,
     network: Option<&api::NetworkConfiguration>,
 ) -> Result<(), ApiError> {
-    let needs = definition.network_mode.as_deref() == Some("awsvpc");
-    if needs && network.is_none_or(|network| network.awsvpc_configuration.subnets.is_empty()) {
+    let is_awsvpc = definition.network_mode.as_deref() == Some("awsvpc");
+    if is_awsvpc && network.is_none_or(|network| network.awsvpc_configuration.subnets.is_empty()) {
         return Err(invalid("Network Configuration must be provided when networkMode 'awsvpc' is specified."));
     }
     Ok(())
 }
 
-pub fn service_missing() -> ApiError {
+/// Returns the error for a service that doesn't exist.
+pub fn service_not_found() -> ApiError {
     ApiError::new("ServiceNotFoundException", "Service not found.")
 }
 

@@ -7,7 +7,7 @@ use crate::api::ApiError;
 use crate::api::ecs as api;
 
 impl Ecs {
-    /// Sets the tags of something new.
+    /// Sets the tags of a new resource.
     pub(super) fn set_tags(&mut self, arn: &str, tags: &[api::Tag]) {
         self.tags.insert(arn.to_owned(), as_map(tags));
     }
@@ -33,7 +33,7 @@ impl Ecs {
         Ok(api::TagsOutput { tags: tags.map(tag).collect() })
     }
 
-    /// Whether there is anything with the ARN.
+    /// Checks that a resource with the ARN exists.
     fn check_resource(&self, arn: &str) -> Result<(), ApiError> {
         let name = last_part(arn);
         let resource = arn.rsplit(':').next().unwrap_or_default();

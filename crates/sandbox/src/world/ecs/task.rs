@@ -1,4 +1,4 @@
-//! A task's life, from PROVISIONING to STOPPED.
+//! The lifecycle of a task, from PROVISIONING to STOPPED.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -6,16 +6,17 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::addresses::{Addresses, v6_of};
-use super::{Due, ServiceKey};
+use super::event::task_state_change;
+use super::{ServiceKey, Timer};
 use crate::api::ecs as api;
-use crate::world::agenda::{Ticket, before};
 use crate::world::history::History;
 use crate::world::settings::TaskSettings;
-use crate::world::{Context, Due as WorldDue, Effect, event};
+use crate::world::timers::{TimerId, before};
+use crate::world::{Context, Effect, Timer as WorldTimer};
 
-/// What a task does (lastStatus).
+/// lastStatus of a task, in the order of the lifecycle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[allow(missing_docs, reason = "the statuses are AWS's")]
+#[allow(missing_docs, reason = "AWS's developer guide documents the statuses")]
 pub enum Status {
     Provisioning,
     Pending,
@@ -28,7 +29,7 @@ pub enum Status {
 }
 
 impl Status {
-    /// AWS's word for it.
+    /// Returns AWS's name of the status.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Provisioning => "PROVISIONING",
@@ -42,8 +43,8 @@ impl Status {
         }
     }
 
-    /// How long a task stays in it that isn't told to stop meanwhile.
-    fn lasts(self, settings: &TaskSettings) -> Option<Duration> {
+    /// Returns how long a task stays in the status by itself; `None` when it stays until something else happens.
+    fn duration(self, settings: &TaskSettings) -> Option<Duration> {
         match self {
             Self::Provisioning => Some(settings.provisioning),
             Self::Pending => Some(settings.pending),
@@ -56,96 +57,106 @@ impl Status {
     }
 }
 
-/// What a task is started with.
+/// Specification of a task to launch.
 #[derive(Clone, Debug)]
-pub struct Plan {
-    /// The cluster's name.
+pub struct LaunchSpec {
+    /// Name of the cluster.
     pub cluster: String,
-    /// The service that starts it; none for RunTask.
+    /// Service that launches the task; none for RunTask.
     pub service: Option<ServiceKey>,
     /// `service:NAME` or `family:NAME`.
     pub group: String,
-    /// Who starts it.
+    /// startedBy.
     pub started_by: Option<String>,
-    /// What it runs.
+    /// Task definition.
     pub definition: api::TaskDefinition,
-    /// The subnet, and the zone that it is in.
-    pub subnet: (String, String),
+    /// Subnet of the network interface.
+    pub subnet: Subnet,
+}
+
+/// A subnet with its availability zone.
+#[derive(Clone, Debug)]
+pub struct Subnet {
+    /// Id of the subnet.
+    pub id: String,
+    /// Name of the availability zone.
+    pub zone: String,
 }
 
 /// A task.
 #[derive(Debug)]
 pub struct Task {
-    /// Its id: what its ARN ends in.
+    /// Id, with which the ARN ends.
     pub id: String,
-    /// Its cluster's name.
+    /// Name of the cluster.
     pub cluster: String,
-    /// The service whose scheduler started it.
+    /// Service whose scheduler launched the task.
     pub service: Option<ServiceKey>,
-    /// What it does.
+    /// lastStatus.
     pub status: Status,
-    /// Its address, from PENDING on; another task may have it once this one is STOPPED.
+    /// Private address, from PENDING on. Another task can get it once this one is STOPPED.
     pub address: Option<Ipv4Addr>,
-    /// As it is described, now and at earlier instants.
+    /// Descriptions of the task, current and past.
     pub history: History<api::Task>,
-    /// When it was told to stop.
-    told_at: Option<Timestamp>,
-    /// The code that its containers leave with.
+    /// Time at which desiredStatus became STOPPED.
+    stop_requested_at: Option<Timestamp>,
+    /// Exit code of the containers.
     exit_code: i32,
-    /// From when to when its image was pulled, which is told with RUNNING only.
-    pulled: Option<(Timestamp, Timestamp)>,
-    /// Why it will not come to RUNNING, if so.
-    fails_with: Option<String>,
-    next: Option<Ticket>,
+    /// Begin and end of the image pull, which the API shows from RUNNING on.
+    image_pull: Option<(Timestamp, Timestamp)>,
+    /// Reason for which the task will fail to start.
+    start_failure: Option<String>,
+    timer: Option<TimerId>,
 }
 
 impl Task {
-    /// Starts a task.
-    pub fn start(plan: Plan, fails_with: Option<String>, context: &mut Context<'_>) -> Self {
+    /// Launches a task. With a failure reason it stops instead of reaching ACTIVATING.
+    pub fn launch(spec: LaunchSpec, start_failure: Option<String>, context: &mut Context<'_>) -> Self {
         let id = context.random.hex(32);
-        let shown = first_look(&id, &plan, context);
+        let description = initial_description(&id, &spec, context);
         let mut task = Self {
             id,
-            cluster: plan.cluster,
-            service: plan.service,
+            cluster: spec.cluster,
+            service: spec.service,
             status: Status::Provisioning,
             address: None,
-            history: History::new(context.now, shown),
-            told_at: None,
+            history: History::new(context.now, description),
+            stop_requested_at: None,
             exit_code: 0,
-            pulled: None,
-            fails_with,
-            next: None,
+            image_pull: None,
+            start_failure,
+            timer: None,
         };
-        task.tell(context);
-        task.go_on_in(context.settings.tasks.provisioning, context);
+        task.emit_event(context);
+        task.advance_in(context.settings.tasks.provisioning, context);
         task
     }
 
-    /// As it is described now.
-    pub fn shown(&self) -> &api::Task {
-        self.history.newest()
+    /// Returns the current description, as DescribeTasks returns it.
+    pub fn description(&self) -> &api::Task {
+        self.history.current()
     }
 
-    /// Whether it is to run: nobody has told it to stop.
-    pub fn is_wanted(&self) -> bool {
-        self.told_at.is_none()
+    /// Returns whether desiredStatus is RUNNING.
+    pub fn should_run(&self) -> bool {
+        self.stop_requested_at.is_none()
     }
 
-    /// Whether its containers run.
-    fn has_containers(&self) -> bool {
+    /// Returns whether the containers run.
+    fn has_running_containers(&self) -> bool {
         (Status::Activating..=Status::Stopping).contains(&self.status)
     }
 
-    /// Tells it to stop. Nothing changes for one that has been told already.
+    /// Sets desiredStatus to STOPPED. Has no effect on a task that is stopping already.
     pub fn stop(&mut self, code: &str, reason: &str, context: &mut Context<'_>) {
-        self.tell_to_stop(code, reason, context.settings.tasks.told_to_stop, context);
+        self.stop_in(code, reason, context.settings.tasks.told_to_stop, context);
     }
 
-    /// A Spot notice: it is told to stop now, and stopped two minutes later.
+    /// Gives the task a Spot interruption notice: desiredStatus becomes STOPPED now, and the task stops two minutes
+    /// later.
     pub fn spot_notice(&mut self, context: &mut Context<'_>) {
         self.exit_code = 143;
-        self.tell_to_stop(
+        self.stop_in(
             "TerminationNotice",
             "Your Spot Task was interrupted.",
             context.settings.tasks.spot_notice,
@@ -153,140 +164,141 @@ impl Task {
         );
     }
 
-    /// Its essential container exits: nothing is announced, and nothing serves from now on.
+    /// Makes the essential container exit. The task ceases to serve at once, without an earlier event.
     pub fn crash(&mut self, exit_code: i32, addresses: &mut Addresses, context: &mut Context<'_>) {
         self.exit_code = exit_code;
-        if self.is_wanted() {
-            self.end("EssentialContainerExited", "Essential container in task exited", context.now);
+        if self.should_run() {
+            self.request_stop("EssentialContainerExited", "Essential container in task exited", context.now);
         }
-        self.turn(Status::Deprovisioning, addresses, context);
+        self.enter(Status::Deprovisioning, addresses, context);
     }
 
-    /// Goes on to the next status.
-    pub fn go_on(&mut self, addresses: &mut Addresses, context: &mut Context<'_>) {
-        self.next = None;
+    /// Moves the task to its next status.
+    pub fn advance(&mut self, addresses: &mut Addresses, context: &mut Context<'_>) {
+        self.timer = None;
         let next = match self.status {
-            Status::Provisioning | Status::Pending if !self.is_wanted() => Status::Deprovisioning,
+            Status::Provisioning | Status::Pending if !self.should_run() => Status::Deprovisioning,
             Status::Provisioning => Status::Pending,
-            Status::Pending => match self.fails_with.take() {
+            Status::Pending => match self.start_failure.take() {
                 Some(reason) => {
-                    self.end("TaskFailedToStart", &reason, context.now);
+                    self.request_stop("TaskFailedToStart", &reason, context.now);
                     Status::Deprovisioning
                 }
                 None => Status::Activating,
             },
-            Status::Activating | Status::Running if !self.is_wanted() => Status::Deactivating,
+            Status::Activating | Status::Running if !self.should_run() => Status::Deactivating,
             Status::Activating => Status::Running,
-            // What runs, and is wanted, goes on running; what has stopped stays so.
+            // Both last until something else happens.
             Status::Running | Status::Stopped => return,
             Status::Deactivating => Status::Stopping,
             Status::Stopping => Status::Deprovisioning,
             Status::Deprovisioning => Status::Stopped,
         };
-        self.turn(next, addresses, context);
+        self.enter(next, addresses, context);
     }
 
-    fn tell_to_stop(&mut self, code: &str, reason: &str, delay: Duration, context: &mut Context<'_>) {
-        if !self.is_wanted() {
+    fn stop_in(&mut self, code: &str, reason: &str, delay: Duration, context: &mut Context<'_>) {
+        if !self.should_run() {
             return;
         }
-        self.end(code, reason, context.now);
-        self.change(context, |_| ());
-        self.go_on_in(delay, context);
+        self.request_stop(code, reason, context.now);
+        self.update(context, |_| ());
+        self.advance_in(delay, context);
     }
 
-    /// Notes why it ends; the change that shows it is still to come.
-    fn end(&mut self, code: &str, reason: &str, now: Timestamp) {
-        self.told_at = Some(now);
-        let mut shown = self.shown().clone();
-        shown.desired_status = "STOPPED".to_owned();
-        shown.stop_code = Some(code.to_owned());
-        shown.stopped_reason = Some(reason.to_owned());
-        // It is of the same instant as the change that follows, which hides it.
-        self.history.record(now, shown);
+    /// Records desiredStatus STOPPED and its reason. The caller makes the change that raises the version.
+    fn request_stop(&mut self, code: &str, reason: &str, now: Timestamp) {
+        self.stop_requested_at = Some(now);
+        let mut description = self.description().clone();
+        description.desired_status = "STOPPED".to_owned();
+        description.stop_code = Some(code.to_owned());
+        description.stopped_reason = Some(reason.to_owned());
+        // The change that follows at the same time replaces this state, so no reader sees it with the old version.
+        self.history.record(now, description);
     }
 
-    fn go_on_in(&mut self, delay: Duration, context: &mut Context<'_>) {
-        if let Some(ticket) = self.next.take() {
-            context.agenda.strike(ticket);
+    fn advance_in(&mut self, delay: Duration, context: &mut Context<'_>) {
+        if let Some(timer) = self.timer.take() {
+            context.timers.cancel(timer);
         }
-        let due = Due::Task { id: self.id.clone() };
-        self.next = Some(context.due_in(delay, WorldDue::Ecs(due)));
+        let timer = Timer::AdvanceTask { id: self.id.clone() };
+        self.timer = Some(context.start_timer(delay, WorldTimer::Ecs(timer)));
     }
 
-    /// Turns to a status, with all that goes with it.
-    fn turn(&mut self, status: Status, addresses: &mut Addresses, context: &mut Context<'_>) {
-        let had_containers = self.has_containers();
+    /// Enters a status: updates the description, the address and the timer.
+    fn enter(&mut self, status: Status, addresses: &mut Addresses, context: &mut Context<'_>) {
+        let had_running_containers = self.has_running_containers();
         self.status = status;
         if status == Status::Pending {
             let address = addresses.take();
             self.address = Some(address);
-            self.attach(address, context);
+            self.attach_network_interface(address, context);
         }
         if status == Status::Activating {
-            self.pulled = Some((before(context.now, context.settings.tasks.pending), context.now));
+            self.image_pull = Some((before(context.now, context.settings.tasks.pending), context.now));
         }
-        let (told_at, exit_code, pulled, now) = (self.told_at, self.exit_code, self.pulled, context.now);
+        let (stop_requested_at, exit_code) = (self.stop_requested_at, self.exit_code);
+        let (image_pull, now) = (self.image_pull, context.now);
         let runtime_id = format!("{}-{}", self.id, context.random.decimal(10));
-        self.change(context, |shown| {
-            shown.last_status = status.as_str().to_owned();
+        self.update(context, |description| {
+            description.last_status = status.as_str().to_owned();
             match status {
                 Status::Activating => {
-                    for container in &mut shown.containers {
+                    for container in &mut description.containers {
                         container.last_status = "RUNNING".to_owned();
                         container.runtime_id = Some(runtime_id.clone());
                         container.health_status = Some("UNKNOWN".to_owned());
                     }
                 }
                 Status::Running => {
-                    shown.started_at = Some(now);
-                    shown.pull_started_at = pulled.map(|(from, _)| from);
-                    shown.pull_stopped_at = pulled.map(|(_, to)| to);
+                    description.started_at = Some(now);
+                    description.pull_started_at = image_pull.map(|(begin, _)| begin);
+                    description.pull_stopped_at = image_pull.map(|(_, end)| end);
                 }
-                Status::Deactivating => shown.stopping_at = told_at,
+                Status::Deactivating => description.stopping_at = stop_requested_at,
                 Status::Deprovisioning => {
-                    shown.stopping_at = told_at;
-                    if had_containers {
-                        shown.execution_stopped_at = Some(now);
+                    description.stopping_at = stop_requested_at;
+                    if had_running_containers {
+                        description.execution_stopped_at = Some(now);
                     }
-                    for container in &mut shown.containers {
+                    for container in &mut description.containers {
                         container.last_status = "STOPPED".to_owned();
-                        container.exit_code = had_containers.then_some(exit_code);
+                        container.exit_code = had_running_containers.then_some(exit_code);
                         container.runtime_id = None;
                         container.health_status = None;
                     }
                 }
                 Status::Stopped => {
-                    shown.stopped_at = Some(now);
-                    for attachment in &mut shown.attachments {
+                    description.stopped_at = Some(now);
+                    for attachment in &mut description.attachments {
                         attachment.status = "DELETED".to_owned();
                     }
-                    if shown.stop_code.as_deref() == Some("TerminationNotice") {
-                        shown.stop_code = Some("SpotInterruption".to_owned());
+                    if description.stop_code.as_deref() == Some("TerminationNotice") {
+                        description.stop_code = Some("SpotInterruption".to_owned());
                     }
                 }
                 Status::Provisioning | Status::Pending | Status::Stopping => (),
             }
         });
         if let Some(address) = self.address {
-            if had_containers != self.has_containers() {
-                addresses.set_serving(address, self.has_containers());
-                context.effects.push(Effect::Address(address.into()));
-                context.effects.push(Effect::Address(v6_of(address).into()));
+            if had_running_containers != self.has_running_containers() {
+                addresses.set_serving(address, self.has_running_containers());
+                context.effects.push(Effect::AddressChanged(address.into()));
+                context.effects.push(Effect::AddressChanged(v6_of(address).into()));
             }
             if status == Status::Stopped {
                 addresses.release(address);
             }
         }
-        if let Some(delay) = status.lasts(&context.settings.tasks) {
-            self.go_on_in(delay, context);
-        } else if let Some(ticket) = self.next.take() {
-            context.agenda.strike(ticket);
+        if let Some(delay) = status.duration(&context.settings.tasks) {
+            self.advance_in(delay, context);
+        } else if let Some(timer) = self.timer.take() {
+            context.timers.cancel(timer);
         }
     }
 
-    /// The network interface is there.
-    fn attach(&mut self, address: Ipv4Addr, context: &mut Context<'_>) {
+    /// Adds the details of the network interface to the description.
+    fn attach_network_interface(&mut self, address: Ipv4Addr, context: &mut Context<'_>) {
         let ipv6 = context.settings.tasks.dual_stack.then(|| v6_of(address).to_string());
         let dashed = address.to_string().replace('.', "-");
         let mac = context.random.hex(10);
@@ -298,15 +310,15 @@ impl Task {
             ("privateIPv4Address", address.to_string()),
         ];
         details.extend(ipv6.clone().map(|ipv6| ("ipv6Address", ipv6)));
-        let mut shown = self.shown().clone();
-        shown.connectivity = Some("CONNECTED".to_owned());
-        shown.connectivity_at = Some(context.now);
-        for attachment in &mut shown.attachments {
+        let mut description = self.description().clone();
+        description.connectivity = Some("CONNECTED".to_owned());
+        description.connectivity_at = Some(context.now);
+        for attachment in &mut description.attachments {
             attachment.status = "ATTACHED".to_owned();
             let detail =
                 |(name, value): &(&str, String)| api::KeyValuePair { name: (*name).to_owned(), value: value.clone() };
             attachment.details.extend(details.iter().map(detail));
-            for container in &mut shown.containers {
+            for container in &mut description.containers {
                 container.network_interfaces = vec![api::NetworkInterface {
                     attachment_id: attachment.id.clone(),
                     private_ipv4_address: Some(address.to_string()),
@@ -314,37 +326,37 @@ impl Task {
                 }];
             }
         }
-        self.history.record(context.now, shown);
+        self.history.record(context.now, description);
     }
 
-    /// Makes one change of it: a version more, and an event.
-    fn change(&mut self, context: &mut Context<'_>, change: impl FnOnce(&mut api::Task)) {
-        let mut shown = self.shown().clone();
-        change(&mut shown);
-        shown.version += 1;
-        self.history.record(context.now, shown);
-        self.tell(context);
+    /// Makes a change to the description: raises the version by one and emits an event.
+    fn update(&mut self, context: &mut Context<'_>, change: impl FnOnce(&mut api::Task)) {
+        let mut description = self.description().clone();
+        change(&mut description);
+        description.version += 1;
+        self.history.record(context.now, description);
+        self.emit_event(context);
     }
 
-    fn tell(&self, context: &mut Context<'_>) {
-        let event = event::task_state_change(self.shown(), context);
+    fn emit_event(&self, context: &mut Context<'_>) {
+        let event = task_state_change(self.description(), context);
         context.effects.push(Effect::Event(event));
     }
 }
 
-/// A new task as it is described.
-fn first_look(id: &str, plan: &Plan, context: &mut Context<'_>) -> api::Task {
+/// Returns the description of a new task.
+fn initial_description(id: &str, spec: &LaunchSpec, context: &mut Context<'_>) -> api::Task {
     let arn = |kind: &str, rest: &str| super::arn(context.settings, &format!("{kind}/{rest}"));
-    let task_arn = arn("task", &format!("{}/{id}", plan.cluster));
-    let cluster_arn = arn("cluster", &plan.cluster);
-    let memory = plan.definition.memory.clone().unwrap_or_else(|| "4096".to_owned());
-    let container_arns: Vec<String> = plan
+    let task_arn = arn("task", &format!("{}/{id}", spec.cluster));
+    let cluster_arn = arn("cluster", &spec.cluster);
+    let memory = spec.definition.memory.clone().unwrap_or_else(|| "4096".to_owned());
+    let container_arns: Vec<String> = spec
         .definition
         .container_definitions
         .iter()
-        .map(|_| super::arn(context.settings, &format!("container/{}/{id}/{}", plan.cluster, context.random.uuid())))
+        .map(|_| super::arn(context.settings, &format!("container/{}/{id}/{}", spec.cluster, context.random.uuid())))
         .collect();
-    let containers = plan.definition.container_definitions.iter().zip(container_arns);
+    let containers = spec.definition.container_definitions.iter().zip(container_arns);
     let container = |(definition, container_arn): (&api::ContainerDefinition, String)| api::Container {
         container_arn,
         task_arn: task_arn.clone(),
@@ -355,26 +367,25 @@ fn first_look(id: &str, plan: &Plan, context: &mut Context<'_>) -> api::Task {
         memory: memory.clone(),
         ..api::Container::default()
     };
-    let (subnet, zone) = &plan.subnet;
     let attachment = api::Attachment {
         id: context.random.uuid(),
         r#type: "ElasticNetworkInterface".to_owned(),
         status: "PRECREATED".to_owned(),
-        details: vec![api::KeyValuePair { name: "subnetId".to_owned(), value: subnet.clone() }],
+        details: vec![api::KeyValuePair { name: "subnetId".to_owned(), value: spec.subnet.id.clone() }],
     };
     api::Task {
         containers: containers.map(container).collect(),
         cluster_arn,
-        task_definition_arn: plan.definition.task_definition_arn.clone(),
-        group: plan.group.clone(),
-        started_by: plan.started_by.clone(),
+        task_definition_arn: spec.definition.task_definition_arn.clone(),
+        group: spec.group.clone(),
+        started_by: spec.started_by.clone(),
         launch_type: "FARGATE".to_owned(),
         capacity_provider_name: Some(context.settings.tasks.capacity_provider.clone()),
         last_status: Status::Provisioning.as_str().to_owned(),
         desired_status: "RUNNING".to_owned(),
         version: 1,
-        availability_zone: zone.clone(),
-        cpu: plan.definition.cpu.clone().unwrap_or_else(|| "2048".to_owned()),
+        availability_zone: spec.subnet.zone.clone(),
+        cpu: spec.definition.cpu.clone().unwrap_or_else(|| "2048".to_owned()),
         memory: memory.clone(),
         platform_version: "1.4.0".to_owned(),
         attachments: vec![attachment],

@@ -1,4 +1,4 @@
-//! Attributes of load balancers, listeners and target groups: names with values, of which some change something here.
+//! Attributes of load balancers, listeners and target groups. Most of them are stored and described without effect.
 
 use std::collections::BTreeMap;
 
@@ -6,31 +6,31 @@ use super::invalid;
 use crate::api::ApiError;
 use crate::api::elb as api;
 
-/// What a target group's attribute may say instead of its own mind.
+/// Value of a target group's attribute that adopts the load balancer's setting.
 const SAME_AS_LOAD_BALANCER: &str = "use_load_balancer_configuration";
 
-/// How long targets may drain, in seconds.
-const LONGEST_DRAINING: u32 = 3_600;
+/// Maximum deregistration delay, in seconds.
+const MAX_DEREGISTRATION_DELAY: u32 = 3_600;
 
-/// Keeps a load balancer from being deleted.
+/// Attribute that protects a load balancer from deletion.
 pub const DELETION_PROTECTION: &str = "deletion_protection.enabled";
 
-/// How long deregistered targets drain, in seconds.
+/// Attribute with the time for which deregistered targets drain, in seconds.
 pub const DEREGISTRATION_DELAY: &str = "deregistration_delay.timeout_seconds";
 
-/// The deregistration delay that AWS gives a new target group, in seconds.
+/// Deregistration delay of a new target group, in seconds.
 pub const DEFAULT_DEREGISTRATION_DELAY: u32 = 300;
 
-/// The attributes of something. Which there are is settled when it is made.
+/// The attributes of a resource. Their names are fixed when the resource is created.
 #[derive(Clone, Debug)]
 pub struct Attributes {
-    /// What has them, as AWS's errors name it.
-    of: &'static str,
+    /// Kind of the resource, as AWS's errors name it.
+    kind: &'static str,
     values: BTreeMap<&'static str, String>,
 }
 
 impl Attributes {
-    /// Those of a network load balancer; the others have the same here.
+    /// Returns the attributes of a new network load balancer. Other types have the same ones here.
     pub fn of_load_balancer() -> Self {
         let values = [
             (DELETION_PROTECTION, "false"),
@@ -46,14 +46,14 @@ impl Attributes {
         Self::new("Load balancer", &values)
     }
 
-    /// Those of a network load balancer's listener of that protocol.
+    /// Returns the attributes of a new listener of a network load balancer.
     pub fn of_listener(protocol: &str) -> Self {
         let has_idle_timeout = matches!(protocol, "TCP" | "TLS");
         Self::new("Listener", if has_idle_timeout { &[("tcp.idle_timeout.seconds", "350")] } else { &[] })
     }
 
-    /// Those of a network load balancer's target group of that protocol, with addresses as targets.
-    pub fn of_group(protocol: &str) -> Self {
+    /// Returns the attributes of a new target group with IP targets.
+    pub fn of_target_group(protocol: &str) -> Self {
         let is_udp = matches!(protocol, "UDP" | "TCP_UDP");
         let values = [
             (DEREGISTRATION_DELAY, "300"),
@@ -73,33 +73,33 @@ impl Attributes {
         Self::new("Target group", &values)
     }
 
-    fn new(of: &'static str, values: &[(&'static str, &str)]) -> Self {
-        Self { of, values: values.iter().map(|(key, value)| (*key, (*value).to_owned())).collect() }
+    fn new(kind: &'static str, values: &[(&'static str, &str)]) -> Self {
+        Self { kind, values: values.iter().map(|(key, value)| (*key, (*value).to_owned())).collect() }
     }
 
-    /// Whether a switch is on.
+    /// Returns whether a boolean attribute is `true`.
     pub fn is_on(&self, key: &str) -> bool {
         self.values.get(key).is_some_and(|value| value == "true")
     }
 
-    /// A number; `None` where there is none of that name.
+    /// Returns the value of a numeric attribute; `None` when there is none of that name.
     pub fn number(&self, key: &str) -> Option<u32> {
         self.values.get(key)?.parse().ok()
     }
 
-    /// Sets all that is given, or nothing.
+    /// Sets all of the given attributes, or none.
     ///
     /// # Errors
     ///
-    /// For a name that there isn't, and for a value of another kind.
+    /// Returns an error for an unknown attribute and for a value of the wrong type.
     pub fn set(&mut self, given: &[api::Attribute]) -> Result<(), ApiError> {
         let mut new = self.values.clone();
         for api::Attribute { key, value } in given {
-            let of = self.of;
+            let kind = self.kind;
             let current = new.get_mut(key.as_str());
-            let current = current.ok_or_else(|| invalid(format!("{of} attribute key '{key}' is not recognized")))?;
-            if !is_of_kind(key, current, value) {
-                return Err(invalid(format!("{of} attribute value '{value}' for '{key}' is not valid")));
+            let current = current.ok_or_else(|| invalid(format!("{kind} attribute key '{key}' is not recognized")))?;
+            if !is_valid(key, current, value) {
+                return Err(invalid(format!("{kind} attribute value '{value}' for '{key}' is not valid")));
             }
             value.clone_into(current);
         }
@@ -107,21 +107,21 @@ impl Attributes {
         Ok(())
     }
 
-    /// As they are described.
-    pub fn shown(&self) -> api::AttributesOutput {
+    /// Returns the attributes in the form of the API.
+    pub fn to_api(&self) -> api::AttributesOutput {
         let attribute =
             |(key, value): (&&str, &String)| api::Attribute { key: (*key).to_owned(), value: value.clone() };
         api::AttributesOutput { attributes: self.values.iter().map(attribute).collect() }
     }
 }
 
-/// A switch stays one, and a number.
-fn is_of_kind(key: &str, current: &str, value: &str) -> bool {
-    let is_switch = |text: &str| matches!(text, "true" | "false" | SAME_AS_LOAD_BALANCER);
+/// Returns whether a value is valid: it has the type of the current one, and is within AWS's limits.
+fn is_valid(key: &str, current: &str, value: &str) -> bool {
+    let is_boolean = |text: &str| matches!(text, "true" | "false" | SAME_AS_LOAD_BALANCER);
     let is_number = |text: &str| text.parse::<u32>().is_ok();
     match key {
-        DEREGISTRATION_DELAY => value.parse().is_ok_and(|seconds: u32| seconds <= LONGEST_DRAINING),
-        _ if is_switch(current) => is_switch(value) && (value != SAME_AS_LOAD_BALANCER || key.contains("cross_zone")),
+        DEREGISTRATION_DELAY => value.parse().is_ok_and(|seconds: u32| seconds <= MAX_DEREGISTRATION_DELAY),
+        _ if is_boolean(current) => is_boolean(value) && (value != SAME_AS_LOAD_BALANCER || key.contains("cross_zone")),
         _ => !is_number(current) || is_number(value),
     }
 }

@@ -1,35 +1,35 @@
-//! How a target group checks its targets: what is set and shown; how long checks take is in the world's settings.
+//! Health check configuration of target groups. The world's settings determine how long checks take.
 
 use super::{invalid, number, port};
 use crate::api::ApiError;
 use crate::api::elb as api;
 
-/// The port that stands for each target's own.
+/// Value of the port that stands for each target's own port.
 pub const TRAFFIC_PORT: &str = "traffic-port";
 
-/// How targets are checked.
+/// Health check configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HealthCheck {
     /// TCP, HTTP or HTTPS.
     pub protocol: String,
-    /// The port, or [`TRAFFIC_PORT`].
+    /// Port, or [`TRAFFIC_PORT`].
     pub port: String,
-    /// The path that is asked for over HTTP.
+    /// Path of HTTP checks.
     pub path: Option<String>,
-    /// Whether targets are checked at all.
+    /// Enables health checks.
     pub enabled: bool,
-    /// Seconds between checks.
+    /// Interval, in seconds.
     pub interval: u32,
-    /// How many checks must succeed.
+    /// Number of successful checks until a target is healthy.
     pub healthy: u32,
-    /// How many checks must fail.
+    /// Number of failed checks until a target is unhealthy.
     pub unhealthy: u32,
-    /// The answers over HTTP that are good ones.
+    /// Response codes of successful HTTP checks.
     pub matcher: Option<api::Matcher>,
     timeout: Option<u32>,
 }
 
-/// What a call changes of it, as it was given.
+/// Changes that a request makes, as text.
 #[derive(Debug)]
 #[allow(missing_docs, reason = "the members are those of HealthCheck")]
 pub struct Changes {
@@ -45,7 +45,7 @@ pub struct Changes {
 }
 
 impl HealthCheck {
-    /// What AWS sets where nothing is said.
+    /// Returns AWS's default configuration.
     pub fn new(is_http: bool) -> Self {
         Self {
             protocol: if is_http { "HTTP" } else { "TCP" }.to_owned(),
@@ -60,20 +60,20 @@ impl HealthCheck {
         }
     }
 
-    /// Seconds until a check without an answer has failed.
+    /// Returns the timeout, in seconds.
     pub fn timeout(&self) -> u32 {
         self.timeout.unwrap_or(if self.protocol == "TCP" { 10 } else { 6 })
     }
 
-    /// The same with changes.
+    /// Applies changes.
     ///
     /// # Errors
     ///
-    /// For values that AWS doesn't take.
+    /// Returns an error for values outside AWS's limits.
     pub fn changed(self, changes: Changes) -> Result<Self, ApiError> {
-        let count = |name: &str, given: Option<String>, range, otherwise: u32| match given {
+        let number_or = |name: &str, given: Option<String>, range, default: u32| match given {
             Some(text) => number(name, &text, range),
-            None => Ok(otherwise),
+            None => Ok(default),
         };
         let protocol = changes.protocol.unwrap_or(self.protocol);
         if !["TCP", "HTTP", "HTTPS"].contains(&protocol.as_str()) {
@@ -94,9 +94,9 @@ impl HealthCheck {
             port: changes.port.unwrap_or(self.port),
             path: path.filter(|_| is_http),
             enabled,
-            interval: count("Health check interval", changes.interval, 5..=300, self.interval)?,
-            healthy: count("Healthy threshold count", changes.healthy, 2..=10, self.healthy)?,
-            unhealthy: count("Unhealthy threshold count", changes.unhealthy, 2..=10, self.unhealthy)?,
+            interval: number_or("Health check interval", changes.interval, 5..=300, self.interval)?,
+            healthy: number_or("Healthy threshold count", changes.healthy, 2..=10, self.healthy)?,
+            unhealthy: number_or("Unhealthy threshold count", changes.unhealthy, 2..=10, self.unhealthy)?,
             timeout: match changes.timeout {
                 Some(text) => Some(number("Health check timeout", &text, 2..=120)?),
                 None => self.timeout,

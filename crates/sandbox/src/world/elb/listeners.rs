@@ -1,47 +1,48 @@
-//! Listeners: what a load balancer passes on to which group.
+//! Listeners and their default rules.
 
 use std::collections::BTreeMap;
 
 use super::attributes::Attributes;
-use super::{Elb, Kind, check_arn, invalid, listener_missing, page_size, port, tags};
+use super::{Elb, Kind, check_arn, invalid, listener_not_found, page_size, port, tags};
 use crate::api::ApiError;
 use crate::api::elb as api;
 use crate::world::Context;
-use crate::world::agenda::after;
 use crate::world::page::page;
+use crate::world::timers::after;
 
-/// How many listeners a load balancer may have.
-const LISTENERS: usize = 50;
+/// Maximum number of listeners of a load balancer.
+const MAX_LISTENERS: usize = 50;
 
 /// A listener.
 #[derive(Debug)]
 pub struct Listener {
-    /// Its ARN.
+    /// ARN.
     pub arn: String,
-    /// Its load balancer's ARN.
+    /// ARN of the load balancer.
     pub load_balancer: String,
-    /// Its tags.
+    /// Tags.
     pub tags: BTreeMap<String, String>,
-    /// Its attributes.
+    /// Attributes.
     pub attributes: Attributes,
     port: u16,
     protocol: String,
     actions: Vec<api::Action>,
-    /// What its default rule's ARN ends in.
-    rule: String,
+    /// Id of the default rule, with which its ARN ends.
+    rule_id: String,
 }
 
 impl Listener {
-    /// Whether it passes anything on to the group.
-    pub fn refers_to(&self, group: &str) -> bool {
+    /// Returns whether the listener forwards to a group.
+    pub fn forwards_to(&self, group: &str) -> bool {
         groups_of(&self.actions).any(|arn| arn == group)
     }
 
     fn rule_arn(&self) -> String {
-        format!("{}/{}", self.arn.replacen(":listener/", ":listener-rule/", 1), self.rule)
+        format!("{}/{}", self.arn.replacen(":listener/", ":listener-rule/", 1), self.rule_id)
     }
 
-    fn shown(&self) -> api::Listener {
+    /// Returns the listener in the form of the API.
+    fn to_api(&self) -> api::Listener {
         api::Listener {
             listener_arn: self.arn.clone(),
             load_balancer_arn: self.load_balancer.clone(),
@@ -51,7 +52,7 @@ impl Listener {
         }
     }
 
-    /// Its only rule: those of network load balancers have no others.
+    /// Returns the default rule, the only one of a network load balancer's listener.
     fn default_rule(&self) -> api::Rule {
         api::Rule {
             rule_arn: self.rule_arn(),
@@ -78,26 +79,26 @@ impl Elb {
         let mut others = self.listeners.values().filter(|listener| listener.load_balancer == load_balancer_arn);
         if let Some(existing) = others.clone().find(|listener| listener.port == port) {
             return if existing.protocol == protocol && existing.actions == actions {
-                Ok(output(existing.shown()))
+                Ok(output(existing.to_api()))
             } else {
-                Err(port_taken())
+                Err(port_in_use())
             };
         }
-        if others.nth(LISTENERS - 1).is_some() {
-            let message = format!("The maximum number of listeners for a load balancer is {LISTENERS}");
+        if others.nth(MAX_LISTENERS - 1).is_some() {
+            let message = format!("The maximum number of listeners for a load balancer is {MAX_LISTENERS}");
             return Err(ApiError::new("TooManyListeners", message));
         }
         let tags = tags::read(&input.tags.member)?;
-        let (id, rule) = (context.random.hex(16), context.random.hex(16));
+        let (id, rule_id) = (context.random.hex(16), context.random.hex(16));
         let arn = format!("{}/{id}", load_balancer_arn.replacen(":loadbalancer/", ":listener/", 1));
-        let newly_used = self.unused_of(&actions);
+        let newly_used = self.unused_groups_of(&actions);
         let attributes = Attributes::of_listener(&protocol);
         let load_balancer = load_balancer_arn;
-        let listener = Listener { arn: arn.clone(), load_balancer, tags, attributes, port, protocol, actions, rule };
-        let output = output(listener.shown());
+        let listener = Listener { arn: arn.clone(), load_balancer, tags, attributes, port, protocol, actions, rule_id };
+        let output = output(listener.to_api());
         self.listeners.insert(arn, listener);
         for group in newly_used {
-            self.check_anew(&group, context);
+            self.restart_health_checks(&group, context);
         }
         Ok(output)
     }
@@ -118,19 +119,19 @@ impl Elb {
         let actions = self.check_actions(&load_balancer, &protocol, actions)?;
         let is_another = |listener: &&Listener| listener.load_balancer == load_balancer && listener.arn != arn;
         if self.listeners.values().filter(is_another).any(|listener| listener.port == port) {
-            return Err(port_taken());
+            return Err(port_in_use());
         }
-        let newly_used = self.unused_of(&actions);
+        let newly_used = self.unused_groups_of(&actions);
         let listener = self.listener_mut(&arn)?;
         if listener.protocol != protocol {
             listener.attributes = Attributes::of_listener(&protocol);
         }
         (listener.port, listener.protocol) = (port, protocol);
         let before = std::mem::replace(&mut listener.actions, actions);
-        let output = output(listener.shown());
+        let output = output(listener.to_api());
         self.release_groups(&before, context);
         for group in newly_used {
-            self.check_anew(&group, context);
+            self.restart_health_checks(&group, context);
         }
         Ok(output)
     }
@@ -143,8 +144,8 @@ impl Elb {
                 return Err(invalid("You must specify either listener rule ARNs or a listener ARN"));
             }
             None => {
-                let is_wanted = |listener: &&Listener| arns.contains(&listener.rule_arn());
-                let rules: Vec<_> = self.listeners.values().filter(is_wanted).map(Listener::default_rule).collect();
+                let matches = |listener: &&Listener| arns.contains(&listener.rule_arn());
+                let rules: Vec<_> = self.listeners.values().filter(matches).map(Listener::default_rule).collect();
                 if rules.len() < arns.len() {
                     return Err(ApiError::new("RuleNotFound", "One or more rules not found"));
                 }
@@ -171,20 +172,21 @@ impl Elb {
         }
         let of_load_balancer =
             |listener: &&Listener| input.load_balancer_arn.as_ref().is_none_or(|arn| listener.load_balancer == *arn);
-        let wanted = self.listeners.values().filter(of_load_balancer);
-        let wanted = wanted.filter(|listener| arns.is_empty() || arns.contains(&listener.arn));
+        let matching = self.listeners.values().filter(of_load_balancer);
+        let matching = matching.filter(|listener| arns.is_empty() || arns.contains(&listener.arn));
         let size = page_size(input.page_size.as_deref())?;
-        let (page, next_marker) = page(wanted, |listener| &listener.arn, size, input.marker.as_deref())?;
-        Ok(api::ListenersOutput { listeners: page.into_iter().map(Listener::shown).collect(), next_marker })
+        let (page, next_marker) = page(matching, |listener| &listener.arn, size, input.marker.as_deref())?;
+        Ok(api::ListenersOutput { listeners: page.into_iter().map(Listener::to_api).collect(), next_marker })
     }
 
     pub(super) fn delete_listener(&mut self, arn: &str, context: &mut Context<'_>) -> Result<(), ApiError> {
         check_arn(Kind::Listener, arn)?;
-        let listener = self.listeners.remove(arn).ok_or_else(listener_missing)?;
+        let listener = self.listeners.remove(arn).ok_or_else(listener_not_found)?;
         self.release_groups(&listener.actions, context);
         Ok(())
     }
 
+    /// Deletes all listeners of a load balancer.
     pub(super) fn delete_listeners_of(&mut self, load_balancer: &str, context: &mut Context<'_>) {
         let arns: Vec<String> = self
             .listeners
@@ -199,7 +201,7 @@ impl Elb {
         }
     }
 
-    /// The groups to which something was passed count as in use for a while yet.
+    /// Keeps the groups of deleted actions in use for a while, as AWS does.
     fn release_groups(&mut self, actions: &[api::Action], context: &Context<'_>) {
         let until = after(context.now, context.settings.load_balancers.group_release);
         for group in groups_of(actions) {
@@ -209,12 +211,12 @@ impl Elb {
         }
     }
 
-    /// The groups that no listener refers to yet.
-    fn unused_of(&self, actions: &[api::Action]) -> Vec<String> {
+    /// Returns the groups of the actions that no listener forwards to yet.
+    fn unused_groups_of(&self, actions: &[api::Action]) -> Vec<String> {
         groups_of(actions).filter(|group| !self.is_used(group)).map(str::to_owned).collect()
     }
 
-    /// The actions in the one form in which they are kept and shown, if a listener of that protocol may have them.
+    /// Checks the actions of a listener, and returns them in their normal form.
     fn check_actions(
         &self,
         load_balancer: &str,
@@ -230,7 +232,7 @@ impl Elb {
         if actions.is_empty() {
             return Err(invalid("A listener must have a default action"));
         }
-        let actions: Vec<api::Action> = actions.into_iter().map(in_one_form).collect();
+        let actions: Vec<api::Action> = actions.into_iter().map(normalized).collect();
         for action in &actions {
             let kind = action.r#type.as_str();
             if is_network && kind != "forward" {
@@ -241,28 +243,28 @@ impl Elb {
             }
         }
         for group in groups_of(&actions) {
-            self.check_group(group, load_balancer, protocol)?;
+            self.check_forward(group, load_balancer, protocol)?;
         }
         Ok(actions)
     }
 
-    /// Whether a listener of that protocol may pass on to the group.
-    fn check_group(&self, arn: &str, load_balancer: &str, protocol: &str) -> Result<(), ApiError> {
+    /// Checks that a listener of the protocol may forward to a group.
+    fn check_forward(&self, arn: &str, load_balancer: &str, protocol: &str) -> Result<(), ApiError> {
         let group = self.group(arn)?;
         if self.load_balancers_of(arn).into_iter().any(|other| other != load_balancer) {
             let message =
                 format!("The following target groups cannot be associated with more than one load balancer: {arn}");
             return Err(ApiError::new("TargetGroupAssociationLimit", message));
         }
-        let of_group = group.protocol.as_deref().unwrap_or_default();
-        let fits = match protocol {
-            "TCP" => matches!(of_group, "TCP" | "TCP_UDP"),
-            "UDP" => matches!(of_group, "UDP" | "TCP_UDP"),
-            "TLS" => matches!(of_group, "TCP" | "TLS"),
-            "HTTP" | "HTTPS" => matches!(of_group, "HTTP" | "HTTPS"),
-            protocol => protocol == of_group,
+        let group_protocol = group.protocol.as_deref().unwrap_or_default();
+        let is_compatible = match protocol {
+            "TCP" => matches!(group_protocol, "TCP" | "TCP_UDP"),
+            "UDP" => matches!(group_protocol, "UDP" | "TCP_UDP"),
+            "TLS" => matches!(group_protocol, "TCP" | "TLS"),
+            "HTTP" | "HTTPS" => matches!(group_protocol, "HTTP" | "HTTPS"),
+            protocol => protocol == group_protocol,
         };
-        if !fits {
+        if !is_compatible {
             let message = format!("The target group {arn} does not support the protocol of the listener");
             return Err(ApiError::new("IncompatibleProtocols", message));
         }
@@ -270,14 +272,15 @@ impl Elb {
     }
 }
 
-/// The ARNs of the groups to which the actions pass.
+/// Returns the ARNs of the groups that the actions forward to.
 fn groups_of(actions: &[api::Action]) -> impl Iterator<Item = &str> {
     let tuples = actions.iter().filter_map(|action| action.forward_config.as_ref());
     tuples.flat_map(|config| &config.target_groups.member).map(|tuple| tuple.target_group_arn.as_str())
 }
 
-/// Calls name one group in either of two ways, or several in one of them; AWS shows both for one group.
-fn in_one_form(mut action: api::Action) -> api::Action {
+/// Returns an action in its normal form. A request names a single group by `TargetGroupArn` or in `ForwardConfig`; AWS
+/// describes both.
+fn normalized(mut action: api::Action) -> api::Action {
     if action.forward_config.is_none()
         && let Some(target_group_arn) = action.target_group_arn.clone()
     {
@@ -300,7 +303,7 @@ fn check_protocol(protocol: &str, allowed: &[&str]) -> Result<(), ApiError> {
     Err(invalid(format!("Listener protocol '{protocol}' must be one of '{}'", allowed.join(", "))))
 }
 
-fn port_taken() -> ApiError {
+fn port_in_use() -> ApiError {
     ApiError::new("DuplicateListener", "A listener already exists on this port for this load balancer")
 }
 

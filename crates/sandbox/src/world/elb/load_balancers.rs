@@ -1,34 +1,34 @@
-//! Load balancers: from `provisioning` to their deletion.
+//! Load balancers, from provisioning to deletion.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
 use super::attributes::{Attributes, DELETION_PROTECTION};
-use super::{Due, Elb, Kind, check_arn, check_name, invalid, load_balancer_missing, page_size, tags};
+use super::{Elb, Kind, Timer, check_arn, check_name, invalid, load_balancer_not_found, page_size, tags};
 use crate::api::ApiError;
 use crate::api::elb as api;
-use crate::world::agenda::Ticket;
 use crate::world::page::page;
 use crate::world::settings::Settings;
-use crate::world::{Context, Due as WorldDue};
+use crate::world::timers::TimerId;
+use crate::world::{Context, Timer as WorldTimer};
 
-/// How many network load balancers a region may have.
-const LOAD_BALANCERS: usize = 50;
+/// Maximum number of load balancers of a type in a region.
+const MAX_LOAD_BALANCERS: usize = 50;
 
-/// The state of a load balancer.
+/// State of a load balancer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LoadBalancerState {
-    /// Being made.
+    /// The load balancer is being set up.
     Provisioning,
-    /// In service.
+    /// The load balancer routes traffic.
     Active,
-    /// Could not be set up.
+    /// The load balancer could not be set up.
     Failed,
 }
 
 impl LoadBalancerState {
-    /// AWS's word for it.
+    /// Returns AWS's name of the state.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Provisioning => "provisioning",
@@ -41,17 +41,17 @@ impl LoadBalancerState {
 /// A load balancer.
 #[derive(Debug)]
 pub struct LoadBalancer {
-    /// Its ARN.
+    /// ARN.
     pub arn: String,
-    /// Its name.
+    /// Name.
     pub name: String,
-    /// Its state.
+    /// State.
     pub state: LoadBalancerState,
-    /// When it was created.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// Its tags.
+    /// Tags.
     pub tags: BTreeMap<String, String>,
-    /// Its attributes.
+    /// Attributes.
     pub attributes: Attributes,
     /// `network`, `application` or `gateway`.
     pub kind: String,
@@ -61,17 +61,17 @@ pub struct LoadBalancer {
     subnets: Vec<String>,
     security_groups: Vec<String>,
     zones: Vec<String>,
-    coming: Option<Ticket>,
+    activation: Option<TimerId>,
     deleted: bool,
 }
 
 impl LoadBalancer {
-    /// Whether it has been deleted, though it may still be seen.
+    /// Returns whether the load balancer is deleted. It can still be described for a while.
     pub fn is_deleted(&self) -> bool {
         self.deleted
     }
 
-    /// Puts it into other subnets.
+    /// Replaces the subnets.
     pub fn set_subnets(
         &mut self,
         input: api::SetSubnetsInput,
@@ -83,14 +83,14 @@ impl LoadBalancer {
         if let Some(ip_address_type) = input.ip_address_type {
             self.ip_address_type = ip_address_type;
         }
-        let shown = self.shown();
+        let description = self.to_api();
         Ok(api::SetSubnetsOutput {
-            availability_zones: shown.availability_zones,
-            ip_address_type: shown.ip_address_type,
+            availability_zones: description.availability_zones,
+            ip_address_type: description.ip_address_type,
         })
     }
 
-    /// Gives it other security groups. As on AWS, a network load balancer that was made without any gets none.
+    /// Replaces the security groups. As on AWS, a network load balancer that was created without any can't get one.
     pub fn set_security_groups(
         &mut self,
         groups: api::Members<String>,
@@ -103,7 +103,8 @@ impl LoadBalancer {
         Ok(api::SetSecurityGroupsOutput { security_group_ids: groups })
     }
 
-    fn shown(&self) -> api::LoadBalancer {
+    /// Returns the load balancer in the form of the API.
+    fn to_api(&self) -> api::LoadBalancer {
         let reason =
             (self.state == LoadBalancerState::Failed).then(|| "The load balancer could not be set up".to_owned());
         let zone = |(subnet, zone): (&String, &String)| api::AvailabilityZone {
@@ -116,7 +117,7 @@ impl LoadBalancer {
             created_time: Some(self.created_at),
             load_balancer_name: self.name.clone(),
             scheme: self.scheme.clone(),
-            vpc_id: super::groups::VPC.to_owned(),
+            vpc_id: super::target_groups::VPC.to_owned(),
             state: api::LoadBalancerState { code: self.state.as_str().to_owned(), reason },
             r#type: self.kind.clone(),
             availability_zones: self.subnets.iter().zip(&self.zones).map(zone).collect(),
@@ -137,9 +138,9 @@ impl Elb {
         if name.starts_with("internal-") {
             return Err(invalid(format!("Load balancer name '{name}' cannot begin with 'internal-'")));
         }
-        // As on AWS, where nothing is said it is an application load balancer.
+        // AWS's default type.
         let kind = input.r#type.unwrap_or_else(|| "application".to_owned());
-        let (word, dns) = match kind.as_str() {
+        let (path, is_network) = match kind.as_str() {
             "network" => ("net", true),
             "application" => ("app", false),
             "gateway" => ("gwy", false),
@@ -157,32 +158,32 @@ impl Elb {
         if let Some(existing) = self.load_balancers().find(|load_balancer| load_balancer.name == name) {
             let is_same = existing.kind == kind && existing.scheme == scheme && existing.subnets == subnets;
             return if is_same {
-                Ok(output(existing.shown()))
+                Ok(output(existing.to_api()))
             } else {
                 let message =
                     format!("A load balancer with the same name '{name}' exists, but with different settings");
                 Err(ApiError::new("DuplicateLoadBalancerName", message))
             };
         }
-        if self.load_balancers().filter(|load_balancer| load_balancer.kind == kind).count() >= LOAD_BALANCERS {
-            let message = format!("The maximum number of {kind} load balancers is {LOAD_BALANCERS}");
+        if self.load_balancers().filter(|load_balancer| load_balancer.kind == kind).count() >= MAX_LOAD_BALANCERS {
+            let message = format!("The maximum number of {kind} load balancers is {MAX_LOAD_BALANCERS}");
             return Err(ApiError::new("TooManyLoadBalancers", message));
         }
         let tags = tags::read(&input.tags.member)?;
-        // A name is one load balancer's: one that was deleted is seen no more from here on.
+        // A deleted load balancer of the same name can no longer be described.
         self.load_balancers.retain(|_, load_balancer| load_balancer.name != name);
         let id = context.random.hex(16);
-        let arn = super::arn(context, &format!("loadbalancer/{word}/{name}/{id}"));
+        let arn = super::arn(context, &format!("loadbalancer/{path}/{name}/{id}"));
         let region = &context.settings.region;
-        let dns_name = if dns {
+        let dns_name = if is_network {
             format!("{name}-{id}.elb.{region}.amazonaws.com")
         } else {
             format!("{name}-{}.{region}.elb.amazonaws.com", context.random.decimal(10))
         };
         let zones = (0..subnets.len()).map(|index| context.settings.zone(index)).collect();
-        let coming = context.due_in(
+        let activation = context.start_timer(
             context.settings.load_balancers.provisioning,
-            WorldDue::Elb(Due::Active { load_balancer: arn.clone() }),
+            WorldTimer::Elb(Timer::ActivateLoadBalancer { load_balancer: arn.clone() }),
         );
         let load_balancer = LoadBalancer {
             arn: arn.clone(),
@@ -198,10 +199,10 @@ impl Elb {
             security_groups: input.security_groups.member,
             attributes: Attributes::of_load_balancer(),
             zones,
-            coming: Some(coming),
+            activation: Some(activation),
             deleted: false,
         };
-        let output = output(load_balancer.shown());
+        let output = output(load_balancer.to_api());
         self.load_balancers.insert(arn, load_balancer);
         Ok(output)
     }
@@ -218,27 +219,27 @@ impl Elb {
             self.load_balancers
                 .values()
                 .find(|load_balancer| load_balancer.name == *name)
-                .ok_or_else(|| load_balancer_missing(name))?;
+                .ok_or_else(|| load_balancer_not_found(name))?;
         }
         for arn in arns {
             check_arn(Kind::LoadBalancer, arn)?;
-            self.load_balancers.get(arn).ok_or_else(|| load_balancer_missing(arn))?;
+            self.load_balancers.get(arn).ok_or_else(|| load_balancer_not_found(arn))?;
         }
-        let is_wanted = |load_balancer: &&LoadBalancer| {
+        let matches = |load_balancer: &&LoadBalancer| {
             (names.is_empty() && arns.is_empty())
                 || names.contains(&load_balancer.name)
                 || arns.contains(&load_balancer.arn)
         };
-        let wanted = self.load_balancers.values().filter(is_wanted);
+        let matching = self.load_balancers.values().filter(matches);
         let size = page_size(input.page_size.as_deref())?;
-        let (page, next_marker) = page(wanted, |load_balancer| &load_balancer.arn, size, input.marker.as_deref())?;
+        let (page, next_marker) = page(matching, |load_balancer| &load_balancer.arn, size, input.marker.as_deref())?;
         Ok(api::LoadBalancersOutput {
-            load_balancers: page.into_iter().map(LoadBalancer::shown).collect(),
+            load_balancers: page.into_iter().map(LoadBalancer::to_api).collect(),
             next_marker,
         })
     }
 
-    /// Deletes a load balancer with its listeners. As on AWS, it succeeds when there is none.
+    /// Deletes a load balancer with its listeners. As on AWS, deleting one that doesn't exist succeeds.
     pub(super) fn delete_load_balancer(&mut self, arn: &str, context: &mut Context<'_>) -> Result<(), ApiError> {
         check_arn(Kind::LoadBalancer, arn)?;
         let Ok(load_balancer) = self.load_balancer_mut(arn) else { return Ok(()) };
@@ -247,49 +248,49 @@ impl Elb {
             return Err(ApiError::new("OperationNotPermitted", message));
         }
         load_balancer.deleted = true;
-        if let Some(ticket) = load_balancer.coming.take() {
-            context.agenda.strike(ticket);
+        if let Some(timer) = load_balancer.activation.take() {
+            context.timers.cancel(timer);
         }
         let visible = context.settings.load_balancers.deleted_visible;
         if visible.is_zero() {
             self.load_balancers.remove(arn);
         } else {
-            context.due_in(visible, WorldDue::Elb(Due::Gone { load_balancer: arn.to_owned() }));
+            context.start_timer(visible, WorldTimer::Elb(Timer::ForgetLoadBalancer { load_balancer: arn.to_owned() }));
         }
         self.delete_listeners_of(arn, context);
         Ok(())
     }
 
-    /// Comes into service; only now are its targets checked.
-    pub(super) fn become_active(&mut self, arn: &str, context: &mut Context<'_>) {
+    /// Activates a load balancer. Health checks of its targets begin only now.
+    pub(super) fn activate(&mut self, arn: &str, context: &mut Context<'_>) {
         let Ok(load_balancer) = self.load_balancer_mut(arn) else { return };
         load_balancer.state = LoadBalancerState::Active;
-        load_balancer.coming = None;
+        load_balancer.activation = None;
         let groups: Vec<String> =
             self.groups.keys().filter(|group| self.load_balancers_of(group).contains(arn)).cloned().collect();
         for group in groups {
-            self.check_anew(&group, context);
+            self.restart_health_checks(&group, context);
         }
     }
 
-    /// Has a load balancer fail.
+    /// Makes the provisioning of a load balancer fail.
     ///
     /// # Errors
     ///
-    /// When there is none of that name.
+    /// Returns an error when there is none of that name.
     pub fn fail_load_balancer(&mut self, name: &str, context: &mut Context<'_>) -> Result<(), ApiError> {
         let load_balancer =
             self.load_balancers.values_mut().find(|load_balancer| load_balancer.name == name && !load_balancer.deleted);
-        let load_balancer = load_balancer.ok_or_else(|| load_balancer_missing(name))?;
+        let load_balancer = load_balancer.ok_or_else(|| load_balancer_not_found(name))?;
         load_balancer.state = LoadBalancerState::Failed;
-        if let Some(ticket) = load_balancer.coming.take() {
-            context.agenda.strike(ticket);
+        if let Some(timer) = load_balancer.activation.take() {
+            context.timers.cancel(timer);
         }
         Ok(())
     }
 }
 
-/// The subnets, in whichever way a call names them.
+/// Returns the subnets of a request, which names them in either of two ways.
 fn subnets(plain: api::Members<String>, mappings: api::Members<api::SubnetMapping>) -> Result<Vec<String>, ApiError> {
     let mut subnets = plain.member;
     subnets.extend(mappings.member.into_iter().map(|mapping| mapping.subnet_id));

@@ -6,13 +6,13 @@ use super::{Elb, Kind, invalid};
 use crate::api::elb as api;
 use crate::api::{ApiError, Tag};
 
-/// How many tags something can have.
-const TAGS: usize = 50;
+/// Maximum number of tags of a resource.
+const MAX_TAGS: usize = 50;
 
-/// How many resources DescribeTags takes.
-const DESCRIBED: usize = 20;
+/// Maximum number of resources in a DescribeTags request.
+const MAX_DESCRIBED: usize = 20;
 
-/// Tags out of a call.
+/// Reads and checks the tags of a request.
 pub fn read(given: &[Tag]) -> Result<BTreeMap<String, String>, ApiError> {
     let mut tags = BTreeMap::new();
     for Tag { key, value } in given {
@@ -25,31 +25,31 @@ pub fn read(given: &[Tag]) -> Result<BTreeMap<String, String>, ApiError> {
         if key.to_ascii_lowercase().starts_with("aws:") {
             return Err(invalid(format!("Tag key '{key}' cannot begin with the reserved prefix 'aws:'")));
         }
-        let is_good = |c: char| c.is_alphanumeric() || c.is_whitespace() || "_.:/=+-@".contains(c);
-        if !key.chars().chain(value.chars()).all(is_good) {
+        let is_allowed = |c: char| c.is_alphanumeric() || c.is_whitespace() || "_.:/=+-@".contains(c);
+        if !key.chars().chain(value.chars()).all(is_allowed) {
             return Err(invalid(format!("Tag '{key}'='{value}' has characters that are not allowed")));
         }
         if tags.insert(key.clone(), value.clone()).is_some() {
             return Err(ApiError::new("DuplicateTagKeys", format!("Tag key '{key}' is given more than once")));
         }
     }
-    check_number(tags.len())?;
+    check_count(tags.len())?;
     Ok(tags)
 }
 
-fn check_number(tags: usize) -> Result<(), ApiError> {
-    let fits = tags <= TAGS;
-    if fits { Ok(()) } else { Err(ApiError::new("TooManyTags", format!("The maximum number of tags is {TAGS}"))) }
+fn check_count(tags: usize) -> Result<(), ApiError> {
+    let fits = tags <= MAX_TAGS;
+    if fits { Ok(()) } else { Err(ApiError::new("TooManyTags", format!("The maximum number of tags is {MAX_TAGS}"))) }
 }
 
 impl Elb {
-    /// Adds the tags to all of the resources, or to none.
+    /// Adds tags to all of the resources, or to none.
     pub(super) fn add_tags(&mut self, input: &api::AddTagsInput) -> Result<(), ApiError> {
         let tags = read(&input.tags.member)?;
-        for arn in some(&input.resource_arns.member)? {
+        for arn in at_least_one(&input.resource_arns.member)? {
             let mut all = self.tags_of(arn)?.clone();
             all.extend(tags.clone());
-            check_number(all.len())?;
+            check_count(all.len())?;
         }
         for arn in &input.resource_arns.member {
             self.tags_of_mut(arn)?.extend(tags.clone());
@@ -58,7 +58,7 @@ impl Elb {
     }
 
     pub(super) fn remove_tags(&mut self, input: &api::RemoveTagsInput) -> Result<(), ApiError> {
-        for arn in some(&input.resource_arns.member)? {
+        for arn in at_least_one(&input.resource_arns.member)? {
             self.tags_of(arn)?;
         }
         for arn in &input.resource_arns.member {
@@ -68,9 +68,9 @@ impl Elb {
     }
 
     pub(super) fn describe_tags(&self, input: &api::DescribeTagsInput) -> Result<api::DescribeTagsOutput, ApiError> {
-        let arns = some(&input.resource_arns.member)?;
-        if arns.len() > DESCRIBED {
-            return Err(invalid(format!("Cannot have more than {DESCRIBED} resources described")));
+        let arns = at_least_one(&input.resource_arns.member)?;
+        if arns.len() > MAX_DESCRIBED {
+            return Err(invalid(format!("Cannot have more than {MAX_DESCRIBED} resources described")));
         }
         let describe = |arn: &String| {
             let tag = |(key, value): (&String, &String)| Tag { key: key.clone(), value: value.clone() };
@@ -84,7 +84,7 @@ impl Elb {
     fn tags_of(&self, arn: &str) -> Result<&BTreeMap<String, String>, ApiError> {
         match kind(arn)? {
             Kind::LoadBalancer => Ok(&self.load_balancer(arn)?.tags),
-            Kind::Group => Ok(&self.group(arn)?.tags),
+            Kind::TargetGroup => Ok(&self.group(arn)?.tags),
             Kind::Listener => Ok(&self.listener(arn)?.tags),
         }
     }
@@ -92,7 +92,7 @@ impl Elb {
     fn tags_of_mut(&mut self, arn: &str) -> Result<&mut BTreeMap<String, String>, ApiError> {
         match kind(arn)? {
             Kind::LoadBalancer => Ok(&mut self.load_balancer_mut(arn)?.tags),
-            Kind::Group => Ok(&mut self.group_mut(arn)?.tags),
+            Kind::TargetGroup => Ok(&mut self.group_mut(arn)?.tags),
             Kind::Listener => Ok(&mut self.listener_mut(arn)?.tags),
         }
     }
@@ -103,6 +103,6 @@ fn kind(arn: &str) -> Result<Kind, ApiError> {
     Kind::of(arn).ok_or_else(invalid)
 }
 
-fn some(arns: &[String]) -> Result<&[String], ApiError> {
+fn at_least_one(arns: &[String]) -> Result<&[String], ApiError> {
     if arns.is_empty() { Err(invalid("At least one resource ARN must be specified")) } else { Ok(arns) }
 }

@@ -1,42 +1,42 @@
-//! Targets: registered, checked, drained.
+//! Targets: registration, health and draining.
 
 use std::net::IpAddr;
 use std::time::Duration;
 
 use super::attributes::{DEFAULT_DEREGISTRATION_DELAY, DEREGISTRATION_DELAY};
-use super::{Due, Elb, Group, LoadBalancerState, invalid, port};
+use super::{Elb, LoadBalancerState, TargetGroup, Timer, invalid, port};
 use crate::api::ApiError;
 use crate::api::elb as api;
-use crate::world::agenda::Ticket;
 use crate::world::ecs::Addresses;
-use crate::world::{Context, Due as WorldDue};
+use crate::world::timers::TimerId;
+use crate::world::{Context, Timer as WorldTimer};
 
-/// What tells a target from the others of its group.
+/// Identity of a target within its group.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct TargetKey {
-    /// Its address, or the id of an instance.
+    /// Address, or id of an instance.
     pub id: String,
-    /// Its port.
+    /// Port.
     pub port: u16,
 }
 
-/// How a target does.
+/// Health of a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetState {
-    /// Registered, first health checks under way.
+    /// Registered, with the first health checks in progress.
     Initial,
-    /// Passes its health checks.
+    /// The target passes its health checks.
     Healthy,
-    /// Fails them.
+    /// The target fails its health checks.
     Unhealthy,
-    /// Deregistered, its flows running out.
+    /// Deregistered, with existing flows continuing.
     Draining,
-    /// Registered in a group that no listener refers to.
+    /// Registered in a group that no listener forwards to.
     Unused,
 }
 
 impl TargetState {
-    /// AWS's word for it.
+    /// Returns AWS's name of the state.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Initial => "initial",
@@ -47,9 +47,10 @@ impl TargetState {
         }
     }
 
-    /// As it is described; why, depends for a new target on whether its load balancer has begun to check it.
-    fn health(self, is_checked: bool) -> api::TargetHealth {
-        let why = match self {
+    /// Returns the health in the form of the API. The reason of a new target depends on whether its load balancer has
+    /// begun to check it.
+    fn to_api(self, is_checked: bool) -> api::TargetHealth {
+        let reason = match self {
             Self::Initial if is_checked => Some(("Elb.InitialHealthChecking", "Initial health checks in progress")),
             Self::Initial => Some(("Elb.RegistrationInProgress", "Target registration is in progress")),
             Self::Healthy => None,
@@ -61,8 +62,8 @@ impl TargetState {
         };
         api::TargetHealth {
             state: self.as_str().to_owned(),
-            reason: why.map(|(reason, _)| reason.to_owned()),
-            description: why.map(|(_, description)| description.to_owned()),
+            reason: reason.map(|(code, _)| code.to_owned()),
+            description: reason.map(|(_, description)| description.to_owned()),
         }
     }
 }
@@ -70,10 +71,10 @@ impl TargetState {
 /// A target.
 #[derive(Debug)]
 pub struct Target {
-    /// How it does, as long as a listener refers to its group.
+    /// Health, as long as a listener forwards to the group.
     pub state: TargetState,
-    /// What is to become of it by itself.
-    pub next: Option<Ticket>,
+    /// Timer of the next health check result, or of the end of draining.
+    pub timer: Option<TimerId>,
     zone: Option<String>,
 }
 
@@ -83,17 +84,17 @@ impl Elb {
         let limit = context.settings.load_balancers.targets_per_group;
         let group = self.group_mut(&input.target_group_arn)?;
         let mut keys = Vec::new();
-        for target in some(&input.targets.member)? {
+        for target in at_least_one(&input.targets.member)? {
             check_target(group, target)?;
             keys.push((key(group, target)?, target.availability_zone.clone()));
         }
-        // What drains no longer counts; what is there already doesn't count twice.
-        let is_in =
+        // Draining targets don't count towards the quota, and a target that is registered already doesn't count twice.
+        let is_registered =
             |key: &TargetKey| group.targets.get(key).is_some_and(|target| target.state != TargetState::Draining);
         let new: std::collections::BTreeSet<&TargetKey> =
-            keys.iter().map(|(key, _)| key).filter(|key| !is_in(key)).collect();
-        let held = group.targets.values().filter(|target| target.state != TargetState::Draining).count();
-        if held + new.len() > limit {
+            keys.iter().map(|(key, _)| key).filter(|key| !is_registered(key)).collect();
+        let registered = group.targets.values().filter(|target| target.state != TargetState::Draining).count();
+        if registered + new.len() > limit {
             let message = format!("You've reached the limit of {limit} targets per target group");
             return Err(ApiError::new("TooManyTargets", message));
         }
@@ -101,10 +102,11 @@ impl Elb {
             if group.targets.get(&key).is_some_and(|target| target.state != TargetState::Draining) {
                 continue;
             }
-            let next = is_checked.then(|| verdict(&group.arn, &key, context.settings.load_balancers.initial, context));
-            let target = Target { state: TargetState::Initial, next, zone };
-            if let Some(ticket) = group.targets.insert(key, target).and_then(|before| before.next) {
-                context.agenda.strike(ticket);
+            let timer = is_checked
+                .then(|| start_health_check(&group.arn, &key, context.settings.load_balancers.initial, context));
+            let target = Target { state: TargetState::Initial, timer, zone };
+            if let Some(timer) = group.targets.insert(key, target).and_then(|before| before.timer) {
+                context.timers.cancel(timer);
             }
         }
         Ok(())
@@ -113,26 +115,26 @@ impl Elb {
     pub(super) fn deregister(&mut self, input: &api::TargetsInput, context: &mut Context<'_>) -> Result<(), ApiError> {
         let is_used = self.is_used(&input.target_group_arn);
         let group = self.group_mut(&input.target_group_arn)?;
-        let targets = some(&input.targets.member)?;
+        let targets = at_least_one(&input.targets.member)?;
         let keys: Vec<TargetKey> = targets.iter().map(|target| key(group, target)).collect::<Result<_, _>>()?;
-        let draining = draining(group, context.settings.load_balancers.draining);
+        let draining = draining_time(group, context.settings.load_balancers.draining);
         for key in keys {
-            // As on AWS, nothing is said of a target that isn't there.
+            // As on AWS, deregistering a target that isn't registered succeeds.
             let Some(target) = group.targets.get_mut(&key) else { continue };
             if target.state == TargetState::Draining {
                 continue;
             }
-            if let Some(ticket) = target.next.take() {
-                context.agenda.strike(ticket);
+            if let Some(timer) = target.timer.take() {
+                context.timers.cancel(timer);
             }
             if !is_used {
-                // Without traffic there is nothing to drain.
+                // A group without listeners has no traffic to drain.
                 group.targets.remove(&key);
                 continue;
             }
             target.state = TargetState::Draining;
-            let due = Due::Drained { group: group.arn.clone(), target: key };
-            target.next = Some(context.due_in(draining, WorldDue::Elb(due)));
+            let timer = Timer::TargetDrained { group: group.arn.clone(), target: key };
+            target.timer = Some(context.start_timer(draining, WorldTimer::Elb(timer)));
         }
         Ok(())
     }
@@ -151,7 +153,7 @@ impl Elb {
         let describe = |key: TargetKey| {
             let target = group.targets.get(&key);
             let health =
-                target.map_or_else(not_registered, |target| self.target_state(group, target).health(is_checked));
+                target.map_or_else(not_registered, |target| self.target_state(group, target).to_api(is_checked));
             api::TargetHealthDescription {
                 health_check_port: group.health_check_port(&key),
                 target: api::TargetDescription {
@@ -165,25 +167,25 @@ impl Elb {
         Ok(api::DescribeTargetHealthOutput { target_health_descriptions: keys.into_iter().map(describe).collect() })
     }
 
-    /// Takes a group's targets for new ones: a listener or its load balancer came in. They are checked once the load
-    /// load balancer is in service.
-    pub(super) fn check_anew(&mut self, group: &str, context: &mut Context<'_>) {
+    /// Resets the health of a group's targets to initial, after a listener or its load balancer became active. Health
+    /// checks begin once the load balancer is active.
+    pub(super) fn restart_health_checks(&mut self, group: &str, context: &mut Context<'_>) {
         let is_checked = self.is_checked(group);
         let Some(group) = self.groups.get_mut(group) else { return };
         for (key, target) in &mut group.targets {
             if target.state == TargetState::Draining {
                 continue;
             }
-            if let Some(ticket) = target.next.take() {
-                context.agenda.strike(ticket);
+            if let Some(timer) = target.timer.take() {
+                context.timers.cancel(timer);
             }
             target.state = TargetState::Initial;
-            target.next =
-                is_checked.then(|| verdict(&group.arn, key, context.settings.load_balancers.initial, context));
+            target.timer = is_checked
+                .then(|| start_health_check(&group.arn, key, context.settings.load_balancers.initial, context));
         }
     }
 
-    /// Something changed behind an address: the health checks will notice.
+    /// Starts health checks of the targets with an address, after the task behind it began or ceased to serve.
     pub fn address_changed(&mut self, ip: IpAddr, context: &mut Context<'_>) {
         let id = ip.to_string();
         for (group, key) in self.registrations_of(&id) {
@@ -193,40 +195,43 @@ impl Elb {
             if !matches!(target.state, TargetState::Healthy | TargetState::Unhealthy) {
                 continue;
             }
-            if let Some(ticket) = target.next.take() {
-                context.agenda.strike(ticket);
+            if let Some(timer) = target.timer.take() {
+                context.timers.cancel(timer);
             }
-            target.next = Some(verdict(&group, &key, context.settings.load_balancers.health_change, context));
+            target.timer =
+                Some(start_health_check(&group, &key, context.settings.load_balancers.health_change, context));
         }
     }
 
-    /// Strikes out the verdict that is to come on a target: it comes now.
-    pub(super) fn strike_verdict(&mut self, group: &str, key: &TargetKey, context: &mut Context<'_>) {
+    /// Cancels the health check of a target.
+    pub(super) fn cancel_health_check(&mut self, group: &str, key: &TargetKey, context: &mut Context<'_>) {
         let target = self.groups.get_mut(group).and_then(|group| group.targets.get_mut(key));
-        if let Some(ticket) = target.and_then(|target| target.next.take()) {
-            context.agenda.strike(ticket);
+        if let Some(timer) = target.and_then(|target| target.timer.take()) {
+            context.timers.cancel(timer);
         }
     }
 
-    /// Says of a target whether it is healthy. An address that is no task's is taken for one that serves.
-    pub(super) fn judge(&mut self, group: &str, key: &TargetKey, addresses: &Addresses) {
+    /// Sets the health of a target from what is behind its address. An address that never belonged to a task counts as
+    /// serving.
+    pub(super) fn complete_health_check(&mut self, group: &str, key: &TargetKey, addresses: &Addresses) {
         let fails = self.failing.contains(&key.id);
         let serves = key.id.parse().ok().and_then(|ip| addresses.serves(ip)).unwrap_or(true);
         let Some(target) = self.groups.get_mut(group).and_then(|group| group.targets.get_mut(key)) else { return };
         if target.state == TargetState::Draining {
             return;
         }
-        target.next = None;
+        target.timer = None;
         target.state = if serves && !fails { TargetState::Healthy } else { TargetState::Unhealthy };
     }
 
-    pub(super) fn forget_target(&mut self, group: &str, key: &TargetKey) {
+    /// Removes a target that has drained.
+    pub(super) fn remove_target(&mut self, group: &str, key: &TargetKey) {
         if let Some(group) = self.groups.get_mut(group) {
             group.targets.remove(key);
         }
     }
 
-    /// Every registration with an address, those that drain aside.
+    /// Returns the registered targets with an address, without draining ones.
     pub(super) fn registrations_of(&self, id: &str) -> Vec<(String, TargetKey)> {
         let mut found = Vec::new();
         for group in self.groups.values() {
@@ -237,7 +242,7 @@ impl Elb {
         found
     }
 
-    /// Whether targets of the group are checked: its load balancer is in service.
+    /// Returns whether the targets of a group are checked, which is when its load balancer is active.
     fn is_checked(&self, group: &str) -> bool {
         let is_active = |arn: &str| {
             self.load_balancers.get(arn).is_some_and(|load_balancer| load_balancer.state == LoadBalancerState::Active)
@@ -246,15 +251,16 @@ impl Elb {
     }
 }
 
-/// How long the group's targets drain: the world's time for it, as far as the group's own attribute is AWS's default.
-fn draining(group: &Group, usual: Duration) -> Duration {
+/// Returns how long the targets of a group drain: the world's setting, scaled by the group's deregistration delay.
+fn draining_time(group: &TargetGroup, default: Duration) -> Duration {
     let seconds = group.attributes.number(DEREGISTRATION_DELAY).unwrap_or(DEFAULT_DEREGISTRATION_DELAY);
-    usual.saturating_mul(seconds) / DEFAULT_DEREGISTRATION_DELAY
+    default.saturating_mul(seconds) / DEFAULT_DEREGISTRATION_DELAY
 }
 
-fn verdict(group: &str, key: &TargetKey, delay: Duration, context: &mut Context<'_>) -> Ticket {
-    let due = Due::Verdict { group: group.to_owned(), target: key.clone() };
-    context.due_in(delay, WorldDue::Elb(due))
+/// Starts the timer of a health check result.
+fn start_health_check(group: &str, key: &TargetKey, delay: Duration, context: &mut Context<'_>) -> TimerId {
+    let timer = Timer::HealthCheckResult { group: group.to_owned(), target: key.clone() };
+    context.start_timer(delay, WorldTimer::Elb(timer))
 }
 
 fn not_registered() -> api::TargetHealth {
@@ -265,38 +271,38 @@ fn not_registered() -> api::TargetHealth {
     }
 }
 
-fn some(targets: &[api::TargetDescription]) -> Result<&[api::TargetDescription], ApiError> {
+fn at_least_one(targets: &[api::TargetDescription]) -> Result<&[api::TargetDescription], ApiError> {
     if targets.is_empty() { Err(invalid("At least one target must be specified")) } else { Ok(targets) }
 }
 
-/// The target's key; its port is the group's where none is given.
-fn key(group: &Group, target: &api::TargetDescription) -> Result<TargetKey, ApiError> {
+/// Returns the key of a target. Its port is the group's when the request names none.
+fn key(group: &TargetGroup, target: &api::TargetDescription) -> Result<TargetKey, ApiError> {
     let given = target.port.as_deref().map(port).transpose()?;
-    // Written as addresses are, so that one address is one target.
+    // Normalized, so that two spellings of an address are one target.
     let id = target.id.parse::<IpAddr>().map_or_else(|_| target.id.clone(), |ip| ip.to_string());
     Ok(TargetKey { id, port: given.or(group.port).unwrap_or(0) })
 }
 
-/// Whether a group takes such a target.
-fn check_target(group: &Group, target: &api::TargetDescription) -> Result<(), ApiError> {
+/// Checks that a target fits the group's target type.
+fn check_target(group: &TargetGroup, target: &api::TargetDescription) -> Result<(), ApiError> {
     let id = &target.id;
-    let refused = |message: String| Err(ApiError::new("InvalidTarget", message));
+    let invalid_target = |message: String| Err(ApiError::new("InvalidTarget", message));
     match (group.target_type.as_str(), group.ip_address_type.as_str()) {
         ("ip", "ipv6") => match id.parse() {
             Ok(IpAddr::V6(_)) => Ok(()),
-            _ => refused(format!("The IP address '{id}' is not a valid IPv6 address")),
+            _ => invalid_target(format!("The IP address '{id}' is not a valid IPv6 address")),
         },
         ("ip", _) => match id.parse() {
             Ok(IpAddr::V4(ip)) if ip.is_private() || ip.octets()[0] == 100 && (64..128).contains(&ip.octets()[1]) => {
                 Ok(())
             }
-            Ok(IpAddr::V4(_)) => refused(format!(
+            Ok(IpAddr::V4(_)) => invalid_target(format!(
                 "The IP address '{id}' is not within the VPC or the address ranges of RFC 1918 and RFC 6598"
             )),
-            _ => refused(format!("The IP address '{id}' is not a valid IPv4 address")),
+            _ => invalid_target(format!("The IP address '{id}' is not a valid IPv4 address")),
         },
         ("instance", _) if !id.starts_with("i-") => {
-            refused(format!("The following targets are not in the expected format: '{id}'"))
+            invalid_target(format!("The following targets are not in the expected format: '{id}'"))
         }
         _ => Ok(()),
     }

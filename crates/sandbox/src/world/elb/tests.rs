@@ -1,12 +1,12 @@
 use crate::api::Tag;
 use crate::api::elb::*;
-use crate::world::tests::Stage;
+use crate::world::tests::Fixture;
 use crate::world::{Incident, Settings};
 
 const SUBNET: &str = "subnet-1";
 
-fn stage() -> Stage {
-    Stage::new(Settings::default(), 1)
+fn fixture() -> Fixture {
+    Fixture::new(Settings::default(), 1)
 }
 
 fn members(texts: &[&str]) -> Members<String> {
@@ -26,8 +26,8 @@ fn load_balancer_input(name: &str) -> CreateLoadBalancerInput {
     }
 }
 
-fn create_load_balancer(stage: &mut Stage, name: &str) -> LoadBalancer {
-    match stage.elb(Request::CreateLoadBalancer(load_balancer_input(name))).unwrap() {
+fn create_load_balancer(fixture: &mut Fixture, name: &str) -> LoadBalancer {
+    match fixture.elb(Request::CreateLoadBalancer(load_balancer_input(name))).unwrap() {
         Response::CreateLoadBalancer(mut output) => output.load_balancers.member.remove(0),
         other => panic!("{other:?}"),
     }
@@ -44,8 +44,8 @@ fn group_input(name: &str) -> CreateTargetGroupInput {
     }
 }
 
-fn create_group(stage: &mut Stage, name: &str) -> String {
-    match stage.elb(Request::CreateTargetGroup(group_input(name))).unwrap() {
+fn create_group(fixture: &mut Fixture, name: &str) -> String {
+    match fixture.elb(Request::CreateTargetGroup(group_input(name))).unwrap() {
         Response::CreateTargetGroup(output) => output.target_groups.member[0].target_group_arn.clone(),
         other => panic!("{other:?}"),
     }
@@ -66,12 +66,12 @@ fn listener_input(load_balancer: &str, group: &str, port: &str) -> CreateListene
     }
 }
 
-/// A load balancer in service with a listener and a group.
-fn in_service(stage: &mut Stage) -> (String, String) {
-    let load_balancer = create_load_balancer(stage, "nlb").load_balancer_arn;
-    let group = create_group(stage, "udp");
-    stage.elb(Request::CreateListener(listener_input(&load_balancer, &group, "10000"))).unwrap();
-    stage.pass(120);
+/// Creates an active load balancer with a listener and a target group.
+fn create_active(fixture: &mut Fixture) -> (String, String) {
+    let load_balancer = create_load_balancer(fixture, "nlb").load_balancer_arn;
+    let group = create_group(fixture, "udp");
+    fixture.elb(Request::CreateListener(listener_input(&load_balancer, &group, "10000"))).unwrap();
+    fixture.advance(120);
     (load_balancer, group)
 }
 
@@ -80,18 +80,18 @@ fn targets(group: &str, ids: &[&str]) -> TargetsInput {
     TargetsInput { target_group_arn: group.to_owned(), targets: ids.iter().map(target).collect() }
 }
 
-fn register(stage: &mut Stage, group: &str, ids: &[&str]) {
-    stage.elb(Request::RegisterTargets(targets(group, ids))).unwrap();
+fn register(fixture: &mut Fixture, group: &str, ids: &[&str]) {
+    fixture.elb(Request::RegisterTargets(targets(group, ids))).unwrap();
 }
 
-fn deregister(stage: &mut Stage, group: &str, ids: &[&str]) {
-    stage.elb(Request::DeregisterTargets(targets(group, ids))).unwrap();
+fn deregister(fixture: &mut Fixture, group: &str, ids: &[&str]) {
+    fixture.elb(Request::DeregisterTargets(targets(group, ids))).unwrap();
 }
 
-/// Targets with their states, as `10.0.0.1:10000 healthy`.
-fn health(stage: &mut Stage, group: &str) -> Vec<String> {
+/// Returns targets with their states, as `10.0.0.1:10000 healthy`.
+fn health(fixture: &mut Fixture, group: &str) -> Vec<String> {
     let input = DescribeTargetHealthInput { target_group_arn: group.to_owned(), targets: Members::default() };
-    let Response::DescribeTargetHealth(output) = stage.elb(Request::DescribeTargetHealth(input)).unwrap() else {
+    let Response::DescribeTargetHealth(output) = fixture.elb(Request::DescribeTargetHealth(input)).unwrap() else {
         panic!()
     };
     let line = |description: &TargetHealthDescription| {
@@ -101,255 +101,259 @@ fn health(stage: &mut Stage, group: &str) -> Vec<String> {
     output.target_health_descriptions.member.iter().map(line).collect()
 }
 
-fn state_of(stage: &mut Stage, name: &str) -> String {
+fn state_of(fixture: &mut Fixture, name: &str) -> String {
     let input = DescribeLoadBalancersInput { names: members(&[name]), ..DescribeLoadBalancersInput::default() };
-    match stage.elb(Request::DescribeLoadBalancers(input)).unwrap() {
+    match fixture.elb(Request::DescribeLoadBalancers(input)).unwrap() {
         Response::DescribeLoadBalancers(output) => output.load_balancers.member[0].state.code.clone(),
         other => panic!("{other:?}"),
     }
 }
 
-fn delete_load_balancer(stage: &mut Stage, arn: &str) -> Result<Response, crate::api::ApiError> {
-    stage.elb(Request::DeleteLoadBalancer(LoadBalancerInput { load_balancer_arn: arn.to_owned() }))
+fn delete_load_balancer(fixture: &mut Fixture, arn: &str) -> Result<Response, crate::api::ApiError> {
+    fixture.elb(Request::DeleteLoadBalancer(LoadBalancerInput { load_balancer_arn: arn.to_owned() }))
 }
 
-fn delete_group(stage: &mut Stage, arn: &str) -> Result<Response, crate::api::ApiError> {
-    stage.elb(Request::DeleteTargetGroup(TargetGroupInput { target_group_arn: arn.to_owned() }))
+fn delete_group(fixture: &mut Fixture, arn: &str) -> Result<Response, crate::api::ApiError> {
+    fixture.elb(Request::DeleteTargetGroup(TargetGroupInput { target_group_arn: arn.to_owned() }))
 }
 
 #[test]
-fn a_load_balancer_is_provisioned_for_a_while() {
-    let mut stage = stage();
-    let load_balancer = create_load_balancer(&mut stage, "nlb");
+fn a_load_balancer_is_provisioning_then_active_or_failed() {
+    let mut fixture = fixture();
+    let load_balancer = create_load_balancer(&mut fixture, "nlb");
     assert!(load_balancer.load_balancer_arn.contains(":loadbalancer/net/nlb/"));
     assert!(load_balancer.dns_name.ends_with(".elb.eu-west-1.amazonaws.com"), "{}", load_balancer.dns_name);
-    stage.pass(119);
-    assert_eq!(state_of(&mut stage, "nlb"), "provisioning");
-    stage.pass(1);
-    assert_eq!(state_of(&mut stage, "nlb"), "active");
-    create_load_balancer(&mut stage, "other");
-    stage.inject(Incident::FailLoadBalancer { name: "other".to_owned() }).unwrap();
-    stage.pass(300);
-    assert_eq!(state_of(&mut stage, "other"), "failed");
+    fixture.advance(119);
+    assert_eq!(state_of(&mut fixture, "nlb"), "provisioning");
+    fixture.advance(1);
+    assert_eq!(state_of(&mut fixture, "nlb"), "active");
+    create_load_balancer(&mut fixture, "other");
+    fixture.inject(Incident::FailLoadBalancer { name: "other".to_owned() }).unwrap();
+    fixture.advance(300);
+    assert_eq!(state_of(&mut fixture, "other"), "failed");
 }
 
 #[test]
-fn names_are_checked_and_given_once() {
-    let mut stage = stage();
+fn names_are_validated_and_unique() {
+    let mut fixture = fixture();
     for name in ["", "a_b", "-a", "a-", "internal-a", &"a".repeat(33)] {
         assert_eq!(
-            code(stage.elb(Request::CreateLoadBalancer(load_balancer_input(name)))),
+            code(fixture.elb(Request::CreateLoadBalancer(load_balancer_input(name)))),
             "ValidationError",
             "{name}"
         );
     }
-    let first = create_load_balancer(&mut stage, "nlb");
-    assert_eq!(create_load_balancer(&mut stage, "nlb").load_balancer_arn, first.load_balancer_arn);
+    let first = create_load_balancer(&mut fixture, "nlb");
+    assert_eq!(create_load_balancer(&mut fixture, "nlb").load_balancer_arn, first.load_balancer_arn);
     let other = CreateLoadBalancerInput { scheme: Some("internal".to_owned()), ..load_balancer_input("nlb") };
-    assert_eq!(code(stage.elb(Request::CreateLoadBalancer(other))), "DuplicateLoadBalancerName");
-    let group = create_group(&mut stage, "udp");
-    assert_eq!(create_group(&mut stage, "udp"), group);
+    assert_eq!(code(fixture.elb(Request::CreateLoadBalancer(other))), "DuplicateLoadBalancerName");
+    let group = create_group(&mut fixture, "udp");
+    assert_eq!(create_group(&mut fixture, "udp"), group);
     let other = CreateTargetGroupInput { port: Some("4443".to_owned()), ..group_input("udp") };
-    assert_eq!(code(stage.elb(Request::CreateTargetGroup(other))), "DuplicateTargetGroupName");
+    assert_eq!(code(fixture.elb(Request::CreateTargetGroup(other))), "DuplicateTargetGroupName");
 }
 
 #[test]
-fn targets_become_healthy_drain_and_vanish() {
-    let mut stage = stage();
-    let (_, group) = in_service(&mut stage);
-    register(&mut stage, &group, &["10.0.200.1"]);
-    stage.pass(100);
-    register(&mut stage, &group, &["10.0.200.1"]);
-    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 initial"]);
-    stage.pass(80);
-    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 healthy"]);
-    deregister(&mut stage, &group, &["10.0.200.1", "10.0.200.2"]);
-    stage.pass(299);
-    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 draining"]);
-    stage.pass(1);
-    assert!(health(&mut stage, &group).is_empty());
+fn targets_become_healthy_and_drain() {
+    let mut fixture = fixture();
+    let (_, group) = create_active(&mut fixture);
+    register(&mut fixture, &group, &["10.0.200.1"]);
+    fixture.advance(100);
+    register(&mut fixture, &group, &["10.0.200.1"]);
+    assert_eq!(health(&mut fixture, &group), ["10.0.200.1:10000 initial"]);
+    fixture.advance(80);
+    assert_eq!(health(&mut fixture, &group), ["10.0.200.1:10000 healthy"]);
+    deregister(&mut fixture, &group, &["10.0.200.1", "10.0.200.2"]);
+    fixture.advance(299);
+    assert_eq!(health(&mut fixture, &group), ["10.0.200.1:10000 draining"]);
+    fixture.advance(1);
+    assert!(health(&mut fixture, &group).is_empty());
 }
 
 #[test]
-fn a_draining_target_that_is_registered_again_starts_anew() {
-    let mut stage = stage();
-    let (_, group) = in_service(&mut stage);
-    register(&mut stage, &group, &["10.0.200.1"]);
-    stage.pass(180);
-    deregister(&mut stage, &group, &["10.0.200.1"]);
-    stage.pass(200);
-    register(&mut stage, &group, &["10.0.200.1"]);
-    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 initial"]);
-    stage.pass(180);
-    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 healthy"]);
+fn a_draining_target_that_is_registered_again_is_initial() {
+    let mut fixture = fixture();
+    let (_, group) = create_active(&mut fixture);
+    register(&mut fixture, &group, &["10.0.200.1"]);
+    fixture.advance(180);
+    deregister(&mut fixture, &group, &["10.0.200.1"]);
+    fixture.advance(200);
+    register(&mut fixture, &group, &["10.0.200.1"]);
+    assert_eq!(health(&mut fixture, &group), ["10.0.200.1:10000 initial"]);
+    fixture.advance(180);
+    assert_eq!(health(&mut fixture, &group), ["10.0.200.1:10000 healthy"]);
 }
 
 #[test]
-fn targets_without_a_listener_are_unused_and_wait_for_the_load_balancer() {
-    let mut stage = stage();
-    let group = create_group(&mut stage, "udp");
-    register(&mut stage, &group, &["10.0.200.1"]);
-    stage.pass(500);
-    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 unused"]);
-    let load_balancer = create_load_balancer(&mut stage, "nlb").load_balancer_arn;
-    stage.elb(Request::CreateListener(listener_input(&load_balancer, &group, "10000"))).unwrap();
-    stage.pass(299);
-    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 initial"]);
-    stage.pass(1);
-    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 healthy"]);
+fn targets_are_unused_without_a_listener_and_initial_until_the_load_balancer_is_active() {
+    let mut fixture = fixture();
+    let group = create_group(&mut fixture, "udp");
+    register(&mut fixture, &group, &["10.0.200.1"]);
+    fixture.advance(500);
+    assert_eq!(health(&mut fixture, &group), ["10.0.200.1:10000 unused"]);
+    let load_balancer = create_load_balancer(&mut fixture, "nlb").load_balancer_arn;
+    fixture.elb(Request::CreateListener(listener_input(&load_balancer, &group, "10000"))).unwrap();
+    fixture.advance(299);
+    assert_eq!(health(&mut fixture, &group), ["10.0.200.1:10000 initial"]);
+    fixture.advance(1);
+    assert_eq!(health(&mut fixture, &group), ["10.0.200.1:10000 healthy"]);
 }
 
 #[test]
-fn a_target_fails_when_the_task_behind_it_is_gone() {
-    let mut stage = stage();
-    let (_, group) = in_service(&mut stage);
-    stage.scale(1);
-    stage.pass(60);
-    let ip = stage.world.tasks()[0].address.unwrap().to_string();
-    register(&mut stage, &group, &[&ip]);
-    stage.pass(180);
-    assert_eq!(health(&mut stage, &group), [format!("{ip}:10000 healthy")]);
-    stage.inject(Incident::CrashTask { service: "jvb".to_owned(), task: None, exit_code: 1 }).unwrap();
-    stage.pass(30);
-    assert_eq!(health(&mut stage, &group), [format!("{ip}:10000 unhealthy")]);
+fn a_target_becomes_unhealthy_when_its_task_crashes() {
+    let mut fixture = fixture();
+    let (_, group) = create_active(&mut fixture);
+    fixture.scale(1);
+    fixture.advance(60);
+    let ip = fixture.world.tasks()[0].address.unwrap().to_string();
+    register(&mut fixture, &group, &[&ip]);
+    fixture.advance(180);
+    assert_eq!(health(&mut fixture, &group), [format!("{ip}:10000 healthy")]);
+    fixture.inject(Incident::CrashTask { service: "jvb".to_owned(), task: None, exit_code: 1 }).unwrap();
+    fixture.advance(30);
+    assert_eq!(health(&mut fixture, &group), [format!("{ip}:10000 unhealthy")]);
 }
 
 #[test]
-fn health_can_be_taken_and_given_back() {
-    let mut stage = stage();
-    let (_, group) = in_service(&mut stage);
-    register(&mut stage, &group, &["10.0.200.1"]);
-    stage.pass(180);
+fn incidents_change_the_health_of_targets() {
+    let mut fixture = fixture();
+    let (_, group) = create_active(&mut fixture);
+    register(&mut fixture, &group, &["10.0.200.1"]);
+    fixture.advance(180);
     let ip = "10.0.200.1".parse().unwrap();
-    stage.inject(Incident::TargetUnhealthy { ip }).unwrap();
-    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 unhealthy"]);
-    stage.inject(Incident::TargetHealthy { ip }).unwrap();
-    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 healthy"]);
+    fixture.inject(Incident::TargetUnhealthy { ip }).unwrap();
+    assert_eq!(health(&mut fixture, &group), ["10.0.200.1:10000 unhealthy"]);
+    fixture.inject(Incident::TargetHealthy { ip }).unwrap();
+    assert_eq!(health(&mut fixture, &group), ["10.0.200.1:10000 healthy"]);
     let unknown = Incident::TargetHealthy { ip: "10.0.200.9".parse().unwrap() };
-    assert_eq!(stage.inject(unknown).unwrap_err().code, "InvalidTarget");
+    assert_eq!(fixture.inject(unknown).unwrap_err().code, "InvalidTarget");
 }
 
 #[test]
-fn bad_targets_and_full_groups_are_refused_as_a_whole() {
-    let mut stage = stage();
-    stage.world.settings_mut().load_balancers.targets_per_group = 2;
-    let (_, group) = in_service(&mut stage);
+fn a_request_with_an_invalid_target_or_beyond_the_quota_registers_none() {
+    let mut fixture = fixture();
+    fixture.world.settings_mut().load_balancers.targets_per_group = 2;
+    let (_, group) = create_active(&mut fixture);
     for id in ["10.0.200", "8.8.8.8", "2001:db8::1", "i-1"] {
         let input = targets(&group, &["10.0.200.1", id]);
-        assert_eq!(code(stage.elb(Request::RegisterTargets(input))), "InvalidTarget", "{id}");
+        assert_eq!(code(fixture.elb(Request::RegisterTargets(input))), "InvalidTarget", "{id}");
     }
-    assert!(health(&mut stage, &group).is_empty());
-    register(&mut stage, &group, &["10.0.200.1", "10.0.200.2"]);
-    register(&mut stage, &group, &["10.0.200.2"]);
+    assert!(health(&mut fixture, &group).is_empty());
+    register(&mut fixture, &group, &["10.0.200.1", "10.0.200.2"]);
+    register(&mut fixture, &group, &["10.0.200.2"]);
     let third = targets(&group, &["10.0.200.3"]);
-    assert_eq!(code(stage.elb(Request::RegisterTargets(third.clone()))), "TooManyTargets");
-    deregister(&mut stage, &group, &["10.0.200.1"]);
-    stage.elb(Request::RegisterTargets(third)).unwrap();
-    let nowhere = targets(&group.replace("udp", "tcp"), &["10.0.200.1"]);
-    assert_eq!(code(stage.elb(Request::RegisterTargets(nowhere))), "TargetGroupNotFound");
+    assert_eq!(code(fixture.elb(Request::RegisterTargets(third.clone()))), "TooManyTargets");
+    deregister(&mut fixture, &group, &["10.0.200.1"]);
+    fixture.elb(Request::RegisterTargets(third)).unwrap();
+    let unknown_group = targets(&group.replace("udp", "tcp"), &["10.0.200.1"]);
+    assert_eq!(code(fixture.elb(Request::RegisterTargets(unknown_group))), "TargetGroupNotFound");
 }
 
 #[test]
-fn a_deleted_load_balancer_takes_its_listeners_along_and_keeps_its_groups_for_a_while() {
-    let mut stage = stage();
-    let (load_balancer, group) = in_service(&mut stage);
-    assert_eq!(code(delete_group(&mut stage, &group)), "ResourceInUse");
-    delete_load_balancer(&mut stage, &load_balancer).unwrap();
-    delete_load_balancer(&mut stage, &load_balancer).unwrap();
+fn deleting_a_load_balancer_deletes_its_listeners_and_releases_its_groups_later() {
+    let mut fixture = fixture();
+    let (load_balancer, group) = create_active(&mut fixture);
+    assert_eq!(code(delete_group(&mut fixture, &group)), "ResourceInUse");
+    delete_load_balancer(&mut fixture, &load_balancer).unwrap();
+    delete_load_balancer(&mut fixture, &load_balancer).unwrap();
     let input = DescribeLoadBalancersInput { names: members(&["nlb"]), ..DescribeLoadBalancersInput::default() };
-    assert_eq!(code(stage.elb(Request::DescribeLoadBalancers(input))), "LoadBalancerNotFound");
-    assert_eq!(code(delete_group(&mut stage, &group)), "ResourceInUse");
-    stage.pass(5);
-    delete_group(&mut stage, &group).unwrap();
-    assert!(stage.world.groups().is_empty() && stage.world.load_balancers().is_empty());
+    assert_eq!(code(fixture.elb(Request::DescribeLoadBalancers(input))), "LoadBalancerNotFound");
+    assert_eq!(code(delete_group(&mut fixture, &group)), "ResourceInUse");
+    fixture.advance(5);
+    delete_group(&mut fixture, &group).unwrap();
+    assert!(fixture.world.groups().is_empty() && fixture.world.load_balancers().is_empty());
 }
 
 #[test]
-fn a_deleted_load_balancer_can_be_seen_for_longer() {
-    let mut stage = stage();
-    let (load_balancer, _) = in_service(&mut stage);
-    stage.world.settings_mut().load_balancers.deleted_visible = std::time::Duration::from_secs(10);
-    delete_load_balancer(&mut stage, &load_balancer).unwrap();
-    stage.pass(9);
-    assert_eq!(state_of(&mut stage, "nlb"), "active");
-    stage.pass(1);
+fn a_deleted_load_balancer_is_described_for_a_while() {
+    let mut fixture = fixture();
+    let (load_balancer, _) = create_active(&mut fixture);
+    fixture.world.settings_mut().load_balancers.deleted_visible = std::time::Duration::from_secs(10);
+    delete_load_balancer(&mut fixture, &load_balancer).unwrap();
+    fixture.advance(9);
+    assert_eq!(state_of(&mut fixture, "nlb"), "active");
+    fixture.advance(1);
     let input = DescribeLoadBalancersInput { names: members(&["nlb"]), ..DescribeLoadBalancersInput::default() };
-    assert_eq!(code(stage.elb(Request::DescribeLoadBalancers(input))), "LoadBalancerNotFound");
+    assert_eq!(code(fixture.elb(Request::DescribeLoadBalancers(input))), "LoadBalancerNotFound");
 }
 
 #[test]
-fn deletion_protection_protects() {
-    let mut stage = stage();
-    let (load_balancer, _) = in_service(&mut stage);
+fn deletion_protection_prevents_deletion() {
+    let mut fixture = fixture();
+    let (load_balancer, _) = create_active(&mut fixture);
     let set = |value: &str| {
         let attribute = Attribute { key: "deletion_protection.enabled".to_owned(), value: value.to_owned() };
         let attributes = [attribute].into_iter().collect();
         let load_balancer_arn = load_balancer.clone();
         Request::ModifyLoadBalancerAttributes(ModifyLoadBalancerAttributesInput { load_balancer_arn, attributes })
     };
-    assert_eq!(code(stage.elb(set("perhaps"))), "ValidationError");
-    stage.elb(set("true")).unwrap();
-    assert_eq!(code(delete_load_balancer(&mut stage, &load_balancer)), "OperationNotPermitted");
-    stage.elb(set("false")).unwrap();
-    delete_load_balancer(&mut stage, &load_balancer).unwrap();
+    assert_eq!(code(fixture.elb(set("maybe"))), "ValidationError");
+    fixture.elb(set("true")).unwrap();
+    assert_eq!(code(delete_load_balancer(&mut fixture, &load_balancer)), "OperationNotPermitted");
+    fixture.elb(set("false")).unwrap();
+    delete_load_balancer(&mut fixture, &load_balancer).unwrap();
 }
 
 #[test]
-fn a_port_has_one_listener_and_a_group_one_load_balancer() {
-    let mut stage = stage();
-    let (load_balancer, group) = in_service(&mut stage);
-    let second = create_group(&mut stage, "second");
-    let outcome = stage.elb(Request::CreateListener(listener_input(&load_balancer, &second, "10000")));
+fn a_port_has_at_most_one_listener_and_a_group_one_load_balancer() {
+    let mut fixture = fixture();
+    let (load_balancer, group) = create_active(&mut fixture);
+    let second = create_group(&mut fixture, "second");
+    let outcome = fixture.elb(Request::CreateListener(listener_input(&load_balancer, &second, "10000")));
     assert_eq!(code(outcome), "DuplicateListener");
-    let other = create_load_balancer(&mut stage, "other").load_balancer_arn;
-    let outcome = stage.elb(Request::CreateListener(listener_input(&other, &group, "10000")));
+    let other = create_load_balancer(&mut fixture, "other").load_balancer_arn;
+    let outcome = fixture.elb(Request::CreateListener(listener_input(&other, &group, "10000")));
     assert_eq!(code(outcome), "TargetGroupAssociationLimit");
-    let outcome = stage.elb(Request::CreateListener(listener_input(&other, "arn:none", "10000")));
+    let outcome = fixture.elb(Request::CreateListener(listener_input(&other, "arn:none", "10000")));
     assert_eq!(code(outcome), "ValidationError");
-    let outcome = stage.elb(Request::CreateListener(listener_input(&other, &group.replace("udp", "none"), "10000")));
+    let outcome = fixture.elb(Request::CreateListener(listener_input(&other, &group.replace("udp", "none"), "10000")));
     assert_eq!(code(outcome), "TargetGroupNotFound");
     let input =
         DescribeTargetGroupsInput { load_balancer_arn: Some(load_balancer), ..DescribeTargetGroupsInput::default() };
-    let Ok(Response::DescribeTargetGroups(output)) = stage.elb(Request::DescribeTargetGroups(input)) else { panic!() };
+    let Ok(Response::DescribeTargetGroups(output)) = fixture.elb(Request::DescribeTargetGroups(input)) else {
+        panic!()
+    };
     let names: Vec<_> = output.target_groups.member.iter().map(|group| group.target_group_name.as_str()).collect();
     assert_eq!(names, ["udp"]);
 }
 
 #[test]
-fn tags_go_to_several_resources_or_to_none() {
-    let mut stage = stage();
-    let (load_balancer, group) = in_service(&mut stage);
+fn tags_are_added_to_all_resources_or_to_none() {
+    let mut fixture = fixture();
+    let (load_balancer, group) = create_active(&mut fixture);
     let add = |arns: &[&str], tags: &[(&str, &str)]| {
         let tag = |(key, value): &(&str, &str)| Tag { key: (*key).to_owned(), value: (*value).to_owned() };
         Request::AddTags(AddTagsInput { resource_arns: members(arns), tags: tags.iter().map(tag).collect() })
     };
     let gone = group.replace("udp", "gone");
-    assert_eq!(code(stage.elb(add(&[&load_balancer, &gone], &[("a", "1")]))), "TargetGroupNotFound");
-    assert!(stage.world.load_balancers()[0].tags.is_empty());
-    stage.elb(add(&[&load_balancer, &group], &[("a", "1"), ("b", "")])).unwrap();
-    assert_eq!(code(stage.elb(add(&[&load_balancer], &[(&"k".repeat(129), "")]))), "ValidationError");
-    assert_eq!(code(stage.elb(add(&[&load_balancer], &[("a", "1"), ("a", "2")]))), "DuplicateTagKeys");
+    assert_eq!(code(fixture.elb(add(&[&load_balancer, &gone], &[("a", "1")]))), "TargetGroupNotFound");
+    assert!(fixture.world.load_balancers()[0].tags.is_empty());
+    fixture.elb(add(&[&load_balancer, &group], &[("a", "1"), ("b", "")])).unwrap();
+    assert_eq!(code(fixture.elb(add(&[&load_balancer], &[(&"k".repeat(129), "")]))), "ValidationError");
+    assert_eq!(code(fixture.elb(add(&[&load_balancer], &[("a", "1"), ("a", "2")]))), "DuplicateTagKeys");
     let many: Vec<String> = (0..49).map(|number| format!("k{number}")).collect();
     let many: Vec<(&str, &str)> = many.iter().map(|key| (key.as_str(), "")).collect();
-    assert_eq!(code(stage.elb(add(&[&load_balancer], &many))), "TooManyTags");
+    assert_eq!(code(fixture.elb(add(&[&load_balancer], &many))), "TooManyTags");
     let input = RemoveTagsInput { resource_arns: members(&[&load_balancer]), tag_keys: members(&["a", "unknown"]) };
-    stage.elb(Request::RemoveTags(input)).unwrap();
+    fixture.elb(Request::RemoveTags(input)).unwrap();
     let describe = |arns: Members<String>| Request::DescribeTags(DescribeTagsInput { resource_arns: arns });
-    let Ok(Response::DescribeTags(output)) = stage.elb(describe(members(&[&load_balancer, &group]))) else { panic!() };
+    let Ok(Response::DescribeTags(output)) = fixture.elb(describe(members(&[&load_balancer, &group]))) else {
+        panic!()
+    };
     let keys = |index: usize| {
         output.tag_descriptions.member[index].tags.member.iter().map(|tag| tag.key.clone()).collect::<Vec<_>>()
     };
     assert_eq!((keys(0), keys(1)), (vec!["b".to_owned()], vec!["a".to_owned(), "b".to_owned()]));
     let unknown = load_balancer.replace("nlb", "gone");
-    assert_eq!(code(stage.elb(describe(members(&[&unknown])))), "LoadBalancerNotFound");
-    assert_eq!(code(stage.elb(describe((0..21).map(|_| group.clone()).collect()))), "ValidationError");
+    assert_eq!(code(fixture.elb(describe(members(&[&unknown])))), "LoadBalancerNotFound");
+    assert_eq!(code(fixture.elb(describe((0..21).map(|_| group.clone()).collect()))), "ValidationError");
 }
 
 #[test]
-fn lists_come_in_pages() {
-    let mut stage = stage();
+fn lists_are_paginated() {
+    let mut fixture = fixture();
     for number in 0..5 {
-        create_load_balancer(&mut stage, &format!("nlb-{number}"));
+        create_load_balancer(&mut fixture, &format!("nlb-{number}"));
     }
     let (mut marker, mut pages) = (None, Vec::new());
     loop {
@@ -358,7 +362,7 @@ fn lists_come_in_pages() {
             marker: marker.take(),
             ..DescribeLoadBalancersInput::default()
         };
-        let Ok(Response::DescribeLoadBalancers(output)) = stage.elb(Request::DescribeLoadBalancers(input)) else {
+        let Ok(Response::DescribeLoadBalancers(output)) = fixture.elb(Request::DescribeLoadBalancers(input)) else {
             panic!()
         };
         pages.push(output.load_balancers.member.len());
@@ -370,16 +374,16 @@ fn lists_come_in_pages() {
     assert_eq!(pages, [2, 2, 1]);
 }
 
-fn create_listener(stage: &mut Stage, input: CreateListenerInput) -> Listener {
-    match stage.elb(Request::CreateListener(input)).unwrap() {
+fn create_listener(fixture: &mut Fixture, input: CreateListenerInput) -> Listener {
+    match fixture.elb(Request::CreateListener(input)).unwrap() {
         Response::CreateListener(mut output) => output.listeners.member.remove(0),
         other => panic!("{other:?}"),
     }
 }
 
-fn reason(stage: &mut Stage, group: &str) -> Option<String> {
+fn reason(fixture: &mut Fixture, group: &str) -> Option<String> {
     let input = DescribeTargetHealthInput { target_group_arn: group.to_owned(), targets: Members::default() };
-    match stage.elb(Request::DescribeTargetHealth(input)).unwrap() {
+    match fixture.elb(Request::DescribeTargetHealth(input)).unwrap() {
         Response::DescribeTargetHealth(mut output) => {
             output.target_health_descriptions.member.remove(0).target_health.reason
         }
@@ -388,29 +392,29 @@ fn reason(stage: &mut Stage, group: &str) -> Option<String> {
 }
 
 #[test]
-fn the_targets_of_a_kept_group_start_anew_behind_a_new_load_balancer() {
-    let mut stage = stage();
-    let (load_balancer, group) = in_service(&mut stage);
-    register(&mut stage, &group, &["10.0.200.1"]);
-    stage.pass(180);
-    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 healthy"]);
-    delete_load_balancer(&mut stage, &load_balancer).unwrap();
-    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 unused"]);
-    let load_balancer = create_load_balancer(&mut stage, "nlb").load_balancer_arn;
-    stage.elb(Request::CreateListener(listener_input(&load_balancer, &group, "10000"))).unwrap();
-    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 initial"], "nobody has checked it yet");
-    assert_eq!(reason(&mut stage, &group).as_deref(), Some("Elb.RegistrationInProgress"));
-    stage.pass(120);
-    assert_eq!(reason(&mut stage, &group).as_deref(), Some("Elb.InitialHealthChecking"));
-    stage.pass(180);
-    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 healthy"]);
+fn targets_of_a_retained_group_are_initial_behind_a_new_load_balancer() {
+    let mut fixture = fixture();
+    let (load_balancer, group) = create_active(&mut fixture);
+    register(&mut fixture, &group, &["10.0.200.1"]);
+    fixture.advance(180);
+    assert_eq!(health(&mut fixture, &group), ["10.0.200.1:10000 healthy"]);
+    delete_load_balancer(&mut fixture, &load_balancer).unwrap();
+    assert_eq!(health(&mut fixture, &group), ["10.0.200.1:10000 unused"]);
+    let load_balancer = create_load_balancer(&mut fixture, "nlb").load_balancer_arn;
+    fixture.elb(Request::CreateListener(listener_input(&load_balancer, &group, "10000"))).unwrap();
+    assert_eq!(health(&mut fixture, &group), ["10.0.200.1:10000 initial"], "no health check has completed");
+    assert_eq!(reason(&mut fixture, &group).as_deref(), Some("Elb.RegistrationInProgress"));
+    fixture.advance(120);
+    assert_eq!(reason(&mut fixture, &group).as_deref(), Some("Elb.InitialHealthChecking"));
+    fixture.advance(180);
+    assert_eq!(health(&mut fixture, &group), ["10.0.200.1:10000 healthy"]);
 }
 
 #[test]
-fn a_listener_may_name_its_group_in_either_way_and_shows_both() {
-    let mut stage = stage();
+fn a_listener_accepts_either_form_of_a_forward_action_and_describes_both() {
+    let mut fixture = fixture();
     let (load_balancer, group) =
-        (create_load_balancer(&mut stage, "nlb").load_balancer_arn, create_group(&mut stage, "udp"));
+        (create_load_balancer(&mut fixture, "nlb").load_balancer_arn, create_group(&mut fixture, "udp"));
     let tuple = TargetGroupTuple { target_group_arn: group.clone(), weight: None };
     let config = ForwardConfig { target_groups: [tuple].into_iter().collect() };
     let long = Action { r#type: "forward".to_owned(), forward_config: Some(config.clone()), ..Action::default() };
@@ -418,12 +422,12 @@ fn a_listener_may_name_its_group_in_either_way_and_shows_both() {
         default_actions: [long].into_iter().collect(),
         ..listener_input(&load_balancer, &group, "10000")
     };
-    let listener = create_listener(&mut stage, input);
-    let shown = &listener.default_actions.member[0];
-    assert_eq!((shown.target_group_arn.as_ref(), shown.forward_config.as_ref()), (Some(&group), Some(&config)));
-    assert_eq!(code(delete_group(&mut stage, &group)), "ResourceInUse");
-    // The same in the short form is the same listener.
-    assert_eq!(create_listener(&mut stage, listener_input(&load_balancer, &group, "10000")), listener);
+    let listener = create_listener(&mut fixture, input);
+    let action = &listener.default_actions.member[0];
+    assert_eq!((action.target_group_arn.as_ref(), action.forward_config.as_ref()), (Some(&group), Some(&config)));
+    assert_eq!(code(delete_group(&mut fixture, &group)), "ResourceInUse");
+    // The short form of the same action gives the same listener.
+    assert_eq!(create_listener(&mut fixture, listener_input(&load_balancer, &group, "10000")), listener);
     for action in [
         Action { r#type: "forward".to_owned(), ..Action::default() },
         Action { r#type: "redirect".to_owned(), ..forward(&group) },
@@ -432,16 +436,16 @@ fn a_listener_may_name_its_group_in_either_way_and_shows_both() {
             default_actions: [action].into_iter().collect(),
             ..listener_input(&load_balancer, &group, "10001")
         };
-        assert_eq!(code(stage.elb(Request::CreateListener(input))), "ValidationError");
+        assert_eq!(code(fixture.elb(Request::CreateListener(input))), "ValidationError");
     }
 }
 
 #[test]
-fn listeners_take_groups_of_the_protocols_that_aws_lists() {
-    let mut stage = stage();
-    let load_balancer = create_load_balancer(&mut stage, "nlb").load_balancer_arn;
+fn listeners_forward_to_groups_of_the_protocols_that_aws_documents() {
+    let mut fixture = fixture();
+    let load_balancer = create_load_balancer(&mut fixture, "nlb").load_balancer_arn;
     let mut port = 1000;
-    for (listener, group, fits) in [
+    for (listener, group, is_compatible) in [
         ("TCP", "TCP", true),
         ("TCP", "TCP_UDP", true),
         ("TCP", "UDP", false),
@@ -455,24 +459,24 @@ fn listeners_take_groups_of_the_protocols_that_aws_lists() {
         port += 1;
         let name = format!("g{port}");
         let input = CreateTargetGroupInput { protocol: Some(group.to_owned()), ..group_input(&name) };
-        let Ok(Response::CreateTargetGroup(output)) = stage.elb(Request::CreateTargetGroup(input)) else { panic!() };
+        let Ok(Response::CreateTargetGroup(output)) = fixture.elb(Request::CreateTargetGroup(input)) else { panic!() };
         let arn = &output.target_groups.member[0].target_group_arn;
         let input = CreateListenerInput {
             protocol: Some(listener.to_owned()),
             ..listener_input(&load_balancer, arn, &port.to_string())
         };
-        let outcome = stage.elb(Request::CreateListener(input)).map(|_| ()).map_err(|error| error.code);
-        assert_eq!(outcome, if fits { Ok(()) } else { Err("IncompatibleProtocols") }, "{listener} {group}");
+        let outcome = fixture.elb(Request::CreateListener(input)).map(|_| ()).map_err(|error| error.code);
+        assert_eq!(outcome, if is_compatible { Ok(()) } else { Err("IncompatibleProtocols") }, "{listener} {group}");
     }
 }
 
 #[test]
-fn a_modified_listener_lets_go_of_one_group_and_takes_another() {
-    let mut stage = stage();
-    let (load_balancer, first) = in_service(&mut stage);
-    let second = create_group(&mut stage, "second");
-    register(&mut stage, &second, &["10.0.200.1"]);
-    let listener = create_listener(&mut stage, listener_input(&load_balancer, &first, "10000"));
+fn a_modified_listener_releases_its_old_group_and_uses_the_new_one() {
+    let mut fixture = fixture();
+    let (load_balancer, first) = create_active(&mut fixture);
+    let second = create_group(&mut fixture, "second");
+    register(&mut fixture, &second, &["10.0.200.1"]);
+    let listener = create_listener(&mut fixture, listener_input(&load_balancer, &first, "10000"));
     let modify = |change: ModifyListenerInput| {
         Request::ModifyListener(ModifyListenerInput { listener_arn: listener.listener_arn.clone(), ..change })
     };
@@ -481,50 +485,50 @@ fn a_modified_listener_lets_go_of_one_group_and_takes_another() {
         default_actions: [forward(&second)].into_iter().collect(),
         ..ModifyListenerInput::default()
     };
-    let Ok(Response::ModifyListener(output)) = stage.elb(modify(change)) else { panic!() };
+    let Ok(Response::ModifyListener(output)) = fixture.elb(modify(change)) else { panic!() };
     assert_eq!((output.listeners.member[0].port, output.listeners.member[0].protocol.as_str()), (10001, "UDP"));
-    assert_eq!(health(&mut stage, &second), ["10.0.200.1:10000 initial"]);
-    assert_eq!(code(delete_group(&mut stage, &first)), "ResourceInUse");
-    stage.pass(5);
-    delete_group(&mut stage, &first).unwrap();
-    let third = create_group(&mut stage, "third");
-    create_listener(&mut stage, listener_input(&load_balancer, &third, "10002"));
+    assert_eq!(health(&mut fixture, &second), ["10.0.200.1:10000 initial"]);
+    assert_eq!(code(delete_group(&mut fixture, &first)), "ResourceInUse");
+    fixture.advance(5);
+    delete_group(&mut fixture, &first).unwrap();
+    let third = create_group(&mut fixture, "third");
+    create_listener(&mut fixture, listener_input(&load_balancer, &third, "10002"));
     let taken = ModifyListenerInput { port: Some("10002".to_owned()), ..ModifyListenerInput::default() };
-    assert_eq!(code(stage.elb(modify(taken))), "DuplicateListener");
+    assert_eq!(code(fixture.elb(modify(taken))), "DuplicateListener");
     let wrong = ModifyListenerInput { protocol: Some("TCP".to_owned()), ..ModifyListenerInput::default() };
-    assert_eq!(code(stage.elb(modify(wrong))), "IncompatibleProtocols");
+    assert_eq!(code(fixture.elb(modify(wrong))), "IncompatibleProtocols");
     let unknown = ModifyListenerInput {
         listener_arn: listener.listener_arn.replace("nlb", "none"),
         ..ModifyListenerInput::default()
     };
-    assert_eq!(code(stage.elb(Request::ModifyListener(unknown))), "ListenerNotFound");
+    assert_eq!(code(fixture.elb(Request::ModifyListener(unknown))), "ListenerNotFound");
 }
 
 #[test]
-fn a_listener_has_its_default_rule() {
-    let mut stage = stage();
-    let (load_balancer, group) = in_service(&mut stage);
-    let listener = create_listener(&mut stage, listener_input(&load_balancer, &group, "10000"));
-    let rules = |stage: &mut Stage, input| match stage.elb(Request::DescribeRules(input)) {
+fn a_listener_has_a_default_rule() {
+    let mut fixture = fixture();
+    let (load_balancer, group) = create_active(&mut fixture);
+    let listener = create_listener(&mut fixture, listener_input(&load_balancer, &group, "10000"));
+    let rules = |fixture: &mut Fixture, input| match fixture.elb(Request::DescribeRules(input)) {
         Ok(Response::DescribeRules(output)) => Ok(output.rules.member),
         Ok(other) => panic!("{other:?}"),
         Err(error) => Err(error.code),
     };
     let of_listener = DescribeRulesInput { listener_arn: Some(listener.listener_arn), ..DescribeRulesInput::default() };
-    let found = rules(&mut stage, of_listener).unwrap();
+    let found = rules(&mut fixture, of_listener).unwrap();
     assert_eq!((found.len(), found[0].is_default, found[0].priority.as_str()), (1, true, "default"));
     assert!(found[0].rule_arn.contains(":listener-rule/net/nlb/"), "{}", found[0].rule_arn);
     assert_eq!(found[0].actions, listener.default_actions);
     let by_arn = |arn: &str| DescribeRulesInput { rule_arns: members(&[arn]), ..DescribeRulesInput::default() };
-    assert_eq!(rules(&mut stage, by_arn(&found[0].rule_arn)), Ok(found.clone()));
-    assert_eq!(rules(&mut stage, by_arn(&found[0].rule_arn.replace("nlb", "none"))), Err("RuleNotFound"));
-    assert_eq!(rules(&mut stage, DescribeRulesInput::default()), Err("ValidationError"));
+    assert_eq!(rules(&mut fixture, by_arn(&found[0].rule_arn)), Ok(found.clone()));
+    assert_eq!(rules(&mut fixture, by_arn(&found[0].rule_arn.replace("nlb", "none"))), Err("RuleNotFound"));
+    assert_eq!(rules(&mut fixture, DescribeRulesInput::default()), Err("ValidationError"));
 }
 
 #[test]
-fn a_groups_deregistration_delay_is_kept() {
-    let mut stage = stage();
-    let (_, group) = in_service(&mut stage);
+fn a_group_drains_for_its_deregistration_delay() {
+    let mut fixture = fixture();
+    let (_, group) = create_active(&mut fixture);
     let set = |key: &str, value: &str| {
         let attribute = Attribute { key: key.to_owned(), value: value.to_owned() };
         let (target_group_arn, attributes) = (group.clone(), [attribute].into_iter().collect());
@@ -533,21 +537,22 @@ fn a_groups_deregistration_delay_is_kept() {
     for (key, value) in [
         ("deregistration_delay.timeout_seconds", "3601"),
         ("deregistration_delay.timeout_seconds", "soon"),
-        ("preserve_client_ip.enabled", "perhaps"),
+        ("preserve_client_ip.enabled", "maybe"),
         ("colour", "red"),
     ] {
-        assert_eq!(code(stage.elb(set(key, value))), "ValidationError", "{key}={value}");
+        assert_eq!(code(fixture.elb(set(key, value))), "ValidationError", "{key}={value}");
     }
-    stage.elb(set("load_balancing.cross_zone.enabled", "true")).unwrap();
-    stage.elb(set("deregistration_delay.timeout_seconds", "30")).unwrap();
-    register(&mut stage, &group, &["10.0.200.1"]);
-    deregister(&mut stage, &group, &["10.0.200.1"]);
-    stage.pass(29);
-    assert_eq!(health(&mut stage, &group), ["10.0.200.1:10000 draining"]);
-    stage.pass(1);
-    assert!(health(&mut stage, &group).is_empty());
+    fixture.elb(set("load_balancing.cross_zone.enabled", "true")).unwrap();
+    fixture.elb(set("deregistration_delay.timeout_seconds", "30")).unwrap();
+    register(&mut fixture, &group, &["10.0.200.1"]);
+    deregister(&mut fixture, &group, &["10.0.200.1"]);
+    fixture.advance(29);
+    assert_eq!(health(&mut fixture, &group), ["10.0.200.1:10000 draining"]);
+    fixture.advance(1);
+    assert!(health(&mut fixture, &group).is_empty());
     let input = TargetGroupInput { target_group_arn: group };
-    let Ok(Response::DescribeTargetGroupAttributes(output)) = stage.elb(Request::DescribeTargetGroupAttributes(input))
+    let Ok(Response::DescribeTargetGroupAttributes(output)) =
+        fixture.elb(Request::DescribeTargetGroupAttributes(input))
     else {
         panic!()
     };
@@ -557,10 +562,10 @@ fn a_groups_deregistration_delay_is_kept() {
 }
 
 #[test]
-fn health_checks_are_set_within_awss_limits() {
-    let mut stage = stage();
+fn health_checks_are_validated_against_awss_limits() {
+    let mut fixture = fixture();
     let input = CreateTargetGroupInput { health_check_timeout_seconds: Some("7".to_owned()), ..group_input("udp") };
-    let Ok(Response::CreateTargetGroup(output)) = stage.elb(Request::CreateTargetGroup(input)) else { panic!() };
+    let Ok(Response::CreateTargetGroup(output)) = fixture.elb(Request::CreateTargetGroup(input)) else { panic!() };
     let group = &output.target_groups.member[0];
     assert_eq!((group.health_check_timeout_seconds, group.health_check_path.as_deref()), (7, None));
     let modify = |change: ModifyTargetGroupInput| {
@@ -574,59 +579,59 @@ fn health_checks_are_set_within_awss_limits() {
         ModifyTargetGroupInput { health_check_protocol: text("UDP"), ..ModifyTargetGroupInput::default() },
         ModifyTargetGroupInput { health_check_port: text("0"), ..ModifyTargetGroupInput::default() },
     ] {
-        assert_eq!(code(stage.elb(modify(change.clone()))), "ValidationError", "{change:?}");
+        assert_eq!(code(fixture.elb(modify(change.clone()))), "ValidationError", "{change:?}");
     }
     let change = ModifyTargetGroupInput { health_check_protocol: text("HTTP"), ..ModifyTargetGroupInput::default() };
-    let Ok(Response::ModifyTargetGroup(output)) = stage.elb(modify(change)) else { panic!() };
+    let Ok(Response::ModifyTargetGroup(output)) = fixture.elb(modify(change)) else { panic!() };
     let group = &output.target_groups.member[0];
     assert_eq!((group.health_check_timeout_seconds, group.health_check_path.as_deref()), (7, Some("/")));
 }
 
 #[test]
-fn a_load_balancer_of_the_same_name_hides_the_deleted_one() {
-    let mut stage = stage();
-    let (old, _) = in_service(&mut stage);
-    stage.world.settings_mut().load_balancers.deleted_visible = std::time::Duration::from_secs(60);
-    delete_load_balancer(&mut stage, &old).unwrap();
-    let new = create_load_balancer(&mut stage, "nlb").load_balancer_arn;
+fn a_new_load_balancer_hides_a_deleted_one_of_the_same_name() {
+    let mut fixture = fixture();
+    let (old, _) = create_active(&mut fixture);
+    fixture.world.settings_mut().load_balancers.deleted_visible = std::time::Duration::from_secs(60);
+    delete_load_balancer(&mut fixture, &old).unwrap();
+    let new = create_load_balancer(&mut fixture, "nlb").load_balancer_arn;
     let input = DescribeLoadBalancersInput { names: members(&["nlb"]), ..DescribeLoadBalancersInput::default() };
-    let Ok(Response::DescribeLoadBalancers(output)) = stage.elb(Request::DescribeLoadBalancers(input)) else {
+    let Ok(Response::DescribeLoadBalancers(output)) = fixture.elb(Request::DescribeLoadBalancers(input)) else {
         panic!()
     };
     let arns: Vec<_> = output.load_balancers.member.iter().map(|one| one.load_balancer_arn.as_str()).collect();
     assert_eq!(arns, [new.as_str()]);
-    stage.pass(60);
-    assert_eq!(stage.world.load_balancers().len(), 1, "the end of the old one's showing leaves the new one");
+    fixture.advance(60);
+    assert_eq!(fixture.world.load_balancers().len(), 1, "forgetting the old one leaves the new one");
 }
 
 #[test]
 fn subnets_and_security_groups_can_be_set() {
-    let mut stage = stage();
-    let load_balancer_arn = create_load_balancer(&mut stage, "nlb").load_balancer_arn;
+    let mut fixture = fixture();
+    let load_balancer_arn = create_load_balancer(&mut fixture, "nlb").load_balancer_arn;
     let input = SetSubnetsInput {
         load_balancer_arn: load_balancer_arn.clone(),
         subnets: members(&["subnet-1", "subnet-2"]),
         ..SetSubnetsInput::default()
     };
-    let Ok(Response::SetSubnets(output)) = stage.elb(Request::SetSubnets(input)) else { panic!() };
+    let Ok(Response::SetSubnets(output)) = fixture.elb(Request::SetSubnets(input)) else { panic!() };
     let zones: Vec<_> = output.availability_zones.member.iter().map(|zone| zone.zone_name.as_str()).collect();
     assert_eq!(zones, ["eu-west-1a", "eu-west-1b"]);
     let input = SetSecurityGroupsInput { load_balancer_arn, security_groups: members(&["sg-1"]) };
-    assert_eq!(code(stage.elb(Request::SetSecurityGroups(input))), "InvalidConfigurationRequest");
+    assert_eq!(code(fixture.elb(Request::SetSecurityGroups(input))), "InvalidConfigurationRequest");
 }
 
 #[test]
-fn quotas_are_awss() {
-    let mut stage = stage();
-    let load_balancer = create_load_balancer(&mut stage, "nlb-0").load_balancer_arn;
+fn quotas_match_awss() {
+    let mut fixture = fixture();
+    let load_balancer = create_load_balancer(&mut fixture, "nlb-0").load_balancer_arn;
     for number in 1..50 {
-        create_load_balancer(&mut stage, &format!("nlb-{number}"));
+        create_load_balancer(&mut fixture, &format!("nlb-{number}"));
     }
-    assert_eq!(code(stage.elb(Request::CreateLoadBalancer(load_balancer_input("nlb-50")))), "TooManyLoadBalancers");
-    let group = create_group(&mut stage, "udp");
+    assert_eq!(code(fixture.elb(Request::CreateLoadBalancer(load_balancer_input("nlb-50")))), "TooManyLoadBalancers");
+    let group = create_group(&mut fixture, "udp");
     for port in 1..=50 {
-        create_listener(&mut stage, listener_input(&load_balancer, &group, &port.to_string()));
+        create_listener(&mut fixture, listener_input(&load_balancer, &group, &port.to_string()));
     }
-    let outcome = stage.elb(Request::CreateListener(listener_input(&load_balancer, &group, "51")));
+    let outcome = fixture.elb(Request::CreateListener(listener_input(&load_balancer, &group, "51")));
     assert_eq!(code(outcome), "TooManyListeners");
 }

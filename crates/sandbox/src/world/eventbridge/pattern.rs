@@ -1,21 +1,21 @@
-//! Event patterns: what a rule lets through.
+//! Event patterns, as EventBridge's user guide documents them ("Creating Amazon EventBridge event patterns").
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde_json::Value;
 
-/// A pattern: for each field of an object what it must be.
+/// A pattern: for each field of an object, the values that match.
 #[derive(Clone, Debug)]
 pub struct Pattern(BTreeMap<String, Node>);
 
 #[derive(Clone, Debug)]
 enum Node {
-    /// The field is an object (or a list of such) that fits in turn.
+    /// The field is an object that matches a pattern, or a list with such an object.
     Object(Pattern),
-    /// The field, or one of its values where it is a list, meets one of these.
+    /// The field, or an item of it when it is a list, satisfies one of the matchers.
     Values(Vec<Matcher>),
-    /// One of several patterns fits the object that the `$or` stands in.
+    /// One of the patterns of an `$or` matches the object that contains it.
     Or(Vec<Pattern>),
 }
 
@@ -44,24 +44,24 @@ enum Comparison {
 }
 
 impl Pattern {
-    /// Reads a pattern.
+    /// Parses a pattern.
     ///
     /// # Errors
     ///
-    /// What is wrong with the text.
+    /// Returns the reason for which EventBridge would refuse it.
     pub fn parse(text: &str) -> Result<Self, String> {
         let value: Value = serde_json::from_str(text).map_err(|_| "Filter is not valid JSON".to_owned())?;
         Self::read(&value)
     }
 
-    /// Whether an event fits.
+    /// Returns whether the pattern matches an event.
     pub fn matches(&self, event: &Value) -> bool {
         self.0.iter().all(|(field, node)| match node {
             Node::Or(patterns) => patterns.iter().any(|pattern| pattern.matches(event)),
             Node::Object(pattern) => match event.get(field) {
                 Some(Value::Array(items)) => items.iter().any(|item| pattern.matches(item)),
                 Some(inner) => pattern.matches(inner),
-                // Only a pattern that asks for absence can fit what isn't there.
+                // Only `exists: false` matches in an absent object.
                 None => pattern.matches(&Value::Null),
             },
             Node::Values(matchers) => {
@@ -104,57 +104,57 @@ impl Matcher {
         let (Some((operator, operand)), None) = (entries.next(), entries.next()) else {
             return Err("Only one key allowed in match expression".to_owned());
         };
-        let wrong = || format!("{operator} match pattern is of a wrong type");
-        let text = || operand.as_str().map(str::to_owned).ok_or_else(wrong);
+        let wrong_type = || format!("{operator} match pattern is of a wrong type");
+        let text = || operand.as_str().map(str::to_owned).ok_or_else(wrong_type);
         let ignoring_case = || operand.get("equals-ignore-case").and_then(Value::as_str).map(str::to_lowercase);
         match operator.as_str() {
-            "prefix" if operand.is_object() => Ok(Self::PrefixIgnoreCase(ignoring_case().ok_or_else(wrong)?)),
-            "suffix" if operand.is_object() => Ok(Self::SuffixIgnoreCase(ignoring_case().ok_or_else(wrong)?)),
+            "prefix" if operand.is_object() => Ok(Self::PrefixIgnoreCase(ignoring_case().ok_or_else(wrong_type)?)),
+            "suffix" if operand.is_object() => Ok(Self::SuffixIgnoreCase(ignoring_case().ok_or_else(wrong_type)?)),
             "prefix" => Ok(Self::Prefix(text()?)),
             "suffix" => Ok(Self::Suffix(text()?)),
             "equals-ignore-case" => Ok(Self::EqualsIgnoreCase(text()?.to_lowercase())),
             "wildcard" => wildcard(&text()?).map(Self::Wildcard),
             "cidr" => cidr(&text()?),
-            "exists" => Ok(Self::Exists(operand.as_bool().ok_or_else(wrong)?)),
-            "numeric" => Ok(Self::Numeric(comparisons(operand).ok_or_else(wrong)?)),
+            "exists" => Ok(Self::Exists(operand.as_bool().ok_or_else(wrong_type)?)),
+            "numeric" => Ok(Self::Numeric(comparisons(operand).ok_or_else(wrong_type)?)),
             "anything-but" => anything_but(operand).map(Self::AnythingBut),
             _ => Err(format!("Unrecognized match type {operator}")),
         }
     }
 
-    /// Whether the field has such a value, or, where it is a list, such a one among its values. As AWS has it, only
-    /// leaves count: an object is none, and neither is a list without any.
+    /// Returns whether a field, or an item of it when it is a list, satisfies the matcher. As on AWS only leaves count:
+    /// neither an object nor an empty list satisfies a matcher.
     fn matches(&self, field: Option<&Value>) -> bool {
         match self {
-            Self::Exists(wanted) => any_leaf(field, &|_| true) == *wanted,
-            _ => any_leaf(field, &|leaf| self.fits(leaf)),
+            Self::Exists(expected) => any_leaf(field, &|_| true) == *expected,
+            _ => any_leaf(field, &|leaf| self.matches_leaf(leaf)),
         }
     }
 
-    /// Whether a leaf is such a value.
-    fn fits(&self, value: &Value) -> bool {
-        let text_fits = |holds: &dyn Fn(&str) -> bool| value.as_str().is_some_and(holds);
+    /// Returns whether a leaf satisfies the matcher.
+    fn matches_leaf(&self, value: &Value) -> bool {
+        let text = |matches: &dyn Fn(&str) -> bool| value.as_str().is_some_and(matches);
         match self {
-            // Numbers are compared as such: 3 and 3.0 are the same.
-            Self::Exactly(Value::Number(wanted)) => {
-                value.as_f64().is_some_and(|number| Some(number) == wanted.as_f64())
+            // Numbers are equal by value: 3 equals 3.0.
+            Self::Exactly(Value::Number(expected)) => {
+                value.as_f64().is_some_and(|number| Some(number) == expected.as_f64())
             }
-            Self::Exactly(wanted) => wanted == value,
-            Self::Prefix(prefix) => text_fits(&|text| text.starts_with(prefix)),
-            Self::PrefixIgnoreCase(prefix) => text_fits(&|text| text.to_lowercase().starts_with(prefix)),
-            Self::Suffix(suffix) => text_fits(&|text| text.ends_with(suffix)),
-            Self::SuffixIgnoreCase(suffix) => text_fits(&|text| text.to_lowercase().ends_with(suffix)),
-            Self::EqualsIgnoreCase(wanted) => text_fits(&|text| text.to_lowercase() == *wanted),
-            Self::AnythingBut(others) => !others.iter().any(|other| other.fits(value)),
-            Self::Wildcard(parts) => text_fits(&|text| fits_wildcard(parts, text)),
+            Self::Exactly(expected) => expected == value,
+            Self::Prefix(prefix) => text(&|text| text.starts_with(prefix)),
+            Self::PrefixIgnoreCase(prefix) => text(&|text| text.to_lowercase().starts_with(prefix)),
+            Self::Suffix(suffix) => text(&|text| text.ends_with(suffix)),
+            Self::SuffixIgnoreCase(suffix) => text(&|text| text.to_lowercase().ends_with(suffix)),
+            Self::EqualsIgnoreCase(expected) => text(&|text| text.to_lowercase() == *expected),
+            Self::AnythingBut(others) => !others.iter().any(|other| other.matches_leaf(value)),
+            Self::Wildcard(parts) => text(&|text| matches_wildcard(parts, text)),
             Self::Cidr { network, bits } => {
-                text_fits(&|text| text.parse().is_ok_and(|address| is_within(address, *network, *bits)))
+                text(&|text| text.parse().is_ok_and(|address| is_within(address, *network, *bits)))
             }
-            Self::Numeric(comparisons) => {
-                value.as_f64().is_some_and(|number| comparisons.iter().all(|(by, with)| by.holds(number, *with)))
-            }
-            // Answered above, for the field as a whole.
-            Self::Exists(wanted) => *wanted,
+            Self::Numeric(comparisons) => value.as_f64().is_some_and(|number| {
+                comparisons.iter().all(|(comparison, operand)| comparison.holds(number, *operand))
+            }),
+            // `matches` handles it, for the field as a whole.
+            Self::Exists(expected) => *expected,
         }
     }
 }
@@ -171,12 +171,12 @@ impl Comparison {
     }
 }
 
-/// Whether it holds of a value, or, where that is a list, of one in it, however deep.
-fn any_leaf(value: Option<&Value>, holds: &dyn Fn(&Value) -> bool) -> bool {
+/// Returns whether a value, or an item of it at any depth when it is a list, is a leaf that satisfies a predicate.
+fn any_leaf(value: Option<&Value>, predicate: &dyn Fn(&Value) -> bool) -> bool {
     match value {
         None | Some(Value::Object(_)) => false,
-        Some(Value::Array(items)) => items.iter().any(|item| any_leaf(Some(item), holds)),
-        Some(leaf) => holds(leaf),
+        Some(Value::Array(items)) => items.iter().any(|item| any_leaf(Some(item), predicate)),
+        Some(leaf) => predicate(leaf),
     }
 }
 
@@ -215,7 +215,7 @@ fn anything_but(operand: &Value) -> Result<Vec<Matcher>, String> {
     }
 }
 
-/// The texts between the stars, of which `\*` and `\\` are none.
+/// Splits a wildcard pattern at its stars. `\*` and `\\` are escaped characters.
 fn wildcard(text: &str) -> Result<Vec<String>, String> {
     let mut parts = vec![String::new()];
     let mut after_star = false;
@@ -239,8 +239,8 @@ fn wildcard(text: &str) -> Result<Vec<String>, String> {
     Ok(parts)
 }
 
-/// Whether the text begins with the first of the parts, ends with the last, and has the others in between, in order.
-fn fits_wildcard(parts: &[String], text: &str) -> bool {
+/// Returns whether a text begins with the first part, ends with the last one and contains the others in between, in order.
+fn matches_wildcard(parts: &[String], text: &str) -> bool {
     let [first, middle @ .., last] = parts else { return parts.iter().any(|only| only == text) };
     let Some(mut rest) = text.strip_prefix(first.as_str()) else { return false };
     for part in middle {
@@ -252,25 +252,25 @@ fn fits_wildcard(parts: &[String], text: &str) -> bool {
     rest.ends_with(last.as_str())
 }
 
-/// `10.0.0.0/24`.
+/// Parses `10.0.0.0/24`.
 fn cidr(text: &str) -> Result<Matcher, String> {
     let parts = text.split_once('/').and_then(|(network, bits)| Some((network.parse().ok()?, bits.parse().ok()?)));
     let (network, bits): (IpAddr, u32) = parts.ok_or_else(|| format!("Malformed CIDR {text}"))?;
-    let most = if network.is_ipv4() { 32 } else { 128 };
-    if bits <= most { Ok(Matcher::Cidr { network, bits }) } else { Err(format!("Malformed CIDR {text}")) }
+    let max_bits = if network.is_ipv4() { 32 } else { 128 };
+    if bits <= max_bits { Ok(Matcher::Cidr { network, bits }) } else { Err(format!("Malformed CIDR {text}")) }
 }
 
-/// Whether two addresses are of one family and have their first bits in common.
+/// Returns whether two addresses are of the same family and share their first bits.
 fn is_within(address: IpAddr, network: IpAddr, bits: u32) -> bool {
-    let differing = match (address, network) {
+    let common_bits = match (address, network) {
         (IpAddr::V4(address), IpAddr::V4(network)) => (address.to_bits() ^ network.to_bits()).leading_zeros(),
         (IpAddr::V6(address), IpAddr::V6(network)) => (address.to_bits() ^ network.to_bits()).leading_zeros(),
         _ => return false,
     };
-    differing >= bits
+    common_bits >= bits
 }
 
-/// `[">", 0, "<=", 5]`.
+/// Parses `[">", 0, "<=", 5]`.
 fn comparisons(operand: &Value) -> Option<Vec<(Comparison, f64)>> {
     let items = operand.as_array().filter(|items| !items.is_empty() && items.len().is_multiple_of(2))?;
     let read = |pair: &[Value]| {
@@ -300,27 +300,27 @@ mod tests {
                    "containers": [{"name": "jvb", "exitCode": 1}, {"name": "log"}]}
     }"#;
 
-    fn fits(pattern: &str) -> bool {
+    fn matches(pattern: &str) -> bool {
         Pattern::parse(pattern).unwrap().matches(&serde_json::from_str(EVENT).unwrap())
     }
 
     #[test]
-    fn every_named_field_must_fit_and_one_of_its_values_is_enough() {
-        assert!(fits(r#"{"source": ["aws.ecs"], "detail": {"lastStatus": ["STOPPED", "RUNNING"]}}"#));
-        assert!(!fits(r#"{"source": ["aws.ecs"], "detail": {"lastStatus": ["STOPPED"]}}"#));
-        assert!(!fits(r#"{"source": ["aws.ec"]}"#));
-        assert!(!fits(r#"{"detail": {"nothing": ["x"]}}"#));
+    fn every_field_must_match_one_of_its_values() {
+        assert!(matches(r#"{"source": ["aws.ecs"], "detail": {"lastStatus": ["STOPPED", "RUNNING"]}}"#));
+        assert!(!matches(r#"{"source": ["aws.ecs"], "detail": {"lastStatus": ["STOPPED"]}}"#));
+        assert!(!matches(r#"{"source": ["aws.ec"]}"#));
+        assert!(!matches(r#"{"detail": {"nothing": ["x"]}}"#));
     }
 
     #[test]
-    fn of_a_list_one_item_is_enough() {
-        assert!(fits(r#"{"resources": ["b"]}"#));
-        assert!(fits(r#"{"detail": {"containers": {"name": ["log"]}}}"#));
-        assert!(!fits(r#"{"detail": {"containers": {"name": ["sidecar"]}}}"#));
+    fn one_item_of_a_list_is_enough() {
+        assert!(matches(r#"{"resources": ["b"]}"#));
+        assert!(matches(r#"{"detail": {"containers": {"name": ["log"]}}}"#));
+        assert!(!matches(r#"{"detail": {"containers": {"name": ["sidecar"]}}}"#));
     }
 
     #[test]
-    fn operators_do_what_aws_documents() {
+    fn operators_match_as_documented() {
         for (detail, expected) in [
             (r#"{"group": [{"prefix": "service:"}]}"#, true),
             (r#"{"group": [{"prefix": "family:"}]}"#, false),
@@ -343,7 +343,7 @@ mod tests {
             (r#"{"none": [{"anything-but": "x"}]}"#, false),
             (r#"{"containers": [{"exists": true}]}"#, false),
             (r#"{"containers": {"exitCode": [{"exists": true}]}}"#, true),
-            // Both of one container.
+            // Both fields must match in the same container.
             (r#"{"containers": {"name": ["log"], "exitCode": [1]}}"#, false),
             (r#"{"deep": ["a"]}"#, true),
             (r#"{"deep": [{"anything-but": "a"}]}"#, false),
@@ -369,12 +369,12 @@ mod tests {
             (r#"{"$or": [{"version": [9]}, {"spot": [true]}]}"#, true),
             (r#"{"$or": [{"version": [9]}, {"spot": [false]}]}"#, false),
         ] {
-            assert_eq!(fits(&format!(r#"{{"detail": {detail}}}"#)), expected, "{detail}");
+            assert_eq!(matches(&format!(r#"{{"detail": {detail}}}"#)), expected, "{detail}");
         }
     }
 
     #[test]
-    fn patterns_that_mean_nothing_are_refused() {
+    fn invalid_patterns_are_refused() {
         for pattern in [
             "no json",
             "[]",

@@ -1,10 +1,10 @@
 use crate::api::eventbridge::*;
 use crate::api::{self, ApiError};
 use crate::world::Settings;
-use crate::world::tests::Stage;
+use crate::world::tests::Fixture;
 
-fn call(stage: &mut Stage, request: Request) -> Result<Response, ApiError> {
-    match stage.call(api::Request::EventBridge(request))? {
+fn call(fixture: &mut Fixture, request: Request) -> Result<Response, ApiError> {
+    match fixture.call(api::Request::EventBridge(request))? {
         api::Response::EventBridge(response) => Ok(response),
         other => panic!("{other:?}"),
     }
@@ -20,45 +20,45 @@ fn entry(source: &str, detail: &str) -> PutEventsEntry {
 }
 
 #[test]
-fn nobody_puts_events_in_the_name_of_aws() {
-    let mut stage = Stage::new(Settings::default(), 1);
+fn events_with_aws_sources_are_refused() {
+    let mut fixture = Fixture::new(Settings::default(), 1);
     let entries = vec![entry("mine", r#"{"group": "service:x"}"#), entry("aws.ecs", "{}"), entry("mine", "{")];
-    let Ok(Response::PutEvents(output)) = call(&mut stage, Request::PutEvents(PutEventsInput { entries })) else {
+    let Ok(Response::PutEvents(output)) = call(&mut fixture, Request::PutEvents(PutEventsInput { entries })) else {
         panic!()
     };
     assert_eq!(output.failed_entry_count, 2);
     let codes: Vec<_> = output.entries.iter().map(|entry| entry.error_code.as_deref()).collect();
     assert_eq!(codes, [None, Some("NotAuthorizedForSourceException"), Some("MalformedDetail")]);
-    stage.pass(1);
-    assert!(stage.events().is_empty(), "the rule asks for aws.ecs");
+    fixture.advance(1);
+    assert!(fixture.events().is_empty(), "the rule matches aws.ecs only");
 }
 
 #[test]
-fn what_is_put_comes_through_a_rule_that_it_fits() {
-    let mut stage = Stage::new(Settings::default(), 1);
+fn events_are_delivered_by_rules_that_match() {
+    let mut fixture = Fixture::new(Settings::default(), 1);
     let rule = PutRuleInput {
         name: "tasks".to_owned(),
         event_pattern: Some(r#"{"source": ["mine"]}"#.to_owned()),
         ..PutRuleInput::default()
     };
-    call(&mut stage, Request::PutRule(rule)).unwrap();
+    call(&mut fixture, Request::PutRule(rule)).unwrap();
     let entries = vec![entry("mine", r#"{"a": 1}"#), entry("yours", "{}")];
-    call(&mut stage, Request::PutEvents(PutEventsInput { entries })).unwrap();
-    stage.pass(1);
-    let events = stage.events();
+    call(&mut fixture, Request::PutEvents(PutEventsInput { entries })).unwrap();
+    fixture.advance(1);
+    let events = fixture.events();
     assert_eq!(events.len(), 1);
     assert_eq!((&events[0]["detail"]["a"], &events[0]["source"]), (&1.into(), &"mine".into()));
 }
 
 #[test]
-fn rules_are_checked() {
-    let mut stage = Stage::new(Settings::default(), 1);
+fn rules_are_validated() {
+    let mut fixture = Fixture::new(Settings::default(), 1);
     let rule = |pattern: Option<&str>| PutRuleInput {
         name: "r".to_owned(),
         event_pattern: pattern.map(str::to_owned),
         ..PutRuleInput::default()
     };
-    let mut code = |request| call(&mut stage, request).unwrap_err().code;
+    let mut code = |request| call(&mut fixture, request).unwrap_err().code;
     assert_eq!(code(Request::PutRule(rule(None))), "ValidationException");
     assert_eq!(code(Request::PutRule(rule(Some("{}")))), "InvalidEventPatternException");
     let elsewhere = PutRuleInput { event_bus_name: Some("other".to_owned()), ..rule(Some(r#"{"source": ["a"]}"#)) };
@@ -68,39 +68,39 @@ fn rules_are_checked() {
     assert_eq!(code(Request::DeleteRule(named("tasks"))), "ValidationException");
     let ids = vec!["q".to_owned()];
     let removal = RemoveTargetsInput { rule: "tasks".to_owned(), event_bus_name: None, ids };
-    call(&mut stage, Request::RemoveTargets(removal)).unwrap();
-    call(&mut stage, Request::DeleteRule(named("tasks"))).unwrap();
-    let Ok(Response::ListRules(output)) = call(&mut stage, Request::ListRules(ListRulesInput::default())) else {
+    call(&mut fixture, Request::RemoveTargets(removal)).unwrap();
+    call(&mut fixture, Request::DeleteRule(named("tasks"))).unwrap();
+    let Ok(Response::ListRules(output)) = call(&mut fixture, Request::ListRules(ListRulesInput::default())) else {
         panic!()
     };
     assert!(output.rules.is_empty());
 }
 
 #[test]
-fn patterns_can_be_tried() {
-    let mut stage = Stage::new(Settings::default(), 1);
+fn patterns_can_be_tested() {
+    let mut fixture = Fixture::new(Settings::default(), 1);
     let event = include_str!("../../../../../fixtures/events/life-4-running.json");
-    let mut fits = |pattern: &str, event: &str| -> Result<bool, ApiError> {
+    let mut test = |pattern: &str, event: &str| -> Result<bool, ApiError> {
         let input = TestEventPatternInput { event_pattern: pattern.to_owned(), event: event.to_owned() };
-        match call(&mut stage, Request::TestEventPattern(input))? {
+        match call(&mut fixture, Request::TestEventPattern(input))? {
             Response::TestEventPattern(output) => Ok(output.result),
             other => panic!("{other:?}"),
         }
     };
-    assert_eq!(fits(r#"{"detail": {"group": ["service:jitsi-service"]}}"#, event), Ok(true));
-    assert_eq!(fits(r#"{"detail": {"group": ["service:other"]}}"#, event), Ok(false));
-    assert_eq!(fits("{", event).unwrap_err().code, "InvalidEventPatternException");
-    assert_eq!(fits(r#"{"source": ["a"]}"#, "{}").unwrap_err().code, "ValidationException");
+    assert_eq!(test(r#"{"detail": {"group": ["service:jitsi-service"]}}"#, event), Ok(true));
+    assert_eq!(test(r#"{"detail": {"group": ["service:other"]}}"#, event), Ok(false));
+    assert_eq!(test("{", event).unwrap_err().code, "InvalidEventPatternException");
+    assert_eq!(test(r#"{"source": ["a"]}"#, "{}").unwrap_err().code, "ValidationException");
 }
 
-fn put_target(stage: &mut Stage, target: Target) -> Result<Response, ApiError> {
+fn put_target(fixture: &mut Fixture, target: Target) -> Result<Response, ApiError> {
     let (rule, targets) = ("tasks".to_owned(), vec![target]);
-    call(stage, Request::PutTargets(PutTargetsInput { rule, event_bus_name: None, targets }))
+    call(fixture, Request::PutTargets(PutTargetsInput { rule, event_bus_name: None, targets }))
 }
 
 #[test]
-fn what_a_targets_queue_refuses_goes_to_the_targets_dead_letters() {
-    let mut stage = Stage::new(Settings::default(), 1);
+fn undeliverable_events_go_to_the_targets_dead_letter_queue() {
+    let mut fixture = Fixture::new(Settings::default(), 1);
     let arn = "arn:aws:sqs:eu-west-1:111122223333:q".to_owned();
     let target = Target {
         id: "q".to_owned(),
@@ -109,30 +109,32 @@ fn what_a_targets_queue_refuses_goes_to_the_targets_dead_letters() {
         retry_policy: Some(serde_json::json!({ "MaximumRetryAttempts": 0 })),
         ..Target::default()
     };
-    put_target(&mut stage, target.clone()).unwrap();
+    put_target(&mut fixture, target.clone()).unwrap();
     let input = ListTargetsByRuleInput { rule: "tasks".to_owned(), ..ListTargetsByRuleInput::default() };
-    let Ok(Response::ListTargetsByRule(output)) = call(&mut stage, Request::ListTargetsByRule(input)) else { panic!() };
+    let Ok(Response::ListTargetsByRule(output)) = call(&mut fixture, Request::ListTargetsByRule(input)) else {
+        panic!()
+    };
     assert_eq!(output.targets, [target]);
-    stage.scale(1);
-    stage.pass(60);
-    assert_eq!(stage.events().len(), 4);
-    assert_eq!(stage.world.event_counts().refused, 4);
+    fixture.scale(1);
+    fixture.advance(60);
+    assert_eq!(fixture.events().len(), 4);
+    assert_eq!(fixture.world.event_counts().refused, 4);
 }
 
 #[test]
-fn targets_that_would_get_something_else_are_refused() {
-    let mut stage = Stage::new(Settings::default(), 1);
+fn targets_with_input_transformations_are_refused() {
+    let mut fixture = Fixture::new(Settings::default(), 1);
     let arn = "arn:aws:sqs:eu-west-1:111122223333:q".to_owned();
     let target = Target { id: "p".to_owned(), arn, input_path: Some("$.detail".to_owned()), ..Target::default() };
-    let error = put_target(&mut stage, target).unwrap_err();
+    let error = put_target(&mut fixture, target).unwrap_err();
     assert!(error.code == "ValidationException" && error.message.contains("models no Input"), "{error}");
     let none = PutTargetsInput { rule: "tasks".to_owned(), ..PutTargetsInput::default() };
-    assert_eq!(call(&mut stage, Request::PutTargets(none)).unwrap_err().code, "ValidationException");
+    assert_eq!(call(&mut fixture, Request::PutTargets(none)).unwrap_err().code, "ValidationException");
 }
 
 #[test]
 fn rules_have_tags() {
-    let mut stage = Stage::new(Settings::default(), 1);
+    let mut fixture = Fixture::new(Settings::default(), 1);
     let tag = |key: &str| api::Tag { key: key.to_owned(), value: "1".to_owned() };
     let rule = PutRuleInput {
         name: "r".to_owned(),
@@ -140,35 +142,35 @@ fn rules_have_tags() {
         tags: vec![tag("a")],
         ..PutRuleInput::default()
     };
-    let Ok(Response::PutRule(output)) = call(&mut stage, Request::PutRule(rule)) else { panic!() };
+    let Ok(Response::PutRule(output)) = call(&mut fixture, Request::PutRule(rule)) else { panic!() };
     let resource_arn = output.rule_arn;
     let more = TagResourceInput { resource_arn: resource_arn.clone(), tags: vec![tag("b"), tag("c")] };
-    call(&mut stage, Request::TagResource(more)).unwrap();
+    call(&mut fixture, Request::TagResource(more)).unwrap();
     let less = UntagResourceInput { resource_arn: resource_arn.clone(), tag_keys: vec!["b".to_owned()] };
-    call(&mut stage, Request::UntagResource(less)).unwrap();
+    call(&mut fixture, Request::UntagResource(less)).unwrap();
     let Ok(Response::ListTagsForResource(output)) =
-        call(&mut stage, Request::ListTagsForResource(ResourceInput { resource_arn: resource_arn.clone() }))
+        call(&mut fixture, Request::ListTagsForResource(ResourceInput { resource_arn: resource_arn.clone() }))
     else {
         panic!()
     };
     assert_eq!(output.tags, [tag("a"), tag("c")]);
     let unknown = ResourceInput { resource_arn: format!("{resource_arn}x") };
-    let outcome = call(&mut stage, Request::ListTagsForResource(unknown));
+    let outcome = call(&mut fixture, Request::ListTagsForResource(unknown));
     assert_eq!(outcome.unwrap_err().code, "ResourceNotFoundException");
 }
 
 #[test]
-fn an_event_has_the_time_that_it_is_put_with() {
-    let mut stage = Stage::new(Settings::default(), 1);
+fn an_event_has_the_time_of_its_request() {
+    let mut fixture = Fixture::new(Settings::default(), 1);
     let rule = PutRuleInput {
         name: "tasks".to_owned(),
         event_pattern: Some(r#"{"source": ["mine"]}"#.to_owned()),
         ..PutRuleInput::default()
     };
-    call(&mut stage, Request::PutRule(rule)).unwrap();
+    call(&mut fixture, Request::PutRule(rule)).unwrap();
     let time = Some("2020-01-02T03:04:05Z".parse().unwrap());
     let entries = vec![PutEventsEntry { time, ..entry("mine", "{}") }];
-    call(&mut stage, Request::PutEvents(PutEventsInput { entries })).unwrap();
-    stage.pass(1);
-    assert_eq!(stage.events()[0]["time"], "2020-01-02T03:04:05Z");
+    call(&mut fixture, Request::PutEvents(PutEventsInput { entries })).unwrap();
+    fixture.advance(1);
+    assert_eq!(fixture.events()[0]["time"], "2020-01-02T03:04:05Z");
 }

@@ -1,4 +1,4 @@
-//! A queue's attributes: what may be set, what it means, and how it is shown.
+//! Attributes of queues: their values, limits and effects.
 
 use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
@@ -8,8 +8,8 @@ use serde_json::Value;
 use crate::api::ApiError;
 use crate::world::sqs::queue_policy::Policy;
 
-/// Attributes that are only shown.
-const SHOWN: [&str; 6] = [
+/// Attributes that can only be read.
+const READ_ONLY: [&str; 6] = [
     "ApproximateNumberOfMessages",
     "ApproximateNumberOfMessagesNotVisible",
     "ApproximateNumberOfMessagesDelayed",
@@ -18,37 +18,37 @@ const SHOWN: [&str; 6] = [
     "QueueArn",
 ];
 
-/// Attributes that are kept and shown, and change nothing here.
-const KEPT: [&str; 4] =
+/// Attributes that are stored without effect.
+const STORED: [&str; 4] =
     ["KmsMasterKeyId", "KmsDataKeyReusePeriodSeconds", "SqsManagedSseEnabled", "RedriveAllowPolicy"];
 
-/// Where messages go that were received too often.
+/// Redrive policy: the destination of messages that were received too often.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Redrive {
-    /// The ARN of the dead-letter queue.
+    /// ARN of the dead-letter queue.
     pub target_arn: String,
-    /// After how many receives.
+    /// Number of receives after which a message moves there.
     pub max_receives: u32,
 }
 
-/// What can be set on a queue. The defaults are AWS's.
+/// The attributes of a queue that can be set. The defaults are AWS's.
 #[derive(Clone, Debug)]
 pub struct Attributes {
-    /// How long a new message stays hidden, in seconds.
+    /// Delay of new messages, in seconds.
     pub delay: u32,
-    /// How long a received message stays hidden, in seconds.
+    /// Visibility timeout, in seconds.
     pub visibility: u32,
-    /// How long messages are kept, in seconds.
+    /// Retention period of messages, in seconds.
     pub retention: u32,
-    /// How long a receive waits for messages, in seconds.
+    /// Default wait time of ReceiveMessage, in seconds.
     pub wait: u32,
-    /// How large a message may be, in bytes.
+    /// Maximum size of a message, in bytes.
     pub max_size: u32,
-    /// Who else may send to it.
+    /// Policy that allows services to send.
     pub policy: Option<Policy>,
-    /// Where messages go that were received too often.
+    /// Redrive policy.
     pub redrive: Option<Redrive>,
-    /// What was given for the attributes that are no numbers.
+    /// Values of the attributes that aren't numbers.
     texts: BTreeMap<String, String>,
 }
 
@@ -68,11 +68,11 @@ impl Default for Attributes {
 }
 
 impl Attributes {
-    /// These attributes with others set.
+    /// Returns the attributes with some of them set. `queue_exists` returns whether a queue has an ARN.
     ///
     /// # Errors
     ///
-    /// For unknown names and for values that AWS doesn't take. `queue_exists` tells of an ARN whether a queue has it.
+    /// Returns an error for unknown attributes and for values outside AWS's limits.
     pub fn with(
         &self,
         given: &BTreeMap<String, String>,
@@ -88,28 +88,28 @@ impl Attributes {
                 "MaximumMessageSize" => new.max_size = number(name, value, 1_024..=1_048_576)?,
                 "Policy" => {
                     new.policy = if value.is_empty() { None } else { Some(policy(name, value)?) };
-                    new.keep(name, value);
+                    new.store(name, value);
                 }
                 "RedrivePolicy" => {
                     new.redrive = if value.is_empty() { None } else { Some(redrive(value, &queue_exists)?) };
-                    new.keep(name, value);
+                    new.store(name, value);
                 }
-                name if KEPT.contains(&name) => new.keep(name, value),
-                // Also FifoQueue and its kin: queues here are standard ones.
+                name if STORED.contains(&name) => new.store(name, value),
+                // Includes FifoQueue and other attributes of FIFO queues, which the sandbox doesn't model.
                 _ => return Err(unknown(name)),
             }
         }
         Ok(new)
     }
 
-    /// The first of the given attributes whose value differs from what holds.
+    /// Returns the first of the given attributes that has a different value.
     pub fn first_difference(&self, given: &BTreeMap<String, String>) -> Option<String> {
-        let holding = self.shown();
-        given.iter().find(|(name, value)| holding.get(*name) != Some(*value)).map(|(name, _)| name.clone())
+        let current = self.to_api();
+        given.iter().find(|(name, value)| current.get(*name) != Some(*value)).map(|(name, _)| name.clone())
     }
 
-    /// All of them by name.
-    pub fn shown(&self) -> BTreeMap<String, String> {
+    /// Returns the attributes in the form of the API.
+    pub fn to_api(&self) -> BTreeMap<String, String> {
         let numbers = [
             ("DelaySeconds", self.delay),
             ("VisibilityTimeout", self.visibility),
@@ -117,12 +117,12 @@ impl Attributes {
             ("ReceiveMessageWaitTimeSeconds", self.wait),
             ("MaximumMessageSize", self.max_size),
         ];
-        let mut shown = self.texts.clone();
-        shown.extend(numbers.map(|(name, value)| (name.to_owned(), value.to_string())));
-        shown
+        let mut values = self.texts.clone();
+        values.extend(numbers.map(|(name, value)| (name.to_owned(), value.to_string())));
+        values
     }
 
-    fn keep(&mut self, name: &str, value: &str) {
+    fn store(&mut self, name: &str, value: &str) {
         if value.is_empty() {
             self.texts.remove(name);
         } else {
@@ -131,9 +131,9 @@ impl Attributes {
     }
 }
 
-/// Whether GetQueueAttributes may ask for it.
-pub fn can_be_asked(name: &str) -> bool {
-    const SET: [&str; 7] = [
+/// Returns whether GetQueueAttributes knows a name.
+pub fn is_known(name: &str) -> bool {
+    const SETTABLE: [&str; 7] = [
         "DelaySeconds",
         "VisibilityTimeout",
         "MessageRetentionPeriod",
@@ -142,10 +142,10 @@ pub fn can_be_asked(name: &str) -> bool {
         "Policy",
         "RedrivePolicy",
     ];
-    name == "All" || SHOWN.contains(&name) || KEPT.contains(&name) || SET.contains(&name)
+    name == "All" || READ_ONLY.contains(&name) || STORED.contains(&name) || SETTABLE.contains(&name)
 }
 
-/// What AWS says of a name that it doesn't know.
+/// Returns AWS's error for an unknown attribute.
 pub fn unknown(name: &str) -> ApiError {
     ApiError::new("InvalidAttributeName", format!("Unknown Attribute {name}."))
 }
@@ -163,25 +163,26 @@ fn policy(name: &str, value: &str) -> Result<Policy, ApiError> {
 }
 
 fn redrive(value: &str, queue_exists: impl Fn(&str) -> bool) -> Result<Redrive, ApiError> {
-    let refused = |reason: &str| {
+    let invalid_policy = |reason: &str| {
         let message = format!("Value {value} for parameter RedrivePolicy is invalid. Reason: {reason}");
         ApiError::new("InvalidParameterValue", message)
     };
-    let policy: Value = serde_json::from_str(value).map_err(|_| refused("Redrive policy is not a valid JSON map."))?;
+    let policy: Value =
+        serde_json::from_str(value).map_err(|_| invalid_policy("Redrive policy is not a valid JSON map."))?;
     let target_arn = policy["deadLetterTargetArn"].as_str();
     let target_arn = target_arn
-        .ok_or_else(|| refused("Redrive policy does not contain mandatory attribute: deadLetterTargetArn."))?;
-    // AWS takes a number as well as its text.
+        .ok_or_else(|| invalid_policy("Redrive policy does not contain mandatory attribute: deadLetterTargetArn."))?;
+    // AWS accepts a number and its text.
     let count = match &policy["maxReceiveCount"] {
         Value::String(text) => text.parse().ok(),
         other => other.as_u64(),
     };
     let count =
-        count.ok_or_else(|| refused("Redrive policy does not contain mandatory attribute: maxReceiveCount."))?;
+        count.ok_or_else(|| invalid_policy("Redrive policy does not contain mandatory attribute: maxReceiveCount."))?;
     let max_receives = u32::try_from(count).ok().filter(|count| (1..=1000).contains(count));
-    let max_receives = max_receives.ok_or_else(|| refused("Invalid value for maxReceiveCount."))?;
+    let max_receives = max_receives.ok_or_else(|| invalid_policy("Invalid value for maxReceiveCount."))?;
     if !queue_exists(target_arn) {
-        return Err(refused("Dead letter target does not exist."));
+        return Err(invalid_policy("Dead letter target does not exist."));
     }
     Ok(Redrive { target_arn: target_arn.to_owned(), max_receives })
 }
@@ -196,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_are_held_to_awss_limits() {
+    fn numbers_are_checked_against_awss_limits() {
         assert_eq!(set("VisibilityTimeout", "43200").unwrap().visibility, 43_200);
         for (name, value) in [
             ("VisibilityTimeout", "43201"),
@@ -216,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn a_redrive_policy_takes_its_count_as_number_or_text() {
+    fn a_redrive_policy_accepts_its_count_as_number_or_text() {
         for count in ["3", "\"3\""] {
             let policy = format!(r#"{{"deadLetterTargetArn": "arn:aws:sqs:r:1:dead", "maxReceiveCount": {count}}}"#);
             assert_eq!(set("RedrivePolicy", &policy).unwrap().redrive.unwrap().max_receives, 3);
@@ -224,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_redrive_policies_are_refused() {
+    fn invalid_redrive_policies_are_refused() {
         for policy in [
             "nothing",
             r#"{"maxReceiveCount": 3}"#,
@@ -237,10 +238,10 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_text_removes_a_policy() {
+    fn an_empty_value_removes_a_policy() {
         let with = set("Policy", r#"{"Statement": []}"#).unwrap();
         assert!(with.policy.is_some());
         let without = with.with(&BTreeMap::from([("Policy".to_owned(), String::new())]), |_| false).unwrap();
-        assert!(without.policy.is_none() && !without.shown().contains_key("Policy"));
+        assert!(without.policy.is_none() && !without.to_api().contains_key("Policy"));
     }
 }

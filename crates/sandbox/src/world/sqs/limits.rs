@@ -1,4 +1,4 @@
-//! What SQS takes of a call, and how it refuses the rest.
+//! Limits of requests, and AWS's errors for requests beyond them.
 
 use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
@@ -7,22 +7,22 @@ use super::{attributes, queue};
 use crate::api::ApiError;
 use crate::api::sqs as api;
 
-/// How many entries a batch may have.
-const BATCH: usize = 10;
+/// Maximum number of entries in a batch.
+const MAX_ENTRIES: usize = 10;
 
-/// How many messages a receive may give.
-const RECEIVE: u32 = 10;
+/// Maximum number of messages that ReceiveMessage returns.
+const MAX_MESSAGES: u32 = 10;
 
-/// How long a receive may wait, in seconds.
-const LONGEST_WAIT: u32 = 20;
+/// Maximum wait time of ReceiveMessage, in seconds.
+const MAX_WAIT: u32 = 20;
 
-/// How long a message may be delayed, in seconds.
-const LONGEST_DELAY: u32 = 900;
+/// Maximum delay of a message, in seconds.
+const MAX_DELAY: u32 = 900;
 
-/// How many queues a page has at most.
-const PAGE: u32 = 1000;
+/// Maximum size of a page.
+const MAX_PAGE: u32 = 1000;
 
-/// The system attributes of messages.
+/// System attributes of messages.
 const MESSAGE_ATTRIBUTES: [&str; 10] = [
     "All",
     "SenderId",
@@ -36,57 +36,65 @@ const MESSAGE_ATTRIBUTES: [&str; 10] = [
     "DeadLetterQueueSourceArn",
 ];
 
-/// How large the messages of a batch may be together, in bytes.
-const LARGEST_BATCH: usize = 1_048_576;
+/// Maximum size of all messages of a batch, in bytes.
+const MAX_BATCH_LENGTH: usize = 1_048_576;
 
-/// A number that a call gives, held to AWS's limits.
+/// Checks a number against its limits.
 fn parameter(name: &str, given: Option<i32>, range: RangeInclusive<u32>) -> Result<Option<u32>, ApiError> {
-    let refused = |given: i32| {
+    let out_of_range = |given: i32| {
         let (least, most) = (range.start(), range.end());
         let message = format!(
             "Value {given} for parameter {name} is invalid. Reason: Must be between {least} and {most}, if provided."
         );
         ApiError::new("InvalidParameterValue", message)
     };
-    let fitting = |given: i32| u32::try_from(given).ok().filter(|number| range.contains(number));
-    given.map(|given| fitting(given).ok_or_else(|| refused(given))).transpose()
+    let in_range = |given: i32| u32::try_from(given).ok().filter(|number| range.contains(number));
+    given.map(|given| in_range(given).ok_or_else(|| out_of_range(given))).transpose()
 }
 
-/// How long a message is to be delayed.
+/// Checks the delay of a message.
 pub fn delay(given: Option<i32>) -> Result<Option<u32>, ApiError> {
-    parameter("DelaySeconds", given, 0..=LONGEST_DELAY)
+    parameter("DelaySeconds", given, 0..=MAX_DELAY)
 }
 
-/// How long a message is to be hidden.
+/// Checks a visibility timeout.
 pub fn visibility(given: i32) -> Result<u32, ApiError> {
-    Ok(parameter("VisibilityTimeout", Some(given), 0..=queue::LONGEST_VISIBILITY)?.unwrap_or(0))
+    Ok(parameter("VisibilityTimeout", Some(given), 0..=queue::MAX_VISIBILITY)?.unwrap_or(0))
 }
 
-/// How many messages a receive gives at most, and for how long it hides them.
-pub fn receive(input: &api::ReceiveMessageInput) -> Result<(usize, Option<u32>), ApiError> {
-    let most = parameter("MaxNumberOfMessages", input.max_number_of_messages, 1..=RECEIVE)?.unwrap_or(1);
-    parameter("WaitTimeSeconds", input.wait_time_seconds, 0..=LONGEST_WAIT)?;
-    let hidden = parameter("VisibilityTimeout", input.visibility_timeout, 0..=queue::LONGEST_VISIBILITY)?;
-    Ok((most as usize, hidden))
+/// The checked numbers of a ReceiveMessage request.
+#[derive(Clone, Copy, Debug)]
+pub struct Receive {
+    /// Maximum number of messages.
+    pub max_messages: usize,
+    /// Visibility timeout in seconds, when it differs from the queue's.
+    pub visibility: Option<u32>,
 }
 
-/// The system attributes that a receive asks for.
+/// Checks the numbers of a ReceiveMessage request.
+pub fn receive(input: &api::ReceiveMessageInput) -> Result<Receive, ApiError> {
+    let max_messages = parameter("MaxNumberOfMessages", input.max_number_of_messages, 1..=MAX_MESSAGES)?.unwrap_or(1);
+    parameter("WaitTimeSeconds", input.wait_time_seconds, 0..=MAX_WAIT)?;
+    let visibility = parameter("VisibilityTimeout", input.visibility_timeout, 0..=queue::MAX_VISIBILITY)?;
+    Ok(Receive { max_messages: max_messages as usize, visibility })
+}
+
+/// Checks the system attributes that a ReceiveMessage request names.
 pub fn system_attributes(input: &api::ReceiveMessageInput) -> Result<Vec<String>, ApiError> {
-    let wanted = input.attribute_names.iter().chain(&input.message_system_attribute_names);
-    let wanted: Vec<String> = wanted.cloned().collect();
-    match wanted.iter().find(|name| !MESSAGE_ATTRIBUTES.contains(&name.as_str())) {
+    let names = input.attribute_names.iter().chain(&input.message_system_attribute_names);
+    let names: Vec<String> = names.cloned().collect();
+    match names.iter().find(|name| !MESSAGE_ATTRIBUTES.contains(&name.as_str())) {
         Some(name) => Err(attributes::unknown(name)),
-        None => Ok(wanted),
+        None => Ok(names),
     }
 }
 
-/// How many queues a page has, and whether the call said so.
-pub fn page_size(max_results: Option<i32>) -> Result<(usize, bool), ApiError> {
-    let size = parameter("MaxResults", max_results, 1..=PAGE)?;
-    Ok((size.unwrap_or(PAGE) as usize, size.is_some()))
+/// Checks the size of a page.
+pub fn page_size(max_results: Option<i32>) -> Result<usize, ApiError> {
+    Ok(parameter("MaxResults", max_results, 1..=MAX_PAGE)?.unwrap_or(MAX_PAGE) as usize)
 }
 
-/// Whether SQS takes the message.
+/// Checks the body of a message.
 pub fn message(body: &str, max_size: u32) -> Result<(), ApiError> {
     if body.is_empty() {
         return Err(ApiError::new("MissingParameter", "The request must contain the parameter MessageBody."));
@@ -104,18 +112,18 @@ pub fn message(body: &str, max_size: u32) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// Whether a batch has a right number of entries with ids of their own.
+/// Checks the number and the ids of a batch's entries.
 pub fn batch<'a>(ids: impl Iterator<Item = &'a str>) -> Result<(), ApiError> {
     let ids: Vec<&str> = ids.collect();
     if ids.is_empty() {
         return Err(ApiError::new("EmptyBatchRequest", "There should be at least one entry in the request."));
     }
-    if ids.len() > BATCH {
-        let message = format!("Maximum number of entries per request are {BATCH}. You have sent {}.", ids.len());
+    if ids.len() > MAX_ENTRIES {
+        let message = format!("Maximum number of entries per request are {MAX_ENTRIES}. You have sent {}.", ids.len());
         return Err(ApiError::new("TooManyEntriesInBatchRequest", message));
     }
-    let is_good = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    if ids.iter().any(|id| id.is_empty() || id.len() > 80 || !id.chars().all(is_good)) {
+    let is_valid = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if ids.iter().any(|id| id.is_empty() || id.len() > 80 || !id.chars().all(is_valid)) {
         let message = "A batch entry id can only contain alphanumeric characters, hyphens and underscores. It can be at most 80 letters long.";
         return Err(ApiError::new("InvalidBatchEntryId", message));
     }
@@ -126,11 +134,12 @@ pub fn batch<'a>(ids: impl Iterator<Item = &'a str>) -> Result<(), ApiError> {
     }
 }
 
-/// Whether the messages of a batch are not too large together.
+/// Checks the size of all messages of a batch.
 pub fn batch_length(length: usize) -> Result<(), ApiError> {
-    if length <= LARGEST_BATCH {
+    if length <= MAX_BATCH_LENGTH {
         return Ok(());
     }
-    let message = format!("Batch requests cannot be longer than {LARGEST_BATCH} bytes. You have sent {length} bytes.");
+    let message =
+        format!("Batch requests cannot be longer than {MAX_BATCH_LENGTH} bytes. You have sent {length} bytes.");
     Err(ApiError::new("BatchRequestTooLong", message))
 }

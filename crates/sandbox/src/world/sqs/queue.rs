@@ -1,4 +1,4 @@
-//! One standard queue: its messages, and what has become of each.
+//! A standard queue and its messages.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -7,15 +7,15 @@ use jiff::Timestamp;
 
 use super::attributes::Attributes;
 use crate::api::{ApiError, sqs as api};
-use crate::world::agenda::after;
 use crate::world::random::Random;
+use crate::world::timers::after;
 
-/// No message may be hidden for longer after it was received.
-pub const LONGEST_VISIBILITY: u32 = 43_200;
+/// Maximum time from the receipt of a message until it is visible again, in seconds.
+pub const MAX_VISIBILITY: u32 = 43_200;
 
-/// Where a message is.
+/// State of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum State {
     Visible,
     InFlight { until: Timestamp },
     Delayed { until: Timestamp },
@@ -30,13 +30,14 @@ pub struct Message {
     first_received_at: Option<Timestamp>,
     received_at: Option<Timestamp>,
     receives: u32,
-    /// The ARN of the queue that it was moved from, for want of success there.
-    moved_from: Option<String>,
-    place: Place,
+    /// ARN of the queue from which the redrive policy moved the message.
+    redriven_from: Option<String>,
+    state: State,
 }
 
 impl Message {
-    fn shown(&self, receipt_handle: String, wanted: &[String]) -> api::Message {
+    /// Returns the message in the form of the API, with the named system attributes.
+    fn to_api(&self, receipt_handle: String, attribute_names: &[String]) -> api::Message {
         let milliseconds = |at: Timestamp| at.as_millisecond().to_string();
         let mut attributes = BTreeMap::from([
             ("SenderId", "AIDASANDBOX".to_owned()),
@@ -46,13 +47,13 @@ impl Message {
         if let Some(at) = self.first_received_at {
             attributes.insert("ApproximateFirstReceiveTimestamp", milliseconds(at));
         }
-        if let Some(arn) = &self.moved_from {
+        if let Some(arn) = &self.redriven_from {
             attributes.insert("DeadLetterQueueSourceArn", arn.clone());
         }
-        let is_wanted = |name: &str| wanted.iter().any(|wanted| wanted == "All" || wanted == name);
+        let is_requested = |name: &str| attribute_names.iter().any(|requested| requested == "All" || requested == name);
         let attributes: BTreeMap<String, String> = attributes
             .into_iter()
-            .filter(|(name, _)| is_wanted(name))
+            .filter(|(name, _)| is_requested(name))
             .map(|(name, value)| (name.to_owned(), value))
             .collect();
         api::Message {
@@ -68,42 +69,42 @@ impl Message {
 /// A standard queue.
 #[derive(Debug)]
 pub struct Queue {
-    /// Its name.
+    /// Name.
     pub name: String,
-    /// Its ARN.
+    /// ARN.
     pub arn: String,
-    /// What is set on it.
+    /// Attributes.
     pub attributes: Attributes,
-    /// Its tags.
+    /// Tags.
     pub tags: BTreeMap<String, String>,
-    /// When it was made.
+    /// Time of creation.
     pub created_at: Timestamp,
-    /// When its attributes were last set.
+    /// Time at which the attributes were last set.
     pub modified_at: Timestamp,
-    /// When it was last purged.
+    /// Time of the last purge.
     pub purged_at: Option<Timestamp>,
-    /// What the receipt handles of this queue begin with.
-    mark: String,
+    /// Prefix of this queue's receipt handles.
+    handle_prefix: String,
     messages: BTreeMap<u64, Message>,
     next_number: u64,
-    // The numbers of the messages in each place, in the order in which something becomes of them.
+    // Indexes of the messages in each state, sorted by when a message changes.
     visible: BTreeSet<u64>,
     in_flight: BTreeSet<(Timestamp, u64)>,
     delayed: BTreeSet<(Timestamp, u64)>,
     by_age: BTreeSet<(Timestamp, u64)>,
 }
 
-/// What a receive gave.
+/// Result of [`Queue::receive`].
 #[derive(Debug, Default)]
 pub struct Received {
-    /// The messages, hidden from now on.
+    /// The received messages, in flight from now on.
     pub messages: Vec<api::Message>,
-    /// Those that have been received too often, and are in this queue no more.
-    pub moved: Vec<Message>,
+    /// Messages that were received too often, removed from the queue.
+    pub redriven: Vec<Message>,
 }
 
 impl Queue {
-    /// A new and empty queue.
+    /// Creates an empty queue.
     pub fn new(name: String, arn: String, attributes: Attributes, now: Timestamp, random: &mut Random) -> Self {
         Self {
             name,
@@ -113,7 +114,7 @@ impl Queue {
             created_at: now,
             modified_at: now,
             purged_at: None,
-            mark: random.hex(16),
+            handle_prefix: random.hex(16),
             messages: BTreeMap::new(),
             next_number: 0,
             visible: BTreeSet::new(),
@@ -123,51 +124,51 @@ impl Queue {
         }
     }
 
-    /// How many messages could be received at once.
+    /// Returns the number of messages that can be received.
     pub fn visible(&self) -> usize {
         self.visible.len()
     }
 
-    /// How many messages have been received and are hidden.
+    /// Returns the number of messages in flight.
     pub fn in_flight(&self) -> usize {
         self.in_flight.len()
     }
 
-    /// How many messages have been sent and are not there yet.
+    /// Returns the number of delayed messages.
     pub fn delayed(&self) -> usize {
         self.delayed.len()
     }
 
-    /// When the oldest message was sent.
+    /// Returns when the oldest message was sent.
     pub fn oldest_sent_at(&self) -> Option<Timestamp> {
         self.by_age.first().map(|(sent_at, _)| *sent_at)
     }
 
-    /// When a message next appears or expires by itself.
+    /// Returns when a message next becomes visible or expires.
     pub fn next_change_at(&self) -> Option<Timestamp> {
-        let appears = self.in_flight.first().into_iter().chain(self.delayed.first()).map(|(at, _)| *at).min();
-        appears.into_iter().chain(self.oldest_sent_at().map(|sent| after(sent, self.retention()))).min()
+        let visible_at = self.in_flight.first().into_iter().chain(self.delayed.first()).map(|(at, _)| *at).min();
+        visible_at.into_iter().chain(self.oldest_sent_at().map(|sent| after(sent, self.retention()))).min()
     }
 
-    /// Lets appear what is to appear by now, and forgets what has expired.
+    /// Advances to the given time: expires messages, and makes others visible.
     pub fn step(&mut self, now: Timestamp) {
         while let Some(&(sent_at, number)) = self.by_age.first()
             && after(sent_at, self.retention()) <= now
         {
-            self.take(number);
+            self.remove(number);
         }
         while let Some(&(at, number)) = self.in_flight.first().into_iter().chain(self.delayed.first()).min()
             && at <= now
         {
-            self.put(number, Place::Visible);
+            self.set_state(number, State::Visible);
         }
     }
 
-    /// Takes in a new message, and returns its id.
+    /// Accepts a new message and returns its id.
     pub fn send(&mut self, body: String, delay: Option<u32>, now: Timestamp, random: &mut Random) -> String {
         let id = random.uuid();
         let delay = Duration::from_secs(delay.unwrap_or(self.attributes.delay).into());
-        let place = if delay.is_zero() { Place::Visible } else { Place::Delayed { until: after(now, delay) } };
+        let state = if delay.is_zero() { State::Visible } else { State::Delayed { until: after(now, delay) } };
         let message = Message {
             id: id.clone(),
             body,
@@ -175,70 +176,71 @@ impl Queue {
             first_received_at: None,
             received_at: None,
             receives: 0,
-            moved_from: None,
-            place,
+            redriven_from: None,
+            state,
         };
         self.add(message);
         id
     }
 
-    /// Takes in a message that was received too often elsewhere. It keeps its age, as on AWS.
-    pub fn take_over(&mut self, message: Message, from: &str) {
-        self.add(Message { moved_from: Some(from.to_owned()), place: Place::Visible, received_at: None, ..message });
+    /// Accepts a message that a redrive policy moved here. It keeps its age, as on AWS.
+    pub fn accept_redriven(&mut self, message: Message, from: &str) {
+        self.add(Message { redriven_from: Some(from.to_owned()), state: State::Visible, received_at: None, ..message });
     }
 
-    /// Hands out visible messages, the oldest first, with those of their attributes that are wanted.
+    /// Receives visible messages, the oldest first, with the named system attributes.
     ///
-    /// A message that has been received `max_receives` times already is taken out instead.
+    /// A message that has been received `max_receives` times already is removed from the queue instead.
     pub fn receive(
         &mut self,
-        most: usize,
+        max_messages: usize,
         visibility: Option<u32>,
         max_receives: Option<u32>,
-        wanted: &[String],
+        attribute_names: &[String],
         now: Timestamp,
     ) -> Received {
         let until = after(now, Duration::from_secs(visibility.unwrap_or(self.attributes.visibility).into()));
         let mut received = Received::default();
-        while received.messages.len() < most
+        while received.messages.len() < max_messages
             && let Some(&number) = self.visible.first()
         {
             let receives = self.messages.get(&number).map_or(0, |message| message.receives);
             if max_receives.is_some_and(|max| receives >= max) {
-                received.moved.extend(self.take(number));
+                received.redriven.extend(self.remove(number));
                 continue;
             }
-            self.put(number, Place::InFlight { until });
+            self.set_state(number, State::InFlight { until });
             let Some(message) = self.messages.get_mut(&number) else { continue };
             message.receives = message.receives.saturating_add(1);
             message.received_at = Some(now);
             message.first_received_at.get_or_insert(now);
-            let handle = format!("{}{number:016x}{:08x}", self.mark, message.receives);
-            received.messages.push(message.shown(handle, wanted));
+            let handle = format!("{}{number:016x}{:08x}", self.handle_prefix, message.receives);
+            received.messages.push(message.to_api(handle, attribute_names));
         }
         received
     }
 
-    /// Deletes the message of a handle. As AWS documents it: that of an older receive succeeds and deletes nothing.
+    /// Deletes the message with a receipt handle. As AWS documents, the handle of an earlier receipt deletes nothing, and
+    /// succeeds.
     ///
     /// # Errors
     ///
-    /// When the handle isn't one of this queue's.
+    /// Returns an error when the handle doesn't belong to this queue.
     pub fn delete(&mut self, handle: &str) -> Result<(), ApiError> {
-        let (number, receives) = self.read(handle)?;
+        let (number, receives) = self.parse_handle(handle)?;
         if self.messages.get(&number).is_some_and(|message| message.receives == receives) {
-            self.take(number);
+            self.remove(number);
         }
         Ok(())
     }
 
-    /// Hides the message of a handle for so many seconds from now.
+    /// Changes the visibility timeout of the message with a receipt handle, counted from now.
     ///
     /// # Errors
     ///
-    /// When the handle isn't one of this queue's, or its message isn't hidden any more.
+    /// Returns an error when the handle doesn't belong to this queue, or its message isn't in flight.
     pub fn change_visibility(&mut self, handle: &str, seconds: u32, now: Timestamp) -> Result<(), ApiError> {
-        let (number, receives) = self.read(handle)?;
+        let (number, receives) = self.parse_handle(handle)?;
         let invalid = |parameter: &str, value: &str, reason: &str| {
             let message = format!("Value {value} for parameter {parameter} is invalid. Reason: {reason}");
             ApiError::new("InvalidParameterValue", message)
@@ -250,17 +252,17 @@ impl Queue {
                 "Message does not exist or is not available for visibility timeout change.",
             )
         })?;
-        if !matches!(message.place, Place::InFlight { .. }) {
+        if !matches!(message.state, State::InFlight { .. }) {
             let message = "The specified message isn't in flight.";
             return Err(ApiError::new("MessageNotInflight", message));
         }
         let until = after(now, Duration::from_secs(seconds.into()));
-        let latest = after(message.received_at.unwrap_or(now), Duration::from_secs(LONGEST_VISIBILITY.into()));
+        let latest = after(message.received_at.unwrap_or(now), Duration::from_secs(MAX_VISIBILITY.into()));
         if until > latest {
             let reason = "Total VisibilityTimeout for the message is beyond the limit [43200 seconds].";
             return Err(invalid("VisibilityTimeout", &seconds.to_string(), reason));
         }
-        self.put(number, Place::InFlight { until });
+        self.set_state(number, State::InFlight { until });
         Ok(())
     }
 
@@ -282,45 +284,45 @@ impl Queue {
         let number = self.next_number;
         self.next_number += 1;
         self.by_age.insert((message.sent_at, number));
-        self.enter(number, message.place);
+        self.add_to_index(number, message.state);
         self.messages.insert(number, message);
     }
 
-    /// Puts a message in another place.
-    fn put(&mut self, number: u64, place: Place) {
+    /// Changes the state of a message.
+    fn set_state(&mut self, number: u64, state: State) {
         let Some(message) = self.messages.get_mut(&number) else { return };
-        let before = std::mem::replace(&mut message.place, place);
-        self.leave(number, before);
-        self.enter(number, place);
+        let before = std::mem::replace(&mut message.state, state);
+        self.remove_from_index(number, before);
+        self.add_to_index(number, state);
     }
 
-    /// Takes a message out.
-    fn take(&mut self, number: u64) -> Option<Message> {
+    /// Removes a message.
+    fn remove(&mut self, number: u64) -> Option<Message> {
         let message = self.messages.remove(&number)?;
         self.by_age.remove(&(message.sent_at, number));
-        self.leave(number, message.place);
+        self.remove_from_index(number, message.state);
         Some(message)
     }
 
-    fn enter(&mut self, number: u64, place: Place) {
-        match place {
-            Place::Visible => self.visible.insert(number),
-            Place::InFlight { until } => self.in_flight.insert((until, number)),
-            Place::Delayed { until } => self.delayed.insert((until, number)),
+    fn add_to_index(&mut self, number: u64, state: State) {
+        match state {
+            State::Visible => self.visible.insert(number),
+            State::InFlight { until } => self.in_flight.insert((until, number)),
+            State::Delayed { until } => self.delayed.insert((until, number)),
         };
     }
 
-    fn leave(&mut self, number: u64, place: Place) {
-        match place {
-            Place::Visible => self.visible.remove(&number),
-            Place::InFlight { until } => self.in_flight.remove(&(until, number)),
-            Place::Delayed { until } => self.delayed.remove(&(until, number)),
+    fn remove_from_index(&mut self, number: u64, state: State) {
+        match state {
+            State::Visible => self.visible.remove(&number),
+            State::InFlight { until } => self.in_flight.remove(&(until, number)),
+            State::Delayed { until } => self.delayed.remove(&(until, number)),
         };
     }
 
-    /// The message's number and the receive that a handle is of.
-    fn read(&self, handle: &str) -> Result<(u64, u32), ApiError> {
-        let parts = handle.strip_prefix(&self.mark).and_then(|rest| rest.split_at_checked(16));
+    /// Returns the number of a receipt handle's message, and which of its receipts the handle is for.
+    fn parse_handle(&self, handle: &str) -> Result<(u64, u32), ApiError> {
+        let parts = handle.strip_prefix(&self.handle_prefix).and_then(|rest| rest.split_at_checked(16));
         let numbers = parts.and_then(|(number, receives)| {
             Some((u64::from_str_radix(number, 16).ok()?, u32::from_str_radix(receives, 16).ok()?))
         });
@@ -331,7 +333,7 @@ impl Queue {
     }
 }
 
-/// The sum that SQS gives over a body, for its clients to check.
+/// Returns the checksum of a body, which SQS's clients verify.
 pub fn md5_of(body: &str) -> String {
     format!("{:x}", md5::compute(body))
 }

@@ -1,4 +1,4 @@
-//! In process and on virtual time, a seed gives one history, whatever machine and whatever time of day it runs at.
+//! Tests that a seed determines the whole history, whatever the machine and the time of day.
 
 use super::*;
 use crate::api::Service;
@@ -9,17 +9,17 @@ const CLUSTER: &str = "jitsi-cluster";
 const SERVICE: &str = "jitsi-service";
 const QUEUE_NAME: &str = "jitsi-jvb-watcher";
 
-/// Somebody who plays an evening, and writes down every question and every answer.
-struct Writer {
+/// A client that records every request and every response.
+struct Recorder {
     world: World,
     faults: Faults,
     now: Timestamp,
-    written: Vec<String>,
-    /// When each event was received, and of which status it told.
+    log: Vec<String>,
+    /// Time at which each event was received, with its lastStatus.
     events: Vec<(Timestamp, String)>,
 }
 
-impl Writer {
+impl Recorder {
     fn new(seed: u64) -> Self {
         let now = "2026-11-20T18:00:00Z".parse().unwrap();
         let mut settings = Settings::default();
@@ -33,20 +33,20 @@ impl Writer {
         let plan = r#"{"rules": [{"on": "*", "rate": 0.2, "effect": {"kind": "drop", "when": "before"}},
             {"on": "ecs:*", "rate": 0.5, "effect": {"kind": "latency", "least": "1ms", "most": "3s"}}]}"#;
         faults.set(serde_json::from_str::<FaultPlan>(plan).unwrap()).unwrap();
-        Self { world, faults, now, written: Vec::new(), events: Vec::new() }
+        Self { world, faults, now, log: Vec::new(), events: Vec::new() }
     }
 
     fn call(&mut self, request: Request) -> Option<Response> {
         let verdict = self.faults.decide(request.service(), request.operation(), self.now);
         self.now = after(self.now, verdict.latency);
         let response = self.world.call(request.clone(), self.now);
-        self.written.push(format!("{} {request:?} {verdict:?} {response:?}", self.now));
+        self.log.push(format!("{} {request:?} {verdict:?} {response:?}", self.now));
         response.ok()
     }
 
     fn inject(&mut self, incident: Incident) {
         let outcome = self.world.inject(incident.clone(), self.now);
-        self.written.push(format!("{} {incident:?} {outcome:?}", self.now));
+        self.log.push(format!("{} {incident:?} {outcome:?}", self.now));
     }
 
     fn scale(&mut self, desired: i32) {
@@ -58,13 +58,13 @@ impl Writer {
         })));
     }
 
-    /// Lets time pass from one change of the world to the next, and reads the queue after each.
-    fn pass(&mut self, seconds: u64) {
+    /// Advances from one step of the world to the next, and reads the queue after each.
+    fn advance(&mut self, seconds: u64) {
         let end = after(self.now, Duration::from_secs(seconds));
         while let Some(at) = self.world.next_step_at().filter(|at| *at <= end) {
             self.now = self.now.max(at);
             self.world.step(self.now);
-            self.written.push(format!("{} next {:?}", self.now, self.world.next_step_at()));
+            self.log.push(format!("{} next {:?}", self.now, self.world.next_step_at()));
             self.read_queue();
         }
         self.now = self.now.max(end);
@@ -79,7 +79,7 @@ impl Writer {
         let Some(Response::Sqs(sqs_api::Response::ReceiveMessage(output))) =
             self.call(Request::Sqs(sqs_api::Request::ReceiveMessage(input)))
         else {
-            panic!("the queue is there");
+            panic!("no queue");
         };
         for message in output.messages.unwrap_or_default() {
             let event: Value = serde_json::from_str(&message.body).unwrap();
@@ -99,16 +99,16 @@ impl Writer {
     }
 }
 
-/// An evening: up, a crash, a notice, failures to start, down.
-fn evening(seed: u64) -> Writer {
-    let mut writer = Writer::new(seed);
+/// Plays an evening: a scale-up, a crash, a Spot notice, failures to start, and a scale-down.
+fn evening(seed: u64) -> Recorder {
+    let mut recorder = Recorder::new(seed);
     let input = elb_api::CreateLoadBalancerInput {
         name: "nlb".to_owned(),
         r#type: Some("network".to_owned()),
         subnets: ["subnet-1".to_owned()].into_iter().collect(),
         ..elb_api::CreateLoadBalancerInput::default()
     };
-    writer.call(Request::Elb(elb_api::Request::CreateLoadBalancer(input)));
+    recorder.call(Request::Elb(elb_api::Request::CreateLoadBalancer(input)));
     let input = elb_api::CreateTargetGroupInput {
         name: "udp".to_owned(),
         protocol: Some("UDP".to_owned()),
@@ -117,8 +117,9 @@ fn evening(seed: u64) -> Writer {
         target_type: Some("ip".to_owned()),
         ..elb_api::CreateTargetGroupInput::default()
     };
-    writer.call(Request::Elb(elb_api::Request::CreateTargetGroup(input)));
-    let (load_balancer, group) = (writer.world.load_balancers()[0].arn.clone(), writer.world.groups()[0].arn.clone());
+    recorder.call(Request::Elb(elb_api::Request::CreateTargetGroup(input)));
+    let (load_balancer, group) =
+        (recorder.world.load_balancers()[0].arn.clone(), recorder.world.groups()[0].arn.clone());
     let action = elb_api::Action {
         r#type: "forward".to_owned(),
         target_group_arn: Some(group.clone()),
@@ -131,44 +132,44 @@ fn evening(seed: u64) -> Writer {
         default_actions: [action].into_iter().collect(),
         ..elb_api::CreateListenerInput::default()
     };
-    writer.call(Request::Elb(elb_api::Request::CreateListener(input)));
-    writer.scale(4);
-    writer.pass(90);
-    writer.register_all(&group);
-    writer.pass(200);
-    writer.inject(Incident::FailToStart { n: 1 });
-    writer.inject(Incident::CrashTask { service: SERVICE.to_owned(), task: None, exit_code: 1 });
-    writer.pass(60);
-    writer.inject(Incident::SpotNotice { service: SERVICE.to_owned(), task: None });
-    writer.pass(300);
-    writer.inject(Incident::Replay { n: 5 });
-    writer.scale(0);
-    writer.pass(400);
+    recorder.call(Request::Elb(elb_api::Request::CreateListener(input)));
+    recorder.scale(4);
+    recorder.advance(90);
+    recorder.register_all(&group);
+    recorder.advance(200);
+    recorder.inject(Incident::FailToStart { n: 1 });
+    recorder.inject(Incident::CrashTask { service: SERVICE.to_owned(), task: None, exit_code: 1 });
+    recorder.advance(60);
+    recorder.inject(Incident::SpotNotice { service: SERVICE.to_owned(), task: None });
+    recorder.advance(300);
+    recorder.inject(Incident::Replay { n: 5 });
+    recorder.scale(0);
+    recorder.advance(400);
     let input = elb_api::LoadBalancerInput { load_balancer_arn: load_balancer };
-    writer.call(Request::Elb(elb_api::Request::DeleteLoadBalancer(input)));
-    writer.pass(4000);
+    recorder.call(Request::Elb(elb_api::Request::DeleteLoadBalancer(input)));
+    recorder.advance(4000);
     let input = elb_api::TargetGroupInput { target_group_arn: group };
-    writer.call(Request::Elb(elb_api::Request::DeleteTargetGroup(input)));
-    writer.written.push(format!("{:?}", writer.world));
-    writer
+    recorder.call(Request::Elb(elb_api::Request::DeleteTargetGroup(input)));
+    recorder.log.push(format!("{:?}", recorder.world));
+    recorder
 }
 
 #[test]
-fn a_seed_gives_one_history_to_the_byte() {
+fn the_same_seed_gives_the_same_history() {
     let (one, again) = (evening(7), evening(7));
-    for (line, other) in one.written.iter().zip(&again.written) {
+    for (line, other) in one.log.iter().zip(&again.log) {
         assert_eq!(line, other);
     }
-    assert_eq!(one.written.len(), again.written.len());
-    assert!(one.events.len() > 40, "{} events are too few to show anything", one.events.len());
+    assert_eq!(one.log.len(), again.log.len());
+    assert!(one.events.len() > 40, "{} events are too few for a meaningful test", one.events.len());
     assert!(one.world.tasks().is_empty() && one.world.load_balancers().is_empty() && one.world.groups().is_empty());
 }
 
 #[test]
-fn another_seed_gives_another_history_and_not_just_other_ids() {
+fn another_seed_changes_the_fate_of_events_and_requests() {
     let (one, other) = (evening(7), evening(8));
-    assert_ne!(one.written, other.written);
-    assert_ne!(one.events, other.events, "what befalls events depends on the seed");
+    assert_ne!(one.log, other.log);
+    assert_ne!(one.events, other.events, "the fate of events depends on the seed");
     let (one, other) = (Faults::new(7), Faults::new(8));
     let verdicts = |mut faults: Faults| {
         let plan = r#"{"rules": [{"on": "*", "rate": 0.5, "effect": {"kind": "drop", "when": "after"}}]}"#;
@@ -179,15 +180,15 @@ fn another_seed_gives_another_history_and_not_just_other_ids() {
 }
 
 #[test]
-fn what_befalls_events_leaves_the_services_as_they_were() {
-    // Faults of events draw from the same source whether they strike or not: tasks, addresses and times stay.
+fn faults_of_events_do_not_change_the_tasks() {
+    // Each event takes the same number of draws whatever the rates are, so ids, addresses and times stay the same.
     let tasks = |lost: f64| {
         let mut settings = Settings::default();
         settings.events.lost = lost;
-        let mut stage = Stage::new(settings, 5);
-        stage.scale(3);
-        stage.pass(60);
-        stage.world.tasks()
+        let mut fixture = Fixture::new(settings, 5);
+        fixture.scale(3);
+        fixture.advance(60);
+        fixture.world.tasks()
     };
     assert_eq!(tasks(0.0), tasks(0.5));
 }

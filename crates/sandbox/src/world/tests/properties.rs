@@ -1,12 +1,12 @@
-//! What holds whatever is called, and whatever happens.
+//! Properties that hold after any sequence of requests and incidents.
 
 use std::collections::BTreeSet;
 
 use super::*;
 
-/// One thing that somebody does.
+/// A request, an incident or a pause.
 #[derive(Clone, Debug)]
-enum Deed {
+enum Action {
     Wait(u64),
     Scale(i32),
     Crash,
@@ -17,57 +17,59 @@ enum Deed {
     Run,
 }
 
-fn deeds() -> impl Strategy<Value = Vec<Deed>> {
-    let deed = prop_oneof![
-        4 => (0..90_u64).prop_map(Deed::Wait),
-        2 => (0..5_i32).prop_map(Deed::Scale),
-        1 => Just(Deed::Crash),
-        1 => Just(Deed::Notice),
-        1 => Just(Deed::Fail),
-        1 => Just(Deed::Deploy),
-        1 => (0..9_usize).prop_map(Deed::Stop),
-        1 => Just(Deed::Run),
+fn actions() -> impl Strategy<Value = Vec<Action>> {
+    let action = prop_oneof![
+        4 => (0..90_u64).prop_map(Action::Wait),
+        2 => (0..5_i32).prop_map(Action::Scale),
+        1 => Just(Action::Crash),
+        1 => Just(Action::Notice),
+        1 => Just(Action::Fail),
+        1 => Just(Action::Deploy),
+        1 => (0..9_usize).prop_map(Action::Stop),
+        1 => Just(Action::Run),
     ];
-    proptest::collection::vec(deed, 1..40)
+    proptest::collection::vec(action, 1..40)
 }
 
-fn perform(stage: &mut Stage, deed: &Deed) {
+fn perform(fixture: &mut Fixture, action: &Action) {
     let service = "jvb".to_owned();
-    // Crashing a task where none runs fails, and so do some of the others; that is part of it.
-    match deed {
-        Deed::Wait(seconds) => stage.pass(*seconds),
-        Deed::Scale(desired) => stage.scale(*desired),
-        Deed::Crash => drop(stage.inject(Incident::CrashTask { service, task: None, exit_code: 1 })),
-        Deed::Notice => drop(stage.inject(Incident::SpotNotice { service, task: None })),
-        Deed::Fail => drop(stage.inject(Incident::FailToStart { n: 1 })),
-        Deed::Deploy => {
+    // Some actions fail, such as a crash when no task runs; the properties hold all the same.
+    match action {
+        Action::Wait(seconds) => fixture.advance(*seconds),
+        Action::Scale(desired) => fixture.scale(*desired),
+        Action::Crash => drop(fixture.inject(Incident::CrashTask { service, task: None, exit_code: 1 })),
+        Action::Notice => drop(fixture.inject(Incident::SpotNotice { service, task: None })),
+        Action::Fail => drop(fixture.inject(Incident::FailToStart { n: 1 })),
+        Action::Deploy => {
             let input = ecs_api::UpdateServiceInput {
                 cluster: Some("c".to_owned()),
                 service,
                 force_new_deployment: true,
                 ..ecs_api::UpdateServiceInput::default()
             };
-            stage.ecs(ecs_api::Request::UpdateService(input)).unwrap();
+            fixture.ecs(ecs_api::Request::UpdateService(input)).unwrap();
         }
-        Deed::Stop(index) => {
-            if let Some(task) = stage.world.tasks().get(*index) {
+        Action::Stop(index) => {
+            if let Some(task) = fixture.world.tasks().get(*index) {
                 let (cluster, task) = (Some("c".to_owned()), task.id.clone());
-                stage.ecs(ecs_api::Request::StopTask(ecs_api::StopTaskInput { cluster, task, reason: None })).unwrap();
+                fixture
+                    .ecs(ecs_api::Request::StopTask(ecs_api::StopTaskInput { cluster, task, reason: None }))
+                    .unwrap();
             }
         }
-        Deed::Run => {
+        Action::Run => {
             let input = ecs_api::RunTaskInput {
                 cluster: Some("c".to_owned()),
                 task_definition: "jitsi".to_owned(),
                 group: Some("service:jvb".to_owned()),
                 ..ecs_api::RunTaskInput::default()
             };
-            stage.ecs(ecs_api::Request::RunTask(input)).unwrap();
+            fixture.ecs(ecs_api::Request::RunTask(input)).unwrap();
         }
     }
 }
 
-fn hostile() -> Settings {
+fn unreliable_events() -> Settings {
     let mut settings = Settings::default();
     settings.events.duplicated = 0.3;
     settings.events.lost = 0.1;
@@ -79,44 +81,44 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
     #[test]
-    fn the_same_seed_and_calls_give_the_same_world(deeds in deeds(), seed in 0..1000_u64) {
+    fn the_same_seed_and_actions_give_the_same_world(actions in actions(), seed in 0..1000_u64) {
         let run = || {
-            let mut stage = Stage::new(hostile(), seed);
-            for deed in &deeds {
-                perform(&mut stage, deed);
+            let mut fixture = Fixture::new(unreliable_events(), seed);
+            for action in &actions {
+                perform(&mut fixture, action);
             }
-            format!("{:?}", stage.world)
+            format!("{:?}", fixture.world)
         };
         prop_assert_eq!(run(), run());
     }
 
     #[test]
-    fn how_often_somebody_looks_changes_nothing(deeds in deeds()) {
-        let mut rarely = Stage::new(Settings::default(), 1);
-        let mut often = Stage::new(Settings::default(), 1);
-        for deed in &deeds {
-            perform(&mut rarely, deed);
-            if let Deed::Wait(seconds) = deed {
-                (0..*seconds).for_each(|_| often.pass(1));
+    fn the_number_of_steps_changes_nothing(actions in actions()) {
+        let mut few_steps = Fixture::new(Settings::default(), 1);
+        let mut many_steps = Fixture::new(Settings::default(), 1);
+        for action in &actions {
+            perform(&mut few_steps, action);
+            if let Action::Wait(seconds) = action {
+                (0..*seconds).for_each(|_| many_steps.advance(1));
             } else {
-                perform(&mut often, deed);
+                perform(&mut many_steps, action);
             }
         }
-        prop_assert_eq!(format!("{:?}", rarely.world), format!("{:?}", often.world));
+        prop_assert_eq!(format!("{:?}", few_steps.world), format!("{:?}", many_steps.world));
     }
 
     #[test]
-    fn versions_rise_by_one_and_addresses_have_one_holder(deeds in deeds()) {
-        let mut stage = Stage::new(Settings::default(), 7);
+    fn versions_rise_by_one_and_each_address_belongs_to_one_task(actions in actions()) {
+        let mut fixture = Fixture::new(Settings::default(), 7);
         let mut versions: BTreeMap<String, i64> = BTreeMap::new();
-        for deed in &deeds {
-            perform(&mut stage, deed);
-            let living = stage.world.tasks().into_iter().filter(|task| task.last_status != "STOPPED");
-            let mut held = BTreeSet::new();
-            for address in living.filter_map(|task| task.address) {
-                prop_assert!(held.insert(address), "{address} is held twice");
+        for action in &actions {
+            perform(&mut fixture, action);
+            let unstopped = fixture.world.tasks().into_iter().filter(|task| task.last_status != "STOPPED");
+            let mut assigned = BTreeSet::new();
+            for address in unstopped.filter_map(|task| task.address) {
+                prop_assert!(assigned.insert(address), "{address} belongs to two tasks");
             }
-            for event in stage.events() {
+            for event in fixture.events() {
                 let task = event["detail"]["taskArn"].as_str().unwrap().to_owned();
                 let version = event["detail"]["version"].as_i64().unwrap();
                 let last = versions.insert(task, version).unwrap_or(0);
@@ -126,15 +128,15 @@ proptest! {
     }
 
     #[test]
-    fn left_alone_a_service_comes_to_its_desired_count(deeds in deeds()) {
-        let mut stage = Stage::new(hostile(), 3);
-        for deed in &deeds {
-            perform(&mut stage, deed);
+    fn a_service_converges_to_its_desired_count(actions in actions()) {
+        let mut fixture = Fixture::new(unreliable_events(), 3);
+        for action in &actions {
+            perform(&mut fixture, action);
         }
-        stage.pass(900);
-        let (desired, running, pending) = stage.counts();
+        fixture.advance(900);
+        let (desired, running, pending) = fixture.counts();
         prop_assert_eq!((running, pending), (desired, 0));
         let of_service = |task: &TaskView| task.last_status == "RUNNING" && task.desired_status == "RUNNING";
-        prop_assert!(stage.world.tasks().into_iter().filter(of_service).count() >= usize::try_from(running).unwrap());
+        prop_assert!(fixture.world.tasks().into_iter().filter(of_service).count() >= usize::try_from(running).unwrap());
     }
 }

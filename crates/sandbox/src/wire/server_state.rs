@@ -1,4 +1,4 @@
-//! The world, the faults and the counts, for all connections.
+//! State that all connections share: the world, the faults and the request counts.
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,39 +13,38 @@ use crate::api::{ApiError, Request, Response, Service, sqs};
 use crate::faults::{Faults, Verdict};
 use crate::world::World;
 
-/// What all connections share. Its locks are held for one call of the world or the faults, and never across a wait.
+/// State that all connections share. A lock is held for one call of the world or the faults, and never across an await.
 #[derive(Debug)]
-pub(super) struct Shared {
+pub(super) struct ServerState {
     pub(super) endpoint: String,
     world: Mutex<World>,
     faults: Mutex<Faults>,
-    calls: Mutex<BTreeMap<String, u64>>,
-    answers: AtomicU64,
+    request_counts: Mutex<BTreeMap<String, u64>>,
+    responses: AtomicU64,
     clock: Clock,
-    /// Something changed for those who wait for messages.
-    pub(super) arrived: Notify,
-    /// The world has something else to do next.
+    /// Notifies long polls of a change in the world.
+    pub(super) changed: Notify,
+    /// Notifies the stepping task that the world's next step may have moved.
     rescheduled: Notify,
-    /// Whether it is over.
-    pub(super) stopping: watch::Receiver<bool>,
+    stopping: watch::Receiver<bool>,
 }
 
-impl Shared {
+impl ServerState {
     pub(super) fn new(world: World, faults: Faults, endpoint: String, stopping: watch::Receiver<bool>) -> Self {
         Self {
             endpoint,
             world: Mutex::new(world),
             faults: Mutex::new(faults),
-            calls: Mutex::default(),
-            answers: AtomicU64::new(0),
-            clock: Clock::started(),
-            arrived: Notify::new(),
+            request_counts: Mutex::default(),
+            responses: AtomicU64::new(0),
+            clock: Clock::start(),
+            changed: Notify::new(),
             rescheduled: Notify::new(),
             stopping,
         }
     }
 
-    /// Has the world answer a call.
+    /// Passes a request to the world.
     pub(super) fn call(&self, request: Request) -> Result<Response, ApiError> {
         let is_poll = matches!(request, Request::Sqs(sqs::Request::ReceiveMessage(_)));
         let now = self.now();
@@ -58,31 +57,31 @@ impl Shared {
         if before != after {
             self.rescheduled.notify_one();
         }
-        // A poll brings no messages, unless the world did on the way what was due. If polls woke each other, two of them
-        // would never sleep.
+        // A poll brings no new messages, unless the call first fired timers that were due. If polls woke each other, two
+        // of them would never sleep.
         if !is_poll || before.is_some_and(|due| due <= now) {
-            self.arrived.notify_waiters();
+            self.changed.notify_waiters();
         }
         response
     }
 
-    /// Looks at the world as it is, with all done that is due.
-    pub(super) fn look<T>(&self, look: impl FnOnce(&World, Timestamp) -> T) -> T {
+    /// Reads the world as it is now, with all due timers fired.
+    pub(super) fn read_world<T>(&self, read: impl FnOnce(&World, Timestamp) -> T) -> T {
         self.with_world(|world, now| {
             world.step(now);
-            look(world, now)
+            read(world, now)
         })
     }
 
-    pub(super) fn with_world<T>(&self, act: impl FnOnce(&mut World, Timestamp) -> T) -> T {
-        let result = act(&mut lock(&self.world), self.now());
+    pub(super) fn with_world<T>(&self, work: impl FnOnce(&mut World, Timestamp) -> T) -> T {
+        let result = work(&mut lock(&self.world), self.now());
         self.rescheduled.notify_one();
-        self.arrived.notify_waiters();
+        self.changed.notify_waiters();
         result
     }
 
-    pub(super) fn with_faults<T>(&self, act: impl FnOnce(&mut Faults) -> T) -> T {
-        act(&mut lock(&self.faults))
+    pub(super) fn with_faults<T>(&self, work: impl FnOnce(&mut Faults) -> T) -> T {
+        work(&mut lock(&self.faults))
     }
 
     pub(super) fn decide(&self, service: Service, operation: &str) -> Verdict {
@@ -90,18 +89,18 @@ impl Shared {
         self.with_faults(|faults| faults.decide(service, operation, now))
     }
 
-    pub(super) fn count(&self, service: Service, operation: &str) {
+    pub(super) fn count_request(&self, service: Service, operation: &str) {
         let name = format!("{}:{operation}", service.prefix());
-        *lock(&self.calls).entry(name).or_default() += 1;
+        *lock(&self.request_counts).entry(name).or_default() += 1;
     }
 
-    pub(super) fn calls(&self) -> BTreeMap<String, u64> {
-        lock(&self.calls).clone()
+    pub(super) fn request_counts(&self) -> BTreeMap<String, u64> {
+        lock(&self.request_counts).clone()
     }
 
-    /// Ids in the shape of AWS's, counted up so that two runs have the same ones.
+    /// Returns a request id in AWS's format. Ids are sequential, so that two runs have the same ones.
     pub(super) fn request_id(&self) -> String {
-        format!("00000000-0000-4000-8000-{:012x}", self.answers.fetch_add(1, Ordering::Relaxed))
+        format!("00000000-0000-4000-8000-{:012x}", self.responses.fetch_add(1, Ordering::Relaxed))
     }
 
     pub(super) fn now(&self) -> Timestamp {
@@ -112,38 +111,44 @@ impl Shared {
         lock(&self.world).next_step_at()
     }
 
-    /// Has the world do what is due, when it is due.
+    /// Advances the world whenever something is due.
     pub(super) async fn keep_stepping(&self) {
         loop {
             tokio::select! {
                 () = self.rescheduled.notified() => {}
-                // If what was due has a bug, the rest is still to be done; its message is on standard error.
-                () = self.due() => drop(catch_unwind(AssertUnwindSafe(|| self.with_world(World::step)))),
+                // After a panic of one timer the others still fire; the panic's message is on standard error.
+                () = self.step_is_due() => {
+                    drop(catch_unwind(AssertUnwindSafe(|| self.with_world(World::step))));
+                }
             }
         }
     }
 
-    async fn due(&self) {
+    async fn step_is_due(&self) {
         match self.next_step_at() {
-            // A millisecond at least: a world that is always late must not keep a core busy.
+            // At least a millisecond, so that a world that is always late doesn't occupy a core.
             Some(at) => tokio::time::sleep(self.clock.until(at).max(Duration::from_millis(1))).await,
             None => std::future::pending().await,
         }
     }
 
+    pub(super) fn is_stopping(&self) -> bool {
+        *self.stopping.borrow()
+    }
+
     pub(super) async fn stopped(&self) {
         let mut stopping = self.stopping.clone();
-        // Without anybody left to say so, it is over as well.
+        // An error means that the sender is gone, which stops the sandbox as well.
         let _ = stopping.wait_for(|stopping| *stopping).await;
     }
 }
 
-/// A panic while a lock was held is a failed test's; the others go on.
+/// Locks a mutex, even after a panic of another holder: one failed request must not end all others.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// The time of day that never goes back.
+/// Wall-clock time that never runs backwards.
 #[derive(Debug)]
 struct Clock {
     started_at: Timestamp,
@@ -151,7 +156,7 @@ struct Clock {
 }
 
 impl Clock {
-    fn started() -> Self {
+    fn start() -> Self {
         Self { started_at: Timestamp::now(), started: Instant::now() }
     }
 

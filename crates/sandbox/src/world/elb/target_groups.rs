@@ -6,53 +6,56 @@ use jiff::Timestamp;
 
 use super::attributes::Attributes;
 use super::health_check::{Changes, HealthCheck};
-use super::{Elb, Kind, Target, TargetKey, check_arn, check_name, group_missing, invalid, page_size, port, tags};
+use super::{
+    Elb, Kind, Target, TargetKey, check_arn, check_name, invalid, page_size, port, tags, target_group_not_found,
+};
 use crate::api::ApiError;
 use crate::api::elb as api;
 use crate::world::Context;
 use crate::world::page::page;
 
-/// The one VPC there is.
+/// Id of the only VPC.
 pub const VPC: &str = "vpc-0a1b2c3d4e5f60718";
 
-/// How many target groups a region may have.
-const GROUPS: usize = 3_000;
+/// Maximum number of target groups in a region.
+const MAX_GROUPS: usize = 3_000;
 
 /// A target group.
 #[derive(Debug)]
-pub struct Group {
-    /// Its ARN.
+pub struct TargetGroup {
+    /// ARN.
     pub arn: String,
-    /// Its name.
+    /// Name.
     pub name: String,
-    /// Its protocol, for what isn't a function.
+    /// Protocol; none for Lambda targets.
     pub protocol: Option<String>,
-    /// The port that a target gets.
+    /// Default port of targets.
     pub port: Option<u16>,
     /// `ip`, `instance`, `alb` or `lambda`.
     pub target_type: String,
     /// `ipv4` or `ipv6`.
     pub ip_address_type: String,
-    /// Its tags.
+    /// Tags.
     pub tags: BTreeMap<String, String>,
-    /// The targets in it.
+    /// Targets, draining ones included.
     pub targets: BTreeMap<TargetKey, Target>,
-    /// Until when it can't be deleted although no listener refers to it any more.
+    /// Time until which the group can't be deleted although no listener forwards to it any more.
     pub in_use_until: Option<Timestamp>,
     vpc: String,
-    /// Its attributes.
+    /// Attributes.
     pub attributes: Attributes,
     health_check: HealthCheck,
 }
 
-impl Group {
-    /// The port on which a target's health is checked.
+impl TargetGroup {
+    /// Returns the port on which a target's health is checked.
     pub fn health_check_port(&self, target: &TargetKey) -> String {
         let port = &self.health_check.port;
         if port == "traffic-port" { target.port.to_string() } else { port.clone() }
     }
 
-    fn shown(&self, load_balancers: impl Iterator<Item = String>) -> api::TargetGroup {
+    /// Returns the group in the form of the API.
+    fn to_api(&self, load_balancers: impl Iterator<Item = String>) -> api::TargetGroup {
         let check = &self.health_check;
         api::TargetGroup {
             target_group_arn: self.arn.clone(),
@@ -75,8 +78,8 @@ impl Group {
         }
     }
 
-    /// Whether it was made with the same settings.
-    fn is_like(&self, other: &Self) -> bool {
+    /// Returns whether two groups were created with the same settings.
+    fn has_same_settings(&self, other: &Self) -> bool {
         let settings = |group: &Self| {
             let (protocol, vpc) = (group.protocol.clone(), group.vpc.clone());
             (
@@ -102,15 +105,15 @@ impl Elb {
         check_name("Target group", &name)?;
         let mut group = read(input)?;
         if let Some(existing) = self.groups.values().find(|group| group.name == name) {
-            return if existing.is_like(&group) {
+            return if existing.has_same_settings(&group) {
                 Ok(self.output(existing))
             } else {
                 let message = format!("A target group with the same name '{name}' exists, but with different settings");
                 Err(ApiError::new("DuplicateTargetGroupName", message))
             };
         }
-        if self.groups.len() >= GROUPS {
-            let message = format!("The maximum number of target groups is {GROUPS}");
+        if self.groups.len() >= MAX_GROUPS {
+            let message = format!("The maximum number of target groups is {MAX_GROUPS}");
             return Err(ApiError::new("TooManyTargetGroups", message));
         }
         let id = context.random.hex(16);
@@ -129,25 +132,25 @@ impl Elb {
             self.load_balancer(load_balancer)?;
         }
         for arn in arns {
-            check_arn(Kind::Group, arn)?;
+            check_arn(Kind::TargetGroup, arn)?;
         }
         let is_missing = |name: &String| !self.groups.values().any(|group| group.name == *name);
         if names.iter().any(is_missing) || arns.iter().any(|arn| !self.groups.contains_key(arn)) {
-            return Err(group_missing());
+            return Err(target_group_not_found());
         }
-        let behind = |group: &&Group| {
+        let is_behind = |group: &&TargetGroup| {
             input
                 .load_balancer_arn
                 .as_deref()
                 .is_none_or(|load_balancer| self.load_balancers_of(&group.arn).contains(load_balancer))
         };
-        let is_wanted = |group: &&Group| {
+        let matches = |group: &&TargetGroup| {
             (names.is_empty() && arns.is_empty()) || names.contains(&group.name) || arns.contains(&group.arn)
         };
-        let wanted = self.groups.values().filter(is_wanted).filter(behind);
+        let matching = self.groups.values().filter(matches).filter(is_behind);
         let size = page_size(input.page_size.as_deref())?;
-        let (page, next_marker) = page(wanted, |group| &group.arn, size, input.marker.as_deref())?;
-        let target_groups = page.into_iter().map(|group| self.shown(group)).collect();
+        let (page, next_marker) = page(matching, |group| &group.arn, size, input.marker.as_deref())?;
+        let target_groups = page.into_iter().map(|group| self.describe_group(group)).collect();
         Ok(api::TargetGroupsOutput { target_groups, next_marker })
     }
 
@@ -170,34 +173,34 @@ impl Elb {
         Ok(self.output(self.group(&input.target_group_arn)?))
     }
 
-    /// Deletes a target group. As on AWS, it succeeds when there is none.
+    /// Deletes a target group. As on AWS, deleting one that doesn't exist succeeds.
     pub(super) fn delete_group(&mut self, arn: &str, context: &mut Context<'_>) -> Result<(), ApiError> {
-        check_arn(Kind::Group, arn)?;
+        check_arn(Kind::TargetGroup, arn)?;
         let Some(group) = self.groups.get(arn) else { return Ok(()) };
-        let is_held = group.in_use_until.is_some_and(|until| context.now < until);
-        if is_held || self.is_used(arn) {
+        let is_released = group.in_use_until.is_none_or(|until| until <= context.now);
+        if !is_released || self.is_used(arn) {
             let message = format!("Target group '{arn}' is currently in use by a listener or a rule");
             return Err(ApiError::new("ResourceInUse", message));
         }
         for target in self.groups.remove(arn).into_iter().flat_map(|group| group.targets.into_values()) {
-            if let Some(ticket) = target.next {
-                context.agenda.strike(ticket);
+            if let Some(timer) = target.timer {
+                context.timers.cancel(timer);
             }
         }
         Ok(())
     }
 
-    fn shown(&self, group: &Group) -> api::TargetGroup {
-        group.shown(self.load_balancers_of(&group.arn).into_iter().map(str::to_owned))
+    fn describe_group(&self, group: &TargetGroup) -> api::TargetGroup {
+        group.to_api(self.load_balancers_of(&group.arn).into_iter().map(str::to_owned))
     }
 
-    fn output(&self, group: &Group) -> api::TargetGroupsOutput {
-        api::TargetGroupsOutput { target_groups: [self.shown(group)].into_iter().collect(), next_marker: None }
+    fn output(&self, group: &TargetGroup) -> api::TargetGroupsOutput {
+        api::TargetGroupsOutput { target_groups: [self.describe_group(group)].into_iter().collect(), next_marker: None }
     }
 }
 
-/// The group that a call describes, yet without an ARN.
-fn read(input: api::CreateTargetGroupInput) -> Result<Group, ApiError> {
+/// Reads the group of a CreateTargetGroup request. The caller sets its ARN.
+fn read(input: api::CreateTargetGroupInput) -> Result<TargetGroup, ApiError> {
     let target_type = input.target_type.unwrap_or_else(|| "instance".to_owned());
     if !["instance", "ip", "alb", "lambda"].contains(&target_type.as_str()) {
         return Err(invalid(format!("Target type '{target_type}' must be one of 'instance, ip, lambda, alb'")));
@@ -223,7 +226,7 @@ fn read(input: api::CreateTargetGroupInput) -> Result<Group, ApiError> {
         return Err(invalid(format!("Target group protocol '{protocol}' is not valid")));
     }
     let is_http = matches!(input.protocol.as_deref(), Some("HTTP" | "HTTPS"));
-    let attributes = Attributes::of_group(input.protocol.as_deref().unwrap_or_default());
+    let attributes = Attributes::of_target_group(input.protocol.as_deref().unwrap_or_default());
     let health_check = HealthCheck::new(is_http).changed(Changes {
         protocol: input.health_check_protocol,
         port: input.health_check_port,
@@ -235,7 +238,7 @@ fn read(input: api::CreateTargetGroupInput) -> Result<Group, ApiError> {
         unhealthy: input.unhealthy_threshold_count,
         matcher: input.matcher,
     })?;
-    Ok(Group {
+    Ok(TargetGroup {
         arn: String::new(),
         name: input.name,
         port: input.port.as_deref().map(port).transpose()?,

@@ -1,4 +1,4 @@
-//! All that the world holds, as JSON for a person's eyes: how things are, whatever lag the APIs show.
+//! The world as JSON, for the control API. It is always current, unlike the APIs, which can lag.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::world::{GroupView, LoadBalancerView, QueueView, ServiceView, TargetView, TaskView, World};
 
-pub(super) fn of(world: &World) -> Value {
+pub(super) fn to_json(world: &World) -> Value {
     let events = world.event_counts();
     json!({
         "services": world.services().iter().map(service).collect::<Vec<_>>(),

@@ -1,4 +1,4 @@
-//! From an HTTP request to a call of the world's.
+//! Parser of HTTP requests: from a head and a body to a service, an operation and its members.
 
 use std::borrow::Cow;
 
@@ -6,19 +6,19 @@ use hyper::HeaderMap;
 use hyper::http::request::Parts;
 use serde_json::Value;
 
-use super::{Dialect, Problem, query};
+use super::{ErrorResponse, Protocol, query};
 use crate::api::{ReadError, Request, Service, ecs, elb, eventbridge, sqs, sts};
 
-/// What the names of operations begin with, in the header by which the JSON protocols are known.
+/// Prefixes of operations in the `X-Amz-Target` header, which identifies requests of the JSON protocols.
 const TARGETS: [(&str, Service); 3] = [
     ("AmazonSQS", Service::Sqs),
     ("AmazonEC2ContainerServiceV20141113", Service::Ecs),
     ("AWSEvents", Service::EventBridge),
 ];
 
-/// A call whose service and operation are known; its members may still be anything.
+/// A request whose service and operation are known, with members that are still to be parsed.
 #[derive(Debug)]
-pub(super) struct Call {
+pub(super) struct RawRequest {
     pub(super) service: Service,
     pub(super) operation: String,
     members: Members,
@@ -30,44 +30,48 @@ enum Members {
     Form(Value),
 }
 
-/// The way in which a request that can't be read is answered, as far as its head tells.
-pub(super) fn dialect(headers: &HeaderMap) -> Dialect {
+/// Returns the protocol of the error response to a request that can't be parsed, as far as its head tells.
+pub(super) fn protocol(headers: &HeaderMap) -> Protocol {
     match target(headers) {
-        Some(target) if target.starts_with("AmazonSQS.") => Dialect::Sqs,
-        Some(_) => Dialect::Json,
-        None => Dialect::of(Service::Elb),
+        Some(target) if target.starts_with("AmazonSQS.") => Protocol::Sqs,
+        Some(_) => Protocol::Json,
+        None => Protocol::of(Service::Elb),
     }
 }
 
-/// The header says so much by being there, whatever stands in it.
+/// Returns the `X-Amz-Target` header. Its presence alone selects the JSON protocols.
 fn target(headers: &HeaderMap) -> Option<Cow<'_, str>> {
     headers.get("x-amz-target").map(|value| String::from_utf8_lossy(value.as_bytes()))
 }
 
-impl Call {
-    /// Tells who is called, and what for; what the sandbox doesn't model ends here.
-    pub(super) fn read(head: &Parts, body: &[u8]) -> Result<Self, Problem> {
-        let call = match target(&head.headers) {
+impl RawRequest {
+    /// Reads the service and the operation, and refuses operations that the sandbox doesn't model.
+    pub(super) fn read(head: &Parts, body: &[u8]) -> Result<Self, ErrorResponse> {
+        let request = match target(&head.headers) {
             Some(target) => Self::from_target(&target, body),
-            // Forms may stand in the address too.
+            // A form can also be in the URL.
             None if body.is_empty() => Self::from_form(head.uri.query().unwrap_or_default().as_bytes()),
             None => Self::from_form(body),
         }?;
-        if call.service.has(&call.operation) { Ok(call) } else { Err(unknown(call.service, &call.operation)) }
+        if request.service.has(&request.operation) {
+            Ok(request)
+        } else {
+            Err(unknown(request.service, &request.operation))
+        }
     }
 
-    fn from_target(target: &str, body: &[u8]) -> Result<Self, Problem> {
+    fn from_target(target: &str, body: &[u8]) -> Result<Self, ErrorResponse> {
         let (prefix, operation) = target.split_once('.').unwrap_or((target, ""));
         let Some((_, service)) = TARGETS.iter().find(|(known, _)| *known == prefix) else {
             let message = format!("The sandbox has no service {prefix:?}: it models {}.", services());
-            return Err(Problem::new("UnknownOperationException", message));
+            return Err(ErrorResponse::new("UnknownOperationException", message));
         };
         Ok(Self { service: *service, operation: operation.to_owned(), members: Members::Json(body.to_vec()) })
     }
 
-    fn from_form(form: &[u8]) -> Result<Self, Problem> {
-        let Value::Object(mut fields) = query::read_form(form)? else {
-            return Err(query::malformed("it is no form"));
+    fn from_form(form: &[u8]) -> Result<Self, ErrorResponse> {
+        let Value::Object(mut fields) = query::parse_form(form)? else {
+            return Err(query::malformed("it is not a form"));
         };
         let mut take = |name: &str| match fields.remove(name) {
             Some(Value::String(text)) => text,
@@ -75,20 +79,20 @@ impl Call {
         };
         let (operation, version) = (take("Action"), take("Version"));
         if operation.is_empty() {
-            let message = "The request has neither an X-Amz-Target header nor an Action; the sandbox's own pages are under \
+            let message = "The request has neither an X-Amz-Target header nor an Action; the control API is under \
                            /_sandbox/.";
-            return Err(Problem::new("MissingAction", message));
+            return Err(ErrorResponse::new("MissingAction", message));
         }
-        let Some(api) = query::API.iter().find(|api| api.version == version) else {
+        let Some(api) = query::APIS.iter().find(|api| api.version == version) else {
             let message =
                 format!("The sandbox does not model {operation:?} of version {version:?}: it models {}.", services());
-            return Err(Problem::new("InvalidAction", message));
+            return Err(ErrorResponse::new("InvalidAction", message));
         };
         Ok(Self { service: api.service, operation, members: Members::Form(Value::Object(fields)) })
     }
 
-    /// Reads the members.
-    pub(super) fn request(self) -> Result<Request, Problem> {
+    /// Parses the members.
+    pub(super) fn parse(self) -> Result<Request, ErrorResponse> {
         let (service, operation) = (self.service, self.operation.as_str());
         let members = match self.members {
             Members::Form(fields) => fields,
@@ -113,8 +117,8 @@ impl Call {
     }
 }
 
-/// How each service says that a call lacks a member, or that it can't make sense of one.
-fn unreadable(service: Service, error: &ReadError) -> Problem {
+/// Returns the service's error for a missing or invalid member.
+fn unreadable(service: Service, error: &ReadError) -> ErrorResponse {
     let null = |name: &str| {
         let name: String =
             name.chars().take(1).map(|first| first.to_ascii_lowercase()).chain(name.chars().skip(1)).collect();
@@ -124,40 +128,40 @@ fn unreadable(service: Service, error: &ReadError) -> Problem {
     };
     match (service, error) {
         (Service::Sqs, ReadError::Missing(name)) => {
-            Problem::new("MissingParameter", format!("The request must contain the parameter {name}."))
+            ErrorResponse::new("MissingParameter", format!("The request must contain the parameter {name}."))
         }
         (Service::Ecs, ReadError::Missing(name)) => {
-            Problem::new("InvalidParameterException", format!("{name} cannot be empty."))
+            ErrorResponse::new("InvalidParameterException", format!("{name} cannot be empty."))
         }
-        (Service::EventBridge, ReadError::Missing(name)) => Problem::new("ValidationException", null(name)),
-        (Service::Elb | Service::Sts, ReadError::Missing(name)) => Problem::new("ValidationError", null(name)),
+        (Service::EventBridge, ReadError::Missing(name)) => ErrorResponse::new("ValidationException", null(name)),
+        (Service::Elb | Service::Sts, ReadError::Missing(name)) => ErrorResponse::new("ValidationError", null(name)),
         (Service::Elb | Service::Sts, ReadError::Unreadable(error)) => {
-            Problem::new("ValidationError", error.to_string())
+            ErrorResponse::new("ValidationError", error.to_string())
         }
         (Service::Ecs | Service::EventBridge | Service::Sqs, ReadError::Unreadable(error)) => {
-            Problem::new("SerializationException", error.to_string())
+            ErrorResponse::new("SerializationException", error.to_string())
         }
     }
 }
 
-fn unknown(service: Service, operation: &str) -> Problem {
-    let code = match Dialect::of(service) {
-        Dialect::Sqs | Dialect::Json => "UnknownOperationException",
-        Dialect::Query(_) => "InvalidAction",
+fn unknown(service: Service, operation: &str) -> ErrorResponse {
+    let code = match Protocol::of(service) {
+        Protocol::Sqs | Protocol::Json => "UnknownOperationException",
+        Protocol::Query(_) => "InvalidAction",
     };
     let prefix = service.prefix();
     let known: Vec<&str> = service.operations().iter().map(|(name, _)| *name).collect();
     let message =
         format!("The sandbox does not model {prefix}:{operation}. Of {prefix} it models {}.", known.join(", "));
-    Problem::new(code, message)
+    ErrorResponse::new(code, message)
 }
 
-/// The services that there are.
+/// Returns the names of all services.
 fn services() -> String {
     Service::ALL.map(Service::prefix).join(", ")
 }
 
-/// AWS takes a member that is null for one that isn't there.
+/// Removes members that are null: AWS treats them as absent.
 fn without_nulls(value: Value) -> Value {
     match value {
         Value::Object(members) => {
@@ -181,37 +185,37 @@ mod tests {
         request.body(()).expect("a request").into_parts().0
     }
 
-    fn read(target: Option<&str>, body: &str) -> Result<Request, Problem> {
-        Call::read(&head(target), body.as_bytes()).and_then(Call::request)
+    fn read(target: Option<&str>, body: &str) -> Result<Request, ErrorResponse> {
+        RawRequest::read(&head(target), body.as_bytes()).and_then(RawRequest::parse)
     }
 
     #[test]
-    fn the_target_header_names_service_and_operation() {
-        let request = read(Some("AmazonSQS.GetQueueUrl"), r#"{"QueueName": "q"}"#).expect("a call");
+    fn the_target_header_selects_service_and_operation() {
+        let request = read(Some("AmazonSQS.GetQueueUrl"), r#"{"QueueName": "q"}"#).expect("a valid request");
         assert_eq!(request, Request::Sqs(sqs::Request::GetQueueUrl(sqs::GetQueueUrlInput { queue_name: "q".into() })));
-        let request = read(Some("AmazonEC2ContainerServiceV20141113.ListClusters"), "{}").expect("a call");
+        let request = read(Some("AmazonEC2ContainerServiceV20141113.ListClusters"), "{}").expect("a valid request");
         assert_eq!((request.service(), request.operation()), (Service::Ecs, "ListClusters"));
-        let request = read(Some("AWSEvents.ListRules"), "{}").expect("a call");
+        let request = read(Some("AWSEvents.ListRules"), "{}").expect("a valid request");
         assert_eq!((request.service(), request.operation()), (Service::EventBridge, "ListRules"));
     }
 
     #[test]
-    fn a_form_with_an_action_is_a_call_of_the_query_protocol() {
+    fn a_form_with_an_action_is_a_request_of_the_query_protocol() {
         let form = "Action=DescribeTags&Version=2015-12-01&ResourceArns.member.1=a&ResourceArns.member.2=b";
-        let Ok(Request::Elb(elb::Request::DescribeTags(input))) = read(None, form) else { panic!("another call") };
+        let Ok(Request::Elb(elb::Request::DescribeTags(input))) = read(None, form) else { panic!("another request") };
         assert_eq!(input.resource_arns.member, ["a", "b"]);
     }
 
     #[test]
-    fn members_that_are_null_are_absent() {
-        let request =
-            read(Some("AmazonSQS.ListQueues"), r#"{"QueueNamePrefix": null, "MaxResults": 3}"#).expect("a call");
-        let Request::Sqs(sqs::Request::ListQueues(input)) = request else { panic!("another call") };
+    fn null_members_are_absent() {
+        let request = read(Some("AmazonSQS.ListQueues"), r#"{"QueueNamePrefix": null, "MaxResults": 3}"#)
+            .expect("a valid request");
+        let Request::Sqs(sqs::Request::ListQueues(input)) = request else { panic!("another request") };
         assert_eq!((input.queue_name_prefix, input.max_results), (None, Some(3)));
     }
 
     #[test]
-    fn what_cannot_be_read_is_refused_as_aws_does_it() {
+    fn invalid_requests_get_awss_errors() {
         let cases = [
             (Some("AmazonSQS.GetQueueUrl"), "not JSON", "SerializationException", "expected"),
             (Some("AmazonSQS.GetQueueUrl"), "", "SerializationException", "EOF"),
@@ -237,10 +241,10 @@ mod tests {
             (None, "Action=DescribeTags&Version=2015-12-01&ResourceArns=a", "ValidationError", ""),
             (None, "Action=DescribeTags&Version=2015-12-01&Version.a=b", "MalformedQueryString", "Version"),
         ];
-        for (target, body, code, says) in cases {
-            let problem = read(target, body).expect_err(body);
-            assert_eq!(problem.code, code, "{target:?} {body}");
-            assert!(problem.message.contains(says), "{target:?} {body} gives {:?}", problem.message);
+        for (target, body, code, expected) in cases {
+            let error = read(target, body).expect_err(body);
+            assert_eq!(error.code, code, "{target:?} {body}");
+            assert!(error.message.contains(expected), "{target:?} {body} gives {:?}", error.message);
         }
     }
 }

@@ -1,6 +1,6 @@
-//! Task definitions: families with their revisions.
+//! Task definitions: families and their revisions.
 
-use super::{Ecs, arn, bad_token, check_name, last_part, page_size};
+use super::{Ecs, arn, check_name, invalid_token, last_part, page_size};
 use crate::api::ApiError;
 use crate::api::ecs as api;
 use crate::world::page::page;
@@ -42,29 +42,30 @@ impl Ecs {
         Ok(api::TaskDefinitionOutput { task_definition })
     }
 
-    /// As on AWS they come by family, then by revision.
+    /// Lists task definitions, sorted as on AWS by family, then by revision.
     pub(super) fn list_definitions(
         &self,
         input: &api::ListTaskDefinitionsInput,
         settings: &Settings,
     ) -> Result<api::ListTaskDefinitionsOutput, ApiError> {
-        let is_wanted = |definition: &&api::TaskDefinition| {
-            input.family_prefix.as_ref().is_none_or(|wanted| definition.family == *wanted)
+        let matches = |definition: &&api::TaskDefinition| {
+            input.family_prefix.as_ref().is_none_or(|family| definition.family == *family)
         };
-        let of_family = self.definitions.values().flatten().filter(is_wanted);
-        // Revisions by number: as texts, 10 would come before 9.
+        let matching = self.definitions.values().flatten().filter(matches);
+        // Zero-padded, so that the textual order is that of the numbers.
         let sorted =
-            of_family.map(|definition| (format!("{}:{:010}", definition.family, definition.revision), definition));
+            matching.map(|definition| (format!("{}:{:010}", definition.family, definition.revision), definition));
         let size = page_size(input.max_results, 100)?;
         let (page, next_token) =
-            page(sorted, |(key, _)| key, size, input.next_token.as_deref()).map_err(|_| bad_token())?;
+            page(sorted, |(key, _)| key, size, input.next_token.as_deref()).map_err(|_| invalid_token())?;
         let name = |definition: &api::TaskDefinition| format!("{}:{}", definition.family, definition.revision);
         let task_definition_arns =
             page.into_iter().map(|(_, definition)| arn(settings, &format!("task-definition/{}", name(definition))));
         Ok(api::ListTaskDefinitionsOutput { task_definition_arns: task_definition_arns.collect(), next_token })
     }
 
-    /// The task definition of an ARN, of a family and revision, or the newest of a family, to start tasks from.
+    /// Returns the task definition that a request to launch tasks names: an ARN, `FAMILY:REVISION`, or `FAMILY` for the
+    /// latest revision.
     pub(super) fn definition(&self, given: &str) -> Result<&api::TaskDefinition, ApiError> {
         let missing = || ApiError::new("ClientException", "TaskDefinition not found.");
         self.find_definition(given).ok_or_else(missing)

@@ -1,50 +1,31 @@
-//! Events, in the shape in which AWS documents them.
+//! ECS Task State Change events.
 
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 
-use super::Context;
-use super::random::Random;
-use super::settings::Settings;
 use crate::api::ecs as api;
+use crate::world::Context;
+use crate::world::eventbridge::Envelope;
 
-/// An instant as details carry it: with milliseconds.
-fn instant(at: Timestamp) -> String {
-    format!("{at:.3}")
-}
-
-/// EventBridge's envelope around a detail.
-pub fn envelope(
-    source: &str,
-    detail_type: &str,
-    resources: &[String],
-    detail: Value,
-    now: Timestamp,
-    settings: &Settings,
-    random: &mut Random,
-) -> Value {
-    json!({
-        "version": "0",
-        "id": random.uuid(),
-        "detail-type": detail_type,
-        "source": source,
-        "account": settings.account,
-        // In whole seconds, as AWS has it.
-        "time": format!("{:.0}", now),
-        "region": settings.region,
-        "resources": resources,
-        "detail": detail,
-    })
-}
-
-/// The ECS Task State Change event of a task that has just come to be as it is described.
+/// Returns the event for the latest change of a task.
 ///
-/// Its detail is what DescribeTasks shows, with the differences that AWS has: instants as text, the network interface
-/// as `eni`, and `updatedAt`.
+/// Its detail is what DescribeTasks returns, with AWS's differences: timestamps are text, the type of the network
+/// interface's attachment is `eni`, and there is an `updatedAt`.
 pub fn task_state_change(task: &api::Task, context: &mut Context<'_>) -> Value {
-    let detail = detail(task, context.now);
     let resources = [task.task_arn.clone()];
-    envelope("aws.ecs", "ECS Task State Change", &resources, detail, context.now, context.settings, context.random)
+    let envelope = Envelope {
+        source: "aws.ecs",
+        detail_type: "ECS Task State Change",
+        resources: &resources,
+        detail: detail(task, context.now),
+        time: context.now,
+    };
+    envelope.into_event(context.settings, context.random)
+}
+
+/// Formats a timestamp with milliseconds, as in AWS's details.
+fn timestamp(at: Timestamp) -> String {
+    format!("{at:.3}")
 }
 
 fn detail(task: &api::Task, now: Timestamp) -> Value {
@@ -77,7 +58,7 @@ fn detail(task: &api::Task, now: Timestamp) -> Value {
     put("platformVersion", json!(task.platform_version));
     put("taskArn", json!(task.task_arn));
     put("taskDefinitionArn", json!(task.task_definition_arn));
-    put("updatedAt", json!(instant(now)));
+    put("updatedAt", json!(timestamp(now)));
     put("version", json!(task.version));
     let texts = [
         ("connectivity", &task.connectivity),
@@ -90,7 +71,7 @@ fn detail(task: &api::Task, now: Timestamp) -> Value {
             put(name, json!(text));
         }
     }
-    let instants = [
+    let timestamps = [
         ("connectivityAt", task.connectivity_at),
         ("createdAt", task.created_at),
         ("pullStartedAt", task.pull_started_at),
@@ -100,9 +81,9 @@ fn detail(task: &api::Task, now: Timestamp) -> Value {
         ("executionStoppedAt", task.execution_stopped_at),
         ("stoppedAt", task.stopped_at),
     ];
-    for (name, at) in instants {
+    for (name, at) in timestamps {
         if let Some(at) = at {
-            put(name, json!(instant(at)));
+            put(name, json!(timestamp(at)));
         }
     }
     Value::Object(detail)
