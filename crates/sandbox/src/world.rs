@@ -92,7 +92,7 @@ enum Effect {
     AddressChanged(IpAddr),
 }
 
-/// What a service uses to handle a request or a timer.
+/// Context in which a service handles a request or a timer.
 #[derive(Debug)]
 struct Context<'a> {
     now: Timestamp,

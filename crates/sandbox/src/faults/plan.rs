@@ -74,7 +74,7 @@ pub enum Effect {
     },
     /// Closes the connection without a response.
     Drop {
-        /// Whether the connection closes before or after the request takes effect.
+        /// Moment at which the connection closes.
         when: Moment,
     },
 }

@@ -267,7 +267,7 @@ impl Elb {
     }
 }
 
-/// Kind of a resource, as its ARN tells.
+/// Kind of a resource, derived from its ARN.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Kind {
     LoadBalancer,
@@ -348,8 +348,8 @@ fn check_name(kind: &str, name: &str) -> Result<(), ApiError> {
 
 /// Parses a number and checks it against AWS's limits.
 fn number(name: &str, given: &str, range: std::ops::RangeInclusive<u32>) -> Result<u32, ApiError> {
-    let (least, most) = (range.start(), range.end());
-    let out_of_range = || invalid(format!("{name} '{given}' must be a number between {least} and {most}"));
+    let (min, max) = (range.start(), range.end());
+    let out_of_range = || invalid(format!("{name} '{given}' must be a number between {min} and {max}"));
     given.parse().ok().filter(|number| range.contains(number)).ok_or_else(out_of_range)
 }
 

@@ -21,7 +21,7 @@ impl Random {
 
     /// Returns random decimal digits, of which the first isn't 0.
     pub fn decimal(&mut self, digits: usize) -> String {
-        let digit = |rng: &mut Rng, least| char::from_digit(rng.u32(least..10), 10).unwrap_or('1');
+        let digit = |rng: &mut Rng, min| char::from_digit(rng.u32(min..10), 10).unwrap_or('1');
         (0..digits).map(|place| digit(&mut self.0, u32::from(place == 0))).collect()
     }
 

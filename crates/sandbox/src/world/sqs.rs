@@ -28,7 +28,7 @@ pub struct Sqs {
     queues: BTreeMap<String, Queue>,
 }
 
-/// What SQS uses to handle a request. Unlike the other services it starts no timers and has no effects on others.
+/// Context in which SQS handles a request. Unlike the other services it starts no timers and has no effects on others.
 #[derive(Debug)]
 pub struct SqsContext<'a> {
     /// Current time.

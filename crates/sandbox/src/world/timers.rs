@@ -1,4 +1,4 @@
-//! Timers: what happens in the world by itself, and when.
+//! Timers, which make everything happen that no request causes at once.
 
 use std::collections::BTreeMap;
 use std::time::Duration;

@@ -9,7 +9,7 @@ const IPV6_PREFIX: [u16; 6] = [0x2a05, 0xd018, 0x12, 0x3400, 0, 0];
 /// Last bytes of the addresses in a subnet, clear of those that AWS reserves: the first four and the last one.
 const LAST_BYTES: std::ops::RangeInclusive<u32> = 10..=250;
 
-/// Pool of addresses, which also knows whether the task behind an address serves.
+/// Pool of addresses, with a record of whether the task behind an address serves.
 ///
 /// A released address is the next one to be assigned. That is the hardest case for clients that identify tasks by
 /// address.

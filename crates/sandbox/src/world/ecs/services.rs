@@ -75,7 +75,7 @@ pub struct Service {
     /// Time of creation.
     pub created_at: Timestamp,
     pub(super) network: Option<api::NetworkConfiguration>,
-    /// Whether the scheduler's timer runs.
+    /// Set while the scheduler's timer runs.
     pub(super) scheduler_is_due: bool,
     launch_type: Option<String>,
 }

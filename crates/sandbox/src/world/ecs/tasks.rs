@@ -212,8 +212,8 @@ impl Ecs {
 /// Returns the id of the task that a request names by id or by ARN, in the long or the short form.
 fn task_id<'a>(given: &'a str, cluster: &str) -> Result<&'a str, ApiError> {
     let id = in_cluster(given, "task", cluster)?;
-    let is_good = |c: char| c.is_ascii_hexdigit() || (c == '-' && id.len() == 36);
-    if !matches!(id.len(), 32 | 36) || !id.chars().all(is_good) {
+    let is_valid = |c: char| c.is_ascii_hexdigit() || (c == '-' && id.len() == 36);
+    if !matches!(id.len(), 32 | 36) || !id.chars().all(is_valid) {
         return Err(invalid("taskId length should be one of [32,36]"));
     }
     Ok(id)

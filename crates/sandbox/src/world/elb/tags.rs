@@ -38,8 +38,11 @@ pub fn read(given: &[Tag]) -> Result<BTreeMap<String, String>, ApiError> {
 }
 
 fn check_count(tags: usize) -> Result<(), ApiError> {
-    let fits = tags <= MAX_TAGS;
-    if fits { Ok(()) } else { Err(ApiError::new("TooManyTags", format!("The maximum number of tags is {MAX_TAGS}"))) }
+    if tags <= MAX_TAGS {
+        Ok(())
+    } else {
+        Err(ApiError::new("TooManyTags", format!("The maximum number of tags is {MAX_TAGS}")))
+    }
 }
 
 impl Elb {

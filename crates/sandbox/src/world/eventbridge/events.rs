@@ -1,4 +1,4 @@
-//! Events: how they come to the bus, and how they are delivered.
+//! Events: emission, loss and delivery.
 
 use jiff::Timestamp;
 use serde_json::{Value, json};

@@ -42,9 +42,9 @@ const MAX_BATCH_LENGTH: usize = 1_048_576;
 /// Checks a number against its limits.
 fn parameter(name: &str, given: Option<i32>, range: RangeInclusive<u32>) -> Result<Option<u32>, ApiError> {
     let out_of_range = |given: i32| {
-        let (least, most) = (range.start(), range.end());
+        let (min, max) = (range.start(), range.end());
         let message = format!(
-            "Value {given} for parameter {name} is invalid. Reason: Must be between {least} and {most}, if provided."
+            "Value {given} for parameter {name} is invalid. Reason: Must be between {min} and {max}, if provided."
         );
         ApiError::new("InvalidParameterValue", message)
     };

@@ -1,4 +1,4 @@
-//! Queue policies: whether a service may send to a queue.
+//! Queue policies: the permission of a service to send to a queue.
 //!
 //! The evaluation follows "How AWS enforcement code logic evaluates requests to allow or deny access" in the IAM user
 //! guide: a request is denied by default, an `Allow` statement that applies permits it, and a `Deny` statement that

@@ -1,11 +1,10 @@
-//! How many simple requests a second the sandbox answers: the built program in a process of its own, asked over
-//! HTTP/1.1 connections that stay open, as the SDK's clients ask. Fails when it is fewer than what is measured against
-//! it needs.
+//! Throughput of the sandbox: simple requests a second over HTTP/1.1 connections that stay open, as the AWS SDK's do.
+//! The sandbox runs in a process of its own. The benchmark fails below the rate that benchmarks against the sandbox need.
 //!
-//! A plain program rather than criterion or divan: those time one closure after the other in one thread, while this
-//! counts what many connections get done together in a stretch of time.
+//! It is a plain program, because criterion and divan time one closure after the other in one thread, while this one
+//! counts the requests that many connections complete together.
 //!
-//! Run it with `cargo bench --bench sandbox`, on a machine that does nothing else.
+//! Run it with `cargo bench -p jvb-watcher-sandbox`, on an idle machine.
 
 use std::error::Error;
 use std::io::{BufRead, BufReader};
@@ -17,30 +16,40 @@ use hyper::body::Bytes;
 use hyper::client::conn::http1::{SendRequest, handshake};
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use jiff::Timestamp;
+use jvb_watcher_sandbox::faults::Faults;
+use jvb_watcher_sandbox::platform;
+use jvb_watcher_sandbox::wire::Sandbox;
+use jvb_watcher_sandbox::world::{Settings, World};
 use tokio::net::TcpStream;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
-/// As many as some workers, and the people beside them, hold open.
+/// Argument that makes this program serve.
+const SERVE: &str = "serve";
+
+/// Number of connections, about as many as several workers and operators hold open.
 const CONNECTIONS: usize = 16;
 
-/// How long each kind of request is made before it is counted, and counted.
+/// Time for which each kind of request is sent before it counts.
 const WARM_UP: Duration = Duration::from_millis(500);
+
+/// Time for which each kind of request counts.
 const COUNTED: Duration = Duration::from_secs(3);
 
-/// What the sandbox must answer, of each kind, a second.
-const WANTED: f64 = 5_000.0;
+/// Required rate of each kind of request, in requests a second.
+const REQUIRED: f64 = 5_000.0;
 
-/// One kind of request, as the SDK writes it.
+/// A kind of request, in the form that the SDK sends.
 struct Call {
     name: &'static str,
     service: &'static str,
-    /// The operation in the header of the JSON protocols; the query protocol has it in its body.
+    /// `X-Amz-Target` of the JSON protocols; the query protocol has its operation in the body.
     target: Option<&'static str>,
     content_type: &'static str,
     body: String,
-    /// What a good answer has in it.
-    answer: &'static str,
+    /// Text that a successful response contains.
+    expected: &'static str,
 }
 
 impl Call {
@@ -63,30 +72,37 @@ impl Call {
     }
 }
 
-/// The program, serving; ends with this.
-struct Sandbox {
+/// The process that serves; it ends when this is dropped.
+struct Server {
     process: Child,
     host: String,
 }
 
-impl Sandbox {
+impl Server {
+    /// Starts this program again, as a server.
     fn start() -> Result<Self, Failure> {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_jvb-watcher"))
-            .args(["sandbox", "--port", "0"])
-            .stdout(Stdio::piped())
-            .spawn()?;
-        let stdout = process.stdout.take().ok_or("the sandbox has no output")?;
-        for line in BufReader::new(stdout).lines() {
-            let line = line?;
-            let Some((_, rest)) = line.split_once("AWS_ENDPOINT_URL=http://") else { continue };
-            let host = rest.split_whitespace().next().unwrap_or_default().to_owned();
-            return Ok(Self { process, host });
-        }
-        Err("the sandbox ended without saying where it serves".into())
+        let mut process =
+            Command::new(std::env::current_exe()?).arg(SERVE).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
+        let stdout = process.stdout.take().ok_or("the server has no standard output")?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        let host = line.trim().strip_prefix("http://").ok_or("the server did not start")?.to_owned();
+        Ok(Self { process, host })
     }
 }
 
-impl Drop for Sandbox {
+/// Serves until the standard input ends, which it does when the parent process ends.
+async fn serve() -> Result<(), Failure> {
+    let now = Timestamp::now();
+    let mut world = World::new(Settings::default(), 1, now);
+    platform::set_up(&mut world, now)?;
+    let sandbox = Sandbox::start(world, Faults::new(1), ([127, 0, 0, 1], 0).into()).await?;
+    println!("{}", sandbox.endpoint());
+    tokio::task::spawn_blocking(|| std::io::copy(&mut std::io::stdin(), &mut std::io::sink())).await??;
+    Ok(())
+}
+
+impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.process.kill();
         let _ = self.process.wait();
@@ -108,27 +124,27 @@ impl Connection {
         Ok(Self { host: host.to_owned(), sender })
     }
 
-    /// Makes a call; its answer, if it is a good one.
+    /// Sends a request and returns the body of a successful response.
     async fn call(&mut self, call: &Call) -> Result<Bytes, Failure> {
         self.sender.ready().await?;
         let response = self.sender.send_request(call.request(&self.host)?).await?;
         let status = response.status();
         let body = response.into_body().collect().await?.to_bytes();
-        let is_good =
-            status == StatusCode::OK && body.windows(call.answer.len()).any(|part| part == call.answer.as_bytes());
-        if !is_good {
-            return Err(format!("{} was answered with {status}: {}", call.name, String::from_utf8_lossy(&body)).into());
+        let is_success =
+            status == StatusCode::OK && body.windows(call.expected.len()).any(|part| part == call.expected.as_bytes());
+        if !is_success {
+            return Err(format!("{} failed with {status}: {}", call.name, String::from_utf8_lossy(&body)).into());
         }
         Ok(body)
     }
 }
 
-fn query(name: &'static str, body: String, answer: &'static str) -> Call {
+fn query(name: &'static str, body: String, expected: &'static str) -> Call {
     let content_type = "application/x-www-form-urlencoded";
-    Call { name, service: "elasticloadbalancing", target: None, content_type, body, answer }
+    Call { name, service: "elasticloadbalancing", target: None, content_type, body, expected }
 }
 
-/// A target group with two targets in it, by its ARN.
+/// Creates a target group with two targets and returns its ARN.
 async fn target_group(connection: &mut Connection) -> Result<String, Failure> {
     let create = "Action=CreateTargetGroup&Version=2015-12-01&Name=jitsi-jvb-udp&Protocol=UDP&Port=10000\
                   &VpcId=vpc-0a1b2c3d4e5f60718&TargetType=ip";
@@ -159,7 +175,7 @@ async fn calls(host: &str) -> Result<[Call; 3], Failure> {
             body: format!(
                 r#"{{"QueueUrl":"http://{host}/111122223333/jitsi-jvb-watcher","MaxNumberOfMessages":10,"WaitTimeSeconds":0}}"#
             ),
-            answer: "{",
+            expected: "{",
         },
         Call {
             name: "ecs:DescribeServices of one service",
@@ -167,7 +183,7 @@ async fn calls(host: &str) -> Result<[Call; 3], Failure> {
             target: Some("AmazonEC2ContainerServiceV20141113.DescribeServices"),
             content_type: "application/x-amz-json-1.1",
             body: r#"{"cluster":"jitsi-cluster","services":["jitsi-service"]}"#.to_owned(),
-            answer: "jitsi-service",
+            expected: "jitsi-service",
         },
         query(
             "elasticloadbalancing:DescribeTargetHealth of two targets",
@@ -177,7 +193,7 @@ async fn calls(host: &str) -> Result<[Call; 3], Failure> {
     ])
 }
 
-/// How many answers a second all connections get together.
+/// Returns the rate of responses over all connections, in responses a second.
 async fn rate(host: &str, call: &Call) -> Result<f64, Failure> {
     let begin = Instant::now() + WARM_UP;
     let end = begin + COUNTED;
@@ -195,21 +211,25 @@ async fn rate(host: &str, call: &Call) -> Result<f64, Failure> {
 }
 
 async fn measure() -> Result<bool, Failure> {
-    let sandbox = Sandbox::start()?;
+    let server = Server::start()?;
     let mut enough = true;
-    for call in calls(&sandbox.host).await? {
-        let rate = rate(&sandbox.host, &call).await?;
+    for call in calls(&server.host).await? {
+        let rate = rate(&server.host, &call).await?;
         println!("{rate:>8.0} requests/s  {}", call.name);
-        enough &= rate >= WANTED;
+        enough &= rate >= REQUIRED;
     }
     Ok(enough)
 }
 
 fn main() -> Result<ExitCode, Failure> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    if std::env::args().nth(1).as_deref() == Some(SERVE) {
+        runtime.block_on(serve())?;
+        return Ok(ExitCode::SUCCESS);
+    }
     if runtime.block_on(measure())? {
         return Ok(ExitCode::SUCCESS);
     }
-    eprintln!("error: fewer than {WANTED} requests/s; what is measured against the sandbox would be bound by it");
+    eprintln!("error: fewer than {REQUIRED} requests/s; the sandbox would limit what is measured against it");
     Ok(ExitCode::FAILURE)
 }
