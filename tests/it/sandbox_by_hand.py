@@ -1,5 +1,5 @@
-"""The platform's scale-up and scale-down as a person would do them with boto3, with nothing but what `jvb-watcher
-sandbox` printed in the environment. Prints what it found at the end of each as one line of JSON.
+"""Scales the platform up and down with boto3, as an operator does by hand, configured only by the variables that
+`jvb-watcher sandbox` prints. Prints the state at the end of each as one line of JSON.
 """
 
 import json
@@ -9,33 +9,33 @@ import time
 import boto3
 
 PROJECT = os.environ["JITSI_PROJECT"]
-CLUSTER, SERVICE, BALANCER = f"{PROJECT}-cluster", f"{PROJECT}-service", f"{PROJECT}-jvb-nlb"
+CLUSTER, SERVICE, LOAD_BALANCER = f"{PROJECT}-cluster", f"{PROJECT}-service", f"{PROJECT}-jvb-nlb"
 SUBNET, VPC = "subnet-0a1b2c3d4e5f60718", "vpc-0a1b2c3d4e5f60718"
-PATIENCE = 60
-WAITER = {"Delay": 1, "MaxAttempts": PATIENCE}
+TIMEOUT = 60
+WAITER = {"Delay": 1, "MaxAttempts": TIMEOUT}
 
 ecs, elb, sqs = (boto3.client(name) for name in ("ecs", "elbv2", "sqs"))
 
 
-def until(what, look):
-    end = time.monotonic() + PATIENCE
+def until(condition, check):
+    end = time.monotonic() + TIMEOUT
     while time.monotonic() < end:
-        found = look()
-        if found:
-            return found
+        result = check()
+        if result:
+            return result
         time.sleep(0.1)
-    raise SystemExit(f"waited in vain: {what}")
+    raise SystemExit(f"timed out: {condition}")
 
 
 def health(group):
     described = elb.describe_target_health(TargetGroupArn=group)["TargetHealthDescriptions"]
-    return {one["Target"]["Id"]: one["TargetHealth"]["State"] for one in described}
+    return {target["Target"]["Id"]: target["TargetHealth"]["State"] for target in described}
 
 
 def scale_up():
     tags = [{"Key": "Lifecycle", "Value": "on-demand"}]
-    created = elb.create_load_balancer(Name=BALANCER, Type="network", Subnets=[SUBNET], Tags=tags)
-    balancer = created["LoadBalancers"][0]["LoadBalancerArn"]
+    created = elb.create_load_balancer(Name=LOAD_BALANCER, Type="network", Subnets=[SUBNET], Tags=tags)
+    load_balancer = created["LoadBalancers"][0]["LoadBalancerArn"]
     groups = []
     for name, protocol, port in ((f"{PROJECT}-jvb-udp", "UDP", 10000), (f"{PROJECT}-jvb-tcp-tg", "TCP", 4443)):
         group = elb.create_target_group(
@@ -43,9 +43,9 @@ def scale_up():
             HealthCheckPort="8080", Tags=tags,
         )["TargetGroups"][0]["TargetGroupArn"]
         action = {"Type": "forward", "TargetGroupArn": group}
-        elb.create_listener(LoadBalancerArn=balancer, Protocol=protocol, Port=port, DefaultActions=[action])
+        elb.create_listener(LoadBalancerArn=load_balancer, Protocol=protocol, Port=port, DefaultActions=[action])
         groups.append(group)
-    elb.get_waiter("load_balancer_available").wait(Names=[BALANCER], WaiterConfig=WAITER)
+    elb.get_waiter("load_balancer_available").wait(Names=[LOAD_BALANCER], WaiterConfig=WAITER)
     ecs.update_service(cluster=CLUSTER, service=SERVICE, desiredCount=2)
     ecs.get_waiter("services_stable").wait(cluster=CLUSTER, services=[SERVICE], WaiterConfig=WAITER)
     tasks = ecs.list_tasks(cluster=CLUSTER, serviceName=SERVICE)["taskArns"]
@@ -54,7 +54,7 @@ def scale_up():
     addresses = {detail["value"] for detail in details if detail["name"] == "privateIPv4Address"}
     for group in groups:
         until(
-            "the watcher has registered the tasks, and they are healthy",
+            "the watcher registers the tasks and they become healthy",
             lambda: health(group) == {address: "healthy" for address in addresses},
         )
     print(json.dumps({"tasks": len(tasks), "addresses": len(addresses)}), flush=True)
@@ -64,17 +64,17 @@ def scale_up():
 def scale_down(groups):
     ecs.update_service(cluster=CLUSTER, service=SERVICE, desiredCount=0)
     ecs.get_waiter("services_stable").wait(cluster=CLUSTER, services=[SERVICE], WaiterConfig=WAITER)
-    until("the watcher has deleted the balancer", lambda: not balancers())
-    until("the watcher has deleted the groups", lambda: not elb.describe_target_groups()["TargetGroups"])
+    until("the watcher deletes the load balancer", lambda: not load_balancers())
+    until("the watcher deletes the target groups", lambda: not elb.describe_target_groups()["TargetGroups"])
     service = ecs.describe_services(cluster=CLUSTER, services=[SERVICE])["services"][0]
     url = sqs.get_queue_url(QueueName=f"{PROJECT}-jvb-watcher")["QueueUrl"]
-    until("the watcher has emptied the queue", lambda: depth(url) == 0)
-    dead = sqs.get_queue_url(QueueName=f"{PROJECT}-jvb-watcher-dlq")["QueueUrl"]
+    until("the watcher empties the queue", lambda: depth(url) == 0)
+    dead_letter_queue = sqs.get_queue_url(QueueName=f"{PROJECT}-jvb-watcher-dlq")["QueueUrl"]
     counts = {name: service[name] for name in ("desiredCount", "runningCount", "pendingCount")}
-    print(json.dumps({**counts, "deadLetters": depth(dead)}), flush=True)
+    print(json.dumps({**counts, "deadLetters": depth(dead_letter_queue)}), flush=True)
 
 
-def balancers():
+def load_balancers():
     return elb.describe_load_balancers()["LoadBalancers"]
 
 

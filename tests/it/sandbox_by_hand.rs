@@ -1,23 +1,37 @@
-//! `jvb-watcher sandbox` as a newcomer uses it: one terminal serves, one watches, one scales up and down by hand.
+//! `jvb-watcher sandbox` as a newcomer uses it: one terminal serves, one runs the watcher, one scales by hand.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use http_body_util::Full;
+use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper::body::Bytes;
+use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
+use tokio::net::TcpStream;
 
 use crate::moto;
-use crate::sandbox::raw;
 use crate::wait::eventually;
 use crate::watcher::{Launch, Watcher};
 
 const SCRIPT: &str = include_str!("sandbox_by_hand.py");
 
-/// The variables that the sandbox says to export.
+/// Sends a request; returns the status and the body of the response.
+async fn send(address: SocketAddr, request: Request<Full<Bytes>>) -> (u16, String) {
+    let stream = TcpStream::connect(address).await.expect("the sandbox listens");
+    let (mut sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.expect("a connection");
+    tokio::spawn(connection);
+    let response = sender.send_request(request).await.expect("a response");
+    let status = response.status().as_u16();
+    let body = response.into_body().collect().await.expect("a whole response").to_bytes();
+    (status, String::from_utf8_lossy(&body).into_owned())
+}
+
+/// Returns the variables that the sandbox tells its user to export.
 async fn exports(sandbox: &Watcher) -> BTreeMap<String, String> {
-    eventually("the sandbox says what to paste", async || {
+    eventually("the sandbox prints its variables", async || {
         let printed = sandbox.stdout();
         let lines: Vec<&str> = printed.lines().filter_map(|line| line.strip_prefix("export ")).collect();
         let assignments = lines.iter().flat_map(|line| line.split(" #").next()).flat_map(str::split_whitespace);
@@ -28,7 +42,7 @@ async fn exports(sandbox: &Watcher) -> BTreeMap<String, String> {
 }
 
 #[tokio::test]
-async fn the_platform_is_scaled_up_and_down_by_hand_and_the_watcher_follows() {
+async fn the_watcher_follows_scaling_with_boto3() {
     let sandbox = Launch::bare("sandbox").args(["--port", "0", "--time-scale", "100", "--seed", "7"]).start();
     let variables = exports(&sandbox).await;
     let mut launch = Launch::bare("run").env("JVB_WATCHER_IDLE_GRACE", "1s").env("JVB_WATCHER_RESYNC_INTERVAL", "1s");
@@ -60,16 +74,16 @@ async fn the_platform_is_scaled_up_and_down_by_hand_and_the_watcher_follows() {
 }
 
 #[tokio::test]
-async fn an_empty_sandbox_has_nothing_in_it() {
+async fn an_empty_sandbox_has_no_resources() {
     let sandbox = Launch::bare("sandbox").args(["--port", "0", "--empty"]).start();
     let variables = exports(&sandbox).await;
     let ecs = aws_sdk_ecs::Client::new(&crate::platform::sdk_config(&variables["AWS_ENDPOINT_URL"]));
-    let clusters = ecs.list_clusters().send().await.expect("an answer");
+    let clusters = ecs.list_clusters().send().await.expect("a response");
     assert!(clusters.cluster_arns().is_empty());
     assert_eq!(sandbox.stop().await, Some(0));
 }
 
-/// The AWS CLI with the variables that the sandbox says to export, and nothing else in its environment.
+/// The AWS CLI, with the variables of the sandbox and nothing else in its environment.
 struct Cli {
     program: PathBuf,
     home: tempfile::TempDir,
@@ -83,7 +97,7 @@ impl Cli {
         Self { program, home, variables: variables.clone() }
     }
 
-    /// Runs a command as a person types it; gives what it prints, without the end of the line.
+    /// Runs a command and returns its trimmed output.
     async fn aws(&self, command: &str) -> String {
         let output = tokio::process::Command::new(&self.program)
             .args(command.split_whitespace())
@@ -102,7 +116,7 @@ impl Cli {
 }
 
 #[tokio::test]
-async fn the_platform_is_scaled_up_and_down_with_the_aws_cli_and_the_watcher_follows() {
+async fn the_watcher_follows_scaling_with_the_aws_cli() {
     let sandbox = Launch::bare("sandbox").args(["--port", "0", "--time-scale", "200"]).start();
     let variables = exports(&sandbox).await;
     let mut launch = Launch::bare("run").env("JVB_WATCHER_IDLE_GRACE", "1s");
@@ -115,7 +129,7 @@ async fn the_platform_is_scaled_up_and_down_with_the_aws_cli_and_the_watcher_fol
     let service = "--cluster jitsi-cluster --service jitsi-service";
     let services = "--cluster jitsi-cluster --services jitsi-service";
 
-    let balancer = cli
+    let load_balancer = cli
         .aws(
             "elbv2 create-load-balancer --name jitsi-jvb-nlb --type network --subnets subnet-0a1b2c3d4e5f60718 \
              --tags Key=Lifecycle,Value=on-demand --query LoadBalancers[0].LoadBalancerArn --output text",
@@ -129,7 +143,7 @@ async fn the_platform_is_scaled_up_and_down_with_the_aws_cli_and_the_watcher_fol
         )
         .await;
     cli.aws(&format!(
-        "elbv2 create-listener --load-balancer-arn {balancer} --protocol UDP --port 10000 \
+        "elbv2 create-listener --load-balancer-arn {load_balancer} --protocol UDP --port 10000 \
          --default-actions Type=forward,TargetGroupArn={group}"
     ))
     .await;
@@ -154,7 +168,7 @@ async fn the_platform_is_scaled_up_and_down_with_the_aws_cli_and_the_watcher_fol
     watcher.wait_for("teardown_completed").await;
     cli.aws("elbv2 wait load-balancers-deleted --names jitsi-jvb-nlb").await;
     assert_eq!(cli.aws("elbv2 describe-target-groups --query TargetGroups --output json").await, "[]");
-    // As the sandbox says of SQS.
+    // As the sandbox advises for SQS.
     let sqs = format!("sqs --endpoint-url {}", variables["AWS_ENDPOINT_URL"]);
     assert!(sandbox.stdout().contains("aws sqs --endpoint-url $AWS_ENDPOINT_URL"), "{}", sandbox.stdout());
     let get = format!("{sqs} get-queue-url --queue-name jitsi-jvb-watcher-dlq --query QueueUrl --output text");
@@ -171,7 +185,7 @@ async fn the_platform_is_scaled_up_and_down_with_the_aws_cli_and_the_watcher_fol
 }
 
 #[tokio::test]
-async fn a_scenario_is_played_to_its_end_and_the_sandbox_serves_on() {
+async fn the_sandbox_serves_on_after_its_scenario() {
     let directory = tempfile::tempdir().expect("the directory for temporary files is writable");
     let file = directory.path().join("scenario.toml");
     let text = r#"
@@ -183,7 +197,7 @@ async fn a_scenario_is_played_to_its_end_and_the_sandbox_serves_on() {
         create-load-balancer = true
         [[step]]
         at = "100ms"
-        say = "Two are wanted."
+        say = "The service scales to two tasks."
         scale = 2
         [[step]]
         at = "1s"
@@ -196,32 +210,37 @@ async fn a_scenario_is_played_to_its_end_and_the_sandbox_serves_on() {
         delete-load-balancer = true
         [[step]]
         at = "3s"
-        say = "It is over."
+        say = "The scenario ends."
     "#;
     std::fs::write(&file, text).expect("the file can be written");
     let arguments = ["--port", "0", "--scenario", &file.display().to_string()];
     let sandbox = Launch::bare("sandbox").args(arguments).start();
     let variables = exports(&sandbox).await;
-    eventually("the last sentence is said", async || sandbox.stdout().contains("It is over.").then_some(())).await;
-    assert!(sandbox.stdout().contains("#   0.1 s  Two are wanted."), "{}", sandbox.stdout());
+    eventually("the last sentence is printed", async || sandbox.stdout().contains("The scenario ends.").then_some(()))
+        .await;
+    assert!(sandbox.stdout().contains("#   0.1 s  The service scales to two tasks."), "{}", sandbox.stdout());
 
     let address = variables["AWS_ENDPOINT_URL"].trim_start_matches("http://").parse().expect("an address");
     let state = eventually("every task has stopped", async || {
         let request = Request::get("/_sandbox/state").header("host", "sandbox").body(Full::new(Bytes::new()));
-        let (status, body) = raw(address, request.expect("a request")).await;
+        let (status, body) = send(address, request.expect("a request")).await;
         assert_eq!(status, 200);
         let world = serde_json::from_str::<Value>(&body).expect("JSON")["world"].take();
         let tasks = world["tasks"].as_array().expect("tasks");
         tasks.iter().all(|task| task["last-status"] == "STOPPED").then_some(world.clone())
     })
     .await;
-    assert_eq!(state["tasks"].as_array().map(Vec::len), Some(3), "two, and one for the one that crashed: {state}");
+    assert_eq!(
+        state["tasks"].as_array().map(Vec::len),
+        Some(3),
+        "two tasks, and one that replaces the crashed one: {state}"
+    );
     let service = &state["services"][0];
     assert_eq!([&service["desired"], &service["running"], &service["pending"]], [0, 0, 0]);
     assert_eq!([&state["balancers"], &state["groups"]], [&json!([]), &json!([])]);
     let queues = state["queues"].as_array().expect("queues");
     let queue = queues.iter().find(|queue| queue["name"] == "jitsi-jvb-watcher").expect("the queue");
-    assert_eq!(queue["visible"], state["events"]["delivered"], "every event waits for a reader");
+    assert_eq!(queue["visible"], state["events"]["delivered"], "no program reads the events");
     assert!(state["events"]["made"].as_u64() > Some(20), "{state}");
     assert_eq!(sandbox.stop().await, Some(0));
 }

@@ -1,6 +1,6 @@
-"""The same calls for moto and for the sandbox: makes them at the endpoint in the first argument, and prints each
-answer as one line of JSON, with ids, times and addresses made alike. The other arguments: the region, a VPC and a subnet
-of it, and the name of the service whose calls to make.
+"""Sends the same requests to moto and to the sandbox: to the endpoint in the first argument. Prints each response as one
+line of JSON, with ids, times and addresses normalized. The other arguments are the region, a VPC, one of its subnets, and
+the name of the service.
 """
 
 import datetime
@@ -23,14 +23,14 @@ def client(service):
         region_name=REGION,
         aws_access_key_id="any",
         aws_secret_access_key="any",
-        # Calls that AWS would refuse must arrive, so botocore must let them pass.
+        # Requests that AWS would refuse must reach the server, so botocore must not validate them.
         config=Config(retries={"total_max_attempts": 1}, parameter_validation=False),
     )
 
 
 ecs, elb, sqs, events, sts = (client(name) for name in ("ecs", "elbv2", "sqs", "events", "sts"))
 
-ALIKE = [
+NORMALIZED = [
     (re.compile(r"https?://[^/\s\"]+"), "ENDPOINT"),
     (re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"), "ID"),
     (re.compile(r"\b\d{12}\b"), "ACCOUNT"),
@@ -42,63 +42,63 @@ ALIKE = [
     (re.compile(r"\b([0-9a-f]{2}:){5}[0-9a-f]{2}\b"), "MAC"),
     (re.compile(r"\bip-\d+-\d+-\d+-\d+\.[a-z0-9.-]+"), "HOST"),
 ]
-# What no two servers agree on, by the name of the member.
+# Members whose values differ between any two servers.
 OPAQUE = {"ReceiptHandle", "DNSName", "nextToken", "NextToken", "NextMarker"}
 
 
-def alike(value, name=""):
+def normalize(value, name=""):
     if isinstance(value, dict):
-        return {key: alike(item, key) for key, item in value.items() if key != "ResponseMetadata"}
+        return {key: normalize(item, key) for key, item in value.items() if key != "ResponseMetadata"}
     for pair in (("Key", "Value"), ("key", "value"), ("name", "value")):
-        # A list of names and values has no order, so it compares by its names.
-        if isinstance(value, list) and value and all(isinstance(one, dict) and set(one) == set(pair) for one in value):
-            return {one[pair[0]]: alike(one[pair[1]]) for one in value}
+        # A list of names and values has no order, so it becomes a dictionary.
+        if isinstance(value, list) and value and all(isinstance(item, dict) and set(item) == set(pair) for item in value):
+            return {item[pair[0]]: normalize(item[pair[1]]) for item in value}
     if isinstance(value, (list, tuple)):
-        return [alike(item, name) for item in value]
+        return [normalize(item, name) for item in value]
     if isinstance(value, (datetime.datetime, datetime.date)):
         return "TIME"
     if isinstance(value, str):
         if name in OPAQUE:
             return "OPAQUE"
         if name == "Body" and value.startswith("{"):
-            return alike(json.loads(value))
-        for pattern, replacement in ALIKE:
+            return normalize(json.loads(value))
+        for pattern, replacement in NORMALIZED:
             value = pattern.sub(replacement, value)
     return value
 
 
 def step(name, call, **arguments):
-    """Makes a call, prints what came of it, and returns the answer as it came."""
-    answer = {}
+    """Sends a request, prints its normalized response or error, and returns the response."""
+    response = {}
     try:
-        answer = call(**arguments)
-        line = {"step": name, "answer": alike(answer)}
+        response = call(**arguments)
+        line = {"step": name, "response": normalize(response)}
     except ClientError as error:
-        problem = error.response["Error"]
+        code = error.response["Error"]["Code"]
         status = error.response["ResponseMetadata"]["HTTPStatusCode"]
-        line = {"step": name, "error": {"Code": problem["Code"], "Status": status}}
+        line = {"step": name, "error": {"Code": code, "Status": status}}
     except ParamValidationError as error:
         raise SystemExit(f"{name}: {error}")
     print(json.dumps(line, sort_keys=True), flush=True)
-    return answer
+    return response
 
 
-def until(what, call, wanted, seconds=20, **arguments):
-    """Repeats a call until its answer is as wanted."""
+def until(condition, call, check, seconds=20, **arguments):
+    """Repeats a request until its response satisfies a check."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        answer = call(**arguments)
-        if wanted(answer):
-            return answer
+        response = call(**arguments)
+        if check(response):
+            return response
         time.sleep(0.05)
-    raise SystemExit(f"waited in vain: {what}; the last answer was {answer}")
+    raise SystemExit(f"timed out: {condition}; the last response was {response}")
 
 
-def in_order(answer, member, key):
-    """Sorts a list whose order AWS doesn't promise."""
-    if member in answer:
-        answer[member] = sorted(answer[member], key=key)
-    return answer
+def sort_member(response, member, key):
+    """Sorts a list whose order AWS doesn't guarantee."""
+    if member in response:
+        response[member] = sorted(response[member], key=key)
+    return response
 
 
 def ecs_script():
@@ -113,7 +113,7 @@ def ecs_script():
     step("definition/register", ecs.register_task_definition, **definition)
     step("definition/register again", ecs.register_task_definition, **definition)
     step("definition/describe", ecs.describe_task_definition, taskDefinition="f")
-    step("definition/describe none", ecs.describe_task_definition, taskDefinition="none")
+    step("definition/describe unknown", ecs.describe_task_definition, taskDefinition="none")
     step("definition/list", ecs.list_task_definitions, familyPrefix="f")
     network = {"awsvpcConfiguration": {"subnets": [SUBNET], "securityGroups": []}}
     service = dict(
@@ -121,14 +121,14 @@ def ecs_script():
     )
     arn = step("service/create", ecs.create_service, cluster="c", **service)["service"]["serviceArn"]
     step("service/create again", ecs.create_service, cluster="c", **service)
-    step("service/create in none", ecs.create_service, cluster="none", **service)
-    step("service/create of none", ecs.create_service, cluster="c", **{**service, "serviceName": "t", "taskDefinition": "none"})
+    step("service/create in unknown", ecs.create_service, cluster="none", **service)
+    step("service/create of unknown", ecs.create_service, cluster="c", **{**service, "serviceName": "t", "taskDefinition": "none"})
     step("service/describe", ecs.describe_services, cluster="c", services=["s", "none"])
-    step("service/describe nothing", ecs.describe_services, cluster="c")
-    step("service/describe in none", ecs.describe_services, cluster="none", services=["s"])
+    step("service/describe empty", ecs.describe_services, cluster="c")
+    step("service/describe in unknown", ecs.describe_services, cluster="none", services=["s"])
     step("service/describe eleven", ecs.describe_services, cluster="c", services=[f"s{i}" for i in range(11)])
     step("service/list", ecs.list_services, cluster="c")
-    step("service/update none", ecs.update_service, cluster="c", service="none", desiredCount=0)
+    step("service/update unknown", ecs.update_service, cluster="c", service="none", desiredCount=0)
     step("service/update", ecs.update_service, cluster="c", service="s", desiredCount=0)
     step("tags/set", ecs.tag_resource, resourceArn=arn, tags=[{"key": "a", "value": "1"}, {"key": "b", "value": "2"}])
     step("tags/list", ecs.list_tags_for_resource, resourceArn=arn)
@@ -136,129 +136,130 @@ def ecs_script():
     step("tags/list again", ecs.list_tags_for_resource, resourceArn=arn)
     run = dict(cluster="c", taskDefinition="f", launchType="FARGATE", networkConfiguration=network, count=1)
     task = step("task/run", ecs.run_task, group="service:other", **run)["tasks"][0]["taskArn"]
-    step("task/list of none", ecs.list_tasks, cluster="c", serviceName="none")
-    step("task/describe nothing", ecs.describe_tasks, cluster="c")
-    step("task/run in none", ecs.run_task, **{**run, "cluster": "none"})
-    until("the task runs", ecs.describe_tasks, lambda a: a["tasks"][0]["lastStatus"] == "RUNNING", cluster="c", tasks=[task])
+    step("task/list of unknown", ecs.list_tasks, cluster="c", serviceName="none")
+    step("task/describe empty", ecs.describe_tasks, cluster="c")
+    step("task/run in unknown", ecs.run_task, **{**run, "cluster": "none"})
+    until("the task runs", ecs.describe_tasks, lambda response: response["tasks"][0]["lastStatus"] == "RUNNING", cluster="c", tasks=[task])
     step("task/list", ecs.list_tasks, cluster="c")
     step("task/list stopped", ecs.list_tasks, cluster="c", desiredStatus="STOPPED")
-    step("task/list in none", ecs.list_tasks, cluster="none")
+    step("task/list in unknown", ecs.list_tasks, cluster="none")
     step("task/describe", ecs.describe_tasks, cluster="c", tasks=[task])
     missing = task[:-32] + "0" * 32
-    step("task/describe none", ecs.describe_tasks, cluster="c", tasks=[missing])
-    step("task/stop none", ecs.stop_task, cluster="c", task=missing)
+    step("task/describe unknown", ecs.describe_tasks, cluster="c", tasks=[missing])
+    step("task/stop unknown", ecs.stop_task, cluster="c", task=missing)
     step("task/stop", ecs.stop_task, cluster="c", task=task, reason="enough")
-    until("the task stops", ecs.describe_tasks, lambda a: a["tasks"][0]["lastStatus"] == "STOPPED", cluster="c", tasks=[task])
+    until("the task stops", ecs.describe_tasks, lambda response: response["tasks"][0]["lastStatus"] == "STOPPED", cluster="c", tasks=[task])
     step("task/describe stopped", ecs.describe_tasks, cluster="c", tasks=[task])
     step("service/delete", ecs.delete_service, cluster="c", service="s")
     step("service/delete again", ecs.delete_service, cluster="c", service="none")
-    until("the service is gone", ecs.describe_services, lambda a: a["services"][0]["status"] == "INACTIVE", cluster="c", services=["s"])
+    until("the service is inactive", ecs.describe_services, lambda response: response["services"][0]["status"] == "INACTIVE", cluster="c", services=["s"])
     step("service/describe deleted", ecs.describe_services, cluster="c", services=["s"])
     step("cluster/delete", ecs.delete_cluster, cluster="c")
     step("service/describe in deleted", ecs.describe_services, cluster="c", services=["s"])
-    step("cluster/delete none", ecs.delete_cluster, cluster="none")
+    step("cluster/delete unknown", ecs.delete_cluster, cluster="none")
 
 
 def elb_script():
     create = dict(Name="b", Type="network", Subnets=[SUBNET], Tags=[{"Key": "Lifecycle", "Value": "on-demand"}])
-    balancer = step("balancer/create", elb.create_load_balancer, **create)["LoadBalancers"][0]["LoadBalancerArn"]
+    load_balancer = step("load-balancer/create", elb.create_load_balancer, **create)["LoadBalancers"][0]["LoadBalancerArn"]
     until(
-        "the balancer is active", elb.describe_load_balancers,
-        lambda answer: answer["LoadBalancers"][0]["State"]["Code"] == "active", Names=["b"],
+        "the load balancer is active", elb.describe_load_balancers,
+        lambda response: response["LoadBalancers"][0]["State"]["Code"] == "active", Names=["b"],
     )
-    step("balancer/describe by name", elb.describe_load_balancers, Names=["b"])
-    step("balancer/describe by arn", elb.describe_load_balancers, LoadBalancerArns=[balancer])
-    step("balancer/describe all", elb.describe_load_balancers)
-    step("balancer/describe none", elb.describe_load_balancers, Names=["none"])
-    step("balancer/describe no arn", elb.describe_load_balancers, LoadBalancerArns=[balancer[:-16] + "0" * 16])
+    step("load-balancer/describe by name", elb.describe_load_balancers, Names=["b"])
+    step("load-balancer/describe by arn", elb.describe_load_balancers, LoadBalancerArns=[load_balancer])
+    step("load-balancer/describe all", elb.describe_load_balancers)
+    step("load-balancer/describe unknown", elb.describe_load_balancers, Names=["none"])
+    step("load-balancer/describe unknown arn", elb.describe_load_balancers, LoadBalancerArns=[load_balancer[:-16] + "0" * 16])
 
     group = dict(Name="g", Protocol="UDP", Port=10000, VpcId=VPC, TargetType="ip", HealthCheckProtocol="TCP", HealthCheckPort="8080")
-    arn = step("group/create", elb.create_target_group, **group)["TargetGroups"][0]["TargetGroupArn"]
-    step("group/create another", elb.create_target_group, **{**group, "Port": 10001})
-    step("group/describe by name", elb.describe_target_groups, Names=["g"])
-    step("group/describe none", elb.describe_target_groups, Names=["none"])
+    arn = step("target-group/create", elb.create_target_group, **group)["TargetGroups"][0]["TargetGroupArn"]
+    step("target-group/create conflicting", elb.create_target_group, **{**group, "Port": 10001})
+    step("target-group/describe by name", elb.describe_target_groups, Names=["g"])
+    step("target-group/describe unknown", elb.describe_target_groups, Names=["none"])
     action = [{"Type": "forward", "TargetGroupArn": arn}]
-    listener = dict(LoadBalancerArn=balancer, Protocol="UDP", Port=10000, DefaultActions=action)
+    listener = dict(LoadBalancerArn=load_balancer, Protocol="UDP", Port=10000, DefaultActions=action)
     step("listener/create", elb.create_listener, **listener)
-    none = balancer[:-16] + "0" * 16
-    step("listener/create on none", elb.create_listener, **{**listener, "LoadBalancerArn": none})
-    step("listener/describe", elb.describe_listeners, LoadBalancerArn=balancer)
-    step("listener/describe none", elb.describe_listeners, LoadBalancerArn=none)
-    step("group/describe by balancer", elb.describe_target_groups, LoadBalancerArn=balancer)
-    step("group/describe by none", elb.describe_target_groups, LoadBalancerArn=none)
+    unknown = load_balancer[:-16] + "0" * 16
+    step("listener/create on unknown", elb.create_listener, **{**listener, "LoadBalancerArn": unknown})
+    step("listener/describe", elb.describe_listeners, LoadBalancerArn=load_balancer)
+    step("listener/describe unknown", elb.describe_listeners, LoadBalancerArn=unknown)
+    step("target-group/describe by load balancer", elb.describe_target_groups, LoadBalancerArn=load_balancer)
+    step("target-group/describe by unknown", elb.describe_target_groups, LoadBalancerArn=unknown)
     step("listener/create again", elb.create_listener, **listener)
-    step("group/delete in use", elb.delete_target_group, TargetGroupArn=arn)
+    step("target-group/delete in use", elb.delete_target_group, TargetGroupArn=arn)
 
-    step("group/describe by nonsense", elb.describe_target_groups, TargetGroupArns=["nonsense"])
-    step("group/modify", elb.modify_target_group, TargetGroupArn=arn, HealthCheckIntervalSeconds=10, HealthyThresholdCount=3)
-    step("group/modify none", elb.modify_target_group, TargetGroupArn=arn[:-16] + "0" * 16, HealthyThresholdCount=3)
+    step("target-group/describe by invalid", elb.describe_target_groups, TargetGroupArns=["nonsense"])
+    step("target-group/modify", elb.modify_target_group, TargetGroupArn=arn, HealthCheckIntervalSeconds=10, HealthyThresholdCount=3)
+    step("target-group/modify unknown", elb.modify_target_group, TargetGroupArn=arn[:-16] + "0" * 16, HealthyThresholdCount=3)
     delay = [{"Key": "deregistration_delay.timeout_seconds", "Value": "60"}]
-    step("group/modify attributes", elb.modify_target_group_attributes, TargetGroupArn=arn, Attributes=delay)
-    step("group/describe attributes", elb.describe_target_group_attributes, TargetGroupArn=arn)
-    made = elb.describe_listeners(LoadBalancerArn=balancer)["Listeners"][0]["ListenerArn"]
-    step("listener/rules", elb.describe_rules, ListenerArn=made)
-    step("listener/rules of none", elb.describe_rules, ListenerArn=made[:-16] + "0" * 16)
-    step("listener/modify", elb.modify_listener, ListenerArn=made, Port=10001)
-    step("listener/modify back", elb.modify_listener, ListenerArn=made, Port=10000, DefaultActions=[
+    step("target-group/modify attributes", elb.modify_target_group_attributes, TargetGroupArn=arn, Attributes=delay)
+    step("target-group/describe attributes", elb.describe_target_group_attributes, TargetGroupArn=arn)
+    created = elb.describe_listeners(LoadBalancerArn=load_balancer)["Listeners"][0]["ListenerArn"]
+    step("listener/rules", elb.describe_rules, ListenerArn=created)
+    step("listener/rules of unknown", elb.describe_rules, ListenerArn=created[:-16] + "0" * 16)
+    step("listener/modify", elb.modify_listener, ListenerArn=created, Port=10001)
+    step("listener/modify back", elb.modify_listener, ListenerArn=created, Port=10000, DefaultActions=[
         {"Type": "forward", "ForwardConfig": {"TargetGroups": [{"TargetGroupArn": arn}]}},
     ])
-    step("listener/modify none", elb.modify_listener, ListenerArn=made[:-16] + "0" * 16, Port=10001)
-    step("listener/describe attributes", elb.describe_listener_attributes, ListenerArn=made)
-    step("balancer/subnets", elb.set_subnets, LoadBalancerArn=balancer, Subnets=[SUBNET])
-    step("balancer/capacity", elb.describe_capacity_reservation, LoadBalancerArn=balancer)
+    step("listener/modify unknown", elb.modify_listener, ListenerArn=created[:-16] + "0" * 16, Port=10001)
+    step("listener/describe attributes", elb.describe_listener_attributes, ListenerArn=created)
+    step("load-balancer/subnets", elb.set_subnets, LoadBalancerArn=load_balancer, Subnets=[SUBNET])
+    step("load-balancer/capacity", elb.describe_capacity_reservation, LoadBalancerArn=load_balancer)
 
     targets = [{"Id": "10.0.0.1"}, {"Id": "10.0.0.2", "Port": 10000}]
     step("targets/register", elb.register_targets, TargetGroupArn=arn, Targets=targets)
     step("targets/register again", elb.register_targets, TargetGroupArn=arn, Targets=targets[:1])
-    step("targets/register nonsense", elb.register_targets, TargetGroupArn=arn, Targets=[{"Id": "nonsense"}])
+    step("targets/register invalid", elb.register_targets, TargetGroupArn=arn, Targets=[{"Id": "nonsense"}])
     try:
         elb.deregister_targets(TargetGroupArn=arn, Targets=[{"Id": "nonsense"}])
     except ClientError:
-        pass  # only moto has taken it, as the step before shows
-    step("targets/register in none", elb.register_targets, TargetGroupArn=arn[:-16] + "0" * 16, Targets=targets)
-    by_id = lambda **a: in_order(
+        pass  # only moto has registered it, as the step before shows
+    step("targets/register in unknown", elb.register_targets, TargetGroupArn=arn[:-16] + "0" * 16, Targets=targets)
+    by_id = lambda **a: sort_member(
         elb.describe_target_health(**a), "TargetHealthDescriptions", lambda d: d["Target"]["Id"]
     )
     until(
-        "a verdict on the targets", elb.describe_target_health,
-        lambda answer: all(d["TargetHealth"]["State"] != "initial" for d in answer["TargetHealthDescriptions"]),
+        "the first health check results", elb.describe_target_health,
+        lambda response: all(d["TargetHealth"]["State"] != "initial" for d in response["TargetHealthDescriptions"]),
         TargetGroupArn=arn,
     )
     step("targets/health", by_id, TargetGroupArn=arn)
     step("targets/health of one", by_id, TargetGroupArn=arn, Targets=[{"Id": "10.0.0.1"}])
-    step("targets/health of another", by_id, TargetGroupArn=arn, Targets=[{"Id": "10.0.0.9"}])
-    step("targets/health in none", by_id, TargetGroupArn=arn[:-16] + "0" * 16)
+    step("targets/health of unregistered", by_id, TargetGroupArn=arn, Targets=[{"Id": "10.0.0.9"}])
+    step("targets/health in unknown", by_id, TargetGroupArn=arn[:-16] + "0" * 16)
     step("targets/deregister", elb.deregister_targets, TargetGroupArn=arn, Targets=[{"Id": "10.0.0.1"}])
-    step("targets/deregister another", elb.deregister_targets, TargetGroupArn=arn, Targets=[{"Id": "10.0.0.9"}])
+    step("targets/deregister unregistered", elb.deregister_targets, TargetGroupArn=arn, Targets=[{"Id": "10.0.0.9"}])
     until(
-        "the target is gone", elb.describe_target_health,
-        lambda answer: [d["Target"]["Id"] for d in answer["TargetHealthDescriptions"]] == ["10.0.0.2"], TargetGroupArn=arn,
+        "the target has drained", elb.describe_target_health,
+        lambda response: [d["Target"]["Id"] for d in response["TargetHealthDescriptions"]] == ["10.0.0.2"], TargetGroupArn=arn,
     )
 
     tags = [{"Key": "k", "Value": "a + b: /ü@"}, {"Key": "empty", "Value": ""}]
-    step("tags/add", elb.add_tags, ResourceArns=[balancer, arn], Tags=tags)
+    step("tags/add", elb.add_tags, ResourceArns=[load_balancer, arn], Tags=tags)
 
-    def described(**arguments):
-        return in_order(elb.describe_tags(**arguments), "TagDescriptions", lambda one: "targetgroup" in one["ResourceArn"])
+    def describe_tags(**arguments):
+        return sort_member(elb.describe_tags(**arguments), "TagDescriptions", lambda description: "targetgroup" in description["ResourceArn"])
 
-    step("tags/describe", described, ResourceArns=[balancer, arn])
-    step("tags/remove", elb.remove_tags, ResourceArns=[balancer, arn], TagKeys=["k", "none"])
-    step("tags/describe again", described, ResourceArns=[balancer, arn])
-    step("tags/add to none", elb.add_tags, ResourceArns=[none], Tags=tags)
-    step("tags/describe none", described, ResourceArns=[none])
+    step("tags/describe", describe_tags, ResourceArns=[load_balancer, arn])
+    step("tags/remove", elb.remove_tags, ResourceArns=[load_balancer, arn], TagKeys=["k", "none"])
+    step("tags/describe again", describe_tags, ResourceArns=[load_balancer, arn])
+    step("tags/add to unknown", elb.add_tags, ResourceArns=[unknown], Tags=tags)
+    step("tags/describe unknown", describe_tags, ResourceArns=[unknown])
 
     protection = lambda value: [{"Key": "deletion_protection.enabled", "Value": value}]
-    step("attributes/modify", elb.modify_load_balancer_attributes, LoadBalancerArn=balancer, Attributes=protection("true"))
-    step("balancer/delete protected", elb.delete_load_balancer, LoadBalancerArn=balancer)
-    step("attributes/describe of none", elb.describe_load_balancer_attributes, LoadBalancerArn=none)
+    step("attributes/modify", elb.modify_load_balancer_attributes, LoadBalancerArn=load_balancer, Attributes=protection("true"))
+    step("load-balancer/delete protected", elb.delete_load_balancer, LoadBalancerArn=load_balancer)
+    step("attributes/describe of unknown", elb.describe_load_balancer_attributes, LoadBalancerArn=unknown)
     try:
-        elb.modify_load_balancer_attributes(LoadBalancerArn=balancer, Attributes=protection("false"))
+        elb.modify_load_balancer_attributes(LoadBalancerArn=load_balancer, Attributes=protection("false"))
     except ClientError:
-        pass  # moto has deleted it, protected or not; the step before shows that
-    step("balancer/delete", elb.delete_load_balancer, LoadBalancerArn=balancer)
-    step("balancer/delete again", elb.delete_load_balancer, LoadBalancerArn=balancer)
-    step("balancer/describe deleted", elb.describe_load_balancers, Names=["b"])
-    def deleted(**arguments):
+        pass  # moto has deleted it in spite of the protection, as the step before shows
+    step("load-balancer/delete", elb.delete_load_balancer, LoadBalancerArn=load_balancer)
+    step("load-balancer/delete again", elb.delete_load_balancer, LoadBalancerArn=load_balancer)
+    step("load-balancer/describe deleted", elb.describe_load_balancers, Names=["b"])
+
+    def delete_target_group(**arguments):
         end = time.monotonic() + 20
         while True:
             try:
@@ -267,62 +268,62 @@ def elb_script():
                 if error.response["Error"]["Code"] != "ResourceInUse" or time.monotonic() > end:
                     raise
                 time.sleep(0.05)
-    step("group/delete", deleted, TargetGroupArn=arn)
-    step("group/delete again", elb.delete_target_group, TargetGroupArn=arn)
-    step("group/describe deleted", elb.describe_target_groups, TargetGroupArns=[arn])
-    # From here on moto makes what AWS refuses.
+    step("target-group/delete", delete_target_group, TargetGroupArn=arn)
+    step("target-group/delete again", elb.delete_target_group, TargetGroupArn=arn)
+    step("target-group/describe deleted", elb.describe_target_groups, TargetGroupArns=[arn])
+    # From here on moto creates what AWS refuses.
     elb.create_load_balancer(**create)
-    step("balancer/create another", elb.create_load_balancer, **{**create, "Scheme": "internal"})
-    step("balancer/create nameless", elb.create_load_balancer, **{**create, "Name": "n" * 33})
+    step("load-balancer/create conflicting", elb.create_load_balancer, **{**create, "Scheme": "internal"})
+    step("load-balancer/create with long name", elb.create_load_balancer, **{**create, "Name": "n" * 33})
 
 
 def sqs_script():
-    dead = step("queue/create dead-letter", sqs.create_queue, QueueName="d")["QueueUrl"]
-    dead_arn = sqs.get_queue_attributes(QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    redrive = json.dumps({"deadLetterTargetArn": dead_arn, "maxReceiveCount": 2})
+    dead_letter_queue = step("queue/create dead-letter", sqs.create_queue, QueueName="d")["QueueUrl"]
+    dead_letter_arn = sqs.get_queue_attributes(QueueUrl=dead_letter_queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+    redrive = json.dumps({"deadLetterTargetArn": dead_letter_arn, "maxReceiveCount": 2})
     attributes = {"VisibilityTimeout": "30", "RedrivePolicy": redrive}
     url = step("queue/create", sqs.create_queue, QueueName="q", Attributes=attributes)["QueueUrl"]
     step("queue/create again", sqs.create_queue, QueueName="q", Attributes=attributes)
-    step("queue/create another", sqs.create_queue, QueueName="q", Attributes={"VisibilityTimeout": "31"})
-    step("queue/create nonsense", sqs.create_queue, QueueName="n n")
+    step("queue/create conflicting", sqs.create_queue, QueueName="q", Attributes={"VisibilityTimeout": "31"})
+    step("queue/create invalid", sqs.create_queue, QueueName="n n")
     step("queue/url", sqs.get_queue_url, QueueName="q")
-    step("queue/url of none", sqs.get_queue_url, QueueName="none")
-    step("queue/list", lambda **a: in_order(sqs.list_queues(**a), "QueueUrls", str))
-    step("queue/sources", sqs.list_dead_letter_source_queues, QueueUrl=dead)
-    step("queue/sources of none", sqs.list_dead_letter_source_queues, QueueUrl=dead + "none")
+    step("queue/url of unknown", sqs.get_queue_url, QueueName="none")
+    step("queue/list", lambda **a: sort_member(sqs.list_queues(**a), "QueueUrls", str))
+    step("queue/sources", sqs.list_dead_letter_source_queues, QueueUrl=dead_letter_queue)
+    step("queue/sources of unknown", sqs.list_dead_letter_source_queues, QueueUrl=dead_letter_queue + "none")
     step("queue/list by prefix", sqs.list_queues, QueueNamePrefix="d")
-    step("queue/list none", sqs.list_queues, QueueNamePrefix="none")
+    step("queue/list unknown", sqs.list_queues, QueueNamePrefix="none")
     step("queue/attributes", sqs.get_queue_attributes, QueueUrl=url, AttributeNames=["All"])
     step("queue/attributes unknown", sqs.get_queue_attributes, QueueUrl=url, AttributeNames=["Nonsense"])
-    step("queue/attributes of none", sqs.get_queue_attributes, QueueUrl=url + "none", AttributeNames=["All"])
+    step("queue/attributes of unknown", sqs.get_queue_attributes, QueueUrl=url + "none", AttributeNames=["All"])
     step("queue/set attributes", sqs.set_queue_attributes, QueueUrl=url, Attributes={"VisibilityTimeout": "60"})
     step("queue/one attribute", sqs.get_queue_attributes, QueueUrl=url, AttributeNames=["VisibilityTimeout"])
 
     step("message/send", sqs.send_message, QueueUrl=url, MessageBody="hello")
-    step("message/send to none", sqs.send_message, QueueUrl=url + "none", MessageBody="x")
+    step("message/send to unknown", sqs.send_message, QueueUrl=url + "none", MessageBody="x")
     receive = dict(QueueUrl=url, AttributeNames=["ApproximateReceiveCount"])
     handle = step("message/receive", sqs.receive_message, **receive)["Messages"][0]["ReceiptHandle"]
-    step("message/receive nothing", sqs.receive_message, **receive)
-    step("message/receive from none", sqs.receive_message, QueueUrl=url + "none")
+    step("message/receive empty", sqs.receive_message, **receive)
+    step("message/receive from unknown", sqs.receive_message, QueueUrl=url + "none")
     step("message/receive eleven", sqs.receive_message, QueueUrl=url, MaxNumberOfMessages=11)
     step("message/in flight", sqs.get_queue_attributes, QueueUrl=url, AttributeNames=[
         "ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible", "ApproximateNumberOfMessagesDelayed",
     ])
     step("message/visibility", sqs.change_message_visibility, QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=0)
     step("message/visibility too long", sqs.change_message_visibility, QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=43201)
-    step("message/visibility nonsense", sqs.change_message_visibility, QueueUrl=url, ReceiptHandle="x", VisibilityTimeout=0)
+    step("message/visibility invalid", sqs.change_message_visibility, QueueUrl=url, ReceiptHandle="x", VisibilityTimeout=0)
     handle = step("message/receive again", sqs.receive_message, **receive)["Messages"][0]["ReceiptHandle"]
     sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=0)
     step("redrive/receive a third time", sqs.receive_message, **receive)
-    moved = step("redrive/receive the dead letter", sqs.receive_message, QueueUrl=dead)["Messages"][0]["ReceiptHandle"]
-    step("message/delete", sqs.delete_message, QueueUrl=dead, ReceiptHandle=moved)
-    step("message/delete again", sqs.delete_message, QueueUrl=dead, ReceiptHandle=moved)
-    step("message/delete nonsense", sqs.delete_message, QueueUrl=url, ReceiptHandle="x")
+    redriven = step("redrive/receive the dead letter", sqs.receive_message, QueueUrl=dead_letter_queue)["Messages"][0]["ReceiptHandle"]
+    step("message/delete", sqs.delete_message, QueueUrl=dead_letter_queue, ReceiptHandle=redriven)
+    step("message/delete again", sqs.delete_message, QueueUrl=dead_letter_queue, ReceiptHandle=redriven)
+    step("message/delete invalid", sqs.delete_message, QueueUrl=url, ReceiptHandle="x")
 
     entries = [{"Id": f"m{i}", "MessageBody": f"body {i}"} for i in range(3)]
     send = lambda entries: dict(QueueUrl=url, Entries=entries)
     step("batch/send", sqs.send_message_batch, **send(entries))
-    step("batch/send none", sqs.send_message_batch, **send([]))
+    step("batch/send empty", sqs.send_message_batch, **send([]))
     step("batch/send eleven", sqs.send_message_batch, **send([{"Id": f"m{i}", "MessageBody": "x"} for i in range(11)]))
     step("batch/send twice the same id", sqs.send_message_batch, **send([entries[0], entries[0]]))
     step("batch/send bad id", sqs.send_message_batch, **send([{"Id": "a b", "MessageBody": "x"}]))
@@ -337,7 +338,7 @@ def sqs_script():
     step("batch/delete", sqs.delete_message_batch, QueueUrl=url, Entries=[
         {"Id": "one", "ReceiptHandle": handles[0]}, {"Id": "two", "ReceiptHandle": "x"},
     ])
-    step("batch/delete none", sqs.delete_message_batch, QueueUrl=url, Entries=[])
+    step("batch/delete empty", sqs.delete_message_batch, QueueUrl=url, Entries=[])
     step("batch/delete same id", sqs.delete_message_batch, QueueUrl=url, Entries=[
         {"Id": "one", "ReceiptHandle": handles[1]}, {"Id": "one", "ReceiptHandle": handles[2]},
     ])
@@ -346,19 +347,19 @@ def sqs_script():
     step("tags/unset", sqs.untag_queue, QueueUrl=url, TagKeys=["a"])
     step("tags/list again", sqs.list_queue_tags, QueueUrl=url)
     step("queue/purge", sqs.purge_queue, QueueUrl=url)
-    step("queue/delete", sqs.delete_queue, QueueUrl=dead)
+    step("queue/delete", sqs.delete_queue, QueueUrl=dead_letter_queue)
     step("queue/url of deleted", sqs.get_queue_url, QueueName="d")
-    # From here on moto does what AWS refuses.
+    # From here on moto accepts what AWS refuses.
     sqs.send_message(QueueUrl=url, MessageBody="hello")
     handle = sqs.receive_message(QueueUrl=url)["Messages"][0]["ReceiptHandle"]
-    step("message/visibility below nothing", sqs.change_message_visibility, QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=-1)
-    step("message/visibility unsaid", sqs.change_message_visibility, QueueUrl=url, ReceiptHandle=handle)
-    step("message/delete unsaid", sqs.delete_message, QueueUrl=url)
-    step("message/receive below nothing", sqs.receive_message, QueueUrl=url, VisibilityTimeout=-1)
-    # There is a message for moto, which would wait all that time for one.
+    step("message/visibility negative", sqs.change_message_visibility, QueueUrl=url, ReceiptHandle=handle, VisibilityTimeout=-1)
+    step("message/visibility missing", sqs.change_message_visibility, QueueUrl=url, ReceiptHandle=handle)
+    step("message/delete missing", sqs.delete_message, QueueUrl=url)
+    step("message/receive negative", sqs.receive_message, QueueUrl=url, VisibilityTimeout=-1)
+    # A message for moto, which accepts the wait time and would wait.
     sqs.send_message(QueueUrl=url, MessageBody="hello")
-    step("message/receive longest", sqs.receive_message, QueueUrl=url, WaitTimeSeconds=21)
-    step("message/send nothing", sqs.send_message, QueueUrl=url, MessageBody="")
+    step("message/receive wait too long", sqs.receive_message, QueueUrl=url, WaitTimeSeconds=21)
+    step("message/send empty", sqs.send_message, QueueUrl=url, MessageBody="")
     step("queue/create unknown attribute", sqs.create_queue, QueueName="u", Attributes={"Nonsense": "1"})
 
 
@@ -375,39 +376,39 @@ def events_script():
         }],
     }
     sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": json.dumps(policy)})
-    step("rule/put nonsense", events.put_rule, Name="bad", EventPattern="{")
+    step("rule/put invalid", events.put_rule, Name="bad", EventPattern="{")
     step("rule/describe", events.describe_rule, Name="r")
-    step("rule/describe none", events.describe_rule, Name="none")
+    step("rule/describe unknown", events.describe_rule, Name="none")
     step("rule/list", events.list_rules)
     step("rule/list by prefix", events.list_rules, NamePrefix="none")
     step("targets/put", events.put_targets, Rule="r", Targets=[{"Id": "queue", "Arn": arn}])
-    step("targets/put on none", events.put_targets, Rule="none", Targets=[{"Id": "queue", "Arn": arn}])
-    step("targets/put none", events.put_targets, Rule="r", Targets=[])
+    step("targets/put on unknown", events.put_targets, Rule="none", Targets=[{"Id": "queue", "Arn": arn}])
+    step("targets/put empty", events.put_targets, Rule="r", Targets=[])
     step("targets/put with dead letters", events.put_targets, Rule="r", Targets=[
         {"Id": "queue", "Arn": arn, "DeadLetterConfig": {"Arn": arn}, "RetryPolicy": {"MaximumRetryAttempts": 3}},
     ])
     step("tags/set", events.tag_resource, ResourceARN=rule, Tags=[{"Key": "a", "Value": "1"}, {"Key": "b", "Value": "2"}])
     step("tags/unset", events.untag_resource, ResourceARN=rule, TagKeys=["a", "none"])
     step("tags/list", events.list_tags_for_resource, ResourceARN=rule)
-    step("tags/list of none", events.list_tags_for_resource, ResourceARN=rule + "none")
+    step("tags/list of unknown", events.list_tags_for_resource, ResourceARN=rule + "none")
     step("targets/list", events.list_targets_by_rule, Rule="r")
     step("targets/rules by", events.list_rule_names_by_target, TargetArn=arn)
-    step("targets/rules by none", events.list_rule_names_by_target, TargetArn=arn + "none")
-    step("targets/list of none", events.list_targets_by_rule, Rule="none")
+    step("targets/rules by unknown", events.list_rule_names_by_target, TargetArn=arn + "none")
+    step("targets/list of unknown", events.list_targets_by_rule, Rule="none")
     event = dict(Source="my.app", DetailType="t", Detail=json.dumps({"state": "on"}), Resources=["x"])
     step("events/put", events.put_events, Entries=[event])
-    received = until("the event arrives", sqs.receive_message, lambda a: "Messages" in a, QueueUrl=url, WaitTimeSeconds=1)
+    received = until("the event arrives", sqs.receive_message, lambda response: "Messages" in response, QueueUrl=url, WaitTimeSeconds=1)
     step("events/arrived", lambda: {"Body": received["Messages"][0]["Body"]})
     step("events/put without source", events.put_events, Entries=[{k: v for k, v in event.items() if k != "Source"}])
     step("events/put bad detail", events.put_events, Entries=[{**event, "Detail": "{"}])
     step("events/put as aws", events.put_events, Entries=[{**event, "Source": "aws.ecs"}])
-    step("events/put none", events.put_events, Entries=[])
+    step("events/put empty", events.put_events, Entries=[])
     full = {
         "id": "1", "account": "123456789012", "time": "2026-01-01T00:00:00Z", "region": REGION, "resources": ["a"],
         "source": "aws.ecs", "detail-type": "ECS Task State Change",
         "detail": {"lastStatus": "RUNNING", "group": "service:s", "version": 3, "nested": {"a": [1, 2]}},
     }
-    for name, wanted in {
+    for name, pattern in {
         "exact": {"source": ["aws.ecs"]},
         "exact other": {"source": ["aws.ec2"]},
         "nested": {"detail": {"lastStatus": ["STOPPED", "RUNNING"]}},
@@ -422,12 +423,12 @@ def events_script():
         "list": {"detail": {"nested": {"a": [2]}}},
         "two": {"source": ["aws.ecs"], "detail": {"lastStatus": ["STOPPED"]}},
     }.items():
-        step(f"pattern/{name}", events.test_event_pattern, EventPattern=json.dumps(wanted), Event=json.dumps(full))
-    step("pattern/nonsense", events.test_event_pattern, EventPattern="{", Event=json.dumps(full))
+        step(f"pattern/{name}", events.test_event_pattern, EventPattern=json.dumps(pattern), Event=json.dumps(full))
+    step("pattern/invalid", events.test_event_pattern, EventPattern="{", Event=json.dumps(full))
     step("rule/disable", events.disable_rule, Name="r")
     step("rule/describe disabled", events.describe_rule, Name="r")
     step("rule/enable", events.enable_rule, Name="r")
-    step("rule/enable none", events.enable_rule, Name="none")
+    step("rule/enable unknown", events.enable_rule, Name="none")
     step("rule/delete in use", events.delete_rule, Name="r")
     step("targets/remove", events.remove_targets, Rule="r", Ids=["queue", "none"])
     step("rule/delete", events.delete_rule, Name="r")
@@ -439,9 +440,9 @@ def sts_script():
 
 
 def models_script():
-    """Makes no calls: what AWS's own models say of the services."""
-    for prefix, one in {"ecs": ecs, "elasticloadbalancing": elb, "sqs": sqs, "events": events, "sts": sts}.items():
-        model = one.meta.service_model
+    """Sends no requests; prints the required members in AWS's own models of the services."""
+    for prefix, client in {"ecs": ecs, "elasticloadbalancing": elb, "sqs": sqs, "events": events, "sts": sts}.items():
+        model = client.meta.service_model
         shapes = {name: model.operation_model(name).input_shape for name in model.operation_names}
         required = {name: sorted(shape.required_members if shape else []) for name, shape in shapes.items()}
         print(json.dumps({"step": prefix, "required": required}))

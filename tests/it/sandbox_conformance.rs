@@ -1,7 +1,7 @@
-//! The sandbox held against moto: the same calls, made by boto3 at both, and their answers compared field by field.
+//! The sandbox compared with moto: boto3 sends the same requests to both, and the responses are compared by member.
 //!
-//! Where the two differ, AWS's documentation judges; every difference stands in the table below with the reason. One
-//! that doesn't stand there fails the test, and so does one that stands there and no longer occurs.
+//! The tables below list every known difference with its reason, decided by AWS's documentation. A difference that isn't
+//! listed fails the test, and so does a listed one that no longer occurs.
 
 use jiff::Timestamp;
 use jvb_watcher_sandbox::api::Service;
@@ -18,11 +18,11 @@ const SCRIPT: &str = include_str!("sandbox_conformance.py");
 
 /// A known difference.
 struct Difference {
-    /// The step, as the script names it; a `*` stands for anything.
+    /// Step of the script; a `*` matches anything.
     step: &'static str,
-    /// Where in the step's answer; a `*` stands for anything, and `[]` for any place in a list.
+    /// Path in the step's response; a `*` matches anything, and `[]` any index of a list.
     path: &'static str,
-    /// Why the sandbox is as it is.
+    /// Reason for the sandbox's behaviour.
     reason: &'static str,
 }
 
@@ -30,13 +30,12 @@ const fn differs(step: &'static str, path: &'static str, reason: &'static str) -
     Difference { step, path, reason }
 }
 
-/// Members of AWS's that say nothing about the watcher's world, so the sandbox has none of them.
-const NOT_MODELLED: &str = "the sandbox has no use for this member";
+const NOT_MODELLED: &str = "the sandbox doesn't model this member";
 
 const NOT_IN_MOTO: &str = "AWS's Task has it (ECS API reference, Task); moto's doesn't";
 
 const AT_ONCE: &str =
-    "moto's tasks run and stop at once; AWS's walk through their statuses (ECS developer guide, task lifecycle)";
+    "moto's tasks run and stop at once; AWS's go through their statuses (ECS developer guide, task lifecycle)";
 
 const ECS: &[Difference] = &[
     differs("cluster/*", "*.settings", NOT_MODELLED),
@@ -58,23 +57,23 @@ const ECS: &[Difference] = &[
     differs("service/*", "*.service.tags", NOT_MODELLED),
     differs("service/*", "*.taskSets", NOT_MODELLED),
     differs("service/*", "*.createdAt", "AWS's Service has it (ECS API reference, Service); moto's doesn't"),
-    differs("service/create again", "outcome", "AWS: Creation of service was not idempotent; moto makes another one"),
-    differs("service/describe eleven", "outcome", "AWS takes ten services a call (DescribeServices, services)"),
-    differs("service/describe nothing", "outcome", "AWS asks for services (DescribeServices, services)"),
-    differs("task/list of none", "outcome", "AWS: ServiceNotFoundException (ListTasks); moto lists all tasks"),
+    differs("service/create again", "outcome", "AWS: Creation of service was not idempotent; moto creates another one"),
+    differs("service/describe eleven", "outcome", "AWS accepts ten services a request (DescribeServices, services)"),
+    differs("service/describe empty", "outcome", "AWS requires services (DescribeServices, services)"),
+    differs("task/list of unknown", "outcome", "AWS: ServiceNotFoundException (ListTasks); moto lists all tasks"),
     differs("service/describe in deleted", "outcome", "AWS: ClusterNotFoundException for an inactive cluster too"),
-    differs("service/delete", "answer.service.status", "AWS answers DRAINING, then shows INACTIVE (DeleteService)"),
     differs(
-        "service/describe deleted",
-        "answer.services[].deployments[]",
-        "a deleted service deploys nothing any more",
+        "service/delete",
+        "response.service.status",
+        "AWS responds with DRAINING, then describes INACTIVE (DeleteService)",
     ),
+    differs("service/describe deleted", "response.services[].deployments[]", "a deleted service has no deployments"),
     differs("task/*", "*.attachments[].status", AT_ONCE),
     differs("task/run", "*.attachments[].details*", AT_ONCE),
     differs("task/*", "*.lastStatus", AT_ONCE),
-    differs("task/*", "*.containers[].healthStatus", "AWS says UNKNOWN of containers without a health check"),
-    differs("task/*", "*.containers[].containerArn", "moto puts the task definition's ARN into it"),
-    differs("task/*", "*.containers[].taskArn", "moto puts the task definition's ARN into it"),
+    differs("task/*", "*.containers[].healthStatus", "AWS returns UNKNOWN for containers without a health check"),
+    differs("task/*", "*.containers[].containerArn", "moto returns the task definition's ARN"),
+    differs("task/*", "*.containers[].taskArn", "moto returns the task definition's ARN"),
     differs("task/*", "*.containers[].cpu", "the sandbox doesn't model what a container reserves within its task"),
     differs("task/*", "*.containers[].exitCode", "AWS has it once the container has stopped"),
     differs(
@@ -85,14 +84,14 @@ const ECS: &[Difference] = &[
     differs("task/*", "*.containers[].runtimeId", "AWS has it once the container runs (Container)"),
     differs("task/*", "*.overrides", NOT_MODELLED),
     differs("task/*", "*.tags", NOT_MODELLED),
-    differs("task/*", "*.startedBy", "AWS leaves out what wasn't given"),
-    differs("task/*", "*.stoppedReason", "AWS has it once the task is to stop"),
+    differs("task/*", "*.startedBy", "AWS omits an empty startedBy"),
+    differs("task/*", "*.stoppedReason", "AWS has it once the task stops"),
     differs("task/*", "*.availabilityZone", NOT_IN_MOTO),
     differs("task/*", "*.capacityProviderName", NOT_IN_MOTO),
     differs("task/*", "*.connectivity", NOT_IN_MOTO),
     differs("task/*", "*.connectivityAt", NOT_IN_MOTO),
     differs("task/*", "*[].cpu", NOT_IN_MOTO),
-    differs("task/stop", "answer.task.cpu", NOT_IN_MOTO),
+    differs("task/stop", "response.task.cpu", NOT_IN_MOTO),
     differs("task/*", "*.memory", NOT_IN_MOTO),
     differs("task/*", "*.healthStatus", NOT_IN_MOTO),
     differs("task/*", "*.platformVersion", NOT_IN_MOTO),
@@ -106,117 +105,145 @@ const ECS: &[Difference] = &[
     differs("task/*", "*.stopCode", NOT_IN_MOTO),
     differs("task/*", "*.version", NOT_IN_MOTO),
     differs(
-        "task/describe none",
-        "answer.failures[]",
-        "AWS: a task that isn't there is a failure, MISSING (API failure reasons)",
+        "task/describe unknown",
+        "response.failures[]",
+        "AWS: an unknown task is a failure, MISSING (API failure reasons)",
     ),
-    differs("task/stop none", "error.*", "moto fails within; AWS: InvalidParameterException (StopTask)"),
+    differs("task/stop unknown", "error.*", "moto has an internal error; AWS: InvalidParameterException (StopTask)"),
 ];
 
 const NLB_ATTRIBUTE: &str = "AWS's NLBs have this attribute (LoadBalancerAttribute)";
 
 const ELB: &[Difference] = &[
-    differs("balancer/*", "*.CanonicalHostedZoneId", NOT_MODELLED),
+    differs("load-balancer/*", "*.CanonicalHostedZoneId", NOT_MODELLED),
     differs("*", "*Arn", "an NLB's ARN says net/ (Elastic Load Balancing, ARNs); moto's says app/"),
-    differs("group/describe by balancer", "*.LoadBalancerArns[]", "an NLB's ARN says net/; moto's says app/"),
-    differs("balancer/*", "*.Scheme", "AWS's default is internet-facing (CreateLoadBalancer, Scheme)"),
-    differs("balancer/create another", "outcome", "AWS: DuplicateLoadBalancerName when the settings differ"),
-    differs("balancer/create nameless", "outcome", "AWS: a name has at most 32 characters (CreateLoadBalancer, Name)"),
-    differs("balancer/delete protected", "outcome", "AWS: OperationNotPermitted (DeleteLoadBalancer)"),
-    differs("listener/*", "*.ForwardConfig", "AWS shows a group in both of the ways to name it; moto as it was given"),
+    differs(
+        "target-group/describe by load balancer",
+        "*.LoadBalancerArns[]",
+        "an NLB's ARN says net/; moto's says app/",
+    ),
+    differs("load-balancer/*", "*.Scheme", "AWS's default is internet-facing (CreateLoadBalancer, Scheme)"),
+    differs("load-balancer/create conflicting", "outcome", "AWS: DuplicateLoadBalancerName when the settings differ"),
+    differs(
+        "load-balancer/create with long name",
+        "outcome",
+        "AWS: a name has at most 32 characters (CreateLoadBalancer, Name)",
+    ),
+    differs("load-balancer/delete protected", "outcome", "AWS: OperationNotPermitted (DeleteLoadBalancer)"),
+    differs("listener/*", "*.ForwardConfig", "AWS describes both forms of an action; moto only the requested one"),
     differs("attributes/modify", "*.ipv6.deny_all_igw_traffic", NLB_ATTRIBUTE),
     differs("attributes/modify", "*.secondary_ips.auto_assigned.per_subnet", NLB_ATTRIBUTE),
     differs("attributes/modify", "*.zonal_shift.config.enabled", NLB_ATTRIBUTE),
     differs("listener/modify back", "*.ForwardConfig.*", NOT_MODELLED),
-    differs("listener/describe attributes", "answer.Attributes", "a UDP listener has none (ListenerAttribute)"),
-    differs("balancer/subnets", "outcome", "an NLB may be in one subnet (SetSubnets, Subnets); moto asks for two"),
-    differs("balancer/capacity", "answer.*", "nothing is reserved (DescribeCapacityReservation)"),
-    differs("group/describe by nonsense", "error.Code", "AWS: ValidationError for what is no target group's ARN"),
-    differs("group/modify", "*.LoadBalancerArns[]", "moto names the load balancer once more for each listener call"),
-    differs("group/* attributes", "answer.Attributes.*", "moto has an ALB's attributes (TargetGroupAttribute)"),
-    differs("group/create", "*.LoadBalancerArns", "AWS answers with the empty list"),
-    differs("group/delete again", "outcome", "AWS's DeleteTargetGroup has no error for a group that isn't there"),
+    differs("listener/describe attributes", "response.Attributes", "a UDP listener has none (ListenerAttribute)"),
+    differs("load-balancer/subnets", "outcome", "an NLB may be in one subnet (SetSubnets, Subnets); moto requires two"),
+    differs("load-balancer/capacity", "response.*", "nothing is reserved (DescribeCapacityReservation)"),
+    differs("target-group/describe by invalid", "error.Code", "AWS: ValidationError for an invalid ARN"),
+    differs(
+        "target-group/modify",
+        "*.LoadBalancerArns[]",
+        "moto repeats the load balancer for each request about its listener",
+    ),
+    differs(
+        "target-group/* attributes",
+        "response.Attributes.*",
+        "moto has an ALB's attributes (TargetGroupAttribute)",
+    ),
+    differs("target-group/create", "*.LoadBalancerArns", "AWS returns an empty list"),
+    differs("target-group/delete again", "outcome", "AWS's DeleteTargetGroup succeeds for an unknown group"),
     differs("listener/*", "*.AlpnPolicy", "AWS has it on TLS listeners only"),
     differs("listener/*", "*.SslPolicy", "AWS has it on HTTPS and TLS listeners only"),
-    differs("targets/register nonsense", "outcome", "AWS: InvalidTarget for an id that is no address"),
-    differs("targets/health of another", "*.TargetHealth.*", "AWS: unused, Target.NotRegistered (TargetHealth)"),
+    differs("targets/register invalid", "outcome", "AWS: InvalidTarget for an id that isn't an address"),
+    differs("targets/health of unregistered", "*.TargetHealth.*", "AWS: unused, Target.NotRegistered (TargetHealth)"),
     differs(
-        "targets/deregister another",
+        "targets/deregister unregistered",
         "outcome",
-        "AWS: deregistering what isn't registered succeeds (DeregisterTargets)",
+        "AWS: deregistering an unregistered target succeeds (DeregisterTargets)",
     ),
-    differs("tags/describe none", "outcome", "AWS: LoadBalancerNotFound (DescribeTags)"),
+    differs("tags/describe unknown", "outcome", "AWS: LoadBalancerNotFound (DescribeTags)"),
     differs("attributes/modify", "*.access_logs.s3.enabled", NLB_ATTRIBUTE),
     differs("attributes/modify", "*.dns_record.client_routing_policy", NLB_ATTRIBUTE),
 ];
 
 const SQS: &[Difference] = &[
     differs("queue/create unknown attribute", "outcome", "AWS: InvalidAttributeName (CreateQueue)"),
-    differs("message/send nothing", "outcome", "AWS: a message has at least one character (SendMessage, MessageBody)"),
-    differs("message/receive longest", "outcome", "AWS: WaitTimeSeconds is from 0 to 20"),
-    differs("message/visibility below nothing", "outcome", "AWS: VisibilityTimeout is from 0 to 43200"),
-    differs("message/visibility unsaid", "error.*", "moto fails within; AWS's model asks for VisibilityTimeout"),
-    differs("message/delete unsaid", "outcome", "AWS's model asks for ReceiptHandle"),
-    differs("message/receive below nothing", "outcome", "AWS: VisibilityTimeout is from 0 to 43200"),
-    differs("batch/visibility", "answer.Failed[].Message", "AWS's own words differ too; nobody goes by them"),
+    differs("message/send empty", "outcome", "AWS: a message has at least one character (SendMessage, MessageBody)"),
+    differs("message/receive wait too long", "outcome", "AWS: WaitTimeSeconds is from 0 to 20"),
+    differs("message/visibility negative", "outcome", "AWS: VisibilityTimeout is from 0 to 43200"),
+    differs(
+        "message/visibility missing",
+        "error.*",
+        "moto has an internal error; AWS's model requires VisibilityTimeout",
+    ),
+    differs("message/delete missing", "outcome", "AWS's model requires ReceiptHandle"),
+    differs("message/receive negative", "outcome", "AWS: VisibilityTimeout is from 0 to 43200"),
+    differs(
+        "batch/visibility",
+        "response.Failed[].Message",
+        "the wording differs on AWS too, and clients don't depend on it",
+    ),
     differs("batch/delete same id", "outcome", "AWS: BatchEntryIdsNotDistinct (DeleteMessageBatch)"),
 ];
 
 const EVENTS: &[Difference] = &[
-    differs("rule/*", "answer.CreatedBy", NOT_MODELLED),
+    differs("rule/*", "response.CreatedBy", NOT_MODELLED),
     differs(
         "events/arrived",
-        "answer.Body.account",
+        "response.Body.account",
         "an event has its account (EventBridge user guide, event structure)",
     ),
     differs(
         "events/put as aws",
-        "answer.*",
-        "AWS keeps sources that begin with aws. to itself: NotAuthorizedForSourceException (PutEventsResultEntry)",
+        "response.*",
+        "AWS reserves sources that begin with aws.: NotAuthorizedForSourceException (PutEventsResultEntry)",
     ),
-    differs("targets/put none", "outcome", "AWS: PutTargets takes one target at least"),
-    differs("events/put none", "outcome", "AWS: PutEvents takes one to ten entries"),
-    differs("pattern/*", "answer.Result", "moto's TestEventPattern answers nothing; the sandbox's own tests judge it"),
-    differs("pattern/nonsense", "outcome", "AWS: InvalidEventPatternException (TestEventPattern)"),
+    differs("targets/put empty", "outcome", "AWS: PutTargets requires at least one target"),
+    differs("events/put empty", "outcome", "AWS: PutEvents accepts one to ten entries"),
+    differs(
+        "pattern/*",
+        "response.Result",
+        "moto's TestEventPattern returns no result; the sandbox's own tests cover it",
+    ),
+    differs("pattern/invalid", "outcome", "AWS: InvalidEventPatternException (TestEventPattern)"),
 ];
 
 #[tokio::test]
-async fn ecs_answers_as_moto_does_but_for_the_known_differences() {
+async fn ecs_responds_as_moto_does_but_for_known_differences() {
     compare("ecs", ECS).await;
 }
 
 #[tokio::test]
-async fn elb_answers_as_moto_does_but_for_the_known_differences() {
+async fn elb_responds_as_moto_does_but_for_known_differences() {
     compare("elb", ELB).await;
 }
 
 #[tokio::test]
-async fn sqs_answers_as_moto_does_but_for_the_known_differences() {
+async fn sqs_responds_as_moto_does_but_for_known_differences() {
     compare("sqs", SQS).await;
 }
 
 #[tokio::test]
-async fn eventbridge_answers_as_moto_does_but_for_the_known_differences() {
+async fn eventbridge_responds_as_moto_does_but_for_known_differences() {
     compare("events", EVENTS).await;
 }
 
 const STS: &[Difference] = &[
-    differs("caller", "answer.Arn", "a user's ARN is of IAM (GetCallerIdentity); and nobody is called moto here"),
+    differs("caller", "response.Arn", "a user's ARN belongs to IAM (GetCallerIdentity), and the user's name differs"),
     differs(
         "caller",
-        "answer.UserId",
-        "a user's id begins with AIDA (IAM identifiers); moto's is that of an access key",
+        "response.UserId",
+        "a user's id begins with AIDA (IAM identifiers); moto's is the format of access keys",
     ),
 ];
 
 #[tokio::test]
-async fn sts_answers_as_moto_does_but_for_the_known_differences() {
+async fn sts_responds_as_moto_does_but_for_known_differences() {
     compare("sts", STS).await;
 }
 
 #[tokio::test]
-async fn the_sandbox_asks_for_the_members_that_awss_models_ask_for() {
-    let models = answers("http://127.0.0.1:1", "", "", "models").await;
+async fn required_members_match_awss_models() {
+    let models = run_script("http://127.0.0.1:1", "", "", "models").await;
     for (prefix, model) in models {
         let service = Service::ALL.into_iter().find(|service| service.prefix() == prefix).expect("a service");
         for (operation, required) in service.operations() {
@@ -230,34 +257,36 @@ async fn the_sandbox_asks_for_the_members_that_awss_models_ask_for() {
 async fn compare(service: &'static str, known: &[Difference]) {
     let proxy = Proxy::start(new_account()).await;
     let (vpc, subnets) = default_network(&proxy).await;
-    let of_moto = answers(&proxy.endpoint(), &vpc, &subnets[0], service).await;
+    let from_moto = run_script(&proxy.endpoint(), &vpc, &subnets[0], service).await;
 
     let settings = Settings { region: REGION.to_owned(), ..Settings::default().scaled(1000.0) };
     let world = World::new(settings, 1, Timestamp::now());
     let sandbox = Sandbox::start(world, Faults::new(1), ([127, 0, 0, 1], 0).into()).await.expect("a free port");
-    let of_sandbox = answers(sandbox.endpoint(), "vpc-0a1b2c3d", "subnet-0a1b2c3d", service).await;
+    let from_sandbox = run_script(sandbox.endpoint(), "vpc-0a1b2c3d", "subnet-0a1b2c3d", service).await;
     sandbox.stop().await;
 
     let mut used = vec![false; known.len()];
     let mut unknown = Vec::new();
-    let steps: Vec<&String> = of_moto.iter().map(|(step, _)| step).collect();
-    assert_eq!(steps, of_sandbox.iter().map(|(step, _)| step).collect::<Vec<_>>(), "both made the same calls");
-    for ((step, moto), (_, sandbox)) in of_moto.iter().zip(&of_sandbox) {
+    let steps: Vec<&String> = from_moto.iter().map(|(step, _)| step).collect();
+    assert_eq!(steps, from_sandbox.iter().map(|(step, _)| step).collect::<Vec<_>>(), "the steps are the same");
+    for ((step, moto), (_, sandbox)) in from_moto.iter().zip(&from_sandbox) {
         for (path, moto, sandbox) in differences(moto, sandbox) {
-            match known.iter().position(|known| fits(known.step, step) && fits(known.path, &path)) {
+            match known.iter().position(|known| matches(known.step, step) && matches(known.path, &path)) {
                 Some(index) => used[index] = true,
-                None => unknown.push(format!("{step} | {path} | moto: {} | sandbox: {}", shown(moto), shown(sandbox))),
+                None => {
+                    unknown.push(format!("{step} | {path} | moto: {} | sandbox: {}", display(moto), display(sandbox)))
+                }
             }
         }
     }
-    let idle = known.iter().zip(used).filter(|(_, used)| !used);
-    let idle: Vec<String> =
-        idle.map(|(known, _)| format!("{} | {} ({})", known.step, known.path, known.reason)).collect();
-    assert!(unknown.is_empty() && idle.is_empty(), "not listed: {unknown:#?}\nlisted in vain: {idle:#?}");
+    let unused = known.iter().zip(used).filter(|(_, used)| !used);
+    let unused: Vec<String> =
+        unused.map(|(known, _)| format!("{} | {} ({})", known.step, known.path, known.reason)).collect();
+    assert!(unknown.is_empty() && unused.is_empty(), "not listed: {unknown:#?}\nno longer occurring: {unused:#?}");
 }
 
-/// What came of each step of the script, in its order.
-async fn answers(endpoint: &str, vpc: &str, subnet: &str, service: &str) -> Vec<(String, Value)> {
+/// Runs the script and returns the response or error of each step.
+async fn run_script(endpoint: &str, vpc: &str, subnet: &str, service: &str) -> Vec<(String, Value)> {
     let python = tokio::task::spawn_blocking(moto::installed_python).await.expect("moto is installed");
     let output = tokio::process::Command::new(python)
         .args(["-c", SCRIPT, endpoint, REGION, vpc, subnet, service])
@@ -279,10 +308,10 @@ async fn answers(endpoint: &str, vpc: &str, subnet: &str, service: &str) -> Vec<
         .collect()
 }
 
-/// A place where two answers differ: its path, with `[]` for any place in a list, and what is there.
+/// A difference between two responses: its path, with `[]` for an index of a list, and both values.
 type Found<'a> = (String, Option<&'a Value>, Option<&'a Value>);
 
-/// An answer here and an error there is one difference, and so is a member that only one of the two has.
+/// Returns the differences between two results. A response and an error are one difference, `outcome`.
 fn differences<'a>(moto: &'a Value, sandbox: &'a Value) -> Vec<Found<'a>> {
     let mut found = Vec::new();
     if moto.get("error").is_some() == sandbox.get("error").is_some() {
@@ -295,19 +324,19 @@ fn differences<'a>(moto: &'a Value, sandbox: &'a Value) -> Vec<Found<'a>> {
 
 fn compare_values<'a>(path: &str, moto: &'a Value, sandbox: &'a Value, found: &mut Vec<Found<'a>>) {
     match (moto, sandbox) {
-        (Value::Object(of_moto), Value::Object(of_sandbox)) => {
-            for name in of_moto.keys().chain(of_sandbox.keys().filter(|name| !of_moto.contains_key(*name))) {
+        (Value::Object(from_moto), Value::Object(from_sandbox)) => {
+            for name in from_moto.keys().chain(from_sandbox.keys().filter(|name| !from_moto.contains_key(*name))) {
                 let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
-                match (of_moto.get(name), of_sandbox.get(name)) {
+                match (from_moto.get(name), from_sandbox.get(name)) {
                     (Some(moto), Some(sandbox)) => compare_values(&path, moto, sandbox, found),
                     (moto, sandbox) => found.push((path, moto, sandbox)),
                 }
             }
         }
-        (Value::Array(of_moto), Value::Array(of_sandbox)) => {
+        (Value::Array(from_moto), Value::Array(from_sandbox)) => {
             let path = format!("{path}[]");
-            for place in 0..of_moto.len().max(of_sandbox.len()) {
-                match (of_moto.get(place), of_sandbox.get(place)) {
+            for index in 0..from_moto.len().max(from_sandbox.len()) {
+                match (from_moto.get(index), from_sandbox.get(index)) {
                     (Some(moto), Some(sandbox)) => compare_values(&path, moto, sandbox, found),
                     (moto, sandbox) => found.push((path.clone(), moto, sandbox)),
                 }
@@ -318,27 +347,32 @@ fn compare_values<'a>(path: &str, moto: &'a Value, sandbox: &'a Value, found: &m
     }
 }
 
-/// A `*` in the pattern stands for anything.
-fn fits(pattern: &str, text: &str) -> bool {
+/// Returns whether a text matches a pattern, in which a `*` matches anything.
+fn matches(pattern: &str, text: &str) -> bool {
     match pattern.split_once('*') {
         None => pattern == text,
         Some((start, rest)) => text
             .strip_prefix(start)
-            .is_some_and(|text| rest.is_empty() || text.char_indices().any(|(index, _)| fits(rest, &text[index..]))),
+            .is_some_and(|text| rest.is_empty() || text.char_indices().any(|(index, _)| matches(rest, &text[index..]))),
     }
 }
 
-fn shown(value: Option<&Value>) -> String {
+fn display(value: Option<&Value>) -> String {
     value.map_or_else(|| "absent".to_owned(), ToString::to_string)
 }
 
 #[test]
 fn differences_are_found_by_path() {
-    let moto = serde_json::json!({ "answer": { "list": [{ "a": 1 }, { "a": 2 }], "same": true, "gone": { "x": 1 } } });
-    let sandbox = serde_json::json!({ "answer": { "list": [{ "a": 1 }, { "a": 3 }, {}], "same": true } });
+    let moto =
+        serde_json::json!({ "response": { "list": [{ "a": 1 }, { "a": 2 }], "same": true, "gone": { "x": 1 } } });
+    let sandbox = serde_json::json!({ "response": { "list": [{ "a": 1 }, { "a": 3 }, {}], "same": true } });
     let paths = |moto, sandbox| differences(moto, sandbox).into_iter().map(|found| found.0).collect::<Vec<_>>();
-    assert_eq!(paths(&moto, &sandbox), ["answer.gone", "answer.list[].a", "answer.list[]"]);
+    assert_eq!(paths(&moto, &sandbox), ["response.gone", "response.list[].a", "response.list[]"]);
     assert_eq!(paths(&moto, &serde_json::json!({ "error": {} })), ["outcome"]);
-    assert!(fits("*.a", "answer.list[].a") && fits("answer.*", "answer.list[].a") && fits("*[].*", "answer.list[].a"));
-    assert!(!fits("answer.list", "answer.list[].a") && !fits("*.b", "answer.list[].a"));
+    assert!(
+        matches("*.a", "response.list[].a")
+            && matches("response.*", "response.list[].a")
+            && matches("*[].*", "response.list[].a")
+    );
+    assert!(!matches("response.list", "response.list[].a") && !matches("*.b", "response.list[].a"));
 }

@@ -1,5 +1,5 @@
-//! What only the sandbox can show: a service that lives by itself, its events on their own way to the queue, and the
-//! worker that follows them. Nobody here starts a task, stops one or sends a message.
+//! A worker that follows a service through its events. The sandbox's scheduler starts and stops the tasks, and its rule
+//! routes their events to the queue; the tests send no messages.
 
 use std::time::Duration;
 
@@ -10,19 +10,19 @@ use crate::stage::Aws;
 use crate::wait::eventually;
 use crate::watcher::{Launch, Watcher};
 
-/// Longer than any test takes: what comes about before is due to an event.
+/// A resync interval longer than any test: changes within it are due to events.
 const NO_RESYNC: [&str; 2] = ["--resync-interval", "10m"];
 
-/// A platform whose events come by themselves, with a balancer.
-async fn alive() -> (Platform, Balancer) {
+/// Returns a platform with a load balancer, whose events are routed to the queue.
+async fn platform_with_events() -> (Platform, Balancer) {
     let platform = Platform::on(Aws::Sandbox).await;
     platform.route_events().await;
     let balancer = platform.create_balancer().await;
     (platform, balancer)
 }
 
-/// A worker that looks when an event says so, and hardly ever else.
-async fn led_by_events(platform: &Platform) -> Watcher {
+/// Starts a worker that reconciles on events only.
+async fn start_event_driven(platform: &Platform) -> Watcher {
     let watcher = Launch::run(platform).args(NO_RESYNC).args(["--idle-grace", "2s"]).start();
     platform.proxy.wait_for_calls("sqs:ReceiveMessage", 1).await;
     watcher
@@ -32,17 +32,17 @@ fn set(platform: &Platform, change: impl FnOnce(&mut Settings)) {
     platform.sandbox().with_world(|world, _| change(world.settings_mut()));
 }
 
-fn act(platform: &Platform, act: Incident) {
-    platform.sandbox().with_world(|world, now| world.inject(act, now)).expect("there is such a task");
+fn inject(platform: &Platform, incident: Incident) {
+    platform.sandbox().with_world(|world, now| world.inject(incident, now)).expect("the task exists");
 }
 
 fn task(platform: &Platform, id: &str) -> TaskView {
     let tasks = platform.sandbox().with_world(|world, _| world.tasks());
-    tasks.into_iter().find(|task| task.id == id).expect("the task is there")
+    tasks.into_iter().find(|task| task.id == id).expect("the task exists")
 }
 
-/// Two tasks, registered.
-async fn two_serving(platform: &Platform, balancer: &Balancer) -> Vec<Started> {
+/// Scales to two tasks and waits until they are registered.
+async fn scale_to_two(platform: &Platform, balancer: &Balancer) -> Vec<Started> {
     platform.set_desired(2).await;
     let tasks = platform.run_tasks(2).await;
     platform.wait_for_targets(balancer, &[&tasks[0].ip, &tasks[1].ip]).await;
@@ -50,10 +50,10 @@ async fn two_serving(platform: &Platform, balancer: &Balancer) -> Vec<Started> {
 }
 
 #[tokio::test]
-async fn a_service_is_followed_up_and_down_by_its_events_alone() {
-    let (platform, balancer) = alive().await;
-    let watcher = led_by_events(&platform).await;
-    let tasks = two_serving(&platform, &balancer).await;
+async fn events_alone_drive_registration_and_teardown() {
+    let (platform, balancer) = platform_with_events().await;
+    let watcher = start_event_driven(&platform).await;
+    let tasks = scale_to_two(&platform, &balancer).await;
     for group in &balancer.groups {
         for task in &tasks {
             let is_it = |line: &crate::watcher::Line| {
@@ -73,11 +73,11 @@ async fn a_service_is_followed_up_and_down_by_its_events_alone() {
 }
 
 #[tokio::test]
-async fn a_task_that_crashes_is_replaced_in_the_groups() {
-    let (platform, balancer) = alive().await;
-    let watcher = led_by_events(&platform).await;
-    let tasks = two_serving(&platform, &balancer).await;
-    act(
+async fn the_replacement_of_a_crashed_task_is_registered() {
+    let (platform, balancer) = platform_with_events().await;
+    let watcher = start_event_driven(&platform).await;
+    let tasks = scale_to_two(&platform, &balancer).await;
+    inject(
         &platform,
         Incident::CrashTask { service: platform.service(), task: Some(tasks[0].id.clone()), exit_code: 137 },
     );
@@ -87,20 +87,20 @@ async fn a_task_that_crashes_is_replaced_in_the_groups() {
 }
 
 #[tokio::test]
-async fn a_spot_notice_takes_the_task_out_while_it_still_runs() {
-    let (platform, balancer) = alive().await;
+async fn a_task_with_a_spot_notice_is_deregistered_while_it_runs() {
+    let (platform, balancer) = platform_with_events().await;
     set(&platform, |settings| {
         settings.tasks.capacity_provider = "FARGATE_SPOT".to_owned();
         settings.tasks.spot_notice = Duration::from_secs(120);
     });
-    let watcher = led_by_events(&platform).await;
-    let tasks = two_serving(&platform, &balancer).await;
-    act(&platform, Incident::SpotNotice { service: platform.service(), task: Some(tasks[0].id.clone()) });
+    let watcher = start_event_driven(&platform).await;
+    let tasks = scale_to_two(&platform, &balancer).await;
+    inject(&platform, Incident::SpotNotice { service: platform.service(), task: Some(tasks[0].id.clone()) });
     let deregistered = watcher.wait_for("target_deregistered").await;
     assert_eq!(deregistered.text("task_id"), tasks[0].id);
     assert_eq!(deregistered.text("reason"), "task_stopping");
-    assert_eq!(task(&platform, &tasks[0].id).last_status, "RUNNING", "its calls go on for two minutes");
-    eventually("the other one alone is left of the two", async || {
+    assert_eq!(task(&platform, &tasks[0].id).last_status, "RUNNING", "it runs for two more minutes");
+    eventually("only the other task is registered", async || {
         let targets = platform.targets(&balancer.groups[1]).await;
         let has = |task: &Started| targets.contains(&(task.ip.clone(), balancer.groups[1].port));
         (!has(&tasks[0]) && has(&tasks[1])).then_some(())
@@ -110,11 +110,11 @@ async fn a_spot_notice_takes_the_task_out_while_it_still_runs() {
 }
 
 #[tokio::test]
-async fn a_draining_target_is_left_to_drain_and_keeps_no_balancer() {
-    let (platform, balancer) = alive().await;
+async fn a_draining_target_is_not_deregistered_again_and_does_not_delay_the_teardown() {
+    let (platform, balancer) = platform_with_events().await;
     set(&platform, |settings| settings.load_balancers.draining = Duration::from_secs(3600));
     let watcher = Launch::quick(&platform).start();
-    let tasks = two_serving(&platform, &balancer).await;
+    let tasks = scale_to_two(&platform, &balancer).await;
     platform.scale_down_to(1, &[&tasks[0]]).await;
     platform.wait_for_targets(&balancer, &[&tasks[1].ip]).await;
     let is_draining = || {
@@ -125,7 +125,7 @@ async fn a_draining_target_is_left_to_drain_and_keeps_no_balancer() {
     watcher.wait_for_looks(&platform.proxy, 3).await;
     assert!(is_draining());
     let deregistrations = platform.proxy.count("elasticloadbalancing:DeregisterTargets");
-    assert_eq!(deregistrations, balancer.groups.len(), "once is enough");
+    assert_eq!(deregistrations, balancer.groups.len(), "one request for each group");
 
     platform.set_desired(0).await;
     platform.wait_until_torn_down(&balancer).await;
@@ -133,10 +133,10 @@ async fn a_draining_target_is_left_to_drain_and_keeps_no_balancer() {
 }
 
 #[tokio::test]
-async fn an_ecs_that_lags_behind_its_events_is_waited_for() {
-    let (platform, balancer) = alive().await;
+async fn a_lagging_ecs_delays_registration_without_errors() {
+    let (platform, balancer) = platform_with_events().await;
     set(&platform, |settings| settings.ecs_lag = Duration::from_secs(2));
-    let watcher = led_by_events(&platform).await;
+    let watcher = start_event_driven(&platform).await;
     platform.set_desired(1).await;
     let started = platform.run_task().await;
     platform.wait_for_targets(&balancer, &[&started.ip]).await;
@@ -144,13 +144,13 @@ async fn an_ecs_that_lags_behind_its_events_is_waited_for() {
 }
 
 #[tokio::test]
-async fn when_no_event_arrives_the_next_look_finds_what_happened() {
-    let (platform, balancer) = alive().await;
+async fn resyncs_replace_lost_events() {
+    let (platform, balancer) = platform_with_events().await;
     set(&platform, |settings| settings.events.lost = 1.0);
     let watcher = Launch::quick(&platform).start();
-    two_serving(&platform, &balancer).await;
+    scale_to_two(&platform, &balancer).await;
     platform.set_desired(0).await;
     platform.wait_until_torn_down(&balancer).await;
-    assert_eq!(platform.proxy.count("sqs:DeleteMessageBatch"), 0, "there was no message");
+    assert_eq!(platform.proxy.count("sqs:DeleteMessageBatch"), 0, "no message arrived");
     watcher.assert_no_trouble();
 }
