@@ -5,7 +5,6 @@ use std::net::IpAddr;
 
 use super::Context;
 use super::ecs::Addresses;
-use super::page::InvalidToken;
 use crate::api::elb::{CapacityReservationOutput, Request, Response};
 use crate::api::{ApiError, Empty};
 
@@ -18,17 +17,13 @@ mod target_groups;
 mod targets;
 #[cfg(test)]
 mod tests;
+mod validation;
 
 use listeners::Listener;
 pub use load_balancers::{LoadBalancer, LoadBalancerState};
 pub use target_groups::TargetGroup;
 pub use targets::{Target, TargetKey, TargetState};
-
-/// Maximum size of a page.
-const MAX_PAGE: usize = 400;
-
-/// Maximum length of a name.
-const MAX_NAME: usize = 32;
+use validation::{Kind, check_arn, listener_not_found, load_balancer_not_found, target_group_not_found};
 
 /// State of Elastic Load Balancing. Resources are keyed by ARN.
 #[derive(Debug, Default)]
@@ -265,98 +260,6 @@ impl Elb {
     fn is_used(&self, group: &str) -> bool {
         self.listeners.values().any(|listener| listener.forwards_to(group))
     }
-}
-
-/// Kind of a resource, derived from its ARN.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
-    LoadBalancer,
-    TargetGroup,
-    Listener,
-}
-
-impl Kind {
-    /// Returns the kind of the resource with an ARN; `None` when it isn't an ARN of this service.
-    fn of(arn: &str) -> Option<Self> {
-        let resource = arn.strip_prefix("arn:")?.splitn(5, ':').nth(4)?;
-        match resource.split_once('/')?.0 {
-            "loadbalancer" => Some(Self::LoadBalancer),
-            "targetgroup" => Some(Self::TargetGroup),
-            "listener" => Some(Self::Listener),
-            _ => None,
-        }
-    }
-}
-
-/// Checks that an ARN is of a kind. The resource need not exist.
-fn check_arn(kind: Kind, arn: &str) -> Result<(), ApiError> {
-    let name = match kind {
-        Kind::LoadBalancer => "load balancer",
-        Kind::TargetGroup => "target group",
-        Kind::Listener => "listener",
-    };
-    let is_of_kind = Kind::of(arn) == Some(kind);
-    if is_of_kind { Ok(()) } else { Err(invalid(format!("'{arn}' is not a valid {name} ARN"))) }
-}
-
-fn load_balancer_not_found(name: &str) -> ApiError {
-    ApiError::new("LoadBalancerNotFound", format!("Load balancers '[{name}]' not found"))
-}
-
-fn target_group_not_found() -> ApiError {
-    ApiError::new("TargetGroupNotFound", "One or more target groups not found")
-}
-
-fn listener_not_found() -> ApiError {
-    ApiError::new("ListenerNotFound", "One or more listeners not found")
-}
-
-fn invalid(message: impl Into<String>) -> ApiError {
-    ApiError::new("ValidationError", message)
-}
-
-impl From<InvalidToken> for ApiError {
-    fn from(_: InvalidToken) -> Self {
-        invalid("The marker or token is not valid")
-    }
-}
-
-/// Returns the requested page size, or the default one.
-fn page_size(given: Option<&str>) -> Result<usize, ApiError> {
-    let Some(given) = given else { return Ok(MAX_PAGE) };
-    let size = given.parse().ok().filter(|size| (1..=MAX_PAGE).contains(size));
-    size.ok_or_else(|| invalid(format!("PageSize '{given}' must be between 1 and {MAX_PAGE}")))
-}
-
-/// Checks the name of a load balancer or a target group.
-fn check_name(kind: &str, name: &str) -> Result<(), ApiError> {
-    if name.is_empty() {
-        return Err(invalid(format!("{kind} name cannot be blank")));
-    }
-    if name.len() > MAX_NAME {
-        return Err(invalid(format!("{kind} name '{name}' cannot be longer than '{MAX_NAME}' characters")));
-    }
-    if !name.chars().all(|c| c.is_ascii_alphanumeric() || c == '-') {
-        let message = "can only contain characters that are alphanumeric characters and hyphens(-)";
-        return Err(invalid(format!("{kind} name '{name}' {message}")));
-    }
-    if name.starts_with('-') || name.ends_with('-') {
-        return Err(invalid(format!("{kind} name '{name}' cannot begin or end with a hyphen(-)")));
-    }
-    Ok(())
-}
-
-/// Parses a number and checks it against AWS's limits.
-fn number(name: &str, given: &str, range: std::ops::RangeInclusive<u32>) -> Result<u32, ApiError> {
-    let (min, max) = (range.start(), range.end());
-    let out_of_range = || invalid(format!("{name} '{given}' must be a number between {min} and {max}"));
-    given.parse().ok().filter(|number| range.contains(number)).ok_or_else(out_of_range)
-}
-
-/// Parses a port.
-fn port(given: &str) -> Result<u16, ApiError> {
-    let port = given.parse().ok().filter(|port| *port > 0);
-    port.ok_or_else(|| invalid(format!("Port '{given}' must be a number between 1 and 65535")))
 }
 
 /// Returns the ARN of a resource.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::invalid;
+use super::validation::invalid;
 use crate::api::ApiError;
 use crate::api::elb as api;
 

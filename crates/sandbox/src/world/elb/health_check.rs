@@ -1,6 +1,6 @@
 //! Health check configuration of target groups. The world's settings determine how long checks take.
 
-use super::{invalid, number, port};
+use super::validation::{invalid, number, port};
 use crate::api::ApiError;
 use crate::api::elb as api;
 

@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::attributes::Attributes;
-use super::{Elb, Kind, check_arn, invalid, listener_not_found, page_size, port, tags};
+use super::validation::{Kind, check_arn, invalid, listener_not_found, page_size, port};
+use super::{Elb, tags};
 use crate::api::ApiError;
 use crate::api::elb as api;
 use crate::world::Context;

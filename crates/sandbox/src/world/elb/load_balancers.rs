@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use super::attributes::{Attributes, DELETION_PROTECTION};
-use super::{Elb, Kind, Timer, check_arn, check_name, invalid, load_balancer_not_found, page_size, tags};
+use super::validation::{Kind, check_arn, check_name, invalid, load_balancer_not_found, page_size};
+use super::{Elb, Timer, tags};
 use crate::api::ApiError;
 use crate::api::elb as api;
 use crate::world::page::page;

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use super::{Elb, Kind, invalid};
+use super::Elb;
+use super::validation::{Kind, invalid};
 use crate::api::elb as api;
 use crate::api::{ApiError, Tag};
 

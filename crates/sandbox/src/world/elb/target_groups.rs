@@ -6,9 +6,8 @@ use jiff::Timestamp;
 
 use super::attributes::Attributes;
 use super::health_check::{Changes, HealthCheck};
-use super::{
-    Elb, Kind, Target, TargetKey, check_arn, check_name, invalid, page_size, port, tags, target_group_not_found,
-};
+use super::validation::{Kind, check_arn, check_name, invalid, page_size, port, target_group_not_found};
+use super::{Elb, Target, TargetKey, tags};
 use crate::api::ApiError;
 use crate::api::elb as api;
 use crate::world::Context;

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use super::attributes::{DEFAULT_DEREGISTRATION_DELAY, DEREGISTRATION_DELAY};
-use super::{Elb, LoadBalancerState, TargetGroup, Timer, invalid, port};
+use super::validation::{invalid, port};
+use super::{Elb, LoadBalancerState, TargetGroup, Timer};
 use crate::api::ApiError;
 use crate::api::elb as api;
 use crate::world::ecs::Addresses;
