@@ -9,7 +9,7 @@ use clap::builder::{BoolishValueParser, NonEmptyStringValueParser, Resettable};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use crate::operations::bill::Prices;
+use crate::operations::cost::Prices;
 use crate::telemetry::log::Level;
 use jvb_watcher_rules::plan::{OwnerTag, Teardown};
 
