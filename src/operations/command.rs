@@ -201,7 +201,7 @@ fn send(child: &Child, signal: Signal) {
     }
 }
 
-/// Passes on each line, without ANSI escapes and control characters, and keeps the last ones.
+/// Passes on each line that isn't empty, without ANSI escapes and control characters, and keeps the last ones.
 async fn read_lines(
     output: Option<impl AsyncRead + Unpin>,
     on_line: &(dyn Fn(&str) + Sync),
@@ -212,12 +212,15 @@ async fn read_lines(
     let mut line = Vec::new();
     while let Ok(1..) = reader.read_until(b'\n', &mut line).await {
         let text = plain(&line);
+        line.clear();
+        if text.is_empty() {
+            continue;
+        }
         on_line(&text);
         last.push_back(text);
         if last.len() > LAST_LINES {
             last.pop_front();
         }
-        line.clear();
     }
 }
 
@@ -268,9 +271,9 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn ansi_escapes_are_stripped_from_output_and_error() {
+    async fn ansi_escapes_and_empty_lines_are_stripped_from_output_and_error() {
         let (result, lines) =
-            run(r"printf '\033[31m\033[1mError:\033[0m no \033]8;;x\007subnets\r\n' >&2; exit 1").await;
+            run(r"printf '\033[0m\n\033[31m\033[1mError:\033[0m no \033]8;;x\007subnets\r\n' >&2; exit 1").await;
         assert_eq!(lines, ["Error: no subnets"]);
         let reason = result.expect_err("it failed");
         assert!(reason.ends_with("\n  | Error: no subnets"), "{reason:?}");

@@ -206,7 +206,7 @@ mod tests {
             Hold::of(&self.aws.world().seen.load_balancer.as_ref()?.tags)
         }
 
-        fn for_the_next(&self, time: Duration, holder: Holder) -> Hold {
+        fn for_duration(&self, time: Duration, holder: Holder) -> Hold {
             Hold::for_duration(time, self.clock.now(), holder)
         }
     }
@@ -214,7 +214,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_longer_hold_of_an_operator_is_kept() {
         let stage = Stage::new(&Tags::new());
-        let two_hours = stage.for_the_next(minutes(120), Holder::Hand);
+        let two_hours = stage.for_duration(minutes(120), Holder::Hand);
         assert_eq!(stage.hold().place(minutes(120)).await.expect("it is placed"), Placed::New(two_hours.clone()));
         tokio::time::sleep(minutes(60)).await;
         let placed = stage.hold().place(minutes(30)).await.expect("the longer one is kept");
@@ -226,11 +226,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_shorter_hold_of_an_operator_is_extended_and_an_invalid_one_replaced() {
         let stage = Stage::new(&Tags::new());
-        let soon = stage.for_the_next(minutes(30), Holder::Hand);
+        let soon = stage.for_duration(minutes(30), Holder::Hand);
         let tomorrow = Hold { until: stage.clock.now() + minutes(30 * 60), holder: Holder::Hand };
         for current in [soon, tomorrow] {
             let stage = Stage::new(&current.tags());
-            let hold = stage.for_the_next(minutes(120), Holder::Hand);
+            let hold = stage.for_duration(minutes(120), Holder::Hand);
             assert_eq!(stage.hold().place(minutes(120)).await.expect("it is placed"), Placed::New(hold.clone()));
             assert_eq!(stage.current(), Some(hold));
         }
@@ -239,9 +239,9 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn the_hold_of_an_up_is_replaced_since_it_ends_with_that() {
         let stage = Stage::new(&Tags::new());
-        let of_up = stage.for_the_next(minutes(58), Holder::Up("1f2e".into()));
+        let of_up = stage.for_duration(minutes(58), Holder::Up("1f2e".into()));
         let stage = Stage::new(&of_up.tags());
-        let hold = stage.for_the_next(minutes(30), Holder::Hand);
+        let hold = stage.for_duration(minutes(30), Holder::Hand);
         assert_eq!(stage.hold().place(minutes(30)).await.expect("it is placed"), Placed::New(hold.clone()));
         assert_eq!(stage.current(), Some(hold));
     }
@@ -250,7 +250,7 @@ mod tests {
     async fn a_hold_is_released_whoever_placed_it_and_once() {
         let stage = Stage::new(&Tags::new());
         for holder in [Holder::Hand, Holder::Up("1f2e".into())] {
-            let stage = Stage::new(&stage.for_the_next(minutes(30), holder).tags());
+            let stage = Stage::new(&stage.for_duration(minutes(30), holder).tags());
             assert_eq!(stage.hold().release().await.expect("it is released"), Released::Released);
             assert_eq!(stage.current(), None);
             assert_eq!(stage.hold().release().await.expect("nothing fails"), Released::NotHeld);
