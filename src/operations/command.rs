@@ -83,7 +83,7 @@ impl Process {
     fn spawn(&self) -> Result<Child, String> {
         let mut command = Command::new(&self.program);
         command.args(&self.arguments).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        // Nobody is there to answer terraform's questions.
+        // No terminal is attached to answer questions of terraform.
         command.env("TF_INPUT", "0").env("TF_IN_AUTOMATION", "1");
         // Keeps a Ctrl-C at the terminal from the command, which gets exactly one SIGINT from here: at a second one,
         // terraform drops everything and may lose its state.

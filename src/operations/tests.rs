@@ -277,16 +277,16 @@ fn advance(
     let (running, pending) = (count(LastStatus::Running), count(LastStatus::Starting));
     world.seen.service = Service::Found(Counts { desired: counts.desired, running, pending });
     let running: Vec<_> = world.seen.serving().filter_map(|task| task.ipv4).collect();
-    let Some(balancer) = &mut world.seen.load_balancer else { return };
-    if balancer.state == LoadBalancerState::Provisioning && age(Some(balancer.created_at)) >= PROVISIONING {
-        balancer.state = match behaviour {
+    let Some(load_balancer) = &mut world.seen.load_balancer else { return };
+    if load_balancer.state == LoadBalancerState::Provisioning && age(Some(load_balancer.created_at)) >= PROVISIONING {
+        load_balancer.state = match behaviour {
             Behaviour::NeverActive => LoadBalancerState::Provisioning,
             Behaviour::EndsFailed => LoadBalancerState::Failed,
             _ => LoadBalancerState::Active,
         };
     }
-    let name = balancer.arn.clone();
-    for group in &mut balancer.target_groups {
+    let name = load_balancer.arn.clone();
+    for group in &mut load_balancer.target_groups {
         for target in &mut group.targets {
             let std::net::IpAddr::V4(ip) = target.ip else { continue };
             let registered = *since.entry((format!("{name} {}", group.name), ip.octets()[3])).or_insert(now);
@@ -354,11 +354,11 @@ impl LoadBalancerCommand for Terraform {
             tokio::time::sleep(Duration::from_secs(30)).await;
             let mut world = self.cloud.world();
             let owner = policy().owner_tag;
-            if let Some(balancer) = &mut world.seen.load_balancer {
-                if balancer.target_groups.is_empty() {
-                    balancer.target_groups = groups;
+            if let Some(load_balancer) = &mut world.seen.load_balancer {
+                if load_balancer.target_groups.is_empty() {
+                    load_balancer.target_groups = groups;
                 }
-                balancer.tags = Tags::from([(owner.key, owner.value)]);
+                load_balancer.tags = Tags::from([(owner.key, owner.value)]);
             }
             Ok(())
         };

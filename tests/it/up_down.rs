@@ -143,8 +143,8 @@ impl Platform {
     }
 
     /// Asserts that neither mark nor hold nor lease remains.
-    async fn assert_tidy(&self, balancer: &Balancer) {
-        let tags = self.tags(&balancer.arn).await;
+    async fn assert_tidy(&self, load_balancer: &Balancer) {
+        let tags = self.tags(&load_balancer.arn).await;
         for key in [HOLD, "jvb-watcher:held-by", MARK_SINCE, MARK_BALANCER] {
             assert!(!tags.contains_key(key), "{tags:?}");
         }
@@ -157,13 +157,13 @@ async fn up_and_down_complete(aws: Aws) {
     let desk = Desk::new(&platform);
     let finished = desk.finish(desk.up().args(["--output", "json"])).await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    let balancer = platform.balancer().await;
+    let load_balancer = platform.balancer().await;
     let result: Value = serde_json::from_str(finished.stdout.trim()).expect("one JSON object");
-    assert_eq!(result["load_balancer_arn"], balancer.arn.as_str());
+    assert_eq!(result["load_balancer_arn"], load_balancer.arn.as_str());
     assert!(result["dns_name"].as_str().expect("a name").contains("elb"), "{result}");
     assert_eq!(result["target_groups"].as_array().map(Vec::len), Some(2));
     let address = result["tasks"][0]["ipv4"].as_str().expect("an address").to_owned();
-    platform.wait_for_targets(&balancer, &[&address]).await;
+    platform.wait_for_targets(&load_balancer, &[&address]).await;
     let expected = [
         "claimed",
         "load_balancer_made",
@@ -179,7 +179,7 @@ async fn up_and_down_complete(aws: Aws) {
     };
     assert_eq!(phases_of(&result), expected);
     assert!(finished.stderr.contains("Apply complete!"), "terraform's output is passed on");
-    platform.assert_tidy(&balancer).await;
+    platform.assert_tidy(&load_balancer).await;
 
     // A second run completes at once.
     let finished = desk.finish(desk.up()).await;
@@ -189,7 +189,7 @@ async fn up_and_down_complete(aws: Aws) {
 
     let finished = desk.finish(desk.down().args(["--output", "json"])).await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    assert!(platform.is_torn_down(&balancer).await);
+    assert!(platform.is_torn_down(&load_balancer).await);
     let result: Value = serde_json::from_str(finished.stdout.trim()).expect("one JSON object");
     assert!(result["hours_up"].as_f64().expect("hours") >= 0.0 && result["idle_monthly"] == 0.73, "{result}");
     assert_eq!(platform.desired().await, 0);
@@ -209,13 +209,13 @@ async fn up_and_down_complete_beside_a_watcher(aws: Aws) {
     let desk = Desk::new(&platform);
     // Without the hold, this grace period would end before terraform does.
     desk.plan(json!({ "pause": 6 }));
-    let balancer = desk.came_up().await;
+    let load_balancer = desk.came_up().await;
     let finding = watcher.events("finding").into_iter().find(|line| line.text("finding") == "hold_active");
     assert!(finding.is_some_and(|line| line.text("detail").contains("by up")), "the watcher reports the hold");
-    platform.assert_tidy(&balancer).await;
+    platform.assert_tidy(&load_balancer).await;
     let finished = desk.finish(desk.down()).await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    assert!(platform.is_torn_down(&balancer).await);
+    assert!(platform.is_torn_down(&load_balancer).await);
     watcher.assert_no_trouble();
     assert_eq!(watcher.stop().await, Some(0));
 }
@@ -223,12 +223,12 @@ async fn up_and_down_complete_beside_a_watcher(aws: Aws) {
 async fn down_runs_a_command_that_destroys_the_load_balancer(aws: Aws) {
     let platform = Platform::on(aws).await;
     let desk = Desk::new(&platform);
-    let balancer = desk.came_up().await;
+    let load_balancer = desk.came_up().await;
     let destroy = format!("terraform -chdir={} destroy -target=module.jvb_nlb -auto-approve", desk.terraform_dir());
     let finished = desk.finish(desk.down().args(["--balancer-command", &destroy])).await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     assert!(finished.stderr.contains("Destroy complete!"), "{}", finished.stderr);
-    assert!(platform.is_torn_down(&balancer).await);
+    assert!(platform.is_torn_down(&load_balancer).await);
 }
 
 async fn a_dry_run_writes_nothing(aws: Aws) {
@@ -295,8 +295,8 @@ async fn unhealthy_targets_are_reported_and_a_second_run_completes(aws: Aws) {
     let finished = desk.finish(desk.up().args(["--healthy-timeout", "3s"])).await;
     assert_failed(&finished, "targets_healthy", "2 unhealthy");
     fault.lift();
-    let balancer = desk.came_up().await;
-    platform.assert_tidy(&balancer).await;
+    let load_balancer = desk.came_up().await;
+    platform.assert_tidy(&load_balancer).await;
 }
 
 async fn tasks_that_do_not_start_are_reported_and_a_second_run_completes(aws: Aws) {
@@ -329,7 +329,7 @@ async fn what_cannot_succeed_is_refused_before_anything_is_written(aws: Aws) {
 async fn an_unreachable_aws_is_waited_for(aws: Aws) {
     let platform = Platform::on(aws).await;
     let desk = Desk::new(&platform);
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_balancer().await;
     let up = desk.up().start();
     until("load_balancer_made", &up).await;
     platform.proxy.go_down().await;
@@ -341,7 +341,7 @@ async fn an_unreachable_aws_is_waited_for(aws: Aws) {
         () = platform.schedule() => unreachable!("it never ends"),
     };
     assert_eq!(status.code(), Some(0), "{}", up.stderr());
-    platform.assert_tidy(&balancer).await;
+    platform.assert_tidy(&load_balancer).await;
 }
 
 async fn throttled_calls_are_retried_in_every_phase(aws: Aws) {
@@ -361,8 +361,8 @@ async fn throttled_calls_are_retried_in_every_phase(aws: Aws) {
     ];
     // The SDK tries three times; so each phase fails once, and is retried.
     let faults: Vec<_> = operations.iter().map(|operation| platform.proxy.on(operation).times(3).throttle()).collect();
-    let balancer = desk.came_up().await;
-    platform.assert_tidy(&balancer).await;
+    let load_balancer = desk.came_up().await;
+    platform.assert_tidy(&load_balancer).await;
     for (operation, fault) in operations.iter().zip(&faults) {
         assert_eq!(fault.hits(), 3, "{operation}");
     }
@@ -371,11 +371,11 @@ async fn throttled_calls_are_retried_in_every_phase(aws: Aws) {
 async fn an_operators_hold_prevents_deletion_until_it_is_released(aws: Aws) {
     let platform = Platform::on(aws).await;
     let desk = Desk::new(&platform);
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_balancer().await;
     let finished = desk.launch("hold").args(["2h"]).finish().await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    let until = platform.tags(&balancer.arn).await[HOLD].clone();
-    assert_eq!(finished.stdout.trim(), format!("{} is held until {until}", balancer.name));
+    let until = platform.tags(&load_balancer.arn).await[HOLD].clone();
+    assert_eq!(finished.stdout.trim(), format!("{} is held until {until}", load_balancer.name));
     let ahead = until.parse::<jiff::Timestamp>().expect("an instant").duration_since(jiff::Timestamp::now());
     assert!((7100..=7260).contains(&ahead.as_secs()), "{ahead:?}");
     let lines = events(&finished.stderr);
@@ -383,40 +383,40 @@ async fn an_operators_hold_prevents_deletion_until_it_is_released(aws: Aws) {
     let finished = desk.launch("hold").args(["30m"]).finish().await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     assert!(finished.stdout.contains(&format!("is already held until {until}")), "{}", finished.stdout);
-    assert_eq!(platform.tags(&balancer.arn).await[HOLD], until);
+    assert_eq!(platform.tags(&load_balancer.arn).await[HOLD], until);
 
     let watcher = Launch::quick(&platform).args(["--unused-grace", "1s"]).start();
     watcher.wait_for_finding("hold_active", "raised").await;
     let finished = desk.finish(desk.down()).await;
     assert_failed(&finished, "claimed", "held by hand until");
-    assert!(platform.is_whole(&balancer).await);
+    assert!(platform.is_whole(&load_balancer).await);
 
     let finished = desk.launch("hold").args(["--release"]).finish().await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     assert!(finished.stdout.contains("no longer held"), "{}", finished.stdout);
-    platform.wait_until_torn_down(&balancer).await;
+    platform.wait_until_torn_down(&load_balancer).await;
     assert_eq!(watcher.stop().await, Some(0));
 
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_balancer().await;
     desk.launch("hold").args(["2h"]).finish().await;
     let finished = desk.finish(desk.down().args(["--force"])).await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    assert!(platform.is_torn_down(&balancer).await);
+    assert!(platform.is_torn_down(&load_balancer).await);
 }
 
 async fn a_watcher_continues_when_a_hold_expires(aws: Aws) {
     let platform = Platform::on(aws).await;
     let desk = Desk::new(&platform);
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_balancer().await;
     let finished = desk.launch("hold").args(["1h"]).finish().await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     let watcher = Launch::quick(&platform).args(["--unused-grace", "1s"]).start();
     watcher.wait_for_finding("hold_active", "raised").await;
-    assert!(platform.is_whole(&balancer).await);
+    assert!(platform.is_whole(&load_balancer).await);
     let soon = jiff::Timestamp::now() + Duration::from_secs(2);
-    platform.add_tag(&[&balancer.arn], HOLD, &soon.to_string()).await;
+    platform.add_tag(&[&load_balancer.arn], HOLD, &soon.to_string()).await;
     watcher.wait_for_finding("hold_active", "cleared").await;
-    platform.wait_until_torn_down(&balancer).await;
+    platform.wait_until_torn_down(&load_balancer).await;
     assert_eq!(watcher.stop().await, Some(0));
 }
 
@@ -428,8 +428,8 @@ async fn what_cannot_be_held_is_reported(aws: Aws) {
     assert!(finished.stderr.contains("doesn't exist"), "{}", finished.stderr);
     let finished = desk.launch("hold").args(["--release"]).finish().await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    let balancer = platform.create_balancer().await;
-    platform.remove_tag(&[&balancer.arn], "Lifecycle").await;
+    let load_balancer = platform.create_balancer().await;
+    platform.remove_tag(&[&load_balancer.arn], "Lifecycle").await;
     let finished = desk.launch("hold").args(["2h"]).finish().await;
     assert!(finished.stderr.contains("doesn't have the tag Lifecycle=on-demand"), "{}", finished.stderr);
     for wrong in [&[][..], &["25h"], &["2h", "--release"], &["soon"]] {
@@ -504,12 +504,12 @@ mod in_the_sandbox {
             up.kill().await;
             // The terraform of a killed program continues.
             eventually("terraform ends", async || (!desk.directory.path().join("lock").exists()).then_some(())).await;
-            let balancer = desk.came_up().await;
-            let hold = platform.tags(&balancer.arn).await;
+            let load_balancer = desk.came_up().await;
+            let hold = platform.tags(&load_balancer.arn).await;
             assert!(!hold.contains_key(HOLD), "{phase}: {hold:?}");
             let finished = desk.finish(desk.down()).await;
             assert_eq!(finished.code, Some(0), "{phase}: {}", finished.stderr);
-            assert!(platform.is_torn_down(&balancer).await, "{phase}");
+            assert!(platform.is_torn_down(&load_balancer).await, "{phase}");
         });
         futures_util::future::join_all(runs).await;
     }
@@ -531,8 +531,8 @@ mod in_the_sandbox {
             assert_eq!(status.code(), Some(130), "SIG{signal}: {stderr}");
             assert!(stderr.contains("interrupted; the state is saved"), "SIG{signal}: {stderr}");
             desk.plan(json!({}));
-            let balancer = desk.came_up().await;
-            assert_eq!(balancer.groups.len(), 2, "the second run creates what the first had not");
+            let load_balancer = desk.came_up().await;
+            assert_eq!(load_balancer.groups.len(), 2, "the second run creates what the first had not");
         });
         futures_util::future::join_all(runs).await;
     }
@@ -618,11 +618,11 @@ mod in_the_sandbox {
             watcher.wait_for("watcher_started").await;
             platform.set_desired(0).await;
             within(Duration::from_secs(60), moment, async || watcher.events(moment).first().cloned()).await;
-            let balancer = desk.came_up().await;
-            platform.assert_tidy(&balancer).await;
-            assert_eq!(balancer.groups.len(), 2, "{moment}");
+            let load_balancer = desk.came_up().await;
+            platform.assert_tidy(&load_balancer).await;
+            assert_eq!(load_balancer.groups.len(), 2, "{moment}");
             watcher.wait_for_looks(&way, 1).await;
-            assert!(platform.is_whole(&balancer).await, "{moment}");
+            assert!(platform.is_whole(&load_balancer).await, "{moment}");
             assert_eq!(watcher.stop().await, Some(0));
         });
         futures_util::future::join_all(runs).await;

@@ -176,8 +176,8 @@ async fn an_interrupted_up_stops_terraform_and_can_be_repeated() {
         assert!(matches!(failure.error, OperationError::Interrupted), "{failure}");
         assert!(!failure.advice.contains("fix"), "nothing is broken: {}", failure.advice);
         assert_over(&platform.cloud.world().service_tags);
-        if let Some(balancer) = &platform.cloud.world().seen.load_balancer {
-            assert!(!balancer.tags.contains_key(HOLD_UNTIL_TAG), "after {after} s");
+        if let Some(load_balancer) = &platform.cloud.world().seen.load_balancer {
+            assert!(!load_balancer.tags.contains_key(HOLD_UNTIL_TAG), "after {after} s");
         }
         execute(&mut platform.up("again")).await.unwrap_or_else(|failure| panic!("after {after} s: {failure}"));
         platform.assert_up();

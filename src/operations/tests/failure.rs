@@ -184,9 +184,9 @@ async fn down_refuses_a_foreign_or_held_load_balancer_before_it_writes() {
     foreign.tags.clear();
     let mut held = balancer(&[]);
     held.tags.insert(HOLD_UNTIL_TAG.into(), "2026-11-20T13:00:00Z".into());
-    for (balancer, why) in [(foreign, "doesn't have the tag Lifecycle=on-demand"), (held, "--force")] {
+    for (load_balancer, why) in [(foreign, "doesn't have the tag Lifecycle=on-demand"), (held, "--force")] {
         let counts = Counts { desired: 1, running: 0, pending: 0 };
-        let platform = Platform::new(observation(Service::Found(counts), Vec::new(), Some(balancer)));
+        let platform = Platform::new(observation(Service::Found(counts), Vec::new(), Some(load_balancer)));
         let failure = failed(execute(&mut platform.down("d")).await);
         assert_eq!(failure.phase, Phase::Claimed);
         assert!(failure.reason.contains(why), "{failure}");

@@ -20,8 +20,8 @@ async fn an_operators_hold_stays_unless_down_is_forced() {
     platform.bring_up().await;
     let until = "2026-11-20T20:00:00.000Z".to_owned();
     let hold = |world: &mut World| {
-        let balancer = world.seen.load_balancer.as_mut().expect("a load balancer");
-        balancer.tags.insert(HOLD_UNTIL_TAG.into(), until.clone());
+        let load_balancer = world.seen.load_balancer.as_mut().expect("a load balancer");
+        load_balancer.tags.insert(HOLD_UNTIL_TAG.into(), until.clone());
     };
     hold(&mut platform.cloud.world());
     execute(&mut platform.up("again")).await.unwrap_or_else(|failure| panic!("{failure}"));

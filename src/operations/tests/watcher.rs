@@ -42,13 +42,13 @@ async fn a_teardown_that_is_due_during_up_is_prevented_or_completed_first() {
         let marked_at = crate::clock::Clock::now(&*platform.clock) - seconds(60) + seconds(due_in);
         {
             let mut world = platform.cloud.world();
-            let balancer = world.seen.load_balancer.as_mut().expect("a load balancer");
+            let load_balancer = world.seen.load_balancer.as_mut().expect("a load balancer");
             let mark = Tags::from([
                 (IDLE_SINCE_TAG.to_owned(), rfc3339_millis(marked_at)),
-                (LOAD_BALANCER_TAG.to_owned(), balancer.arn.clone()),
+                (LOAD_BALANCER_TAG.to_owned(), load_balancer.arn.clone()),
             ]);
-            balancer.tags.extend(mark.clone());
-            balancer.target_groups.iter_mut().for_each(|group| group.tags.extend(mark.clone()));
+            load_balancer.tags.extend(mark.clone());
+            load_balancer.target_groups.iter_mut().for_each(|group| group.tags.extend(mark.clone()));
         }
         // A deletion takes nearly as long as an observation is valid.
         platform.cloud.delay("DeleteLoadBalancer", seconds(8));
