@@ -9,7 +9,7 @@ use clap::builder::{BoolishValueParser, NonEmptyStringValueParser, Resettable};
 use clap::error::ErrorKind;
 use clap::{Args, CommandFactory, FromArgMatches, Parser, Subcommand, ValueEnum};
 
-use crate::operations::bill::Prices;
+use crate::operations::cost::Prices;
 use crate::telemetry::log::Level;
 use jvb_watcher_rules::plan::{OwnerTag, Teardown};
 
@@ -50,11 +50,11 @@ pub enum Command {
     Lambda(WatchOptions),
     /// Looks once, registers and deregisters what is wrong, and exits; never touches the load balancer itself
     Reconcile(ReconcileOptions),
-    /// Makes the load balancer, scales the service up, and waits until calls can come
+    /// Create the load balancer, scale the service up, and wait until clients can connect
     Up(UpOptions),
-    /// Scales the service to zero, waits for its tasks, deletes the load balancer, and says what the run cost
+    /// Scale the service to zero, delete the load balancer, and print the cost of the run
     Down(DownOptions),
-    /// Keeps every watcher from tearing the load balancer down for a time; or lets go of it
+    /// Keep the load balancer from being deleted for a time, or release the hold
     Hold(HoldOptions),
     /// Is it well? Shows service, tasks, targets, load balancer, queue, and what the watcher would do; changes nothing
     Status(StatusOptions),
@@ -259,106 +259,129 @@ pub struct ReconcileOptions {
     pub wait_healthy: Option<Duration>,
 }
 
+const UP_EXIT_STATUS: &str = "Exit status: 0 clients can connect, 1 failed, 2 wrong usage or configuration, \
+                              130 interrupted.";
+
+const UP_LONG_HELP: &str =
+    "A failure says in which phase, why, in which state everything is, and how to continue. The \
+                            same command, run again, continues.
+
+Without --balancer-command, the load balancer is created by:
+  terraform -chdir=DIR apply -target=module.jvb_nlb -auto-approve
+
+Examples:
+  jvb-watcher up --project jitsi --terraform-dir infra
+  jvb-watcher up --project jitsi --terraform-dir infra --verify-url https://meet.example.org
+  jvb-watcher up --project jitsi --terraform-dir infra --dry-run
+
+Exit status: 0 clients can connect, 1 failed, 2 wrong usage or configuration, 130 interrupted.";
+
 /// The options of `up`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Exit status: 0 calls can come, 1 failed (the message says in which phase, how everything stands and \
-                        what goes on from there), 2 wrong use, 130 stopped."
-)]
+#[command(after_help = UP_EXIT_STATUS, after_long_help = UP_LONG_HELP)]
 pub struct UpOptions {
-    /// How many tasks are to serve; a service that has more keeps them
+    /// The service's desired count; a higher one stays
     #[arg(long, env = "JVB_WATCHER_DESIRED", value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=5000))]
     pub desired: i32,
-    /// The terraform configuration with the module jvb_nlb; the load balancer, if there is none, is made by
-    /// `terraform -chdir=DIR apply -target=module.jvb_nlb -auto-approve`
+    /// The terraform configuration whose module jvb_nlb creates the load balancer, unless it exists
     #[arg(long, env = "JVB_WATCHER_TERRAFORM_DIR", value_name = "DIR")]
     pub terraform_dir: Option<PathBuf>,
-    /// A line for the shell that makes the load balancer instead; goes before --terraform-dir
+    /// A shell command that creates the load balancer, in place of --terraform-dir
     #[arg(long, env = "JVB_WATCHER_UP_COMMAND", value_name = "COMMAND", value_parser = NonEmptyStringValueParser::new())]
     pub balancer_command: Option<String>,
-    /// An address that must answer over HTTPS in the end, with any status below 400
+    /// A URL (https or http) that must answer with a status below 400 in the end
     #[arg(long, env = "JVB_WATCHER_VERIFY_URL", value_name = "URL", value_parser = url)]
     pub verify_url: Option<http::Uri>,
-    /// For the balancer command
+    /// Limit for creating the load balancer
     #[arg(long, env = "JVB_WATCHER_MAKE_TIMEOUT", value_name = "DURATION", default_value = "15m", value_parser = duration)]
     pub make_timeout: Duration,
-    /// Until the load balancer is active
+    /// Limit until the load balancer is active
     #[arg(long, env = "JVB_WATCHER_ACTIVE_TIMEOUT", value_name = "DURATION", default_value = "10m", value_parser = duration)]
     pub active_timeout: Duration,
-    /// Until as many tasks serve as are desired
+    /// Limit until the desired number of tasks serve
     #[arg(long, env = "JVB_WATCHER_SERVING_TIMEOUT", value_name = "DURATION", default_value = "10m", value_parser = duration)]
     pub serving_timeout: Duration,
-    /// Until they are registered
+    /// Limit until every serving task is registered
     #[arg(long, env = "JVB_WATCHER_REGISTERED_TIMEOUT", value_name = "DURATION", default_value = "3m", value_parser = duration)]
     pub registered_timeout: Duration,
-    /// Until every target is healthy
+    /// Limit until every target is healthy
     #[arg(long, env = "JVB_WATCHER_HEALTHY_TIMEOUT", value_name = "DURATION", default_value = "10m", value_parser = duration)]
     pub healthy_timeout: Duration,
-    /// Until the address of --verify-url answers
+    /// Limit until the URL of --verify-url answers
     #[arg(long, env = "JVB_WATCHER_ANSWER_TIMEOUT", value_name = "DURATION", default_value = "5m", value_parser = duration)]
     pub answer_timeout: Duration,
     /// The tag without which a load balancer is neither held nor deleted
     #[arg(long, env = "JVB_WATCHER_OWNER_TAG", value_name = "KEY=VALUE", default_value = "Lifecycle=on-demand", value_parser = owner_tag)]
     pub owner_tag: OwnerTag,
-    /// How the result is printed.
+    /// Output and dry run.
     #[command(flatten)]
     pub result: ResultOptions,
 }
 
+const DOWN_EXIT_STATUS: &str = "Exit status: 0 everything is deleted, 1 failed, 2 wrong usage or configuration, \
+                                130 interrupted.";
+
+const DOWN_LONG_HELP: &str = "A failure says in which phase, why, in which state everything is, and how to continue. \
+                              The same command, run again, continues.
+
+Examples:
+  jvb-watcher down --project jitsi
+  jvb-watcher down --project jitsi --force
+  jvb-watcher down --project jitsi --balancer-command 'terraform -chdir=infra destroy -target=module.jvb_nlb -auto-approve'
+
+Exit status: 0 everything is deleted, 1 failed, 2 wrong usage or configuration, 130 interrupted.";
+
 /// The options of `down`.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Exit status: 0 nothing is left, 1 failed (the message says in which phase, how everything stands and \
-                        what goes on from there), 2 wrong use, 130 stopped."
-)]
+#[command(after_help = DOWN_EXIT_STATUS, after_long_help = DOWN_LONG_HELP)]
 pub struct DownOptions {
-    /// A line for the shell that destroys the load balancer, once every task has stopped [default: deletes it itself]
+    /// A shell command that destroys the load balancer [default: delete it by AWS's API]
     #[arg(long, env = "JVB_WATCHER_DOWN_COMMAND", value_name = "COMMAND", value_parser = NonEmptyStringValueParser::new())]
     pub balancer_command: Option<String>,
     /// How much of the load balancer is deleted
     #[arg(long, env = "JVB_WATCHER_TEARDOWN", value_name = "EXTENT", default_value = "all")]
     pub teardown: TeardownExtent,
-    /// Break a hold that somebody placed by hand
+    /// Delete the load balancer even if an operator holds it
     #[arg(long)]
     pub force: bool,
-    /// Until every task has stopped
+    /// Limit until every task has stopped
     #[arg(long, env = "JVB_WATCHER_DRAIN_TIMEOUT", value_name = "DURATION", default_value = "10m", value_parser = duration)]
     pub drain_timeout: Duration,
-    /// Until the load balancer is gone, by the command or without
+    /// Limit until the load balancer is deleted
     #[arg(long, env = "JVB_WATCHER_TEARDOWN_TIMEOUT", value_name = "DURATION", default_value = "15m", value_parser = duration)]
     pub teardown_timeout: Duration,
     /// The tag without which a load balancer is never deleted
     #[arg(long, env = "JVB_WATCHER_OWNER_TAG", value_name = "KEY=VALUE", default_value = "Lifecycle=on-demand", value_parser = owner_tag)]
     pub owner_tag: OwnerTag,
-    /// What the platform costs an hour while it runs, in US dollars
+    /// The cost of an hour with the load balancer, in US dollars
     #[arg(long, env = "JVB_WATCHER_HOURLY_PRICE", value_name = "DOLLARS", default_value_t = Prices::default().hourly, value_parser = price)]
     pub hourly_price: f64,
-    /// What it costs a month when nobody calls, in US dollars
+    /// The cost of an idle month without the load balancer, in US dollars
     #[arg(long, env = "JVB_WATCHER_IDLE_MONTHLY_PRICE", value_name = "DOLLARS", default_value_t = Prices::default().idle_monthly, value_parser = price)]
     pub idle_monthly_price: f64,
-    /// What that would be with a load balancer kept, in US dollars
+    /// The cost of an idle month with the load balancer, in US dollars
     #[arg(long, env = "JVB_WATCHER_KEPT_MONTHLY_PRICE", value_name = "DOLLARS", default_value_t = Prices::default().kept_monthly, value_parser = price)]
     pub kept_monthly_price: f64,
-    /// How the result is printed.
+    /// Output and dry run.
     #[command(flatten)]
     pub result: ResultOptions,
 }
 
-/// What `up` and `down` print on standard output, and whether they do anything.
+/// The output options of `up` and `down`.
 #[derive(Debug, Args)]
 pub struct ResultOptions {
-    /// How the result is printed; what happens on the way goes to standard error
-    #[arg(long, env = "JVB_WATCHER_OUTPUT", value_name = "FORMAT", default_value = "text")]
+    /// The format of the result on standard output; progress goes to standard error
+    #[arg(short, long, env = "JVB_WATCHER_OUTPUT", value_name = "FORMAT", default_value = "text")]
     pub output: ResultFormat,
-    /// Print what would be done, and do nothing
-    #[arg(long, env = "JVB_WATCHER_DRY_RUN", value_parser = BoolishValueParser::new())]
+    /// Print the steps, and change nothing
+    #[arg(short = 'n', long, env = "JVB_WATCHER_DRY_RUN", value_parser = BoolishValueParser::new())]
     pub dry_run: bool,
 }
 
-/// How a result is printed.
+/// The format of a result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ResultFormat {
-    /// For people
+    /// Text
     #[value(alias = "table")]
     Text,
     /// One JSON object
@@ -405,16 +428,28 @@ pub enum OutputFormat {
     Json,
 }
 
+const HOLD_EXIT_STATUS: &str =
+    "Exit status: 0 the load balancer is held, or released; 1 failed; 2 wrong usage or configuration.";
+
+const HOLD_LONG_HELP: &str = "A longer hold stays: to shorten one, first release it.
+
+Examples:
+  jvb-watcher hold --project jitsi 2h
+  jvb-watcher hold --project jitsi --release
+
+Exit status: 0 the load balancer is held, or released; 1 failed; 2 wrong usage or configuration.";
+
 /// The options of `hold`.
 #[derive(Debug, Args)]
+#[command(after_help = HOLD_EXIT_STATUS, after_long_help = HOLD_LONG_HELP)]
 pub struct HoldOptions {
-    /// For how long from now; a day at most
+    /// How long from now, e.g. 2h; a day at most
     #[arg(value_name = "DURATION", value_parser = duration, required_unless_present = "release", conflicts_with = "release")]
     pub time: Option<Duration>,
-    /// Let go of it, whoever holds it
+    /// Release the hold, whoever placed it
     #[arg(long)]
     pub release: bool,
-    /// The tag without which nobody deletes a load balancer anyway
+    /// The tag without which a load balancer is never deleted
     #[arg(long, env = "JVB_WATCHER_OWNER_TAG", value_name = "KEY=VALUE", default_value = "Lifecycle=on-demand", value_parser = owner_tag)]
     pub owner_tag: OwnerTag,
 }

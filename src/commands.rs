@@ -18,6 +18,7 @@ use crate::telemetry::publish::Publisher;
 use jvb_watcher_rules::finding::StandingFindings;
 use jvb_watcher_rules::plan::Policy;
 
+mod console;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod doctor;
@@ -39,6 +40,7 @@ mod sandbox;
 mod status;
 mod up;
 
+pub use console::Console;
 #[cfg(feature = "sandbox")]
 pub use demo::demo;
 pub use doctor::doctor;
@@ -49,7 +51,6 @@ pub use hold::hold;
 pub use lambda::{init_failed, lambda};
 #[cfg(feature = "manual")]
 pub use manual::{completions, man};
-pub use operation::Console;
 pub use reconcile::reconcile;
 #[cfg(feature = "report")]
 pub use report::report;
@@ -141,6 +142,12 @@ pub enum CommandError {
     /// The same, with what is to be known of it.
     #[error("{0}")]
     Stopped(String),
+    /// The log says why: `up` or `down` has failed without a terminal.
+    #[error("the log says why")]
+    Logged {
+        /// Whether a signal stopped it.
+        was_interrupted: bool,
+    },
 }
 
 impl CommandError {
@@ -148,9 +155,9 @@ impl CommandError {
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(_) => ExitCode::from(2),
-            Self::Failed(_) => ExitCode::from(1),
+            Self::Failed(_) | Self::Logged { was_interrupted: false } => ExitCode::from(1),
             Self::NotWell => ExitCode::from(3),
-            Self::Interrupted | Self::Stopped(_) => ExitCode::from(130),
+            Self::Interrupted | Self::Stopped(_) | Self::Logged { was_interrupted: true } => ExitCode::from(130),
         }
     }
 }

@@ -48,8 +48,9 @@ fn environment(name: &str) -> Option<String> {
 }
 
 fn fail(error: &CommandError) -> ExitCode {
-    // What isn't well is told already; and with standard error gone, the exit status still tells.
-    if !matches!(error, CommandError::NotWell) {
+    // What isn't well is told already, by the answer or by the log; and with standard error gone, the exit status still
+    // tells.
+    if !matches!(error, CommandError::NotWell | CommandError::Logged { .. }) {
         let _ = writeln!(std::io::stderr(), "error: {error}");
     }
     error.exit_code()

@@ -1,68 +1,51 @@
-//! `hold`: keeps every watcher from tearing the load balancer down for a time; or lets go of it.
+//! `hold`: keeps watchers from deleting the load balancer for a time, or releases the hold.
 
 use std::io::Write;
-use std::time::Duration;
 
-use super::operation::Console;
-use super::{CommandError, connect};
+use super::{CommandError, Console, connect};
 use crate::aws::client::AwsPlatform;
-use crate::aws::{Deadline, Platform};
 use crate::cli::HoldOptions;
-use crate::clock::{Clock, Moment};
 use crate::config::Settings;
-use crate::controller::reconcile::OBSERVATION_VALID_FOR;
-use crate::operations::hold;
+use crate::operations::failure::OperationError;
+use crate::operations::hold::{OperatorHold, Placed, Released};
 use crate::telemetry::log::rfc3339_millis;
-use jvb_watcher_rules::hold::{Hold, Holder};
-use jvb_watcher_rules::model::IDLE_SINCE_TAG;
 
-/// Holds, or lets go, and prints until when.
+/// Places or releases the hold, and prints until when the load balancer is held.
 ///
 /// # Errors
 ///
-/// When there is nothing that could be held, or when a call fails.
+/// When a call fails, and when there is no load balancer that a watcher could delete.
 pub async fn hold(settings: &Settings, options: &HoldOptions, console: &Console) -> Result<(), CommandError> {
     let sdk = connect(settings, console.log()).await?;
     let platform = AwsPlatform::new(&sdk);
-    let clock = platform.clock();
     let name = &settings.load_balancer;
-    let Some(balancer) = platform.load_balancer(name).await? else {
-        return match options.time {
-            Some(_) => Err(CommandError::Failed(format!(
-                "there is no load balancer {name} to hold; make it first (jvb-watcher up), or check --load-balancer"
-            ))),
-            None => Ok(writeln!(std::io::stdout(), "there is no load balancer {name}, and no hold")?),
-        };
+    let hold = OperatorHold {
+        clock: platform.clock(),
+        platform,
+        log: console.log().clone(),
+        load_balancer: name.clone(),
+        owner_tag: options.owner_tag.clone(),
     };
-    let deadline = Deadline::new(Moment::now(&*clock), OBSERVATION_VALID_FOR, clock.clone());
-    let tags = platform.tags(std::slice::from_ref(&balancer.arn)).await?.remove(&balancer.arn).unwrap_or_default();
-    let Some(time) = options.time else {
-        if !Hold::KEYS.iter().any(|key| tags.contains_key(*key)) {
-            return Ok(writeln!(std::io::stdout(), "{name} is not held")?);
-        }
-        let holder = Hold::of(&tags).map_or(Holder::Hand, |hold| hold.holder);
-        hold::release(&platform, console.log(), (name, &balancer.arn), &holder, &deadline).await?;
-        return Ok(writeln!(std::io::stdout(), "{name} is no longer held")?);
+    let text = match options.time {
+        Some(time) => match hold.place(time).await? {
+            Placed::New(hold) => format!("{name} is held until {}", rfc3339_millis(hold.until)),
+            Placed::KeptLonger(hold) => format!(
+                "{name} is already held until {}, which is longer; to shorten the hold, first release it (jvb-watcher \
+                 hold --release)",
+                rfc3339_millis(hold.until)
+            ),
+        },
+        None => match hold.release().await? {
+            Released::Released => format!("{name} is no longer held"),
+            Released::NotHeld => format!("{name} is not held"),
+            Released::NoLoadBalancer => format!("load balancer {name} doesn't exist, and is not held"),
+        },
     };
-    let owner_tag = &options.owner_tag;
-    if !owner_tag.is_among(&tags) {
-        return Err(CommandError::Failed(format!(
-            "load balancer {name} has no tag {owner_tag}, so no watcher deletes it: there is nothing to hold; or give \
-             its tag as --owner-tag"
-        )));
+    Ok(writeln!(std::io::stdout(), "{text}")?)
+}
+
+impl From<OperationError> for CommandError {
+    fn from(error: OperationError) -> Self {
+        Self::Failed(error.reason())
     }
-    let hold = Hold::for_duration(time, clock.now(), Holder::Hand);
-    hold::place(&platform, console.log(), (name, &balancer.arn), &hold, &deadline).await?;
-    let hold_until = rfc3339_millis(hold.until);
-    if tags.contains_key(IDLE_SINCE_TAG) {
-        // A watcher that looked just before may still delete it.
-        tokio::time::sleep(OBSERVATION_VALID_FOR + Duration::from_secs(2)).await;
-        let still = platform.load_balancer(name).await?;
-        if still.is_none_or(|still| still.arn != balancer.arn) {
-            return Err(CommandError::Failed(format!(
-                "too late: load balancer {name} was being torn down already; make it anew with jvb-watcher up"
-            )));
-        }
-    }
-    Ok(writeln!(std::io::stdout(), "{name} is held until {hold_until}")?)
 }

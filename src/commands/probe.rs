@@ -1,4 +1,4 @@
-//! Asks the platform's own address over HTTPS, by the connector that the AWS SDK uses.
+//! The HTTP probe of `up --verify-url`, on the connector that the AWS SDK uses.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use futures_util::future::BoxFuture;
 
 use crate::operations::up::Probe;
 
-/// An address that answers at all does so within this time.
-const ANSWERS_WITHIN: Duration = Duration::from_secs(10);
+/// The limit for a connection, and for an answer.
+const ANSWER_LIMIT: Duration = Duration::from_secs(10);
 
-/// One address.
+/// A probe of one URL, over HTTPS or HTTP.
 pub struct HttpProbe {
     url: String,
     connector: Connector,
 }
 
 impl HttpProbe {
-    /// A probe of this address.
+    /// Returns a probe of this URL.
     pub fn new(url: http::Uri) -> Self {
         let settings =
-            HttpConnectorSettings::builder().connect_timeout(ANSWERS_WITHIN).read_timeout(ANSWERS_WITHIN).build();
+            HttpConnectorSettings::builder().connect_timeout(ANSWER_LIMIT).read_timeout(ANSWER_LIMIT).build();
         let connector = Connector::builder()
             .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::Ring))
             .connector_settings(settings)
@@ -36,14 +36,14 @@ impl Probe for HttpProbe {
         &self.url
     }
 
-    fn ask(&self) -> BoxFuture<'_, Result<String, String>> {
+    fn send(&self) -> BoxFuture<'_, Result<String, String>> {
         Box::pin(async {
             let request = HttpRequest::get(&self.url).map_err(|error| error.to_string())?;
-            let asked = tokio::time::timeout(ANSWERS_WITHIN, self.connector.call(request)).await;
-            let response = match asked {
+            let answer = tokio::time::timeout(ANSWER_LIMIT, self.connector.call(request)).await;
+            let response = match answer {
                 Ok(Ok(response)) => response,
                 Ok(Err(error)) => return Err(causes(&error)),
-                Err(_) => return Err(format!("no answer within {} s", ANSWERS_WITHIN.as_secs())),
+                Err(_) => return Err(format!("no answer within {} s", ANSWER_LIMIT.as_secs())),
             };
             let status = response.status().as_u16();
             if status < 400 { Ok(status.to_string()) } else { Err(format!("it answers {status}")) }
@@ -51,7 +51,7 @@ impl Probe for HttpProbe {
     }
 }
 
-/// What a connection's error says, and what lies beneath it.
+/// Returns a connection's error with its causes, of which the last one names what happened.
 fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

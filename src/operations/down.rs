@@ -1,15 +1,19 @@
-//! `down`: from the last call to nothing.
+//! `down`: scales the service to zero, waits until its tasks have stopped, and deletes the load balancer.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
-use serde::Serialize;
 use tokio::time::Instant;
 
-use super::bill::{Bill, Prices};
-use super::phase::{Bounded, Completed};
-use super::{Course, Latest, Operation, SHORT, SHOWS_WITHIN, Setting, Step, Stop, owned_tags};
+use super::context::{Context, Grace};
+use super::cost::{Cost, Prices};
+use super::engine::{Operation, PhaseStatus};
+use super::failure::{Failure, OperationError};
+use super::phase::{BoundedPhase, CompletedPhase};
+use super::report::DownReport;
+use super::run::{LeasedService, Run};
+use super::{CONSISTENCY_DELAY, SHORT_PHASE_LIMIT};
 use crate::aws::{Calls, Deadline, Platform, Scaling};
 use crate::controller::reconcile::{Hints, OBSERVATION_VALID_FOR, Reconciler};
 use crate::telemetry::log::{Phase, Verb, rfc3339_millis};
@@ -18,105 +22,106 @@ use jvb_watcher_rules::hold::{Hold, Holder};
 use jvb_watcher_rules::model::{LastStatus, LoadBalancer, LoadBalancerKind, OPERATION_TAG, Observation, Service};
 use jvb_watcher_rules::plan::{self, Teardown};
 
-/// How the platform is to be taken away.
-pub struct Aim {
-    /// How much of the balancer is deleted; never nothing.
+/// The extent of `down`, and its time limits.
+pub struct Spec {
+    /// How much is deleted.
     pub extent: Extent,
-    /// What becomes of a hold by hand.
-    pub hold: HoldByHand,
-    /// The prices for the bill.
+    /// What to do about an operator's hold.
+    pub hold_policy: HoldPolicy,
+    /// The prices for the cost in the report.
     pub prices: Prices,
-    /// Until every task has stopped.
+    /// The limit until every task has stopped.
     pub drain_limit: Duration,
-    /// Until the balancer is gone.
+    /// The limit until the load balancer is deleted.
     pub teardown_limit: Duration,
 }
 
-/// How much of the balancer is deleted.
+/// How much is deleted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// The balancer, its listeners and its target groups.
+    /// The load balancer, its listeners and its target groups.
     All,
-    /// The balancer and its listeners; the target groups stay.
+    /// The load balancer and its listeners; the target groups stay.
     LoadBalancer,
 }
 
-/// What becomes of a hold that a person has placed.
+/// What to do about an operator's hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HoldByHand {
-    /// Nothing is done while it is in force.
-    Obey,
-    /// It is taken away.
-    Break,
+pub enum HoldPolicy {
+    /// Fail while it is in force.
+    Respect,
+    /// Release it.
+    Release,
 }
 
-/// The way down.
+/// The operation `down`.
 pub struct Down<P> {
-    course: Course<P>,
-    aim: Aim,
-    /// The watcher's own teardown, without its grace.
+    run: Run<P>,
+    spec: Spec,
+    /// Deletes the load balancer by the watcher's own rules, without a grace period.
     teardown: Reconciler<P>,
-    /// Deregisters what stops, and leaves the balancer to the command.
+    /// Deregisters the tasks that stop, and never changes the load balancer.
     registrar: Reconciler<P>,
-    /// What was there at the beginning.
-    found: Option<Found>,
-    /// What the desired count was, if this set it to zero.
+    /// The load balancer, as first observed.
+    initial: Option<InitialLoadBalancer>,
+    /// The desired count before this operation set it to zero.
     scaled_from: Option<i32>,
-    /// When the balancer command ended.
-    command_ended: Option<Instant>,
-    /// When the balancer was found gone.
+    /// When the load balancer command succeeded.
+    command_succeeded_at: Option<Instant>,
+    /// When the load balancer was first observed to be gone.
     gone_at: Option<Timestamp>,
 }
 
-/// The balancer that was there at the beginning.
-struct Found {
+/// The load balancer, as first observed.
+struct InitialLoadBalancer {
     arn: String,
     created_at: Timestamp,
-    /// The groups behind it: names by ARN.
+    /// The names of its target groups, by ARN.
     groups: BTreeMap<String, String>,
 }
 
+/// The operator has decided that the load balancer is no longer needed.
+const NO_GRACE: Grace = Grace { idle: Duration::ZERO, unused: Duration::ZERO };
+
 impl<P: Platform + Scaling + Clone> Down<P> {
-    /// The way from here.
-    pub fn new(setting: Setting<P>, aim: Aim) -> Self {
-        // Somebody has said that nobody calls any more.
-        let reconciler = |teardown| setting.reconciler(teardown, Duration::ZERO, Duration::ZERO);
-        let extent = match aim.extent {
+    /// Returns an operation that has not started.
+    pub fn new(context: Context<P>, spec: Spec) -> Self {
+        let extent = match spec.extent {
             Extent::All => Teardown::All,
             Extent::LoadBalancer => Teardown::LoadBalancer,
         };
         Self {
-            teardown: reconciler(extent),
-            registrar: reconciler(Teardown::Off),
-            course: Course::new(Verb::Down, setting),
-            aim,
-            found: None,
+            teardown: context.reconciler(extent, NO_GRACE),
+            registrar: context.reconciler(Teardown::Off, NO_GRACE),
+            run: Run::new(Verb::Down, context),
+            spec,
+            initial: None,
             scaled_from: None,
-            command_ended: None,
+            command_succeeded_at: None,
             gone_at: None,
         }
     }
 
     fn name(&self) -> &str {
-        &self.course.setting.load_balancer
+        &self.run.context.load_balancer
     }
 
-    /// What keeps the balancer from being deleted, whatever the service does.
-    fn hindrance(&self, balancer: &LoadBalancer) -> Option<String> {
-        let name = &balancer.name;
-        if let LoadBalancerKind::Other(kind) = &balancer.kind {
-            return Some(format!("load balancer {name} is of type {kind}, not network; give another --load-balancer"));
+    /// Returns what forbids the load balancer's deletion, whatever the service's state.
+    fn hindrance(&self, load_balancer: &LoadBalancer) -> Option<String> {
+        let name = &load_balancer.name;
+        if let LoadBalancerKind::Other(kind) = &load_balancer.kind {
+            return Some(format!("load balancer {name} is of type {kind}, not network; correct --load-balancer"));
         }
-        let owner = &self.course.setting.owner_tag;
-        if !owner.is_among(&balancer.tags) {
+        let owner_tag = &self.run.context.owner_tag;
+        if !owner_tag.is_among(&load_balancer.tags) {
             return Some(format!(
-                "load balancer {name} has no tag {owner}, without which it is not deleted; tag it, or give its tag as \
-                 --owner-tag"
+                "load balancer {name} doesn't have the tag {owner_tag}, without which it is not deleted; add the tag, \
+                 or give another one as --owner-tag"
             ));
         }
-        let hold = Hold::of(&balancer.tags).filter(|hold| hold.is_in_force(self.course.now()));
-        match (hold, self.aim.hold) {
-            (Some(Hold { until, holder: Holder::Hand }), HoldByHand::Obey) => Some(format!(
+        let hold = Hold::of(&load_balancer.tags).filter(|hold| hold.is_in_force(self.run.context.now()));
+        match (hold, self.spec.hold_policy) {
+            (Some(Hold { until, holder: Holder::Hand }), HoldPolicy::Respect) => Some(format!(
                 "load balancer {name} is held by hand until {}; release it (jvb-watcher hold --release), or give --force",
                 rfc3339_millis(until)
             )),
@@ -124,268 +129,282 @@ impl<P: Platform + Scaling + Clone> Down<P> {
         }
     }
 
-    /// Whether there is a hold that this may take away.
-    async fn break_hold(&self, observation: &Observation, deadline: &Deadline) -> Result<bool, Stop> {
-        let Some((arn, tags)) = owned_tags(observation, &self.course.setting.owner_tag) else { return Ok(false) };
-        let hold = Hold::of(tags).filter(|hold| match hold.holder {
-            Holder::Up(_) => true,
-            Holder::Hand => self.aim.hold == HoldByHand::Break,
-        });
-        match hold {
-            Some(hold) => {
-                self.course.release_hold(arn, &hold.holder, deadline).await?;
-                Ok(true)
-            }
-            None => Ok(false),
+    fn hindrance_in(&self, observation: &Observation) -> Result<(), OperationError> {
+        match observation.load_balancer.as_ref().and_then(|load_balancer| self.hindrance(load_balancer)) {
+            Some(reason) => Err(OperationError::Refused(reason)),
+            None => Ok(()),
         }
     }
 
-    fn note(&mut self, observation: &Observation) {
+    /// Releases the load balancer's hold, if it may; returns true if there was one.
+    async fn release_hold(&self, observation: &Observation, deadline: &Deadline) -> Result<bool, OperationError> {
+        let owner_tag = &self.run.context.owner_tag;
+        let load_balancer = observation.load_balancer.as_ref();
+        let Some(load_balancer) = load_balancer.filter(|load_balancer| owner_tag.is_among(&load_balancer.tags)) else {
+            return Ok(false);
+        };
+        let hold = Hold::of(&load_balancer.tags).filter(|hold| match hold.holder {
+            Holder::Up(_) => true,
+            Holder::Hand => self.spec.hold_policy == HoldPolicy::Release,
+        });
+        let Some(hold) = hold else { return Ok(false) };
+        self.run.release_hold(&load_balancer.arn, &hold.holder, deadline).await?;
+        Ok(true)
+    }
+
+    /// Keeps what the report and the last phase need.
+    fn record(&mut self, observation: &Observation) {
         match &observation.load_balancer {
-            Some(balancer) => {
-                let groups = balancer.target_groups.iter().map(|group| (group.arn.clone(), group.name.clone()));
-                let known = self.found.take().filter(|known| known.arn == balancer.arn);
-                let mut found = known.unwrap_or_else(|| Found {
-                    arn: balancer.arn.clone(),
-                    created_at: balancer.created_at,
+            Some(load_balancer) => {
+                let groups = load_balancer.target_groups.iter().map(|group| (group.arn.clone(), group.name.clone()));
+                let known = self.initial.take().filter(|known| known.arn == load_balancer.arn);
+                let mut initial = known.unwrap_or_else(|| InitialLoadBalancer {
+                    arn: load_balancer.arn.clone(),
+                    created_at: load_balancer.created_at,
                     groups: BTreeMap::new(),
                 });
-                found.groups.extend(groups);
-                self.found = Some(found);
+                initial.groups.extend(groups);
+                self.initial = Some(initial);
                 self.gone_at = None;
             }
             None => {
-                self.gone_at.get_or_insert(self.course.setting.clock.now());
+                self.gone_at.get_or_insert(self.run.context.now());
             }
         }
     }
 
     // ---- the phases ----
 
-    async fn lease(&mut self) -> Result<Step, Stop> {
-        let deadline = self.course.deadline();
-        let service = self.course.service().await?;
+    async fn acquire_lease(&mut self) -> Result<PhaseStatus, OperationError> {
+        let deadline = self.run.context.deadline();
+        let service = self.run.service().await?;
         let look = self.registrar.look(&Hints::default()).await?;
-        if let Some(why) = look.observation.load_balancer.as_ref().and_then(|balancer| self.hindrance(balancer)) {
-            return Err(Stop::Refused(why));
-        }
-        let detail = self.course.lease(&service, &deadline).await?;
-        self.note(&look.observation);
-        Ok(Step::Done(detail))
+        self.hindrance_in(&look.observation)?;
+        let detail = self.run.acquire_lease(&service, &deadline).await?;
+        self.record(&look.observation);
+        Ok(PhaseStatus::Completed(detail))
     }
 
-    async fn set_to_zero(&mut self, latest: &Latest) -> Result<Step, Stop> {
-        let from = latest.service.counts.desired;
-        let scope = &self.course.setting.scope;
-        self.course.setting.platform.scale(&scope.cluster, &scope.service, 0, &latest.deadline).await?;
-        self.scaled_from.get_or_insert(from);
-        Ok(Step::Waiting(format!("desired count from {from} to 0")))
-    }
-
-    async fn scale(&mut self) -> Result<Step, Stop> {
-        let latest = self.course.latest().await?;
-        if latest.service.counts.desired > 0 {
-            return self.set_to_zero(&latest).await;
+    async fn scale(&mut self) -> Result<PhaseStatus, OperationError> {
+        let leased = self.run.verify_lease().await?;
+        if leased.service.counts.desired > 0 {
+            return self.scale_to_zero(&leased).await;
         }
         Ok(match self.scaled_from {
-            Some(from) => Step::Done(format!("desired count from {from} to 0")),
-            None => Step::AlreadySo("desired count is 0".to_owned()),
+            Some(from) => PhaseStatus::Completed(format!("desired count from {from} to 0")),
+            None => PhaseStatus::Skipped("desired count is 0".to_owned()),
         })
     }
 
-    /// Whether nobody has scaled up since; what an operation that was taken over from still had on its way is undone.
-    async fn still_down(&mut self) -> Result<Option<Step>, Stop> {
-        let latest = self.course.latest().await?;
-        let desired = latest.service.counts.desired;
+    async fn scale_to_zero(&mut self, leased: &LeasedService) -> Result<PhaseStatus, OperationError> {
+        let from = leased.service.counts.desired;
+        let Context { platform, scope, .. } = &self.run.context;
+        platform.scale(&scope.cluster, &scope.service, 0, &leased.deadline).await?;
+        self.scaled_from.get_or_insert(from);
+        Ok(PhaseStatus::Waiting(format!("desired count from {from} to 0")))
+    }
+
+    /// Fails if the service was scaled up during the operation; reverts what a superseded `up` still had in progress.
+    async fn verify_scaled_down(&mut self) -> Result<Option<PhaseStatus>, OperationError> {
+        let leased = self.run.verify_lease().await?;
+        let desired = leased.service.counts.desired;
         if desired == 0 {
             return Ok(None);
         }
-        if self.course.took_over().is_some_and(|since| since < 2 * OBSERVATION_VALID_FOR) {
-            return self.set_to_zero(&latest).await.map(Some);
+        if self.run.since_superseding().is_some_and(|since| since < 2 * OBSERVATION_VALID_FOR) {
+            return self.scale_to_zero(&leased).await.map(Some);
         }
-        Err(Stop::Refused(format!("somebody set the desired count to {desired} meanwhile; find out who scales up")))
+        Err(OperationError::Refused(format!(
+            "the desired count was set to {desired} during the operation; find out who scales up"
+        )))
     }
 
-    async fn drain(&mut self) -> Result<Step, Stop> {
-        if let Some(step) = self.still_down().await? {
-            return Ok(step);
+    async fn await_stopped(&mut self) -> Result<PhaseStatus, OperationError> {
+        if let Some(status) = self.verify_scaled_down().await? {
+            return Ok(status);
         }
-        // The teardown may begin with the same look that finds the service idle.
-        let observation = match self.course.setting.command {
+        // Without a command, the teardown begins with the same observation that finds the service idle.
+        let observation = match self.run.context.command {
             None => self.teardown.reconcile_and_show(&Hints::default(), Calls::default()).await?.1.observation,
             Some(_) => {
                 let look = self.registrar.look(&Hints::default()).await?;
-                if !plan::is_idle(&look.observation, self.course.now()) {
+                if !plan::is_idle(&look.observation, self.run.context.now()) {
                     self.registrar.reconcile(&Hints::default(), Calls::default()).await?;
                 }
                 look.observation
             }
         };
-        self.note(&observation);
-        if plan::is_idle(&observation, self.course.now()) {
-            let tasks = observation.tasks.len();
-            return Ok(Step::Done(format!("none of {tasks} task(s) runs any more")));
+        self.record(&observation);
+        if plan::is_idle(&observation, self.run.context.now()) {
+            return Ok(PhaseStatus::Completed(format!("all {} task(s) have stopped", observation.tasks.len())));
         }
         let Service::Found(counts) = observation.service else {
-            let service = &self.course.setting.scope.service;
-            return Err(Stop::Refused(format!("service {service} was deleted meanwhile; its load balancer is left")));
+            let service = &self.run.context.scope.service;
+            return Err(OperationError::Refused(format!(
+                "service {service} was deleted during the operation, and its load balancer stays; find out who deletes it"
+            )));
         };
         let stopping = observation.tasks.iter().filter(|task| task.last_status != LastStatus::Stopped);
         let ids: Vec<_> = stopping.map(|task| task.id.to_string()).collect();
-        let others = plan::targets_of_others(&observation, self.course.now()).map(|(group, target)| {
-            format!("; {} port {} in {} is healthy and no task's: deregister it", target.ip, target.port, group.name)
+        let now = self.run.context.now();
+        let targets = plan::targets_of_others(&observation, now).map(|(group, target)| {
+            format!("; {} port {} in {} is healthy without a task: deregister it", target.ip, target.port, group.name)
         });
         let groups = plan::groups_of_others(&observation).map(|group| {
             format!("; {} target(s) in {} are healthy: deregister them", group.healthy_others, group.name)
         });
         let (running, pending) = (counts.running, counts.pending);
-        Ok(Step::Waiting(format!(
+        Ok(PhaseStatus::Waiting(format!(
             "{running} running, {pending} pending; not stopped yet: {}{}",
             if ids.is_empty() { "none".to_owned() } else { ids.join(", ") },
-            others.chain(groups).collect::<String>()
+            targets.chain(groups).collect::<String>()
         )))
     }
 
-    async fn tear_down(&mut self) -> Result<Step, Stop> {
-        if let Some(step) = self.still_down().await? {
-            return Ok(step);
+    async fn delete_load_balancer(&mut self) -> Result<PhaseStatus, OperationError> {
+        if let Some(status) = self.verify_scaled_down().await? {
+            return Ok(status);
         }
-        let deadline = self.course.deadline();
+        let deadline = self.run.context.deadline();
         let look = self.teardown.look(&Hints::default()).await?;
-        self.note(&look.observation);
-        if let Some(why) = look.observation.load_balancer.as_ref().and_then(|balancer| self.hindrance(balancer)) {
-            return Err(Stop::Refused(why));
-        }
-        if self.break_hold(&look.observation, &deadline).await? {
-            return Ok(Step::Waiting("a hold is released".to_owned()));
+        let observation = &look.observation;
+        self.record(observation);
+        self.hindrance_in(observation)?;
+        if self.release_hold(observation, &deadline).await? {
+            return Ok(PhaseStatus::Waiting("the hold is released".to_owned()));
         }
         let name = self.name().to_owned();
-        let left = look.observation.load_balancer.is_some() || !look.observation.orphaned_target_groups.is_empty();
-        if !left {
-            return Ok(match &self.found {
-                Some(found) => Step::Done(format!("{name} and {} target group(s) are gone", found.groups.len())),
-                None => Step::AlreadySo(format!("there is no load balancer {name}")),
+        if observation.load_balancer.is_none() && observation.orphaned_target_groups.is_empty() {
+            return Ok(match &self.initial {
+                Some(initial) => {
+                    PhaseStatus::Completed(format!("{name} and {} target group(s) are deleted", initial.groups.len()))
+                }
+                None => PhaseStatus::Skipped(format!("load balancer {name} doesn't exist")),
             });
         }
-        if !plan::is_idle(&look.observation, self.course.now()) {
-            return Err(Stop::Refused(format!("{name} is in use again; find out by whom")));
+        if !plan::is_idle(observation, self.run.context.now()) {
+            return Err(OperationError::Refused(format!("{name} is in use again; find out who uses it")));
         }
-        if self.course.setting.command.is_some() && look.observation.load_balancer.is_some() {
-            return match self.command_ended {
-                None => Ok(Step::Command),
-                Some(at) if at.elapsed() < SHOWS_WITHIN => Ok(Step::Waiting(format!("{name} still shows"))),
-                Some(_) => {
-                    let command = self.course.setting.command.as_ref().map(|command| command.text());
-                    Err(Stop::Refused(format!(
-                        "`{}` succeeded, but load balancer {name} is still there",
-                        command.unwrap_or_default()
-                    )))
+        if let Some(command) = &self.run.context.command
+            && observation.load_balancer.is_some()
+        {
+            return match self.command_succeeded_at {
+                None => Ok(PhaseStatus::RunCommand),
+                Some(at) if at.elapsed() < CONSISTENCY_DELAY => {
+                    Ok(PhaseStatus::Waiting(format!("AWS still shows load balancer {name}")))
                 }
+                Some(_) => Err(OperationError::Refused(format!(
+                    "`{}` succeeded, but load balancer {name} still exists; correct the command, or --load-balancer",
+                    command.text()
+                ))),
             };
         }
         let outcome = self.teardown.reconcile(&Hints::default(), Calls::default()).await?;
         if let Some(finding) = outcome.findings.iter().find(|finding| finding.name == FindingName::DeletionProtected) {
-            return Err(Stop::Refused(format!("{name}: {}. {}", finding.detail, finding.name.advice())));
+            return Err(OperationError::Refused(format!("{name}: {}. {}", finding.detail, finding.name.advice())));
         }
-        Ok(Step::Waiting(match &look.observation.load_balancer {
-            Some(_) => format!("{name} is being deleted"),
+        Ok(PhaseStatus::Waiting(match &observation.load_balancer {
+            Some(_) => format!("deleting {name}"),
             None => {
-                let groups = look.observation.orphaned_target_groups.iter().map(|group| group.name.as_str());
-                format!("AWS lets go of {}", groups.collect::<Vec<_>>().join(", "))
+                let groups = observation.orphaned_target_groups.iter().map(|group| group.name.as_str());
+                format!("deleting target group(s) {}", groups.collect::<Vec<_>>().join(", "))
             }
         }))
     }
 
-    /// Looks for what is left with eyes of its own: by the names of the project, and by what was there before.
-    async fn verify(&mut self) -> Result<Step, Stop> {
-        self.course.latest().await?;
-        let setting = &self.course.setting;
+    /// Verifies the deletion independently of the reconciler: by the project's names, and by what existed before.
+    async fn verify_deleted(&mut self) -> Result<PhaseStatus, OperationError> {
+        self.run.verify_lease().await?;
+        let Context { platform, project, .. } = &self.run.context;
         let name = self.name();
-        if let Some(balancer) = setting.platform.load_balancer(name).await? {
-            let why =
-                format!("load balancer {name} is there again, or still ({}); find out who makes it", balancer.arn);
-            return Err(Stop::Refused(why));
+        if let Some(load_balancer) = platform.load_balancer(name).await? {
+            return Err(OperationError::Refused(format!(
+                "load balancer {name} exists again, or still ({}); find out who creates it",
+                load_balancer.arn
+            )));
         }
-        if self.aim.extent == Extent::LoadBalancer {
-            return Ok(Step::Done(format!("no load balancer {name}, no listener; the target groups stay")));
+        if self.spec.extent == Extent::LoadBalancer {
+            return Ok(PhaseStatus::Completed(format!("no load balancer {name}; the target groups stay")));
         }
-        let prefix = format!("{}-jvb-", setting.project);
-        let known = |arn: &str| self.found.as_ref().is_some_and(|found| found.groups.contains_key(arn));
-        let groups = setting.platform.target_groups(None).await?;
-        let left = groups.iter().filter(|group| {
-            known(&group.arn) || group.load_balancer_arns.is_empty() && group.name.starts_with(&prefix)
+        let prefix = format!("{project}-jvb-");
+        let is_known = |arn: &str| self.initial.as_ref().is_some_and(|initial| initial.groups.contains_key(arn));
+        let groups = platform.target_groups(None).await?;
+        let remaining = groups.iter().filter(|group| {
+            is_known(&group.arn) || group.load_balancer_arns.is_empty() && group.name.starts_with(&prefix)
         });
-        let left: Vec<_> = left.map(|group| group.name.as_str()).collect();
-        match left.as_slice() {
-            [] => Ok(Step::Done("no load balancer, listener or target group".to_owned())),
-            // What the watcher hasn't marked it can't tell from somebody's; AWS also shows a deleted one for a moment.
-            left => Ok(Step::Waiting(format!(
-                "left: target group(s) {}; if they stay, delete them (terraform destroy, or aws elbv2 \
+        let remaining: Vec<_> = remaining.map(|group| group.name.as_str()).collect();
+        match remaining.as_slice() {
+            [] => Ok(PhaseStatus::Completed("no load balancer, listener or target group remains".to_owned())),
+            // A group without the watcher's mark may be in use elsewhere. AWS shows a deleted one for a moment, too.
+            remaining => Ok(PhaseStatus::Waiting(format!(
+                "target group(s) {} remain; if they stay, delete them (terraform destroy, or aws elbv2 \
                  delete-target-group)",
-                left.join(", ")
+                remaining.join(", ")
             ))),
         }
     }
 
-    // ---- what came of it ----
+    // ---- the results ----
 
-    /// What there was, and what it cost.
-    pub fn report(&self, completed: Vec<Completed>) -> DownReport {
-        let up = self
-            .found
-            .as_ref()
-            .and_then(|found| Duration::try_from(self.gone_at?.duration_since(found.created_at)).ok());
-        let groups = self.found.iter().flat_map(|found| found.groups.values().cloned());
+    /// Returns the result of the completed operation.
+    pub fn report(&self, completed: Vec<CompletedPhase>) -> DownReport {
+        let Context { project, scope, .. } = &self.run.context;
+        let up = self.initial.as_ref().zip(self.gone_at);
+        let up = up.and_then(|(initial, gone_at)| Duration::try_from(gone_at.duration_since(initial.created_at)).ok());
+        let groups = self.initial.iter().flat_map(|initial| initial.groups.values().cloned());
         DownReport {
             operation: Verb::Down,
-            project: self.course.setting.project.clone(),
-            cluster: self.course.setting.scope.cluster.clone(),
-            service: self.course.setting.scope.service.clone(),
+            project: project.clone(),
+            cluster: scope.cluster.clone(),
+            service: scope.service.clone(),
             load_balancer: self.name().to_owned(),
-            load_balancer_arn: self.found.as_ref().map(|found| found.arn.clone()),
+            load_balancer_arn: self.initial.as_ref().map(|initial| initial.arn.clone()),
             target_groups: groups.collect(),
-            bill: Bill::new(up, self.aim.prices),
+            cost: Cost::new(up, self.spec.prices),
             phases: completed,
         }
     }
 
-    /// What would be done, looked at from here, in order.
+    /// Returns the steps that the operation would take, in order.
     ///
     /// # Errors
     ///
-    /// What would stop it at once.
-    pub async fn dry_run(&self) -> Result<Vec<String>, Stop> {
-        let service = self.course.service().await?;
+    /// What would make it fail in its first phase.
+    pub async fn dry_run(&mut self) -> Result<Vec<String>, Failure> {
+        match self.steps().await {
+            Ok(steps) => Ok(steps),
+            Err(error) => Err(self.run.fail(Phase::Claimed, error).await),
+        }
+    }
+
+    async fn steps(&self) -> Result<Vec<String>, OperationError> {
+        let service = self.run.service().await?;
         let look = self.registrar.look(&Hints::default()).await?;
+        self.hindrance_in(&look.observation)?;
         let name = self.name();
-        let time = humantime::format_duration;
-        let mut steps = vec![format!("sign the tag {OPERATION_TAG} on the service")];
+        let limit = |limit: Duration| format!("(limit {})", humantime::format_duration(limit));
+        let mut steps = vec![format!("acquire the lease: tag {OPERATION_TAG} on the service")];
         steps.push(match service.counts.desired {
             0 => "leave the desired count at 0".to_owned(),
             from => format!("set the desired count from {from} to 0"),
         });
-        steps.push(format!("wait until every task has stopped, for {} at most", time(self.aim.drain_limit)));
+        steps.push(format!("wait until every task has stopped {}", limit(self.spec.drain_limit)));
         match &look.observation.load_balancer {
-            None => steps.push(format!("find no load balancer {name}")),
-            Some(balancer) => {
-                if let Some(why) = self.hindrance(balancer) {
-                    return Err(Stop::Refused(why));
-                }
-                if Hold::of(&balancer.tags).is_some() {
+            None => steps.push(format!("delete nothing: load balancer {name} doesn't exist")),
+            Some(load_balancer) => {
+                if Hold::of(&load_balancer.tags).is_some() {
                     steps.push("release the hold".to_owned());
                 }
-                let limit = time(self.aim.teardown_limit);
-                let groups: Vec<_> = balancer.target_groups.iter().map(|group| group.name.as_str()).collect();
-                steps.push(match (&self.course.setting.command, self.aim.extent) {
-                    (Some(command), _) => format!("run `{}`, for {limit} at most", command.text()),
-                    (None, Extent::All) => {
-                        format!("delete {name}, its listeners and {}, for {limit} at most", groups.join(", "))
-                    }
-                    (None, Extent::LoadBalancer) => format!("delete {name} and its listeners, for {limit} at most"),
+                let limit = limit(self.spec.teardown_limit);
+                let groups: Vec<_> = load_balancer.target_groups.iter().map(|group| group.name.as_str()).collect();
+                steps.push(match (&self.run.context.command, self.spec.extent) {
+                    (Some(command), _) => format!("run `{}` {limit}", command.text()),
+                    (None, Extent::All) => format!("delete {name}, its listeners and {} {limit}", groups.join(", ")),
+                    (None, Extent::LoadBalancer) => format!("delete {name} and its listeners {limit}"),
                 });
             }
         }
-        steps.push("make sure that nothing is left, and take the signature away".to_owned());
+        steps.push("verify the deletion, and release the lease".to_owned());
         Ok(steps)
     }
 }
@@ -393,63 +412,46 @@ impl<P: Platform + Scaling + Clone> Down<P> {
 impl<P: Platform + Scaling + Clone> Operation for Down<P> {
     type Platform = P;
 
-    fn course(&self) -> &Course<P> {
-        &self.course
+    fn run(&self) -> &Run<P> {
+        &self.run
     }
 
-    fn course_mut(&mut self) -> &mut Course<P> {
-        &mut self.course
+    fn run_mut(&mut self) -> &mut Run<P> {
+        &mut self.run
     }
 
-    fn phases(&self) -> Vec<Bounded> {
+    fn phases(&self) -> Vec<BoundedPhase> {
         vec![
-            Bounded { phase: Phase::Claimed, limit: SHORT },
-            Bounded { phase: Phase::ServiceScaled, limit: SHORT },
-            Bounded { phase: Phase::TasksDrained, limit: self.aim.drain_limit },
-            Bounded { phase: Phase::LoadBalancerGone, limit: self.aim.teardown_limit },
-            Bounded { phase: Phase::NothingLeft, limit: SHORT },
+            BoundedPhase { phase: Phase::Claimed, limit: SHORT_PHASE_LIMIT },
+            BoundedPhase { phase: Phase::ServiceScaled, limit: SHORT_PHASE_LIMIT },
+            BoundedPhase { phase: Phase::TasksDrained, limit: self.spec.drain_limit },
+            BoundedPhase { phase: Phase::LoadBalancerGone, limit: self.spec.teardown_limit },
+            BoundedPhase { phase: Phase::NothingLeft, limit: SHORT_PHASE_LIMIT },
         ]
     }
 
-    async fn attempt(&mut self, phase: Phase) -> Result<Step, Stop> {
+    async fn check(&mut self, phase: Phase) -> Result<PhaseStatus, OperationError> {
         match phase {
-            Phase::Claimed => self.lease().await,
+            Phase::Claimed => self.acquire_lease().await,
             Phase::ServiceScaled => self.scale().await,
-            Phase::TasksDrained => self.drain().await,
-            Phase::LoadBalancerGone => self.tear_down().await,
-            Phase::NothingLeft => self.verify().await,
+            Phase::TasksDrained => self.await_stopped().await,
+            Phase::LoadBalancerGone => self.delete_load_balancer().await,
+            Phase::NothingLeft => self.verify_deleted().await,
             Phase::LoadBalancerMade
             | Phase::LoadBalancerActive
             | Phase::TasksServing
             | Phase::TargetsRegistered
             | Phase::TargetsHealthy
-            | Phase::UrlAnswering => Ok(Step::AlreadySo("not on the way down".to_owned())),
+            | Phase::UrlAnswering => Ok(PhaseStatus::Skipped("not a phase of down".to_owned())),
         }
     }
 
-    async fn beside_command(&self) -> Result<(), Stop> {
-        self.course.latest().await?;
+    async fn beside_command(&self) -> Result<(), OperationError> {
+        self.run.verify_lease().await?;
         Ok(())
     }
 
-    fn command_done(&mut self) {
-        self.command_ended = Some(Instant::now());
+    fn command_succeeded(&mut self) {
+        self.command_succeeded_at = Some(Instant::now());
     }
-}
-
-/// What `down` prints with `--output json`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "the README lists these fields")]
-pub struct DownReport {
-    pub operation: Verb,
-    pub project: String,
-    pub cluster: String,
-    pub service: String,
-    pub load_balancer: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub load_balancer_arn: Option<String>,
-    pub target_groups: Vec<String>,
-    #[serde(flatten)]
-    pub bill: Bill,
-    pub phases: Vec<Completed>,
 }

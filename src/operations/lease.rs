@@ -1,7 +1,7 @@
-//! Of several operations on one service the latest wins: each signs a tag on the ECS service, and an earlier one that
-//! finds another's signature there stops.
+//! The lease on a service: of several operations at once, the latest wins.
 //!
-//! AWS has no conditional writes, but the last of several writers of a tag stays; so all agree on who that is.
+//! Each operation writes its lease to a tag on the ECS service. An operation that finds another one's lease there stops.
+//! AWS has no conditional writes, but the last of several writers of a tag stays, so all agree on the lease holder.
 
 use std::fmt;
 
@@ -10,35 +10,48 @@ use jiff::Timestamp;
 use crate::telemetry::log::{Verb, rfc3339_millis};
 use jvb_watcher_rules::model::{OPERATION_TAG, Tags};
 
-/// An operation's signature: `up 2026-11-24T18:00:00.000Z 1f2e3d4c`, and ` ended` once it is over.
+/// An operation's lease. In the tag: `up 2026-11-24T18:00:00.000Z 1f2e3d4c`, followed by the state unless it is active.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
-    /// Which way it goes.
+    /// The operation.
     pub verb: Verb,
-    /// When it began.
+    /// When the operation began.
     pub begun_at: Timestamp,
-    /// What tells it from any other.
+    /// The operation's unique id.
     pub id: String,
-    /// Whether it is over.
+    /// Whether the operation is over.
     pub state: LeaseState,
 }
 
-/// Whether an operation is over.
+/// Whether the holder of a lease is over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeaseState {
-    /// It goes on, or was killed.
-    UnderWay,
-    /// It is over.
+    /// The operation runs, or was killed.
+    Active,
+    /// The operation is over.
     Ended,
+    /// The operation is over, and its load balancer command did not complete: the load balancer may exist in part.
+    Failed,
+}
+
+impl LeaseState {
+    /// The word in the tag; an active lease has none.
+    fn word(self) -> Option<&'static str> {
+        match self {
+            Self::Active => None,
+            Self::Ended => Some("ended"),
+            Self::Failed => Some("failed"),
+        }
+    }
 }
 
 impl Lease {
-    /// The signature on a service of these tags, if there is one.
+    /// Returns the lease in a service's tags, if there is one.
     pub fn of(tags: &Tags) -> Option<Self> {
         Self::parse(tags.get(OPERATION_TAG)?)
     }
 
-    /// The signature as it stands in the tag; `None` for what no operation wrote.
+    /// Parses the tag's value; returns `None` for one that no operation wrote.
     pub fn parse(text: &str) -> Option<Self> {
         let mut words = text.split(' ');
         let verb = match words.next()? {
@@ -48,27 +61,34 @@ impl Lease {
         };
         let begun_at = words.next()?.parse().ok()?;
         let id = words.next().filter(|id| !id.is_empty())?.to_owned();
-        let state = match words.next() {
-            None => LeaseState::UnderWay,
-            Some("ended") => LeaseState::Ended,
-            Some(_) => return None,
-        };
+        let word = words.next();
+        let states = [LeaseState::Active, LeaseState::Ended, LeaseState::Failed];
+        let state = states.into_iter().find(|state| state.word() == word)?;
         words.next().is_none().then_some(Self { verb, begun_at, id, state })
     }
 
-    /// The same, over.
-    pub fn ended(&self) -> Self {
-        Self { state: LeaseState::Ended, ..self.clone() }
+    /// Returns the same lease in another state.
+    pub fn with_state(&self, state: LeaseState) -> Self {
+        Self { state, ..self.clone() }
+    }
+
+    /// Returns true if the load balancer may exist in part: a running or killed `up`, or a failed command, left it.
+    pub fn leaves_incomplete(&self) -> bool {
+        match self.state {
+            LeaseState::Active => self.verb == Verb::Up,
+            LeaseState::Ended => false,
+            LeaseState::Failed => true,
+        }
     }
 }
 
 impl fmt::Display for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ended = match self.state {
-            LeaseState::UnderWay => "",
-            LeaseState::Ended => " ended",
-        };
-        write!(f, "{} {} {}{ended}", self.verb.as_str(), rfc3339_millis(self.begun_at), self.id)
+        write!(f, "{} {} {}", self.verb.as_str(), rfc3339_millis(self.begun_at), self.id)?;
+        match self.state.word() {
+            Some(word) => write!(f, " {word}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -77,16 +97,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_signature_is_read_as_it_is_written() {
+    fn a_lease_is_parsed_as_it_is_written() {
         let begun_at = "2026-11-24T18:00:00.123Z".parse().expect("an instant");
-        let lease = Lease { verb: Verb::Up, begun_at, id: "1f2e".into(), state: LeaseState::UnderWay };
+        let lease = Lease { verb: Verb::Up, begun_at, id: "1f2e".into(), state: LeaseState::Active };
         assert_eq!(lease.to_string(), "up 2026-11-24T18:00:00.123Z 1f2e");
-        assert_eq!(Lease::parse(&lease.to_string()), Some(lease.clone()));
-        assert_eq!(Lease::parse(&lease.ended().to_string()), Some(lease.ended()));
+        assert_eq!(lease.with_state(LeaseState::Failed).to_string(), "up 2026-11-24T18:00:00.123Z 1f2e failed");
+        for state in [LeaseState::Active, LeaseState::Ended, LeaseState::Failed] {
+            let lease = lease.with_state(state);
+            assert_eq!(Lease::parse(&lease.to_string()), Some(lease));
+        }
     }
 
     #[test]
-    fn what_no_operation_wrote_is_no_signature() {
+    fn a_value_that_no_operation_wrote_is_not_a_lease() {
         for text in [
             "",
             "up",

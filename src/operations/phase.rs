@@ -1,4 +1,4 @@
-//! The phases of `up` and `down`, with their limits and results.
+//! A phase with its time limit, and its result.
 
 use std::time::Duration;
 
@@ -6,23 +6,23 @@ use serde::Serialize;
 
 use crate::telemetry::log::Phase;
 
-/// A phase and the longest that it may take.
+/// A phase and its time limit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Bounded {
+pub struct BoundedPhase {
     /// The phase.
     pub phase: Phase,
     /// The longest that it may take.
     pub limit: Duration,
 }
 
-/// A phase that has come to its end.
+/// A phase whose condition holds.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Completed {
-    /// Which.
+pub struct CompletedPhase {
+    /// The phase.
     pub phase: Phase,
-    /// Whether it held already when it was looked at first.
+    /// Whether the condition held before the operation did anything for it.
     pub skipped: bool,
-    /// What there is now.
+    /// The state that the phase ended with.
     pub detail: String,
     /// When it began (RFC 3339).
     pub started_at: String,

@@ -1,46 +1,46 @@
-//! How an operation tells where it is: as log lines, or, at a terminal, as the command draws it.
+//! Reports of an operation's progress.
 
-use super::phase::{Bounded, Completed};
+use super::phase::{BoundedPhase, CompletedPhase};
 use crate::telemetry::log::{Event, Log, Verb};
 
-/// Is told of each phase.
+/// Receives the progress of an operation.
 pub trait Progress: Send + Sync {
-    /// A phase begins.
-    fn began(&self, phase: Bounded);
+    /// A phase starts.
+    fn phase_started(&self, phase: BoundedPhase);
 
-    /// What the phase waits for; told once, until it is something else.
-    fn waiting(&self, phase: Bounded, for_what: &str);
+    /// The phase waits for this condition. Called again only when the text changes.
+    fn phase_waiting(&self, phase: BoundedPhase, detail: &str);
 
-    /// A phase has come to its end.
-    fn completed(&self, completed: &Completed);
+    /// A phase is complete.
+    fn phase_completed(&self, completed: &CompletedPhase);
 
-    /// The balancer command has written a line.
-    fn said(&self, line: &str);
+    /// The load balancer command has written a line.
+    fn command_output(&self, line: &str);
 }
 
-/// Log lines.
-pub struct Lines {
-    /// Which way it goes.
+/// Writes the progress to the log.
+pub struct LoggedProgress {
+    /// The operation.
     pub verb: Verb,
-    /// Where they go.
+    /// The log.
     pub log: Log,
 }
 
-impl Progress for Lines {
-    fn began(&self, Bounded { phase, limit }: Bounded) {
+impl Progress for LoggedProgress {
+    fn phase_started(&self, BoundedPhase { phase, limit }: BoundedPhase) {
         self.log.emit(&Event::PhaseStarted { operation: self.verb, phase, limit_seconds: limit.as_secs_f64() });
     }
 
-    fn waiting(&self, Bounded { phase, .. }: Bounded, for_what: &str) {
-        self.log.emit(&Event::PhaseWaiting { operation: self.verb, phase, detail: for_what.to_owned() });
+    fn phase_waiting(&self, BoundedPhase { phase, .. }: BoundedPhase, detail: &str) {
+        self.log.emit(&Event::PhaseWaiting { operation: self.verb, phase, detail: detail.to_owned() });
     }
 
-    fn completed(&self, completed: &Completed) {
-        let Completed { phase, skipped, detail, duration_ms, started_at: _ } = completed.clone();
+    fn phase_completed(&self, completed: &CompletedPhase) {
+        let CompletedPhase { phase, skipped, detail, duration_ms, started_at: _ } = completed.clone();
         self.log.emit(&Event::PhaseCompleted { operation: self.verb, phase, skipped, detail, duration_ms });
     }
 
-    fn said(&self, line: &str) {
+    fn command_output(&self, line: &str) {
         self.log.emit(&Event::CommandOutput { operation: self.verb, text: line.to_owned() });
     }
 }

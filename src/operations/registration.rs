@@ -1,25 +1,25 @@
-//! How far the serving tasks are from being reachable, for somebody who waits for it.
+//! The registrations that the serving tasks need, compared with those that exist.
 
 use std::collections::BTreeMap;
 
 use jvb_watcher_rules::model::{Observation, TargetState, TargetType};
 
-/// The registrations that the serving tasks need, and what there is of them.
+/// The registrations that the serving tasks need, compared with those that exist.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Registrations {
     /// One for each serving task and target group of type ip.
     pub wanted: usize,
-    /// How many of them are registered, and not on their way out.
+    /// How many of them exist and aren't draining.
     pub registered: usize,
-    /// How many of them are in which state, with AWS's reason where there is one.
+    /// How many of those are in which state, with AWS's reason where there is one.
     pub states: BTreeMap<String, usize>,
 }
 
 impl Registrations {
-    /// What a look shows.
+    /// Counts the registrations of an observation.
     pub fn of(observation: &Observation) -> Self {
         let mut registrations = Self::default();
-        for group in observation.load_balancer.iter().flat_map(|balancer| &balancer.target_groups) {
+        for group in observation.load_balancer.iter().flat_map(|load_balancer| &load_balancer.target_groups) {
             let TargetType::Ip { family, port } = group.target_type else { continue };
             for task in observation.serving() {
                 registrations.wanted += 1;
@@ -36,13 +36,13 @@ impl Registrations {
         registrations
     }
 
-    /// Whether all that are wanted are registered.
+    /// Returns true if every wanted registration exists.
     pub fn is_complete(&self) -> bool {
         self.wanted > 0 && self.registered == self.wanted
     }
 
-    /// The states in words: `2 healthy, 1 unhealthy (Target.FailedHealthChecks)`.
-    pub fn words(&self) -> String {
+    /// Returns the states as text: `2 healthy, 1 unhealthy (Target.FailedHealthChecks)`.
+    pub fn summary(&self) -> String {
         let states: Vec<_> = self.states.iter().map(|(state, count)| format!("{count} {state}")).collect();
         states.join(", ")
     }

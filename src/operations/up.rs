@@ -1,4 +1,4 @@
-//! `up`: from nothing to a call.
+//! `up`: creates the load balancer, scales the service up, and waits until clients can connect.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -6,103 +6,109 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use jiff::Timestamp;
-use serde::Serialize;
 use tokio::time::Instant;
 
-use super::phase::{Bounded, Completed};
+use super::context::{Context, Grace};
+use super::engine::{Operation, PhaseStatus};
+use super::failure::{Failure, OperationError};
+use super::phase::{BoundedPhase, CompletedPhase};
 use super::registration::Registrations;
-use super::{Course, Operation, SHORT, SHOWS_WITHIN, Setting, Step, Stop, owned_tags};
+use super::report::{GroupReport, TaskReport, UpReport};
+use super::run::{CommandState, Run};
+use super::{CONSISTENCY_DELAY, SHORT_PHASE_LIMIT};
 use crate::aws::{AwsError, Calls, Deadline, LoadBalancerDescription, Platform, Scaling};
 use crate::controller::reconcile::{Hints, OBSERVATION_VALID_FOR, Reconciler};
-use crate::telemetry::log::{Phase, Verb};
+use crate::telemetry::log::{Phase, Verb, rfc3339_millis};
 use jvb_watcher_rules::hold::{Hold, Holder};
 use jvb_watcher_rules::model::{
-    Counts, LoadBalancer, LoadBalancerKind, LoadBalancerState, Observation, Service, TargetGroup, TargetType, Task,
+    Counts, LoadBalancer, LoadBalancerKind, LoadBalancerState, OPERATION_TAG, Observation, Service, TargetGroup,
+    TargetType, Task,
 };
-use jvb_watcher_rules::plan::{LifecycleAction, Teardown};
+use jvb_watcher_rules::plan::{self, LifecycleAction, Teardown};
 
-/// This many times the desired count of tasks that have stopped again say that the service can't keep them.
+/// The number of stopped tasks, for each desired one, at which a service without a serving task counts as crashing.
 const CRASHES_PER_TASK: usize = 3;
 
-/// Asks an address over HTTPS.
+/// A request to the URL that must answer in the end.
 pub trait Probe: Send + Sync {
-    /// The address.
+    /// Returns the URL.
     fn url(&self) -> &str;
 
-    /// Asks once: what it answered. The error says what came instead.
-    fn ask(&self) -> BoxFuture<'_, Result<String, String>>;
+    /// Sends one request; returns the answer. The error says why there is none, or why it doesn't count.
+    fn send(&self) -> BoxFuture<'_, Result<String, String>>;
 }
 
-/// What `up` is to reach, and how long each phase may take.
-pub struct Aim {
-    /// The desired count; a service that has more keeps them.
+/// The state that `up` brings about, and its time limits.
+pub struct Spec {
+    /// The desired count. A service with a higher one keeps it.
     pub desired: i32,
-    /// The address that must answer in the end.
+    /// The URL that must answer in the end.
     pub probe: Option<Arc<dyn Probe>>,
-    /// For the balancer command.
-    pub make_limit: Duration,
-    /// Until the balancer is active.
+    /// The limit for the load balancer command.
+    pub create_limit: Duration,
+    /// The limit until the load balancer is active.
     pub active_limit: Duration,
-    /// Until as many tasks serve as are desired.
+    /// The limit until as many tasks serve as are desired.
     pub serving_limit: Duration,
-    /// Until they are registered.
+    /// The limit until these tasks are registered.
     pub registered_limit: Duration,
-    /// Until they are healthy.
+    /// The limit until their targets are healthy.
     pub healthy_limit: Duration,
-    /// Until the address answers.
+    /// The limit until the URL answers.
     pub answer_limit: Duration,
 }
 
-/// The way up.
+/// The operation `up`.
 pub struct Up<P> {
-    course: Course<P>,
-    aim: Aim,
-    /// Registers what serves, and leaves the balancer alone.
+    run: Run<P>,
+    spec: Spec,
+    /// Registers the serving tasks, and never changes the load balancer.
     registrar: Reconciler<P>,
-    /// Ends the teardown of an earlier balancer that was begun, by the watcher's own rules.
+    /// Completes the teardown of an earlier load balancer that has already begun, by the watcher's own rules.
     finisher: Reconciler<P>,
-    /// The balancer that was found, or made.
-    balancer: Option<LoadBalancerDescription>,
-    /// What made it.
+    /// The load balancer, as read in the phase "load balancer active".
+    load_balancer: Option<LoadBalancerDescription>,
     origin: Origin,
-    /// When no watcher's look from before the hold can lead to an act any more.
+    /// When a watcher's observation from before the hold can no longer lead to a write.
     settled_at: Option<Instant>,
-    /// What the desired count was, if this raised it.
+    /// The desired count before this operation raised it.
     scaled_from: Option<i32>,
     /// Since when the service should keep its tasks.
     scaled_at: Option<Timestamp>,
-    /// How many tasks are waited for.
+    /// The number of tasks to wait for.
     wanted: i32,
-    /// The last look at the registrations.
-    seen: Observation,
+    /// The latest observation.
+    observation: Observation,
 }
 
-/// Where the balancer came from.
+/// The origin of the load balancer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
-    /// It was there.
-    Found,
-    /// The balancer command ended then.
-    Made(Instant),
+    /// It existed before.
+    Existing,
+    /// The load balancer command succeeded then.
+    Command(Instant),
 }
 
+/// The watcher's default grace periods.
+const GRACE: Grace = Grace { idle: Duration::from_secs(60), unused: Duration::from_secs(15 * 60) };
+
 impl<P: Platform + Scaling + Clone> Up<P> {
-    /// The way from here.
-    pub fn new(setting: Setting<P>, aim: Aim) -> Self {
-        let reconciler = |teardown| setting.reconciler(teardown, Duration::from_secs(60), Duration::from_secs(15 * 60));
-        let wanted = aim.desired;
+    /// Returns an operation that has not started.
+    pub fn new(context: Context<P>, spec: Spec) -> Self {
+        let wanted = spec.desired;
         Self {
-            registrar: reconciler(Teardown::Off),
-            finisher: reconciler(Teardown::All),
-            course: Course::new(Verb::Up, setting),
-            aim,
-            balancer: None,
-            origin: Origin::Found,
+            registrar: context.reconciler(Teardown::Off, GRACE),
+            finisher: context.reconciler(Teardown::All, GRACE),
+            run: Run::new(Verb::Up, context),
+            spec,
+            load_balancer: None,
+            origin: Origin::Existing,
             settled_at: None,
             scaled_from: None,
             scaled_at: None,
             wanted,
-            seen: Observation {
+            observation: Observation {
                 service: Service::Missing,
                 tasks: Vec::new(),
                 load_balancer: None,
@@ -113,265 +119,286 @@ impl<P: Platform + Scaling + Clone> Up<P> {
         }
     }
 
-    /// How long all phases may take together.
-    fn longest(&self) -> Duration {
+    fn name(&self) -> &str {
+        &self.run.context.load_balancer
+    }
+
+    fn command_text(&self) -> String {
+        self.run.context.command.as_ref().map(|command| command.text()).unwrap_or_default()
+    }
+
+    // ---- the hold ----
+
+    /// Returns the sum of all time limits.
+    fn total_limit(&self) -> Duration {
         self.phases().iter().map(|bounded| bounded.limit).sum()
     }
 
-    fn name(&self) -> &str {
-        &self.course.setting.load_balancer
-    }
-
-    /// Keeps the watchers off the balancer, unless a person does already.
-    async fn hold(&self, observation: &Observation, deadline: &Deadline) -> Result<(), AwsError> {
-        match owned_tags(observation, &self.course.setting.owner_tag) {
-            Some((arn, tags)) => self.hold_by(arn, Hold::of(tags), deadline).await,
-            None => Ok(()),
+    /// Holds the observed load balancer.
+    async fn hold_observed(&self, load_balancer: &LoadBalancer, deadline: &Deadline) -> Result<(), AwsError> {
+        if !self.run.context.owner_tag.is_among(&load_balancer.tags) {
+            return Ok(());
         }
+        self.hold(&load_balancer.arn, Hold::of(&load_balancer.tags), deadline).await
     }
 
-    async fn hold_by(&self, arn: &str, standing: Option<Hold>, deadline: &Deadline) -> Result<(), AwsError> {
-        let now = self.course.now();
-        let id = &self.course.setting.id;
-        let held = standing.filter(|hold| hold.is_in_force(now)).is_some_and(|hold| match hold.holder {
+    /// Holds the load balancer, unless an operator or this operation does already.
+    async fn hold(&self, arn: &str, current: Option<Hold>, deadline: &Deadline) -> Result<(), AwsError> {
+        let now = self.run.context.now();
+        let id = &self.run.context.id;
+        let is_held = current.filter(|hold| hold.is_in_force(now)).is_some_and(|hold| match hold.holder {
             Holder::Hand => true,
             Holder::Up(of) => of == *id,
         });
-        if held {
+        if is_held {
             return Ok(());
         }
-        let hold = Hold::for_duration(self.longest(), now, Holder::Up(id.clone()));
-        self.course.place_hold(arn, &hold, deadline).await
+        let hold = Hold::for_duration(self.total_limit(), now, Holder::Up(id.clone()));
+        self.run.place_hold(arn, &hold, deadline).await
     }
 
-    /// The balancer as it is now, held.
-    async fn held_balancer(&self, deadline: &Deadline) -> Result<Option<LoadBalancerDescription>, AwsError> {
-        let platform = &self.course.setting.platform;
-        let Some(balancer) = platform.load_balancer(self.name()).await? else { return Ok(None) };
-        let tags = platform.tags(std::slice::from_ref(&balancer.arn)).await?;
-        let owner_tag = &self.course.setting.owner_tag;
-        if let Some(tags) = tags.get(&balancer.arn).filter(|tags| owner_tag.is_among(tags)) {
-            self.hold_by(&balancer.arn, Hold::of(tags), deadline).await?;
+    /// Reads the load balancer, and holds it. One without the owner tag needs no hold: no watcher deletes it.
+    async fn held_load_balancer(&self, deadline: &Deadline) -> Result<Option<LoadBalancerDescription>, AwsError> {
+        let platform = &self.run.context.platform;
+        let Some(load_balancer) = platform.load_balancer(self.name()).await? else { return Ok(None) };
+        let tags = platform.tags(std::slice::from_ref(&load_balancer.arn)).await?;
+        let owner_tag = &self.run.context.owner_tag;
+        if let Some(tags) = tags.get(&load_balancer.arn).filter(|tags| owner_tag.is_among(tags)) {
+            self.hold(&load_balancer.arn, Hold::of(tags), deadline).await?;
         }
-        Ok(Some(balancer))
+        Ok(Some(load_balancer))
     }
 
-    /// Refuses what can't come to a good end.
-    fn check(&self, balancer: Option<&LoadBalancer>) -> Result<(), Stop> {
+    // ---- the phases ----
+
+    /// Refuses an operation that can't succeed.
+    fn validate(&self, load_balancer: Option<&LoadBalancer>) -> Result<(), OperationError> {
         let name = self.name();
-        match (balancer.map(|balancer| &balancer.kind), &self.course.setting.command) {
-            (Some(LoadBalancerKind::Other(kind)), _) => Err(Stop::Refused(format!(
-                "load balancer {name} is of type {kind}, not network; give another --load-balancer"
+        match (load_balancer.map(|load_balancer| &load_balancer.kind), &self.run.context.command) {
+            (Some(LoadBalancerKind::Other(kind)), _) => Err(OperationError::Refused(format!(
+                "load balancer {name} is of type {kind}, not network; correct --load-balancer"
             ))),
-            (None, None) => Err(Stop::Refused(format!(
-                "there is no load balancer {name}, and nothing to make it with; give --terraform-dir or \
+            (None, None) => Err(OperationError::Refused(format!(
+                "load balancer {name} doesn't exist, and no command creates it; give --terraform-dir or \
                  --balancer-command"
             ))),
             (Some(LoadBalancerKind::Network), _) | (None, Some(_)) => Ok(()),
         }
     }
 
-    // ---- the phases ----
-
-    async fn lease(&mut self) -> Result<Step, Stop> {
-        let deadline = self.course.deadline();
-        let service = self.course.service().await?;
+    async fn acquire_lease(&mut self) -> Result<PhaseStatus, OperationError> {
+        let deadline = self.run.context.deadline();
+        let service = self.run.service().await?;
         let look = self.registrar.look(&Hints::default()).await?;
-        self.check(look.observation.load_balancer.as_ref())?;
-        let detail = self.course.lease(&service, &deadline).await?;
-        Ok(Step::Done(detail))
+        self.validate(look.observation.load_balancer.as_ref())?;
+        Ok(PhaseStatus::Completed(self.run.acquire_lease(&service, &deadline).await?))
     }
 
-    async fn make(&mut self) -> Result<Step, Stop> {
-        let latest = self.course.latest().await?;
+    async fn create_load_balancer(&mut self) -> Result<PhaseStatus, OperationError> {
+        let leased = self.run.verify_lease().await?;
         let look = self.finisher.look(&Hints::default()).await?;
-        let name = self.name().to_owned();
-        let Some(balancer) = &look.observation.load_balancer else {
+        let Some(load_balancer) = &look.observation.load_balancer else {
             self.settled_at = None;
-            let ending = matches!(look.plan.lifecycle, LifecycleAction::DeleteTargetGroups { .. });
-            let marked = !look.observation.orphaned_target_groups.is_empty();
-            if ending || marked && jvb_watcher_rules::plan::is_idle(&look.observation, self.course.now()) {
-                // Terraform would take the old groups for its own while a watcher deletes them.
+            let is_deleting = matches!(look.plan.lifecycle, LifecycleAction::DeleteTargetGroups { .. });
+            let is_marked = !look.observation.orphaned_target_groups.is_empty();
+            if is_deleting || is_marked && plan::is_idle(&look.observation, self.run.context.now()) {
+                // Terraform would adopt the old groups while a watcher deletes them.
                 self.finisher.reconcile(&Hints::default(), Calls::default()).await?;
-                return Ok(Step::Waiting("an earlier teardown is under way; its target groups go first".to_owned()));
+                return Ok(PhaseStatus::Waiting("a teardown is in progress; its target groups go first".to_owned()));
             }
-            return match self.origin {
-                Origin::Made(at) if at.elapsed() < SHOWS_WITHIN => {
-                    Ok(Step::Waiting(format!("load balancer {name} doesn't show yet")))
-                }
-                Origin::Made(_) => {
-                    let command = self.course.setting.command.as_ref().map(|command| command.text());
-                    Err(Stop::Refused(format!(
-                        "`{}` succeeded, but there is no load balancer {name}; check its name in that configuration, or \
-                         give --load-balancer",
-                        command.unwrap_or_default()
-                    )))
-                }
-                Origin::Found if self.course.took_over().is_some_and(|since| since < OBSERVATION_VALID_FOR) => {
-                    Ok(Step::Waiting("the other operation has some seconds to stop".to_owned()))
-                }
-                Origin::Found => Ok(Step::Command),
-            };
+            return self.run_command();
         };
-        self.hold(&look.observation, &latest.deadline).await?;
-        if let Origin::Made(_) = self.origin {
-            return Ok(Step::Done(format!("{name} is made")));
+        let name = self.name().to_owned();
+        self.hold_observed(load_balancer, &leased.deadline).await?;
+        if let Origin::Command(_) = self.origin {
+            return Ok(PhaseStatus::Completed(format!("{name} is created")));
         }
         if let LifecycleAction::Unmark { .. } = look.plan.lifecycle {
-            // A mark from before is nothing to go by any more.
+            // An idle mark from before this operation would shorten the next grace period.
             self.finisher.reconcile(&Hints::default(), Calls::default()).await?;
         }
         let settled_at = *self.settled_at.get_or_insert_with(|| Instant::now() + OBSERVATION_VALID_FOR);
-        let Counts { desired, running, .. } = latest.service.counts;
-        // Tasks take longer to start than a look is good for.
-        let in_use = desired > 0 && running > 0;
-        if !in_use && Instant::now() < settled_at {
-            // A watcher that looked just before the hold may still delete it.
-            return Ok(Step::Waiting(format!("{name} is there; making sure that it stays, which takes ten seconds")));
+        let Counts { desired, running, .. } = leased.service.counts;
+        // A running task proves that no observation of an idle service is still valid: it took longer to start.
+        let is_in_use = desired > 0 && running > 0;
+        if !is_in_use && Instant::now() < settled_at {
+            let seconds = OBSERVATION_VALID_FOR.as_secs();
+            return Ok(PhaseStatus::Waiting(format!(
+                "{name} exists; a watcher that observed it before the hold may delete it within {seconds} s"
+            )));
         }
         let takes_addresses = |group: &TargetGroup| matches!(group.target_type, TargetType::Ip { .. });
-        let complete = balancer.target_groups.iter().any(takes_addresses) && !self.course.took_over_from_up();
-        if !complete && self.course.setting.command.is_some() {
-            // Cut off, it leaves a balancer without some of its listeners; run again, it makes what is missing.
-            return Ok(Step::Command);
+        let is_complete =
+            load_balancer.target_groups.iter().any(takes_addresses) && self.run.command == CommandState::Settled;
+        if !is_complete && self.run.context.command.is_some() {
+            // An interrupted terraform leaves out listeners; the next run creates them.
+            return Ok(PhaseStatus::RunCommand);
         }
-        let since = balancer.created_at;
-        Ok(Step::AlreadySo(format!("{name} is there since {}", crate::telemetry::log::rfc3339_millis(since))))
+        let since = rfc3339_millis(load_balancer.created_at);
+        Ok(PhaseStatus::Skipped(format!("{name} exists since {since}")))
     }
 
-    async fn activate(&mut self) -> Result<Step, Stop> {
-        let latest = self.course.latest().await?;
-        let Some(balancer) = self.held_balancer(&latest.deadline).await? else {
-            (self.origin, self.settled_at) = (Origin::Found, None);
-            return Ok(Step::Back(Phase::LoadBalancerMade));
+    /// Decides whether to run the load balancer command, while there is no load balancer.
+    fn run_command(&self) -> Result<PhaseStatus, OperationError> {
+        let name = self.name();
+        match self.origin {
+            Origin::Command(at) if at.elapsed() < CONSISTENCY_DELAY => {
+                Ok(PhaseStatus::Waiting(format!("AWS doesn't show load balancer {name} yet")))
+            }
+            Origin::Command(_) => Err(OperationError::Refused(format!(
+                "`{}` succeeded, but load balancer {name} doesn't exist; correct its name in that configuration, or \
+                 --load-balancer",
+                self.command_text()
+            ))),
+            Origin::Existing if self.run.since_superseding().is_some_and(|since| since < OBSERVATION_VALID_FOR) => {
+                Ok(PhaseStatus::Waiting("the superseded operation has some seconds to stop".to_owned()))
+            }
+            Origin::Existing => Ok(PhaseStatus::RunCommand),
+        }
+    }
+
+    async fn await_active(&mut self) -> Result<PhaseStatus, OperationError> {
+        let leased = self.run.verify_lease().await?;
+        let Some(load_balancer) = self.held_load_balancer(&leased.deadline).await? else {
+            (self.origin, self.settled_at) = (Origin::Existing, None);
+            return Ok(PhaseStatus::RestartFrom(Phase::LoadBalancerMade));
         };
-        let (state, name) = (balancer.state, balancer.name.clone());
-        self.balancer = Some(balancer);
+        let (state, name) = (load_balancer.state, load_balancer.name.clone());
+        self.load_balancer = Some(load_balancer);
         match state {
-            LoadBalancerState::Active => Ok(Step::Done(format!("{name} is active"))),
-            LoadBalancerState::ActiveImpaired => Ok(Step::Done(format!("{name} is active, but impaired"))),
-            LoadBalancerState::Failed => Err(Stop::Refused(format!(
-                "load balancer {name} could not be set up: its state is failed; take it away (jvb-watcher down), see \
-                 whether its subnets have free addresses, and make it anew"
+            LoadBalancerState::Active => Ok(PhaseStatus::Completed(format!("{name} is active"))),
+            LoadBalancerState::ActiveImpaired => {
+                Ok(PhaseStatus::Completed(format!("{name} is active, but impaired: it lacks resources to scale")))
+            }
+            LoadBalancerState::Failed => Err(OperationError::Refused(format!(
+                "load balancer {name} is in state failed; delete it (jvb-watcher down), check that its subnets have \
+                 free addresses, and run jvb-watcher up again"
             ))),
             LoadBalancerState::Provisioning | LoadBalancerState::Unknown => {
-                Ok(Step::Waiting(format!("{name} is {}", state.as_str())))
+                Ok(PhaseStatus::Waiting(format!("{name} is {}", state.as_str())))
             }
         }
     }
 
-    async fn scale(&mut self) -> Result<Step, Stop> {
-        let latest = self.course.latest().await?;
-        let (now, desired) = (latest.service.counts.desired, self.aim.desired);
-        self.wanted = desired.max(now);
-        self.scaled_at.get_or_insert(self.course.setting.clock.now());
-        if now >= desired {
+    async fn scale(&mut self) -> Result<PhaseStatus, OperationError> {
+        let leased = self.run.verify_lease().await?;
+        let (current, desired) = (leased.service.counts.desired, self.spec.desired);
+        self.wanted = desired.max(current);
+        self.scaled_at.get_or_insert(self.run.context.now());
+        if current >= desired {
             return Ok(match self.scaled_from {
-                Some(from) => Step::Done(format!("desired count from {from} to {now}")),
-                None => Step::AlreadySo(format!("desired count is {now}")),
+                Some(from) => PhaseStatus::Completed(format!("desired count from {from} to {current}")),
+                None => PhaseStatus::Skipped(format!("desired count is {current}")),
             });
         }
-        let scope = &self.course.setting.scope;
-        self.course.setting.platform.scale(&scope.cluster, &scope.service, desired, &latest.deadline).await?;
-        self.scaled_from.get_or_insert(now);
-        Ok(Step::Waiting(format!("desired count from {now} to {desired}")))
+        let Context { platform, scope, .. } = &self.run.context;
+        platform.scale(&scope.cluster, &scope.service, desired, &leased.deadline).await?;
+        self.scaled_from.get_or_insert(current);
+        Ok(PhaseStatus::Waiting(format!("desired count from {current} to {desired}")))
     }
 
-    /// Registers what serves, and remembers what it saw.
-    async fn register(&mut self) -> Result<Option<String>, Stop> {
-        self.course.latest().await?;
+    /// Registers the serving tasks, and keeps the observation; returns the finding that hinders a registration.
+    async fn register(&mut self) -> Result<Option<String>, OperationError> {
+        self.run.verify_lease().await?;
         let (outcome, look) = self.registrar.reconcile_and_show(&Hints::default(), Calls::default()).await?;
         let observation = look.observation;
         if let Service::Found(counts) = observation.service
             && counts.desired < self.wanted
         {
-            return Err(Stop::Refused(format!(
-                "somebody set the desired count to {} meanwhile; find out who scales down",
+            return Err(OperationError::Refused(format!(
+                "the desired count was set to {} during the operation; find out who scales down",
                 counts.desired
             )));
         }
         if observation.load_balancer.is_none() {
-            let name = self.name();
-            return Err(Stop::Refused(format!("load balancer {name} was deleted meanwhile; find out who deletes it")));
+            return Err(OperationError::Refused(format!(
+                "load balancer {} was deleted during the operation; find out who deletes it",
+                self.name()
+            )));
         }
-        self.seen = observation;
+        self.observation = observation;
         let hindrance = outcome.findings.iter().find(|finding| finding.name.hinders_registration());
         Ok(hindrance.map(|finding| format!("{}: {}. {}", finding.subject, finding.detail, finding.name.advice())))
     }
 
-    /// The tasks that have stopped since the desired count was raised, the latest last.
+    /// Returns the tasks that have stopped since the desired count was set, the latest last.
     fn crashed(&self) -> Vec<&Task> {
         let Some(since) = self.scaled_at else { return Vec::new() };
-        let tasks = self.seen.tasks.iter();
+        let tasks = self.observation.tasks.iter();
         let mut crashed: Vec<_> = tasks.filter(|task| task.stopped_at.is_some_and(|at| at > since)).collect();
         crashed.sort_by_key(|task| task.stopped_at);
         crashed
     }
 
-    async fn serve(&mut self) -> Result<Step, Stop> {
+    async fn await_serving(&mut self) -> Result<PhaseStatus, OperationError> {
         let hindrance = self.register().await?;
-        let serving = self.seen.serving().count();
+        let serving = self.observation.serving().count();
         let wanted = usize::try_from(self.wanted).unwrap_or(0);
         if serving >= wanted {
-            return Ok(Step::Done(format!("{serving} task(s) serve")));
+            return Ok(PhaseStatus::Completed(format!("{serving} task(s) serve")));
         }
         let crashed = self.crashed();
         let last = crashed.last().map(|task| {
             let reason = task.stopped_reason.as_deref().unwrap_or("ECS gives no reason");
-            format!("; the last task that stopped, {}: {reason}", task.id)
+            format!("; the last stopped task, {}: {reason}", task.id)
         });
         let last = last.unwrap_or_default();
         if serving == 0 && crashed.len() >= CRASHES_PER_TASK * wanted.max(1) {
-            return Err(Stop::Refused(format!(
-                "{} tasks have stopped again, and none serves{last}; see the service's events and the tasks' logs",
+            return Err(OperationError::Refused(format!(
+                "{} tasks have stopped, and none serves{last}; check the service's events and the tasks' logs",
                 crashed.len()
             )));
         }
         let hindrance = hindrance.map(|hindrance| format!("; {hindrance}")).unwrap_or_default();
-        Ok(Step::Waiting(format!("{serving} of {wanted} task(s) serve{last}{hindrance}")))
+        Ok(PhaseStatus::Waiting(format!("{serving} of {wanted} task(s) serve{last}{hindrance}")))
     }
 
-    async fn registered(&mut self) -> Result<Step, Stop> {
+    async fn await_registered(&mut self) -> Result<PhaseStatus, OperationError> {
         let hindrance = self.register().await?;
-        let registrations = Registrations::of(&self.seen);
+        let registrations = Registrations::of(&self.observation);
         let Registrations { wanted, registered, .. } = registrations;
         if registrations.is_complete() {
-            return Ok(Step::Done(format!("{registered} target(s)")));
+            return Ok(PhaseStatus::Completed(format!("{registered} target(s) are registered")));
         }
-        let groups = self.seen.load_balancer.iter().flat_map(|balancer| &balancer.target_groups);
-        let takes_addresses = groups.filter(|group| matches!(group.target_type, TargetType::Ip { .. })).count();
-        Ok(Step::Waiting(match (takes_addresses, hindrance) {
-            (0, _) => format!("no target group of type ip is behind {}", self.name()),
+        let groups = self.observation.load_balancer.iter().flat_map(|load_balancer| &load_balancer.target_groups);
+        let take_addresses = groups.filter(|group| matches!(group.target_type, TargetType::Ip { .. })).count();
+        Ok(PhaseStatus::Waiting(match (take_addresses, hindrance) {
+            (0, _) => format!("{} has no target group of type ip", self.name()),
             (_, Some(hindrance)) => hindrance,
             (_, None) => format!("{registered} of {wanted} target(s) are registered"),
         }))
     }
 
-    async fn healthy(&mut self) -> Result<Step, Stop> {
+    async fn await_healthy(&mut self) -> Result<PhaseStatus, OperationError> {
         self.register().await?;
-        let registrations = Registrations::of(&self.seen);
-        let readiness = self.seen.readiness();
+        let registrations = Registrations::of(&self.observation);
+        let readiness = self.observation.readiness();
         Ok(match readiness.is_complete() && registrations.is_complete() {
-            true => Step::Done(format!("{} target(s) are healthy", readiness.healthy)),
-            false => Step::Waiting(format!("of {} target(s): {}", registrations.wanted, registrations.words())),
+            true => PhaseStatus::Completed(format!("{} target(s) are healthy", readiness.healthy)),
+            false => {
+                PhaseStatus::Waiting(format!("of {} target(s): {}", registrations.wanted, registrations.summary()))
+            }
         })
     }
 
-    async fn answer(&mut self) -> Result<Step, Stop> {
+    async fn await_answer(&mut self) -> Result<PhaseStatus, OperationError> {
         self.register().await?;
-        let Some(probe) = self.aim.probe.clone() else { return Ok(Step::AlreadySo("no URL is given".to_owned())) };
-        Ok(match probe.ask().await {
-            Ok(answer) => Step::Done(format!("{} answers {answer}", probe.url())),
-            Err(why) => Step::Waiting(format!("{}: {why}", probe.url())),
+        let Some(probe) = self.spec.probe.clone() else {
+            return Ok(PhaseStatus::Skipped("there is no URL".to_owned()));
+        };
+        Ok(match probe.send().await {
+            Ok(answer) => PhaseStatus::Completed(format!("{} answers {answer}", probe.url())),
+            Err(reason) => PhaseStatus::Waiting(format!("{}: {reason}", probe.url())),
         })
     }
 
-    // ---- what came of it ----
+    // ---- the results ----
 
-    /// What there is at the end.
-    pub fn report(&self, completed: Vec<Completed>) -> UpReport {
-        let balancer = self.balancer.as_ref();
-        let groups = self.seen.load_balancer.iter().flat_map(|balancer| &balancer.target_groups);
+    /// Returns the result of the completed operation.
+    pub fn report(&self, completed: Vec<CompletedPhase>) -> UpReport {
+        let Context { project, scope, .. } = &self.run.context;
+        let load_balancer = self.load_balancer.as_ref();
+        let groups = self.observation.load_balancer.iter().flat_map(|load_balancer| &load_balancer.target_groups);
         let group = |group: &TargetGroup| GroupReport { name: group.name.clone(), arn: group.arn.clone() };
         let task = |task: &Task| TaskReport {
             id: task.id.to_string(),
@@ -380,51 +407,56 @@ impl<P: Platform + Scaling + Clone> Up<P> {
         };
         UpReport {
             operation: Verb::Up,
-            project: self.course.setting.project.clone(),
-            cluster: self.course.setting.scope.cluster.clone(),
-            service: self.course.setting.scope.service.clone(),
+            project: project.clone(),
+            cluster: scope.cluster.clone(),
+            service: scope.service.clone(),
             load_balancer: self.name().to_owned(),
-            load_balancer_arn: balancer.map(|balancer| balancer.arn.clone()).unwrap_or_default(),
-            dns_name: balancer.and_then(|balancer| balancer.dns_name.clone()).unwrap_or_default(),
+            load_balancer_arn: load_balancer.map(|load_balancer| load_balancer.arn.clone()).unwrap_or_default(),
+            dns_name: load_balancer.and_then(|load_balancer| load_balancer.dns_name.clone()).unwrap_or_default(),
             target_groups: groups.map(group).collect(),
-            tasks: self.seen.serving().map(task).collect(),
+            tasks: self.observation.serving().map(task).collect(),
             phases: completed,
         }
     }
 
-    /// What would be done, looked at from here, in order.
+    /// Returns the steps that the operation would take, in order.
     ///
     /// # Errors
     ///
-    /// What would stop it at once.
-    pub async fn dry_run(&self) -> Result<Vec<String>, Stop> {
-        let service = self.course.service().await?;
+    /// What would make it fail in its first phase.
+    pub async fn dry_run(&mut self) -> Result<Vec<String>, Failure> {
+        match self.steps().await {
+            Ok(steps) => Ok(steps),
+            Err(error) => Err(self.run.fail(Phase::Claimed, error).await),
+        }
+    }
+
+    async fn steps(&self) -> Result<Vec<String>, OperationError> {
+        let service = self.run.service().await?;
         let look = self.registrar.look(&Hints::default()).await?;
-        let name = self.name();
-        let time = humantime::format_duration;
-        let mut steps = vec![format!("sign the tag {} on the service", jvb_watcher_rules::model::OPERATION_TAG)];
-        let balancer = look.observation.load_balancer.as_ref();
-        self.check(balancer)?;
-        steps.push(match self.course.setting.command.as_ref().filter(|_| balancer.is_none()) {
-            None => format!("keep load balancer {name}, which is there, and hold it"),
-            Some(command) => {
-                format!("run `{}`, for {} at most, and hold {name}", command.text(), time(self.aim.make_limit))
-            }
+        let load_balancer = look.observation.load_balancer.as_ref();
+        self.validate(load_balancer)?;
+        let (name, spec) = (self.name(), &self.spec);
+        let limit = |limit: Duration| format!("(limit {})", humantime::format_duration(limit));
+        let mut steps = vec![format!("acquire the lease: tag {OPERATION_TAG} on the service")];
+        steps.push(match self.run.context.command.as_ref().filter(|_| load_balancer.is_none()) {
+            None => format!("keep load balancer {name}, which exists, and hold it"),
+            Some(command) => format!("run `{}`, and hold {name} {}", command.text(), limit(spec.create_limit)),
         });
-        steps.push(format!("wait until {name} is active, for {} at most", time(self.aim.active_limit)));
-        let (from, to) = (service.counts.desired, self.aim.desired);
+        steps.push(format!("wait until {name} is active {}", limit(spec.active_limit)));
+        let (from, to) = (service.counts.desired, spec.desired);
         steps.push(match from >= to {
             true => format!("leave the desired count at {from}"),
             false => format!("set the desired count from {from} to {to}"),
         });
         let tasks = from.max(to);
-        steps.push(format!("wait until {tasks} task(s) serve, for {} at most", time(self.aim.serving_limit)));
-        steps.push(format!("register them, if no watcher has, within {}", time(self.aim.registered_limit)));
-        steps.push(format!("wait until all targets are healthy, for {} at most", time(self.aim.healthy_limit)));
-        if let Some(probe) = &self.aim.probe {
-            steps.push(format!("wait until {} answers, for {} at most", probe.url(), time(self.aim.answer_limit)));
+        steps.push(format!("wait until {tasks} task(s) serve {}", limit(spec.serving_limit)));
+        steps.push(format!("register them, unless a watcher has {}", limit(spec.registered_limit)));
+        steps.push(format!("wait until all targets are healthy {}", limit(spec.healthy_limit)));
+        if let Some(probe) = &spec.probe {
+            steps.push(format!("wait until {} answers {}", probe.url(), limit(spec.answer_limit)));
         }
-        steps.push("release the hold, and take the signature away".to_owned());
+        steps.push("release the hold and the lease".to_owned());
         Ok(steps)
     }
 }
@@ -432,89 +464,54 @@ impl<P: Platform + Scaling + Clone> Up<P> {
 impl<P: Platform + Scaling + Clone> Operation for Up<P> {
     type Platform = P;
 
-    fn course(&self) -> &Course<P> {
-        &self.course
+    fn run(&self) -> &Run<P> {
+        &self.run
     }
 
-    fn course_mut(&mut self) -> &mut Course<P> {
-        &mut self.course
+    fn run_mut(&mut self) -> &mut Run<P> {
+        &mut self.run
     }
 
-    fn phases(&self) -> Vec<Bounded> {
+    fn phases(&self) -> Vec<BoundedPhase> {
         let mut phases = vec![
-            Bounded { phase: Phase::Claimed, limit: SHORT },
-            Bounded { phase: Phase::LoadBalancerMade, limit: self.aim.make_limit },
-            Bounded { phase: Phase::LoadBalancerActive, limit: self.aim.active_limit },
-            Bounded { phase: Phase::ServiceScaled, limit: SHORT },
-            Bounded { phase: Phase::TasksServing, limit: self.aim.serving_limit },
-            Bounded { phase: Phase::TargetsRegistered, limit: self.aim.registered_limit },
-            Bounded { phase: Phase::TargetsHealthy, limit: self.aim.healthy_limit },
+            BoundedPhase { phase: Phase::Claimed, limit: SHORT_PHASE_LIMIT },
+            BoundedPhase { phase: Phase::LoadBalancerMade, limit: self.spec.create_limit },
+            BoundedPhase { phase: Phase::LoadBalancerActive, limit: self.spec.active_limit },
+            BoundedPhase { phase: Phase::ServiceScaled, limit: SHORT_PHASE_LIMIT },
+            BoundedPhase { phase: Phase::TasksServing, limit: self.spec.serving_limit },
+            BoundedPhase { phase: Phase::TargetsRegistered, limit: self.spec.registered_limit },
+            BoundedPhase { phase: Phase::TargetsHealthy, limit: self.spec.healthy_limit },
         ];
-        if self.aim.probe.is_some() {
-            phases.push(Bounded { phase: Phase::UrlAnswering, limit: self.aim.answer_limit });
+        if self.spec.probe.is_some() {
+            phases.push(BoundedPhase { phase: Phase::UrlAnswering, limit: self.spec.answer_limit });
         }
         phases
     }
 
-    async fn attempt(&mut self, phase: Phase) -> Result<Step, Stop> {
+    async fn check(&mut self, phase: Phase) -> Result<PhaseStatus, OperationError> {
         match phase {
-            Phase::Claimed => self.lease().await,
-            Phase::LoadBalancerMade => self.make().await,
-            Phase::LoadBalancerActive => self.activate().await,
+            Phase::Claimed => self.acquire_lease().await,
+            Phase::LoadBalancerMade => self.create_load_balancer().await,
+            Phase::LoadBalancerActive => self.await_active().await,
             Phase::ServiceScaled => self.scale().await,
-            Phase::TasksServing => self.serve().await,
-            Phase::TargetsRegistered => self.registered().await,
-            Phase::TargetsHealthy => self.healthy().await,
-            Phase::UrlAnswering => self.answer().await,
+            Phase::TasksServing => self.await_serving().await,
+            Phase::TargetsRegistered => self.await_registered().await,
+            Phase::TargetsHealthy => self.await_healthy().await,
+            Phase::UrlAnswering => self.await_answer().await,
             Phase::TasksDrained | Phase::LoadBalancerGone | Phase::NothingLeft => {
-                Ok(Step::AlreadySo("not on the way up".to_owned()))
+                Ok(PhaseStatus::Skipped("not a phase of up".to_owned()))
             }
         }
     }
 
-    /// Holds the balancer as soon as there is one: terraform goes on for minutes after.
-    async fn beside_command(&self) -> Result<(), Stop> {
-        let latest = self.course.latest().await?;
-        self.held_balancer(&latest.deadline).await?;
+    /// Holds the load balancer as soon as it exists: terraform goes on for minutes after that.
+    async fn beside_command(&self) -> Result<(), OperationError> {
+        let leased = self.run.verify_lease().await?;
+        self.held_load_balancer(&leased.deadline).await?;
         Ok(())
     }
 
-    fn command_done(&mut self) {
-        self.origin = Origin::Made(Instant::now());
+    fn command_succeeded(&mut self) {
+        self.origin = Origin::Command(Instant::now());
     }
-}
-
-/// What `up` prints with `--output json`.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "the README lists these fields")]
-pub struct UpReport {
-    pub operation: Verb,
-    pub project: String,
-    pub cluster: String,
-    pub service: String,
-    pub load_balancer: String,
-    pub load_balancer_arn: String,
-    pub dns_name: String,
-    pub target_groups: Vec<GroupReport>,
-    pub tasks: Vec<TaskReport>,
-    pub phases: Vec<Completed>,
-}
-
-/// A target group in [`UpReport`].
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "see UpReport")]
-pub struct GroupReport {
-    pub name: String,
-    pub arn: String,
-}
-
-/// A task in [`UpReport`].
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[allow(missing_docs, reason = "see UpReport")]
-pub struct TaskReport {
-    pub id: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ipv4: Option<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub ipv6: Option<String>,
 }

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Stands in for terraform on the PATH: makes the platform's balancer over the endpoint that the environment names, in
-terraform's order, idempotently, with the tags put back that it doesn't know; or destroys it.
+"""A stand-in for terraform on the PATH. It creates the platform's load balancer over the endpoint in the environment, in
+terraform's order, idempotently, and removes the tags that it doesn't know; or it destroys the load balancer.
 
-What it makes is in jvb.json in the directory of -chdir, and so is how it misbehaves: `fail` is an error to end with,
-`pause` how many seconds to wait once the balancer exists, `lock` a file that only one run may have."""
+jvb.json in the directory of -chdir says what it creates, and how it misbehaves: `fail` is an error to end with, `pause`
+how many seconds to wait once the load balancer exists. The file `lock` exists while it runs."""
 
 import json
 import os
@@ -82,7 +82,7 @@ def apply():
         if port not in ports:
             action = {"DefaultActions.member.1.Type": "forward", "DefaultActions.member.1.TargetGroupArn": group}
             call("CreateListener", LoadBalancerArn=balancer, Protocol=protocol, Port=port, **action)
-    print("Apply complete!", flush=True)
+    print("\033[0m\033[1m\033[32m\nApply complete!\033[0m", flush=True)
 
 
 def destroy():
@@ -105,7 +105,7 @@ def destroy():
 
 def main():
     if "fail" in plan:
-        sys.exit(f"Error: {plan['fail']}")
+        sys.exit(f"\033[31m\033[1mError:\033[0m {plan['fail']}")
     lock = pathlib.Path(directory) / "lock"
     try:
         os.close(os.open(lock, os.O_CREAT | os.O_EXCL))

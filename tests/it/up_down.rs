@@ -1,5 +1,5 @@
-//! `up`, `down` and `hold` as an operator uses them, with a terraform on the PATH that makes the balancer over the same
-//! endpoint. Every phase's failure and every way to cut one off is in src/operation/tests.rs, on virtual time.
+//! `up`, `down` and `hold` as an operator uses them, with a terraform on the PATH that creates the load balancer over the
+//! same endpoint. Every phase's failure and every interruption is in src/operations/tests, on virtual time.
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
@@ -15,24 +15,24 @@ use crate::wait::{eventually, within};
 use crate::watcher::{Finished, Launch, Watcher};
 
 on_moto_and_sandbox!(
-    an_evening_by_up_and_down_alone,
-    an_evening_beside_a_watcher,
-    an_evening_in_which_terraform_takes_it_away,
+    up_and_down_complete,
+    up_and_down_complete_beside_a_watcher,
+    down_runs_a_command_that_destroys_the_load_balancer,
     a_dry_run_writes_nothing,
-    terraform_that_fails_is_told_and_a_second_run_goes_on,
-    a_balancer_that_never_becomes_active_is_told_and_a_second_run_goes_on,
-    targets_that_stay_unhealthy_are_told_and_a_second_run_goes_on,
-    tasks_that_do_not_come_are_told_and_a_second_run_goes_on,
-    a_service_that_is_missing_is_told_before_anything_is_made,
-    an_aws_that_is_gone_for_a_while_is_waited_for,
-    throttling_throughout_is_waited_out,
-    a_hold_by_hand_keeps_watcher_and_down_off_until_it_is_released,
-    a_hold_that_ends_lets_the_watcher_go_on,
-    what_cannot_be_held_is_told,
-    an_address_that_answers_over_https_is_the_last_phase,
+    a_failed_terraform_is_reported_and_a_second_run_completes,
+    a_load_balancer_that_does_not_become_active_is_reported_and_a_second_run_completes,
+    unhealthy_targets_are_reported_and_a_second_run_completes,
+    tasks_that_do_not_start_are_reported_and_a_second_run_completes,
+    what_cannot_succeed_is_refused_before_anything_is_written,
+    an_unreachable_aws_is_waited_for,
+    throttled_calls_are_retried_in_every_phase,
+    an_operators_hold_prevents_deletion_until_it_is_released,
+    a_watcher_continues_when_a_hold_expires,
+    what_cannot_be_held_is_reported,
+    the_last_phase_waits_until_the_url_answers,
 );
 
-/// An operator's directory with a terraform configuration, and the stand-in on the PATH.
+/// An operator's terraform configuration, and the stand-in for terraform on the PATH.
 struct Desk<'a> {
     platform: &'a Platform,
     directory: TempDir,
@@ -44,12 +44,13 @@ impl<'a> Desk<'a> {
         let terraform = directory.path().join("terraform");
         std::fs::write(&terraform, include_str!("terraform_stand_in.py")).expect("the directory is writable");
         std::fs::set_permissions(&terraform, std::fs::Permissions::from_mode(0o755)).expect("the file is ours");
+        std::fs::write(directory.path().join("main.tf"), "").expect("the directory is writable");
         let desk = Self { platform, directory };
         desk.plan(json!({}));
         desk
     }
 
-    /// What terraform makes, and how it misbehaves.
+    /// Sets what terraform creates, and how it misbehaves.
     fn plan(&self, misbehaviour: Value) {
         let (vpc, subnets) = self.platform.vpc_and_subnets();
         let mut plan = json!({ "project": self.platform.project, "vpc": vpc, "subnets": subnets });
@@ -77,11 +78,11 @@ impl<'a> Desk<'a> {
         self.launch("down")
     }
 
-    /// Runs a command to its end, while the scheduler does its part.
+    /// Runs a command to its end, beside the service's scheduler.
     async fn finish(&self, launch: Launch) -> Finished {
         tokio::select! {
             finished = launch.finish_within(Duration::from_secs(100)) => finished,
-            () = self.platform.schedule() => unreachable!("it goes on for ever"),
+            () = self.platform.schedule() => unreachable!("it never ends"),
         }
     }
 
@@ -92,21 +93,21 @@ impl<'a> Desk<'a> {
     }
 }
 
-/// The log lines on standard error.
-fn told(stderr: &str) -> Vec<Value> {
-    let lines = stderr.lines().filter(|line| line.starts_with('{'));
-    lines.map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line}"))).collect()
+/// Parses the log on standard error, which has nothing else.
+fn events(stderr: &str) -> Vec<Value> {
+    let parse = |line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line:?} is not JSON in:\n{stderr}"));
+    stderr.lines().map(parse).collect()
 }
 
 fn phases(stderr: &str, event: &str) -> Vec<String> {
-    let lines = told(stderr);
+    let lines = events(stderr);
     let of_event = lines.iter().filter(|line| line["event"] == event);
     of_event.map(|line| line["phase"].as_str().expect("a phase").to_owned()).collect()
 }
 
-/// Waits until the phase is under way.
+/// Waits until the phase starts.
 async fn until(phase: &str, watcher: &Watcher) {
-    let what = format!("the phase {phase} begins");
+    let what = format!("the phase {phase} starts");
     let begun = async || {
         watcher
             .stderr()
@@ -116,21 +117,21 @@ async fn until(phase: &str, watcher: &Watcher) {
     within(Duration::from_secs(60), &what, begun).await;
 }
 
-fn assert_failed(finished: &Finished, phase: &str, why: &str) {
+fn assert_failed(finished: &Finished, phase: &str, reason: &str) {
     assert_eq!(finished.code, Some(1), "{}", finished.stderr);
-    assert!(finished.stderr.contains(&format!("in the phase \"{phase}\"")), "{}", finished.stderr);
-    assert!(finished.stderr.contains(why), "{why}: {}", finished.stderr);
-    assert!(
-        finished.stderr.contains("as it stands: ") && finished.stderr.contains("to go on: "),
-        "{}",
-        finished.stderr
-    );
+    let events = events(&finished.stderr);
+    let last = events.last().expect("a line");
+    assert_eq!((&last["event"], &last["phase"]), (&json!("operation_failed"), &json!(phase)), "{last}");
+    assert!(last["error"].as_str().is_some_and(|error| error.contains(reason)), "{reason}: {last}");
+    assert!(last["state"].as_str().is_some_and(|state| !state.is_empty()), "{last}");
+    assert!(last["advice"].as_str().is_some_and(|advice| advice.contains("jvb-watcher ")), "{last}");
 }
 
 impl Platform {
-    /// The balancer as it is now.
+    /// Describes the load balancer.
     async fn balancer(&self) -> Balancer {
-        let found = self.elb.describe_load_balancers().names(self.balancer_name()).send().await.expect("a balancer");
+        let found =
+            self.elb.describe_load_balancers().names(self.balancer_name()).send().await.expect("a load balancer");
         let arn = found.load_balancers()[0].load_balancer_arn().expect("an ARN").to_owned();
         let groups = self.elb.describe_target_groups().load_balancer_arn(&arn).send().await.expect("groups");
         let group = |group: &aws_sdk_elasticloadbalancingv2::types::TargetGroup| Group {
@@ -141,9 +142,9 @@ impl Platform {
         Balancer { name: self.balancer_name(), arn, groups: groups.target_groups().iter().map(group).collect() }
     }
 
-    /// No mark, no hold and no signature are left.
-    async fn assert_tidy(&self, balancer: &Balancer) {
-        let tags = self.tags(&balancer.arn).await;
+    /// Asserts that neither mark nor hold nor lease remains.
+    async fn assert_tidy(&self, load_balancer: &Balancer) {
+        let tags = self.tags(&load_balancer.arn).await;
         for key in [HOLD, "jvb-watcher:held-by", MARK_SINCE, MARK_BALANCER] {
             assert!(!tags.contains_key(key), "{tags:?}");
         }
@@ -151,18 +152,18 @@ impl Platform {
     }
 }
 
-async fn an_evening_by_up_and_down_alone(aws: Aws) {
+async fn up_and_down_complete(aws: Aws) {
     let platform = Platform::on(aws).await;
     let desk = Desk::new(&platform);
     let finished = desk.finish(desk.up().args(["--output", "json"])).await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    let balancer = platform.balancer().await;
+    let load_balancer = platform.balancer().await;
     let result: Value = serde_json::from_str(finished.stdout.trim()).expect("one JSON object");
-    assert_eq!(result["load_balancer_arn"], balancer.arn.as_str());
+    assert_eq!(result["load_balancer_arn"], load_balancer.arn.as_str());
     assert!(result["dns_name"].as_str().expect("a name").contains("elb"), "{result}");
     assert_eq!(result["target_groups"].as_array().map(Vec::len), Some(2));
     let address = result["tasks"][0]["ipv4"].as_str().expect("an address").to_owned();
-    platform.wait_for_targets(&balancer, &[&address]).await;
+    platform.wait_for_targets(&load_balancer, &[&address]).await;
     let expected = [
         "claimed",
         "load_balancer_made",
@@ -177,18 +178,18 @@ async fn an_evening_by_up_and_down_alone(aws: Aws) {
         result["phases"].as_array().expect("phases").iter().map(|phase| phase["phase"].clone()).collect()
     };
     assert_eq!(phases_of(&result), expected);
-    assert!(finished.stderr.contains("Apply complete!"), "terraform's words are told");
-    platform.assert_tidy(&balancer).await;
+    assert!(finished.stderr.contains("Apply complete!"), "terraform's output is passed on");
+    platform.assert_tidy(&load_balancer).await;
 
-    // Again, at once.
+    // A second run completes at once.
     let finished = desk.finish(desk.up()).await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     assert_eq!(finished.stdout.trim(), result["dns_name"]);
-    assert!(!finished.stderr.contains("Apply complete!"), "it was there");
+    assert!(!finished.stderr.contains("Apply complete!"), "the load balancer existed");
 
     let finished = desk.finish(desk.down().args(["--output", "json"])).await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    assert!(platform.is_torn_down(&balancer).await);
+    assert!(platform.is_torn_down(&load_balancer).await);
     let result: Value = serde_json::from_str(finished.stdout.trim()).expect("one JSON object");
     assert!(result["hours_up"].as_f64().expect("hours") >= 0.0 && result["idle_monthly"] == 0.73, "{result}");
     assert_eq!(platform.desired().await, 0);
@@ -198,36 +199,36 @@ async fn an_evening_by_up_and_down_alone(aws: Aws) {
     assert!(finished.stdout.contains("isn't known") && finished.stdout.contains("$0.73"), "{}", finished.stdout);
 }
 
-async fn an_evening_beside_a_watcher(aws: Aws) {
+async fn up_and_down_complete_beside_a_watcher(aws: Aws) {
     let platform = Platform::on(aws).await;
     platform.route_events().await;
-    // A way of its own, so that each one's calls are its own.
+    // A proxy of its own counts the watcher's calls.
     let way = platform.another_proxy().await;
     let watcher = Launch::quick(&platform).endpoint(&way).args(["--unused-grace", "1s"]).start();
     watcher.wait_for("watcher_started").await;
     let desk = Desk::new(&platform);
-    // A grace that short would be over before terraform has come to its end, but for the hold.
+    // Without the hold, this grace period would end before terraform does.
     desk.plan(json!({ "pause": 6 }));
-    let balancer = desk.came_up().await;
+    let load_balancer = desk.came_up().await;
     let finding = watcher.events("finding").into_iter().find(|line| line.text("finding") == "hold_active");
     assert!(finding.is_some_and(|line| line.text("detail").contains("by up")), "the watcher reports the hold");
-    platform.assert_tidy(&balancer).await;
+    platform.assert_tidy(&load_balancer).await;
     let finished = desk.finish(desk.down()).await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    assert!(platform.is_torn_down(&balancer).await);
+    assert!(platform.is_torn_down(&load_balancer).await);
     watcher.assert_no_trouble();
     assert_eq!(watcher.stop().await, Some(0));
 }
 
-async fn an_evening_in_which_terraform_takes_it_away(aws: Aws) {
+async fn down_runs_a_command_that_destroys_the_load_balancer(aws: Aws) {
     let platform = Platform::on(aws).await;
     let desk = Desk::new(&platform);
-    let balancer = desk.came_up().await;
+    let load_balancer = desk.came_up().await;
     let destroy = format!("terraform -chdir={} destroy -target=module.jvb_nlb -auto-approve", desk.terraform_dir());
     let finished = desk.finish(desk.down().args(["--balancer-command", &destroy])).await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     assert!(finished.stderr.contains("Destroy complete!"), "{}", finished.stderr);
-    assert!(platform.is_torn_down(&balancer).await);
+    assert!(platform.is_torn_down(&load_balancer).await);
 }
 
 async fn a_dry_run_writes_nothing(aws: Aws) {
@@ -240,24 +241,34 @@ async fn a_dry_run_writes_nothing(aws: Aws) {
     let finished = desk.finish(desk.down().args(["--dry-run", "--output", "json"])).await;
     let result: Value = serde_json::from_str(finished.stdout.trim()).expect("one JSON object");
     assert!(result["would"].as_array().is_some_and(|steps| steps.len() > 3), "{result}");
+    // Without terraform files, the steps could not be taken.
+    std::fs::remove_file(desk.directory.path().join("main.tf")).expect("the file exists");
+    let finished = desk.finish(desk.up().args(["--dry-run"])).await;
+    assert_eq!(finished.code, Some(2), "{}", finished.stderr);
+    assert!(finished.stderr.contains("has no terraform files"), "{}", finished.stderr);
+    // A dry run fails as the operation would.
+    let finished = desk.finish(desk.launch("up").args(["--dry-run"])).await;
+    assert_failed(&finished, "claimed", "give --terraform-dir or --balancer-command");
     assert_eq!(platform.proxy.writes(), Vec::<String>::new());
 }
 
-async fn terraform_that_fails_is_told_and_a_second_run_goes_on(aws: Aws) {
+async fn a_failed_terraform_is_reported_and_a_second_run_completes(aws: Aws) {
     let platform = Platform::on(aws).await;
     let desk = Desk::new(&platform);
     desk.plan(json!({ "fail": "no free addresses in subnet-1" }));
     let finished = desk.finish(desk.up().args(["--output", "json"])).await;
-    assert_failed(&finished, "load balancer made", "Error: no free addresses in subnet-1");
+    // Terraform's colours are stripped.
+    assert_failed(&finished, "load_balancer_made", "| Error: no free addresses in subnet-1");
+    assert!(!finished.stderr.contains("[31m"), "{}", finished.stderr);
     let result: Value = serde_json::from_str(finished.stdout.trim()).expect("one JSON object");
     assert_eq!(result["failed_phase"], "load_balancer_made");
-    assert_eq!(platform.desired().await, 0, "nobody is to pay for tasks that can't be reached");
+    assert_eq!(platform.desired().await, 0, "tasks that can't be reached would cost money");
     desk.plan(json!({}));
     desk.came_up().await;
 }
 
-async fn a_balancer_that_never_becomes_active_is_told_and_a_second_run_goes_on(aws: Aws) {
-    for (state, why) in [("provisioning", "is provisioning"), ("failed", "its state is failed")] {
+async fn a_load_balancer_that_does_not_become_active_is_reported_and_a_second_run_completes(aws: Aws) {
+    for (state, why) in [("provisioning", "is provisioning"), ("failed", "is in state failed")] {
         let platform = Platform::on(aws).await;
         let desk = Desk::new(&platform);
         let rewritten = format!("<State><Code>{state}</Code></State>");
@@ -268,13 +279,13 @@ async fn a_balancer_that_never_becomes_active_is_told_and_a_second_run_goes_on(a
             }
         });
         let finished = desk.finish(desk.up().args(["--active-timeout", "3s"])).await;
-        assert_failed(&finished, "load balancer active", why);
+        assert_failed(&finished, "load_balancer_active", why);
         fault.lift();
         desk.came_up().await;
     }
 }
 
-async fn targets_that_stay_unhealthy_are_told_and_a_second_run_goes_on(aws: Aws) {
+async fn unhealthy_targets_are_reported_and_a_second_run_completes(aws: Aws) {
     let platform = Platform::on(aws).await;
     let desk = Desk::new(&platform);
     let fault = platform.proxy.on("elasticloadbalancing:DescribeTargetHealth").rewrite(|_, body| {
@@ -282,13 +293,13 @@ async fn targets_that_stay_unhealthy_are_told_and_a_second_run_goes_on(aws: Aws)
             .replace("<State>healthy</State>", "<State>unhealthy</State>")
     });
     let finished = desk.finish(desk.up().args(["--healthy-timeout", "3s"])).await;
-    assert_failed(&finished, "targets healthy", "2 unhealthy");
+    assert_failed(&finished, "targets_healthy", "2 unhealthy");
     fault.lift();
-    let balancer = desk.came_up().await;
-    platform.assert_tidy(&balancer).await;
+    let load_balancer = desk.came_up().await;
+    platform.assert_tidy(&load_balancer).await;
 }
 
-async fn tasks_that_do_not_come_are_told_and_a_second_run_goes_on(aws: Aws) {
+async fn tasks_that_do_not_start_are_reported_and_a_second_run_completes(aws: Aws) {
     let platform = Platform::on(aws).await;
     let desk = Desk::new(&platform);
     let fault = platform.proxy.on("ecs:DescribeTasks").rewrite_json(|answer| {
@@ -297,43 +308,43 @@ async fn tasks_that_do_not_come_are_told_and_a_second_run_goes_on(aws: Aws) {
         }
     });
     let finished = desk.finish(desk.up().args(["--serving-timeout", "3s"])).await;
-    assert_failed(&finished, "tasks serving", "0 of 1 task(s) serve");
+    assert_failed(&finished, "tasks_serving", "0 of 1 task(s) serve");
     fault.lift();
     desk.came_up().await;
 }
 
-async fn a_service_that_is_missing_is_told_before_anything_is_made(aws: Aws) {
+async fn what_cannot_succeed_is_refused_before_anything_is_written(aws: Aws) {
     let platform = Platform::on(aws).await;
     let desk = Desk::new(&platform);
     let finished = desk.finish(desk.up().args(["--service", "another"])).await;
-    assert_failed(&finished, "operation claimed", "there is no service another in cluster");
+    assert_failed(&finished, "claimed", "service another doesn't exist in cluster");
     let finished = desk.finish(desk.down().args(["--service", "another"])).await;
-    assert_failed(&finished, "operation claimed", "there is no service another in cluster");
+    assert_failed(&finished, "claimed", "service another doesn't exist in cluster");
     let finished = desk.finish(desk.launch("up")).await;
-    assert_failed(&finished, "operation claimed", "give --terraform-dir or --balancer-command");
+    assert_failed(&finished, "claimed", "give --terraform-dir or --balancer-command");
     assert_eq!(platform.proxy.writes(), Vec::<String>::new());
     assert!(!platform.balancer_exists().await);
 }
 
-async fn an_aws_that_is_gone_for_a_while_is_waited_for(aws: Aws) {
+async fn an_unreachable_aws_is_waited_for(aws: Aws) {
     let platform = Platform::on(aws).await;
     let desk = Desk::new(&platform);
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_balancer().await;
     let up = desk.up().start();
     until("load_balancer_made", &up).await;
     platform.proxy.go_down().await;
-    eventually("it notices", async || up.stderr().contains("failed").then_some(())).await;
+    eventually("a call fails", async || up.stderr().contains("failed").then_some(())).await;
     platform.proxy.come_back().await;
     let mut up = up;
     let status = tokio::select! {
         status = up.wait_exit_within(Duration::from_secs(100)) => status,
-        () = platform.schedule() => unreachable!("it goes on for ever"),
+        () = platform.schedule() => unreachable!("it never ends"),
     };
     assert_eq!(status.code(), Some(0), "{}", up.stderr());
-    platform.assert_tidy(&balancer).await;
+    platform.assert_tidy(&load_balancer).await;
 }
 
-async fn throttling_throughout_is_waited_out(aws: Aws) {
+async fn throttled_calls_are_retried_in_every_phase(aws: Aws) {
     let platform = Platform::on(aws).await;
     let desk = Desk::new(&platform);
     platform.create_balancer().await;
@@ -348,73 +359,79 @@ async fn throttling_throughout_is_waited_out(aws: Aws) {
         "elasticloadbalancing:RegisterTargets",
         "elasticloadbalancing:RemoveTags",
     ];
-    // The SDK tries three times; so each phase fails once, and is tried again.
+    // The SDK tries three times; so each phase fails once, and is retried.
     let faults: Vec<_> = operations.iter().map(|operation| platform.proxy.on(operation).times(3).throttle()).collect();
-    let balancer = desk.came_up().await;
-    platform.assert_tidy(&balancer).await;
+    let load_balancer = desk.came_up().await;
+    platform.assert_tidy(&load_balancer).await;
     for (operation, fault) in operations.iter().zip(&faults) {
         assert_eq!(fault.hits(), 3, "{operation}");
     }
 }
 
-async fn a_hold_by_hand_keeps_watcher_and_down_off_until_it_is_released(aws: Aws) {
+async fn an_operators_hold_prevents_deletion_until_it_is_released(aws: Aws) {
     let platform = Platform::on(aws).await;
     let desk = Desk::new(&platform);
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_balancer().await;
     let finished = desk.launch("hold").args(["2h"]).finish().await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    let until = platform.tags(&balancer.arn).await[HOLD].clone();
-    assert_eq!(finished.stdout.trim(), format!("{} is held until {until}", balancer.name));
+    let until = platform.tags(&load_balancer.arn).await[HOLD].clone();
+    assert_eq!(finished.stdout.trim(), format!("{} is held until {until}", load_balancer.name));
     let ahead = until.parse::<jiff::Timestamp>().expect("an instant").duration_since(jiff::Timestamp::now());
     assert!((7100..=7260).contains(&ahead.as_secs()), "{ahead:?}");
-    let lines = told(&finished.stderr);
+    let lines = events(&finished.stderr);
     assert_eq!((lines[0]["event"].as_str(), lines[0]["held_by"].as_str()), (Some("hold_placed"), Some("hand")));
+    let finished = desk.launch("hold").args(["30m"]).finish().await;
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    assert!(finished.stdout.contains(&format!("is already held until {until}")), "{}", finished.stdout);
+    assert_eq!(platform.tags(&load_balancer.arn).await[HOLD], until);
 
     let watcher = Launch::quick(&platform).args(["--unused-grace", "1s"]).start();
     watcher.wait_for_finding("hold_active", "raised").await;
     let finished = desk.finish(desk.down()).await;
-    assert_failed(&finished, "operation claimed", "held by hand until");
-    assert!(platform.is_whole(&balancer).await);
+    assert_failed(&finished, "claimed", "held by hand until");
+    assert!(platform.is_whole(&load_balancer).await);
 
     let finished = desk.launch("hold").args(["--release"]).finish().await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     assert!(finished.stdout.contains("no longer held"), "{}", finished.stdout);
-    platform.wait_until_torn_down(&balancer).await;
+    platform.wait_until_torn_down(&load_balancer).await;
     assert_eq!(watcher.stop().await, Some(0));
 
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_balancer().await;
     desk.launch("hold").args(["2h"]).finish().await;
     let finished = desk.finish(desk.down().args(["--force"])).await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    assert!(platform.is_torn_down(&balancer).await);
+    assert!(platform.is_torn_down(&load_balancer).await);
 }
 
-async fn a_hold_that_ends_lets_the_watcher_go_on(aws: Aws) {
+async fn a_watcher_continues_when_a_hold_expires(aws: Aws) {
     let platform = Platform::on(aws).await;
     let desk = Desk::new(&platform);
-    let balancer = platform.create_balancer().await;
-    let finished = desk.launch("hold").args(["6s"]).finish().await;
+    let load_balancer = platform.create_balancer().await;
+    let finished = desk.launch("hold").args(["1h"]).finish().await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     let watcher = Launch::quick(&platform).args(["--unused-grace", "1s"]).start();
     watcher.wait_for_finding("hold_active", "raised").await;
-    assert!(platform.is_whole(&balancer).await);
+    assert!(platform.is_whole(&load_balancer).await);
+    let soon = jiff::Timestamp::now() + Duration::from_secs(2);
+    platform.add_tag(&[&load_balancer.arn], HOLD, &soon.to_string()).await;
     watcher.wait_for_finding("hold_active", "cleared").await;
-    platform.wait_until_torn_down(&balancer).await;
+    platform.wait_until_torn_down(&load_balancer).await;
     assert_eq!(watcher.stop().await, Some(0));
 }
 
-async fn what_cannot_be_held_is_told(aws: Aws) {
+async fn what_cannot_be_held_is_reported(aws: Aws) {
     let platform = Platform::on(aws).await;
     let desk = Desk::new(&platform);
     let finished = desk.launch("hold").args(["2h"]).finish().await;
     assert_eq!(finished.code, Some(1), "{}", finished.stderr);
-    assert!(finished.stderr.contains("there is no load balancer"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("doesn't exist"), "{}", finished.stderr);
     let finished = desk.launch("hold").args(["--release"]).finish().await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    let balancer = platform.create_balancer().await;
-    platform.remove_tag(&[&balancer.arn], "Lifecycle").await;
+    let load_balancer = platform.create_balancer().await;
+    platform.remove_tag(&[&load_balancer.arn], "Lifecycle").await;
     let finished = desk.launch("hold").args(["2h"]).finish().await;
-    assert!(finished.stderr.contains("has no tag Lifecycle=on-demand"), "{}", finished.stderr);
+    assert!(finished.stderr.contains("doesn't have the tag Lifecycle=on-demand"), "{}", finished.stderr);
     for wrong in [&[][..], &["25h"], &["2h", "--release"], &["soon"]] {
         let finished = desk.launch("hold").args(wrong.iter().copied()).finish().await;
         assert_eq!(finished.code, Some(2), "{wrong:?}: {}", finished.stderr);
@@ -425,7 +442,7 @@ async fn what_cannot_be_held_is_told(aws: Aws) {
 /// Serves one page over TLS, and prints the port and the file with the certificate that signed its own.
 const PAGE: &str = include_str!("https_page.py");
 
-async fn an_address_that_answers_over_https_is_the_last_phase(aws: Aws) {
+async fn the_last_phase_waits_until_the_url_answers(aws: Aws) {
     let platform = Platform::on(aws).await;
     let desk = Desk::new(&platform);
     platform.create_balancer().await;
@@ -449,21 +466,27 @@ async fn an_address_that_answers_over_https_is_the_last_phase(aws: Aws) {
     let finished = desk.finish(with_page(desk.up())).await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     assert_eq!(phases(&finished.stderr, "phase_completed").last().map(String::as_str), Some("url_answering"));
-    assert!(finished.stderr.contains("it answers 503"), "the first answer was no good: {}", finished.stderr);
-    // Nobody vouches for its certificate.
+    assert!(finished.stderr.contains("it answers 503"), "the first answer is a 503: {}", finished.stderr);
+    // Without the authority the certificate isn't trusted.
     let finished = desk.finish(desk.up().args(["--verify-url", &url, "--answer-timeout", "2s"])).await;
-    assert_failed(&finished, "URL answering", &url);
+    assert_failed(&finished, "url_answering", &url);
+    // Nothing listens on the port of a dropped listener.
+    let port = std::net::TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
+    let refused = format!("http://{port}/");
+    let finished = desk.finish(desk.up().args(["--verify-url", &refused, "--answer-timeout", "2s"])).await;
+    assert_failed(&finished, "url_answering", &format!("{refused}: "));
+    assert!(finished.stderr.contains("Connection refused"), "{}", finished.stderr);
     drop(page.kill().await);
 }
 
-// ---- several at once, and cut off: where tasks and balancers take their time ----
+// ---- several operations at once, and interrupted ones: in the sandbox, where transitions take their time ----
 
 #[cfg(feature = "sandbox")]
 mod in_the_sandbox {
     use super::*;
 
     #[tokio::test]
-    async fn killed_in_every_phase_it_goes_on_when_run_again() {
+    async fn an_up_that_is_killed_in_any_phase_can_be_repeated() {
         let kill_in = [
             "load_balancer_made",
             "load_balancer_active",
@@ -479,57 +502,77 @@ mod in_the_sandbox {
             let up = desk.up().start();
             until(phase, &up).await;
             up.kill().await;
-            // A killed program's terraform goes on, and ends.
+            // The terraform of a killed program continues.
             eventually("terraform ends", async || (!desk.directory.path().join("lock").exists()).then_some(())).await;
-            let balancer = desk.came_up().await;
-            let hold = platform.tags(&balancer.arn).await;
+            let load_balancer = desk.came_up().await;
+            let hold = platform.tags(&load_balancer.arn).await;
             assert!(!hold.contains_key(HOLD), "{phase}: {hold:?}");
             let finished = desk.finish(desk.down()).await;
             assert_eq!(finished.code, Some(0), "{phase}: {}", finished.stderr);
-            assert!(platform.is_torn_down(&balancer).await, "{phase}");
+            assert!(platform.is_torn_down(&load_balancer).await, "{phase}");
         });
         futures_util::future::join_all(runs).await;
     }
 
     #[tokio::test]
-    async fn a_ctrl_c_stops_terraform_decently_and_leaves_what_a_second_run_takes_over() {
-        let platform = Platform::on(Aws::Sandbox).await;
-        let desk = Desk::new(&platform);
-        desk.plan(json!({ "pause": 30 }));
-        let mut up = desk.up().start();
-        eventually("terraform has made the balancer", async || up.stderr().contains("Creation complete").then_some(()))
-            .await;
-        up.signal("INT");
-        let status = up.wait_exit_within(Duration::from_secs(20)).await;
-        let stderr = up.stderr();
-        assert_eq!(status.code(), Some(130), "{stderr}");
-        assert!(stderr.contains("interrupted; the state is saved"), "{stderr}");
-        desk.plan(json!({}));
-        let balancer = desk.came_up().await;
-        assert_eq!(balancer.groups.len(), 2, "what terraform hadn't made is made");
+    async fn a_signal_interrupts_terraform_and_a_second_run_completes() {
+        // A program in the background of a script ignores SIGINT; its terraform must not.
+        let runs = ["INT", "TERM"].map(|signal| async move {
+            let platform = Platform::on(Aws::Sandbox).await;
+            let desk = Desk::new(&platform);
+            desk.plan(json!({ "pause": 120 }));
+            let up = if signal == "TERM" { desk.up().ignoring_sigint() } else { desk.up() };
+            let mut up = up.start();
+            let created = async || up.stderr().contains("Creation complete").then_some(());
+            eventually("terraform has created the load balancer", created).await;
+            up.signal(signal);
+            let status = up.wait_exit().await;
+            let stderr = up.stderr();
+            assert_eq!(status.code(), Some(130), "SIG{signal}: {stderr}");
+            assert!(stderr.contains("interrupted; the state is saved"), "SIG{signal}: {stderr}");
+            desk.plan(json!({}));
+            let load_balancer = desk.came_up().await;
+            assert_eq!(load_balancer.groups.len(), 2, "the second run creates what the first had not");
+        });
+        futures_util::future::join_all(runs).await;
     }
 
     #[tokio::test]
-    async fn at_a_terminal_the_phases_are_drawn() {
+    async fn phases_are_drawn_on_a_terminal() {
         let platform = Platform::on(Aws::Sandbox).await;
         let desk = Desk::new(&platform);
         for (no_color, mark) in [("", "\u{1b}[32m✓\u{1b}[0m"), ("1", "✓")] {
             let finished = desk.finish(desk.up().env("NO_COLOR", no_color).at_a_terminal()).await;
             assert_eq!(finished.code, Some(0), "{}", finished.stdout);
-            for phase in ["load balancer made", "tasks serving", "targets healthy"] {
+            for phase in ["load balancer active", "tasks serving", "targets healthy"] {
                 assert!(finished.stdout.contains(&format!("{mark} {phase} (")), "{phase}: {}", finished.stdout);
             }
             assert!(!finished.stdout.contains("phase_started"), "no log lines: {}", finished.stdout);
+            let last = finished.stdout.lines().last().expect("a line");
+            assert!(last.ends_with(".amazonaws.com") && !last.contains(is_spinner), "{last:?}");
+        }
+        // A command without phases draws nothing.
+        for (arguments, lines) in [(["2h"], 2), (["30m"], 1), (["--release"], 2)] {
+            let finished = desk.finish(desk.launch("hold").args(arguments).at_a_terminal()).await;
+            assert_eq!(finished.code, Some(0), "{}", finished.stdout);
+            assert!(!finished.stdout.contains(is_spinner), "{:?}", finished.stdout);
+            assert_eq!(finished.stdout.lines().count(), lines, "{:?}", finished.stdout);
         }
     }
 
+    /// The spinner is drawn in Braille patterns.
+    fn is_spinner(c: char) -> bool {
+        ('\u{2800}'..='\u{28ff}').contains(&c)
+    }
+
     #[tokio::test]
-    async fn of_two_ups_the_later_wins() {
+    async fn the_later_of_two_ups_wins() {
         let platform = Platform::on(Aws::Sandbox).await;
         let desk = Desk::new(&platform);
-        desk.plan(json!({ "pause": 4 }));
+        desk.plan(json!({ "pause": 120 }));
         let mut first = desk.up().start();
-        eventually("terraform is under way", async || first.stderr().contains("Creation complete").then_some(())).await;
+        eventually("terraform is running", async || first.stderr().contains("Creation complete").then_some(())).await;
+        desk.plan(json!({}));
         let second = desk.finish(desk.up()).await;
         assert_eq!(second.code, Some(0), "{}", second.stderr);
         let status = first.wait_exit_within(Duration::from_secs(60)).await;
@@ -540,14 +583,22 @@ mod in_the_sandbox {
     }
 
     #[tokio::test]
-    async fn of_up_and_down_the_later_wins() {
+    async fn the_later_of_up_and_down_wins() {
         let platform = Platform::on(Aws::Sandbox).await;
         let desk = Desk::new(&platform);
+        // However fast tasks start, `up` waits for them.
+        platform.proxy.on("ecs:DescribeTasks").rewrite_json(|answer| {
+            for task in answer["tasks"].as_array_mut().expect("tasks") {
+                if task["lastStatus"] == "RUNNING" {
+                    task["lastStatus"] = json!("PENDING");
+                }
+            }
+        });
         let mut up = desk.up().start();
         until("tasks_serving", &up).await;
         let down = desk.finish(desk.down()).await;
         assert_eq!(down.code, Some(0), "{}", down.stderr);
-        assert!(down.stderr.contains("taking over from the `up`"), "{}", down.stderr);
+        assert!(down.stderr.contains("supersedes the `up`"), "{}", down.stderr);
         let status = up.wait_exit_within(Duration::from_secs(60)).await;
         assert_eq!(status.code(), Some(1), "{}", up.stderr());
         assert!(up.stderr().contains("superseded by another `down`"), "{}", up.stderr());
@@ -556,8 +607,8 @@ mod in_the_sandbox {
     }
 
     #[tokio::test]
-    async fn up_during_a_pending_and_during_a_running_teardown_ends_with_calls_that_can_come() {
-        // The first is called off within the grace; the second has begun when `up` comes.
+    async fn up_completes_during_a_pending_and_during_a_running_teardown() {
+        // `up` cancels the first within its grace period; the second has begun before `up`.
         let runs = ["idle_marked", "load_balancer_deleted"].map(|moment| async move {
             let platform = Platform::on(Aws::Sandbox).await;
             let desk = Desk::new(&platform);
@@ -567,11 +618,11 @@ mod in_the_sandbox {
             watcher.wait_for("watcher_started").await;
             platform.set_desired(0).await;
             within(Duration::from_secs(60), moment, async || watcher.events(moment).first().cloned()).await;
-            let balancer = desk.came_up().await;
-            platform.assert_tidy(&balancer).await;
-            assert_eq!(balancer.groups.len(), 2, "{moment}");
+            let load_balancer = desk.came_up().await;
+            platform.assert_tidy(&load_balancer).await;
+            assert_eq!(load_balancer.groups.len(), 2, "{moment}");
             watcher.wait_for_looks(&way, 1).await;
-            assert!(platform.is_whole(&balancer).await, "{moment}");
+            assert!(platform.is_whole(&load_balancer).await, "{moment}");
             assert_eq!(watcher.stop().await, Some(0));
         });
         futures_util::future::join_all(runs).await;

@@ -113,6 +113,19 @@ impl Launch {
         self
     }
 
+    /// The same with SIGINT ignored, as in the background of a script.
+    #[cfg(feature = "sandbox")]
+    pub fn ignoring_sigint(mut self) -> Self {
+        let mut command = Command::new("sh");
+        command.env_clear();
+        for (name, value) in self.command.get_envs() {
+            command.env(name, value.unwrap_or_default());
+        }
+        command.args(["-c", "trap '' INT; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_jvb-watcher")]);
+        self.command = command;
+        self
+    }
+
     pub fn start(mut self) -> Watcher {
         self.command.args(&self.before);
         if !self.subcommand.is_empty() {

@@ -13,12 +13,14 @@ use super::operator::Operator;
 use super::process::{Ear, OffClock, Setup};
 use super::stage::Actor;
 use jvb_watcher::clock::{AwsClock, SharedClock};
-use jvb_watcher::operations::bill::Prices;
-use jvb_watcher::operations::command::BalancerCommand;
-use jvb_watcher::operations::down::{self, Down, Extent, HoldByHand};
-use jvb_watcher::operations::progress::Lines;
+use jvb_watcher::operations::command::LoadBalancerCommand;
+use jvb_watcher::operations::context::Context;
+use jvb_watcher::operations::cost::Prices;
+use jvb_watcher::operations::down::{self, Down, Extent, HoldPolicy};
+use jvb_watcher::operations::engine::execute;
+use jvb_watcher::operations::failure::{Failure, OperationError};
+use jvb_watcher::operations::progress::LoggedProgress;
 use jvb_watcher::operations::up::{self, Up};
-use jvb_watcher::operations::{Failure, Setting, Stop, perform};
 use jvb_watcher::retry::Jitter;
 use jvb_watcher::shutdown;
 use jvb_watcher::telemetry::log::{Identity, Level, Log, Verb};
@@ -51,38 +53,38 @@ impl Command {
         let result = match self {
             Self::Up { tasks, pace } => {
                 let operator = Operator::new(stage.clone(), platform::PROJECT);
-                let terraform: Arc<dyn BalancerCommand> = Arc::new(Terraform { operator, pace });
-                let aim = up::Aim {
+                let terraform: Arc<dyn LoadBalancerCommand> = Arc::new(Terraform { operator, pace });
+                let aim = up::Spec {
                     desired: tasks,
                     probe: None,
-                    make_limit: 30 * MINUTE,
+                    create_limit: 30 * MINUTE,
                     active_limit: 10 * MINUTE,
                     serving_limit: 10 * MINUTE,
                     registered_limit: 3 * MINUTE,
                     healthy_limit: 10 * MINUTE,
                     answer_limit: MINUTE,
                 };
-                perform(&mut Up::new(setting(&setup, number, off, verb, Some(terraform)), aim)).await
+                execute(&mut Up::new(context(&setup, number, off, verb, Some(terraform)), aim)).await
             }
             Self::Down => {
-                let aim = down::Aim {
+                let aim = down::Spec {
                     extent: Extent::All,
-                    hold: HoldByHand::Obey,
+                    hold_policy: HoldPolicy::Respect,
                     prices: Prices::default(),
                     drain_limit: 10 * MINUTE,
                     teardown_limit: 15 * MINUTE,
                 };
-                perform(&mut Down::new(setting(&setup, number, off, verb, None), aim)).await
+                execute(&mut Down::new(context(&setup, number, off, verb, None), aim)).await
             }
         };
         let end = match (verb, &result) {
             (Verb::Up, Ok(_)) => "up came to its end",
-            (Verb::Up, Err(Failure { stop: Stop::Superseded(_), .. })) => "up was superseded",
-            (Verb::Up, Err(Failure { stop: Stop::Refused(_), .. })) => "up refused",
+            (Verb::Up, Err(Failure { error: OperationError::Superseded(_), .. })) => "up was superseded",
+            (Verb::Up, Err(Failure { error: OperationError::Refused(_), .. })) => "up refused",
             (Verb::Up, Err(_)) => "up failed",
             (Verb::Down, Ok(_)) => "down came to its end",
-            (Verb::Down, Err(Failure { stop: Stop::Superseded(_), .. })) => "down was superseded",
-            (Verb::Down, Err(Failure { stop: Stop::Refused(_), .. })) => "down refused",
+            (Verb::Down, Err(Failure { error: OperationError::Superseded(_), .. })) => "down was superseded",
+            (Verb::Down, Err(Failure { error: OperationError::Refused(_), .. })) => "down refused",
             (Verb::Down, Err(_)) => "down failed",
         };
         stage.note(|| format!("Command({number}) {end}"));
@@ -91,13 +93,13 @@ impl Command {
     }
 }
 
-fn setting(
+fn context(
     setup: &Setup,
     number: u32,
     off: SignedDuration,
     verb: Verb,
-    command: Option<Arc<dyn BalancerCommand>>,
-) -> Setting<Cloud> {
+    command: Option<Arc<dyn LoadBalancerCommand>>,
+) -> Context<Cloud> {
     let Setup { stage, scope, policy, queue_url, .. } = setup.clone();
     let machine: SharedClock = Arc::new(OffClock::new(stage.clone(), off));
     let clock = Arc::new(AwsClock::new(machine.clone()));
@@ -107,14 +109,14 @@ fn setting(
     let log = Log::without_lines(identity, Level::Info, machine);
     log.subscribe(Arc::new(Ear { stage: ear, actor }));
     let (_, shutdown) = shutdown::channel();
-    Setting {
+    Context {
         platform: Cloud::new(stage, actor, clock.clone(), queue_url),
         scope,
         project: platform::PROJECT.to_owned(),
         load_balancer: policy.load_balancer,
         owner_tag: policy.owner_tag,
         command,
-        progress: Arc::new(Lines { verb, log: log.clone() }),
+        progress: Arc::new(LoggedProgress { verb, log: log.clone() }),
         log,
         clock,
         shutdown,
@@ -129,7 +131,7 @@ struct Terraform {
     pace: Duration,
 }
 
-impl BalancerCommand for Terraform {
+impl LoadBalancerCommand for Terraform {
     fn text(&self) -> String {
         "terraform apply".to_owned()
     }

@@ -23,18 +23,18 @@ impl Verb {
     }
 }
 
-/// One step of the way, named by what holds at its end.
+/// A phase of an operation, named by the condition that holds at its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(serde::Deserialize, schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// This is the latest operation on the service, and says so there.
+    /// The operation holds the lease on the service.
     Claimed,
     /// The load balancer exists.
     LoadBalancerMade,
     /// The load balancer is active.
     LoadBalancerActive,
-    /// The service's desired count is what it should be.
+    /// The service's desired count is set.
     ServiceScaled,
     /// As many tasks serve as are desired.
     TasksServing,
@@ -42,31 +42,31 @@ pub enum Phase {
     TargetsRegistered,
     /// Each of those targets is healthy.
     TargetsHealthy,
-    /// The platform's own address answers.
+    /// The platform's URL answers.
     UrlAnswering,
     /// Every task has stopped.
     TasksDrained,
     /// The load balancer is deleted.
     LoadBalancerGone,
-    /// No load balancer, listener or target group of the project is left.
+    /// No load balancer, listener or target group of the project remains.
     NothingLeft,
 }
 
 impl Phase {
-    /// Returns the name that people read.
+    /// Returns the condition as text.
     pub fn label(self) -> &'static str {
         match self {
-            Self::Claimed => "operation claimed",
-            Self::LoadBalancerMade => "load balancer made",
+            Self::Claimed => "lease acquired",
+            Self::LoadBalancerMade => "load balancer created",
             Self::LoadBalancerActive => "load balancer active",
             Self::ServiceScaled => "service scaled",
             Self::TasksServing => "tasks serving",
             Self::TargetsRegistered => "targets registered",
             Self::TargetsHealthy => "targets healthy",
-            Self::UrlAnswering => "URL answering",
-            Self::TasksDrained => "tasks drained",
-            Self::LoadBalancerGone => "load balancer gone",
-            Self::NothingLeft => "nothing left",
+            Self::UrlAnswering => "URL reachable",
+            Self::TasksDrained => "tasks stopped",
+            Self::LoadBalancerGone => "load balancer deleted",
+            Self::NothingLeft => "deletion verified",
         }
     }
 }
