@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use crate::platform::{Balancer, Platform, Started};
 use crate::proxy::REQUEST_ID;
 use crate::stage::{Aws, on_moto_and_sandbox};
-use crate::wait::{eventually, within};
+use crate::wait::eventually;
 use crate::watcher::{Launch, Watcher};
 
 on_moto_and_sandbox!(
@@ -48,9 +47,6 @@ const OPERATIONS: [&str; 16] = [
     "sqs:GetQueueUrl",
 ];
 
-/// Recovery may take some turns of the backoff.
-const RECOVERY: Duration = Duration::from_secs(60);
-
 /// From the first task to the end of the balancer, whatever fails on the way: up, down, up within the grace, away.
 async fn live_through_an_evening(platform: &Platform, balancer: &Balancer) {
     platform.set_desired(2).await;
@@ -58,21 +54,21 @@ async fn live_through_an_evening(platform: &Platform, balancer: &Balancer) {
     for task in &tasks {
         platform.send_event_for(task).await;
     }
-    platform.wait_for_targets_within(RECOVERY, balancer, &[&tasks[0].ip, &tasks[1].ip]).await;
+    platform.wait_for_targets(balancer, &[&tasks[0].ip, &tasks[1].ip]).await;
 
     platform.scale_down_to(1, &[&tasks[0]]).await;
     platform.send_event_for(&tasks[0]).await;
-    platform.wait_for_targets_within(RECOVERY, balancer, &[&tasks[1].ip]).await;
+    platform.wait_for_targets(balancer, &[&tasks[1].ip]).await;
 
     platform.scale_to_zero(&[&tasks[1]]).await;
     platform.send_event_for(&tasks[1]).await;
-    within(RECOVERY, "the balancer is marked", async || {
+    eventually("the balancer is marked", async || {
         (!platform.tags(&balancer.groups[1].arn).await.is_empty()).then_some(())
     })
     .await;
     let last = platform.scale_to_one().await;
     platform.send_event_for(&last).await;
-    within(RECOVERY, "the mark is gone", async || {
+    eventually("the mark is gone", async || {
         let tags = platform.tags(&balancer.groups[1].arn).await;
         let registered = platform.targets(&balancer.groups[1]).await;
         (tags.is_empty() && registered == [(last.ip.clone(), balancer.groups[1].port)].into()).then_some(())
@@ -81,7 +77,7 @@ async fn live_through_an_evening(platform: &Platform, balancer: &Balancer) {
 
     platform.scale_to_zero(&[&last]).await;
     platform.send_event_for(&last).await;
-    within(RECOVERY, "everything is torn down", async || platform.is_torn_down(balancer).await.then_some(())).await;
+    eventually("everything is torn down", async || platform.is_torn_down(balancer).await.then_some(())).await;
     platform.wait_until_queue_empty().await;
 }
 
@@ -182,7 +178,7 @@ async fn a_denied_action_is_logged_as_an_error_and_works_once_it_is_allowed(aws:
     assert!(watcher.is_running());
 
     fault.lift();
-    platform.wait_for_targets_within(Duration::from_secs(90), &balancer, &[&task.ip]).await;
+    platform.wait_for_targets(&balancer, &[&task.ip]).await;
 }
 
 async fn aws_gone_altogether_is_waited_out(aws: Aws) {
@@ -202,7 +198,7 @@ async fn aws_gone_altogether_is_waited_out(aws: Aws) {
     assert!(watcher.is_running());
 
     platform.proxy.come_back().await;
-    platform.wait_for_targets_within(RECOVERY, &balancer, &[&task.ip]).await;
+    platform.wait_for_targets(&balancer, &[&task.ip]).await;
     platform.wait_until_queue_empty().await;
     assert!(watcher.is_running());
 }
@@ -217,7 +213,7 @@ async fn a_poll_that_fails_is_logged_and_tried_again(aws: Aws) {
     assert!(line.number("retry_in_ms") > 0);
     let task = platform.scale_to_one().await;
     platform.send_event_for(&task).await;
-    platform.wait_for_targets_within(RECOVERY, &balancer, &[&task.ip]).await;
+    platform.wait_for_targets(&balancer, &[&task.ip]).await;
     platform.wait_until_queue_empty().await;
 }
 
@@ -228,7 +224,7 @@ async fn a_call_that_hangs_is_given_up_and_made_again(aws: Aws) {
     let task = platform.scale_to_one().await;
     let watcher = Launch::run(&platform).start();
     fault.wait_for_hits(1).await;
-    platform.wait_for_targets_within(Duration::from_secs(45), &balancer, &[&task.ip]).await;
+    platform.wait_for_targets(&balancer, &[&task.ip]).await;
     assert_eq!(watcher.stop().await, Some(0));
 }
 
@@ -358,7 +354,7 @@ async fn a_group_that_fails_keeps_nothing_else_from_being_done(aws: Aws) {
     let line = watcher.wait_for("reconcile_failed").await;
     assert_eq!(line.text("error_code"), "InvalidTarget");
     fault.lift();
-    platform.wait_for_targets_within(Duration::from_secs(90), &balancer, &[&new.ip]).await;
+    platform.wait_for_targets(&balancer, &[&new.ip]).await;
 }
 
 async fn new_targets_are_in_before_old_ones_go(aws: Aws) {

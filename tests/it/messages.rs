@@ -85,7 +85,7 @@ async fn foreign_messages_are_deleted_and_counted_and_cause_no_look(aws: Aws) {
 }
 
 async fn malformed_messages_are_logged_and_left_to_the_redrive_policy(aws: Aws) {
-    let queue = Queue { dead_letter_after: Some(2), visibility_seconds: 1 };
+    let queue = Queue { dead_letter_after: Some(2), visibility_seconds: 3 };
     let (platform, balancer, watcher) = listening(aws, queue).await;
     let long = format!("{{\"endless\": \"{}\"", "x".repeat(5000));
     let malformed = [
@@ -182,7 +182,8 @@ async fn fields_that_nobody_knows_yet_do_no_harm(aws: Aws) {
 }
 
 async fn a_message_is_deleted_only_when_a_look_that_began_after_it_came_has_succeeded(aws: Aws) {
-    let queue = Queue { visibility_seconds: 4, ..Queue::default() };
+    // Long enough for the worker to extend it in time, at half of it.
+    let queue = Queue { visibility_seconds: 12, ..Queue::default() };
     let (platform, balancer, mut watcher) = listening(aws, queue).await;
     let fault = platform.proxy.on("ecs:DescribeServices").error(500, "ServerException", "internal");
     let task = platform.scale_to_one().await;
@@ -230,7 +231,7 @@ async fn nothing_more_is_received_while_the_look_fails(aws: Aws) {
 }
 
 async fn messages_that_come_together_have_each_their_own_end(aws: Aws) {
-    let queue = Queue { dead_letter_after: Some(2), visibility_seconds: 2 };
+    let queue = Queue { dead_letter_after: Some(2), visibility_seconds: 4 };
     let (platform, balancer, watcher) = listening(aws, queue).await;
     platform.set_desired(2).await;
     let tasks = platform.run_tasks(2).await;

@@ -48,7 +48,7 @@ impl<'a> Ears<'a> {
 
     /// Listens until an event of this kind that is as wanted has come.
     async fn wait_for(&mut self, detail_type: &str, wanted: impl Fn(&Value) -> bool) {
-        let limit = tokio::time::Instant::now() + Duration::from_secs(60);
+        let limit = tokio::time::Instant::now() + crate::wait::PATIENCE;
         let is_there = |event: &Value| event["detail-type"] == detail_type && wanted(&event["detail"]);
         while !self.heard.values().any(is_there) {
             assert!(tokio::time::Instant::now() < limit, "no {detail_type} among {:#?}", self.heard);

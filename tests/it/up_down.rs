@@ -3,7 +3,6 @@
 
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -11,7 +10,7 @@ use tempfile::TempDir;
 use crate::moto;
 use crate::platform::{Balancer, Group, HOLD, MARK_BALANCER, MARK_SINCE, Platform};
 use crate::stage::{Aws, on_moto_and_sandbox};
-use crate::wait::{eventually, within};
+use crate::wait::eventually;
 use crate::watcher::{Finished, Launch, Watcher};
 
 on_moto_and_sandbox!(
@@ -80,7 +79,7 @@ impl<'a> Desk<'a> {
     /// Runs a command to its end, while the scheduler does its part.
     async fn finish(&self, launch: Launch) -> Finished {
         tokio::select! {
-            finished = launch.finish_within(Duration::from_secs(100)) => finished,
+            finished = launch.finish() => finished,
             () = self.platform.schedule() => unreachable!("it goes on for ever"),
         }
     }
@@ -113,7 +112,7 @@ async fn until(phase: &str, watcher: &Watcher) {
             .contains(&format!("\"phase_started\",\"operation\":\"up\",\"phase\":\"{phase}\""))
             .then_some(())
     };
-    within(Duration::from_secs(60), &what, begun).await;
+    eventually(&what, begun).await;
 }
 
 fn assert_failed(finished: &Finished, phase: &str, why: &str) {
@@ -326,7 +325,7 @@ async fn an_aws_that_is_gone_for_a_while_is_waited_for(aws: Aws) {
     platform.proxy.come_back().await;
     let mut up = up;
     let status = tokio::select! {
-        status = up.wait_exit_within(Duration::from_secs(100)) => status,
+        status = up.wait_exit() => status,
         () = platform.schedule() => unreachable!("it goes on for ever"),
     };
     assert_eq!(status.code(), Some(0), "{}", up.stderr());
@@ -495,12 +494,12 @@ mod in_the_sandbox {
     async fn a_ctrl_c_stops_terraform_decently_and_leaves_what_a_second_run_takes_over() {
         let platform = Platform::on(Aws::Sandbox).await;
         let desk = Desk::new(&platform);
-        desk.plan(json!({ "pause": 30 }));
+        desk.plan(json!({ "pause": 3600 }));
         let mut up = desk.up().start();
         eventually("terraform has made the balancer", async || up.stderr().contains("Creation complete").then_some(()))
             .await;
         up.signal("INT");
-        let status = up.wait_exit_within(Duration::from_secs(20)).await;
+        let status = up.wait_exit().await;
         let stderr = up.stderr();
         assert_eq!(status.code(), Some(130), "{stderr}");
         assert!(stderr.contains("interrupted; the state is saved"), "{stderr}");
@@ -532,7 +531,7 @@ mod in_the_sandbox {
         eventually("terraform is under way", async || first.stderr().contains("Creation complete").then_some(())).await;
         let second = desk.finish(desk.up()).await;
         assert_eq!(second.code, Some(0), "{}", second.stderr);
-        let status = first.wait_exit_within(Duration::from_secs(60)).await;
+        let status = first.wait_exit().await;
         assert_eq!(status.code(), Some(1), "{}", first.stderr());
         assert!(first.stderr().contains("superseded by another `up`"), "{}", first.stderr());
         assert_eq!(platform.balancer().await.groups.len(), 2);
@@ -548,7 +547,7 @@ mod in_the_sandbox {
         let down = desk.finish(desk.down()).await;
         assert_eq!(down.code, Some(0), "{}", down.stderr);
         assert!(down.stderr.contains("taking over from the `up`"), "{}", down.stderr);
-        let status = up.wait_exit_within(Duration::from_secs(60)).await;
+        let status = up.wait_exit().await;
         assert_eq!(status.code(), Some(1), "{}", up.stderr());
         assert!(up.stderr().contains("superseded by another `down`"), "{}", up.stderr());
         assert!(!platform.balancer_exists().await);
@@ -566,7 +565,7 @@ mod in_the_sandbox {
             let watcher = Launch::quick(&platform).endpoint(&way).start();
             watcher.wait_for("watcher_started").await;
             platform.set_desired(0).await;
-            within(Duration::from_secs(60), moment, async || watcher.events(moment).first().cloned()).await;
+            eventually(moment, async || watcher.events(moment).first().cloned()).await;
             let balancer = desk.came_up().await;
             platform.assert_tidy(&balancer).await;
             assert_eq!(balancer.groups.len(), 2, "{moment}");
