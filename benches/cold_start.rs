@@ -120,12 +120,7 @@ async fn main() -> ExitCode {
         }
         times.sort();
         let at = |share: usize| times[(RUNS - 1) * share / 100].as_secs_f64() * 1000.0;
-        println!(
-            "{scheme:5}: median {:5.1} ms, minimum {:.1} ms, 90th percentile {:.1} ms",
-            at(50),
-            at(0),
-            at(90)
-        );
+        println!("{scheme:5}: median {:5.1} ms, minimum {:.1} ms, 90th percentile {:.1} ms", at(50), at(0), at(90));
         good &= times[RUNS / 2] <= LIMIT;
     }
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::platform::{MARK_BALANCER, MARK_SINCE, Platform, Queue, REGION};
+use crate::platform::{MARK_LOAD_BALANCER, MARK_SINCE, Platform, Queue, REGION};
 use crate::proxy::Proxy;
 use crate::stage::Aws;
 use crate::wait::eventually;
@@ -126,14 +126,14 @@ async fn a_queue_that_does_not_exist_is_a_usage_error() {
 #[tokio::test]
 async fn the_queue_can_be_a_url() {
     let platform = Platform::new().await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     let url = platform.proxy.endpoint()
         + &platform.queue_url[platform.queue_url.rfind("/1").expect("the URL has an account")..];
     let _watcher = Launch::run(&platform).global(["--queue", &url]).start();
     platform.proxy.wait_for_calls("sqs:ReceiveMessage", 1).await;
     let task = platform.scale_to_one().await;
     platform.send_event_for(&task).await;
-    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
     platform.wait_until_queue_empty().await;
 }
 
@@ -147,7 +147,7 @@ async fn a_flag_overrides_a_variable_and_a_variable_the_default() {
     assert_eq!(started.text("project"), platform.project);
     assert_eq!(started.text("cluster"), platform.cluster());
     assert_eq!(started.text("service"), platform.service());
-    assert_eq!(started.text("load_balancer"), platform.balancer_name());
+    assert_eq!(started.text("load_balancer"), platform.load_balancer_name());
     assert_eq!(started.text("region"), REGION);
     assert!(started.text("queue").ends_with(&platform.queue_name()));
     assert_eq!(started.text("version"), env!("CARGO_PKG_VERSION"));
@@ -230,7 +230,7 @@ async fn the_endpoint_can_be_an_option() {
 #[tokio::test]
 async fn the_log_in_a_pipe_is_json_unless_pretty_is_requested() {
     let platform = Platform::new().await;
-    platform.create_balancer().await;
+    platform.create_load_balancer().await;
     let pretty = Launch::new(&platform, "reconcile").global(["--log-format", "pretty"]).finish().await;
     assert_eq!(pretty.code, Some(0), "{pretty:#?}");
     assert!(!pretty.stdout.trim_start().starts_with('{'), "{}", pretty.stdout);
@@ -259,16 +259,16 @@ async fn at_debug_the_log_has_the_sdks_diagnostics_and_no_secrets() {
 #[tokio::test]
 async fn reconcile_registers_deregisters_and_exits_with_0() {
     let platform = Platform::new().await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     platform.set_desired(1).await;
     let tasks = platform.run_tasks(2).await;
     platform.stop_task(&tasks[0]).await;
-    platform.register(&balancer, &tasks[0].ip).await;
+    platform.register(&load_balancer, &tasks[0].ip).await;
     platform.send_event_for(&tasks[1]).await;
 
     let finished = Launch::new(&platform, "reconcile").finish().await;
     assert_eq!(finished.code, Some(0), "{finished:#?}");
-    platform.wait_for_targets(&balancer, &[&tasks[1].ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&tasks[1].ip]).await;
     assert_eq!(finished.events("target_registered").len(), 2);
     assert_eq!(finished.events("target_deregistered").len(), 2);
     assert_eq!(finished.events("reconciled").len(), 1);
@@ -280,7 +280,7 @@ async fn reconcile_registers_deregisters_and_exits_with_0() {
 #[tokio::test]
 async fn reconcile_needs_no_queue() {
     let platform = Platform::new().await;
-    platform.create_balancer().await;
+    platform.create_load_balancer().await;
     let finished = Launch::new(&platform, "reconcile").global(["--queue", "no-such-queue"]).finish().await;
     assert_eq!(finished.code, Some(0), "{finished:#?}");
 }
@@ -288,37 +288,37 @@ async fn reconcile_needs_no_queue() {
 #[tokio::test]
 async fn reconcile_neither_marks_nor_deletes() {
     let platform = Platform::new().await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     let task = platform.scale_to_one().await;
-    platform.register(&balancer, &task.ip).await;
+    platform.register(&load_balancer, &task.ip).await;
     platform.scale_to_zero(&[&task]).await;
     let finished = Launch::new(&platform, "reconcile").finish().await;
     assert_eq!(finished.code, Some(0), "{finished:#?}");
-    assert!(!platform.tags(&balancer.arn).await.contains_key(MARK_SINCE));
+    assert!(!platform.tags(&load_balancer.arn).await.contains_key(MARK_SINCE));
 
     // Not even a load balancer whose mark has expired.
-    platform.add_tag(&balancer.arns(), MARK_SINCE, "2026-01-01T00:00:00Z").await;
-    platform.add_tag(&balancer.arns(), MARK_BALANCER, &balancer.arn).await;
+    platform.add_tag(&load_balancer.arns(), MARK_SINCE, "2026-01-01T00:00:00Z").await;
+    platform.add_tag(&load_balancer.arns(), MARK_LOAD_BALANCER, &load_balancer.arn).await;
     let finished = Launch::new(&platform, "reconcile").finish().await;
     assert_eq!(finished.code, Some(0), "{finished:#?}");
-    assert!(platform.is_whole(&balancer).await);
+    assert!(platform.is_whole(&load_balancer).await);
 }
 
 #[tokio::test]
 async fn a_dry_run_logs_the_planned_changes_and_makes_none() {
     let platform = Platform::new().await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     platform.set_desired(1).await;
     let tasks = platform.run_tasks(2).await;
     platform.stop_task(&tasks[0]).await;
-    platform.register(&balancer, &tasks[0].ip).await;
+    platform.register(&load_balancer, &tasks[0].ip).await;
 
     let finished = Launch::new(&platform, "reconcile").args(["--dry-run"]).finish().await;
     assert_eq!(finished.code, Some(0), "{finished:#?}");
     assert!(platform.proxy.writes().is_empty(), "{:?}", platform.proxy.writes());
-    platform.wait_for_targets(&balancer, &[&tasks[0].ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&tasks[0].ip]).await;
     let planned = finished.events("planned");
-    for group in &balancer.groups {
+    for group in &load_balancer.groups {
         for (act, task) in [("register", &tasks[1]), ("deregister", &tasks[0])] {
             let found = planned.iter().any(|line| {
                 line.text("act") == act
@@ -348,7 +348,7 @@ async fn reconcile_exits_with_1_if_tasks_cannot_be_registered() {
     assert_eq!(finished.events("finding")[0].text("finding"), "service_missing");
 
     // No permission.
-    platform.create_balancer().await;
+    platform.create_load_balancer().await;
     platform.proxy.on("elasticloadbalancing:RegisterTargets").error(403, "AccessDenied", "not authorized");
     let finished = Launch::new(&platform, "reconcile").finish().await;
     assert_eq!(finished.code, Some(1), "{finished:#?}");
@@ -374,11 +374,11 @@ fn health(platform: &Platform, state: &'static str) -> crate::proxy::Fault {
 #[tokio::test]
 async fn wait_healthy_succeeds_once_every_target_is_healthy() {
     let platform = Platform::new().await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     let task = platform.scale_to_one().await;
     let initial = health(&platform, "initial");
     let mut waiting = Launch::new(&platform, "reconcile").args(["--wait-healthy", "60s"]).start();
-    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
     platform.proxy.wait_for_calls("elasticloadbalancing:DescribeTargetHealth", 4).await;
     assert!(waiting.is_running(), "it did not wait for the initial targets");
     initial.lift();
@@ -391,7 +391,7 @@ async fn wait_healthy_succeeds_once_every_target_is_healthy() {
 #[tokio::test]
 async fn wait_healthy_fails_after_its_timeout() {
     let platform = Platform::new().await;
-    platform.create_balancer().await;
+    platform.create_load_balancer().await;
     platform.scale_to_one().await;
     health(&platform, "unhealthy");
     let start = Instant::now();
@@ -408,7 +408,7 @@ async fn wait_healthy_fails_after_its_timeout() {
 async fn a_signal_stops_the_worker_without_waiting_for_its_poll() {
     for (signal, reason) in [("TERM", "sigterm"), ("INT", "sigint")] {
         let platform = Platform::new().await;
-        platform.create_balancer().await;
+        platform.create_load_balancer().await;
         let mut watcher = Launch::run(&platform).start();
         platform.proxy.wait_for_calls("sqs:ReceiveMessage", 1).await;
         watcher.signal(signal);
@@ -429,7 +429,7 @@ fn never_visible_by_itself() -> Queue {
 #[tokio::test]
 async fn a_signal_while_reconciling_fails_returns_the_messages() {
     let platform = Platform::with_queue(Aws::Moto, never_visible_by_itself()).await;
-    platform.create_balancer().await;
+    platform.create_load_balancer().await;
     let mut watcher = Launch::run(&platform).start();
     platform.proxy.wait_for_calls("sqs:ReceiveMessage", 1).await;
     platform.proxy.on("ecs:DescribeServices").error(500, "ServerException", "internal");
@@ -447,7 +447,7 @@ async fn a_signal_while_reconciling_fails_returns_the_messages() {
 #[tokio::test]
 async fn after_a_signal_the_current_reconciliation_finishes() {
     let platform = Platform::new().await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     let mut watcher = Launch::run(&platform).start();
     platform.proxy.wait_for_calls("sqs:ReceiveMessage", 1).await;
     let slow = platform.proxy.on("elasticloadbalancing:RegisterTargets").delay(Duration::from_secs(2));
@@ -456,14 +456,14 @@ async fn after_a_signal_the_current_reconciliation_finishes() {
     slow.wait_for_hits(1).await;
     watcher.signal("TERM");
     assert_eq!(watcher.wait_exit().await.code(), Some(0));
-    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
     assert_eq!(platform.queue_depth().await, 0, "the message is not deleted");
 }
 
 #[tokio::test]
 async fn a_signal_stops_the_worker_while_aws_hangs() {
     let platform = Platform::with_queue(Aws::Moto, never_visible_by_itself()).await;
-    platform.create_balancer().await;
+    platform.create_load_balancer().await;
     let mut watcher = Launch::run(&platform).start();
     platform.proxy.wait_for_calls("sqs:ReceiveMessage", 1).await;
     let hang = platform.proxy.on("ecs:*").hang();
@@ -480,9 +480,9 @@ async fn a_signal_stops_the_worker_while_aws_hangs() {
 #[tokio::test]
 async fn exit_when_empty_does_everything_that_is_due() {
     let platform = Platform::new().await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     let task = platform.scale_to_one().await;
-    platform.register(&balancer, &task.ip).await;
+    platform.register(&load_balancer, &task.ip).await;
     platform.scale_to_zero(&[&task]).await;
     for _ in 0..12 {
         platform.send_event_for(&task).await;
@@ -492,7 +492,7 @@ async fn exit_when_empty_does_everything_that_is_due() {
     assert_eq!(finished.code, Some(0), "{finished:#?}");
     assert_eq!(platform.queue_depth().await, 0);
     assert!(
-        platform.tags(&balancer.arn).await.contains_key(MARK_SINCE),
+        platform.tags(&load_balancer.arn).await.contains_key(MARK_SINCE),
         "the load balancer is not marked: {finished:#?}"
     );
     assert_eq!(finished.events("watcher_stopped")[0].text("reason"), "queue_empty");
@@ -504,19 +504,19 @@ async fn exit_when_empty_does_everything_that_is_due() {
         (!finished.events("teardown_started").is_empty()).then_some(finished)
     })
     .await;
-    assert!(platform.is_torn_down(&balancer).await, "the teardown is incomplete: {last:#?}");
+    assert!(platform.is_torn_down(&load_balancer).await, "the teardown is incomplete: {last:#?}");
     assert_eq!(last.events("teardown_completed").len(), 1);
 }
 
 #[tokio::test]
 async fn exit_when_empty_ends_once_the_tasks_are_registered() {
     let platform = Platform::new().await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     let task = platform.scale_to_one().await;
     platform.send_event_for(&task).await;
     let finished = Launch::run(&platform).args(["--exit-when-empty"]).finish().await;
     assert_eq!(finished.code, Some(0), "{finished:#?}");
-    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
     assert_eq!(platform.queue_depth().await, 0);
 }
 
@@ -567,7 +567,7 @@ async fn a_profile_that_does_not_exist_is_a_usage_error() {
 #[tokio::test]
 async fn an_sso_profile_with_a_token_works() {
     let platform = Platform::new().await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     let task = platform.scale_to_one().await;
     let sso = Proxy::start(platform.account).await;
     let credentials = json!({ "roleCredentials": {
@@ -581,5 +581,5 @@ async fn an_sso_profile_with_a_token_works() {
     let finished = launch.finish().await;
     assert_eq!(finished.code, Some(0), "{finished:#?}");
     assert!(fault.hits() >= 1);
-    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
 }

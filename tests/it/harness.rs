@@ -12,21 +12,21 @@ use crate::wait::eventually;
 #[tokio::test]
 async fn a_platform_gets_all_its_resources() {
     let platform = Platform::new().await;
-    let balancer = platform.create_balancer().await;
-    assert!(platform.is_whole(&balancer).await);
-    assert_eq!(platform.tags(&balancer.arn).await["Lifecycle"], "on-demand");
+    let load_balancer = platform.create_load_balancer().await;
+    assert!(platform.is_whole(&load_balancer).await);
+    assert_eq!(platform.tags(&load_balancer.arn).await["Lifecycle"], "on-demand");
 
     let task = platform.scale_to_one().await;
-    platform.register(&balancer, &task.ip).await;
-    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    platform.register(&load_balancer, &task.ip).await;
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
 
-    platform.add_tag(&balancer.arns(), MARK_SINCE, "2026-01-01T00:00:00Z").await;
-    for arn in balancer.arns() {
+    platform.add_tag(&load_balancer.arns(), MARK_SINCE, "2026-01-01T00:00:00Z").await;
+    for arn in load_balancer.arns() {
         assert!(platform.tags(arn).await.contains_key(MARK_SINCE));
     }
-    platform.delete_balancer(&balancer).await;
-    assert!(!platform.balancer_exists().await);
-    assert!(!platform.is_torn_down(&balancer).await, "the target groups still exist");
+    platform.delete_load_balancer(&load_balancer).await;
+    assert!(!platform.load_balancer_exists().await);
+    assert!(!platform.is_torn_down(&load_balancer).await, "the target groups still exist");
 }
 
 #[tokio::test]
@@ -63,8 +63,8 @@ async fn the_rule_delivers_an_event_to_the_queue() {
 async fn accounts_are_isolated_from_each_other() {
     let one = Platform::new().await;
     let other = Platform::new().await;
-    one.create_balancer().await;
-    assert!(one.balancer_exists().await);
+    one.create_load_balancer().await;
+    assert!(one.load_balancer_exists().await);
     let everything = other.elb.describe_load_balancers().send().await.expect("a response");
     assert!(everything.load_balancers().is_empty());
 }

@@ -207,7 +207,7 @@ async fn doctor_accepts_the_policy_and_names_the_missing_actions() {
     }
 }
 
-fn balancer(name: &str) -> String {
+fn load_balancer(name: &str) -> String {
     format!("arn:aws:elasticloadbalancing:{HERE}:loadbalancer/net/{name}/50dc6c495c0c9188")
 }
 
@@ -243,41 +243,41 @@ fn the_policy_denies_everything_else() {
         resource: required.resource.replace(here, there),
         ..required
     };
-    let delete_balancer = || owned(elb("DeleteLoadBalancer", balancer("jitsi-jvb-nlb")));
+    let delete_load_balancer = || owned(elb("DeleteLoadBalancer", load_balancer("jitsi-jvb-nlb")));
     let denied = [
         // The load balancer and target groups of another project, with and without owner tag and mark.
-        owned(elb("DeleteLoadBalancer", balancer("other-jvb-nlb"))),
-        owned(elb("DeleteLoadBalancer", balancer("jitsi-jvb-nlb-2"))),
-        owned(elb("DeleteLoadBalancer", balancer("jitsi-jvb-nlb").replace("/net/", "/app/"))),
+        owned(elb("DeleteLoadBalancer", load_balancer("other-jvb-nlb"))),
+        owned(elb("DeleteLoadBalancer", load_balancer("jitsi-jvb-nlb-2"))),
+        owned(elb("DeleteLoadBalancer", load_balancer("jitsi-jvb-nlb").replace("/net/", "/app/"))),
         elb("DeleteTargetGroup", group("other-jvb-udp")).with(&format!("aws:ResourceTag/{MARK}"), "x"),
         elb("RegisterTargets", group("other-jvb-udp")),
         elb("DeregisterTargets", group("other-jvb-udp")),
-        tagging(owned(elb("AddTags", balancer("other-jvb-nlb"))), &[MARK]),
-        tagging(owned(elb("RemoveTags", balancer("other-jvb-nlb"))), &[MARK]),
+        tagging(owned(elb("AddTags", load_balancer("other-jvb-nlb"))), &[MARK]),
+        tagging(owned(elb("RemoveTags", load_balancer("other-jvb-nlb"))), &[MARK]),
         tagging(elb("AddTags", group("other-jvb-udp")), &[MARK]),
         tagging(elb("RemoveTags", group("other-jvb-udp")), &[MARK]),
         // Another account or region.
-        elsewhere(delete_balancer(), "111122223333", "444455556666"),
-        elsewhere(delete_balancer(), "eu-west-1", "us-east-1"),
+        elsewhere(delete_load_balancer(), "111122223333", "444455556666"),
+        elsewhere(delete_load_balancer(), "eu-west-1", "us-east-1"),
         elsewhere(elb("RegisterTargets", group("jitsi-jvb-udp")), "111122223333", "444455556666"),
         // The project's own resources without the owner tag, with another owner, or without a mark.
-        elb("DeleteLoadBalancer", balancer("jitsi-jvb-nlb")),
-        elb("DeleteLoadBalancer", balancer("jitsi-jvb-nlb")).with("aws:ResourceTag/Lifecycle", "permanent"),
+        elb("DeleteLoadBalancer", load_balancer("jitsi-jvb-nlb")),
+        elb("DeleteLoadBalancer", load_balancer("jitsi-jvb-nlb")).with("aws:ResourceTag/Lifecycle", "permanent"),
         elb("DeleteTargetGroup", group("jitsi-jvb-udp")),
         owned(elb("DeleteTargetGroup", group("jitsi-jvb-udp"))),
-        tagging(elb("AddTags", balancer("jitsi-jvb-nlb")), &[MARK]),
+        tagging(elb("AddTags", load_balancer("jitsi-jvb-nlb")), &[MARK]),
         // Taking ownership of a load balancer, and other tags than the marks.
-        tagging(elb("AddTags", balancer("jitsi-jvb-nlb")), &["Lifecycle"]),
-        tagging(owned(elb("AddTags", balancer("jitsi-jvb-nlb"))), &[MARK, "Name"]),
-        tagging(owned(elb("RemoveTags", balancer("jitsi-jvb-nlb"))), &["Lifecycle"]),
-        tagging(owned(elb("AddTags", balancer("jitsi-jvb-nlb"))), &["jvb-watcher:hold-until"]),
+        tagging(elb("AddTags", load_balancer("jitsi-jvb-nlb")), &["Lifecycle"]),
+        tagging(owned(elb("AddTags", load_balancer("jitsi-jvb-nlb"))), &[MARK, "Name"]),
+        tagging(owned(elb("RemoveTags", load_balancer("jitsi-jvb-nlb"))), &["Lifecycle"]),
+        tagging(owned(elb("AddTags", load_balancer("jitsi-jvb-nlb"))), &["jvb-watcher:hold-until"]),
         tagging(elb("AddTags", group("jitsi-jvb-udp")), &["Lifecycle"]),
         // Other changes of the project's own resources.
-        owned(elb("CreateLoadBalancer", balancer("jitsi-jvb-nlb"))),
-        owned(elb("ModifyLoadBalancerAttributes", balancer("jitsi-jvb-nlb"))),
-        owned(elb("SetSecurityGroups", balancer("jitsi-jvb-nlb"))),
+        owned(elb("CreateLoadBalancer", load_balancer("jitsi-jvb-nlb"))),
+        owned(elb("ModifyLoadBalancerAttributes", load_balancer("jitsi-jvb-nlb"))),
+        owned(elb("SetSecurityGroups", load_balancer("jitsi-jvb-nlb"))),
         elb("ModifyTargetGroup", group("jitsi-jvb-udp")),
-        elb("DeleteListener", balancer("jitsi-jvb-nlb").replace(":loadbalancer/", ":listener/") + "/a1b2"),
+        elb("DeleteListener", load_balancer("jitsi-jvb-nlb").replace(":loadbalancer/", ":listener/") + "/a1b2"),
         // Other queues, the dead-letter queue, and other operations than consuming.
         sqs("sqs:ReceiveMessage", "other-jvb-watcher"),
         sqs("sqs:ReceiveMessage", "jitsi-jvb-watcher-dead"),
@@ -328,8 +328,8 @@ fn the_policy_denies_everything_else() {
         list_tasks("jitsi-cluster"),
     ];
     let teardown = [
-        delete_balancer(),
-        tagging(owned(elb("AddTags", balancer("jitsi-jvb-nlb"))), &[MARK]),
+        delete_load_balancer(),
+        tagging(owned(elb("AddTags", load_balancer("jitsi-jvb-nlb"))), &[MARK]),
         // Also with teardown load-balancer: the target groups may carry marks from before that setting, which must be
         // removed when the service is used again.
         tagging(elb("RemoveTags", group("jitsi-jvb-udp")), &[MARK, "jvb-watcher:load-balancer"]),

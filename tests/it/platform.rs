@@ -33,7 +33,7 @@ pub const REGION: &str = "eu-central-1";
 
 /// The tags of the watcher's mark, on the load balancer and its target groups.
 pub const MARK_SINCE: &str = "jvb-watcher:idle-since";
-pub const MARK_BALANCER: &str = "jvb-watcher:load-balancer";
+pub const MARK_LOAD_BALANCER: &str = "jvb-watcher:load-balancer";
 /// The tag of an operator's hold.
 pub const HOLD: &str = "jvb-watcher:hold-until";
 
@@ -61,15 +61,15 @@ impl Default for Queue {
 }
 
 /// The properties of a load balancer to create. The default is the one that the terraform module creates.
-pub struct BalancerPlan {
+pub struct LoadBalancerSpec {
     pub application: bool,
     pub tags: Vec<(&'static str, String)>,
-    pub groups: Vec<GroupPlan>,
+    pub groups: Vec<TargetGroupSpec>,
 }
 
 /// The properties of a target group to create.
 #[derive(Clone)]
-pub struct GroupPlan {
+pub struct TargetGroupSpec {
     /// The part of the name after the project.
     pub suffix: &'static str,
     pub protocol: ProtocolEnum,
@@ -79,8 +79,8 @@ pub struct GroupPlan {
 }
 
 /// Returns the properties of the terraform module's UDP target group.
-pub fn udp() -> GroupPlan {
-    GroupPlan {
+pub fn udp() -> TargetGroupSpec {
+    TargetGroupSpec {
         suffix: "jvb-udp",
         protocol: ProtocolEnum::Udp,
         port: 10000,
@@ -90,11 +90,11 @@ pub fn udp() -> GroupPlan {
 }
 
 /// Returns the properties of the terraform module's TCP target group.
-pub fn tcp() -> GroupPlan {
-    GroupPlan { suffix: "jvb-tcp-tg", protocol: ProtocolEnum::Tcp, port: 4443, ..udp() }
+pub fn tcp() -> TargetGroupSpec {
+    TargetGroupSpec { suffix: "jvb-tcp-tg", protocol: ProtocolEnum::Tcp, port: 4443, ..udp() }
 }
 
-impl Default for BalancerPlan {
+impl Default for LoadBalancerSpec {
     fn default() -> Self {
         Self { application: false, tags: vec![("Lifecycle", "on-demand".to_owned())], groups: vec![udp(), tcp()] }
     }
@@ -102,13 +102,13 @@ impl Default for BalancerPlan {
 
 /// A created load balancer with its target groups.
 #[derive(Clone, Debug)]
-pub struct Balancer {
+pub struct LoadBalancer {
     pub name: String,
     pub arn: String,
     pub groups: Vec<Group>,
 }
 
-impl Balancer {
+impl LoadBalancer {
     /// Returns the ARNs of the load balancer and its target groups.
     pub fn arns(&self) -> Vec<&str> {
         std::iter::once(self.arn.as_str()).chain(self.groups.iter().map(|group| group.arn.as_str())).collect()
@@ -251,7 +251,7 @@ impl Platform {
         format!("{}-jvb-watcher", self.project)
     }
 
-    pub fn balancer_name(&self) -> String {
+    pub fn load_balancer_name(&self) -> String {
         format!("{}-jvb-nlb", self.project)
     }
 
@@ -316,18 +316,18 @@ impl Platform {
     }
 
     /// Creates the load balancer as the terraform module does.
-    pub async fn create_balancer(&self) -> Balancer {
-        self.create_balancer_as(BalancerPlan::default()).await
+    pub async fn create_load_balancer(&self) -> LoadBalancer {
+        self.create_load_balancer_as(LoadBalancerSpec::default()).await
     }
 
     /// Creates a load balancer with these properties.
-    pub async fn create_balancer_as(&self, plan: BalancerPlan) -> Balancer {
+    pub async fn create_load_balancer_as(&self, plan: LoadBalancerSpec) -> LoadBalancer {
         let kind = if plan.application { LoadBalancerTypeEnum::Application } else { LoadBalancerTypeEnum::Network };
         let tags = (!plan.tags.is_empty()).then(|| plan.tags.iter().map(|(key, value)| tag(key, value)).collect());
         let created = self
             .elb
             .create_load_balancer()
-            .name(self.balancer_name())
+            .name(self.load_balancer_name())
             .r#type(kind)
             .set_subnets(Some(self.subnets.clone()))
             .set_tags(tags)
@@ -337,18 +337,18 @@ impl Platform {
         let arn = created.load_balancers()[0].load_balancer_arn().expect("a load balancer has an ARN").to_owned();
         let mut groups = Vec::new();
         for group in plan.groups {
-            groups.push(self.create_group(&arn, group).await);
+            groups.push(self.create_target_group(&arn, group).await);
         }
-        Balancer { name: self.balancer_name(), arn, groups }
+        LoadBalancer { name: self.load_balancer_name(), arn, groups }
     }
 
     /// Creates a target group of a load balancer, with its listener.
-    pub async fn create_group(&self, balancer: &str, plan: GroupPlan) -> Group {
-        let group = self.create_bare_group(plan.clone()).await;
+    pub async fn create_target_group(&self, load_balancer: &str, plan: TargetGroupSpec) -> Group {
+        let group = self.create_unused_target_group(plan.clone()).await;
         let action = Action::builder().r#type(ActionTypeEnum::Forward).target_group_arn(&group.arn).build();
         self.elb
             .create_listener()
-            .load_balancer_arn(balancer)
+            .load_balancer_arn(load_balancer)
             .protocol(plan.protocol)
             .port(plan.port)
             .default_actions(action)
@@ -359,7 +359,7 @@ impl Platform {
     }
 
     /// Creates a target group that no load balancer uses.
-    pub async fn create_bare_group(&self, plan: GroupPlan) -> Group {
+    pub async fn create_unused_target_group(&self, plan: TargetGroupSpec) -> Group {
         let name = format!("{}-{}", self.project, plan.suffix);
         let created = self
             .elb
@@ -758,8 +758,8 @@ impl Platform {
     }
 
     /// Waits until each target group of the load balancer has exactly these addresses as targets, at the group's port.
-    pub async fn wait_for_targets(&self, balancer: &Balancer, addresses: &[&str]) {
-        for group in &balancer.groups {
+    pub async fn wait_for_targets(&self, load_balancer: &LoadBalancer, addresses: &[&str]) {
+        for group in &load_balancer.groups {
             let expected: BTreeSet<Target> = addresses.iter().map(|ip| ((*ip).to_owned(), group.port)).collect();
             eventually(&format!("{} has exactly the targets {expected:?}", group.name), async || {
                 (self.targets(group).await == expected).then_some(())
@@ -769,8 +769,8 @@ impl Platform {
     }
 
     /// Registers an address in every target group.
-    pub async fn register(&self, balancer: &Balancer, ip: &str) {
-        for group in &balancer.groups {
+    pub async fn register(&self, load_balancer: &LoadBalancer, ip: &str) {
+        for group in &load_balancer.groups {
             self.elb
                 .register_targets()
                 .target_group_arn(&group.arn)
@@ -782,8 +782,8 @@ impl Platform {
     }
 
     /// Deregisters an address from every target group.
-    pub async fn deregister(&self, balancer: &Balancer, ip: &str) {
-        for group in &balancer.groups {
+    pub async fn deregister(&self, load_balancer: &LoadBalancer, ip: &str) {
+        for group in &load_balancer.groups {
             self.elb
                 .deregister_targets()
                 .target_group_arn(&group.arn)
@@ -795,31 +795,31 @@ impl Platform {
     }
 
     /// Returns whether the load balancer exists.
-    pub async fn balancer_exists(&self) -> bool {
-        let found = self.elb.describe_load_balancers().names(self.balancer_name()).send().await;
+    pub async fn load_balancer_exists(&self) -> bool {
+        let found = self.elb.describe_load_balancers().names(self.load_balancer_name()).send().await;
         found.is_ok_and(|found| !found.load_balancers().is_empty())
     }
 
     /// Returns whether a target group exists.
-    pub async fn group_exists(&self, group: &Group) -> bool {
+    pub async fn target_group_exists(&self, group: &Group) -> bool {
         self.elb.describe_target_groups().target_group_arns(&group.arn).send().await.is_ok()
     }
 
     /// Waits until the load balancer and its target groups are deleted.
-    pub async fn wait_until_torn_down(&self, balancer: &Balancer) {
+    pub async fn wait_until_torn_down(&self, load_balancer: &LoadBalancer) {
         eventually("load balancer and target groups are deleted", async || {
-            self.is_torn_down(balancer).await.then_some(())
+            self.is_torn_down(load_balancer).await.then_some(())
         })
         .await;
     }
 
     /// Returns whether the load balancer and its target groups are deleted.
-    pub async fn is_torn_down(&self, balancer: &Balancer) -> bool {
-        if self.balancer_exists().await {
+    pub async fn is_torn_down(&self, load_balancer: &LoadBalancer) -> bool {
+        if self.load_balancer_exists().await {
             return false;
         }
-        for group in &balancer.groups {
-            if self.group_exists(group).await {
+        for group in &load_balancer.groups {
+            if self.target_group_exists(group).await {
                 return false;
             }
         }
@@ -827,10 +827,10 @@ impl Platform {
     }
 
     /// Returns whether the load balancer and all its target groups exist.
-    pub async fn is_whole(&self, balancer: &Balancer) -> bool {
-        let mut whole = self.balancer_exists().await;
-        for group in &balancer.groups {
-            whole &= self.group_exists(group).await;
+    pub async fn is_whole(&self, load_balancer: &LoadBalancer) -> bool {
+        let mut whole = self.load_balancer_exists().await;
+        for group in &load_balancer.groups {
+            whole &= self.target_group_exists(group).await;
         }
         whole
     }
@@ -867,12 +867,12 @@ impl Platform {
     }
 
     /// Enables or disables deletion protection. moto deletes a protected load balancer nevertheless.
-    pub async fn protect(&self, balancer: &Balancer, protected: bool) {
+    pub async fn protect(&self, load_balancer: &LoadBalancer, protected: bool) {
         let attribute =
             LoadBalancerAttribute::builder().key("deletion_protection.enabled").value(protected.to_string()).build();
         self.elb
             .modify_load_balancer_attributes()
-            .load_balancer_arn(&balancer.arn)
+            .load_balancer_arn(&load_balancer.arn)
             .attributes(attribute)
             .send()
             .await
@@ -880,10 +880,10 @@ impl Platform {
     }
 
     /// Deletes the load balancer.
-    pub async fn delete_balancer(&self, balancer: &Balancer) {
+    pub async fn delete_load_balancer(&self, load_balancer: &LoadBalancer) {
         self.elb
             .delete_load_balancer()
-            .load_balancer_arn(&balancer.arn)
+            .load_balancer_arn(&load_balancer.arn)
             .send()
             .await
             .expect("the load balancer is deleted");

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jvb_watcher_sandbox::world::{Incident, Settings, TaskView};
 
-use crate::platform::{Balancer, Platform, Started};
+use crate::platform::{LoadBalancer, Platform, Started};
 use crate::stage::Aws;
 use crate::wait::eventually;
 use crate::watcher::{Launch, Watcher};
@@ -14,10 +14,10 @@ use crate::watcher::{Launch, Watcher};
 const NO_RESYNC: [&str; 2] = ["--resync-interval", "10m"];
 
 /// A platform whose events come by themselves, with a balancer.
-async fn alive() -> (Platform, Balancer) {
+async fn alive() -> (Platform, LoadBalancer) {
     let platform = Platform::on(Aws::Sandbox).await;
     platform.route_events().await;
-    let balancer = platform.create_balancer().await;
+    let balancer = platform.create_load_balancer().await;
     (platform, balancer)
 }
 
@@ -42,7 +42,7 @@ fn task(platform: &Platform, id: &str) -> TaskView {
 }
 
 /// Two tasks, registered.
-async fn two_serving(platform: &Platform, balancer: &Balancer) -> Vec<Started> {
+async fn two_serving(platform: &Platform, balancer: &LoadBalancer) -> Vec<Started> {
     platform.set_desired(2).await;
     let tasks = platform.run_tasks(2).await;
     platform.wait_for_targets(balancer, &[&tasks[0].ip, &tasks[1].ip]).await;

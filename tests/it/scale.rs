@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use fastrand::Rng;
 use serde_json::json;
 
-use crate::platform::{GroupPlan, MARK_BALANCER, MARK_SINCE, Platform, REGION, udp};
+use crate::platform::{MARK_LOAD_BALANCER, MARK_SINCE, Platform, REGION, TargetGroupSpec, udp};
 use crate::seed::seed;
 use crate::stage::{Aws, on_moto_and_sandbox};
 use crate::wait::eventually;
@@ -19,7 +19,7 @@ on_moto_and_sandbox!(
 
 async fn a_thousand_messages_about_a_hundred_tasks_take_fewer_than_three_hundred_calls(aws: Aws) {
     let platform = Platform::on(aws).await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     platform.set_desired(100).await;
     let tasks = platform.run_tasks(100).await;
     let (stopped, serving) = tasks.split_at(40);
@@ -54,12 +54,12 @@ async fn a_thousand_messages_about_a_hundred_tasks_take_fewer_than_three_hundred
 
     // Some of the stopped ones are registered still.
     for task in &stopped[..5] {
-        platform.register(&balancer, &task.ip).await;
+        platform.register(&load_balancer, &task.ip).await;
     }
 
     let watcher = Launch::run(&platform).start();
     eventually("the queue is empty", async || (platform.queue_depth().await == 0).then_some(())).await;
-    for group in &balancer.groups {
+    for group in &load_balancer.groups {
         let wanted: BTreeSet<_> = serving.iter().map(|task| (task.ip.clone(), group.port)).collect();
         eventually("exactly the serving tasks are registered", async || {
             (platform.targets(group).await == wanted).then_some(())
@@ -75,11 +75,11 @@ async fn a_thousand_messages_about_a_hundred_tasks_take_fewer_than_three_hundred
 
 async fn many_tasks_are_described_and_registered_in_batches(aws: Aws) {
     let platform = Platform::on(aws).await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     platform.set_desired(205).await;
     let tasks = platform.run_tasks(205).await;
     let watcher = Launch::run(&platform).start();
-    for group in &balancer.groups {
+    for group in &load_balancer.groups {
         let wanted: BTreeSet<_> = tasks.iter().map(|task| (task.ip.clone(), group.port)).collect();
         eventually("every task is registered", async || (platform.targets(group).await == wanted).then_some(())).await;
     }
@@ -104,20 +104,20 @@ async fn tags_are_asked_for_twenty_resources_at_a_time(aws: Aws) {
     let arn = format!(
         "arn:aws:elasticloadbalancing:{REGION}:{}:loadbalancer/net/{}/50dc6c495c0c9188",
         platform.account,
-        platform.balancer_name()
+        platform.load_balancer_name()
     );
     let since = (jiff::Timestamp::now() - jiff::SignedDuration::from_mins(3)).to_string();
     let mut last = None;
     for suffix in SUFFIXES {
-        let group = platform.create_bare_group(GroupPlan { suffix, ..udp() }).await;
+        let group = platform.create_unused_target_group(TargetGroupSpec { suffix, ..udp() }).await;
         last = Some(group);
     }
     let last = last.expect("there are groups");
     platform.add_tag(&[&last.arn], MARK_SINCE, &since).await;
-    platform.add_tag(&[&last.arn], MARK_BALANCER, &arn).await;
+    platform.add_tag(&[&last.arn], MARK_LOAD_BALANCER, &arn).await;
     let watcher = Launch::quick(&platform).start();
     watcher.wait_for("teardown_completed").await;
-    assert!(!platform.group_exists(&last).await);
+    assert!(!platform.target_group_exists(&last).await);
     for call in platform.proxy.calls_of("elasticloadbalancing:DescribeTags") {
         assert!(call.text().matches("ResourceArns.member.").count() <= 20, "AWS takes twenty");
     }
@@ -129,7 +129,7 @@ async fn tags_are_asked_for_twenty_resources_at_a_time(aws: Aws) {
 #[tokio::test]
 async fn every_page_of_an_answer_is_read() {
     let platform = Platform::new().await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     platform.set_desired(4).await;
     let tasks = platform.run_tasks(4).await;
     // Two tasks on the first and the rest on the second; no groups on the first and all on the
@@ -156,6 +156,6 @@ async fn every_page_of_an_answer_is_read() {
     });
     let watcher = Launch::run(&platform).start();
     let addresses: Vec<&str> = tasks.iter().map(|task| task.ip.as_str()).collect();
-    platform.wait_for_targets(&balancer, &addresses).await;
+    platform.wait_for_targets(&load_balancer, &addresses).await;
     watcher.assert_no_trouble();
 }

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::moto;
-use crate::platform::{Balancer, Group, HOLD, MARK_BALANCER, MARK_SINCE, Platform};
+use crate::platform::{Group, HOLD, LoadBalancer, MARK_LOAD_BALANCER, MARK_SINCE, Platform};
 use crate::stage::{Aws, on_moto_and_sandbox};
 use crate::wait::eventually;
 use crate::watcher::{Finished, Launch, Watcher};
@@ -84,7 +84,7 @@ impl<'a> Desk<'a> {
         }
     }
 
-    async fn came_up(&self) -> Balancer {
+    async fn came_up(&self) -> LoadBalancer {
         let finished = self.finish(self.up()).await;
         assert_eq!(finished.code, Some(0), "{}", finished.stderr);
         self.platform.balancer().await
@@ -128,8 +128,9 @@ fn assert_failed(finished: &Finished, phase: &str, why: &str) {
 
 impl Platform {
     /// The balancer as it is now.
-    async fn balancer(&self) -> Balancer {
-        let found = self.elb.describe_load_balancers().names(self.balancer_name()).send().await.expect("a balancer");
+    async fn balancer(&self) -> LoadBalancer {
+        let found =
+            self.elb.describe_load_balancers().names(self.load_balancer_name()).send().await.expect("a balancer");
         let arn = found.load_balancers()[0].load_balancer_arn().expect("an ARN").to_owned();
         let groups = self.elb.describe_target_groups().load_balancer_arn(&arn).send().await.expect("groups");
         let group = |group: &aws_sdk_elasticloadbalancingv2::types::TargetGroup| Group {
@@ -137,13 +138,17 @@ impl Platform {
             arn: group.target_group_arn().expect("an ARN").to_owned(),
             port: group.port().expect("a port"),
         };
-        Balancer { name: self.balancer_name(), arn, groups: groups.target_groups().iter().map(group).collect() }
+        LoadBalancer {
+            name: self.load_balancer_name(),
+            arn,
+            groups: groups.target_groups().iter().map(group).collect(),
+        }
     }
 
     /// No mark, no hold and no signature are left.
-    async fn assert_tidy(&self, balancer: &Balancer) {
+    async fn assert_tidy(&self, balancer: &LoadBalancer) {
         let tags = self.tags(&balancer.arn).await;
-        for key in [HOLD, "jvb-watcher:held-by", MARK_SINCE, MARK_BALANCER] {
+        for key in [HOLD, "jvb-watcher:held-by", MARK_SINCE, MARK_LOAD_BALANCER] {
             assert!(!tags.contains_key(key), "{tags:?}");
         }
         assert!(self.service_tags().await.is_empty(), "{:?}", self.service_tags().await);
@@ -311,13 +316,13 @@ async fn a_service_that_is_missing_is_told_before_anything_is_made(aws: Aws) {
     let finished = desk.finish(desk.launch("up")).await;
     assert_failed(&finished, "operation claimed", "give --terraform-dir or --balancer-command");
     assert_eq!(platform.proxy.writes(), Vec::<String>::new());
-    assert!(!platform.balancer_exists().await);
+    assert!(!platform.load_balancer_exists().await);
 }
 
 async fn an_aws_that_is_gone_for_a_while_is_waited_for(aws: Aws) {
     let platform = Platform::on(aws).await;
     let desk = Desk::new(&platform);
-    let balancer = platform.create_balancer().await;
+    let balancer = platform.create_load_balancer().await;
     let up = desk.up().start();
     until("load_balancer_made", &up).await;
     platform.proxy.go_down().await;
@@ -335,7 +340,7 @@ async fn an_aws_that_is_gone_for_a_while_is_waited_for(aws: Aws) {
 async fn throttling_throughout_is_waited_out(aws: Aws) {
     let platform = Platform::on(aws).await;
     let desk = Desk::new(&platform);
-    platform.create_balancer().await;
+    platform.create_load_balancer().await;
     let operations = [
         "ecs:DescribeServices",
         "ecs:ListTagsForResource",
@@ -359,7 +364,7 @@ async fn throttling_throughout_is_waited_out(aws: Aws) {
 async fn a_hold_by_hand_keeps_watcher_and_down_off_until_it_is_released(aws: Aws) {
     let platform = Platform::on(aws).await;
     let desk = Desk::new(&platform);
-    let balancer = platform.create_balancer().await;
+    let balancer = platform.create_load_balancer().await;
     let finished = desk.launch("hold").args(["2h"]).finish().await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     let until = platform.tags(&balancer.arn).await[HOLD].clone();
@@ -381,7 +386,7 @@ async fn a_hold_by_hand_keeps_watcher_and_down_off_until_it_is_released(aws: Aws
     platform.wait_until_torn_down(&balancer).await;
     assert_eq!(watcher.stop().await, Some(0));
 
-    let balancer = platform.create_balancer().await;
+    let balancer = platform.create_load_balancer().await;
     desk.launch("hold").args(["2h"]).finish().await;
     let finished = desk.finish(desk.down().args(["--force"])).await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
@@ -391,7 +396,7 @@ async fn a_hold_by_hand_keeps_watcher_and_down_off_until_it_is_released(aws: Aws
 async fn a_hold_that_ends_lets_the_watcher_go_on(aws: Aws) {
     let platform = Platform::on(aws).await;
     let desk = Desk::new(&platform);
-    let balancer = platform.create_balancer().await;
+    let balancer = platform.create_load_balancer().await;
     let finished = desk.launch("hold").args(["6s"]).finish().await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     let watcher = Launch::quick(&platform).args(["--unused-grace", "1s"]).start();
@@ -410,7 +415,7 @@ async fn what_cannot_be_held_is_told(aws: Aws) {
     assert!(finished.stderr.contains("there is no load balancer"), "{}", finished.stderr);
     let finished = desk.launch("hold").args(["--release"]).finish().await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    let balancer = platform.create_balancer().await;
+    let balancer = platform.create_load_balancer().await;
     platform.remove_tag(&[&balancer.arn], "Lifecycle").await;
     let finished = desk.launch("hold").args(["2h"]).finish().await;
     assert!(finished.stderr.contains("has no tag Lifecycle=on-demand"), "{}", finished.stderr);
@@ -427,7 +432,7 @@ const PAGE: &str = include_str!("https_page.py");
 async fn an_address_that_answers_over_https_is_the_last_phase(aws: Aws) {
     let platform = Platform::on(aws).await;
     let desk = Desk::new(&platform);
-    platform.create_balancer().await;
+    platform.create_load_balancer().await;
     let python = tokio::task::spawn_blocking(moto::installed_python).await.expect("Python is installed");
     let home = tempfile::tempdir().expect("the directory for temporary files is writable");
     let mut page = tokio::process::Command::new(python)
@@ -550,7 +555,7 @@ mod in_the_sandbox {
         let status = up.wait_exit().await;
         assert_eq!(status.code(), Some(1), "{}", up.stderr());
         assert!(up.stderr().contains("superseded by another `down`"), "{}", up.stderr());
-        assert!(!platform.balancer_exists().await);
+        assert!(!platform.load_balancer_exists().await);
         assert_eq!(platform.desired().await, 0);
     }
 

@@ -125,9 +125,10 @@ fn name_of(headers: &HeaderMap, body: &str) -> (String, String) {
 /// Returns the current tags of a resource.
 fn tags(sandbox: &Sandbox, arn: &str) -> Vec<(String, String)> {
     sandbox.with_world(|world, _| {
-        let balancer = world.load_balancers().into_iter().find(|balancer| balancer.arn == arn).map(|found| found.tags);
+        let load_balancer =
+            world.load_balancers().into_iter().find(|load_balancer| load_balancer.arn == arn).map(|found| found.tags);
         let group = || world.groups().into_iter().find(|group| group.arn == arn).map(|found| found.tags);
-        balancer.or_else(group).unwrap_or_default()
+        load_balancer.or_else(group).unwrap_or_default()
     })
 }
 
