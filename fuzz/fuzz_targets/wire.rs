@@ -1,6 +1,6 @@
-//! Fuzzes sequences of calls to the AWS sandbox: each call gets a response in the format of its protocol.
+//! Fuzzes the sandbox's server: a conversation of requests to one world. Each request must get a valid response.
 //!
-//! With the fixtures as seeds:
+//! With the known conversations as seeds:
 //!
 //!     mkdir -p fuzz/corpus/wire && cargo +nightly fuzz run wire fuzz/corpus/wire fixtures/fuzz/wire
 
