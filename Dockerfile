@@ -1,9 +1,9 @@
-# The worker as an image: one static program, the certificates that AWS's are checked against, nobody's user. No shell.
+# The worker's image: one static program and the CA certificates, with an unprivileged user and without a shell.
 #
-#   docker build .    compiles it in the image `rust`, for the engine's architecture
-#   packaging/image   takes the program that packaging/package made, and needs no registry
+#   docker build .    compiles the program in the image `rust`, for the engine's architecture
+#   packaging/image   uses the program that packaging/package built, and needs no registry
 
-# Everything but the files. The root file system may be read-only: the program writes no file.
+# Everything but the files. The root file system can be read-only: the program writes no files.
 FROM scratch AS base
 ENV JVB_WATCHER_LISTEN=127.0.0.1:8081
 USER 65532:65532
@@ -11,7 +11,7 @@ ENTRYPOINT ["/usr/local/bin/jvb-watcher"]
 CMD ["run"]
 HEALTHCHECK --interval=30s --timeout=5s --start-period=30s --retries=3 CMD ["/usr/local/bin/jvb-watcher", "health"]
 
-# The context is what packaging/image lays out. It stops here (--target), so that nothing of the next stage is fetched.
+# packaging/image prepares the context for this stage and builds no other (--target), so it pulls no image.
 FROM base AS packaged
 COPY ca-certificates.crt /etc/ssl/certs/ca-certificates.crt
 COPY jvb-watcher /usr/local/bin/jvb-watcher

@@ -1,10 +1,10 @@
-//! How long the function takes from the start of its process to its first call to AWS: what a cold start adds to an
-//! invocation. Fails when the median is beyond the limit.
+//! Measures the time from the start of the Lambda function's process to its first call to AWS, which a cold start adds
+//! to an invocation. Fails if the median exceeds the limit.
 //!
 //!     cargo bench --no-default-features --features lambda --bench cold_start
 //!
-//! Over http it is the time until the first byte of a request comes in; over https, as on AWS, until the first byte of
-//! the TLS handshake does, by when the system's root certificates have been read.
+//! Over http the time ends with the first byte of a request; over https, as on AWS, with the first byte of the TLS
+//! handshake, by which the function has read the system's root certificates.
 
 use std::convert::Infallible;
 use std::io::{Read, Write};
@@ -18,21 +18,21 @@ use serde_json::json;
 use runtime_api::RuntimeApi;
 
 #[path = "../tests/it/runtime_api.rs"]
-#[allow(dead_code, reason = "the tests need more of it")]
+#[allow(dead_code, reason = "the tests use the rest")]
 mod runtime_api;
 #[path = "../tests/it/wait.rs"]
-#[allow(dead_code, reason = "the tests need more of it")]
+#[allow(dead_code, reason = "the tests use the rest")]
 mod wait;
 
-/// What a cold start may take.
+/// The limit for the median cold start.
 const LIMIT: Duration = Duration::from_millis(50);
 
 const RUNS: usize = 40;
 
-/// The first runs find neither the program nor its libraries in the page cache.
+/// Runs that aren't measured, because the page cache doesn't hold the program yet.
 const WARM_UP: usize = 3;
 
-/// An AWS that refuses every call, so that an invocation ends at once, and says when the first byte came in.
+/// A fake AWS that denies every call, so that an invocation ends at once, and reports when the first byte arrived.
 struct Aws {
     port: u16,
     called: Receiver<Instant>,
@@ -85,14 +85,14 @@ fn spawn(api: &RuntimeApi, endpoint: &str) -> Child {
         .expect("the program was built")
 }
 
-/// How long one cold start takes to the first call.
+/// Measures one cold start, up to the first call.
 async fn cold_start(scheme: &str) -> Duration {
     let (aws, api) = (Aws::start(), RuntimeApi::start().await);
     let endpoint = format!("{scheme}://127.0.0.1:{}", aws.port);
     let tick = json!({ "source": "aws.events", "detail-type": "Scheduled Event", "detail": {} });
     let began = Instant::now();
     let mut child = spawn(&api, &endpoint);
-    // It waits for the function, as a first invocation does on AWS.
+    // The invocation waits for the process, as the first one does on AWS.
     let invocation = async {
         api.invoke(&tick, Duration::from_secs(60)).await;
         std::future::pending::<Infallible>().await
@@ -120,12 +120,7 @@ async fn main() -> ExitCode {
         }
         times.sort();
         let at = |share: usize| times[(RUNS - 1) * share / 100].as_secs_f64() * 1000.0;
-        println!(
-            "{scheme:5}: {:5.1} ms in the median; {:.1} ms at best, {:.1} ms at the 90th percentile",
-            at(50),
-            at(0),
-            at(90)
-        );
+        println!("{scheme:5}: median {:5.1} ms, minimum {:.1} ms, 90th percentile {:.1} ms", at(50), at(0), at(90));
         good &= times[RUNS / 2] <= LIMIT;
     }
     if good { ExitCode::SUCCESS } else { ExitCode::FAILURE }

@@ -1,6 +1,7 @@
-//! The product's modules depend on each other one way: each of [`LAYERS`] knows only those before it.
+//! Dependencies point one way: between the modules of the product, each of which knows only earlier [`LAYERS`], and
+//! between the members of the workspace.
 //!
-//! The check reads `crate::` paths in `src/`; unit tests and their samples may reach anywhere.
+//! The check of the modules reads `crate::` paths in `src/`; unit tests and their samples may use any module.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -100,4 +101,56 @@ fn dependencies_between_modules_point_one_way() {
     }
     assert!(seen > 100, "only {seen} paths were read");
     assert!(upward.is_empty(), "these imports point upwards:\n{}", upward.join("\n"));
+}
+
+/// Returns the packages that a member of the workspace is built from, itself included, without its development
+/// dependencies.
+fn packages(member: &str, features: &[&str]) -> BTreeSet<String> {
+    let output = std::process::Command::new(env!("CARGO"))
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["tree", "--locked", "--offline", "--edges=normal,build", "--prefix=none", "--format={p}"])
+        .args(["--package", member])
+        .args(features)
+        .output()
+        .expect("cargo is installed");
+    assert!(output.status.success(), "cargo tree failed: {}", String::from_utf8_lossy(&output.stderr));
+    let tree = String::from_utf8(output.stdout).expect("UTF-8");
+    let packages: BTreeSet<String> = tree
+        .lines()
+        .filter_map(|line| line.split(' ').next())
+        .filter(|name| !name.is_empty())
+        .map(str::to_owned)
+        .collect();
+    assert!(packages.contains(member), "{packages:?}");
+    packages
+}
+
+/// Returns the members of the workspace that a member depends on.
+fn other_members(member: &str, features: &[&str]) -> Vec<String> {
+    packages(member, features).into_iter().filter(|name| name.starts_with("jvb-watcher") && name != member).collect()
+}
+
+#[test]
+fn the_product_is_built_from_the_rules_and_no_other_member() {
+    for features in [&["--no-default-features"][..], &["--no-default-features", "--features=lambda"]] {
+        assert_eq!(other_members("jvb-watcher", features), ["jvb-watcher-rules"], "{features:?}");
+    }
+}
+
+#[test]
+fn the_rules_depend_on_neither_tokio_nor_the_aws_sdk() {
+    assert_eq!(other_members("jvb-watcher-rules", &["--all-features"]), [""; 0]);
+    let packages = packages("jvb-watcher-rules", &["--all-features"]);
+    let forbidden: Vec<_> = packages
+        .iter()
+        .filter(|name| *name == "tokio" || ["aws-", "aws_"].iter().any(|aws| name.starts_with(aws)))
+        .collect();
+    assert!(forbidden.is_empty(), "{forbidden:?}");
+}
+
+#[test]
+fn sandbox_and_report_depend_on_no_other_member() {
+    for member in ["jvb-watcher-sandbox", "jvb-watcher-report"] {
+        assert_eq!(other_members(member, &["--all-features"]), [""; 0], "{member}");
+    }
 }

@@ -1,7 +1,7 @@
-//! Message bodies: whatever comes, the parser gives a notice or says what is wrong, and no notice concerns a service that
-//! its event doesn't name.
+//! Fuzzes message bodies: for any body the parser returns a notice or an error, and a notice concerns only a service that
+//! its event names.
 //!
-//! With what is known as seeds:
+//! With the fixtures as seeds:
 //!
 //!     mkdir -p fuzz/corpus/event && cargo +nightly fuzz run event fuzz/corpus/event fixtures/events
 

@@ -1,4 +1,4 @@
-"""What systemd enforces on a service, enforced without it."""
+"""Enforces a systemd unit's restrictions without systemd."""
 
 import ctypes
 import os
@@ -8,7 +8,7 @@ from harness import NOBODY, output_of
 
 
 def system_calls(filters):
-    """The system calls that lines of SystemCallFilter= allow, as systemd knows its groups."""
+    """Returns the system calls that lines of SystemCallFilter= allow, with systemd's groups expanded."""
     groups, group = {}, None
     for line in output_of("systemd-analyze", "syscall-filter", "--no-pager", stderr=subprocess.DEVNULL).splitlines():
         if line.startswith("@"):
@@ -27,7 +27,7 @@ def system_calls(filters):
 
 
 def confined(allowed, families):
-    """Puts this process, as nobody, under the filters that systemd would make of the unit (see systemd.exec(5))."""
+    """Drops this process's privileges and applies the filters of the unit as systemd does (see systemd.exec(5))."""
     kill, allow, error = 0x80000000, 0x7FFF0000, lambda number: 0x00050000 | number
     equal, masked_equal = 4, 7
     write, execute = 2, 4
@@ -47,7 +47,7 @@ def confined(allowed, families):
         context = ctypes.c_void_p(library.seccomp_init(ctypes.c_uint32(default)))
         for action, name, comparisons in rules:
             number = library.seccomp_syscall_resolve_name(name.encode())
-            if number < 0:  # of another architecture
+            if number < 0:  # a system call of another architecture
                 continue
             array = (Comparison * len(comparisons))(*comparisons)
             if status := library.seccomp_rule_add_array(context, ctypes.c_uint32(action), number, len(array), array):

@@ -1,13 +1,13 @@
-"""What the tests of the packages have in common: what was made, the sandbox, a worker."""
+"""Shared parts of the packaging tests: the built files, the AWS sandbox, a worker."""
 
 import contextlib
+import json
 import os
 import pathlib
 import platform
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import threading
@@ -17,48 +17,48 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 PACKAGE = ROOT / "target/package"
 DEVELOPMENT = ROOT / "target/debug/jvb-watcher"
 NOBODY = 65532
-LIMIT = 30  # seconds that anything here may take that one waits for
+LIMIT = 120  # seconds before a wait counts as failed; generous, for slow machines
 
 
 def programs():
-    """The programs that were made, by architecture."""
+    """Returns the built programs by architecture."""
     return {path.name.rpartition("-")[2]: path for path in PACKAGE.glob("jvb-watcher-[0-9]*-*")}
 
 
 def program():
-    """The program for this machine."""
+    """Returns the program for this machine."""
     return programs()[platform.machine()]
 
 
 def version():
-    """The version that the program's file name says."""
+    """Returns the version in the program's file name."""
     return program().name.split("-")[2]
 
 
 def output_of(*command, **options):
-    """What a command prints; an error if it fails."""
+    """Runs a command and returns its standard output; raises an error if it fails."""
     options = {"check": True, "stdout": subprocess.PIPE, "text": True, "timeout": 10 * LIMIT} | options
     return subprocess.run(list(map(str, command)), **options).stdout
 
 
 def eventually(what, condition):
-    """Waits until the condition holds, and returns what it found."""
+    """Waits until the condition returns a true value, and returns it."""
     deadline = time.monotonic() + LIMIT
     while not (found := condition()):
         if time.monotonic() > deadline:
-            raise AssertionError(f"{what}: not within {LIMIT} s")
+            raise AssertionError(f"timed out after {LIMIT} s waiting for {what}")
         time.sleep(0.05)
     return found
 
 
 def environment(**variables):
-    """Settings for a program under test, and nothing of the caller's that would steer it."""
+    """Returns an environment with these variables, isolated from the caller's."""
     return {"PATH": os.environ["PATH"], "HOME": "/nonexistent"} | variables
 
 
 @contextlib.contextmanager
 def scratch():
-    """A directory that others may enter, deleted afterwards; not if anything of the machine were still mounted in it."""
+    """Creates a directory that other users may enter; deletes it at the end, unless something is mounted in it."""
     directory = pathlib.Path(tempfile.mkdtemp(dir=ROOT / "target", prefix="packaging-"))
     directory.chmod(0o755)
     try:
@@ -66,12 +66,12 @@ def scratch():
     finally:
         mounted = [line.split()[4] for line in pathlib.Path("/proc/self/mountinfo").read_text().splitlines()]
         if left := [place for place in mounted if place.startswith(f"{directory}/")]:
-            raise AssertionError(f"{directory} stays, for these are still mounted: {left}")
+            raise AssertionError(f"cannot delete {directory}: still mounted: {left}")
         shutil.rmtree(directory)
 
 
 class Sandbox:
-    """A small AWS on the loopback, on which the platform scales up to one task."""
+    """The AWS sandbox, whose scenario scales the platform up to one task."""
 
     SCENARIO = """
         title = "A scale-up"
@@ -92,7 +92,7 @@ class Sandbox:
             self.port = int(re.search(r"http://127\.0\.0\.1:(\d+)", self.process.stdout.readline())[1])
 
     def settings(self, host="127.0.0.1"):
-        """The variables with which a worker watches it, and finds it under this name."""
+        """Returns the environment of a worker that reaches the sandbox at this host."""
         return {
             "JVB_WATCHER_PROJECT": "jitsi",
             "JVB_WATCHER_REGION": "eu-west-1",
@@ -111,7 +111,7 @@ class Sandbox:
 
 
 class Worker:
-    """A running worker, however it was started, by its log."""
+    """A running worker, observed by its log."""
 
     def __init__(self, command, **options):
         self.process = subprocess.Popen(
@@ -122,25 +122,25 @@ class Worker:
         self.reader.start()
 
     def wait_for(self, event):
-        """Waits until the worker has logged such an event."""
+        """Waits until the worker has logged an event of this name, and returns its fields."""
 
         def seen():
             if self.process.poll() is not None:
-                raise AssertionError(f"it ended with {self.process.returncode}: {''.join(self.lines)}")
-            return any(f'"event":"{event}"' in line for line in self.lines)
+                raise AssertionError(f"the worker exited with {self.process.returncode}: {''.join(self.lines)}")
+            return next((line for line in self.lines if f'"event":"{event}"' in line), None)
 
         try:
-            eventually(event, seen)
+            return json.loads(eventually(event, seen))
         except AssertionError as error:
             raise AssertionError(f"{error}; its log: {''.join(self.lines)}") from None
 
     def terminate(self):
-        """SIGTERM to the program itself, beneath whatever started it; the exit status."""
+        """Sends SIGTERM to the worker itself, not to a wrapper, and returns the exit status."""
         os.kill(self.pid(), signal.SIGTERM)
         return self.process.wait(LIMIT)
 
     def pid(self):
-        """The process of the program itself, among what it was started by; None as long as there is none."""
+        """Returns the PID of the worker itself, below any wrappers; None while it has not started."""
         left = [self.process.pid]
         while left:
             process = pathlib.Path(f"/proc/{left.pop()}")
@@ -159,10 +159,3 @@ class Worker:
             self.process.wait(LIMIT)
         self.reader.join(LIMIT)
         self.process.stdout.close()
-
-
-def free_port():
-    """A port of the loopback that nobody listens on."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]

@@ -1,4 +1,4 @@
-"""How the statically linked program finds the address of a name."""
+"""Name resolution in the statically linked program."""
 
 import shutil
 import socket
@@ -12,9 +12,9 @@ from harness import LIMIT, NOBODY, Sandbox, environment, output_of, program, scr
 
 
 class NameServer(socketserver.ThreadingUDPServer):
-    """A DNS server on the loopback that knows one name."""
+    """A DNS server on the loopback that resolves one name."""
 
-    ADDRESS = "127.0.53.53"  # all of 127.0.0.0/8 is the loopback; resolv.conf takes no port, so it must be 53
+    ADDRESS = "127.0.53.53"  # 127.0.0.0/8 is the loopback; resolv.conf has no ports, so the server must use 53
     NAME = "aws.test"
 
     class Handler(socketserver.BaseRequestHandler):
@@ -37,7 +37,7 @@ class NameServer(socketserver.ThreadingUDPServer):
         self.server_close()
 
     def answer(self, query):
-        """An A record for the name, none of its other types, and NXDOMAIN for other names (see RFC 1035, section 4)."""
+        """Returns an A record for the name, no records of other types, and NXDOMAIN for other names (RFC 1035, 4)."""
         end = query.index(b"\0", 12) + 1
         labels, rest = [], query[12 : end - 1]
         while rest:
@@ -53,10 +53,10 @@ class NameServer(socketserver.ThreadingUDPServer):
 
 
 class NameResolution(unittest.TestCase):
-    """glibc's resolver, statically linked, where there is no other file than those that it reads."""
+    """glibc's resolver, statically linked, in a root file system with only the files that it reads."""
 
-    def look(self, host, files):
-        """One look at the sandbox, known by this name, with the program alone in a file system with these files."""
+    def reconcile(self, host, files):
+        """Runs `reconcile --dry-run` against the sandbox at this host, in a root file system with these files."""
         with scratch() as root, Sandbox() as sandbox:
             for name, content in files.items():
                 path = root / name
@@ -68,28 +68,28 @@ class NameResolution(unittest.TestCase):
                 command, env=environment(**sandbox.settings(host)), capture_output=True, text=True, timeout=4 * LIMIT
             )
 
-    def assert_looked(self, finished):
+    def assert_reconciled(self, finished):
         self.assertEqual(finished.returncode, 0, finished)
         self.assertIn('"event":"reconciled"', finished.stdout)
 
-    def test_names_are_found_in_the_hosts_file(self):
-        self.assert_looked(self.look("somewhere.test", {"etc/hosts": b"127.0.0.1 somewhere.test\n"}))
+    def test_resolves_names_from_the_hosts_file(self):
+        self.assert_reconciled(self.reconcile("host.test", {"etc/hosts": b"127.0.0.1 host.test\n"}))
 
-    def test_names_are_found_by_dns(self):
+    def test_resolves_names_by_dns(self):
         with NameServer() as server:
             files = {"etc/resolv.conf": f"nameserver {server.ADDRESS}\n".encode()}
-            self.assert_looked(self.look(server.NAME, files))
+            self.assert_reconciled(self.reconcile(server.NAME, files))
             self.assertIn(server.NAME, server.asked)
 
-    def test_a_name_that_nobody_knows_is_an_error_and_no_crash(self):
+    def test_an_unknown_name_is_an_error_and_not_a_crash(self):
         with NameServer() as server:
             files = {"etc/resolv.conf": f"nameserver {server.ADDRESS}\n".encode()}
-            finished = self.look("nobody.test", files)
+            finished = self.reconcile("unknown.test", files)
             self.assertEqual(finished.returncode, 1, finished)
-            self.assertIn("nobody.test", server.asked)
+            self.assertIn("unknown.test", server.asked)
 
-    def test_sources_of_the_machine_that_it_runs_on_are_not_loaded(self):
-        # A library for another glibc crashes in a static program; this one does so whatever the glibc.
+    def test_loads_no_name_service_library_of_the_machine(self):
+        # In a static program a library for another glibc crashes; this one crashes with every glibc.
         with scratch() as directory:
             library = directory / "libnss_trap.so.2"
             code = "__attribute__((constructor)) void trap(void) { __builtin_trap(); }"
@@ -97,7 +97,7 @@ class NameResolution(unittest.TestCase):
             output_of(*command, input=code)
             files = {
                 "etc/nsswitch.conf": b"hosts: trap files\n",
-                "etc/hosts": b"127.0.0.1 somewhere.test\n",
+                "etc/hosts": b"127.0.0.1 host.test\n",
                 "lib/libnss_trap.so.2": library.read_bytes(),
             }
-        self.assert_looked(self.look("somewhere.test", files))
+        self.assert_reconciled(self.reconcile("host.test", files))

@@ -1,4 +1,4 @@
-"""The packaging commands themselves, and the sums of what they made."""
+"""The packaging commands, and the checksums of their files."""
 
 import contextlib
 import hashlib
@@ -15,19 +15,19 @@ from harness import LIMIT, PACKAGE, ROOT, output_of, programs, scratch
 
 
 class Package(unittest.TestCase):
-    def test_the_sums_are_of_all_files_and_right(self):
+    def test_the_checksums_cover_all_files_and_are_right(self):
         lines = (PACKAGE / "SHA256SUMS").read_text().splitlines()
         sums = {name: sum_ for sum_, name in (line.split("  ") for line in lines)}
         files = [path for path in PACKAGE.iterdir() if path.name != "SHA256SUMS"]
         self.assertEqual(sums, {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in files})
         self.assertEqual(len(files), 2 * len(programs()))
 
-    def test_making_it_again_gives_the_same_bytes(self):
+    def test_builds_are_reproducible(self):
         before = (PACKAGE / "SHA256SUMS").read_text()
         output_of(ROOT / "packaging/package", *(f"--arch={name}" for name in programs()), stderr=subprocess.DEVNULL)
         self.assertEqual((PACKAGE / "SHA256SUMS").read_text(), before)
 
-    def test_wrong_use_exits_with_2_and_says_what_is_right(self):
+    def test_a_usage_error_exits_with_2_and_shows_the_valid_usage(self):
         for command, says in [(["package", "--arch", "mips"], "x86_64"), (["image", "mips"], "usage:")]:
             command = [ROOT / "packaging" / command[0], *command[1:]]
             finished = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT)
@@ -36,10 +36,10 @@ class Package(unittest.TestCase):
 
 
 class BothArchitectures(unittest.TestCase):
-    """What the command does where both targets are installed, or one; a stand-in for cargo writes the programs."""
+    """Builds for two architectures, of which one may lack its toolchain; a fake cargo writes the programs."""
 
     CARGO = """#!/bin/sh
-        [ "$1" = build ] || { echo '{"packages": [{"version": "1.2.3"}]}'; exit; }
+        [ "$1" = build ] || { echo '{"packages": [{"name": "jvb-watcher", "version": "1.2.3"}]}'; exit; }
         while [ $# -gt 0 ]; do case $1 in --target) target=$2 ;; --target-dir) directory=$2 ;; esac; shift; done
         mkdir -p "$directory/$target/deploy"
         echo "$target, linked by ${CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER:-the default}" \\
@@ -48,7 +48,7 @@ class BothArchitectures(unittest.TestCase):
 
     @contextlib.contextmanager
     def command(self, *tools, targets):
-        """The command, as a module, on an x86-64 machine with these tools and targets; and where its output goes."""
+        """Loads the command as a module, as on an x86-64 machine with these tools and targets."""
         loader = importlib.machinery.SourceFileLoader("package", str(ROOT / "packaging/package"))
         module = importlib.util.module_from_spec(importlib.util.spec_from_loader("package", loader))
         loader.exec_module(module)
@@ -72,7 +72,7 @@ class BothArchitectures(unittest.TestCase):
 
     BOTH = ["x86_64-unknown-linux-gnu", "aarch64-unknown-linux-gnu"]
 
-    def test_both_are_made_with_their_own_linker_and_lambda_s_names(self):
+    def test_builds_both_with_their_own_linker_and_lambda_s_names(self):
         with self.command("aarch64-linux-gnu-gcc", targets=self.BOTH) as (command, output, _):
             command.make(None)
             names = {path.name for path in output.iterdir()}
@@ -91,13 +91,14 @@ class BothArchitectures(unittest.TestCase):
         self.assertEqual(arm64, "aarch64-unknown-linux-gnu, linked by aarch64-linux-gnu-gcc\n")
         self.assertEqual(sums.count(": OK"), 4)
 
-    def test_without_its_target_the_other_is_left_out_and_the_advice_is_to_install_it(self):
+    def test_without_a_target_its_architecture_is_skipped_and_the_message_names_the_target(self):
         with self.command(targets=self.BOTH[:1]) as (command, output, said):
             command.make(None)
             self.assertFalse(list(output.glob("*arm64*")))
-            self.assertIn("aarch64 is left out: rustup target add aarch64-unknown-linux-gnu", said.getvalue())
+            self.assertIn("skipping aarch64: its standard library is missing", said.getvalue())
+            self.assertIn("run rustup target add aarch64-unknown-linux-gnu\n", said.getvalue())
 
-    def test_asked_for_without_its_linker_it_fails_and_the_advice_is_to_install_that(self):
+    def test_a_requested_architecture_without_linker_fails_and_the_message_names_the_linker(self):
         with self.command(targets=self.BOTH) as (command, output, _), self.assertRaises(command.Failure) as failure:
             command.make(["aarch64"])
         self.assertIn("apt-get install gcc-aarch64-linux-gnu", str(failure.exception))

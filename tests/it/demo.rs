@@ -2,14 +2,12 @@
 
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
-use std::time::Duration;
 
 use serde_json::Value;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
-/// The evening takes less than half a minute; a loaded machine gets some more.
-const EVENING: Duration = Duration::from_secs(75);
+use crate::wait::PATIENCE;
 
 fn scenario(text: &str) -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().expect("the directory for temporary files is writable");
@@ -39,7 +37,7 @@ struct Finished {
 }
 
 async fn finish(arguments: &[&str]) -> Finished {
-    let output = tokio::time::timeout(EVENING, program(arguments).output()).await;
+    let output = tokio::time::timeout(PATIENCE, program(arguments).output()).await;
     let Output { status, stdout, stderr } = output.expect("it ends in time").expect("the program was built");
     let [stdout, stderr] = [stdout, stderr].map(|text| String::from_utf8(text).expect("text"));
     assert!(!stderr.contains("panicked"), "{stderr}");
@@ -129,7 +127,7 @@ async fn a_signal_in_the_middle_ends_it_cleanly() {
         let id = running.id().expect("it runs").to_string();
         let told = Command::new("kill").args(["-s", signal, &id]).status().await.expect("there is a kill");
         assert!(told.success());
-        let status = tokio::time::timeout(Duration::from_secs(5), running.wait()).await;
+        let status = tokio::time::timeout(PATIENCE, running.wait()).await;
         let status = status.expect("it ends at once").expect("it can be waited for");
         assert_eq!(status.code(), Some(130), "after SIG{signal}");
     }
@@ -159,7 +157,7 @@ async fn when_nobody_reads_any_more_it_ends() {
     let mut stdout = BufReader::new(running.stdout.take().expect("it is piped")).lines();
     while stdout.next_line().await.expect("text").is_some_and(|line| !line.contains("One.")) {}
     drop(stdout);
-    let status = tokio::time::timeout(EVENING, running.wait()).await;
+    let status = tokio::time::timeout(PATIENCE, running.wait()).await;
     let status = status.expect("it doesn't wait an hour").expect("it can be waited for");
     assert_eq!(status.code(), Some(130));
 }

@@ -4,7 +4,7 @@ use aws_sdk_elasticloadbalancingv2::types::TargetTypeEnum;
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::Value;
 
-use crate::platform::{BalancerPlan, GroupPlan, Platform, udp};
+use crate::platform::{LoadBalancerSpec, Platform, TargetGroupSpec, udp};
 use crate::stage::{Aws, on_moto_and_sandbox};
 use crate::watcher::{Finished, Launch};
 
@@ -79,7 +79,7 @@ fn rule(platform: &Platform) -> String {
 
 async fn a_platform_that_is_wired_up_passes(aws: Aws) {
     let platform = platform_with_rule(aws).await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     let (code, checks) = checks(&platform).await;
     assert_eq!(code, Some(0), "{checks:#?}");
     assert!(checks.iter().all(|check| check["result"] != "failed"), "{checks:#?}");
@@ -104,7 +104,7 @@ async fn a_platform_that_is_wired_up_passes(aws: Aws) {
         assert!(checks.iter().any(|check| check["check"] == name), "{name} is not among {checks:#?}");
     }
     assert_without_effect(&platform);
-    assert!(platform.is_whole(&balancer).await);
+    assert!(platform.is_whole(&load_balancer).await);
 
     let table = doctor(&platform, &[]).await;
     assert_eq!(table.code, Some(0), "{table:#?}");
@@ -171,21 +171,21 @@ async fn a_service_that_is_not_there_fails(aws: Aws) {
 
 async fn a_balancer_without_the_owner_tag_fails(aws: Aws) {
     let platform = platform_with_rule(aws).await;
-    platform.create_balancer_as(BalancerPlan { tags: Vec::new(), ..BalancerPlan::default() }).await;
+    platform.create_load_balancer_as(LoadBalancerSpec { tags: Vec::new(), ..LoadBalancerSpec::default() }).await;
     assert_fails(&platform, "owner tag", "there is no tag Lifecycle=on-demand").await;
 }
 
 async fn a_protected_balancer_fails(aws: Aws) {
     let platform = platform_with_rule(aws).await;
-    let balancer = platform.create_balancer().await;
-    platform.protect(&balancer, true).await;
+    let load_balancer = platform.create_load_balancer().await;
+    platform.protect(&load_balancer, true).await;
     assert_fails(&platform, "deletion protection", "can't be torn down").await;
 }
 
 async fn a_group_of_another_type_fails(aws: Aws) {
     let platform = platform_with_rule(aws).await;
-    let groups = vec![GroupPlan { kind: TargetTypeEnum::Instance, ..udp() }];
-    platform.create_balancer_as(BalancerPlan { groups, ..BalancerPlan::default() }).await;
+    let groups = vec![TargetGroupSpec { kind: TargetTypeEnum::Instance, ..udp() }];
+    platform.create_load_balancer_as(LoadBalancerSpec { groups, ..LoadBalancerSpec::default() }).await;
     assert_fails(&platform, "target groups", "isn't of type ip").await;
 }
 

@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
-use crate::platform::{Balancer, Platform, Started};
+use crate::platform::{LoadBalancer, Platform, Started};
 use crate::proxy::REQUEST_ID;
 use crate::stage::{Aws, on_moto_and_sandbox};
-use crate::wait::{eventually, within};
+use crate::wait::eventually;
 use crate::watcher::{Launch, Watcher};
 
 on_moto_and_sandbox!(
@@ -28,7 +27,7 @@ on_moto_and_sandbox!(
     new_targets_are_in_before_old_ones_go,
 );
 
-/// All calls that a worker makes from a service's first task to a torn-down balancer.
+/// All calls that a worker makes from a service's first task to a torn-down load balancer.
 const OPERATIONS: [&str; 16] = [
     "sqs:ReceiveMessage",
     "sqs:DeleteMessageBatch",
@@ -48,40 +47,37 @@ const OPERATIONS: [&str; 16] = [
     "sqs:GetQueueUrl",
 ];
 
-/// Recovery may take some turns of the backoff.
-const RECOVERY: Duration = Duration::from_secs(60);
-
-/// From the first task to the end of the balancer, whatever fails on the way: up, down, up within the grace, away.
-async fn live_through_an_evening(platform: &Platform, balancer: &Balancer) {
+/// From the first task to the end of the load balancer, whatever fails on the way: up, down, up within the grace, away.
+async fn live_through_an_evening(platform: &Platform, load_balancer: &LoadBalancer) {
     platform.set_desired(2).await;
     let tasks = platform.run_tasks(2).await;
     for task in &tasks {
         platform.send_event_for(task).await;
     }
-    platform.wait_for_targets_within(RECOVERY, balancer, &[&tasks[0].ip, &tasks[1].ip]).await;
+    platform.wait_for_targets(load_balancer, &[&tasks[0].ip, &tasks[1].ip]).await;
 
     platform.scale_down_to(1, &[&tasks[0]]).await;
     platform.send_event_for(&tasks[0]).await;
-    platform.wait_for_targets_within(RECOVERY, balancer, &[&tasks[1].ip]).await;
+    platform.wait_for_targets(load_balancer, &[&tasks[1].ip]).await;
 
     platform.scale_to_zero(&[&tasks[1]]).await;
     platform.send_event_for(&tasks[1]).await;
-    within(RECOVERY, "the balancer is marked", async || {
-        (!platform.tags(&balancer.groups[1].arn).await.is_empty()).then_some(())
+    eventually("the load balancer is marked", async || {
+        (!platform.tags(&load_balancer.groups[1].arn).await.is_empty()).then_some(())
     })
     .await;
     let last = platform.scale_to_one().await;
     platform.send_event_for(&last).await;
-    within(RECOVERY, "the mark is gone", async || {
-        let tags = platform.tags(&balancer.groups[1].arn).await;
-        let registered = platform.targets(&balancer.groups[1]).await;
-        (tags.is_empty() && registered == [(last.ip.clone(), balancer.groups[1].port)].into()).then_some(())
+    eventually("the mark is gone", async || {
+        let tags = platform.tags(&load_balancer.groups[1].arn).await;
+        let registered = platform.targets(&load_balancer.groups[1]).await;
+        (tags.is_empty() && registered == [(last.ip.clone(), load_balancer.groups[1].port)].into()).then_some(())
     })
     .await;
 
     platform.scale_to_zero(&[&last]).await;
     platform.send_event_for(&last).await;
-    within(RECOVERY, "everything is torn down", async || platform.is_torn_down(balancer).await.then_some(())).await;
+    eventually("everything is torn down", async || platform.is_torn_down(load_balancer).await.then_some(())).await;
     platform.wait_until_queue_empty().await;
 }
 
@@ -92,11 +88,11 @@ fn worker_for_an_evening(platform: &Platform) -> Watcher {
 
 async fn each_call_may_be_throttled_once(aws: Aws) {
     let platform = Platform::on(aws).await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     let faults: Vec<_> =
         OPERATIONS.iter().map(|operation| (operation, platform.proxy.on(operation).times(1).throttle())).collect();
     let watcher = worker_for_an_evening(&platform);
-    live_through_an_evening(&platform, &balancer).await;
+    live_through_an_evening(&platform, &load_balancer).await;
     for (operation, fault) in faults {
         // The worker need not ask for the URL of a queue that it has by now.
         assert!(fault.hits() == 1 || *operation == "sqs:GetQueueUrl", "{operation} was never called");
@@ -106,7 +102,7 @@ async fn each_call_may_be_throttled_once(aws: Aws) {
 
 async fn each_call_may_fail_more_often_than_the_sdk_tries_again(aws: Aws) {
     let platform = Platform::on(aws).await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     let mut watcher = worker_for_an_evening(&platform);
     // Once it runs: at the start, a queue that can't be asked for is a mistake to be told at once.
     platform.proxy.wait_for_calls("sqs:ReceiveMessage", 1).await;
@@ -116,7 +112,7 @@ async fn each_call_may_fail_more_often_than_the_sdk_tries_again(aws: Aws) {
     for operation in ["elasticloadbalancing:AddTags", "elasticloadbalancing:DeleteLoadBalancer"] {
         platform.proxy.on(operation).times(4).error(500, "InternalFailure", "internal");
     }
-    live_through_an_evening(&platform, &balancer).await;
+    live_through_an_evening(&platform, &load_balancer).await;
     watcher.wait_for("poll_failed").await;
     for operation in ["DescribeServices", "RegisterTargets", "AddTags", "DeleteLoadBalancer"] {
         let line = watcher.wait_for_that("reconcile_failed", |line| line.text("error_operation") == operation).await;
@@ -130,14 +126,14 @@ async fn each_call_may_fail_more_often_than_the_sdk_tries_again(aws: Aws) {
 /// One task, registered although the calls that register are cut off.
 async fn is_registered_although(aws: Aws, cut: impl Fn(&Platform)) {
     let platform = Platform::on(aws).await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     cut(&platform);
     let task = platform.scale_to_one().await;
     let watcher = Launch::quick(&platform).start();
-    platform.wait_for_targets(&balancer, &[&task.ip]).await;
-    assert!(platform.proxy.count("elasticloadbalancing:RegisterTargets") > balancer.groups.len());
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
+    assert!(platform.proxy.count("elasticloadbalancing:RegisterTargets") > load_balancer.groups.len());
     watcher.wait_for_looks(&platform.proxy, 1).await;
-    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
 }
 
 async fn a_connection_that_ends_before_registering_is_made_again(aws: Aws) {
@@ -156,8 +152,8 @@ async fn a_connection_that_ends_after_registering_does_no_harm(aws: Aws) {
 
 async fn a_denied_action_is_logged_as_an_error_and_works_once_it_is_allowed(aws: Aws) {
     let platform = Platform::on(aws).await;
-    let balancer = platform.create_balancer().await;
-    let group = &balancer.groups[0];
+    let load_balancer = platform.create_load_balancer().await;
+    let group = &load_balancer.groups[0];
     let message = format!(
         "User: arn:aws:sts::{:012}:assumed-role/jvb-watcher/x is not authorized to perform: \
          elasticloadbalancing:RegisterTargets on resource: {}",
@@ -174,7 +170,7 @@ async fn a_denied_action_is_logged_as_an_error_and_works_once_it_is_allowed(aws:
     assert!(line.text("error").contains("elasticloadbalancing:RegisterTargets"), "{}", line.text("error"));
     let named = [line.text("resource"), line.text("error")];
     assert!(
-        balancer.groups.iter().any(|group| named.iter().any(|text| text.contains(&group.arn))),
+        load_balancer.groups.iter().any(|group| named.iter().any(|text| text.contains(&group.arn))),
         "the resource is not named: {}",
         line.0
     );
@@ -182,12 +178,12 @@ async fn a_denied_action_is_logged_as_an_error_and_works_once_it_is_allowed(aws:
     assert!(watcher.is_running());
 
     fault.lift();
-    platform.wait_for_targets_within(Duration::from_secs(90), &balancer, &[&task.ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
 }
 
 async fn aws_gone_altogether_is_waited_out(aws: Aws) {
     let platform = Platform::on(aws).await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     let mut watcher = Launch::quick(&platform).start();
     platform.proxy.wait_for_calls("sqs:ReceiveMessage", 1).await;
     platform.proxy.go_down().await;
@@ -202,14 +198,14 @@ async fn aws_gone_altogether_is_waited_out(aws: Aws) {
     assert!(watcher.is_running());
 
     platform.proxy.come_back().await;
-    platform.wait_for_targets_within(RECOVERY, &balancer, &[&task.ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
     platform.wait_until_queue_empty().await;
     assert!(watcher.is_running());
 }
 
 async fn a_poll_that_fails_is_logged_and_tried_again(aws: Aws) {
     let platform = Platform::on(aws).await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     platform.proxy.on("sqs:ReceiveMessage").times(6).error(503, "ServiceUnavailable", "try again later");
     let watcher = Launch::run(&platform).start();
     let line = watcher.wait_for("poll_failed").await;
@@ -217,63 +213,63 @@ async fn a_poll_that_fails_is_logged_and_tried_again(aws: Aws) {
     assert!(line.number("retry_in_ms") > 0);
     let task = platform.scale_to_one().await;
     platform.send_event_for(&task).await;
-    platform.wait_for_targets_within(RECOVERY, &balancer, &[&task.ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
     platform.wait_until_queue_empty().await;
 }
 
 async fn a_call_that_hangs_is_given_up_and_made_again(aws: Aws) {
     let platform = Platform::on(aws).await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     let fault = platform.proxy.on("elasticloadbalancing:DescribeLoadBalancers").times(1).hang();
     let task = platform.scale_to_one().await;
     let watcher = Launch::run(&platform).start();
     fault.wait_for_hits(1).await;
-    platform.wait_for_targets_within(Duration::from_secs(45), &balancer, &[&task.ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
     assert_eq!(watcher.stop().await, Some(0));
 }
 
-/// A balancer past its grace, about to be torn down by the first look.
-async fn about_to_be_torn_down(aws: Aws) -> (Platform, Balancer, Started) {
+/// A load balancer past its grace, about to be torn down by the first look.
+async fn about_to_be_torn_down(aws: Aws) -> (Platform, LoadBalancer, Started) {
     let platform = Platform::on(aws).await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     let task = platform.scale_to_one().await;
-    platform.register(&balancer, &task.ip).await;
+    platform.register(&load_balancer, &task.ip).await;
     platform.scale_to_zero(&[&task]).await;
-    (platform, balancer, task)
+    (platform, load_balancer, task)
 }
 
 async fn a_group_still_in_use_is_deleted_as_soon_as_aws_lets_go(aws: Aws) {
-    let (platform, balancer, _) = about_to_be_torn_down(aws).await;
-    let message = format!("Target group '{}' is currently in use by a listener or a rule", balancer.groups[0].arn);
+    let (platform, load_balancer, _) = about_to_be_torn_down(aws).await;
+    let message = format!("Target group '{}' is currently in use by a listener or a rule", load_balancer.groups[0].arn);
     let fault = platform
         .proxy
         .on("elasticloadbalancing:DeleteTargetGroup")
-        .containing(&balancer.groups[0].arn)
+        .containing(&load_balancer.groups[0].arn)
         .times(2)
         .error(400, "ResourceInUse", &message);
     let watcher = Launch::quick(&platform).start();
-    platform.wait_until_torn_down(&balancer).await;
+    platform.wait_until_torn_down(&load_balancer).await;
     assert_eq!(fault.hits(), 2);
     watcher.wait_for("teardown_completed").await;
     let deleted = watcher.events("target_group_deleted");
-    assert_eq!(deleted.len(), balancer.groups.len());
+    assert_eq!(deleted.len(), load_balancer.groups.len());
 }
 
 async fn what_somebody_else_deleted_meanwhile_is_no_failure(aws: Aws) {
-    let (platform, balancer, _) = about_to_be_torn_down(aws).await;
+    let (platform, load_balancer, _) = about_to_be_torn_down(aws).await;
     // Another was faster: the thing is gone, and AWS says that it isn't there.
     let elb = |operation: &str| format!("elasticloadbalancing:{operation}");
     platform.proxy.on(&elb("DeleteLoadBalancer")).times(1).error_after(400, "LoadBalancerNotFound", "none");
     platform.proxy.on(&elb("DeleteTargetGroup")).times(2).error_after(400, "TargetGroupNotFound", "none");
     let watcher = Launch::quick(&platform).start();
-    platform.wait_until_torn_down(&balancer).await;
+    platform.wait_until_torn_down(&load_balancer).await;
     watcher.wait_for("teardown_completed").await;
     watcher.assert_no_trouble();
 }
 
 async fn a_balancer_that_goes_in_the_middle_of_a_look_is_no_failure(aws: Aws) {
     let platform = Platform::on(aws).await;
-    platform.create_balancer().await;
+    platform.create_load_balancer().await;
     platform.scale_to_one().await;
     let gone = |operation: &str, code: &str| {
         let operation = format!("elasticloadbalancing:{operation}");
@@ -295,11 +291,11 @@ async fn a_balancer_that_goes_in_the_middle_of_a_look_is_no_failure(aws: Aws) {
 
 async fn in_a_full_group_the_old_targets_make_room_for_the_new_ones(aws: Aws) {
     let platform = Platform::on(aws).await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     let (old, new) = platform.one_replaced_by_another().await;
-    platform.register(&balancer, &old.ip).await;
+    platform.register(&load_balancer, &old.ip).await;
 
-    let group = balancer.groups[0].arn.clone();
+    let group = load_balancer.groups[0].arn.clone();
     let room = Arc::new(AtomicBool::new(false));
     let full = Arc::clone(&room);
     let in_group = group.clone();
@@ -314,34 +310,34 @@ async fn in_a_full_group_the_old_targets_make_room_for_the_new_ones(aws: Aws) {
     });
 
     let watcher = Launch::quick(&platform).start();
-    platform.wait_for_targets(&balancer, &[&new.ip]).await;
-    watcher.wait_for_that("target_registered", |line| line.text("target_group") == balancer.groups[0].name).await;
+    platform.wait_for_targets(&load_balancer, &[&new.ip]).await;
+    watcher.wait_for_that("target_registered", |line| line.text("target_group") == load_balancer.groups[0].name).await;
     watcher.assert_no_trouble();
 }
 
 async fn a_group_that_stays_full_is_reported(aws: Aws) {
     let platform = Platform::on(aws).await;
-    let balancer = platform.create_balancer().await;
-    let full = platform.proxy.on("elasticloadbalancing:RegisterTargets").containing(&balancer.groups[0].arn).error(
-        400,
-        "TooManyTargets",
-        "The maximum number of targets per target group is 1000",
-    );
+    let load_balancer = platform.create_load_balancer().await;
+    let full = platform
+        .proxy
+        .on("elasticloadbalancing:RegisterTargets")
+        .containing(&load_balancer.groups[0].arn)
+        .error(400, "TooManyTargets", "The maximum number of targets per target group is 1000");
     let task = platform.scale_to_one().await;
     let watcher = Launch::quick(&platform).start();
     let finding = watcher.wait_for_finding("target_group_full", "raised").await;
-    assert_eq!(finding.text("subject"), balancer.groups[0].name);
+    assert_eq!(finding.text("subject"), load_balancer.groups[0].name);
     full.lift();
-    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
     watcher.wait_for_finding("target_group_full", "cleared").await;
 }
 
 async fn a_group_that_fails_keeps_nothing_else_from_being_done(aws: Aws) {
     let platform = Platform::on(aws).await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     let (old, new) = platform.one_replaced_by_another().await;
-    platform.register(&balancer, &old.ip).await;
-    let failing = &balancer.groups[0];
+    platform.register(&load_balancer, &old.ip).await;
+    let failing = &load_balancer.groups[0];
     let fault = platform.proxy.on("elasticloadbalancing:RegisterTargets").containing(&failing.arn).error(
         400,
         "InvalidTarget",
@@ -350,26 +346,26 @@ async fn a_group_that_fails_keeps_nothing_else_from_being_done(aws: Aws) {
 
     let watcher = Launch::quick(&platform).start();
     eventually("all but the failing call is done", async || {
-        let good = platform.targets(&balancer.groups[1]).await;
+        let good = platform.targets(&load_balancer.groups[1]).await;
         let bad = platform.targets(failing).await;
-        (good == [(new.ip.clone(), balancer.groups[1].port)].into() && bad.is_empty()).then_some(())
+        (good == [(new.ip.clone(), load_balancer.groups[1].port)].into() && bad.is_empty()).then_some(())
     })
     .await;
     let line = watcher.wait_for("reconcile_failed").await;
     assert_eq!(line.text("error_code"), "InvalidTarget");
     fault.lift();
-    platform.wait_for_targets_within(Duration::from_secs(90), &balancer, &[&new.ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&new.ip]).await;
 }
 
 async fn new_targets_are_in_before_old_ones_go(aws: Aws) {
     let platform = Platform::on(aws).await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     let (old, new) = platform.one_replaced_by_another().await;
-    platform.register(&balancer, &old.ip).await;
+    platform.register(&load_balancer, &old.ip).await;
     let _watcher = Launch::run(&platform).start();
-    platform.wait_for_targets(&balancer, &[&new.ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&new.ip]).await;
     let calls = platform.proxy.calls();
-    for group in &balancer.groups {
+    for group in &load_balancer.groups {
         let call = |operation: &str| {
             let name = format!("elasticloadbalancing:{operation}");
             calls.iter().find(|call| call.name == name && call.text().contains(&group.arn)).expect("a call")

@@ -41,13 +41,13 @@ async fn a_worker_that_may_not_look_at_the_rule_works_on_and_names_the_action(aw
     let platform = Platform::on(aws).await;
     platform.route_events().await;
     platform.proxy.on("events:DescribeRule").error(400, "AccessDeniedException", "no");
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     let watcher = start(&platform);
     let failed = watcher.wait_for("feed_check_failed").await;
     assert!(failed.text("error").contains("allow the action events:DescribeRule"), "{}", failed.text("error"));
     assert_eq!(failed.text("level"), "WARN");
     let task = platform.scale_to_one().await;
-    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
     assert_eq!(watcher.events("finding").len(), 0, "a check that failed says nothing of the feed");
 }
 

@@ -1,31 +1,32 @@
-//! The tests' own tools, tried on moto without the program.
+//! Tests of the test tools themselves, on moto and without the program.
 
 use std::time::{Duration, Instant};
 
 use aws_sdk_sqs::error::ProvideErrorMetadata;
 
-use crate::platform::{MARK_SINCE, Platform, REGION};
+use crate::platform::{MARK_SINCE, Platform, Queue, REGION};
 use crate::proxy::Proxy;
+use crate::stage::Aws;
 use crate::wait::eventually;
 
 #[tokio::test]
-async fn a_platform_is_made_whole() {
+async fn a_platform_gets_all_its_resources() {
     let platform = Platform::new().await;
-    let balancer = platform.create_balancer().await;
-    assert!(platform.is_whole(&balancer).await);
-    assert_eq!(platform.tags(&balancer.arn).await["Lifecycle"], "on-demand");
+    let load_balancer = platform.create_load_balancer().await;
+    assert!(platform.is_whole(&load_balancer).await);
+    assert_eq!(platform.tags(&load_balancer.arn).await["Lifecycle"], "on-demand");
 
     let task = platform.scale_to_one().await;
-    platform.register(&balancer, &task.ip).await;
-    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    platform.register(&load_balancer, &task.ip).await;
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
 
-    platform.add_tag(&balancer.arns(), MARK_SINCE, "2026-01-01T00:00:00Z").await;
-    for arn in balancer.arns() {
+    platform.add_tag(&load_balancer.arns(), MARK_SINCE, "2026-01-01T00:00:00Z").await;
+    for arn in load_balancer.arns() {
         assert!(platform.tags(arn).await.contains_key(MARK_SINCE));
     }
-    platform.delete_balancer(&balancer).await;
-    assert!(!platform.balancer_exists().await);
-    assert!(!platform.is_torn_down(&balancer).await, "the groups are still there");
+    platform.delete_load_balancer(&load_balancer).await;
+    assert!(!platform.load_balancer_exists().await);
+    assert!(!platform.is_torn_down(&load_balancer).await, "the target groups still exist");
 }
 
 #[tokio::test]
@@ -44,14 +45,14 @@ async fn a_task_runs_until_it_is_stopped() {
 }
 
 #[tokio::test]
-async fn the_rule_takes_an_event_to_the_queue() {
+async fn the_rule_delivers_an_event_to_the_queue() {
     let platform = Platform::new().await;
     platform.route_events().await;
     let task = platform.scale_to_one().await;
     let event = platform.event_for(&task).await;
     platform.put_event(&event).await;
     assert_eq!(platform.queue_depth().await, 1);
-    let received = platform.sqs.receive_message().queue_url(&platform.queue_url).send().await.expect("an answer");
+    let received = platform.sqs.receive_message().queue_url(&platform.queue_url).send().await.expect("a response");
     let body: serde_json::Value =
         serde_json::from_str(received.messages()[0].body().expect("a body")).expect("the body is JSON");
     assert_eq!(body["detail"]["taskArn"], task.arn.as_str());
@@ -59,16 +60,16 @@ async fn the_rule_takes_an_event_to_the_queue() {
 }
 
 #[tokio::test]
-async fn accounts_do_not_see_each_other() {
+async fn accounts_are_isolated_from_each_other() {
     let one = Platform::new().await;
     let other = Platform::new().await;
-    one.create_balancer().await;
-    assert!(one.balancer_exists().await);
-    let everything = other.elb.describe_load_balancers().send().await.expect("an answer");
+    one.create_load_balancer().await;
+    assert!(one.load_balancer_exists().await);
+    let everything = other.elb.describe_load_balancers().send().await.expect("a response");
     assert!(everything.load_balancers().is_empty());
 }
 
-/// A client of a platform's queue that goes through the proxy under test.
+/// Returns an SQS client that calls AWS through the proxy under test.
 fn client(proxy: &Proxy) -> aws_sdk_sqs::Client {
     let config = aws_sdk_sqs::Config::builder()
         .behavior_version(aws_sdk_sqs::config::BehaviorVersion::latest())
@@ -82,66 +83,75 @@ fn client(proxy: &Proxy) -> aws_sdk_sqs::Client {
 }
 
 #[tokio::test]
-async fn the_proxy_names_calls_and_makes_them_fail() {
+async fn the_proxy_records_calls_and_injects_faults() {
     let platform = Platform::new().await;
     let sqs = client(&platform.proxy);
     let get = || sqs.get_queue_url().queue_name(platform.queue_name()).send();
 
     let fault = platform.proxy.on("sqs:GetQueueUrl").times(1).error(403, "AccessDenied", "no");
-    let error = get().await.expect_err("the call is refused");
+    let error = get().await.expect_err("the call is denied");
     assert_eq!(error.code(), Some("AccessDenied"));
     assert_eq!(fault.hits(), 1);
 
-    let url = get().await.expect("the fault is used up").queue_url.expect("a URL");
-    assert!(url.starts_with(&platform.proxy.endpoint()), "{url} does not lead through the proxy");
+    let url = get().await.expect("the fault has ended").queue_url.expect("a URL");
+    assert!(url.starts_with(&platform.proxy.endpoint()), "{url} doesn't lead through the proxy");
 
     platform.proxy.on("sqs:*").times(1).drop_before();
     get().await.expect_err("the connection is dropped");
 
     let fault = platform.proxy.on("sqs:GetQueueUrl").rewrite(|_, text| text.replace("http://", "https://"));
-    assert!(get().await.expect("an answer").queue_url.expect("a URL").starts_with("https://"));
+    assert!(get().await.expect("a response").queue_url.expect("a URL").starts_with("https://"));
     fault.lift();
 
     platform.proxy.go_down().await;
-    get().await.expect_err("nobody listens");
+    get().await.expect_err("the proxy is down");
     platform.proxy.come_back().await;
-    get().await.expect("somebody listens again");
+    get().await.expect("the proxy is back");
 
     assert_eq!(platform.proxy.count("sqs:GetQueueUrl"), 5);
     assert!(platform.proxy.writes().is_empty());
 }
 
 #[tokio::test]
-async fn a_call_dropped_afterwards_has_taken_effect() {
+async fn a_call_dropped_after_forwarding_has_taken_effect() {
     let platform = Platform::new().await;
     let sqs = client(&platform.proxy);
     platform.proxy.on("sqs:SendMessage").drop_after();
     let sent = sqs.send_message().queue_url(&platform.queue_url).message_body("there").send();
-    // The URL of the queue is the one for the tests' own calls; the endpoint decides where the call goes.
+    // The queue URL doesn't lead through this proxy, but the client's endpoint takes precedence.
     sent.await.expect_err("the connection is dropped");
     assert_eq!(platform.queue_depth().await, 1);
 }
 
 #[tokio::test]
-async fn a_long_poll_waits_and_leaves_nothing_behind_when_it_is_given_up() {
+async fn a_long_poll_waits() {
     let platform = Platform::new().await;
     let sqs = client(&platform.proxy);
-    let poll = |seconds| sqs.receive_message().queue_url(&platform.queue_url).wait_time_seconds(seconds).send();
-
     let start = Instant::now();
-    assert!(poll(3).await.expect("an answer").messages().is_empty());
-    assert!(start.elapsed() >= Duration::from_secs(2), "the poll came back after {:?}", start.elapsed());
-
-    // A poll that is given up, and a message that comes afterwards.
-    tokio::time::timeout(Duration::from_millis(500), poll(20)).await.expect_err("there is no message");
-    tokio::time::sleep(Duration::from_millis(1500)).await;
-    platform.send_text("late").await;
-    let got = eventually("a message", async || poll(5).await.ok()).await;
-    assert_eq!(got.messages().len(), 1);
+    let poll = sqs.receive_message().queue_url(&platform.queue_url).wait_time_seconds(3).send();
+    assert!(poll.await.expect("a response").messages().is_empty());
+    assert!(start.elapsed() >= Duration::from_secs(2), "the poll ended after {:?}", start.elapsed());
 }
 
 #[tokio::test]
-async fn errors_of_the_query_protocol_have_its_shape() {
+async fn an_abandoned_long_poll_loses_no_message() {
+    // moto may continue the poll for a moment; the message is visible again after this time if the poll takes it.
+    let queue = Queue { visibility_seconds: 1, ..Queue::default() };
+    let platform = Platform::with_queue(Aws::Moto, queue).await;
+    let sqs = client(&platform.proxy);
+    let poll = |seconds| sqs.receive_message().queue_url(&platform.queue_url).wait_time_seconds(seconds).send();
+
+    tokio::time::timeout(Duration::from_millis(500), poll(20)).await.expect_err("there is no message");
+    platform.send_text("late").await;
+    let received = eventually("a poll receives the message", async || {
+        let received = poll(5).await.expect("a response");
+        (!received.messages().is_empty()).then_some(received)
+    });
+    assert_eq!(received.await.messages()[0].body(), Some("late"));
+}
+
+#[tokio::test]
+async fn injected_errors_of_the_query_protocol_have_its_format() {
     let platform = Platform::new().await;
     let config = aws_sdk_elasticloadbalancingv2::Config::builder()
         .behavior_version(aws_sdk_elasticloadbalancingv2::config::BehaviorVersion::latest())

@@ -1,9 +1,9 @@
-//! docs/incidents.md: every incident has its tests, and every test that it names is there.
+//! docs/incidents.md: every incident names tests, and every named test exists.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
-/// The rows of the table of incidents, without its heading: the cells of each.
+/// Returns the cells of each row of the table, without its heading.
 fn rows() -> Vec<Vec<String>> {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/incidents.md");
     let page = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
@@ -11,13 +11,13 @@ fn rows() -> Vec<Vec<String>> {
     lines.map(|line| line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect()).collect()
 }
 
-/// The names in backquotes.
+/// Returns the names in backquotes.
 fn names(cell: &str) -> Vec<&str> {
     cell.split('`').skip(1).step_by(2).collect()
 }
 
-/// The functions below a folder that are tests: the line before each, comments aside, is an attribute of one, or it is
-/// told where to stand (see `stage.rs`).
+/// Adds the names of the test functions below a folder: those with a test attribute, and those that take an emulator (see
+/// `stage.rs`).
 fn tests_below(folder: &Path, found: &mut BTreeSet<String>) {
     for entry in std::fs::read_dir(folder).expect("a readable folder") {
         let path = entry.expect("a readable folder").path();
@@ -45,7 +45,7 @@ fn tests_below(folder: &Path, found: &mut BTreeSet<String>) {
 }
 
 #[test]
-fn every_incident_has_its_tests() {
+fn every_incident_names_existing_tests() {
     let mut tests = BTreeSet::new();
     for folder in ["src", "tests"] {
         tests_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut tests);
@@ -54,10 +54,10 @@ fn every_incident_has_its_tests() {
     assert_eq!(rows.len(), 10, "{rows:?}");
     for row in rows {
         let [what, place, named] = row.as_slice() else { panic!("three cells in {row:?}") };
-        assert!(place.contains(" #"), "{what}: {place} is no report");
-        assert!(!names(named).is_empty(), "{what}: no test");
+        assert!(place.contains(" #"), "{what}: {place} is not a report");
+        assert!(!names(named).is_empty(), "{what}: names no test");
         for name in names(named) {
-            assert!(tests.contains(name), "{what}: there is no test {name}");
+            assert!(tests.contains(name), "{what}: the test {name} doesn't exist");
         }
     }
 }

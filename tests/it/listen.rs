@@ -10,6 +10,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use crate::platform::Platform;
+use crate::proxy::{listener, reserve};
 use crate::wait::eventually;
 use crate::watcher::{Launch, Watcher};
 
@@ -150,8 +151,9 @@ async fn an_address_that_is_none_is_wrong_use() {
 
 #[tokio::test]
 async fn health_says_why_a_worker_is_not_healthy() {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("the loopback has a free port");
-    let address = listener.local_addr().expect("an address").to_string();
+    let reservation = reserve(([127, 0, 0, 1], 0).into());
+    let address = reservation.local_addr().expect("an address");
+    let (listener, address) = (listener(address), address.to_string());
     let stuck = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.expect("a connection");
         // The whole of a small request comes in one go.

@@ -1,5 +1,5 @@
-//! The built program, driven from outside: by messages on a queue, by what it finds on AWS (moto's server, which
-//! these tests install and start, or the sandbox), by its command line; judged by its log and by what it leaves on AWS.
+//! Tests of the built program from the outside, against moto's server, which the tests install and start, or against the
+//! AWS sandbox. They assert on its exit status, its output and log, its AWS API calls, and the resources on AWS.
 
 #[cfg(feature = "report")]
 mod browser;
@@ -44,6 +44,7 @@ mod sandbox_conformance;
 #[cfg(feature = "sandbox")]
 mod sandbox_life;
 mod scale;
+mod seed;
 mod stage;
 mod status;
 #[cfg(feature = "sandbox")]

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::platform::{Balancer, Platform, Queue, Started};
+use crate::platform::{LoadBalancer, Platform, Queue, Started};
 use crate::proxy::Call;
 use crate::stage::{Aws, on_moto_and_sandbox};
 use crate::wait::eventually;
@@ -30,13 +30,13 @@ on_moto_and_sandbox!(
     an_event_that_comes_during_a_look_is_not_covered_by_it,
 );
 
-/// A platform with a balancer and a worker that has had its first look and listens to the queue.
-async fn listening(aws: Aws, queue: Queue) -> (Platform, Balancer, Watcher) {
+/// A platform with a load balancer and a worker that has had its first look and listens to the queue.
+async fn listening(aws: Aws, queue: Queue) -> (Platform, LoadBalancer, Watcher) {
     let platform = Platform::with_queue(aws, queue).await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     let watcher = Launch::run(&platform).start();
     platform.proxy.wait_for_calls("sqs:ReceiveMessage", 1).await;
-    (platform, balancer, watcher)
+    (platform, load_balancer, watcher)
 }
 
 /// The ids of the entries of a batch call.
@@ -50,7 +50,7 @@ fn deletions(platform: &Platform) -> usize {
 }
 
 async fn foreign_messages_are_deleted_and_counted_and_cause_no_look(aws: Aws) {
-    let (platform, balancer, watcher) = listening(aws, Queue::default()).await;
+    let (platform, load_balancer, watcher) = listening(aws, Queue::default()).await;
     let looks = platform.proxy.count("ecs:DescribeServices");
     let task = platform.scale_to_one().await;
     let event = platform.event_for(&task).await;
@@ -73,7 +73,7 @@ async fn foreign_messages_are_deleted_and_counted_and_cause_no_look(aws: Aws) {
     assert_eq!(platform.proxy.count("ecs:DescribeServices"), looks, "none of them is a reason to look");
 
     platform.send(&event).await;
-    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
     platform.wait_until_queue_empty().await;
     let counted = eventually("the foreign messages are counted", async || {
         let counted: i64 = watcher.events("reconciled").iter().map(|line| line.number("foreign")).sum();
@@ -85,8 +85,8 @@ async fn foreign_messages_are_deleted_and_counted_and_cause_no_look(aws: Aws) {
 }
 
 async fn malformed_messages_are_logged_and_left_to_the_redrive_policy(aws: Aws) {
-    let queue = Queue { dead_letter_after: Some(2), visibility_seconds: 1 };
-    let (platform, balancer, watcher) = listening(aws, queue).await;
+    let queue = Queue { dead_letter_after: Some(2), visibility_seconds: 3 };
+    let (platform, load_balancer, watcher) = listening(aws, queue).await;
     let long = format!("{{\"endless\": \"{}\"", "x".repeat(5000));
     let malformed = [
         "not json".to_owned(),
@@ -100,7 +100,7 @@ async fn malformed_messages_are_logged_and_left_to_the_redrive_policy(aws: Aws) 
     platform.send_event_for(&task).await;
 
     // They don't keep the others from being handled.
-    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
     eventually("the malformed ones are dead letters", async || {
         (platform.dead_letters().await == malformed.len()).then_some(())
     })
@@ -134,12 +134,12 @@ async fn without_a_redrive_policy_a_malformed_message_is_deleted_at_the_fifth_re
 
 /// Takes things out of an event; the task must be registered, and the message deleted, all the same.
 async fn is_of_use_without(aws: Aws, strip: impl Fn(&mut Value)) {
-    let (platform, balancer, watcher) = listening(aws, Queue::default()).await;
+    let (platform, load_balancer, watcher) = listening(aws, Queue::default()).await;
     let task = platform.scale_to_one().await;
     let mut event = platform.event_for(&task).await;
     strip(&mut event);
     platform.send(&event).await;
-    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
     platform.wait_until_queue_empty().await;
     watcher.assert_no_trouble();
 }
@@ -182,8 +182,9 @@ async fn fields_that_nobody_knows_yet_do_no_harm(aws: Aws) {
 }
 
 async fn a_message_is_deleted_only_when_a_look_that_began_after_it_came_has_succeeded(aws: Aws) {
-    let queue = Queue { visibility_seconds: 4, ..Queue::default() };
-    let (platform, balancer, mut watcher) = listening(aws, queue).await;
+    // Long enough for the worker to extend it in time, at half of it.
+    let queue = Queue { visibility_seconds: 12, ..Queue::default() };
+    let (platform, load_balancer, mut watcher) = listening(aws, queue).await;
     let fault = platform.proxy.on("ecs:DescribeServices").error(500, "ServerException", "internal");
     let task = platform.scale_to_one().await;
     platform.send_event_for(&task).await;
@@ -196,7 +197,7 @@ async fn a_message_is_deleted_only_when_a_look_that_began_after_it_came_has_succ
     assert!(watcher.is_running());
 
     fault.lift();
-    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
     platform.wait_until_queue_empty().await;
     let calls = platform.proxy.calls();
     let deleted = calls.iter().position(|call| call.name == "sqs:DeleteMessageBatch").expect("it was deleted");
@@ -230,8 +231,8 @@ async fn nothing_more_is_received_while_the_look_fails(aws: Aws) {
 }
 
 async fn messages_that_come_together_have_each_their_own_end(aws: Aws) {
-    let queue = Queue { dead_letter_after: Some(2), visibility_seconds: 2 };
-    let (platform, balancer, watcher) = listening(aws, queue).await;
+    let queue = Queue { dead_letter_after: Some(2), visibility_seconds: 4 };
+    let (platform, load_balancer, watcher) = listening(aws, queue).await;
     platform.set_desired(2).await;
     let tasks = platform.run_tasks(2).await;
     // Two events, a foreign one and a malformed one, all there before the worker looks up again.
@@ -247,21 +248,21 @@ async fn messages_that_come_together_have_each_their_own_end(aws: Aws) {
     platform.send_all(&bodies).await;
     watcher.signal("CONT");
 
-    platform.wait_for_targets(&balancer, &[&tasks[0].ip, &tasks[1].ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&tasks[0].ip, &tasks[1].ip]).await;
     eventually("the malformed one is a dead letter", async || (platform.dead_letters().await == 1).then_some(())).await;
     platform.wait_until_queue_empty().await;
     assert_eq!(watcher.events("reconcile_failed").len(), 0);
 }
 
 async fn an_event_that_comes_late_changes_nothing(aws: Aws) {
-    let (platform, balancer, watcher) = listening(aws, Queue::default()).await;
+    let (platform, load_balancer, watcher) = listening(aws, Queue::default()).await;
     let old = platform.scale_to_one().await;
     let running = platform.event_for(&old).await;
     platform.stop_task(&old).await;
     let new = platform.run_task().await;
     platform.send_event_for(&old).await;
     platform.send(&running).await;
-    platform.wait_for_targets(&balancer, &[&new.ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&new.ip]).await;
     platform.wait_until_queue_empty().await;
     assert!(watcher.events("target_registered").iter().all(|line| line.text("ip") == new.ip));
     watcher.assert_no_trouble();
@@ -269,11 +270,11 @@ async fn an_event_that_comes_late_changes_nothing(aws: Aws) {
 
 #[tokio::test]
 async fn stale_events_in_front_of_an_urgent_one_take_no_looks_of_their_own() {
-    let (platform, balancer, watcher) = listening(Aws::Moto, Queue::default()).await;
+    let (platform, load_balancer, watcher) = listening(Aws::Moto, Queue::default()).await;
     platform.set_desired(2).await;
     let tasks = platform.run_tasks(2).await;
     platform.send_event_for(&tasks[0]).await;
-    platform.wait_for_targets(&balancer, &[&tasks[0].ip, &tasks[1].ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&tasks[0].ip, &tasks[1].ip]).await;
     platform.wait_until_queue_empty().await;
 
     // All there before the worker looks up again.
@@ -286,7 +287,7 @@ async fn stale_events_in_front_of_an_urgent_one_take_no_looks_of_their_own() {
     platform.send_event_for(&tasks[0]).await;
     watcher.signal("CONT");
 
-    platform.wait_for_targets(&balancer, &[&tasks[1].ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&tasks[1].ip]).await;
     platform.wait_until_queue_empty().await;
     let taken = platform.proxy.count("ecs:DescribeServices") - looks;
     assert!(taken <= 10, "{taken} looks for 301 messages");
@@ -294,10 +295,10 @@ async fn stale_events_in_front_of_an_urgent_one_take_no_looks_of_their_own() {
 }
 
 async fn an_event_that_was_made_up_changes_nothing(aws: Aws) {
-    let (platform, balancer, watcher) = listening(aws, Queue::default()).await;
+    let (platform, load_balancer, watcher) = listening(aws, Queue::default()).await;
     let task = platform.scale_to_one().await;
     platform.send_event_for(&task).await;
-    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
 
     // A task that ECS never had, and a lie about one that it has.
     let mut invented = platform.event_for(&task).await;
@@ -311,7 +312,7 @@ async fn an_event_that_was_made_up_changes_nothing(aws: Aws) {
     platform.send(&invented).await;
     platform.send(&lie).await;
     platform.wait_until_queue_empty().await;
-    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
     assert!(watcher.events("target_deregistered").is_empty());
     watcher.assert_no_trouble();
 }
@@ -339,13 +340,13 @@ async fn lag(platform: &Platform, task: &Started, calls: usize) -> i64 {
 }
 
 async fn a_look_waits_until_ecs_shows_the_version_that_the_event_told_of(aws: Aws) {
-    let (platform, balancer, watcher) = listening(aws, Queue::default()).await;
+    let (platform, load_balancer, watcher) = listening(aws, Queue::default()).await;
     let task = platform.scale_to_one().await;
     let event = platform.event_for(&task).await;
     lag(&platform, &task, 2).await;
     let described = platform.proxy.count("ecs:DescribeTasks");
     platform.send(&event).await;
-    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
     assert!(platform.proxy.count("ecs:DescribeTasks") >= described + 3);
     assert!(watcher.events("task_version_behind").is_empty());
     platform.wait_until_queue_empty().await;
@@ -368,7 +369,7 @@ async fn a_version_that_never_comes_is_logged_and_ecs_believed(aws: Aws) {
 }
 
 async fn an_entry_that_could_not_be_deleted_is_tried_again(aws: Aws) {
-    let (platform, balancer, watcher) = listening(aws, Queue::default()).await;
+    let (platform, load_balancer, watcher) = listening(aws, Queue::default()).await;
     // The whole call is fine, and none of its entries was.
     let fault = platform.proxy.on("sqs:DeleteMessageBatch").times(1).rewrite_json(|answer| {
         let failed: Vec<Value> = answer["Successful"]
@@ -381,7 +382,7 @@ async fn an_entry_that_could_not_be_deleted_is_tried_again(aws: Aws) {
     });
     let task = platform.scale_to_one().await;
     platform.send_event_for(&task).await;
-    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
     fault.wait_for_hits(1).await;
     let calls = platform.proxy.wait_for_calls("sqs:DeleteMessageBatch", 2).await;
     assert_eq!(entries(&calls[1]), entries(&calls[0]));
@@ -389,16 +390,16 @@ async fn an_entry_that_could_not_be_deleted_is_tried_again(aws: Aws) {
 }
 
 async fn an_event_that_comes_during_a_look_is_not_covered_by_it(aws: Aws) {
-    let (platform, balancer, watcher) = listening(aws, Queue::default()).await;
+    let (platform, load_balancer, watcher) = listening(aws, Queue::default()).await;
     let first = platform.scale_to_one().await;
-    // The look for the first task takes its time over the balancer, after it has read the tasks.
+    // The look for the first task takes its time over the load balancer, after it has read the tasks.
     let slow = platform.proxy.on("elasticloadbalancing:DescribeTargetHealth").times(1).delay(Duration::from_secs(3));
     platform.send_event_for(&first).await;
     slow.wait_for_hits(1).await;
     platform.set_desired(2).await;
     let second = platform.run_task().await;
     platform.send_event_for(&second).await;
-    platform.wait_for_targets(&balancer, &[&first.ip, &second.ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&first.ip, &second.ip]).await;
     platform.wait_until_queue_empty().await;
     watcher.assert_no_trouble();
 }

@@ -9,7 +9,7 @@ use tokio::io::AsyncWriteExt;
 
 use crate::listen::ask;
 use crate::moto;
-use crate::platform::{MARK_BALANCER, MARK_SINCE, Platform};
+use crate::platform::{MARK_LOAD_BALANCER, MARK_SINCE, Platform};
 use crate::wait::eventually;
 use crate::watcher::{Launch, Line, Watcher, documented_metrics, listing};
 
@@ -94,7 +94,7 @@ fn sample(families: &Value, project: &str, family: &str, name: &str) -> f64 {
 async fn an_evening_in_figures_that_cloudwatch_and_prometheus_take() {
     let platform = Platform::new().await;
     platform.route_events().await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     for operation in ["ecs:DescribeServices", "elasticloadbalancing:DescribeLoadBalancers", "sqs:ReceiveMessage"] {
         platform.proxy.on(operation).times(1).throttle();
     }
@@ -108,7 +108,7 @@ async fn an_evening_in_figures_that_cloudwatch_and_prometheus_take() {
     platform.put_event(&platform.event_for(&task).await).await;
     platform.send(&json!({ "source": "aws.ec2", "detail-type": "x" })).await;
     platform.send_text("nonsense").await;
-    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
     wait_for_metrics(&watcher, |line| line["HealthyTargets"] == 2 && line["ServingTasks"] == 1).await;
     watcher.wait_for("message_rejected").await;
     // As often as the SDK tries.
@@ -139,7 +139,7 @@ async fn an_evening_in_figures_that_cloudwatch_and_prometheus_take() {
     assert_eq!(sum(&lines, "ReconcileFailures"), watcher.events("reconcile_failed").len() as i64);
     assert_eq!(sum(&lines, "Throttles"), 3);
     assert_eq!(sum(&lines, "Teardowns"), 1);
-    assert_eq!(values(&lines, "RegistrationLatency"), balancer.groups.len());
+    assert_eq!(values(&lines, "RegistrationLatency"), load_balancer.groups.len());
     let sent = platform.proxy.calls().len() as i64;
     let told = sum(&lines, "AwsCalls");
     assert!(told > sent / 2 && told <= sent, "{told} of {sent} calls");
@@ -167,7 +167,7 @@ async fn an_evening_in_figures_that_cloudwatch_and_prometheus_take() {
         assert!(value >= 1.0 && value <= sum(&lines, metric) as f64, "{name} is {value}");
     }
     let latencies = sample("registration_latency_seconds", "registration_latency_seconds_count");
-    assert_eq!(latencies, balancer.groups.len() as f64);
+    assert_eq!(latencies, load_balancer.groups.len() as f64);
     assert_eq!(scraped["jvb_watcher_registration_latency_seconds"]["unit"], "seconds");
     for gauge in ["running_tasks", "serving_tasks", "healthy_targets", "load_balancer_up", "idle_seconds", "findings"] {
         assert_eq!(sample(gauge, gauge), 0.0, "{gauge}");
@@ -229,7 +229,7 @@ async fn idle_and_without_a_balancer_only_three_are_published() {
 #[tokio::test]
 async fn how_long_a_balancer_has_stood_idle_outlives_the_process() {
     let platform = Platform::new().await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     let since = Timestamp::now() - SignedDuration::from_secs(1_000);
     let created = since - SignedDuration::from_secs(600);
     platform.proxy.on("elasticloadbalancing:DescribeLoadBalancers").rewrite(move |_, text| {
@@ -237,8 +237,8 @@ async fn how_long_a_balancer_has_stood_idle_outlives_the_process() {
         let (_, after) = rest.split_once("</CreatedTime>").expect("its end");
         format!("{before}<CreatedTime>{created}</CreatedTime>{after}")
     });
-    platform.add_tag(&balancer.arns(), MARK_SINCE, &since.to_string()).await;
-    platform.add_tag(&balancer.arns(), MARK_BALANCER, &balancer.arn).await;
+    platform.add_tag(&load_balancer.arns(), MARK_SINCE, &since.to_string()).await;
+    platform.add_tag(&load_balancer.arns(), MARK_LOAD_BALANCER, &load_balancer.arn).await;
     let finished = Launch::run(&platform).args(["--exit-when-empty", "--teardown", "off"]).finish().await;
     let line = finished.events("metrics")[0];
     let idle = line.number("IdleSeconds");

@@ -1,7 +1,6 @@
-"""Serves moto to the tests: on a free port of the loopback, until standard input ends.
+"""Serves moto on a free port of the loopback until standard input ends, i.e. until the test process ends.
 
-The first line on standard output is the address. Ending with standard input means ending with the test
-process, however that ends.
+The first line on standard output is the address.
 """
 
 import logging
@@ -13,15 +12,15 @@ from moto.moto_api import state_manager
 from moto.server import ThreadedMotoServer
 from moto.sqs import models as sqs
 
-# One line a request would bury what a failing test has to say.
+# A log line per request would hide the messages of failing tests.
 logging.getLogger("werkzeug").setLevel(logging.ERROR)
 
-# As moto comes, a task moves one status towards STOPPED each time somebody describes it. Here it runs
-# until StopTask, as on AWS.
+# By default, each DescribeTasks call moves a task one status towards STOPPED. With this it runs until StopTask,
+# as on AWS.
 state_manager.set_transition("ecs::task", {"progression": "manual", "times": 10**9})
 
-# Each message that is sent or received has moto count the whole queue several times over. With a thousand
-# messages that takes seconds a call, nearly all of it in asking what time it is and in this question.
+# For each message sent or received, moto counts the whole queue several times. With a thousand messages a call
+# takes seconds, nearly all of them spent in getting the time and in the function below.
 sqs.unix_time = time.time
 sqs.unix_time_millis = lambda: time.time() * 1000
 
@@ -39,5 +38,5 @@ host, port = server.get_host_and_port()
 print(f"{host}:{port}", flush=True)
 
 sys.stdin.buffer.read()
-# Long polls may still be waiting in their threads; nobody is left to answer.
+# Threads may still wait in long polls, which nothing reads any more.
 os._exit(0)

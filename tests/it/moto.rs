@@ -1,4 +1,4 @@
-//! moto's server: installed into a virtual environment under `target/`, started once for the whole test process.
+//! moto's server, installed into a virtual environment under `target/` and started once per test process.
 
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
@@ -10,19 +10,19 @@ use std::sync::OnceLock;
 const REQUIREMENTS: &str = include_str!("../requirements.txt");
 const PROGRAM: &str = include_str!("moto.py");
 
-/// moto is one Python process, so one core; two of them keep the suite from waiting for it.
-/// An account lives in one of them, whole.
+/// The number of servers. Each is a Python process and uses one core at most; with two, the suite rarely waits for moto.
+/// Each account is on one of them.
 const SERVERS: usize = 2;
 
 static RUNNING: [OnceLock<Server>; SERVERS] = [const { OnceLock::new() }; SERVERS];
 
 struct Server {
     address: SocketAddr,
-    /// Holds the standard input by which the server knows that the tests are still there.
+    /// The server runs until its standard input ends.
     _process: Child,
 }
 
-/// The address of the server that holds an account; installs and starts it if that has not been done yet.
+/// Returns the address of an account's server, after installing and starting it if necessary.
 pub fn address_for(account: u64) -> SocketAddr {
     let shard = (account % SERVERS as u64) as usize;
     RUNNING[shard].get_or_init(start).address
@@ -32,9 +32,9 @@ fn start() -> Server {
     let python = installed_python();
     let mut process = Command::new(&python)
         .args(["-c", PROGRAM])
-        // The first start writes the byte code that pip was told not to write; the others read it.
+        // pip doesn't compile the packages, so the first start writes the byte code for the later ones.
         .env_remove("PYTHONDONTWRITEBYTECODE")
-        // moto prefers this to the header that gives each test an account of its own.
+        // This would take precedence over the header that selects each test's account.
         .env_remove("MOTO_ACCOUNT_ID")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -46,20 +46,20 @@ fn start() -> Server {
     let address = line
         .trim()
         .parse()
-        .unwrap_or_else(|_| panic!("moto's server did not start: its first line was {line:?}, its errors are above"));
+        .unwrap_or_else(|_| panic!("moto's server did not start: its first line is {line:?}; see its errors above"));
     Server { address, _process: process }
 }
 
-/// The Python of the virtual environment with moto, boto3 and the AWS CLI in it, made if it isn't there.
+/// Returns the Python interpreter of a virtual environment with moto, boto3 and the AWS CLI, created if necessary.
 pub fn installed_python() -> PathBuf {
     environment("moto", REQUIREMENTS)
 }
 
-/// The Python of the virtual environment that holds a list of packages, made if it isn't there.
+/// Returns the Python interpreter of a virtual environment with these packages, created if necessary.
 pub fn environment(name: &str, requirements: &str) -> PathBuf {
     let base = Path::new(env!("CARGO_TARGET_TMPDIR"));
     fs::create_dir_all(base).expect("the target directory is writable");
-    // One test process installs, any others wait for it.
+    // Other test processes wait until this one has installed the packages.
     let lock = File::create(base.join(format!("{name}.lock"))).expect("the target directory is writable");
     lock.lock().expect("the file system has locks");
 
@@ -69,7 +69,7 @@ pub fn environment(name: &str, requirements: &str) -> PathBuf {
     if complete.exists() {
         return python;
     }
-    // What an interrupted install left is of no use.
+    // An interrupted installation is incomplete.
     if environment.exists() {
         fs::remove_dir_all(&environment).expect("the target directory is writable");
     }
@@ -78,8 +78,8 @@ pub fn environment(name: &str, requirements: &str) -> PathBuf {
     File::create(&list)
         .and_then(|mut file| file.write_all(requirements.as_bytes()))
         .expect("the target directory is writable");
-    // `--no-compile`: compiling all of botocore takes a minute, and most of it is never imported.
-    // `--no-deps`: the list is complete, so nothing is left to resolve.
+    // `--no-compile`: compiling botocore takes a minute, and the tests import little of it.
+    // `--no-deps`: the list is complete.
     run(Command::new(&python)
         .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-compile", "--no-deps", "-r"])
         .arg(&list));
@@ -87,31 +87,31 @@ pub fn environment(name: &str, requirements: &str) -> PathBuf {
     python
 }
 
-/// The AWS CLI in that environment.
+/// Returns the path of the AWS CLI in moto's environment.
 #[cfg(feature = "sandbox")]
 pub fn installed_aws_cli() -> PathBuf {
     installed_python().with_file_name("aws")
 }
 
-/// Runs a step of the installation; a failure is the failure of the tests that need it, with the reason.
+/// Runs a step of the installation, and panics with the reason if it fails.
 fn run(command: &mut Command) {
     let output = match command.env_remove("PYTHONDONTWRITEBYTECODE").output() {
         Ok(output) => output,
         Err(error) => panic!(
-            "these tests need Python 3.11 or newer with its venv module, to run moto's server \
-             (on Debian: apt install python3 python3-venv); {command:?} could not be started: {error}"
+            "cannot run {command:?}: {error}; install Python 3.11 or newer with its venv module, which these tests \
+             need for moto's server (Debian: apt install python3 python3-venv)"
         ),
     };
     assert!(
         output.status.success(),
-        "installing a Python package for the tests failed, at {command:?}: {}\n{}{}",
+        "cannot install the Python packages of the tests: {command:?} failed: {}\n{}{}",
         output.status,
         String::from_utf8_lossy(&output.stdout),
         String::from_utf8_lossy(&output.stderr),
     );
 }
 
-/// A hash that stays the same from one compiler to the next, as the one of the standard library need not.
+/// Hashes with FNV-1a, since the standard library's hash may differ between compilers.
 fn fnv1a(bytes: &[u8]) -> u64 {
     bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }

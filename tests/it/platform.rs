@@ -1,5 +1,5 @@
-//! The platform that the program runs beside, made in an account of its own at moto, or in a sandbox of its own: cluster, service, queue,
-//! event rule, load balancer, target groups; and what the tests do to it and ask about it.
+//! The platform of a test: cluster, service, queue, event rule, load balancer and target groups, in an account of its own on
+//! moto or in a sandbox of its own; with operations to change and to inspect it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,28 +27,29 @@ use tokio::net::TcpStream;
 
 use crate::proxy::Proxy;
 use crate::stage::{Aws, Stage};
-use crate::wait::{eventually, within};
+use crate::wait::eventually;
 
 pub const REGION: &str = "eu-central-1";
 
-/// The tags by which the program marks what is to be torn down.
+/// The tags of the watcher's mark, on the load balancer and its target groups.
 pub const MARK_SINCE: &str = "jvb-watcher:idle-since";
-pub const MARK_BALANCER: &str = "jvb-watcher:load-balancer";
-/// The tag by which a person puts a teardown off.
+pub const MARK_LOAD_BALANCER: &str = "jvb-watcher:load-balancer";
+/// The tag of an operator's hold.
 pub const HOLD: &str = "jvb-watcher:hold-until";
 
 static ACCOUNTS: AtomicU64 = AtomicU64::new(100_000_000_001);
 
-/// An account that no other test uses.
+/// Returns an account that no other test uses.
 pub fn new_account() -> u64 {
     ACCOUNTS.fetch_add(1, Ordering::Relaxed)
 }
 
-/// An address and a port, as registered in a target group.
+/// The address and the port of a target.
 pub type Target = (String, i32);
 
+/// The attributes of the queue.
 pub struct Queue {
-    /// After how many receives a message moves to the dead-letter queue; `None`: there is none.
+    /// The `maxReceiveCount` of the redrive policy; `None` for no dead-letter queue.
     pub dead_letter_after: Option<u32>,
     pub visibility_seconds: u32,
 }
@@ -59,16 +60,17 @@ impl Default for Queue {
     }
 }
 
-/// How a balancer is to be, where it isn't as terraform makes it.
-pub struct BalancerPlan {
+/// The properties of a load balancer to create. The default is the one that the terraform module creates.
+pub struct LoadBalancerSpec {
     pub application: bool,
     pub tags: Vec<(&'static str, String)>,
-    pub groups: Vec<GroupPlan>,
+    pub groups: Vec<TargetGroupSpec>,
 }
 
+/// The properties of a target group to create.
 #[derive(Clone)]
-pub struct GroupPlan {
-    /// The part of the name behind the project's.
+pub struct TargetGroupSpec {
+    /// The part of the name after the project.
     pub suffix: &'static str,
     pub protocol: ProtocolEnum,
     pub port: i32,
@@ -76,8 +78,9 @@ pub struct GroupPlan {
     pub family: TargetGroupIpAddressTypeEnum,
 }
 
-pub fn udp() -> GroupPlan {
-    GroupPlan {
+/// Returns the properties of the terraform module's UDP target group.
+pub fn udp() -> TargetGroupSpec {
+    TargetGroupSpec {
         suffix: "jvb-udp",
         protocol: ProtocolEnum::Udp,
         port: 10000,
@@ -86,31 +89,33 @@ pub fn udp() -> GroupPlan {
     }
 }
 
-pub fn tcp() -> GroupPlan {
-    GroupPlan { suffix: "jvb-tcp-tg", protocol: ProtocolEnum::Tcp, port: 4443, ..udp() }
+/// Returns the properties of the terraform module's TCP target group.
+pub fn tcp() -> TargetGroupSpec {
+    TargetGroupSpec { suffix: "jvb-tcp-tg", protocol: ProtocolEnum::Tcp, port: 4443, ..udp() }
 }
 
-impl Default for BalancerPlan {
+impl Default for LoadBalancerSpec {
     fn default() -> Self {
         Self { application: false, tags: vec![("Lifecycle", "on-demand".to_owned())], groups: vec![udp(), tcp()] }
     }
 }
 
-/// A balancer that was made, and the groups behind it.
+/// A created load balancer with its target groups.
 #[derive(Clone, Debug)]
-pub struct Balancer {
+pub struct LoadBalancer {
     pub name: String,
     pub arn: String,
     pub groups: Vec<Group>,
 }
 
-impl Balancer {
-    /// The ARNs of the balancer and of its groups.
+impl LoadBalancer {
+    /// Returns the ARNs of the load balancer and its target groups.
     pub fn arns(&self) -> Vec<&str> {
         std::iter::once(self.arn.as_str()).chain(self.groups.iter().map(|group| group.arn.as_str())).collect()
     }
 }
 
+/// A created target group.
 #[derive(Clone, Debug)]
 pub struct Group {
     pub name: String,
@@ -118,33 +123,34 @@ pub struct Group {
     pub port: i32,
 }
 
-/// A task that was started: what the tests need of it.
+/// A started task.
 #[derive(Clone, Debug)]
 pub struct Started {
     pub arn: String,
-    /// The last part of the ARN.
+    /// The last component of the ARN.
     pub id: String,
     pub ip: String,
 }
 
+/// A platform.
 pub struct Platform {
     pub project: String,
     pub account: u64,
-    /// The way of the program under test to AWS; what it does is on record, and can be made to fail.
+    /// The proxy of the program under test, which records its calls and injects faults.
     pub proxy: Proxy,
     pub queue_url: String,
     pub dead_letter_url: Option<String>,
-    /// The way of the tests themselves to AWS.
+    /// The proxy of the test's own calls.
     _own: Proxy,
     vpc: String,
     subnets: Vec<String>,
-    /// The task that [`Self::schedule`] has started at moto.
+    /// The task that [`Self::schedule`] has started on moto.
     scheduled: tokio::sync::Mutex<Option<Started>>,
     task_definition: String,
     stage: Stage,
-    /// The tasks that a test has got already, by id.
+    /// The IDs of the tasks that [`Self::run_tasks`] has returned.
     #[cfg(feature = "sandbox")]
-    handed_out: std::sync::Mutex<BTreeSet<String>>,
+    returned: std::sync::Mutex<BTreeSet<String>>,
     pub ecs: aws_sdk_ecs::Client,
     pub elb: aws_sdk_elasticloadbalancingv2::Client,
     pub sqs: aws_sdk_sqs::Client,
@@ -152,15 +158,17 @@ pub struct Platform {
 }
 
 impl Platform {
-    /// Cluster, service with nothing desired, and queue; no balancer. At moto.
+    /// Creates a platform on moto: cluster, service with a desired count of zero, and queue; no load balancer.
     pub async fn new() -> Self {
         Self::on(Aws::Moto).await
     }
 
+    /// Creates a platform on this emulator.
     pub async fn on(aws: Aws) -> Self {
         Self::with_queue(aws, Queue::default()).await
     }
 
+    /// Creates a platform on this emulator, with these attributes of its queue.
     pub async fn with_queue(aws: Aws, queue: Queue) -> Self {
         let account = new_account();
         let stage = Stage::new(aws, account).await;
@@ -171,7 +179,7 @@ impl Platform {
         let sqs = aws_sdk_sqs::Client::new(&config);
         let (vpc, subnets) = match &stage {
             Stage::Moto(_) => default_network(&own).await,
-            // It has no EC2, and takes any.
+            // The sandbox has no EC2 and accepts any network.
             #[cfg(feature = "sandbox")]
             Stage::Sandbox(_) => ("vpc-0a1b2c3d4e5f60718".to_owned(), vec!["subnet-0a1b2c3d4e5f60718".to_owned()]),
         };
@@ -209,7 +217,7 @@ impl Platform {
             task_definition,
             stage,
             #[cfg(feature = "sandbox")]
-            handed_out: std::sync::Mutex::default(),
+            returned: std::sync::Mutex::default(),
             ecs,
             sqs,
         };
@@ -217,16 +225,16 @@ impl Platform {
         platform
     }
 
-    /// Another way to the same AWS.
+    /// Starts another proxy to the same emulator.
     pub async fn another_proxy(&self) -> Proxy {
         Proxy::to(self.stage.address(), self.account).await
     }
 
-    /// The sandbox that this platform is in.
+    /// Returns the platform's sandbox.
     #[cfg(feature = "sandbox")]
     pub fn sandbox(&self) -> &jvb_watcher_sandbox::wire::Sandbox {
         match &self.stage {
-            Stage::Moto(_) => panic!("this platform is at moto"),
+            Stage::Moto(_) => panic!("this platform is on moto"),
             Stage::Sandbox(sandbox) => sandbox,
         }
     }
@@ -243,25 +251,25 @@ impl Platform {
         format!("{}-jvb-watcher", self.project)
     }
 
-    pub fn balancer_name(&self) -> String {
+    pub fn load_balancer_name(&self) -> String {
         format!("{}-jvb-nlb", self.project)
     }
 
-    /// The network that a balancer is made in: the VPC and its subnets.
+    /// Returns the network of the load balancer: the VPC and its subnets.
     pub fn vpc_and_subnets(&self) -> (&str, &[String]) {
         (&self.vpc, &self.subnets)
     }
 
-    /// The service's desired count.
+    /// Returns the service's desired count.
     pub async fn desired(&self) -> i32 {
         let described = self.ecs.describe_services().cluster(self.cluster()).services(self.service()).send().await;
-        described.expect("an answer").services()[0].desired_count
+        described.expect("a response").services()[0].desired_count
     }
 
-    /// The tags of the service.
+    /// Returns the tags of the service.
     pub async fn service_tags(&self) -> BTreeMap<String, String> {
         let described = self.ecs.describe_services().cluster(self.cluster()).services(self.service()).send().await;
-        let arn = described.expect("an answer").services()[0].service_arn().expect("an ARN").to_owned();
+        let arn = described.expect("a response").services()[0].service_arn().expect("an ARN").to_owned();
         let listed = self.ecs.list_tags_for_resource().resource_arn(arn).send().await.expect("tags");
         let pair = |tag: &aws_sdk_ecs::types::Tag| {
             (tag.key().unwrap_or_default().into(), tag.value().unwrap_or_default().into())
@@ -269,8 +277,8 @@ impl Platform {
         listed.tags().iter().map(pair).collect()
     }
 
-    /// What ECS's scheduler does in the sandbox by itself, done by hand at moto: one task while one is desired, none
-    /// while none is. Goes on for ever.
+    /// Replaces ECS's scheduler, which only the sandbox has: on moto, runs one task while the desired count is above zero.
+    /// Never returns.
     pub async fn schedule(&self) {
         match &self.stage {
             Stage::Moto(_) => {}
@@ -307,39 +315,40 @@ impl Platform {
             .expect("a service");
     }
 
-    /// As `terraform apply` for the balancer leaves it.
-    pub async fn create_balancer(&self) -> Balancer {
-        self.create_balancer_as(BalancerPlan::default()).await
+    /// Creates the load balancer as the terraform module does.
+    pub async fn create_load_balancer(&self) -> LoadBalancer {
+        self.create_load_balancer_as(LoadBalancerSpec::default()).await
     }
 
-    pub async fn create_balancer_as(&self, plan: BalancerPlan) -> Balancer {
+    /// Creates a load balancer with these properties.
+    pub async fn create_load_balancer_as(&self, plan: LoadBalancerSpec) -> LoadBalancer {
         let kind = if plan.application { LoadBalancerTypeEnum::Application } else { LoadBalancerTypeEnum::Network };
         let tags = (!plan.tags.is_empty()).then(|| plan.tags.iter().map(|(key, value)| tag(key, value)).collect());
         let created = self
             .elb
             .create_load_balancer()
-            .name(self.balancer_name())
+            .name(self.load_balancer_name())
             .r#type(kind)
             .set_subnets(Some(self.subnets.clone()))
             .set_tags(tags)
             .send()
             .await
             .expect("a load balancer");
-        let arn = created.load_balancers()[0].load_balancer_arn().expect("a balancer has an ARN").to_owned();
+        let arn = created.load_balancers()[0].load_balancer_arn().expect("a load balancer has an ARN").to_owned();
         let mut groups = Vec::new();
         for group in plan.groups {
-            groups.push(self.create_group(&arn, group).await);
+            groups.push(self.create_target_group(&arn, group).await);
         }
-        Balancer { name: self.balancer_name(), arn, groups }
+        LoadBalancer { name: self.load_balancer_name(), arn, groups }
     }
 
-    /// A group behind a balancer, with its listener.
-    pub async fn create_group(&self, balancer: &str, plan: GroupPlan) -> Group {
-        let group = self.create_bare_group(plan.clone()).await;
+    /// Creates a target group of a load balancer, with its listener.
+    pub async fn create_target_group(&self, load_balancer: &str, plan: TargetGroupSpec) -> Group {
+        let group = self.create_unused_target_group(plan.clone()).await;
         let action = Action::builder().r#type(ActionTypeEnum::Forward).target_group_arn(&group.arn).build();
         self.elb
             .create_listener()
-            .load_balancer_arn(balancer)
+            .load_balancer_arn(load_balancer)
             .protocol(plan.protocol)
             .port(plan.port)
             .default_actions(action)
@@ -349,8 +358,8 @@ impl Platform {
         group
     }
 
-    /// A group that no balancer uses.
-    pub async fn create_bare_group(&self, plan: GroupPlan) -> Group {
+    /// Creates a target group that no load balancer uses.
+    pub async fn create_unused_target_group(&self, plan: TargetGroupSpec) -> Group {
         let name = format!("{}-{}", self.project, plan.suffix);
         let created = self
             .elb
@@ -364,11 +373,11 @@ impl Platform {
             .send()
             .await
             .expect("a target group");
-        let arn = created.target_groups()[0].target_group_arn().expect("a group has an ARN").to_owned();
+        let arn = created.target_groups()[0].target_group_arn().expect("a target group has an ARN").to_owned();
         Group { name, arn, port: plan.port }
     }
 
-    /// What EventBridge needs to put the cluster's task events into the queue.
+    /// Creates the rule that sends the cluster's task events to the queue.
     pub async fn route_events(&self) {
         let pattern = json!({
             "source": ["aws.ecs"],
@@ -377,17 +386,17 @@ impl Platform {
         });
         self.route_by(&pattern.to_string()).await;
         if matches!(self.stage, Stage::Moto(_)) {
-            // moto has the call, and answers nothing.
+            // moto's response to this call is empty.
             self.proxy.on("events:TestEventPattern").reply(200, r#"{"Result": true}"#);
         }
     }
 
-    /// What EventBridge needs to put the events of a pattern into the queue.
+    /// Creates a rule that sends the events that match a pattern to the queue.
     pub async fn route_by(&self, pattern: &str) {
         self.route_to(&format!("{}-tasks", self.project), pattern, &self.queue_name(), &self.queue_url).await;
     }
 
-    /// What EventBridge needs to put the events of a pattern into some queue, by a rule of this name.
+    /// Creates a rule of this name that sends the events that match a pattern to a queue.
     pub async fn route_to(&self, rule: &str, pattern: &str, queue_name: &str, queue_url: &str) {
         self.events.put_rule().name(rule).event_pattern(pattern).send().await.expect("a rule");
         let queue = format!("arn:aws:sqs:{REGION}:{:012}:{}", self.account, queue_name);
@@ -406,12 +415,12 @@ impl Platform {
             .attributes(QueueAttributeName::Policy, policy.to_string())
             .send()
             .await
-            .expect("the queue lets EventBridge in");
+            .expect("the queue policy is set");
         let target = aws_sdk_eventbridge::types::Target::builder()
             .id("queue")
             .arn(queue)
             .build()
-            .expect("a target has an id and an ARN");
+            .expect("the target is complete");
         self.events.put_targets().rule(rule).targets(target).send().await.expect("a rule's target");
     }
 
@@ -424,13 +433,13 @@ impl Platform {
             .subnets(&self.subnets[0])
             .set_security_groups(Some(Vec::new()))
             .build()
-            .expect("a network configuration has subnets");
+            .expect("the network configuration is complete");
         NetworkConfiguration::builder().awsvpc_configuration(network).build()
     }
 
     // Tasks and their events.
 
-    /// The service's desired count; moto's running count follows at once.
+    /// Sets the service's desired count. moto's running count follows at once.
     pub async fn set_desired(&self, count: i32) {
         self.ecs
             .update_service()
@@ -439,16 +448,16 @@ impl Platform {
             .desired_count(count)
             .send()
             .await
-            .expect("the service takes a count");
+            .expect("the desired count is set");
     }
 
+    /// Runs one task; see [`Self::run_tasks`].
     pub async fn run_task(&self) -> Started {
         self.run_tasks(1).await.remove(0)
     }
 
-    /// Tasks of the service that no test has got yet, and that run. moto keeps no tie between a service and its
-    /// tasks, so they are started here; in the sandbox they are waited for, and there must be room for them in the
-    /// desired count.
+    /// Returns running tasks of the service that this has not returned before. On moto, which has no scheduler, it starts
+    /// them; in the sandbox it waits for the scheduler, so the desired count must allow for them.
     pub async fn run_tasks(&self, count: usize) -> Vec<Started> {
         match &self.stage {
             Stage::Moto(_) => self.run_tasks_of(&format!("service:{}", self.service()), count).await,
@@ -460,19 +469,19 @@ impl Platform {
     #[cfg(feature = "sandbox")]
     async fn wait_for_new_tasks(&self, count: usize) -> Vec<Started> {
         let group = format!("service:{}", self.service());
-        let fresh = eventually(&format!("the scheduler starts {count} tasks"), async || {
+        let fresh = eventually(&format!("the scheduler has started {count} tasks"), async || {
             let tasks = self.sandbox().with_world(|world, _| world.tasks());
-            let handed_out = self.handed_out.lock().expect("not poisoned");
+            let returned = self.returned.lock().expect("not poisoned");
             let fresh = tasks
                 .into_iter()
-                .filter(|task| task.group == group && task.last_status == "RUNNING" && !handed_out.contains(&task.id));
+                .filter(|task| task.group == group && task.last_status == "RUNNING" && !returned.contains(&task.id));
             let fresh: Vec<Started> =
                 fresh.filter_map(|task| self.started(&task.id, task.address?.to_string())).collect();
             (fresh.len() >= count).then_some(fresh)
         })
         .await;
-        assert_eq!(fresh.len(), count, "more tasks than were asked for");
-        self.handed_out.lock().expect("not poisoned").extend(fresh.iter().map(|task| task.id.clone()));
+        assert_eq!(fresh.len(), count, "the scheduler has started more tasks than expected");
+        self.returned.lock().expect("not poisoned").extend(fresh.iter().map(|task| task.id.clone()));
         fresh
     }
 
@@ -482,10 +491,11 @@ impl Platform {
         Some(Started { arn, id: id.to_owned(), ip })
     }
 
+    /// Starts tasks of a group.
     pub async fn run_tasks_of(&self, group: &str, count: usize) -> Vec<Started> {
         let mut started = Vec::new();
         while started.len() < count {
-            let batch = i32::try_from((count - started.len()).min(10)).expect("ten at most");
+            let batch = i32::try_from((count - started.len()).min(10)).expect("the batch has at most ten");
             let run = self
                 .ecs
                 .run_task()
@@ -504,25 +514,25 @@ impl Platform {
         started
     }
 
-    /// One desired task, one running: the service is up.
+    /// Scales the service to one running task.
     pub async fn scale_to_one(&self) -> Started {
         self.set_desired(1).await;
         self.run_task().await
     }
 
-    /// One desired task: the one that was stopped, and the one that runs in its place.
+    /// Scales the service to one task and stops it; returns the stopped task and its replacement.
     pub async fn one_replaced_by_another(&self) -> (Started, Started) {
         let old = self.scale_to_one().await;
         self.stop_task(&old).await;
         (old, self.run_task().await)
     }
 
-    /// Nothing desired, nothing running.
+    /// Scales the service to zero; see [`Self::scale_down_to`].
     pub async fn scale_to_zero(&self, tasks: &[&Started]) {
         self.scale_down_to(0, tasks).await;
     }
 
-    /// Lowers the desired count; these are the tasks that stop for it, and they have stopped at the end.
+    /// Lowers the desired count, stops these tasks, and waits until they have stopped.
     pub async fn scale_down_to(&self, count: i32, tasks: &[&Started]) {
         match &self.stage {
             Stage::Moto(_) => {
@@ -534,7 +544,7 @@ impl Platform {
             #[cfg(feature = "sandbox")]
             Stage::Sandbox(sandbox) => {
                 use jvb_watcher_sandbox::api::{Request, ecs};
-                // All at one instant, so that the scheduler finds nothing to choose.
+                // At one instant, so that the scheduler doesn't select other tasks.
                 sandbox.with_world(|world, now| {
                     let update = ecs::UpdateServiceInput {
                         cluster: Some(self.cluster()),
@@ -542,7 +552,9 @@ impl Platform {
                         desired_count: Some(count),
                         ..ecs::UpdateServiceInput::default()
                     };
-                    world.call(Request::Ecs(ecs::Request::UpdateService(update)), now).expect("a count");
+                    world
+                        .call(Request::Ecs(ecs::Request::UpdateService(update)), now)
+                        .expect("the desired count is set");
                     for task in tasks {
                         let stop = ecs::StopTaskInput {
                             cluster: Some(self.cluster()),
@@ -557,7 +569,7 @@ impl Platform {
         }
     }
 
-    /// Stops a task by hand, and waits until it has stopped.
+    /// Stops a task, and waits until it has stopped.
     pub async fn stop_task(&self, task: &Started) {
         self.ecs
             .stop_task()
@@ -570,25 +582,25 @@ impl Platform {
         self.wait_until_stopped(&[task]).await;
     }
 
-    /// At moto it has stopped at once.
+    /// Waits until tasks have stopped. On moto they stop at once.
     async fn wait_until_stopped(&self, tasks: &[&Started]) {
         for task in tasks {
             eventually(&format!("{} has stopped", task.id), async || {
                 let described = self.ecs.describe_tasks().cluster(self.cluster()).tasks(&task.arn).send().await;
-                (described.expect("an answer").tasks()[0].last_status() == Some("STOPPED")).then_some(())
+                (described.expect("a response").tasks()[0].last_status() == Some("STOPPED")).then_some(())
             })
             .await;
         }
     }
 
-    /// The event that ECS would send about the task as it is now.
+    /// Returns the event that ECS sends about the task's current state.
     pub async fn event_for(&self, task: &Started) -> Value {
         let described = self.ecs.describe_tasks().cluster(self.cluster()).tasks(&task.arn).send().await;
-        let described = described.expect("the task is there");
+        let described = described.expect("the task exists");
         self.envelope(&described.tasks()[0])
     }
 
-    /// A whole EventBridge envelope in the shape that ECS gives it, which is not quite that of DescribeTasks.
+    /// Returns a complete EventBridge event in ECS's format, which differs from that of DescribeTasks.
     fn envelope(&self, task: &Task) -> Value {
         let now = jiff::Timestamp::now();
         let at = |seconds_ago: i64| (now - jiff::SignedDuration::from_secs(seconds_ago)).to_string();
@@ -672,16 +684,18 @@ impl Platform {
         })
     }
 
-    /// Puts an event where EventBridge would put it.
+    /// Sends an event to the queue, as EventBridge does.
     pub async fn send(&self, event: &Value) {
         self.send_text(&event.to_string()).await;
     }
 
+    /// Sends a message to the queue.
     pub async fn send_text(&self, body: &str) {
         let sent = self.sqs.send_message().queue_url(&self.queue_url).message_body(body).send().await;
-        sent.expect("the queue takes a message");
+        sent.expect("the message is sent");
     }
 
+    /// Sends messages to the queue, in batches.
     pub async fn send_all(&self, bodies: &[String]) {
         for batch in bodies.chunks(10) {
             let entries = batch.iter().enumerate().map(|(index, body)| {
@@ -689,7 +703,7 @@ impl Platform {
                     .id(format!("m{index}"))
                     .message_body(body)
                     .build()
-                    .expect("an entry has an id and a body")
+                    .expect("the entry is complete")
             });
             self.sqs
                 .send_message_batch()
@@ -697,17 +711,18 @@ impl Platform {
                 .set_entries(Some(entries.collect()))
                 .send()
                 .await
-                .expect("the queue takes ten messages");
+                .expect("the messages are sent");
         }
     }
 
+    /// Sends the event about the task's current state to the queue.
     pub async fn send_event_for(&self, task: &Started) {
         let event = self.event_for(task).await;
         self.send(&event).await;
     }
 
-    /// Gives an event to EventBridge, as ECS does; the rule takes it to the queue. In the sandbox ECS has done so
-    /// itself, and nobody else may send in its name.
+    /// Puts a task event on the event bus, as ECS does. In the sandbox this does nothing: there ECS puts the event itself,
+    /// and no one else may use its source.
     pub async fn put_event(&self, event: &Value) {
         if !matches!(self.stage, Stage::Moto(_)) {
             return;
@@ -715,17 +730,17 @@ impl Platform {
         self.put_any_event("aws.ecs", "ECS Task State Change", &event["detail"]).await;
     }
 
-    /// Gives whatever event to EventBridge. At moto alone: AWS, and the sandbox, let nobody speak in AWS's name.
+    /// Puts an event on the event bus. Only moto allows the sources of AWS services.
     pub async fn put_any_event(&self, source: &str, detail_type: &str, detail: &Value) {
         let entry = PutEventsRequestEntry::builder().source(source).detail_type(detail_type).detail(detail.to_string());
         let entry = entry.set_resources(detail["taskArn"].as_str().map(|arn| vec![arn.to_owned()])).build();
-        let put = self.events.put_events().entries(entry).send().await.expect("EventBridge takes an event");
+        let put = self.events.put_events().entries(entry).send().await.expect("the event is put");
         assert_eq!(put.failed_entry_count(), 0);
     }
 
-    // The state of things.
+    // State.
 
-    /// What is registered in a group; nothing when the group is gone. What drains is registered no more.
+    /// Returns the registered targets of a target group, without draining ones; none if the target group doesn't exist.
     pub async fn targets(&self, group: &Group) -> BTreeSet<Target> {
         let Ok(health) = self.elb.describe_target_health().target_group_arn(&group.arn).send().await else {
             return BTreeSet::new();
@@ -742,82 +757,85 @@ impl Platform {
             .collect()
     }
 
-    /// Waits until each group of the balancer holds exactly these addresses, with the group's own port.
-    pub async fn wait_for_targets(&self, balancer: &Balancer, addresses: &[&str]) {
-        self.wait_for_targets_within(crate::wait::PATIENCE, balancer, addresses).await;
-    }
-
-    pub async fn wait_for_targets_within(&self, limit: Duration, balancer: &Balancer, addresses: &[&str]) {
-        for group in &balancer.groups {
-            let wanted: BTreeSet<Target> = addresses.iter().map(|ip| ((*ip).to_owned(), group.port)).collect();
-            within(limit, &format!("{} holds exactly {wanted:?}", group.name), async || {
-                (self.targets(group).await == wanted).then_some(())
+    /// Waits until each target group of the load balancer has exactly these addresses as targets, at the group's port.
+    pub async fn wait_for_targets(&self, load_balancer: &LoadBalancer, addresses: &[&str]) {
+        for group in &load_balancer.groups {
+            let expected: BTreeSet<Target> = addresses.iter().map(|ip| ((*ip).to_owned(), group.port)).collect();
+            eventually(&format!("{} has exactly the targets {expected:?}", group.name), async || {
+                (self.targets(group).await == expected).then_some(())
             })
             .await;
         }
     }
 
-    /// Registers an address by hand, in every group.
-    pub async fn register(&self, balancer: &Balancer, ip: &str) {
-        for group in &balancer.groups {
+    /// Registers an address in every target group.
+    pub async fn register(&self, load_balancer: &LoadBalancer, ip: &str) {
+        for group in &load_balancer.groups {
             self.elb
                 .register_targets()
                 .target_group_arn(&group.arn)
                 .targets(TargetDescription::builder().id(ip).port(group.port).build())
                 .send()
                 .await
-                .expect("the group takes a target");
+                .expect("the target is registered");
         }
     }
 
-    /// Deregisters an address by hand, in every group.
-    pub async fn deregister(&self, balancer: &Balancer, ip: &str) {
-        for group in &balancer.groups {
+    /// Deregisters an address from every target group.
+    pub async fn deregister(&self, load_balancer: &LoadBalancer, ip: &str) {
+        for group in &load_balancer.groups {
             self.elb
                 .deregister_targets()
                 .target_group_arn(&group.arn)
                 .targets(TargetDescription::builder().id(ip).port(group.port).build())
                 .send()
                 .await
-                .expect("the group had the target");
+                .expect("the target is deregistered");
         }
     }
 
-    pub async fn balancer_exists(&self) -> bool {
-        let found = self.elb.describe_load_balancers().names(self.balancer_name()).send().await;
+    /// Returns whether the load balancer exists.
+    pub async fn load_balancer_exists(&self) -> bool {
+        let found = self.elb.describe_load_balancers().names(self.load_balancer_name()).send().await;
         found.is_ok_and(|found| !found.load_balancers().is_empty())
     }
 
-    pub async fn group_exists(&self, group: &Group) -> bool {
+    /// Returns whether a target group exists.
+    pub async fn target_group_exists(&self, group: &Group) -> bool {
         self.elb.describe_target_groups().target_group_arns(&group.arn).send().await.is_ok()
     }
 
-    /// Waits until neither the balancer nor any of its groups is left.
-    pub async fn wait_until_torn_down(&self, balancer: &Balancer) {
-        eventually("balancer and groups are gone", async || self.is_torn_down(balancer).await.then_some(())).await;
+    /// Waits until the load balancer and its target groups are deleted.
+    pub async fn wait_until_torn_down(&self, load_balancer: &LoadBalancer) {
+        eventually("load balancer and target groups are deleted", async || {
+            self.is_torn_down(load_balancer).await.then_some(())
+        })
+        .await;
     }
 
-    pub async fn is_torn_down(&self, balancer: &Balancer) -> bool {
-        if self.balancer_exists().await {
+    /// Returns whether the load balancer and its target groups are deleted.
+    pub async fn is_torn_down(&self, load_balancer: &LoadBalancer) -> bool {
+        if self.load_balancer_exists().await {
             return false;
         }
-        for group in &balancer.groups {
-            if self.group_exists(group).await {
+        for group in &load_balancer.groups {
+            if self.target_group_exists(group).await {
                 return false;
             }
         }
         true
     }
 
-    /// Whether balancer and groups are all there, as they were made.
-    pub async fn is_whole(&self, balancer: &Balancer) -> bool {
-        let mut whole = self.balancer_exists().await;
-        for group in &balancer.groups {
-            whole &= self.group_exists(group).await;
+    /// Returns whether the load balancer and all its target groups exist.
+    pub async fn is_whole(&self, load_balancer: &LoadBalancer) -> bool {
+        let mut whole = self.load_balancer_exists().await;
+        for group in &load_balancer.groups {
+            whole &= self.target_group_exists(group).await;
         }
         whole
     }
 
+    /// Returns the tags of a load balancer or a target group; none if it doesn't exist.
     pub async fn tags(&self, arn: &str) -> BTreeMap<String, String> {
         let Ok(described) = self.elb.describe_tags().resource_arns(arn).send().await else {
             return BTreeMap::new();
@@ -826,6 +844,7 @@ impl Platform {
         tags.map(|tag| (tag.key().unwrap_or_default().to_owned(), tag.value().unwrap_or_default().to_owned())).collect()
     }
 
+    /// Adds a tag to load balancers and target groups.
     pub async fn add_tag(&self, arns: &[&str], key: &str, value: &str) {
         self.elb
             .add_tags()
@@ -833,9 +852,10 @@ impl Platform {
             .tags(tag(key, value))
             .send()
             .await
-            .expect("tags are added");
+            .expect("the tag is added");
     }
 
+    /// Removes a tag from load balancers and target groups.
     pub async fn remove_tag(&self, arns: &[&str], key: &str) {
         self.elb
             .remove_tags()
@@ -843,38 +863,44 @@ impl Platform {
             .tag_keys(key)
             .send()
             .await
-            .expect("tags are removed");
+            .expect("the tag is removed");
     }
 
-    /// Turns the deletion protection on or off. moto deletes a protected balancer all the same.
-    pub async fn protect(&self, balancer: &Balancer, protected: bool) {
+    /// Enables or disables deletion protection. moto deletes a protected load balancer nevertheless.
+    pub async fn protect(&self, load_balancer: &LoadBalancer, protected: bool) {
         let attribute =
             LoadBalancerAttribute::builder().key("deletion_protection.enabled").value(protected.to_string()).build();
         self.elb
             .modify_load_balancer_attributes()
-            .load_balancer_arn(&balancer.arn)
+            .load_balancer_arn(&load_balancer.arn)
             .attributes(attribute)
             .send()
             .await
             .expect("the attribute is set");
     }
 
-    pub async fn delete_balancer(&self, balancer: &Balancer) {
-        self.elb.delete_load_balancer().load_balancer_arn(&balancer.arn).send().await.expect("the balancer goes");
+    /// Deletes the load balancer.
+    pub async fn delete_load_balancer(&self, load_balancer: &LoadBalancer) {
+        self.elb
+            .delete_load_balancer()
+            .load_balancer_arn(&load_balancer.arn)
+            .send()
+            .await
+            .expect("the load balancer is deleted");
     }
 
-    /// Messages in the queue, those in flight included.
+    /// Returns the number of messages in the queue, including those in flight.
     pub async fn queue_depth(&self) -> usize {
         self.depth_of(&self.queue_url).await.iter().sum()
     }
 
-    /// Takes what is in the queue.
+    /// Receives all messages of the queue, and returns their bodies.
     #[cfg(feature = "sandbox")]
     pub async fn take_all(&self) -> Vec<String> {
         let mut bodies = Vec::new();
         loop {
             let receive = self.sqs.receive_message().queue_url(&self.queue_url).max_number_of_messages(10).send();
-            let received = receive.await.expect("an answer").messages.unwrap_or_default();
+            let received = receive.await.expect("a response").messages.unwrap_or_default();
             if received.is_empty() {
                 return bodies;
             }
@@ -882,13 +908,14 @@ impl Platform {
         }
     }
 
-    /// Messages that the next receive would see.
+    /// Returns the number of visible messages.
     pub async fn visible_messages(&self) -> usize {
         self.depth_of(&self.queue_url).await[0]
     }
 
+    /// Returns the number of messages in the dead-letter queue.
     pub async fn dead_letters(&self) -> usize {
-        self.depth_of(self.dead_letter_url.as_ref().expect("there is a dead-letter queue")).await.iter().sum()
+        self.depth_of(self.dead_letter_url.as_ref().expect("the platform has a dead-letter queue")).await.iter().sum()
     }
 
     async fn depth_of(&self, url: &str) -> [usize; 2] {
@@ -903,13 +930,14 @@ impl Platform {
             .set_attribute_names(Some(names.to_vec()))
             .send()
             .await
-            .expect("the queue is there");
+            .expect("the queue exists");
         names.map(|name| {
             let value = attributes.attributes().and_then(|attributes| attributes.get(&name));
-            value.and_then(|value| value.parse().ok()).expect("a count")
+            value.and_then(|value| value.parse().ok()).expect("the attribute is a number")
         })
     }
 
+    /// Waits until the queue is empty.
     pub async fn wait_until_queue_empty(&self) {
         eventually("the queue is empty", async || (self.queue_depth().await == 0).then_some(())).await;
     }
@@ -921,7 +949,7 @@ fn tag(key: &str, value: &str) -> Tag {
 
 fn started_task(task: &Task) -> Started {
     let arn = task.task_arn().expect("a task has an ARN").to_owned();
-    let id = arn.rsplit('/').next().expect("split gives one part at least").to_owned();
+    let id = arn.rsplit('/').next().expect("split returns at least one part").to_owned();
     Started { id, ip: address_of(task).expect("a task has an address"), arn }
 }
 
@@ -931,13 +959,14 @@ fn address_of(task: &Task) -> Option<String> {
     address.value().map(str::to_owned)
 }
 
+/// Returns the SDK configuration for an endpoint.
 pub fn sdk_config(endpoint: &str) -> SdkConfig {
     SdkConfig::builder()
         .behavior_version(aws_sdk_ecs::config::BehaviorVersion::latest())
         .region(Region::new(REGION))
         .credentials_provider(SharedCredentialsProvider::new(Credentials::new("test", "test", None, None, "tests")))
         .endpoint_url(endpoint)
-        // The loopback needs no TLS, and so no root certificates.
+        // Without TLS, since loading root certificates takes time.
         .http_client(aws_smithy_http_client::Builder::new().build_http())
         .build()
 }
@@ -957,7 +986,7 @@ async fn create_queues(sqs: &aws_sdk_sqs::Client, project: &str, queue: Queue) -
             .attribute_names(QueueAttributeName::QueueArn)
             .send()
             .await
-            .expect("the queue is there");
+            .expect("the queue exists");
         let arn = &attributes.attributes().expect("attributes")[&QueueAttributeName::QueueArn];
         let policy = json!({ "deadLetterTargetArn": arn, "maxReceiveCount": receives });
         create = create.attributes(QueueAttributeName::RedrivePolicy, policy.to_string());
@@ -967,8 +996,8 @@ async fn create_queues(sqs: &aws_sdk_sqs::Client, project: &str, queue: Queue) -
     (created.queue_url.expect("a queue has a URL"), dead_letter_url)
 }
 
-/// The default VPC and its subnets. Asked for by hand: the SDK's crate for EC2 takes longer to compile than all
-/// that it would be used for here.
+/// Returns the default VPC and its subnets. It makes this one EC2 call itself, because the SDK's crate for EC2 takes
+/// minutes to compile.
 pub async fn default_network(proxy: &Proxy) -> (String, Vec<String>) {
     let stream = TcpStream::connect(proxy.address).await.expect("the proxy listens");
     let (mut sender, connection) =
@@ -980,8 +1009,8 @@ pub async fn default_network(proxy: &Proxy) -> (String, Vec<String>) {
         .header("authorization", format!("AWS4-HMAC-SHA256 Credential=test/20260101/{REGION}/ec2/aws4_request, "))
         .body(Full::new(Bytes::from_static(b"Action=DescribeSubnets&Version=2016-11-15")))
         .expect("the request is valid");
-    let response = sender.send_request(request).await.expect("an answer");
-    let body = response.into_body().collect().await.expect("a whole answer").to_bytes();
+    let response = sender.send_request(request).await.expect("a response");
+    let body = response.into_body().collect().await.expect("a complete response").to_bytes();
     let text = String::from_utf8_lossy(&body);
     let values = |element: &str| -> Vec<String> {
         let end = format!("</{element}>");
@@ -992,7 +1021,7 @@ pub async fn default_network(proxy: &Proxy) -> (String, Vec<String>) {
     (vpc, values("subnetId"))
 }
 
-/// A new event id. Unique in this process, which is all that matters here.
+/// Returns an event ID that is unique in this process.
 fn uuid() -> String {
     static NEXT: AtomicU64 = AtomicU64::new(1);
     format!("6f1d2c3b-0000-4000-8000-{:012x}", NEXT.fetch_add(1, Ordering::Relaxed))

@@ -1,5 +1,4 @@
-//! A forwarding proxy between a client and moto: it knows each call by name, keeps a record of it, and can make
-//! it fail in the ways in which AWS fails.
+//! A forwarding proxy between a client and an emulator. It records each call by name and injects AWS's failures.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -12,42 +11,42 @@ use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_TYPE, HeaderValue};
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::moto;
 use crate::wait::eventually;
 
-/// How long a long poll waits at moto before the proxy asks again. moto goes on with a poll whose caller is gone,
-/// and may hand a message to nobody; with short turns that lasts no longer than this.
-const POLL_TURN_SECONDS: u64 = 1;
+/// The proxy splits long polls into short ones of this length. moto continues a poll whose client has gone and may take a
+/// message for it; with short polls it does so only briefly.
+const SHORT_POLL_SECONDS: u64 = 1;
 
-/// One call as the proxy saw it.
+/// A recorded call.
 #[derive(Clone, Debug)]
 pub struct Call {
-    /// `service:Operation`, as IAM writes it: `elasticloadbalancing:RegisterTargets`.
+    /// `service:Operation`, as IAM names actions, e.g. `elasticloadbalancing:RegisterTargets`.
     pub name: String,
     pub at: Instant,
-    /// When the answer went back; `None` while it is under way, and when there was none.
+    /// When the client got the response; `None` before that, and if it got none.
     pub answered: Option<Instant>,
-    /// The status of the answer that the client got.
+    /// The status of the response that the client got.
     pub status: Option<u16>,
     pub body: String,
 }
 
 impl Call {
-    /// Whether the call changes anything on AWS.
+    /// Returns whether the call changes anything on AWS.
     pub fn is_write(&self) -> bool {
         let operation = self.name.split(':').nth(1).unwrap_or_default();
         !["Describe", "List", "Get", "Receive", "Test"].iter().any(|read| operation.starts_with(read))
     }
 
-    /// Whether the client got an answer, and not an error.
+    /// Returns whether the client got a response other than an error.
     pub fn succeeded(&self) -> bool {
         self.status == Some(200)
     }
 
-    /// The whole body with the form's percent signs undone, so that names and addresses can be looked for.
+    /// Returns the body with the form's percent-encoding decoded, for searching it.
     pub fn text(&self) -> String {
         decoded(&self.body)
     }
@@ -56,33 +55,33 @@ impl Call {
 type Predicate = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 type Rewriting = Arc<Mutex<dyn FnMut(&str, String) -> String + Send>>;
 
-/// What happens to a call instead of, or on the way of, being forwarded.
+/// What happens to a call instead of, or beside, forwarding it.
 #[derive(Clone)]
 enum Effect {
-    /// Answered here, never forwarded: an error of AWS, in the shape of the call's protocol.
+    /// Responds with an AWS error in the format of the call's protocol, without forwarding the call.
     Error {
         status: u16,
         code: String,
         message: String,
     },
-    /// Answered here, never forwarded.
+    /// Responds without forwarding the call.
     Reply {
         status: u16,
         body: String,
     },
     Delay(Duration),
     Hang,
-    /// AWS does what was asked, and the answer is an error all the same.
+    /// Forwards the call, but responds with an error.
     ErrorAfter {
         status: u16,
         code: String,
         message: String,
     },
-    /// The connection ends before AWS has seen the call.
+    /// Closes the connection without forwarding the call.
     DropBefore,
-    /// The connection ends when AWS has done what was asked.
+    /// Forwards the call, but closes the connection without a response.
     DropAfter,
-    /// The answer is changed on its way back.
+    /// Changes the response.
     Rewrite(Rewriting),
 }
 
@@ -96,7 +95,7 @@ struct Rule {
 }
 
 #[derive(Default)]
-struct Book {
+struct Record {
     calls: Vec<Call>,
     rules: Vec<Rule>,
     next_rule: u64,
@@ -105,41 +104,45 @@ struct Book {
 struct Shared {
     account: String,
     upstream: SocketAddr,
-    book: Mutex<Book>,
+    record: Mutex<Record>,
 }
 
 impl Shared {
-    fn book(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().expect("no test panics with the book in hand")
+    fn record(&self) -> MutexGuard<'_, Record> {
+        self.record.lock().expect("no panic while the record is locked")
     }
 }
 
-/// A proxy in front of moto or a sandbox, for one account. Ends when it is dropped.
+/// A proxy in front of an emulator, for one account. Dropping it stops it.
 pub struct Proxy {
     pub address: SocketAddr,
+    /// Reserves the address while the proxy is down.
+    _reservation: TcpSocket,
     shared: Arc<Shared>,
     serving: Mutex<Option<JoinHandle<()>>>,
 }
 
 impl Proxy {
-    /// In front of moto.
+    /// Starts a proxy in front of moto.
     pub async fn start(account: u64) -> Self {
         Self::to(moto::address_for(account), account).await
     }
 
+    /// Starts a proxy in front of the emulator at this address.
     pub async fn to(upstream: SocketAddr, account: u64) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("the loopback has a free port");
-        let address = listener.local_addr().expect("a bound listener has an address");
-        let shared = Arc::new(Shared { account: format!("{account:012}"), upstream, book: Mutex::default() });
-        let serving = Mutex::new(Some(tokio::spawn(serve(listener, Arc::clone(&shared)))));
-        Self { address, shared, serving }
+        let reservation = reserve(SocketAddr::from(([127, 0, 0, 1], 0)));
+        let address = reservation.local_addr().expect("a bound socket has an address");
+        let shared = Arc::new(Shared { account: format!("{account:012}"), upstream, record: Mutex::default() });
+        let serving = Mutex::new(Some(tokio::spawn(serve(listener(address), Arc::clone(&shared)))));
+        Self { address, _reservation: reservation, shared, serving }
     }
 
+    /// Returns the proxy's URL.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// AWS is gone: every connection ends, new ones are refused.
+    /// Closes all connections and refuses new ones.
     pub async fn go_down(&self) {
         let serving = self.serving.lock().expect("not poisoned").take();
         if let Some(serving) = serving {
@@ -148,48 +151,47 @@ impl Proxy {
         }
     }
 
-    /// AWS is back, at the same address.
+    /// Accepts connections again, at the same address.
     pub async fn come_back(&self) {
-        let address = self.address;
-        let listener =
-            eventually("the proxy's port is free again", async || TcpListener::bind(address).await.ok()).await;
-        let serving = tokio::spawn(serve(listener, Arc::clone(&self.shared)));
+        let serving = tokio::spawn(serve(listener(self.address), Arc::clone(&self.shared)));
         *self.serving.lock().expect("not poisoned") = Some(serving);
     }
 
-    /// Begins a rule for the calls of one operation, `service:Operation`; a `*` at the end stands for any rest.
+    /// Returns a builder of a fault for calls of an operation, `service:Operation`, which may end with the wildcard `*`.
     pub fn on(&self, operation: &str) -> RuleBuilder<'_> {
         RuleBuilder { proxy: self, operation: operation.to_owned(), when: None, left: None }
     }
 
-    /// All calls so far, oldest first.
+    /// Returns all calls so far, oldest first.
     pub fn calls(&self) -> Vec<Call> {
-        self.shared.book().calls.clone()
+        self.shared.record().calls.clone()
     }
 
+    /// Returns all calls so far of an operation, oldest first.
     pub fn calls_of(&self, name: &str) -> Vec<Call> {
-        self.shared.book().calls.iter().filter(|call| call.name == name).cloned().collect()
+        self.shared.record().calls.iter().filter(|call| call.name == name).cloned().collect()
     }
 
+    /// Returns the number of calls so far of an operation.
     pub fn count(&self, name: &str) -> usize {
-        self.shared.book().calls.iter().filter(|call| call.name == name).count()
+        self.shared.record().calls.iter().filter(|call| call.name == name).count()
     }
 
-    /// The calls that change something, by name, in their order.
+    /// Returns the names of the calls that change something, oldest first.
     pub fn writes(&self) -> Vec<String> {
         self.calls().into_iter().filter(Call::is_write).map(|call| call.name).collect()
     }
 
-    /// Waits until at least so many calls of an operation were made, counted from the proxy's beginning.
+    /// Waits until the proxy has recorded at least so many calls of an operation, and returns them.
     pub async fn wait_for_calls(&self, name: &str, at_least: usize) -> Vec<Call> {
-        eventually(&format!("{at_least} calls of {name}"), async || {
+        eventually(&format!("{name} has been called {at_least} times"), async || {
             let calls = self.calls_of(name);
             (calls.len() >= at_least).then_some(calls)
         })
         .await
     }
 
-    /// How often each operation was called; for the message of a failed assertion.
+    /// Returns the number of calls of each operation, for the message of a failed assertion.
     pub fn summary(&self) -> String {
         let mut counts = std::collections::BTreeMap::<String, usize>::new();
         for call in self.calls() {
@@ -207,7 +209,23 @@ impl Drop for Proxy {
     }
 }
 
-/// A rule in the making: what it is for, before what it does.
+/// Reserves an address without listening: it refuses connections, and no other process can get it. A [`listener`] on it
+/// can come and go.
+pub fn reserve(address: SocketAddr) -> TcpSocket {
+    let socket = TcpSocket::new_v4().expect("the process can open a socket");
+    // For the connections of an earlier listener, which may still be closing.
+    socket.set_reuseaddr(true).expect("the option exists");
+    socket.set_reuseport(true).expect("the option exists");
+    socket.bind(address).expect("the loopback has a free port");
+    socket
+}
+
+/// Listens on a reserved address.
+pub fn listener(address: SocketAddr) -> TcpListener {
+    reserve(address).listen(1024).expect("the address is reserved")
+}
+
+/// Builds a fault: first the calls that it applies to, then its effect.
 pub struct RuleBuilder<'a> {
     proxy: &'a Proxy,
     operation: String,
@@ -216,102 +234,114 @@ pub struct RuleBuilder<'a> {
 }
 
 impl RuleBuilder<'_> {
-    /// Only the next so many calls; without this, all calls until the fault is lifted.
+    /// Limits the fault to so many calls. Without this, it applies until it is lifted.
     pub fn times(mut self, times: u32) -> Self {
         self.left = Some(times);
         self
     }
 
-    /// Only calls whose body (percent signs undone) contains this.
+    /// Limits the fault to calls whose decoded body contains this text.
     pub fn containing(self, part: &str) -> Self {
         let part = part.to_owned();
         self.matching(move |body| body.contains(&part))
     }
 
-    /// Only calls whose body (percent signs undone) is as the function wants it.
+    /// Limits the fault to calls whose decoded body matches the predicate.
     pub fn matching(mut self, when: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         self.when = Some(Arc::new(when));
         self
     }
 
+    /// Responds with an error, without forwarding the call.
     pub fn error(self, status: u16, code: &str, message: &str) -> Fault {
         self.install(Effect::Error { status, code: code.to_owned(), message: message.to_owned() })
     }
 
-    /// An error, although the call has taken effect.
+    /// Responds with an error, although the call has taken effect.
     pub fn error_after(self, status: u16, code: &str, message: &str) -> Fault {
         self.install(Effect::ErrorAfter { status, code: code.to_owned(), message: message.to_owned() })
     }
 
+    /// Responds that the rate is exceeded.
     pub fn throttle(self) -> Fault {
         self.error(400, "ThrottlingException", "Rate exceeded")
     }
 
+    /// Responds with this body, without forwarding the call.
     pub fn reply(self, status: u16, body: &str) -> Fault {
         self.install(Effect::Reply { status, body: body.to_owned() })
     }
 
+    /// Forwards the call after this time.
     pub fn delay(self, time: Duration) -> Fault {
         self.install(Effect::Delay(time))
     }
 
+    /// Never responds.
     pub fn hang(self) -> Fault {
         self.install(Effect::Hang)
     }
 
+    /// Closes the connection without forwarding the call.
     pub fn drop_before(self) -> Fault {
         self.install(Effect::DropBefore)
     }
 
+    /// Closes the connection after the call has taken effect.
     pub fn drop_after(self) -> Fault {
         self.install(Effect::DropAfter)
     }
 
-    /// Gives the answer's text (and the request's, percent signs undone) to a function, and its result to the client.
+    /// Responds with the function's result, given the decoded body of the request and the body of the response.
     pub fn rewrite(self, rewriting: impl FnMut(&str, String) -> String + Send + 'static) -> Fault {
         self.install(Effect::Rewrite(Arc::new(Mutex::new(rewriting))))
     }
 
-    /// As `rewrite`, for the JSON protocols.
+    /// Changes a response of the JSON protocols.
     pub fn rewrite_json(self, mut rewriting: impl FnMut(&mut serde_json::Value) + Send + 'static) -> Fault {
         self.rewrite(move |_, text| {
-            let mut value = serde_json::from_str(&text).expect("the answer is JSON");
+            let mut value = serde_json::from_str(&text).expect("the response is JSON");
             rewriting(&mut value);
             value.to_string()
         })
     }
 
     fn install(self, effect: Effect) -> Fault {
-        let mut book = self.proxy.shared.book();
-        let id = book.next_rule;
-        book.next_rule += 1;
-        book.rules.push(Rule { id, operation: self.operation, when: self.when, left: self.left, hits: 0, effect });
+        let mut record = self.proxy.shared.record();
+        let id = record.next_rule;
+        record.next_rule += 1;
+        record.rules.push(Rule { id, operation: self.operation, when: self.when, left: self.left, hits: 0, effect });
         Fault { id, shared: Arc::clone(&self.proxy.shared) }
     }
 }
 
-/// A rule at work. It stays when this is dropped; `lift` ends it.
+/// An injected fault. It remains when this is dropped; [`Fault::lift`] removes it.
 pub struct Fault {
     id: u64,
     shared: Arc<Shared>,
 }
 
 impl Fault {
+    /// Removes the fault.
     pub fn lift(&self) {
-        self.shared.book().rules.retain(|rule| rule.id != self.id);
+        self.shared.record().rules.retain(|rule| rule.id != self.id);
     }
 
-    /// How many calls it has met.
+    /// Returns how many calls the fault has been applied to.
     pub fn hits(&self) -> u32 {
-        self.shared.book().rules.iter().find(|rule| rule.id == self.id).map_or(0, |rule| rule.hits)
+        self.shared.record().rules.iter().find(|rule| rule.id == self.id).map_or(0, |rule| rule.hits)
     }
 
+    /// Waits until the fault has been applied to at least so many calls.
     pub async fn wait_for_hits(&self, at_least: u32) {
-        eventually(&format!("{at_least} calls meet the fault"), async || (self.hits() >= at_least).then_some(())).await;
+        eventually(&format!("the fault has been applied to {at_least} calls"), async || {
+            (self.hits() >= at_least).then_some(())
+        })
+        .await;
     }
 }
 
-/// The connection is to end without an answer.
+/// The error that makes the server close the connection without a response.
 #[derive(Debug)]
 struct Dropped;
 
@@ -324,7 +354,7 @@ impl fmt::Display for Dropped {
 impl std::error::Error for Dropped {}
 
 async fn serve(listener: TcpListener, shared: Arc<Shared>) {
-    // The connections live in here, so that they end with this task.
+    // Owned by this task, so that the connections close with it.
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -333,7 +363,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
                 let shared = Arc::clone(&shared);
                 connections.spawn(async move {
                     let service = service_fn(move |request| handle(Arc::clone(&shared), request));
-                    // An error is a client that went away, or a connection dropped on purpose.
+                    // The errors are clients that have gone, and connections closed on purpose.
                     let _ = hyper::server::conn::http1::Builder::new()
                         .serve_connection(TokioIo::new(stream), service)
                         .await;
@@ -350,10 +380,10 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     let text = String::from_utf8_lossy(&body).into_owned();
     let name = name_of(&parts.headers, parts.uri.path(), &text);
     let (index, effect) = {
-        let mut book = shared.book();
+        let mut record = shared.record();
         let at = Instant::now();
-        book.calls.push(Call { name: name.clone(), at, answered: None, status: None, body: text.clone() });
-        (book.calls.len() - 1, met(&mut book.rules, &name, &decoded(&text)))
+        record.calls.push(Call { name: name.clone(), at, answered: None, status: None, body: text.clone() });
+        (record.calls.len() - 1, apply(&mut record.rules, &name, &decoded(&text)))
     };
     let call = Forwarded { path: parts.uri.to_string(), headers: parts.headers, body, text };
     let answer = match effect {
@@ -384,15 +414,15 @@ async fn handle(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
         },
     };
     if let Ok(response) = &answer {
-        let call = &mut shared.book().calls[index];
+        let call = &mut shared.record().calls[index];
         call.answered = Some(Instant::now());
         call.status = Some(response.status().as_u16());
     }
     answer
 }
 
-/// The effect of the first rule that the call meets.
-fn met(rules: &mut [Rule], name: &str, body: &str) -> Option<Effect> {
+/// Applies the first rule that matches the call, and returns its effect.
+fn apply(rules: &mut [Rule], name: &str, body: &str) -> Option<Effect> {
     let rule = rules.iter_mut().find(|rule| {
         let operation = match rule.operation.strip_suffix('*') {
             Some(start) => name.starts_with(start),
@@ -405,8 +435,8 @@ fn met(rules: &mut [Rule], name: &str, body: &str) -> Option<Effect> {
     Some(rule.effect.clone())
 }
 
-/// `service:Operation`. The service is the one that the signature is for; the operation stands in a header in the
-/// JSON protocols, in the form in the query protocol.
+/// Returns the call's name, `service:Operation`. The service is in the signature's scope; the operation is in a header in
+/// the JSON protocols and in the form in the query protocol.
 fn name_of(headers: &HeaderMap, path: &str, body: &str) -> String {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
     let service = header(AUTHORIZATION.as_str())
@@ -420,7 +450,7 @@ fn name_of(headers: &HeaderMap, path: &str, body: &str) -> String {
     format!("{service}:{operation}")
 }
 
-/// A call on its way to moto.
+/// A call to forward to the emulator.
 struct Forwarded {
     path: String,
     headers: HeaderMap,
@@ -430,14 +460,14 @@ struct Forwarded {
 
 impl Forwarded {
     async fn forward(&self, shared: &Shared) -> Result<Response<Full<Bytes>>, Dropped> {
-        let Some((seconds, mut turn)) = self.long_poll() else {
+        let Some((seconds, mut poll)) = self.long_poll() else {
             return self.send(shared, self.body.clone()).await;
         };
         let end = Instant::now() + Duration::from_secs(seconds);
         loop {
             let left = end.saturating_duration_since(Instant::now()).as_secs();
-            turn["WaitTimeSeconds"] = left.min(POLL_TURN_SECONDS).into();
-            let response = self.send(shared, Bytes::from(turn.to_string())).await?;
+            poll["WaitTimeSeconds"] = left.min(SHORT_POLL_SECONDS).into();
+            let response = self.send(shared, Bytes::from(poll.to_string())).await?;
             let (parts, body) = response.into_parts();
             let Ok(body) = body.collect().await;
             let body = body.to_bytes();
@@ -448,14 +478,14 @@ impl Forwarded {
         }
     }
 
-    /// The seconds that a long poll waits, and its body.
+    /// Returns the wait time and the body of a long poll.
     fn long_poll(&self) -> Option<(u64, serde_json::Value)> {
         let target = self.headers.get("x-amz-target")?;
         if target != "AmazonSQS.ReceiveMessage" {
             return None;
         }
         let body: serde_json::Value = serde_json::from_str(&self.text).ok()?;
-        let seconds = body["WaitTimeSeconds"].as_u64().filter(|seconds| *seconds > POLL_TURN_SECONDS)?;
+        let seconds = body["WaitTimeSeconds"].as_u64().filter(|seconds| *seconds > SHORT_POLL_SECONDS)?;
         Some((seconds, body))
     }
 
@@ -464,7 +494,7 @@ impl Forwarded {
         let (mut sender, connection) =
             hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|_| Dropped)?;
         let mut request = Request::post(&self.path).body(Full::new(body)).map_err(|_| Dropped)?;
-        // The host stays the proxy's, so that the queue's URL that moto answers with leads through the proxy.
+        // Keeps the proxy as the host, so that the queue URL in moto's response leads through the proxy.
         *request.headers_mut() = self.headers.clone();
         request.headers_mut().remove(CONTENT_LENGTH);
         let account = HeaderValue::from_str(&shared.account).expect("an account is digits");
@@ -473,14 +503,14 @@ impl Forwarded {
             let response = sender.send_request(request).await.map_err(|_| Dropped)?;
             let (mut parts, body) = response.into_parts();
             let body = body.collect().await.map_err(|_| Dropped)?.to_bytes();
-            // These are about the connection to moto, and the body may be another one by now.
+            // They describe the connection to the emulator and the original body.
             for header in ["connection", "content-length", "transfer-encoding"] {
                 parts.headers.remove(header);
             }
             Ok(Response::from_parts(parts, Full::new(body)))
         };
         tokio::pin!(exchange);
-        // Both on this task, so that a client that goes away takes the call to moto with it.
+        // Both in this task, so that the call to the emulator ends with the client's connection.
         tokio::select! {
             response = &mut exchange => response,
             _ = connection => exchange.await,
@@ -501,7 +531,7 @@ impl Forwarded {
     }
 }
 
-/// The request id of the errors that the proxy makes.
+/// The request ID of the proxy's own responses.
 pub const REQUEST_ID: &str = "7d1f6c0e-0000-4000-8000-a0b1c2d3e4f5";
 
 fn answer(status: u16, kind: &'static str, body: String) -> Response<Full<Bytes>> {
@@ -513,7 +543,7 @@ fn answer(status: u16, kind: &'static str, body: String) -> Response<Full<Bytes>
         .expect("the parts are valid")
 }
 
-/// Undoes the percent signs of a form. On JSON it does nothing that matters to a search.
+/// Decodes the percent-encoding of a form. Applied to JSON, it makes no difference to a search.
 fn decoded(body: &str) -> String {
     let mut bytes = Vec::with_capacity(body.len());
     let mut rest = body.as_bytes();

@@ -48,7 +48,7 @@ impl<'a> Ears<'a> {
 
     /// Listens until an event of this kind that is as wanted has come.
     async fn wait_for(&mut self, detail_type: &str, wanted: impl Fn(&Value) -> bool) {
-        let limit = tokio::time::Instant::now() + Duration::from_secs(60);
+        let limit = tokio::time::Instant::now() + crate::wait::PATIENCE;
         let is_there = |event: &Value| event["detail-type"] == detail_type && wanted(&event["detail"]);
         while !self.heard.values().any(is_there) {
             assert!(tokio::time::Instant::now() < limit, "no {detail_type} among {:#?}", self.heard);
@@ -67,8 +67,8 @@ async fn others_hear_of_an_evening(aws: Aws) {
     let task = platform.scale_to_one().await;
     let is_missing = |detail: &Value| detail["finding"] == "load_balancer_missing";
     ears.wait_for("Finding Raised", is_missing).await;
-    let balancer = platform.create_balancer().await;
-    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    let load_balancer = platform.create_load_balancer().await;
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
     ears.wait_for("Finding Cleared", is_missing).await;
     ears.wait_for("Target Registered", |detail| detail["ip"] == task.ip).await;
 
@@ -79,7 +79,7 @@ async fn others_hear_of_an_evening(aws: Aws) {
     ears.wait_for("Teardown Cancelled", |detail| detail["reason"] == "in_use").await;
 
     platform.scale_to_zero(&[&again]).await;
-    ears.wait_for("Load Balancer Torn Down", |detail| detail["load_balancer"] == platform.balancer_name()).await;
+    ears.wait_for("Load Balancer Torn Down", |detail| detail["load_balancer"] == platform.load_balancer_name()).await;
     let lines = watcher.lines();
     assert_eq!(watcher.stop().await, Some(0));
 
@@ -98,10 +98,10 @@ async fn a_bus_that_takes_nothing_is_in_nobodys_way(aws: Aws) {
     let platform = Platform::on(aws).await;
     let mut ears = Ears::of(&platform).await;
     platform.proxy.on("events:PutEvents").times(1).error(400, "AccessDeniedException", "no");
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     let watcher = Launch::quick(&platform).args(["--publish-events", "default"]).start();
     let task = platform.scale_to_one().await;
-    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
     let failed = watcher.wait_for("publish_failed").await;
     assert_eq!(failed.text("level"), "ERROR");
     assert!(failed.text("error").contains("allow the action events:PutEvents"), "{}", failed.text("error"));

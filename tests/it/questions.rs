@@ -1,7 +1,7 @@
-//! The page of common questions, docs/questions.md: each answer's command is run here, in the situation of the question,
-//! against the sandbox; and the output on the page is what it gives, but for ids, times and amounts.
+//! docs/questions.md, the page of common questions. The test creates the situation of each question in the AWS sandbox,
+//! runs the command on the page, and compares the output with that on the page, apart from IDs, times and amounts.
 //!
-//! With `JVB_WATCHER_WRITE_QUESTIONS` set, the outputs are written into the page instead.
+//! With `JVB_WATCHER_WRITE_QUESTIONS` set, it writes the outputs to the page instead.
 
 use std::fs;
 use std::path::PathBuf;
@@ -22,13 +22,13 @@ use crate::watcher::{Launch, Watcher};
 
 const WRITE: &str = "JVB_WATCHER_WRITE_QUESTIONS";
 
-/// Nothing but the ready-made platform, two hundred times as fast as AWS.
+/// The initial platform, without a load balancer.
 const QUIET: &str = "[[step]]\nat = \"0s\"\nsay = \"nothing happens\"\n";
 const BALANCER: &str = "[[step]]\nat = \"0s\"\ncreate-load-balancer = true\n";
 const SCALE_UP: &str = "[[step]]\nat = \"200ms\"\nscale = 1\n";
 const SCALE_UP_ALONE: &str = "[[step]]\nat = \"0s\"\nscale = 1\n";
 
-/// The platform in some situation.
+/// A sandbox whose platform is in the situation of a question.
 struct Situation {
     sandbox: Arc<Sandbox>,
 }
@@ -39,12 +39,12 @@ impl Situation {
             "title = \"a question\"\ntime-scale = 200\n\
              watcher = {{ idle-grace = \"60s\", unused-grace = \"15m\", resync-interval = \"60s\" }}\n{steps}"
         );
-        let scenario = Scenario::parse("question.toml", &text).expect("the scenario is right");
+        let scenario = Scenario::parse("question.toml", &text).expect("the scenario is valid");
         let world = World::new(scenario.scaled_world(), 1, Timestamp::now());
         let sandbox = Sandbox::start(world, Faults::new(1), ([127, 0, 0, 1], 0).into()).await.expect("a free port");
-        sandbox.with_world(platform::set_up).expect("the platform can be made");
-        play(&scenario, &sandbox, |_| Ok(())).await.expect("the world takes every step");
-        eventually("the balancer is active", async || {
+        sandbox.with_world(platform::set_up).expect("the platform can be created");
+        play(&scenario, &sandbox, |_| Ok(())).await.expect("every step succeeds");
+        eventually("the load balancer is active", async || {
             let balancers = sandbox.with_world(|world, _| world.load_balancers());
             balancers.iter().all(|balancer| balancer.state == "active").then_some(())
         })
@@ -60,19 +60,19 @@ impl Situation {
     }
 
     fn call(&self, request: Request) {
-        self.sandbox.with_world(|world, now| world.call(request, now)).expect("the world takes it");
+        self.sandbox.with_world(|world, now| world.call(request, now)).expect("the call succeeds");
     }
 
     fn act(&self, act: Incident) {
-        self.sandbox.with_world(|world, now| world.inject(act, now)).expect("the world takes it");
+        self.sandbox.with_world(|world, now| world.inject(act, now)).expect("the incident can happen");
     }
 
-    /// The ARN of the balancer.
+    /// Returns the ARN of the load balancer.
     fn balancer(&self) -> String {
         self.sandbox.with_world(|world, _| world.load_balancers()[0].arn.clone())
     }
 
-    /// Waits until a task runs, and the queue has all of its events.
+    /// Waits until a task runs and the queue has received all of its events.
     async fn wait_until_running(&self) {
         eventually("a task runs", async || {
             let (tasks, events) = self.sandbox.with_world(|world, _| (world.tasks(), world.event_counts()));
@@ -82,8 +82,8 @@ impl Situation {
         .await;
     }
 
-    /// Waits until the watcher has dealt with every event, so that none lies in the queue when it stops.
-    async fn wait_until_heard(&self) {
+    /// Waits until the watcher has handled every event, so that the queue is empty when it stops.
+    async fn wait_until_handled(&self) {
         eventually("the queue is empty", async || {
             let (queues, events) = self.sandbox.with_world(|world, _| (world.queues(), world.event_counts()));
             let empty = queues.iter().all(|queue| queue.visible + queue.in_flight + queue.delayed == 0);
@@ -92,7 +92,7 @@ impl Situation {
         .await;
     }
 
-    /// Waits until nothing is registered any more, not even a target that drains.
+    /// Waits until no target is registered or draining.
     async fn wait_until_drained(&self) {
         eventually("the targets have drained", async || {
             let groups = self.sandbox.with_world(|world, _| world.groups());
@@ -101,8 +101,8 @@ impl Situation {
         .await;
     }
 
-    /// Works until the service's one task is healthy in both groups, and every event is dealt with.
-    async fn served(&self) -> Watcher {
+    /// Runs a watcher until the service's only task is healthy in both target groups and every event is handled.
+    async fn run_watcher(&self) -> Watcher {
         let watcher = self.launch("run").env("JVB_WATCHER_IDLE_GRACE", "10m").start();
         eventually("every target is healthy", async || {
             let groups = self.sandbox.with_world(|world, _| world.groups());
@@ -112,12 +112,12 @@ impl Situation {
             (groups.len() == 2 && groups.iter().all(healthy)).then_some(())
         })
         .await;
-        self.wait_until_heard().await;
+        self.wait_until_handled().await;
         watcher
     }
 }
 
-/// A question: its heading on the page, and how its situation comes about.
+/// A question: its heading on the page, and the function that creates its situation.
 struct Question {
     heading: &'static str,
     situation: fn() -> LocalBoxFuture<'static, Situation>,
@@ -131,7 +131,7 @@ const QUESTIONS: &[Question] = &[
     question("Is it well?", || {
         async {
             let situation = Situation::after(&format!("{BALANCER}{SCALE_UP}")).await;
-            assert_eq!(situation.served().await.stop().await, Some(0));
+            assert_eq!(situation.run_watcher().await.stop().await, Some(0));
             situation
         }
         .boxed_local()
@@ -139,10 +139,10 @@ const QUESTIONS: &[Question] = &[
     question("The balancer is still up, and nobody calls", || {
         async {
             let situation = Situation::after(&format!("{BALANCER}{SCALE_UP}")).await;
-            let watcher = situation.served().await;
+            let watcher = situation.run_watcher().await;
             scale(&situation, 0);
             watcher.wait_for("idle_marked").await;
-            situation.wait_until_heard().await;
+            situation.wait_until_handled().await;
             situation.wait_until_drained().await;
             assert_eq!(watcher.stop().await, Some(0));
             situation
@@ -202,9 +202,9 @@ const QUESTIONS: &[Question] = &[
     question("A target is unhealthy", || {
         async {
             let situation = Situation::after(&format!("{BALANCER}{SCALE_UP}")).await;
-            let watcher = situation.served().await;
+            let watcher = situation.run_watcher().await;
             let address = situation.sandbox.with_world(|world, _| world.tasks()[0].address);
-            situation.act(Incident::TargetUnhealthy { ip: address.expect("an address").into() });
+            situation.act(Incident::TargetUnhealthy { ip: address.expect("the task has an address").into() });
             eventually("both targets are unhealthy", async || {
                 let groups = situation.sandbox.with_world(|world, _| world.groups());
                 groups.iter().all(|group| group.targets.iter().all(|it| it.state == "unhealthy")).then_some(())
@@ -254,14 +254,14 @@ fn page() -> PathBuf {
     PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/docs/questions.md"))
 }
 
-/// A question's part of the page: the command in its first block, and the output in its second.
+/// The blocks of a question on the page: first the command, then its output.
 struct Answer<'a> {
     command: &'a str,
     output: &'a str,
 }
 
 fn answer<'a>(page: &'a str, heading: &str) -> Answer<'a> {
-    let start = page.find(&format!("## {heading}\n")).unwrap_or_else(|| panic!("{heading:?} is not on the page"));
+    let start = page.find(&format!("## {heading}\n")).unwrap_or_else(|| panic!("the page has no heading {heading:?}"));
     let section = &page[start..];
     let section = section[3..].find("\n## ").map_or(section, |end| &section[..end + 3]);
     let (_, rest) = section.split_once("```sh\n").unwrap_or_else(|| panic!("{heading:?} has no command"));
@@ -272,7 +272,7 @@ fn answer<'a>(page: &'a str, heading: &str) -> Answer<'a> {
     Answer { command: command.trim(), output }
 }
 
-/// What the command on the page gives in the question's situation.
+/// Runs the command on the page in the question's situation, and returns its output.
 async fn run(question: &Question, command: &str) -> String {
     let mut words = command.split_whitespace();
     assert_eq!(words.next(), Some("jvb-watcher"), "{command}");
@@ -283,7 +283,8 @@ async fn run(question: &Question, command: &str) -> String {
     finished.stdout
 }
 
-/// The words of an output, with ids, addresses, instants, spans and amounts made uniform; line breaks depend on them.
+/// Returns the words of an output with IDs, addresses, instants, durations and amounts replaced. Line breaks are ignored,
+/// since they depend on the lengths of those.
 fn uniform(output: &str) -> Vec<String> {
     let word = |word: &str| {
         let bare = word.trim_end_matches([',', '.', ';', ':']);
@@ -299,7 +300,7 @@ fn uniform(output: &str) -> Vec<String> {
         } else if is_id || is_amount || is_version || bare.parse::<std::net::IpAddr>().is_ok() {
             "*".to_owned()
         } else {
-            // An instant may stand within a word, behind a tag's key.
+            // A word can contain an instant after a tag's key.
             match word.find("20").filter(|at| word[*at..].contains('T') && word[*at..].contains("Z")) {
                 Some(at) => format!("{}*", &word[..at]),
                 None => word.to_owned(),
@@ -310,9 +311,13 @@ fn uniform(output: &str) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn every_output_on_the_page_is_what_its_command_gives_in_the_questions_situation() {
+async fn every_output_on_the_page_equals_that_of_its_command() {
     let text = fs::read_to_string(page()).expect("the page");
-    assert_eq!(text.matches("\n## ").count(), QUESTIONS.len(), "every question of the page is asked here");
+    assert_eq!(
+        text.matches("\n## ").count(),
+        QUESTIONS.len(),
+        "the page has a question that this test lacks, or the other way round"
+    );
     let outputs =
         join_all(QUESTIONS.iter().map(|question| run(question, answer(&text, question.heading).command))).await;
     let mut written = text.clone();

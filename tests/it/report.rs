@@ -342,7 +342,7 @@ async fn the_page_of_a_worker_on_the_sandbox_has_its_figures() {
     platform.route_events().await;
     let watcher = Launch::quick(&platform).start();
     watcher.wait_for("reconciled").await;
-    let load_balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     platform.set_desired(1).await;
     let task = platform.run_task().await;
     platform.wait_for_targets(&load_balancer, &[&task.ip]).await;

@@ -1,5 +1,5 @@
-//! Lambda's side of the Runtime API, as AWS documents it ("Using the Lambda runtime API for custom runtimes"): gives a
-//! function its invocations one by one, and takes its answers.
+//! Lambda's side of the Runtime API, as AWS documents it ("Using the Lambda runtime API for custom runtimes"): hands out
+//! invocations one by one and receives the function's responses.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::convert::Infallible;
@@ -21,19 +21,19 @@ use crate::wait::eventually;
 
 const ARN: &str = "arn:aws:lambda:eu-central-1:111122223333:function:jvb-watcher";
 
-/// What a function made of an invocation.
+/// The outcome of an invocation.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
-    /// Its response.
+    /// The function's response.
     Response(Value),
-    /// Its error.
+    /// The function's error.
     Error(Value),
 }
 
 impl Outcome {
-    /// The messages that are to come again, by their ids.
+    /// Returns the IDs of the messages that the queue is to deliver again.
     pub fn failures(&self) -> Vec<&str> {
-        let Self::Response(response) = self else { panic!("no response but {self:?}") };
+        let Self::Response(response) = self else { panic!("the function failed: {self:?}") };
         let failures = response["batchItemFailures"].as_array().expect("a list");
         failures.iter().map(|failure| failure["itemIdentifier"].as_str().expect("an id")).collect()
     }
@@ -42,32 +42,34 @@ impl Outcome {
 struct Invocation {
     id: String,
     payload: String,
-    deadline: SystemTime,
+    timeout: Duration,
 }
 
 #[derive(Default)]
-struct Book {
+struct State {
     waiting: VecDeque<Invocation>,
     outcomes: BTreeMap<String, Outcome>,
     init_errors: Vec<Value>,
     invocations: u64,
-    /// Only the newest request for an invocation gets one: those of a process that was killed get none.
-    asked: u64,
+    /// The number of requests for an invocation. Only the latest one gets an invocation, since earlier ones can belong to
+    /// killed processes.
+    requests: u64,
 }
 
 #[derive(Default)]
 struct Shared {
-    book: Mutex<Book>,
-    news: Notify,
+    state: Mutex<State>,
+    /// Signals a new invocation.
+    added: Notify,
 }
 
 impl Shared {
-    fn book(&self) -> MutexGuard<'_, Book> {
-        self.book.lock().expect("no test panics with the book in hand")
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().expect("no panic while the state is locked")
     }
 }
 
-/// The Runtime API of one execution environment. Ends when it is dropped.
+/// The Runtime API of one execution environment. Dropping it stops it.
 pub struct RuntimeApi {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -75,6 +77,7 @@ pub struct RuntimeApi {
 }
 
 impl RuntimeApi {
+    /// Starts the API on a free port.
     pub async fn start() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("the loopback has a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
@@ -83,28 +86,27 @@ impl RuntimeApi {
         Self { address, shared, serving }
     }
 
-    /// The value of AWS_LAMBDA_RUNTIME_API.
+    /// Returns the value of AWS_LAMBDA_RUNTIME_API.
     pub fn address(&self) -> String {
         self.address.to_string()
     }
 
-    /// Invokes the function, which has so long, and waits for what it makes of it.
+    /// Invokes the function and waits for the outcome. The timeout starts when the function receives the invocation.
     pub async fn invoke(&self, payload: &Value, timeout: Duration) -> Outcome {
         let id = {
-            let mut book = self.shared.book();
-            book.invocations += 1;
-            let id = format!("8476a536-e9f4-11e8-9739-{:012x}", book.invocations);
-            let deadline = SystemTime::now() + timeout;
-            book.waiting.push_back(Invocation { id: id.clone(), payload: payload.to_string(), deadline });
+            let mut state = self.shared.state();
+            state.invocations += 1;
+            let id = format!("8476a536-e9f4-11e8-9739-{:012x}", state.invocations);
+            state.waiting.push_back(Invocation { id: id.clone(), payload: payload.to_string(), timeout });
             id
         };
-        self.shared.news.notify_waiters();
-        eventually("the function answers", async || self.shared.book().outcomes.remove(&id)).await
+        self.shared.added.notify_waiters();
+        eventually("the function has responded", async || self.shared.state().outcomes.remove(&id)).await
     }
 
-    /// What a function said of its failed init.
+    /// Returns the errors that the function reported of its initialization.
     pub fn init_errors(&self) -> Vec<Value> {
-        self.shared.book().init_errors.clone()
+        self.shared.state().init_errors.clone()
     }
 }
 
@@ -117,7 +119,7 @@ impl Drop for RuntimeApi {
 async fn serve(listener: TcpListener, shared: Arc<Shared>) {
     let mut connections = JoinSet::new();
     loop {
-        let (stream, _) = listener.accept().await.expect("connections come in");
+        let (stream, _) = listener.accept().await.expect("the listener accepts connections");
         let shared = Arc::clone(&shared);
         connections.spawn(async move {
             let service = service_fn(|request| answer(request, &shared));
@@ -130,22 +132,22 @@ async fn answer(request: Request<Incoming>, shared: &Shared) -> Result<Response<
     let (parts, body) = request.into_parts();
     let path = parts.uri.path().strip_prefix("/2018-06-01/runtime/").unwrap_or_default().to_owned();
     let body = body.collect().await.map(|body| body.to_bytes()).unwrap_or_default();
-    let body = || serde_json::from_slice::<Value>(&body).expect("a body of JSON");
+    let body = || serde_json::from_slice::<Value>(&body).expect("the body is JSON");
     let segments: Vec<&str> = path.split('/').collect();
     Ok(match (parts.method, segments.as_slice()) {
         (Method::GET, ["invocation", "next"]) => next(shared).await,
         (Method::POST, ["invocation", id, "response"]) => {
-            shared.book().outcomes.insert((*id).to_owned(), Outcome::Response(body()));
+            shared.state().outcomes.insert((*id).to_owned(), Outcome::Response(body()));
             accepted()
         }
         (Method::POST, ["invocation", id, "error"]) => {
-            shared.book().outcomes.insert((*id).to_owned(), Outcome::Error(body()));
+            shared.state().outcomes.insert((*id).to_owned(), Outcome::Error(body()));
             accepted()
         }
         (Method::POST, ["init", "error"]) => {
             let mut error = body();
             error["header"] = json!(parts.headers["lambda-runtime-function-error-type"].to_str().expect("text"));
-            shared.book().init_errors.push(error);
+            shared.state().init_errors.push(error);
             accepted()
         }
         _ => {
@@ -156,29 +158,30 @@ async fn answer(request: Request<Incoming>, shared: &Shared) -> Result<Response<
     })
 }
 
-/// Waits for an invocation, and hands it over with its headers.
+/// Waits for an invocation, and returns it with its headers.
 async fn next(shared: &Shared) -> Response<Full<Bytes>> {
-    let turn = {
-        let mut book = shared.book();
-        book.asked += 1;
-        book.asked
+    let request = {
+        let mut state = shared.state();
+        state.requests += 1;
+        state.requests
     };
     let invocation = loop {
-        let news = shared.news.notified();
-        tokio::pin!(news);
-        // From here on no news is missed.
-        news.as_mut().enable();
+        let added = shared.added.notified();
+        tokio::pin!(added);
+        // Registers before the check, so that no signal is lost.
+        added.as_mut().enable();
         {
-            let mut book = shared.book();
-            if book.asked == turn
-                && let Some(invocation) = book.waiting.pop_front()
+            let mut state = shared.state();
+            if state.requests == request
+                && let Some(invocation) = state.waiting.pop_front()
             {
                 break invocation;
             }
         }
-        news.await;
+        added.await;
     };
-    let deadline = invocation.deadline.duration_since(UNIX_EPOCH).expect("after 1970").as_millis();
+    let deadline = SystemTime::now() + invocation.timeout;
+    let deadline = deadline.duration_since(UNIX_EPOCH).expect("the clock is after 1970").as_millis();
     Response::builder()
         .header("content-type", "application/json")
         .header("lambda-runtime-aws-request-id", invocation.id)
@@ -186,7 +189,7 @@ async fn next(shared: &Shared) -> Response<Full<Bytes>> {
         .header("lambda-runtime-invoked-function-arn", ARN)
         .header("lambda-runtime-trace-id", "Root=1-5bef4de7-ad49b0e87f6ef6c87fc2e700;Parent=9a9197af755a6419;Sampled=1")
         .body(Full::new(Bytes::from(invocation.payload)))
-        .expect("a response")
+        .expect("the parts are valid")
 }
 
 fn accepted() -> Response<Full<Bytes>> {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jvb_watcher_sandbox::world::{Incident, Settings, TaskView};
 
-use crate::platform::{Balancer, Platform, Started};
+use crate::platform::{LoadBalancer, Platform, Started};
 use crate::stage::Aws;
 use crate::wait::eventually;
 use crate::watcher::{Launch, Watcher};
@@ -14,10 +14,10 @@ use crate::watcher::{Launch, Watcher};
 const NO_RESYNC: [&str; 2] = ["--resync-interval", "10m"];
 
 /// Returns a platform with a load balancer, whose events are routed to the queue.
-async fn platform_with_events() -> (Platform, Balancer) {
+async fn platform_with_events() -> (Platform, LoadBalancer) {
     let platform = Platform::on(Aws::Sandbox).await;
     platform.route_events().await;
-    let balancer = platform.create_balancer().await;
+    let balancer = platform.create_load_balancer().await;
     (platform, balancer)
 }
 
@@ -42,7 +42,7 @@ fn task(platform: &Platform, id: &str) -> TaskView {
 }
 
 /// Scales to two tasks and waits until they are registered.
-async fn scale_to_two(platform: &Platform, balancer: &Balancer) -> Vec<Started> {
+async fn scale_to_two(platform: &Platform, balancer: &LoadBalancer) -> Vec<Started> {
     platform.set_desired(2).await;
     let tasks = platform.run_tasks(2).await;
     platform.wait_for_targets(balancer, &[&tasks[0].ip, &tasks[1].ip]).await;

@@ -1,13 +1,14 @@
 //! Many tasks and many more events: one look for a whole batch.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
+use fastrand::Rng;
 use serde_json::json;
 
-use crate::platform::{GroupPlan, MARK_BALANCER, MARK_SINCE, Platform, REGION, udp};
+use crate::platform::{MARK_LOAD_BALANCER, MARK_SINCE, Platform, REGION, TargetGroupSpec, udp};
+use crate::seed::seed;
 use crate::stage::{Aws, on_moto_and_sandbox};
-use crate::wait::within;
+use crate::wait::eventually;
 use crate::watcher::Launch;
 
 on_moto_and_sandbox!(
@@ -16,34 +17,9 @@ on_moto_and_sandbox!(
     tags_are_asked_for_twenty_resources_at_a_time,
 );
 
-/// A small generator of random numbers (xorshift), so that an order can be had again from its seed.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        usize::try_from(self.0 % limit as u64).expect("less than a usize")
-    }
-
-    fn shuffle<T>(&mut self, things: &mut [T]) {
-        for last in (1..things.len()).rev() {
-            things.swap(last, self.below(last + 1));
-        }
-    }
-}
-
 async fn a_thousand_messages_about_a_hundred_tasks_take_fewer_than_three_hundred_calls(aws: Aws) {
-    let seed = std::env::var("JVB_TEST_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or_else(|| {
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
-        u64::from(now.subsec_nanos()) | 1
-    });
-    println!("JVB_TEST_SEED={seed} makes the same order again");
-    let mut random = Random(seed);
-
     let platform = Platform::on(aws).await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     platform.set_desired(100).await;
     let tasks = platform.run_tasks(100).await;
     let (stopped, serving) = tasks.split_at(40);
@@ -73,20 +49,19 @@ async fn a_thousand_messages_about_a_hundred_tasks_take_fewer_than_three_hundred
     platform.scale_down_to(60, &stopped.iter().collect::<Vec<_>>()).await;
     assert_eq!(bodies.len(), 500);
     bodies.extend(bodies.clone());
-    random.shuffle(&mut bodies);
+    Rng::with_seed(seed()).shuffle(&mut bodies);
     platform.send_all(&bodies).await;
 
     // Some of the stopped ones are registered still.
     for task in &stopped[..5] {
-        platform.register(&balancer, &task.ip).await;
+        platform.register(&load_balancer, &task.ip).await;
     }
 
     let watcher = Launch::run(&platform).start();
-    within(Duration::from_secs(90), "the queue is empty", async || (platform.queue_depth().await == 0).then_some(()))
-        .await;
-    for group in &balancer.groups {
+    eventually("the queue is empty", async || (platform.queue_depth().await == 0).then_some(())).await;
+    for group in &load_balancer.groups {
         let wanted: BTreeSet<_> = serving.iter().map(|task| (task.ip.clone(), group.port)).collect();
-        within(Duration::from_secs(30), "exactly the serving tasks are registered", async || {
+        eventually("exactly the serving tasks are registered", async || {
             (platform.targets(group).await == wanted).then_some(())
         })
         .await;
@@ -100,16 +75,13 @@ async fn a_thousand_messages_about_a_hundred_tasks_take_fewer_than_three_hundred
 
 async fn many_tasks_are_described_and_registered_in_batches(aws: Aws) {
     let platform = Platform::on(aws).await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     platform.set_desired(205).await;
     let tasks = platform.run_tasks(205).await;
     let watcher = Launch::run(&platform).start();
-    for group in &balancer.groups {
+    for group in &load_balancer.groups {
         let wanted: BTreeSet<_> = tasks.iter().map(|task| (task.ip.clone(), group.port)).collect();
-        within(Duration::from_secs(60), "every task is registered", async || {
-            (platform.targets(group).await == wanted).then_some(())
-        })
-        .await;
+        eventually("every task is registered", async || (platform.targets(group).await == wanted).then_some(())).await;
     }
     // A hundred tasks a call is the limit of ECS, two hundred targets a call is a size that is known to work.
     for call in platform.proxy.calls_of("ecs:DescribeTasks") {
@@ -132,20 +104,20 @@ async fn tags_are_asked_for_twenty_resources_at_a_time(aws: Aws) {
     let arn = format!(
         "arn:aws:elasticloadbalancing:{REGION}:{}:loadbalancer/net/{}/50dc6c495c0c9188",
         platform.account,
-        platform.balancer_name()
+        platform.load_balancer_name()
     );
     let since = (jiff::Timestamp::now() - jiff::SignedDuration::from_mins(3)).to_string();
     let mut last = None;
     for suffix in SUFFIXES {
-        let group = platform.create_bare_group(GroupPlan { suffix, ..udp() }).await;
+        let group = platform.create_unused_target_group(TargetGroupSpec { suffix, ..udp() }).await;
         last = Some(group);
     }
     let last = last.expect("there are groups");
     platform.add_tag(&[&last.arn], MARK_SINCE, &since).await;
-    platform.add_tag(&[&last.arn], MARK_BALANCER, &arn).await;
+    platform.add_tag(&[&last.arn], MARK_LOAD_BALANCER, &arn).await;
     let watcher = Launch::quick(&platform).start();
     watcher.wait_for("teardown_completed").await;
-    assert!(!platform.group_exists(&last).await);
+    assert!(!platform.target_group_exists(&last).await);
     for call in platform.proxy.calls_of("elasticloadbalancing:DescribeTags") {
         assert!(call.text().matches("ResourceArns.member.").count() <= 20, "AWS takes twenty");
     }
@@ -157,7 +129,7 @@ async fn tags_are_asked_for_twenty_resources_at_a_time(aws: Aws) {
 #[tokio::test]
 async fn every_page_of_an_answer_is_read() {
     let platform = Platform::new().await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     platform.set_desired(4).await;
     let tasks = platform.run_tasks(4).await;
     // Two tasks on the first and the rest on the second; no groups on the first and all on the
@@ -184,6 +156,6 @@ async fn every_page_of_an_answer_is_read() {
     });
     let watcher = Launch::run(&platform).start();
     let addresses: Vec<&str> = tasks.iter().map(|task| task.ip.as_str()).collect();
-    platform.wait_for_targets(&balancer, &addresses).await;
+    platform.wait_for_targets(&load_balancer, &addresses).await;
     watcher.assert_no_trouble();
 }

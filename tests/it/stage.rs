@@ -1,4 +1,4 @@
-//! What stands in for AWS beneath a platform: moto, or the program's own sandbox.
+//! The emulators of AWS for the tests: moto and the project's own sandbox.
 
 use std::net::SocketAddr;
 #[cfg(feature = "sandbox")]
@@ -15,9 +15,9 @@ use crate::moto;
 #[cfg(feature = "sandbox")]
 use crate::platform::REGION;
 
-/// Runs each of these tests on each stand-in for AWS: as `on_moto::NAME` and as `on_sandbox::NAME`.
+/// Declares each of these tests for both emulators: as `on_moto::NAME` and as `on_sandbox::NAME`.
 ///
-/// A test that is left out of the list is a function that nobody calls, which the compiler tells.
+/// The compiler warns of a test that the list misses, because its function is unused.
 macro_rules! on_moto_and_sandbox {
     ($($test:ident),+ $(,)?) => {
         mod on_moto {
@@ -38,25 +38,25 @@ macro_rules! on_moto_and_sandbox {
 }
 pub(crate) use on_moto_and_sandbox;
 
-/// Which stand-in for AWS.
+/// An emulator of AWS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Aws {
-    /// The independent check. Nothing happens by itself: tests start and stop tasks, and send their events.
+    /// An independent implementation. It runs no scheduler: tests start and stop tasks and send the events.
     Moto,
-    /// A scheduler starts and stops tasks until the service has as many as it should, statuses and targets take their
-    /// time, and events come by themselves once there is a rule for them.
+    /// A scheduler starts and stops tasks up to the desired count, statuses and target health change over time, and
+    /// events arrive once a rule matches them.
     #[cfg(feature = "sandbox")]
     Sandbox,
 }
 
-/// The stand-in at work, for one account.
+/// A running emulator, for one account.
 pub enum Stage {
     Moto(SocketAddr),
     #[cfg(feature = "sandbox")]
     Sandbox(Box<Sandbox>),
 }
 
-/// How much faster than on AWS things go in the sandbox: a task starts in a fifth of a second.
+/// The factor by which the sandbox is faster than AWS: a task starts within a fifth of a second.
 #[cfg(feature = "sandbox")]
 const TIME_SCALE: f64 = 200.0;
 
@@ -69,7 +69,7 @@ impl Stage {
         }
     }
 
-    /// Where it listens.
+    /// Returns the emulator's address.
     pub fn address(&self) -> SocketAddr {
         match self {
             Self::Moto(address) => *address,
@@ -86,7 +86,7 @@ async fn sandbox(account: u64) -> Sandbox {
     let mut settings = Settings::default().scaled(TIME_SCALE);
     settings.account = format!("{account:012}");
     settings.region = REGION.to_owned();
-    // The scale is for what a test waits for; this is what it may still want to see at its end.
+    // Not scaled, so that tests can still observe stopped tasks and deleted services at their end.
     settings.tasks.stopped_visible = Duration::from_secs(3600);
     settings.services.inactive_visible = Duration::from_secs(3600);
     let world = World::new(settings, account, jiff::Timestamp::now());

@@ -1,10 +1,8 @@
 //! `status`, as a person meets it: what it shows of the platform as it is, and that it changes nothing.
 
-use std::time::Duration;
-
 use serde_json::Value;
 
-use crate::platform::{BalancerPlan, Platform};
+use crate::platform::{LoadBalancerSpec, Platform};
 use crate::stage::{Aws, on_moto_and_sandbox};
 use crate::wait::eventually;
 use crate::watcher::{Finished, Launch};
@@ -43,9 +41,9 @@ fn assert_fits(text: &str) {
 async fn a_platform_in_use_is_shown_whole_and_is_well(aws: Aws) {
     let platform = Platform::on(aws).await;
     platform.route_events().await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     let task = platform.scale_to_one().await;
-    platform.register(&balancer, &task.ip).await;
+    platform.register(&load_balancer, &task.ip).await;
     let (code, status) = eventually("every target shows", async || {
         let (code, status) = json(&platform).await;
         let has_target = |group: &Value| group["targets"].as_array().is_some_and(|targets| targets.len() == 1);
@@ -69,7 +67,9 @@ async fn a_platform_in_use_is_shown_whole_and_is_well(aws: Aws) {
 
     let table = self::status(&platform, &[]).await;
     assert_eq!(table.code, Some(0), "{table:#?}");
-    for part in ["It is well", &task.id, &task.ip, &balancer.name, &balancer.groups[0].name, "look again within"] {
+    for part in
+        ["It is well", &task.id, &task.ip, &load_balancer.name, &load_balancer.groups[0].name, "look again within"]
+    {
         assert!(table.stdout.contains(part), "{part} is not in:\n{}", table.stdout);
     }
     assert_fits(&table.stdout);
@@ -88,7 +88,7 @@ async fn a_platform_at_rest_is_well(aws: Aws) {
 async fn findings_stand_on_top_and_give_exit_status_3(aws: Aws) {
     let platform = Platform::on(aws).await;
     platform.route_events().await;
-    platform.create_balancer_as(BalancerPlan { tags: Vec::new(), ..BalancerPlan::default() }).await;
+    platform.create_load_balancer_as(LoadBalancerSpec { tags: Vec::new(), ..LoadBalancerSpec::default() }).await;
     let table = status(&platform, &[]).await;
     assert_eq!(table.code, Some(3), "{table:#?}");
     assert!(table.stdout.starts_with("1 finding\n  load_balancer_not_owned: "), "{}", table.stdout);
@@ -114,12 +114,12 @@ async fn a_disabled_rule_is_a_finding(aws: Aws) {
 async fn a_task_that_is_not_registered_is_what_the_watcher_would_do_next(aws: Aws) {
     let platform = Platform::on(aws).await;
     platform.route_events().await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     let task = platform.scale_to_one().await;
     let (code, status) = json(&platform).await;
     assert_eq!(code, Some(0), "{status:#}");
     let intents = status["next"]["intents"].as_array().expect("intents");
-    assert_eq!(intents.len(), balancer.groups.len(), "{status:#}");
+    assert_eq!(intents.len(), load_balancer.groups.len(), "{status:#}");
     for intent in intents {
         assert_eq!(intent["act"], "register");
         assert!(intent["text"].as_str().expect("a sentence").contains(&task.ip));
@@ -164,6 +164,6 @@ async fn watching_looks_again_until_it_is_stopped() {
     let mut watcher = Launch::new(&platform, "status").args(["--watch", "--output", "json"]).start();
     eventually("a second look", async || (platform.proxy.count("ecs:DescribeServices") >= 2).then_some(())).await;
     watcher.signal("INT");
-    let status = watcher.wait_exit_within(Duration::from_secs(10)).await;
+    let status = watcher.wait_exit().await;
     assert_eq!(status.code(), Some(130));
 }

@@ -1,4 +1,5 @@
-//! The modules in terraform/: in form, valid, with their own tests passed; and what they name exists.
+//! The modules in terraform/: they are formatted and valid, pass their own tests, and refer to existing metrics, events and
+//! fields.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -18,10 +19,10 @@ use crate::wait::eventually;
 const FOLDERS: [&str; 5] =
     ["modules/watcher", "modules/jvb-nlb", "modules/jitsi-service", "examples/complete", "examples/watcher-only"];
 
-/// As terraform's own test of the module has it, but that each run shows its outputs.
+/// A terraform test that renders the watcher's module in different configurations.
 const RUNS: &str = r#"
 mock_provider "aws" {
-  # So that a plan shows the policy whole.
+  # So that the plan contains the whole policy.
   override_during = plan
 
   mock_data "aws_partition" {
@@ -92,16 +93,16 @@ run "teardown_off" {
 
 static RENDERED: LazyLock<BTreeMap<String, Plan>> = LazyLock::new(render);
 
-/// What terraform plans for the watcher's module.
+/// terraform's plan for the watcher's module.
 pub struct Plan(Value);
 
 impl Plan {
-    /// An output.
+    /// Returns an output.
     pub fn output(&self, name: &str) -> &str {
         self.0["output_changes"][name]["after"].as_str().unwrap_or_else(|| panic!("there is no output {name}"))
     }
 
-    /// An attribute of each resource of a type.
+    /// Returns an attribute of each resource of a type.
     fn attributes(&self, kind: &str, name: &str) -> Vec<String> {
         let resources = self.0["resource_changes"].as_array().expect("a plan has resources");
         let of_kind = resources.iter().filter(|resource| resource["type"] == kind);
@@ -109,7 +110,7 @@ impl Plan {
     }
 }
 
-/// The plan of one of the runs: `fargate`, `lambda`, `teardown_load_balancer` or `teardown_off`.
+/// Returns the plan of a run: `fargate`, `lambda`, `teardown_load_balancer` or `teardown_off`.
 pub fn rendered(run: &str) -> &'static Plan {
     &RENDERED[run]
 }
@@ -138,7 +139,7 @@ fn render() -> BTreeMap<String, Plan> {
     plans
 }
 
-/// A copy of the whole folder: terraform leaves its lock file and its providers where it runs.
+/// Copies the folder, because terraform writes its lock file and its providers where it runs.
 fn copied() -> tempfile::TempDir {
     let copy = tempfile::tempdir().expect("the directory for temporary files is writable");
     copy_into(&root(), copy.path());
@@ -158,17 +159,15 @@ fn copy_into(from: &Path, to: &Path) {
     }
 }
 
-/// What stands in for terraform may not bear to be started twice at once.
+/// A replacement of terraform may not support concurrent runs.
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
-/// Runs terraform, or what the variable TERRAFORM names in its place.
+/// Runs terraform, or its replacement in the variable TERRAFORM.
 fn terraform(directory: &Path, arguments: &[&str]) -> Output {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let program = std::env::var("TERRAFORM").unwrap_or_else(|_| "terraform".to_owned());
     let output = Command::new(&program).args(arguments).current_dir(directory).output().unwrap_or_else(|error| {
-        panic!(
-            "this test needs terraform 1.11 or newer (or TERRAFORM, the name of a program like it): {program}: {error}"
-        )
+        panic!("cannot run {program}: {error}; install terraform 1.11 or newer, or set TERRAFORM to a replacement")
     });
     assert!(
         output.status.success(),
@@ -182,7 +181,7 @@ fn terraform(directory: &Path, arguments: &[&str]) -> Output {
 }
 
 #[test]
-fn every_file_is_in_terraforms_form() {
+fn every_file_is_formatted() {
     terraform(&root(), &["fmt", "-check", "-diff", "-recursive"]);
 }
 
@@ -210,10 +209,10 @@ fn every_folder_is_tested() {
     assert_eq!(found, FOLDERS.map(str::to_owned).into());
 }
 
-/// The blocks of a kind in a module's file: each with its description.
+/// Returns the descriptions of all blocks of a kind in a module's file, by name.
 fn described(folder: &Path, file: &str, kind: &str) -> BTreeMap<String, String> {
     let text = std::fs::read_to_string(folder.join(file)).expect("the module has this file");
-    let body = hcl::parse(&text).expect("it is HCL");
+    let body = hcl::parse(&text).expect("the file is HCL");
     let blocks = body.into_blocks().filter(|block| block.identifier() == kind);
     blocks
         .map(|block| {
@@ -221,13 +220,13 @@ fn described(folder: &Path, file: &str, kind: &str) -> BTreeMap<String, String> 
             let description = block.body().attributes().find(|attribute| attribute.key() == "description");
             match description.map(|attribute| attribute.expr().clone()) {
                 Some(hcl::Expression::String(text)) => (name, text),
-                other => panic!("{kind} {name} is described by {other:?}"),
+                other => panic!("{kind} {name} has the description {other:?}"),
             }
         })
         .collect()
 }
 
-/// The rows of the table under a heading: the first cell without its backquotes, and the last.
+/// Returns the first cell, without backquotes, and the last cell of each row in the table under a heading.
 fn table(readme: &str, heading: &str) -> BTreeMap<String, String> {
     let (_, section) = readme.split_once(&format!("## {heading}\n")).unwrap_or_else(|| panic!("no section {heading}"));
     let section = section.split("\n## ").next().unwrap_or_default();
@@ -250,7 +249,7 @@ fn each_modules_readme_lists_its_inputs_and_outputs() {
     }
 }
 
-/// What a page of docs/ documents: the names in backquotes that begin the rows of its tables, and its headings.
+/// Returns the names that a page of docs/ documents: its headings, and the names in backquotes that begin table rows.
 fn documented(page: &str) -> BTreeSet<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);
     let text = std::fs::read_to_string(path).expect("the page is there");
@@ -260,7 +259,7 @@ fn documented(page: &str) -> BTreeSet<String> {
 }
 
 #[test]
-fn every_metric_of_dashboard_and_alarms_exists() {
+fn the_dashboard_and_the_alarms_use_documented_metrics() {
     let known = documented("metrics.md");
     let mut named = BTreeSet::new();
     for run in ["lambda", "fargate"] {
@@ -270,7 +269,7 @@ fn every_metric_of_dashboard_and_alarms_exists() {
         named.extend(alarms.into_iter().zip(namespaces).filter(|(_, of)| of == "jvb-watcher").map(|(name, _)| name));
         for body in plan.attributes("aws_cloudwatch_dashboard", "dashboard_body") {
             let body: Value = serde_json::from_str(&body).expect("the dashboard is JSON");
-            for widget in body["widgets"].as_array().expect("it has widgets") {
+            for widget in body["widgets"].as_array().expect("the dashboard has widgets") {
                 let metrics = widget["properties"]["metrics"].as_array().cloned().unwrap_or_default();
                 let own = metrics.iter().filter(|metric| metric[0] == "jvb-watcher");
                 named.extend(own.map(|metric| metric[1].as_str().expect("a metric has a name").to_owned()));
@@ -282,13 +281,13 @@ fn every_metric_of_dashboard_and_alarms_exists() {
 }
 
 #[test]
-fn every_event_and_field_of_the_queries_exists() {
+fn the_queries_use_documented_events_and_fields() {
     let known = documented("logs.md");
     let plan = rendered("lambda");
     let queries = plan.attributes("aws_cloudwatch_query_definition", "query_string");
     assert_eq!(queries.len(), 5);
     let ready: BTreeSet<String> = ready_queries("text").into_iter().collect();
-    assert_eq!(queries.iter().cloned().collect::<BTreeSet<_>>(), ready, "docs/logs.md has the same");
+    assert_eq!(queries.iter().cloned().collect::<BTreeSet<_>>(), ready, "docs/logs.md has other queries");
     for query in &queries {
         let events = query.split('"').skip(1).step_by(2);
         let (_, fields) = query.split_once("fields ").unwrap_or_default();
@@ -302,7 +301,7 @@ fn every_event_and_field_of_the_queries_exists() {
     }
 }
 
-/// The files of fixtures/events that are an event, by name.
+/// Returns the files of fixtures/events that contain an event, by name.
 fn fixtures() -> BTreeMap<String, Value> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/events");
     let files = std::fs::read_dir(folder).expect("the fixtures are there").map(|entry| entry.expect("a file").path());
@@ -315,8 +314,9 @@ fn fixtures() -> BTreeMap<String, Value> {
         .collect()
 }
 
-/// Whether the rule is to let it through: what names the cluster and the service's group, whatever else is wrong with it.
-fn is_wanted(event: &Value) -> bool {
+/// Returns whether the rule must match an event: it names the cluster and the service's group, even if it is otherwise
+/// malformed.
+fn is_relevant(event: &Value) -> bool {
     let is_ours = |group: &Value| group == "service:jitsi-service";
     let group = &event["detail"]["group"];
     event["source"] == "aws.ecs"
@@ -326,12 +326,12 @@ fn is_wanted(event: &Value) -> bool {
 }
 
 #[test]
-fn the_rules_pattern_lets_through_the_services_events_and_no_others() {
+fn the_rules_pattern_matches_only_the_services_events() {
     let pattern = rendered("lambda").output("event_pattern");
     let mut world = World::new(Settings::default(), 1, Timestamp::now());
-    let (mut wanted, mut others) = (0, 0);
+    let (mut matching, mut others) = (0, 0);
     for (name, mut event) in fixtures() {
-        // EventBridge tests only what has the envelope's members.
+        // TestEventPattern requires the members of the envelope.
         for (member, value) in
             [("id", "1"), ("account", "111122223333"), ("time", "2026-11-20T00:00:00Z"), ("region", "eu-west-1")]
         {
@@ -349,14 +349,14 @@ fn the_rules_pattern_lets_through_the_services_events_and_no_others() {
         let api::Response::EventBridge(eventbridge::Response::TestEventPattern(output)) = answer else {
             panic!("{answer:?}")
         };
-        assert_eq!(output.result, is_wanted(&event), "{name}");
-        if output.result { wanted += 1 } else { others += 1 }
+        assert_eq!(output.result, is_relevant(&event), "{name}");
+        if output.result { matching += 1 } else { others += 1 }
     }
-    assert!(wanted >= 15 && others >= 8, "{wanted} wanted, {others} others");
+    assert!(matching >= 15 && others >= 8, "{matching} matching, {others} others");
 }
 
 #[tokio::test]
-async fn moto_delivers_by_the_rules_pattern_the_same_events() {
+async fn moto_delivers_the_same_events_for_the_rules_pattern() {
     let platform = Platform::new().await;
     platform.route_by(rendered("lambda").output("event_pattern")).await;
     let mut expected = BTreeSet::new();
@@ -370,17 +370,18 @@ async fn moto_delivers_by_the_rules_pattern_the_same_events() {
         let mut detail = event["detail"].clone();
         detail["fixture"] = name.clone().into();
         platform.put_any_event(source, detail_type, &detail).await;
-        if is_wanted(&event) {
+        if is_relevant(&event) {
             expected.insert(name);
         }
     }
     assert!(expected.len() >= 15, "only {expected:?}");
-    let delivered = eventually("the events", async || (platform.queue_depth().await == expected.len()).then_some(()));
+    let delivered =
+        eventually("the events are delivered", async || (platform.queue_depth().await == expected.len()).then_some(()));
     delivered.await;
     let bodies = platform.take_all().await;
     let fixture = |body: &String| {
         let event: Value = serde_json::from_str(body).expect("an event is JSON");
-        event["detail"]["fixture"].as_str().expect("it says which it is").to_owned()
+        event["detail"]["fixture"].as_str().expect("the event names its fixture").to_owned()
     };
     assert_eq!(bodies.iter().map(fixture).collect::<BTreeSet<_>>(), expected);
 }

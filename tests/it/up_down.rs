@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::moto;
-use crate::platform::{Balancer, Group, HOLD, MARK_BALANCER, MARK_SINCE, Platform};
+use crate::platform::{Group, HOLD, LoadBalancer, MARK_LOAD_BALANCER, MARK_SINCE, Platform};
 use crate::stage::{Aws, on_moto_and_sandbox};
 use crate::wait::{eventually, within};
 use crate::watcher::{Finished, Launch, Watcher};
@@ -86,7 +86,7 @@ impl<'a> Desk<'a> {
         }
     }
 
-    async fn came_up(&self) -> Balancer {
+    async fn came_up(&self) -> LoadBalancer {
         let finished = self.finish(self.up()).await;
         assert_eq!(finished.code, Some(0), "{}", finished.stderr);
         self.platform.balancer().await
@@ -129,9 +129,9 @@ fn assert_failed(finished: &Finished, phase: &str, reason: &str) {
 
 impl Platform {
     /// Describes the load balancer.
-    async fn balancer(&self) -> Balancer {
+    async fn balancer(&self) -> LoadBalancer {
         let found =
-            self.elb.describe_load_balancers().names(self.balancer_name()).send().await.expect("a load balancer");
+            self.elb.describe_load_balancers().names(self.load_balancer_name()).send().await.expect("a load balancer");
         let arn = found.load_balancers()[0].load_balancer_arn().expect("an ARN").to_owned();
         let groups = self.elb.describe_target_groups().load_balancer_arn(&arn).send().await.expect("groups");
         let group = |group: &aws_sdk_elasticloadbalancingv2::types::TargetGroup| Group {
@@ -139,13 +139,17 @@ impl Platform {
             arn: group.target_group_arn().expect("an ARN").to_owned(),
             port: group.port().expect("a port"),
         };
-        Balancer { name: self.balancer_name(), arn, groups: groups.target_groups().iter().map(group).collect() }
+        LoadBalancer {
+            name: self.load_balancer_name(),
+            arn,
+            groups: groups.target_groups().iter().map(group).collect(),
+        }
     }
 
     /// Asserts that neither mark nor hold nor lease remains.
-    async fn assert_tidy(&self, load_balancer: &Balancer) {
+    async fn assert_tidy(&self, load_balancer: &LoadBalancer) {
         let tags = self.tags(&load_balancer.arn).await;
-        for key in [HOLD, "jvb-watcher:held-by", MARK_SINCE, MARK_BALANCER] {
+        for key in [HOLD, "jvb-watcher:held-by", MARK_SINCE, MARK_LOAD_BALANCER] {
             assert!(!tags.contains_key(key), "{tags:?}");
         }
         assert!(self.service_tags().await.is_empty(), "{:?}", self.service_tags().await);
@@ -323,13 +327,13 @@ async fn what_cannot_succeed_is_refused_before_anything_is_written(aws: Aws) {
     let finished = desk.finish(desk.launch("up")).await;
     assert_failed(&finished, "claimed", "give --terraform-dir or --balancer-command");
     assert_eq!(platform.proxy.writes(), Vec::<String>::new());
-    assert!(!platform.balancer_exists().await);
+    assert!(!platform.load_balancer_exists().await);
 }
 
 async fn an_unreachable_aws_is_waited_for(aws: Aws) {
     let platform = Platform::on(aws).await;
     let desk = Desk::new(&platform);
-    let load_balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     let up = desk.up().start();
     until("load_balancer_made", &up).await;
     platform.proxy.go_down().await;
@@ -347,7 +351,7 @@ async fn an_unreachable_aws_is_waited_for(aws: Aws) {
 async fn throttled_calls_are_retried_in_every_phase(aws: Aws) {
     let platform = Platform::on(aws).await;
     let desk = Desk::new(&platform);
-    platform.create_balancer().await;
+    platform.create_load_balancer().await;
     let operations = [
         "ecs:DescribeServices",
         "ecs:ListTagsForResource",
@@ -371,7 +375,7 @@ async fn throttled_calls_are_retried_in_every_phase(aws: Aws) {
 async fn an_operators_hold_prevents_deletion_until_it_is_released(aws: Aws) {
     let platform = Platform::on(aws).await;
     let desk = Desk::new(&platform);
-    let load_balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     let finished = desk.launch("hold").args(["2h"]).finish().await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     let until = platform.tags(&load_balancer.arn).await[HOLD].clone();
@@ -397,7 +401,7 @@ async fn an_operators_hold_prevents_deletion_until_it_is_released(aws: Aws) {
     platform.wait_until_torn_down(&load_balancer).await;
     assert_eq!(watcher.stop().await, Some(0));
 
-    let load_balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     desk.launch("hold").args(["2h"]).finish().await;
     let finished = desk.finish(desk.down().args(["--force"])).await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
@@ -407,7 +411,7 @@ async fn an_operators_hold_prevents_deletion_until_it_is_released(aws: Aws) {
 async fn a_watcher_continues_when_a_hold_expires(aws: Aws) {
     let platform = Platform::on(aws).await;
     let desk = Desk::new(&platform);
-    let load_balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     let finished = desk.launch("hold").args(["1h"]).finish().await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     let watcher = Launch::quick(&platform).args(["--unused-grace", "1s"]).start();
@@ -428,7 +432,7 @@ async fn what_cannot_be_held_is_reported(aws: Aws) {
     assert!(finished.stderr.contains("doesn't exist"), "{}", finished.stderr);
     let finished = desk.launch("hold").args(["--release"]).finish().await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    let load_balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_load_balancer().await;
     platform.remove_tag(&[&load_balancer.arn], "Lifecycle").await;
     let finished = desk.launch("hold").args(["2h"]).finish().await;
     assert!(finished.stderr.contains("doesn't have the tag Lifecycle=on-demand"), "{}", finished.stderr);
@@ -445,7 +449,7 @@ const PAGE: &str = include_str!("https_page.py");
 async fn the_last_phase_waits_until_the_url_answers(aws: Aws) {
     let platform = Platform::on(aws).await;
     let desk = Desk::new(&platform);
-    platform.create_balancer().await;
+    platform.create_load_balancer().await;
     let python = tokio::task::spawn_blocking(moto::installed_python).await.expect("Python is installed");
     let home = tempfile::tempdir().expect("the directory for temporary files is writable");
     let mut page = tokio::process::Command::new(python)
@@ -602,7 +606,7 @@ mod in_the_sandbox {
         let status = up.wait_exit_within(Duration::from_secs(60)).await;
         assert_eq!(status.code(), Some(1), "{}", up.stderr());
         assert!(up.stderr().contains("superseded by another `down`"), "{}", up.stderr());
-        assert!(!platform.balancer_exists().await);
+        assert!(!platform.load_balancer_exists().await);
         assert_eq!(platform.desired().await, 0);
     }
 

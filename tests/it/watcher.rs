@@ -31,8 +31,10 @@ impl Launch {
     /// The program with no environment but credentials and a home of its own, and no way to AWS.
     pub fn bare(subcommand: &str) -> Self {
         let home = tempfile::tempdir().expect("the directory for temporary files is writable");
-        let mut command = Command::new(env!("CARGO_BIN_EXE_jvb-watcher"));
+        let mut command = Command::new("env");
         command
+            // A test run in the background of a shell without job control ignores these signals, and so would the program.
+            .args(["--default-signal=INT,QUIT", env!("CARGO_BIN_EXE_jvb-watcher")])
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HOME", home.path())
@@ -100,7 +102,8 @@ impl Launch {
     /// The same at a terminal, which takes both outputs for one.
     #[cfg(feature = "sandbox")]
     pub fn at_a_terminal(mut self) -> Self {
-        let words = [env!("CARGO_BIN_EXE_jvb-watcher"), &self.subcommand].into_iter().map(str::to_owned);
+        let program = ["env", "--default-signal=INT,QUIT", env!("CARGO_BIN_EXE_jvb-watcher"), &self.subcommand];
+        let words = program.into_iter().map(str::to_owned);
         let words = words.chain(std::mem::take(&mut self.after)).map(|word| format!("'{word}'"));
         let line = words.collect::<Vec<_>>().join(" ");
         let mut command = Command::new("script");
@@ -169,12 +172,8 @@ impl Launch {
 
     /// Runs the program to its end.
     pub async fn finish(self) -> Finished {
-        self.finish_within(PATIENCE).await
-    }
-
-    pub async fn finish_within(self, limit: Duration) -> Finished {
         let mut watcher = self.start();
-        let status = watcher.wait_exit_within(limit).await;
+        let status = watcher.wait_exit().await;
         let output = watcher.output.lock().expect("not poisoned");
         Finished {
             code: status.code(),
@@ -326,16 +325,6 @@ impl Watcher {
     }
 
     pub async fn wait_for_after(&self, position: usize, event: &str, wanted: impl Fn(&Line) -> bool) -> Line {
-        self.wait_within(PATIENCE, position, event, wanted).await
-    }
-
-    pub async fn wait_within(
-        &self,
-        limit: Duration,
-        position: usize,
-        event: &str,
-        wanted: impl Fn(&Line) -> bool,
-    ) -> Line {
         let start = Instant::now();
         loop {
             let found = {
@@ -345,7 +334,7 @@ impl Watcher {
             if let Some(line) = found {
                 return line;
             }
-            assert!(start.elapsed() < limit, "waited {limit:?} in vain for a line of {event} that is as wanted");
+            assert!(start.elapsed() < PATIENCE, "timed out after {PATIENCE:?} waiting for {event}");
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -386,11 +375,11 @@ impl Watcher {
         self.child.try_wait().expect("the program is a child").is_none()
     }
 
+    /// Waits for the program's end, and for all of its output.
     pub async fn wait_exit(&mut self) -> ExitStatus {
         self.wait_exit_within(PATIENCE).await
     }
 
-    /// Waits for the program's end, and for all of its output.
     pub async fn wait_exit_within(&mut self, limit: Duration) -> ExitStatus {
         let start = Instant::now();
         loop {

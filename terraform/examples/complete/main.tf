@@ -1,4 +1,4 @@
-# The whole platform from nothing: network, service at zero, load balancer behind a switch, and the watcher.
+# A complete platform: network, ECS service with no tasks, optional load balancer, and the watcher.
 
 provider "aws" {
   region = var.region
@@ -13,8 +13,8 @@ module "jitsi_service" {
   subnet_ids   = aws_subnet.public[*].id
 }
 
-# Made by a scale-up (terraform apply -target=module.jvb_nlb), deleted by jvb-watcher. `nlb_enabled = false` keeps an
-# ordinary apply from making it while nobody calls.
+# Created by a scale-up, deleted by jvb-watcher. `nlb_enabled = false` keeps an ordinary apply from creating it while the
+# service is idle.
 module "jvb_nlb" {
   source = "../../modules/jvb-nlb"
   count  = var.nlb_enabled ? 1 : 0

@@ -1,5 +1,5 @@
 data "aws_availability_zones" "available" {
-  #checkov:skip=CKV_AWS_394:Two zones are taken from the front of the list; another region has others.
+  #checkov:skip=CKV_AWS_394:The zones differ by region; the first two of the list are used.
   state = "available"
 }
 
@@ -10,15 +10,15 @@ resource "aws_vpc" "jitsi" {
   tags                 = { Name = var.project_name, Project = var.project_name }
 }
 
-# Nobody uses the default security group; so it lets nothing through.
+# Nothing uses the default security group, so it gets no rules.
 resource "aws_default_security_group" "jitsi" {
   vpc_id = aws_vpc.jitsi.id
   tags   = { Name = "${var.project_name}-unused", Project = var.project_name }
 }
 
-# Two zones: the load balancer serves as long as one of them does.
+# Two zones, so that the load balancer survives the failure of one.
 resource "aws_subnet" "public" {
-  #checkov:skip=CKV_AWS_130:Without NAT, which costs more than the platform, tasks need public addresses.
+  #checkov:skip=CKV_AWS_130:Without NAT, which costs more than the idle platform, tasks need public addresses.
   count = 2
 
   vpc_id                  = aws_vpc.jitsi.id

@@ -1,4 +1,4 @@
-# The watcher for a platform that exists already.
+# The watcher for an existing platform.
 
 provider "aws" {
   region = var.region

@@ -1,9 +1,9 @@
 output "log_group" {
-  description = "Where jvb-watcher logs."
+  description = "Name of jvb-watcher's log group."
   value       = module.jvb_watcher.log_group_name
 }
 
 output "alarms" {
-  description = "The names of the alarms."
+  description = "Names of the alarms."
   value       = module.jvb_watcher.alarm_names
 }

@@ -1,21 +1,21 @@
 variable "region" {
-  description = "The AWS region."
+  description = "AWS region."
   type        = string
 }
 
 variable "project" {
-  description = "The platform's project name."
+  description = "Project name."
   type        = string
 }
 
 variable "lambda_zip" {
-  description = "Path of the zip that packaging/package makes."
+  description = "Path of the zip file that packaging/package builds."
   type        = string
   default     = "../../../target/package/jvb-watcher-lambda-arm64.zip"
 }
 
 variable "alarm_topic_arn" {
-  description = "The SNS topic that alarms go to; nowhere if null."
+  description = "ARN of the SNS topic that alarms notify. No notifications if null."
   type        = string
   default     = null
 }

@@ -1,12 +1,13 @@
-# The rest of the platform: cluster, service at zero, its task, its name within the VPC, who may reach it. The service is
-# scaled by people or by their scripts, the load balancer comes and goes beside it, and jvb-watcher joins the two.
+# The rest of the platform: the cluster, the service with a desired count of zero, its task definition, Service Connect and
+# the security group. Operators or their scripts scale the service and create the load balancer; jvb-watcher registers the
+# tasks with it.
 
 data "aws_region" "current" {}
 
 locals {
   tags = merge(var.tags, { Project = var.project_name })
 
-  # Where in the task which container listens.
+  # The ports on which the containers listen.
   ports = {
     web    = 443
     udp    = 10000
@@ -16,15 +17,15 @@ locals {
 }
 
 resource "aws_cloudwatch_log_group" "jitsi" {
-  #checkov:skip=CKV_AWS_158:CloudWatch encrypts the log with keys of its own; a KMS key costs $1 a month.
-  #checkov:skip=CKV_AWS_338:The log is for operating, not for audit; log_retention_days sets how long it is kept.
+  #checkov:skip=CKV_AWS_158:CloudWatch encrypts the log with its own keys; a KMS key costs $1 a month.
+  #checkov:skip=CKV_AWS_338:The log is for operations, not for audit; log_retention_days sets its retention.
   name              = "/ecs/${var.project_name}"
   retention_in_days = var.log_retention_days
   tags              = local.tags
 }
 
 resource "aws_ecs_cluster" "jitsi" {
-  #checkov:skip=CKV_AWS_65:Container Insights costs more a month than the idle platform; container_insights switches it on.
+  #checkov:skip=CKV_AWS_65:Container Insights costs more a month than the idle platform; container_insights enables it.
   name = "${var.project_name}-cluster"
 
   setting {
@@ -43,7 +44,7 @@ resource "aws_service_discovery_private_dns_namespace" "jitsi" {
 }
 
 resource "aws_ecs_task_definition" "jitsi" {
-  #checkov:skip=CKV_AWS_336:Jitsi's images write their configuration at start.
+  #checkov:skip=CKV_AWS_336:Jitsi's images write their configuration files at start.
   family                   = var.project_name
   requires_compatibilities = ["FARGATE"]
   network_mode             = "awsvpc"
@@ -58,7 +59,7 @@ resource "aws_ecs_task_definition" "jitsi" {
       image       = var.images.web
       essential   = true
       environment = [for name, value in var.web_environment : { name = name, value = value }]
-      # Service Connect knows a port by its name.
+      # Service Connect refers to a port by its name.
       portMappings     = [{ name = "web", containerPort = local.ports.web, protocol = "tcp", appProtocol = "http" }]
       logConfiguration = local.log_configuration.web
     },
@@ -77,7 +78,7 @@ resource "aws_ecs_task_definition" "jitsi" {
         { name = "jvb-tcp", containerPort = local.ports.tcp, protocol = "tcp" },
         { name = "jvb-health", containerPort = local.ports.health, protocol = "tcp" },
       ]
-      # A bridge that is told to stop goes on with its calls for as long as it may.
+      # A stopping bridge keeps its calls until the stop timeout; 120 s is Fargate's maximum.
       stopTimeout      = 120
       logConfiguration = local.log_configuration.jvb
     },
@@ -98,11 +99,11 @@ locals {
 }
 
 resource "aws_ecs_service" "jitsi" {
-  #checkov:skip=CKV_AWS_333:The tasks are in public subnets, without NAT: they pull their images over their own addresses.
+  #checkov:skip=CKV_AWS_333:The tasks are in public subnets without NAT and need public addresses to pull their images.
   name            = "${var.project_name}-service"
   cluster         = aws_ecs_cluster.jitsi.id
   task_definition = aws_ecs_task_definition.jitsi.arn
-  desired_count   = 0 # nobody calls
+  desired_count   = 0 # scaled up on demand
   launch_type     = "FARGATE"
   propagate_tags  = "SERVICE"
 
@@ -136,10 +137,10 @@ resource "aws_ecs_service" "jitsi" {
     }
   }
 
-  # There is no load_balancer block: the load balancer comes and goes, and jvb-watcher registers the tasks.
+  # No load_balancer block: the load balancer exists only on demand, and jvb-watcher registers the tasks.
 
   lifecycle {
-    ignore_changes = [desired_count] # whoever scales sets it
+    ignore_changes = [desired_count] # set by scaling, not by terraform
   }
 
   tags = local.tags

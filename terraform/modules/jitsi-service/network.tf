@@ -1,5 +1,5 @@
 resource "aws_security_group" "jitsi" {
-  #checkov:skip=CKV_AWS_382:The tasks reach callers at any address.
+  #checkov:skip=CKV_AWS_382:Callers can have any address.
   name        = "${var.project_name}-tasks"
   description = "Tasks of ${var.project_name}"
   vpc_id      = var.vpc_id
@@ -11,11 +11,11 @@ resource "aws_security_group" "jitsi" {
 }
 
 locals {
-  # Callers come from anywhere; the load balancer's health checks from within the VPC.
+  # Callers connect from anywhere, the load balancer's health checks from within the VPC.
   inbound = {
     web    = { port = local.ports.web, protocol = "tcp", cidr = "0.0.0.0/0", why = "HTTPS" }
     media  = { port = local.ports.udp, protocol = "udp", cidr = "0.0.0.0/0", why = "Media over UDP" }
-    tcp    = { port = local.ports.tcp, protocol = "tcp", cidr = "0.0.0.0/0", why = "Media over TCP, the fallback" }
+    tcp    = { port = local.ports.tcp, protocol = "tcp", cidr = "0.0.0.0/0", why = "Media over TCP as a fallback" }
     health = { port = local.ports.health, protocol = "tcp", cidr = var.vpc_cidr, why = "Health checks of the load balancer" }
   }
 }
@@ -34,7 +34,7 @@ resource "aws_vpc_security_group_ingress_rule" "jitsi" {
 
 resource "aws_vpc_security_group_egress_rule" "jitsi" {
   security_group_id = aws_security_group.jitsi.id
-  description       = "Callers, images, AWS"
+  description       = "Callers, image registries and AWS"
   ip_protocol       = "-1"
   cidr_ipv4         = "0.0.0.0/0"
   tags              = merge(local.tags, { Name = "${var.project_name}-out" })

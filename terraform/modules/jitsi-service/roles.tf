@@ -11,7 +11,7 @@ locals {
 
 data "aws_partition" "current" {}
 
-# Pulls the images and writes the logs.
+# The execution role pulls the images and writes the logs.
 resource "aws_iam_role" "execution" {
   name               = "${var.project_name}-execution"
   assume_role_policy = local.assumed_by_tasks
@@ -23,7 +23,7 @@ resource "aws_iam_role_policy_attachment" "execution" {
   policy_arn = "arn:${data.aws_partition.current.partition}:iam::aws:policy/service-role/AmazonECSTaskExecutionRolePolicy"
 }
 
-# What runs in the containers needs nothing of AWS.
+# The containers make no AWS API calls, so their role has no policy.
 resource "aws_iam_role" "task" {
   name               = "${var.project_name}-task"
   assume_role_policy = local.assumed_by_tasks

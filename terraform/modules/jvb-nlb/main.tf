@@ -1,12 +1,12 @@
-# The platform's network load balancer, which exists only while calls run. jvb-watcher registers its targets, and deletes
-# it, with its listeners and target groups, when nobody calls any more. That happens outside of terraform: the next apply
-# finds nothing, and makes all of it anew.
+# The platform's network load balancer, which exists only while calls run. jvb-watcher registers its targets and, when
+# the service is idle, deletes it with its listeners and target groups. Terraform doesn't know of the deletion: the next
+# apply finds the resources missing and creates them again.
 #
-# There is no ignore_changes for tags. An apply takes the watcher's marks away, and so puts a teardown off that is about
-# to begin: that is wanted.
+# There is deliberately no ignore_changes for tags: an apply removes the watcher's marks and so postpones a teardown that
+# is about to begin.
 
 locals {
-  # The parts of a health check that depend on how it asks. The bridge answers HTTP only where its REST API is enabled.
+  # The bridge answers HTTP health checks only if its REST API is enabled.
   health_check = var.http_health_check ? { protocol = "HTTP", path = "/about/health", matcher = "200" } : { protocol = "TCP", path = null, matcher = null }
 
   tags = merge(var.tags, {
@@ -16,10 +16,10 @@ locals {
 }
 
 resource "aws_lb" "jvb" {
-  #checkov:skip=CKV_AWS_91:Access logs of an NLB are for TLS listeners only, and there is none.
-  #checkov:skip=CKV_AWS_150:jvb-watcher must be able to delete it: that is what it is for.
-  #checkov:skip=CKV2_AWS_20:A network load balancer redirects nothing.
-  #checkov:skip=CKV2_AWS_28:WAF is for application load balancers.
+  #checkov:skip=CKV_AWS_91:A network load balancer writes access logs for TLS listeners only, and this one has none.
+  #checkov:skip=CKV_AWS_150:jvb-watcher must be able to delete the load balancer.
+  #checkov:skip=CKV2_AWS_20:A network load balancer doesn't redirect.
+  #checkov:skip=CKV2_AWS_28:WAF protects application load balancers only.
   name               = "${var.project_name}-jvb-nlb"
   internal           = false
   load_balancer_type = "network"
@@ -37,9 +37,9 @@ resource "aws_lb_target_group" "jvb_udp" {
   port        = 10000
   protocol    = "UDP"
   vpc_id      = var.vpc_id
-  target_type = "ip" # what Fargate's tasks need
+  target_type = "ip" # required for Fargate tasks
 
-  # A task that stops takes its calls with it.
+  # A task that stops ends its calls, so a long delay has no use.
   deregistration_delay = var.deregistration_delay
 
   health_check {
@@ -58,7 +58,7 @@ resource "aws_lb_target_group" "jvb_udp" {
 
 resource "aws_lb_listener" "jvb_udp" {
   #checkov:skip=CKV_AWS_2:Media over UDP is encrypted end to end by DTLS-SRTP; a UDP listener has no TLS.
-  #checkov:skip=CKV_AWS_103:The same.
+  #checkov:skip=CKV_AWS_103:See CKV_AWS_2.
   load_balancer_arn = aws_lb.jvb.arn
   port              = 10000
   protocol          = "UDP"
@@ -71,7 +71,7 @@ resource "aws_lb_listener" "jvb_udp" {
   tags = merge(local.tags, { Name = "${var.project_name}-jvb-udp" })
 }
 
-# For callers whose network lets no UDP through.
+# For callers whose network blocks UDP.
 resource "aws_lb_target_group" "jvb_tcp" {
   count = var.tcp_fallback ? 1 : 0
 
@@ -98,7 +98,7 @@ resource "aws_lb_target_group" "jvb_tcp" {
 
 resource "aws_lb_listener" "jvb_tcp" {
   #checkov:skip=CKV_AWS_2:Media over TCP is encrypted end to end by DTLS-SRTP within the stream.
-  #checkov:skip=CKV_AWS_103:The same.
+  #checkov:skip=CKV_AWS_103:See CKV_AWS_2.
   count = var.tcp_fallback ? 1 : 0
 
   load_balancer_arn = aws_lb.jvb.arn

@@ -1,21 +1,21 @@
 variable "project_name" {
-  description = "The platform's project name, from which the names derive: PROJECT-jvb-nlb, PROJECT-jvb-udp, PROJECT-jvb-tcp-tg."
+  description = "Project name, from which the names derive: PROJECT-jvb-nlb, PROJECT-jvb-udp, PROJECT-jvb-tcp-tg."
   type        = string
 
   validation {
     # A load balancer's name has at most 32 characters.
     condition     = can(regex("^[a-z0-9](?:[a-z0-9-]{0,19}[a-z0-9])?$", var.project_name))
-    error_message = "The project's name must be 1 to 21 lower-case letters, digits and inner hyphens."
+    error_message = "The project name must be 1 to 21 lower-case letters, digits and inner hyphens."
   }
 }
 
 variable "vpc_id" {
-  description = "The VPC of the tasks."
+  description = "ID of the tasks' VPC."
   type        = string
 }
 
 variable "subnet_ids" {
-  description = "The public subnets of the load balancer, one a zone."
+  description = "IDs of the load balancer's public subnets, one per availability zone."
   type        = list(string)
 
   validation {
@@ -25,30 +25,30 @@ variable "subnet_ids" {
 }
 
 variable "security_group_id" {
-  description = "The security group of the tasks. An NLB without a group of its own passes callers' addresses on to it."
+  description = "ID of the tasks' security group. A network load balancer without a security group preserves the callers' addresses."
   type        = string
 }
 
 variable "attach_security_group" {
-  description = "Whether the load balancer gets the security group too. A load balancer that was made without one can't get one later."
+  description = "Whether to attach the security group to the load balancer too. A load balancer created without a security group cannot get one later."
   type        = bool
   default     = false
 }
 
 variable "tcp_fallback" {
-  description = "Whether there is a TCP listener on 4443 beside UDP 10000, for callers whose network lets no UDP through."
+  description = "Whether to create a TCP listener on port 4443 beside UDP 10000, for callers whose network blocks UDP."
   type        = bool
   default     = false
 }
 
 variable "http_health_check" {
-  description = "Whether targets are asked for /about/health over HTTP, which shows that the bridge works. Otherwise a connection is enough."
+  description = "Whether to check /about/health over HTTP, which shows that the bridge works. Otherwise a TCP connection is enough."
   type        = bool
   default     = false
 }
 
 variable "health_check_port" {
-  description = "The port of the health checks: that of the bridge's private REST interface."
+  description = "Port of the health checks: the bridge's private REST interface."
   type        = number
   default     = 8080
 
@@ -59,7 +59,7 @@ variable "health_check_port" {
 }
 
 variable "deregistration_delay" {
-  description = "How long a target that leaves keeps its flows, in seconds."
+  description = "Seconds for which a deregistered target keeps its flows."
   type        = number
   default     = 30
 
@@ -70,7 +70,7 @@ variable "deregistration_delay" {
 }
 
 variable "tags" {
-  description = "Further tags for everything. Project, Name and Lifecycle=on-demand are set here: without the last jvb-watcher deletes nothing."
+  description = "Additional tags for all resources. The module itself sets Project, Name and Lifecycle=on-demand, without which jvb-watcher deletes nothing."
   type        = map(string)
   default     = {}
 }

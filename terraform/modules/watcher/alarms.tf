@@ -3,10 +3,10 @@ locals {
 
   own_dimensions = { Project = var.project, Service = local.service }
 
-  # Each rests on what AWS measures for nothing, where there is such a thing; metrics of one's own cost money.
+  # AWS's own metrics are free, custom metrics are not: an alarm uses the former where one exists.
   alarms_of_queues = {
     dead-letters = {
-      description = "Messages that nobody can read, or that EventBridge could not deliver, are in ${local.name}-dead. Read them: who sends them? Then purge the queue."
+      description = "${local.name}-dead holds messages that jvb-watcher could not parse or EventBridge could not deliver. Read them to find their sender, then purge the queue."
       namespace   = "AWS/SQS"
       metric      = "ApproximateNumberOfMessagesVisible"
       dimensions  = { QueueName = "${local.name}-dead" }
@@ -18,7 +18,7 @@ locals {
       missing     = "notBreaching"
     }
     events-waiting = {
-      description = "Events have waited for more than ten minutes: jvb-watcher doesn't take them, or its looks fail. See its log for reconcile_failed and poll_failed."
+      description = "Events have waited for more than ten minutes: jvb-watcher doesn't receive them, or its reconciliations fail. Look for poll_failed and reconcile_failed in its log."
       namespace   = "AWS/SQS"
       metric      = "ApproximateAgeOfOldestMessage"
       dimensions  = { QueueName = local.name }
@@ -33,7 +33,7 @@ locals {
 
   alarms_of_function = {
     no-heartbeat = {
-      description = "jvb-watcher has not run for ten minutes, so nobody would see an idle load balancer. Is the rule ${local.name}-tick enabled, and the function's concurrency above zero?"
+      description = "jvb-watcher has not run for ten minutes, so it would not delete an idle load balancer. Check that the rule ${local.name}-tick is enabled and that the function's reserved concurrency is not zero."
       namespace   = "AWS/Lambda"
       metric      = "Invocations"
       dimensions  = { FunctionName = local.name }
@@ -45,13 +45,13 @@ locals {
       missing     = "breaching"
     }
     reconcile-failures = {
-      description = "jvb-watcher's looks have failed for ten minutes. Its log says on which call and resource (reconcile_failed), and which action it lacks if access is denied."
+      description = "jvb-watcher's reconciliations have failed for ten minutes. The event reconcile_failed in its log names the call and the resource, and the missing action if access is denied."
       namespace   = "AWS/Lambda"
       metric      = "Errors"
       dimensions  = { FunctionName = local.name }
       statistic   = "Sum"
       comparison  = "GreaterThanOrEqualToThreshold"
-      # Of five ticks.
+      # Of the five ticks in a period.
       threshold = 3
       period    = 300
       periods   = 2
@@ -59,10 +59,10 @@ locals {
     }
   }
 
-  # On Fargate nothing of AWS's own says whether the program works; so these need its metrics.
+  # For a worker on Fargate, no metric of AWS's own shows whether the program works.
   alarms_of_worker = {
     no-heartbeat = {
-      description = "jvb-watcher has not looked for ten minutes, so nobody would see an idle load balancer. Does the task of ${local.name} run, and what does its log say?"
+      description = "jvb-watcher has not reconciled for ten minutes, so it would not delete an idle load balancer. Check that a task of the service ${local.name} runs, and read its log."
       namespace   = var.metrics_namespace
       metric      = "Reconciles"
       dimensions  = local.own_dimensions
@@ -74,7 +74,7 @@ locals {
       missing     = "breaching"
     }
     reconcile-failures = {
-      description = "jvb-watcher's looks have failed for ten minutes. Its log says on which call and resource (reconcile_failed), and which action it lacks if access is denied."
+      description = "jvb-watcher's reconciliations have failed for ten minutes. The event reconcile_failed in its log names the call and the resource, and the missing action if access is denied."
       namespace   = var.metrics_namespace
       metric      = "ReconcileFailures"
       dimensions  = local.own_dimensions
@@ -87,10 +87,10 @@ locals {
     }
   }
 
-  # What only the program can know.
+  # Conditions that only jvb-watcher's custom metrics show.
   alarms_of_program = {
     load-balancer-idle = {
-      description = "${local.load_balancer} has stood idle for more than ${var.idle_alarm_minutes} minutes, and costs money for nobody. The finding in jvb-watcher's log says why it is not deleted."
+      description = "${local.load_balancer} has been idle for more than ${var.idle_alarm_minutes} minutes and still costs money. The event finding in jvb-watcher's log gives the reason why it is not deleted."
       namespace   = var.metrics_namespace
       metric      = "IdleSeconds"
       dimensions  = local.own_dimensions
@@ -102,7 +102,7 @@ locals {
       missing     = "notBreaching"
     }
     findings = {
-      description = "For fifteen minutes something has been as a person should know of. The event finding in jvb-watcher's log says what it is, and what to do."
+      description = "jvb-watcher has reported a finding for fifteen minutes. The event finding in its log describes the condition and the remedy."
       namespace   = var.metrics_namespace
       metric      = "Findings"
       dimensions  = local.own_dimensions

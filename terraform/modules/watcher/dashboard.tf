@@ -1,12 +1,12 @@
 locals {
-  # A metric of the program's own, as a dashboard wants it.
+  # The custom metrics in the form that a dashboard takes.
   own_metric = { for metric in [
     "RunningTasks", "ServingTasks", "RegisteredTargets", "HealthyTargets", "UnhealthyTargets", "LoadBalancerUp",
     "IdleSeconds", "EventsReceived", "EventsForeign", "MessagesRejected", "Reconciles", "ReconcileFailures",
     "ReconcileDuration", "RegistrationLatency", "QueueAge", "AwsCalls", "Throttles", "Teardowns", "Findings",
   ] : metric => [var.metrics_namespace, metric, "Project", var.project, "Service", local.service] }
 
-  # In the order in which somebody in a hurry asks: does it serve, is it well, what does it cost.
+  # In the order of an operator's questions: does it serve, is it healthy, what does it cost.
   graphs = [
     {
       title   = "Tasks and targets"
@@ -14,22 +14,22 @@ locals {
       metrics = [for metric in ["RunningTasks", "ServingTasks", "RegisteredTargets", "HealthyTargets", "UnhealthyTargets"] : local.own_metric[metric]]
     },
     {
-      title   = "Load balancer: up, and idle for how many seconds"
+      title   = "Load balancer: up, and idle time in seconds"
       stat    = "Maximum"
       metrics = [local.own_metric["LoadBalancerUp"], concat(local.own_metric["IdleSeconds"], [{ yAxis = "right" }])]
     },
     {
-      title   = "Findings, failed looks, rejected messages"
+      title   = "Findings, failed reconciliations, rejected messages"
       stat    = "Maximum"
       metrics = [for metric in ["Findings", "ReconcileFailures", "MessagesRejected"] : local.own_metric[metric]]
     },
     {
-      title   = "Looks and teardowns"
+      title   = "Reconciliations and teardowns"
       stat    = "Sum"
       metrics = [for metric in ["Reconciles", "Teardowns"] : local.own_metric[metric]]
     },
     {
-      title   = "Milliseconds: from RUNNING to registered, and a look"
+      title   = "Registration latency and reconciliation time in milliseconds"
       stat    = "p95"
       metrics = [for metric in ["RegistrationLatency", "ReconcileDuration"] : local.own_metric[metric]]
     },
@@ -39,7 +39,7 @@ locals {
       metrics = concat([for metric in ["EventsReceived", "EventsForeign"] : local.own_metric[metric]], [concat(local.own_metric["QueueAge"], [{ stat = "Maximum", yAxis = "right" }])])
     },
     {
-      title   = "Calls to AWS"
+      title   = "AWS API calls"
       stat    = "Sum"
       metrics = [for metric in ["AwsCalls", "Throttles"] : local.own_metric[metric]]
     },

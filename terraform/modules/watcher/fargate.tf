@@ -1,7 +1,7 @@
 locals {
   fargate_cluster = coalesce(var.fargate_cluster_arn, local.cluster_arn)
 
-  # Inside the task alone: nothing reaches it from outside.
+  # For the container's own health check; it is not reachable from outside the task.
   listen = "127.0.0.1:8081"
 }
 
@@ -11,7 +11,7 @@ resource "aws_ecs_task_definition" "this" {
   family                   = local.name
   requires_compatibilities = ["FARGATE"]
   network_mode             = "awsvpc"
-  # The smallest that there is.
+  # Fargate's smallest size.
   cpu                = 256
   memory             = 512
   task_role_arn      = aws_iam_role.this.arn
@@ -57,7 +57,7 @@ resource "aws_ecs_task_definition" "this" {
 }
 
 resource "aws_ecs_service" "this" {
-  #checkov:skip=CKV_AWS_333:In a public subnet without NAT the worker needs a public address to reach AWS; assign_public_ip takes it away.
+  #checkov:skip=CKV_AWS_333:In a public subnet without NAT the worker needs a public address to reach AWS; assign_public_ip = false removes it.
   count = local.on_fargate ? 1 : 0
 
   name            = local.name
@@ -67,7 +67,7 @@ resource "aws_ecs_service" "this" {
   launch_type     = "FARGATE"
   propagate_tags  = "SERVICE"
 
-  # Two at once do no harm, so a new one may come before the old one goes.
+  # Concurrent workers do no harm, so the new task may start before the old one stops.
   deployment_minimum_healthy_percent = 100
   deployment_maximum_percent         = 200
 
@@ -87,12 +87,12 @@ resource "aws_ecs_service" "this" {
   depends_on = [aws_iam_role_policy.this]
 }
 
-# Pulls the image and writes the log; the program itself has the other role.
+# The execution role pulls the image and writes the log. The program itself uses the task role.
 resource "aws_iam_role" "execution" {
   count = local.on_fargate ? 1 : 0
 
   name        = "${local.name}-execution"
-  description = "Starts jvb-watcher's container"
+  description = "Pulls the image and writes the log of jvb-watcher's task"
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"

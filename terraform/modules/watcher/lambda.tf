@@ -1,24 +1,24 @@
 locals {
-  # A scale-up of some tasks gives dozens of events within seconds, and one look serves them all. A second's wait is
-  # little beside the minutes that a target takes to become healthy, and saves most of the invocations.
+  # A scale-up emits dozens of events within seconds, and one reconciliation handles them all. Waiting for one second
+  # is short beside the minutes that a target takes to become healthy, and saves most of the invocations.
   batching_window = 1
   batch_size      = 100
 
-  # The fewest that the event source mapping takes. More at once would only look at the same things.
+  # The minimum of an event source mapping. More concurrent invocations would only observe the same resources.
   concurrency = 2
 }
 
 resource "aws_lambda_function" "this" {
-  #checkov:skip=CKV_AWS_50:A trace of a function that calls AWS and nothing else shows nothing that its log doesn't.
-  #checkov:skip=CKV_AWS_115:lambda_reserved_concurrency sets a limit; any number may run at once without harm.
-  #checkov:skip=CKV_AWS_116:Ticks need no dead-letter queue, the next comes in a minute; messages have one at their queue.
-  #checkov:skip=CKV_AWS_117:It talks to AWS's public endpoints only; in a VPC it would need endpoints that cost more than it saves.
-  #checkov:skip=CKV_AWS_173:There are no secrets in its environment, and Lambda encrypts it with keys of its own.
-  #checkov:skip=CKV_AWS_272:The zip is built by whoever applies this; code signing needs a signing profile of theirs.
+  #checkov:skip=CKV_AWS_50:The function calls only AWS, and its log shows everything that a trace would.
+  #checkov:skip=CKV_AWS_115:lambda_reserved_concurrency sets a limit; concurrent invocations do no harm.
+  #checkov:skip=CKV_AWS_116:A lost tick is followed by the next within a minute; the queue of events has a dead-letter queue.
+  #checkov:skip=CKV_AWS_117:The function calls only AWS's public endpoints; in a VPC it would need VPC endpoints, which cost more than the idle platform.
+  #checkov:skip=CKV_AWS_173:The environment holds no secrets, and Lambda encrypts it with its own keys.
+  #checkov:skip=CKV_AWS_272:Code signing needs a signing profile of the account that builds the zip file.
   count = local.on_lambda ? 1 : 0
 
   function_name = local.name
-  description   = "Keeps ${local.load_balancer} true to ${local.service}"
+  description   = "Converges ${local.load_balancer} to the state of ${local.service}"
   role          = aws_iam_role.this.arn
 
   filename         = var.lambda_zip
@@ -35,7 +35,7 @@ resource "aws_lambda_function" "this" {
     variables = local.environment
   }
 
-  # The program writes JSON lines itself, metrics among them; Lambda must pass them on as they are.
+  # The program logs JSON lines, some of them metrics (EMF), which Lambda must not wrap.
   logging_config {
     log_format = "Text"
     log_group  = aws_cloudwatch_log_group.this.name
@@ -43,7 +43,7 @@ resource "aws_lambda_function" "this" {
 
   tags = local.tags
 
-  # It must not run before it may do what it does.
+  # The function must not run before its role has its permissions.
   depends_on = [aws_iam_role_policy.this, aws_iam_role_policy.log]
 }
 
@@ -73,7 +73,7 @@ resource "aws_lambda_permission" "tick" {
   source_arn    = aws_cloudwatch_event_rule.tick[0].arn
 }
 
-# A tick that failed is not tried again: the next one comes in a minute.
+# A failed tick is not retried: the next one follows within a minute.
 resource "aws_lambda_function_event_invoke_config" "this" {
   count = local.on_lambda ? 1 : 0
 

@@ -1,6 +1,6 @@
-# The watcher of one service: events go from EventBridge to a queue, and from there to the program, as a Lambda function
-# or as a worker on Fargate. See the files by topic: rule.tf, queue.tf, role.tf, lambda.tf, fargate.tf, log.tf, alarms.tf,
-# dashboard.tf, queries.tf.
+# The watcher of one service: EventBridge sends events to a queue, from which the program receives them, as a Lambda
+# function or as a worker on Fargate. One file per topic: rule.tf, queue.tf, role.tf, lambda.tf, fargate.tf, log.tf,
+# alarms.tf, dashboard.tf, queries.tf.
 
 data "aws_partition" "current" {}
 
@@ -13,7 +13,7 @@ locals {
   cluster       = coalesce(var.cluster, "${var.project}-cluster")
   service       = coalesce(var.service, "${var.project}-service")
   load_balancer = coalesce(var.load_balancer, "${var.project}-jvb-nlb")
-  # Not PROJECT-jvb-*: that would take in a project called PROJECT-jvb-something.
+  # Not PROJECT-jvb-*, which would match the target groups of a project called PROJECT-jvb-something.
   target_groups = coalesce(var.target_groups, ["${var.project}-jvb-udp*", "${var.project}-jvb-tcp*"])
 
   on_lambda  = var.runtime == "lambda"
@@ -28,7 +28,7 @@ locals {
 
   tags = merge({ Project = var.project, Name = local.name }, var.tags)
 
-  # What the program is told, in either form.
+  # The program's configuration, the same for both runtimes.
   environment = merge({
     JVB_WATCHER_PROJECT           = var.project
     JVB_WATCHER_CLUSTER           = local.cluster

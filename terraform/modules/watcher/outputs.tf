@@ -1,59 +1,59 @@
 output "queue_url" {
-  description = "The URL of the queue with the task events."
+  description = "URL of the queue of task events."
   value       = aws_sqs_queue.events.url
 }
 
 output "queue_arn" {
-  description = "The ARN of the queue with the task events."
+  description = "ARN of the queue of task events."
   value       = aws_sqs_queue.events.arn
 }
 
 output "dead_letter_queue_url" {
-  description = "The URL of the queue with what nobody can read and what could not be delivered."
+  description = "URL of the dead-letter queue, for events that could not be parsed or delivered."
   value       = aws_sqs_queue.dead_letter.url
 }
 
 output "rule_arn" {
-  description = "The ARN of the rule that sends the task events."
+  description = "ARN of the EventBridge rule that sends the task events to the queue."
   value       = aws_cloudwatch_event_rule.tasks.arn
 }
 
 output "event_pattern" {
-  description = "The rule's pattern, as JSON."
+  description = "Event pattern of the rule, as JSON."
   value       = jsonencode(local.event_pattern)
 }
 
 output "role_arn" {
-  description = "The ARN of the role with the watcher's permissions."
+  description = "ARN of the watcher's IAM role."
   value       = aws_iam_role.this.arn
 }
 
 output "policy" {
-  description = "The watcher's permissions, as JSON."
+  description = "IAM policy of the watcher's role, as JSON."
   value       = jsonencode(local.wanted_policy)
 }
 
 output "function_name" {
-  description = "The name of the Lambda function; null on Fargate."
+  description = "Name of the Lambda function; null on Fargate."
   value       = one(aws_lambda_function.this[*].function_name)
 }
 
 output "ecs_service_name" {
-  description = "The name of the worker's own ECS service; null on Lambda."
+  description = "Name of the worker's own ECS service; null on Lambda."
   value       = one(aws_ecs_service.this[*].name)
 }
 
 output "log_group_name" {
-  description = "The name of the log group."
+  description = "Name of the log group."
   value       = aws_cloudwatch_log_group.this.name
 }
 
 output "alarm_names" {
-  description = "The names of the alarms."
+  description = "Names of the alarms."
   value       = sort([for alarm in aws_cloudwatch_metric_alarm.this : alarm.alarm_name])
 }
 
 output "dashboard_name" {
-  description = "The name of the dashboard; null without one."
+  description = "Name of the dashboard; null without one."
   value       = one(aws_cloudwatch_dashboard.this[*].dashboard_name)
 }

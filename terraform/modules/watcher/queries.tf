@@ -1,7 +1,7 @@
 locals {
   queries = {
     acts = {
-      title = "What it did"
+      title = "Actions"
       query = <<-EOT
         fields @timestamp, event, message
         | filter event in ["target_registered", "target_deregistered", "idle_marked", "idle_unmarked", "teardown_started", "load_balancer_deleted", "target_group_deleted", "teardown_completed"]
@@ -10,7 +10,7 @@ locals {
       EOT
     }
     failures = {
-      title = "What failed, on which resource"
+      title = "Failures by resource"
       query = <<-EOT
         fields @timestamp, event, error_service, error_operation, resource, error_code, message
         | filter event in ["reconcile_failed", "poll_failed", "feed_check_failed", "publish_failed", "message_rejected", "invocation_rejected"]
@@ -19,7 +19,7 @@ locals {
       EOT
     }
     findings = {
-      title = "What a person should know"
+      title = "Findings"
       query = <<-EOT
         fields @timestamp, finding, state, subject, detail, advice
         | filter event = "finding"
@@ -28,14 +28,14 @@ locals {
       EOT
     }
     registration-latency = {
-      title = "How long registration took"
+      title = "Registration latency"
       query = <<-EOT
         filter event = "target_registered" and ispresent(latency_ms)
         | stats count(*) as targets, pct(latency_ms, 50) as median_ms, pct(latency_ms, 95) as p95_ms, max(latency_ms) as longest_ms by bin(1d)
       EOT
     }
     uptime = {
-      title = "How long load balancers were up"
+      title = "Load balancer uptime and cost"
       query = <<-EOT
         filter event = "load_balancer_deleted"
         | stats count(*) as load_balancers, sum(uptime_seconds) / 3600 as hours, sum(uptime_seconds) / 3600 * 0.0225 as dollars by bin(1d)

@@ -1,11 +1,11 @@
 locals {
-  # AWS's advice for a queue with a function: six times the function's timeout, and the batching window.
+  # AWS recommends six times the function's timeout, plus the batching window.
   visibility_timeout = local.on_lambda ? 6 * var.lambda_timeout + local.batching_window : 60
 
-  # An event only says when to look, and a look repairs whatever was missed; so an older one is of no use to anyone.
+  # An event only triggers a reconciliation, and the next one converges whatever was missed: older events are of no use.
   retention = 24 * 60 * 60
 
-  # The longest that SQS keeps a message: a person needs time to find it.
+  # The maximum of SQS, so that an operator has time to find the message.
   dead_letter_retention = 14 * 24 * 60 * 60
 }
 
@@ -14,7 +14,7 @@ resource "aws_sqs_queue" "events" {
   visibility_timeout_seconds = local.visibility_timeout
   message_retention_seconds  = local.retention
   receive_wait_time_seconds  = 20
-  # Keys of SQS's own cost nothing.
+  # SQS's own keys are free.
   sqs_managed_sse_enabled = true
 
   redrive_policy = jsonencode({
@@ -25,7 +25,7 @@ resource "aws_sqs_queue" "events" {
   tags = local.tags
 }
 
-# What nobody can read, and what EventBridge could not deliver.
+# Receives messages that the program could not parse and events that EventBridge could not deliver.
 resource "aws_sqs_queue" "dead_letter" {
   name                      = "${local.name}-dead"
   message_retention_seconds = local.dead_letter_retention
@@ -49,7 +49,7 @@ locals {
   }
 }
 
-# The rule sends events to one queue, and to the other what it could not deliver. Nobody else sends anything.
+# The rule sends events to the queue, and undeliverable ones to the dead-letter queue. No other principal may send.
 resource "aws_sqs_queue_policy" "this" {
   for_each = local.queues
 

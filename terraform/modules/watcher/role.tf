@@ -1,6 +1,7 @@
 locals {
   queue_actions = {
-    # The event source mapping receives and deletes with the function's role; the function reads the queue's settings.
+    # The event source mapping receives and deletes messages with the function's role; the function reads the queue's
+    # attributes.
     lambda = ["sqs:ReceiveMessage", "sqs:DeleteMessage", "sqs:GetQueueAttributes"]
     fargate = [
       "sqs:ReceiveMessage",
@@ -13,16 +14,16 @@ locals {
   load_balancer_arn = "arn:${local.partition}:elasticloadbalancing:${local.here}:loadbalancer/net/${local.load_balancer}/*"
   target_group_arns = [for pattern in local.target_groups : "arn:${local.partition}:elasticloadbalancing:${local.here}:targetgroup/${pattern}/*"]
 
-  # Only a load balancer with the owner tag is ever marked or deleted.
+  # The watcher marks and deletes only a load balancer with the owner tag.
   owned = { StringEquals = { "aws:ResourceTag/${var.owner_tag.key}" = var.owner_tag.value } }
 
-  # Of tags the watcher writes and removes only its own marks.
+  # The watcher adds and removes no other tags than its own marks.
   own_tags = { "ForAllValues:StringEquals" = { "aws:TagKeys" = ["jvb-watcher:idle-since", "jvb-watcher:load-balancer"] } }
 
   publish_events_bus     = coalesce(var.publish_events_bus, "default")
   publish_events_bus_arn = startswith(local.publish_events_bus, "arn:") ? local.publish_events_bus : "arn:${local.partition}:events:${local.here}:event-bus/${local.publish_events_bus}"
 
-  # What the program does, one statement a purpose.
+  # Everything that the program does, one statement per purpose.
   policy = {
     Version = "2012-10-17"
     Statement = [
@@ -39,7 +40,7 @@ locals {
         Resource = "arn:${local.partition}:ecs:${local.here}:service/${local.cluster}/${local.service}"
       },
       {
-        # ListTasks is for container instances by its resource, and for a cluster by its condition.
+        # The resource of ListTasks is a container instance; only the condition limits it to a cluster.
         Sid       = "ListItsTasks"
         Effect    = "Allow"
         Action    = "ecs:ListTasks"
@@ -53,7 +54,7 @@ locals {
         Resource = "arn:${local.partition}:ecs:${local.here}:task/${local.cluster}/*"
       },
       {
-        # None of these can be limited to a resource.
+        # These actions don't support resource-level permissions.
         Sid    = "ReadLoadBalancers"
         Effect = "Allow"
         Action = [
@@ -65,7 +66,7 @@ locals {
         Resource = "*"
       },
       {
-        # Whether events can arrive. These can't be limited to a resource.
+        # For checking that events can arrive. These actions don't support resource-level permissions.
         Sid      = "FindTheRule"
         Effect   = "Allow"
         Action   = ["events:ListRuleNamesByTarget", "events:TestEventPattern"]
@@ -111,7 +112,7 @@ locals {
         Condition = local.owned
       },
       {
-        # Only groups that carry the mark of a teardown.
+        # Only target groups that carry the mark of a teardown.
         Sid       = "DeleteMarkedTargetGroups"
         Effect    = "Allow"
         Action    = "elasticloadbalancing:DeleteTargetGroup"
@@ -121,8 +122,8 @@ locals {
     ]
   }
 
-  # With the teardown switched off the watcher may not so much as mark. Where the groups are to stay it never deletes
-  # them, but takes marks off that are left from before that was so: with the balancer's, in one call.
+  # With teardown off, the watcher may not even mark. With teardown load-balancer, it never deletes target groups, but
+  # may remove marks that an earlier setting left on them, in the same call as those of the load balancer.
   not_wanted = {
     all             = []
     "load-balancer" = ["DeleteMarkedTargetGroups"]
@@ -145,7 +146,7 @@ locals {
 
 resource "aws_iam_role" "this" {
   name        = local.name
-  description = "What jvb-watcher may do for ${local.service}"
+  description = "Permissions of jvb-watcher for ${local.service}"
 
   assume_role_policy = jsonencode({
     Version = "2012-10-17"
@@ -165,7 +166,7 @@ resource "aws_iam_role_policy" "this" {
   policy = jsonencode(local.wanted_policy)
 }
 
-# A function writes its log with its own role; on Fargate the execution role does (fargate.tf).
+# A Lambda function writes its log with its own role; on Fargate the execution role does (fargate.tf).
 resource "aws_iam_role_policy" "log" {
   count = local.on_lambda ? 1 : 0
 

@@ -25,19 +25,19 @@ resource "aws_cloudwatch_event_target" "queue" {
     arn = aws_sqs_queue.dead_letter.arn
   }
 
-  # What can't be delivered for an hour is of no use any more: the looks have repaired it.
+  # After an hour an event is of no use any more: the regular reconciliations have converged whatever it announced.
   retry_policy {
     maximum_event_age_in_seconds = 3600
     maximum_retry_attempts       = 185
   }
 }
 
-# The function has no clock of its own. Rules with a schedule cost nothing.
+# A Lambda function has no timer of its own. Scheduled rules are free.
 resource "aws_cloudwatch_event_rule" "tick" {
   count = local.on_lambda ? 1 : 0
 
   name                = "${local.name}-tick"
-  description         = "Has jvb-watcher look once a minute"
+  description         = "Triggers a reconciliation by jvb-watcher once a minute"
   schedule_expression = "rate(1 minute)"
   tags                = merge(local.tags, { Name = "${local.name}-tick" })
 }
@@ -49,7 +49,7 @@ resource "aws_cloudwatch_event_target" "tick" {
   target_id = "function"
   arn       = aws_lambda_function.this[0].arn
 
-  # The next one comes in a minute.
+  # The next tick follows within a minute.
   retry_policy {
     maximum_event_age_in_seconds = 60
     maximum_retry_attempts       = 0

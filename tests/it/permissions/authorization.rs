@@ -1,19 +1,19 @@
-//! What IAM is asked about a call: action, resource and condition keys, as AWS's Service Authorization Reference has
-//! them for ECS, Elastic Load Balancing V2, EventBridge and SQS.
+//! The authorizations that a call requires: action, resource and condition keys, from AWS's Service Authorization
+//! Reference for ECS, Elastic Load Balancing V2, EventBridge and SQS.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-/// The region and the account, as ARNs have them.
+/// The region and the account, as they appear in ARNs.
 pub const HERE: &str = "eu-west-1:111122223333";
 
-/// One question to IAM. A call on several resources is as many questions.
+/// An authorization that a call requires. A call on several resources requires one for each.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Authorization {
     pub action: String,
     pub resource: String,
-    /// The condition keys that the request has, with their values.
+    /// The condition keys of the request, with their values.
     pub context: BTreeMap<String, Value>,
 }
 
@@ -22,16 +22,17 @@ impl Authorization {
         Self { action: action.to_owned(), resource: resource.into(), context: BTreeMap::new() }
     }
 
+    /// Adds a condition key.
     pub fn with(mut self, key: &str, value: impl Into<Value>) -> Self {
         self.context.insert(key.to_owned(), value.into());
         self
     }
 }
 
-/// The tags of a resource, by its ARN.
+/// Returns the tags of a resource, by its ARN.
 pub type TagsOf<'a> = &'a dyn Fn(&str) -> Vec<(String, String)>;
 
-/// What IAM is asked about a call. `None` if this call isn't known here, and so not judged.
+/// Returns the authorizations that a call requires; `None` if this module doesn't know the call.
 pub fn authorizations(service: &str, operation: &str, body: &str, tags: TagsOf<'_>) -> Option<Vec<Authorization>> {
     match service {
         "sqs" => sqs(operation, &serde_json::from_str(body).ok()?),
@@ -47,7 +48,7 @@ pub fn authorizations(service: &str, operation: &str, body: &str, tags: TagsOf<'
 fn events(operation: &str, input: &Value) -> Option<Vec<Authorization>> {
     let action = format!("events:{operation}");
     match operation {
-        // These can't be limited to a resource.
+        // These actions don't support resource-level permissions.
         "ListRuleNamesByTarget" | "TestEventPattern" => Some(vec![Authorization::new(&action, "*")]),
         "DescribeRule" => {
             let rule = input["Name"].as_str()?;
@@ -58,7 +59,7 @@ fn events(operation: &str, input: &Value) -> Option<Vec<Authorization>> {
 }
 
 fn sqs(operation: &str, input: &Value) -> Option<Vec<Authorization>> {
-    // A batch is allowed by the action of a single one.
+    // A batch operation requires the action of the single operation.
     let action = match operation {
         "GetQueueUrl" => return Some(vec![on_queue("sqs:GetQueueUrl", input["QueueName"].as_str()?)]),
         "DeleteMessage" | "DeleteMessageBatch" => "sqs:DeleteMessage",
@@ -76,19 +77,19 @@ fn on_queue(action: &str, name: &str) -> Authorization {
 
 fn ecs(operation: &str, input: &Value) -> Option<Vec<Authorization>> {
     let cluster = input["cluster"].as_str()?.rsplit('/').next()?;
-    let ask = |resource: String| {
+    let require = |resource: String| {
         let cluster = format!("arn:aws:ecs:{HERE}:cluster/{cluster}");
         Authorization::new(&format!("ecs:{operation}"), resource).with("ecs:cluster", cluster)
     };
     let each = |field: &str, kind: &str| {
         let names = input[field].as_array()?.iter().map(|name| name.as_str()?.rsplit('/').next());
-        names.map(|name| Some(ask(format!("arn:aws:ecs:{HERE}:{kind}/{cluster}/{}", name?)))).collect()
+        names.map(|name| Some(require(format!("arn:aws:ecs:{HERE}:{kind}/{cluster}/{}", name?)))).collect()
     };
     match operation {
         "DescribeServices" => each("services", "service"),
         "DescribeTasks" => each("tasks", "task"),
-        // Its resource is a container instance, and the watcher names none.
-        "ListTasks" => Some(vec![ask("*".to_owned())]),
+        // Its resource is a container instance, which the watcher doesn't specify.
+        "ListTasks" => Some(vec![require("*".to_owned())]),
         _ => None,
     }
 }
@@ -100,8 +101,9 @@ fn elastic_load_balancing(
 ) -> Option<Vec<Authorization>> {
     let action = format!("elasticloadbalancing:{operation}");
     let tagged = |arn: &String| {
-        let asked = Authorization::new(&action, arn);
-        tags(arn).into_iter().fold(asked, |asked, (key, value)| asked.with(&format!("aws:ResourceTag/{key}"), value))
+        let required = Authorization::new(&action, arn);
+        let add = |required: Authorization, (key, value)| required.with(&format!("aws:ResourceTag/{key}"), value);
+        tags(arn).into_iter().fold(required, add)
     };
     let members = |start: &str, end: &str| -> Vec<&String> {
         let is_member = |name: &str| name.starts_with(start) && name.ends_with(end);
@@ -112,7 +114,7 @@ fn elastic_load_balancing(
         arns.into_iter().map(|arn| tagged(arn).with("aws:TagKeys", json!(keys))).collect()
     };
     match operation {
-        // These can't be limited to a resource.
+        // These actions don't support resource-level permissions.
         "DescribeLoadBalancers" | "DescribeTargetGroups" | "DescribeTargetHealth" | "DescribeTags" => {
             Some(vec![Authorization::new(&action, "*")])
         }

@@ -1,4 +1,4 @@
-//! What stands before AWS: every call is judged by the policy, and refused or let through to the sandbox.
+//! A gate in front of the sandbox, which checks every call against the policy and denies or forwards it.
 
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -17,28 +17,28 @@ use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
 use super::authorization::{Authorization, authorizations};
-use super::judge::Judge;
+use super::evaluator::Evaluator;
 
-/// What a call came to.
+/// The decision about a call.
 #[derive(Clone, Debug)]
-pub struct Judged {
+pub struct Decision {
     /// `service:Operation`.
     pub call: String,
-    /// What was asked about it; empty for a call that the tests don't know.
-    pub asked: Vec<Authorization>,
-    /// The question whose answer was no, if there is one.
+    /// The authorizations that the call required; empty for a call that the tests don't know.
+    pub required: Vec<Authorization>,
+    /// The first of them that the policy denies.
     pub denied: Option<Authorization>,
 }
 
 struct Shared {
     sandbox: Arc<Sandbox>,
-    judge: Judge,
+    evaluator: Evaluator,
     policy: Value,
     client: Client<HttpConnector, Full<Bytes>>,
-    judged: Mutex<Vec<Judged>>,
+    decisions: Mutex<Vec<Decision>>,
 }
 
-/// The gate. Ends when it is dropped.
+/// The gate. Dropping it stops it.
 pub struct Gate {
     address: SocketAddr,
     shared: Arc<Shared>,
@@ -50,7 +50,8 @@ impl Gate {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("the loopback has a free port");
         let address = listener.local_addr().expect("a bound listener has an address");
         let client = Client::builder(TokioExecutor::new()).build_http();
-        let shared = Arc::new(Shared { sandbox, judge: Judge::start(), policy, client, judged: Mutex::default() });
+        let (evaluator, decisions) = (Evaluator::start(), Mutex::default());
+        let shared = Arc::new(Shared { sandbox, evaluator, policy, client, decisions });
         let mut serving = JoinSet::new();
         serving.spawn(serve(listener, Arc::clone(&shared)));
         Self { address, shared, _serving: serving }
@@ -60,14 +61,14 @@ impl Gate {
         format!("http://{}", self.address)
     }
 
-    /// All calls so far.
-    pub fn judged(&self) -> Vec<Judged> {
-        self.shared.judged.lock().expect("not poisoned").clone()
+    /// Returns the decisions about all calls so far.
+    pub fn decisions(&self) -> Vec<Decision> {
+        self.shared.decisions.lock().expect("not poisoned").clone()
     }
 }
 
 async fn serve(listener: TcpListener, shared: Arc<Shared>) {
-    // The connections live in here, so that they end with this task.
+    // Owned by this task, so that the connections close with it.
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -76,7 +77,7 @@ async fn serve(listener: TcpListener, shared: Arc<Shared>) {
                 let shared = Arc::clone(&shared);
                 connections.spawn(async move {
                     let service = service_fn(move |request| handle(Arc::clone(&shared), request));
-                    // An error is a client that went away.
+                    // The errors are clients that have gone.
                     let _ = hyper::server::conn::http1::Builder::new()
                         .serve_connection(TokioIo::new(stream), service)
                         .await;
@@ -95,13 +96,13 @@ async fn handle(
     let body = body.collect().await?.to_bytes();
     let text = String::from_utf8_lossy(&body);
     let (service, operation) = name_of(&parts.headers, &text);
-    let asked = authorizations(&service, &operation, &text, &|arn| tags(&shared.sandbox, arn)).unwrap_or_default();
-    let denied = asked.iter().find(|asked| !shared.judge.allows(&shared.policy, asked)).cloned();
+    let required = authorizations(&service, &operation, &text, &|arn| tags(&shared.sandbox, arn)).unwrap_or_default();
+    let denied = required.iter().find(|required| !shared.evaluator.allows(&shared.policy, required)).cloned();
     let call = format!("{service}:{operation}");
-    let is_refused = asked.is_empty() || denied.is_some();
-    shared.judged.lock().expect("not poisoned").push(Judged { call: call.clone(), asked, denied });
-    if is_refused {
-        return Ok(refusal(&parts.headers, &call));
+    let is_denied = required.is_empty() || denied.is_some();
+    shared.decisions.lock().expect("not poisoned").push(Decision { call: call.clone(), required, denied });
+    if is_denied {
+        return Ok(access_denied(&parts.headers, &call));
     }
     parts.uri = format!("{}{}", shared.sandbox.endpoint(), parts.uri).parse()?;
     parts.headers.remove(HOST);
@@ -109,8 +110,8 @@ async fn handle(
     Ok(Response::from_parts(parts, Full::new(body.collect().await?.to_bytes())))
 }
 
-/// The service that the signature is for, and the operation: a header in the JSON protocols, in the query protocol a
-/// field of the form.
+/// Returns service and operation. The service is in the signature's scope; the operation is in a header in the JSON
+/// protocols and in the form in the query protocol.
 fn name_of(headers: &HeaderMap, body: &str) -> (String, String) {
     let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let service = header(AUTHORIZATION.as_str()).split('/').nth(3).unwrap_or_default();
@@ -121,17 +122,18 @@ fn name_of(headers: &HeaderMap, body: &str) -> (String, String) {
     (service.to_owned(), operation.to_owned())
 }
 
-/// The tags that a resource has at this moment.
+/// Returns the current tags of a resource.
 fn tags(sandbox: &Sandbox, arn: &str) -> Vec<(String, String)> {
     sandbox.with_world(|world, _| {
-        let balancer = world.load_balancers().into_iter().find(|balancer| balancer.arn == arn).map(|found| found.tags);
+        let load_balancer =
+            world.load_balancers().into_iter().find(|load_balancer| load_balancer.arn == arn).map(|found| found.tags);
         let group = || world.groups().into_iter().find(|group| group.arn == arn).map(|found| found.tags);
-        balancer.or_else(group).unwrap_or_default()
+        load_balancer.or_else(group).unwrap_or_default()
     })
 }
 
-/// AWS's refusal, in the shape of the call's protocol.
-fn refusal(headers: &HeaderMap, call: &str) -> Response<Full<Bytes>> {
+/// Returns AWS's error for a denied call, in the format of the call's protocol.
+fn access_denied(headers: &HeaderMap, call: &str) -> Response<Full<Bytes>> {
     let message = format!("User is not authorized to perform: {call}");
     let (status, kind, body) = if headers.contains_key("x-amz-target") {
         let body = serde_json::json!({ "__type": "com.amazonaws#AccessDeniedException", "message": message });

@@ -46,23 +46,23 @@ mock_provider "aws" {
   }
 }
 
-run "idle_there_is_no_load_balancer" {
+run "no_load_balancer_by_default" {
   assert {
     condition     = length(module.jvb_nlb) == 0 && output.jvb_nlb_dns_name == null
-    error_message = "nobody calls"
+    error_message = "a load balancer is created although nlb_enabled is false"
   }
   assert {
     condition     = strcontains(module.jvb_watcher.event_pattern, "cluster/${module.jitsi_service.cluster_name}") && strcontains(module.jvb_watcher.event_pattern, "service:${module.jitsi_service.service_name}")
-    error_message = "the watcher watches another service"
+    error_message = "the watcher watches another service than the module creates"
   }
 }
 
-run "a_scale_up_makes_it" {
+run "nlb_enabled_creates_the_load_balancer" {
   variables {
     nlb_enabled = true
   }
   assert {
     condition     = output.jvb_nlb_dns_name != null && module.jvb_nlb[0].tcp_target_group_arn != null
-    error_message = "the load balancer"
+    error_message = "the load balancer or its TCP fallback is not created"
   }
 }

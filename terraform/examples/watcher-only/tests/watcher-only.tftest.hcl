@@ -25,13 +25,13 @@ mock_provider "aws" {
   }
 }
 
-run "one_module_block_is_enough" {
+run "project_and_region_are_enough" {
   variables {
     region  = "eu-west-1"
     project = "jitsi"
   }
   assert {
     condition     = length(output.alarms) == 6 && strcontains(output.log_group, "jitsi-jvb-watcher")
-    error_message = "the watcher"
+    error_message = "the watcher's alarms or log group are missing"
   }
 }

@@ -40,19 +40,19 @@ variables {
 run "names_derive_from_the_project" {
   assert {
     condition     = aws_sqs_queue.events.name == "jitsi-jvb-watcher" && aws_sqs_queue.dead_letter.name == "jitsi-jvb-watcher-dead"
-    error_message = "the queues' names"
+    error_message = "the queue names don't derive from the project"
   }
   assert {
     condition     = aws_cloudwatch_event_rule.tasks.name == "jitsi-jvb-watcher" && aws_iam_role.this.name == "jitsi-jvb-watcher"
-    error_message = "the rule's and the role's names"
+    error_message = "the names of rule and role don't derive from the project"
   }
   assert {
     condition     = aws_sqs_queue.events.tags == tomap({ Project = "jitsi", Name = "jitsi-jvb-watcher" })
-    error_message = "the tags"
+    error_message = "the queue has the wrong tags"
   }
 }
 
-run "a_second_service_gets_names_of_its_own" {
+run "a_second_service_gets_separate_names" {
   variables {
     name          = "jitsi-two"
     service       = "jitsi-two-service"
@@ -71,11 +71,11 @@ run "a_second_service_gets_names_of_its_own" {
       aws_cloudwatch_dashboard.this[0].dashboard_name == "jitsi-two",
       alltrue([for name in output.alarm_names : startswith(name, "jitsi-two-")]),
     ])
-    error_message = "a name is shared with the first"
+    error_message = "a name is shared with the first service"
   }
 }
 
-run "the_rule_is_narrowed_to_the_cluster_and_the_service" {
+run "the_rule_matches_only_the_cluster_and_the_service" {
   assert {
     condition = jsondecode(aws_cloudwatch_event_rule.tasks.event_pattern) == {
       source        = ["aws.ecs"]
@@ -85,30 +85,30 @@ run "the_rule_is_narrowed_to_the_cluster_and_the_service" {
         group      = ["service:jitsi-service"]
       }
     }
-    error_message = "the pattern"
+    error_message = "the rule has the wrong event pattern"
   }
   assert {
     condition     = aws_cloudwatch_event_target.queue.dead_letter_config[0].arn == aws_sqs_queue.dead_letter.arn
-    error_message = "what can't be delivered goes to the dead-letter queue"
+    error_message = "undeliverable events don't go to the dead-letter queue"
   }
   assert {
     condition     = aws_cloudwatch_event_target.queue.retry_policy[0].maximum_event_age_in_seconds == 3600
-    error_message = "the retry policy"
+    error_message = "the target has the wrong retry policy"
   }
 }
 
-run "queues_are_encrypted_and_closed" {
+run "queues_are_encrypted_and_restricted" {
   assert {
     condition     = aws_sqs_queue.events.sqs_managed_sse_enabled && aws_sqs_queue.dead_letter.sqs_managed_sse_enabled
-    error_message = "the encryption"
+    error_message = "a queue is not encrypted"
   }
   assert {
     condition     = jsondecode(aws_sqs_queue.events.redrive_policy).maxReceiveCount == 5
-    error_message = "the redrive policy"
+    error_message = "the queue has the wrong redrive policy"
   }
   assert {
     condition     = jsondecode(aws_sqs_queue_redrive_allow_policy.dead_letter.redrive_allow_policy).redrivePermission == "byQueue"
-    error_message = "the redrive-allow policy"
+    error_message = "the dead-letter queue has the wrong redrive-allow policy"
   }
   assert {
     condition = alltrue([for policy in aws_sqs_queue_policy.this : alltrue([
@@ -118,28 +118,28 @@ run "queues_are_encrypted_and_closed" {
       jsondecode(policy.policy).Statement[1].Effect == "Deny",
       jsondecode(policy.policy).Statement[1].Condition.Bool["aws:SecureTransport"] == "false",
     ])])
-    error_message = "the access policies"
+    error_message = "a queue has the wrong access policy"
   }
   assert {
     condition     = aws_sqs_queue.events.visibility_timeout_seconds >= 6 * aws_lambda_function.this[0].timeout
-    error_message = "AWS advises six times the function's timeout"
+    error_message = "the visibility timeout is shorter than AWS's recommendation of six times the function's timeout"
   }
 }
 
-run "the_policy_is_limited_to_what_is_the_projects" {
+run "the_policy_is_limited_to_the_projects_resources" {
   assert {
     condition = alltrue([
       for statement in jsondecode(aws_iam_role_policy.this.policy).Statement :
       jsonencode(statement.Resource) != jsonencode("*") || contains(["ReadLoadBalancers", "ListItsTasks", "FindTheRule"], statement.Sid)
     ])
-    error_message = "a statement is for everything"
+    error_message = "a statement applies to all resources"
   }
   assert {
     condition = alltrue([
       for statement in jsondecode(aws_iam_role_policy.this.policy).Statement :
       !strcontains(jsonencode(statement.Action), "*")
     ])
-    error_message = "an action has a wildcard"
+    error_message = "an action contains a wildcard"
   }
   assert {
     condition = [
@@ -151,7 +151,7 @@ run "the_policy_is_limited_to_what_is_the_projects" {
       Resource  = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:loadbalancer/net/jitsi-jvb-nlb/*"
       Condition = { StringEquals = { "aws:ResourceTag/Lifecycle" = "on-demand" } }
     }
-    error_message = "the deletion of the load balancer"
+    error_message = "the statement for deleting the load balancer is wrong"
   }
   assert {
     condition = alltrue([
@@ -159,15 +159,15 @@ run "the_policy_is_limited_to_what_is_the_projects" {
       statement.Resource == [for kind in ["udp", "tcp"] : "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/jitsi-jvb-${kind}*/*"]
       if contains(["ChangeTargets", "MarkTargetGroups", "DeleteMarkedTargetGroups"], statement.Sid)
     ])
-    error_message = "the target groups"
+    error_message = "a statement applies to the wrong target groups"
   }
   assert {
     condition     = output.policy == aws_iam_role_policy.this.policy
-    error_message = "the output is the policy"
+    error_message = "the output differs from the policy"
   }
 }
 
-run "events_for_others_go_to_one_bus_and_only_when_asked_for" {
+run "events_are_published_to_the_configured_bus" {
   variables {
     publish_events_bus = "operations"
   }
@@ -180,67 +180,67 @@ run "events_for_others_go_to_one_bus_and_only_when_asked_for" {
       Action   = "events:PutEvents"
       Resource = "arn:aws:events:eu-west-1:111122223333:event-bus/operations"
     }
-    error_message = "the bus"
+    error_message = "the statement for publishing events is wrong"
   }
   assert {
     condition     = aws_lambda_function.this[0].environment[0].variables["JVB_WATCHER_PUBLISH_EVENTS"] == "operations"
-    error_message = "what the program is told"
+    error_message = "the program does not get the bus"
   }
 }
 
-run "without_a_bus_nothing_may_be_put_on_any" {
+run "without_a_bus_publishing_is_not_allowed" {
   assert {
     condition = alltrue([
       for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Sid != "PublishEvents"
     ])
-    error_message = "the permission is there"
+    error_message = "the policy allows events:PutEvents"
   }
   assert {
     condition     = !contains(keys(aws_lambda_function.this[0].environment[0].variables), "JVB_WATCHER_PUBLISH_EVENTS")
-    error_message = "the program is told of a bus"
+    error_message = "the program gets a bus"
   }
 }
 
-run "what_is_not_torn_down_may_not_be_deleted" {
+run "teardown_load_balancer_does_not_allow_deleting_target_groups" {
   variables {
     teardown = "load-balancer"
   }
   assert {
     condition     = strcontains(output.policy, "DeleteLoadBalancer") && !strcontains(output.policy, "DeleteTargetGroup")
-    error_message = "the target groups stay"
+    error_message = "the policy must allow DeleteLoadBalancer and not DeleteTargetGroup"
   }
 }
 
-run "with_the_teardown_off_nothing_may_be_marked_or_deleted" {
+run "teardown_off_allows_neither_marking_nor_deleting" {
   variables {
     teardown = "off"
   }
   assert {
     condition     = !strcontains(output.policy, "elasticloadbalancing:Delete")
-    error_message = "nothing is deleted"
+    error_message = "the policy allows deleting"
   }
   assert {
     condition     = !strcontains(output.policy, "AddTags") && !strcontains(output.policy, "RemoveTags")
-    error_message = "nothing is marked"
+    error_message = "the policy allows tagging"
   }
 }
 
-run "as_a_function_it_takes_batches_and_a_tick_a_minute" {
+run "the_function_is_invoked_by_batches_and_by_a_tick_a_minute" {
   assert {
     condition     = aws_lambda_function.this[0].runtime == "provided.al2023" && aws_lambda_function.this[0].architectures == tolist(["arm64"])
-    error_message = "the function's form"
+    error_message = "the function has the wrong runtime or architecture"
   }
   assert {
     condition     = aws_lambda_event_source_mapping.events[0].function_response_types == tolist(["ReportBatchItemFailures"])
-    error_message = "partial batch failures are reported"
+    error_message = "the event source mapping does not report partial batch failures"
   }
   assert {
     condition     = aws_cloudwatch_event_rule.tick[0].schedule_expression == "rate(1 minute)"
-    error_message = "the tick"
+    error_message = "the tick has the wrong schedule"
   }
   assert {
     condition     = aws_lambda_permission.tick[0].principal == "events.amazonaws.com" && aws_lambda_permission.tick[0].source_arn == aws_cloudwatch_event_rule.tick[0].arn
-    error_message = "only the tick may invoke it"
+    error_message = "another principal than the tick may invoke the function"
   }
   assert {
     condition = alltrue([
@@ -248,19 +248,19 @@ run "as_a_function_it_takes_batches_and_a_tick_a_minute" {
       aws_lambda_function.this[0].environment[0].variables["JVB_WATCHER_OWNER_TAG"] == "Lifecycle=on-demand",
       aws_lambda_function.this[0].environment[0].variables["JVB_WATCHER_METRICS"] == "emf",
     ])
-    error_message = "its environment"
+    error_message = "the function has the wrong environment"
   }
   assert {
     condition     = length(aws_ecs_service.this) == 0 && length(aws_ecs_task_definition.this) == 0
-    error_message = "nothing runs on Fargate"
+    error_message = "a Fargate worker is created beside the function"
   }
   assert {
     condition     = aws_cloudwatch_log_group.this.retention_in_days == 90
-    error_message = "the log is not kept for ever"
+    error_message = "the log has the wrong retention"
   }
 }
 
-run "as_a_worker_it_runs_on_fargate" {
+run "the_worker_runs_on_fargate" {
   variables {
     runtime    = "fargate"
     image      = "111122223333.dkr.ecr.eu-west-1.amazonaws.com/jvb-watcher:0.1.0"
@@ -269,11 +269,11 @@ run "as_a_worker_it_runs_on_fargate" {
   }
   assert {
     condition     = length(aws_lambda_function.this) == 0 && length(aws_cloudwatch_event_rule.tick) == 0 && length(aws_lambda_event_source_mapping.events) == 0
-    error_message = "there is no function, and nothing ticks"
+    error_message = "a function or its triggers are created beside the worker"
   }
   assert {
     condition     = aws_ecs_service.this[0].desired_count == 1 && aws_ecs_service.this[0].cluster == "arn:aws:ecs:eu-west-1:111122223333:cluster/jitsi-cluster"
-    error_message = "the worker's service"
+    error_message = "the worker's service has the wrong desired count or cluster"
   }
   assert {
     condition = alltrue([for container in jsondecode(aws_ecs_task_definition.this[0].container_definitions) : alltrue([
@@ -282,23 +282,23 @@ run "as_a_worker_it_runs_on_fargate" {
       container.healthCheck.command == ["CMD", "/usr/local/bin/jvb-watcher", "health"],
       container.command == ["run"],
     ])])
-    error_message = "the container"
+    error_message = "the container definition is wrong"
   }
   assert {
     condition     = aws_ecs_task_definition.this[0].task_role_arn == aws_iam_role.this.arn && length(aws_iam_role.execution) == 1
-    error_message = "the roles"
+    error_message = "the task has the wrong roles"
   }
   assert {
     condition     = strcontains(output.policy, "sqs:ChangeMessageVisibility")
-    error_message = "a worker hides the messages in hand"
+    error_message = "the policy does not allow changing the visibility of messages"
   }
   assert {
     condition     = contains(output.alarm_names, "jitsi-jvb-watcher-no-heartbeat") && aws_cloudwatch_metric_alarm.this["no-heartbeat"].namespace == "jvb-watcher"
-    error_message = "its heartbeat is its own metric"
+    error_message = "the heartbeat alarm does not use the worker's own metric"
   }
 }
 
-run "alarms_tell_of_what_must_not_go_unseen" {
+run "alarms_notify_the_topic" {
   variables {
     alarm_topic_arn = "arn:aws:sns:eu-west-1:111122223333:operators"
   }
@@ -311,39 +311,39 @@ run "alarms_tell_of_what_must_not_go_unseen" {
       "jitsi-jvb-watcher-no-heartbeat",
       "jitsi-jvb-watcher-reconcile-failures",
     ])
-    error_message = "the alarms"
+    error_message = "the wrong alarms are created"
   }
   assert {
     condition = alltrue([for alarm in aws_cloudwatch_metric_alarm.this :
       tolist(alarm.alarm_actions) == tolist(["arn:aws:sns:eu-west-1:111122223333:operators"]) && tolist(alarm.ok_actions) == tolist(alarm.alarm_actions)
     ])
-    error_message = "who is told"
+    error_message = "an alarm does not notify the topic"
   }
   assert {
     condition     = aws_cloudwatch_metric_alarm.this["no-heartbeat"].treat_missing_data == "breaching"
-    error_message = "silence is an alarm"
+    error_message = "missing heartbeats don't raise the alarm"
   }
   assert {
     condition     = aws_cloudwatch_metric_alarm.this["load-balancer-idle"].threshold == 1800
-    error_message = "the idle alarm's threshold"
+    error_message = "the idle alarm has the wrong threshold"
   }
 }
 
-run "without_metrics_of_its_own_the_alarms_that_need_them_go" {
+run "without_custom_metrics_no_alarm_uses_them" {
   variables {
     metrics = false
   }
   assert {
     condition     = alltrue([for alarm in aws_cloudwatch_metric_alarm.this : startswith(alarm.namespace, "AWS/")])
-    error_message = "an alarm waits for metrics that never come"
+    error_message = "an alarm uses metrics that nothing publishes"
   }
   assert {
     condition     = aws_lambda_function.this[0].environment[0].variables["JVB_WATCHER_METRICS"] == "off"
-    error_message = "the program is told"
+    error_message = "the program publishes metrics"
   }
 }
 
-run "everything_for_the_eye_can_be_left_out" {
+run "alarms_dashboard_and_queries_can_be_disabled" {
   variables {
     alarms        = false
     dashboard     = false
@@ -351,11 +351,11 @@ run "everything_for_the_eye_can_be_left_out" {
   }
   assert {
     condition     = length(aws_cloudwatch_metric_alarm.this) == 0 && length(aws_cloudwatch_dashboard.this) == 0 && length(aws_cloudwatch_query_definition.this) == 0
-    error_message = "something is left"
+    error_message = "an alarm, a dashboard or a query is created"
   }
 }
 
-run "a_project_that_is_too_long_is_refused" {
+run "a_project_name_that_is_too_long_is_rejected" {
   command = plan
   variables {
     project = "a-project-whose-name-is-longer"
@@ -363,7 +363,7 @@ run "a_project_that_is_too_long_is_refused" {
   expect_failures = [var.project]
 }
 
-run "a_function_without_its_zip_is_refused" {
+run "a_function_without_a_zip_file_is_rejected" {
   command = plan
   variables {
     lambda_zip = null
@@ -371,7 +371,7 @@ run "a_function_without_its_zip_is_refused" {
   expect_failures = [var.lambda_zip]
 }
 
-run "a_worker_without_image_or_subnets_is_refused" {
+run "a_worker_without_image_or_subnets_is_rejected" {
   command = plan
   variables {
     runtime = "fargate"
@@ -379,7 +379,7 @@ run "a_worker_without_image_or_subnets_is_refused" {
   expect_failures = [var.image, var.subnet_ids]
 }
 
-run "a_pattern_for_every_target_group_is_refused" {
+run "a_pattern_for_every_target_group_is_rejected" {
   command = plan
   variables {
     target_groups = ["*"]
@@ -387,7 +387,7 @@ run "a_pattern_for_every_target_group_is_refused" {
   expect_failures = [var.target_groups]
 }
 
-run "other_wrong_inputs_are_refused" {
+run "other_invalid_inputs_are_rejected" {
   command = plan
   variables {
     runtime                     = "ec2"

@@ -1,9 +1,9 @@
-//! An IAM that isn't ours: ministack's evaluator, in a process of its own.
+//! An independent implementation of IAM: ministack's policy evaluator, in a process of its own.
 //!
-//! The evaluator is asked directly, and not by calls to ministack's server with AUTH=true: the server takes an ECS
-//! call's cluster for its resource and any AddTags for one on everything, gives neither `ecs:cluster` nor the tags of
-//! resources that it doesn't hold, and its SimulateCustomPolicy takes no context. Asked directly it judges the policy
-//! whole, with every condition. (moto's IAM doesn't look at conditions at all.)
+//! The tests call the evaluator directly rather than ministack's server with AUTH=true. The server uses the cluster as
+//! the resource of every ECS call and `*` as that of AddTags, sets neither `ecs:cluster` nor the tags of resources that
+//! it doesn't hold, and its SimulateCustomPolicy takes no context. Called directly, the evaluator evaluates the whole
+//! policy with all conditions. (moto's IAM ignores conditions.)
 
 use std::io::{BufRead, BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
@@ -14,16 +14,16 @@ use serde_json::{Value, json};
 use super::authorization::Authorization;
 use crate::moto;
 
-const PROGRAM: &str = include_str!("judge.py");
+const PROGRAM: &str = include_str!("evaluator.py");
 const REQUIREMENTS: &str = include_str!("../../requirements-ministack.txt");
 
-/// The evaluator at work. It ends when this is dropped, with its standard input.
-pub struct Judge {
+/// A running evaluator. Dropping it closes its standard input, which stops it.
+pub struct Evaluator {
     pipes: Mutex<(ChildStdin, BufReader<ChildStdout>)>,
     _process: Child,
 }
 
-impl Judge {
+impl Evaluator {
     pub fn start() -> Self {
         let python = moto::environment("ministack", REQUIREMENTS);
         let mut process = Command::new(&python)
@@ -37,19 +37,19 @@ impl Judge {
         Self { pipes: Mutex::new((stdin, stdout)), _process: process }
     }
 
-    /// Whether the policy allows it.
-    pub fn allows(&self, policy: &Value, asked: &Authorization) -> bool {
+    /// Returns whether the policy allows what a call requires.
+    pub fn allows(&self, policy: &Value, required: &Authorization) -> bool {
         let question = json!({
-            "policy": policy, "action": asked.action, "resource": asked.resource, "context": asked.context,
+            "policy": policy, "action": required.action, "resource": required.resource, "context": required.context,
         });
         let (stdin, stdout) = &mut *self.pipes.lock().expect("not poisoned");
-        writeln!(stdin, "{question}").expect("the judge listens");
+        writeln!(stdin, "{question}").expect("the evaluator reads its input");
         let mut answer = String::new();
         stdout.read_line(&mut answer).expect("the answer is text");
         match answer.trim() {
             "Allow" => true,
             "Deny" | "ImplicitDeny" => false,
-            other => panic!("the judge answered {other:?} to {question}; its errors are above"),
+            other => panic!("the evaluator answered {other:?} to {question}; see its errors above"),
         }
     }
 }

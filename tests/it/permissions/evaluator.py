@@ -1,7 +1,7 @@
-"""Answers whether a policy allows an action, by ministack's IAM evaluator: the one behind its AUTH=true.
+"""Evaluates IAM policies with ministack's evaluator, the one that its AUTH=true uses.
 
-A line on standard input is a question in JSON: policy, action, resource, and context, the condition keys that the
-request has. A line on standard output is the answer: Allow, Deny or ImplicitDeny.
+Each line on standard input is a question in JSON: policy, action, resource, and context, i.e. the condition keys of
+the request. Each line on standard output is the answer: Allow, Deny or ImplicitDeny.
 """
 
 import json
@@ -21,7 +21,7 @@ for line in sys.stdin:
         action=question["action"],
         resource_arn=question["resource"],
         region="eu-west-1",
-        # The evaluator asks for keys in lower case; a request that names no tags has no aws:TagKeys.
+        # The evaluator looks keys up in lower case. A request without tags has no aws:TagKeys.
         service_context={"aws:tagkeys": None} | {key.lower(): value for key, value in question["context"].items()},
     )
     print(evaluate(context, [parse_policy_document(question["policy"])]).decision, flush=True)
