@@ -132,6 +132,9 @@ pub enum CommandError {
     /// It was tried, and failed.
     #[error("{0}")]
     Failed(String),
+    /// A signal ended `status --watch`, which has no end of its own. There is nothing to report.
+    #[error("ended by a signal")]
+    Ended,
     /// `status` has shown findings, or what else isn't well.
     #[error("it isn't well")]
     NotWell,
@@ -150,7 +153,7 @@ impl CommandError {
             Self::Usage(_) => ExitCode::from(2),
             Self::Failed(_) => ExitCode::from(1),
             Self::NotWell => ExitCode::from(3),
-            Self::Interrupted | Self::Stopped(_) => ExitCode::from(130),
+            Self::Interrupted | Self::Ended | Self::Stopped(_) => ExitCode::from(130),
         }
     }
 }

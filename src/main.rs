@@ -48,8 +48,8 @@ fn environment(name: &str) -> Option<String> {
 }
 
 fn fail(error: &CommandError) -> ExitCode {
-    // What isn't well is told already; and with standard error gone, the exit status still tells.
-    if !matches!(error, CommandError::NotWell) {
+    // NotWell and Ended have nothing to add; and if standard error is closed, the exit status still tells the result.
+    if !matches!(error, CommandError::NotWell | CommandError::Ended) {
         let _ = writeln!(std::io::stderr(), "error: {error}");
     }
     error.exit_code()
