@@ -108,7 +108,7 @@ fn advice_on(error: &AwsError) -> String {
     }
 }
 
-/// What was read of AWS; where a read failed, its error.
+/// The data that the checks judge; where a read failed, its error.
 #[derive(Debug)]
 pub struct Evidence<'a> {
     /// The cluster and the service.

@@ -24,7 +24,7 @@ mod text;
 pub use next::{Intent, IntentKind, Next};
 pub use text::text;
 
-/// What was read, and the rules to judge it by.
+/// The data that the status is derived from, and the rules to judge it by.
 #[derive(Debug)]
 pub struct Snapshot<'a> {
     /// The cluster and the service.

@@ -20,7 +20,7 @@ pub struct Next {
     /// The latest time of the next reconciliation.
     #[serde(serialize_with = "whole_seconds")]
     pub requeue_at: Timestamp,
-    /// The same, in seconds from now.
+    /// The time until then, in seconds.
     pub look_again_in_seconds: u64,
 }
 

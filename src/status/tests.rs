@@ -37,9 +37,9 @@ fn in_use() -> Observation {
 fn a_platform_in_use_is_well() {
     let status = status(&in_use());
     assert!(status.well);
-    let balancer = status.load_balancer.as_ref().expect("a balancer");
-    assert_eq!((balancer.age_seconds, balancer.state), (3600, "active"));
-    assert!((balancer.cost_usd - 0.19).abs() < 1e-9, "an hour at the hourly price");
+    let load_balancer = status.load_balancer.as_ref().expect("a load balancer");
+    assert_eq!((load_balancer.age_seconds, load_balancer.state), (3600, "active"));
+    assert!((load_balancer.cost_usd - 0.19).abs() < 1e-9, "an hour at the hourly price");
     assert_eq!(status.tasks[0].state, TaskState::Serving);
     assert_eq!(status.tasks[0].age_seconds, Some(50 * 60));
     assert_eq!(status.target_groups.len(), 2);
@@ -51,14 +51,14 @@ fn a_platform_in_use_is_well() {
 
 #[test]
 fn findings_of_the_observation_and_the_event_source_come_first() {
-    let mut seen = idle(balancer(&[]));
-    seen.load_balancer.as_mut().expect("a balancer").tags.clear();
+    let mut observed = idle(balancer(&[]));
+    observed.load_balancer.as_mut().expect("a load balancer").tags.clear();
     let disabled = Finding {
         name: FindingName::RuleDisabled,
         subject: "p-jvb-watcher".to_owned(),
         detail: "it is disabled".to_owned(),
     };
-    let status = status_with(&seen, &queue(), &[disabled]);
+    let status = status_with(&observed, &queue(), &[disabled]);
     assert!(!status.well);
     let text = text(&status, Style::Plain);
     let place = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part} is not in:\n{text}"));
@@ -83,9 +83,10 @@ fn the_next_actions_are_listed() {
 
 #[test]
 fn an_unhealthy_target_is_not_well() {
-    let mut seen = in_use();
-    seen.load_balancer.as_mut().expect("a balancer").target_groups[0].targets[0].state = TargetState::Unhealthy;
-    let status = status(&seen);
+    let mut observed = in_use();
+    observed.load_balancer.as_mut().expect("a load balancer").target_groups[0].targets[0].state =
+        TargetState::Unhealthy;
+    let status = status(&observed);
     assert!(!status.well && status.findings.is_empty());
     let text = text(&status, Style::Plain);
     assert!(text.starts_with("Not well: 1 problem\n  1 target(s) fail their health checks\n"), "{text}");
@@ -128,9 +129,9 @@ fn the_age_of_the_oldest_message_is_bounded_by_retention_and_creation() {
 
 #[test]
 fn no_line_exceeds_the_width() {
-    let mut seen = in_use();
-    seen.tasks[0].ipv6 = Some("2001:db8:1234:5678:9abc:def0:1234:5678".parse().expect("an address"));
-    let group = &mut seen.load_balancer.as_mut().expect("a balancer").target_groups[0];
+    let mut observed = in_use();
+    observed.tasks[0].ipv6 = Some("2001:db8:1234:5678:9abc:def0:1234:5678".parse().expect("an address"));
+    let group = &mut observed.load_balancer.as_mut().expect("a load balancer").target_groups[0];
     group.targets[0].ip = "2001:db8:1234:5678:9abc:def0:1234:5678".parse().expect("an address");
     group.targets[0].reason = Some("Target.DeregistrationInProgress".to_owned());
     let long = Finding {
@@ -139,7 +140,7 @@ fn no_line_exceeds_the_width() {
         detail: "a detail of many words, ".repeat(20),
     };
     let queue = QueueDescription { waiting: 12_345, in_flight: 1, delayed: 2, ..queue() };
-    for line in text(&status_with(&seen, &queue, &[long]), Style::Plain).lines() {
+    for line in text(&status_with(&observed, &queue, &[long]), Style::Plain).lines() {
         assert!(line.chars().count() <= usize::from(WIDTH), "{line}");
     }
 }
@@ -158,10 +159,10 @@ fn json_uses_the_field_names_of_the_log() {
 
 #[test]
 fn times_have_whole_seconds() {
-    let mut seen = idle(marked_balancer(&[], noon() - seconds(20)));
-    let created_at = &mut seen.load_balancer.as_mut().expect("a load balancer").created_at;
-    *created_at = *created_at + std::time::Duration::from_nanos(123_456_789);
-    let json = serde_json::to_string(&status(&seen)).expect("JSON");
+    let mut observed = idle(marked_balancer(&[], noon() - seconds(20)));
+    let created_at = &mut observed.load_balancer.as_mut().expect("a load balancer").created_at;
+    *created_at += std::time::Duration::from_nanos(123_456_789);
+    let json = serde_json::to_string(&status(&observed)).expect("JSON");
     assert!(json.contains(r#""created_at":"2026-11-20T11:00:00Z""#), "{json}");
     assert!(json.contains(r#""teardown_due_at":"2026-11-20T12:00:40Z""#), "{json}");
 }

@@ -138,7 +138,7 @@ async fn a_disabled_rule_fails(aws: Aws) {
 
 async fn a_pattern_that_matches_another_service_fails(aws: Aws) {
     let platform = Platform::on(aws).await;
-    let pattern = r#"{"source": ["aws.ecs"], "detail": {"group": ["service:nobodys"]}}"#;
+    let pattern = r#"{"source": ["aws.ecs"], "detail": {"group": ["service:no-such-service"]}}"#;
     platform.route_by(pattern).await;
     assert_fails(&platform, "event pattern", "of a task that reached RUNNING or stopped").await;
 }
@@ -164,7 +164,7 @@ async fn messages_in_the_dead_letter_queue_are_a_warning(aws: Aws) {
 
 async fn a_missing_service_fails(aws: Aws) {
     let platform = platform_with_rule(aws).await;
-    let finished = Launch::new(&platform, "doctor").global(["--service", "nobodys"]).finish().await;
+    let finished = Launch::new(&platform, "doctor").global(["--service", "no-such-service"]).finish().await;
     assert_eq!(finished.code, Some(1), "{finished:#?}");
     assert!(has_row(&finished, "failed", "service"), "{}", finished.stdout);
 }

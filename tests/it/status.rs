@@ -144,9 +144,9 @@ async fn without_permission_for_the_queue_the_rest_is_shown(aws: Aws) {
 async fn a_missing_service_is_a_finding() {
     let platform = Platform::new().await;
     platform.route_events().await;
-    let finished = Launch::new(&platform, "status").global(["--service", "nobodys"]).finish().await;
+    let finished = Launch::new(&platform, "status").global(["--service", "no-such-service"]).finish().await;
     assert_eq!(finished.code, Some(3), "{finished:#?}");
-    assert!(finished.stdout.contains("service_missing: nobodys"), "{}", finished.stdout);
+    assert!(finished.stdout.contains("service_missing: no-such-service"), "{}", finished.stdout);
     assert!(finished.stdout.contains("doesn't exist"), "{}", finished.stdout);
 }
 

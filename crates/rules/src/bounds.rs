@@ -225,11 +225,11 @@ mod tests {
 
     #[test]
     fn the_bound_starts_with_the_load_balancer() {
-        let mut seen = unregistered(vec![started(minutes(50), 1)]);
-        seen.load_balancer.as_mut().expect("a load balancer").created_at = noon() - minutes(2);
-        assert_eq!(found(&seen, 0), []);
-        seen.load_balancer.as_mut().expect("a load balancer").created_at = noon() - minutes(3);
-        assert_eq!(found(&seen, 0).len(), 2);
+        let mut observed = unregistered(vec![started(minutes(50), 1)]);
+        observed.load_balancer.as_mut().expect("a load balancer").created_at = noon() - minutes(2);
+        assert_eq!(found(&observed, 0), []);
+        observed.load_balancer.as_mut().expect("a load balancer").created_at = noon() - minutes(3);
+        assert_eq!(found(&observed, 0).len(), 2);
     }
 
     #[test]
@@ -284,9 +284,9 @@ mod tests {
     #[test]
     fn a_load_balancer_with_an_unmarked_target_group_is_overdue_by_its_mark() {
         let marked = |age| {
-            let mut seen = idle(marked_balancer(&[], noon() - age));
-            seen.load_balancer.as_mut().expect("a load balancer").target_groups[0].tags.clear();
-            seen
+            let mut observed = idle(marked_balancer(&[], noon() - age));
+            observed.load_balancer.as_mut().expect("a load balancer").target_groups[0].tags.clear();
+            observed
         };
         assert_eq!(found(&marked(seconds(240)), 0), []);
         assert_eq!(found(&marked(seconds(241)), 0), teardown_of(seconds(241)));
@@ -305,10 +305,10 @@ mod tests {
     #[test]
     fn the_bound_starts_with_the_end_of_a_hold() {
         let held_until = |until: Timestamp| {
-            let mut seen = unmarked(minutes(30));
-            let tags = &mut seen.load_balancer.as_mut().expect("a load balancer").tags;
+            let mut observed = unmarked(minutes(30));
+            let tags = &mut observed.load_balancer.as_mut().expect("a load balancer").tags;
             tags.insert(HOLD_UNTIL_TAG.to_owned(), until.to_string());
-            seen
+            observed
         };
         assert_eq!(found(&held_until(noon() + minutes(5)), 0), [], "it is held");
         assert_eq!(found(&held_until(noon() - seconds(240)), 0), []);
@@ -320,8 +320,8 @@ mod tests {
     fn the_target_groups_of_a_deleted_load_balancer_are_overdue_by_their_marks() {
         let orphaned = |age| {
             let marked = marked_balancer(&[], noon() - age);
-            let seen = observation(counts(0, 0, 0), vec![], None);
-            Observation { orphaned_target_groups: marked.target_groups, ..seen }
+            let observed = observation(counts(0, 0, 0), vec![], None);
+            Observation { orphaned_target_groups: marked.target_groups, ..observed }
         };
         assert_eq!(found(&orphaned(seconds(240)), 0), []);
         let expected = [(Work::Teardown, "p-jvb-nlb".to_owned(), 2, seconds(241))];

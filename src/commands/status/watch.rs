@@ -1,7 +1,7 @@
 //! `status --watch`: refreshes the status until the operator ends it.
 
 use std::cell::RefCell;
-use std::future::{Future, pending};
+use std::future::pending;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -69,7 +69,7 @@ async fn line_by_line(
     }
 }
 
-/// What the screen shows.
+/// The content of the screen.
 #[derive(Default)]
 struct View {
     last: Option<Status>,
@@ -107,15 +107,13 @@ async fn on_screen(observer: &Observer<'_>, clock: &dyn Clock, style: Style) -> 
 }
 
 /// Waits for the key `q`.
-fn quit(keys: &mut mpsc::UnboundedReceiver<u8>) -> impl Future<Output = ()> {
-    async {
-        while let Some(key) = keys.recv().await {
-            if key.eq_ignore_ascii_case(&b'q') {
-                return;
-            }
+async fn quit(keys: &mut mpsc::UnboundedReceiver<u8>) {
+    while let Some(key) = keys.recv().await {
+        if key.eq_ignore_ascii_case(&b'q') {
+            return;
         }
-        pending().await
     }
+    pending().await
 }
 
 impl View {
