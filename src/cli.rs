@@ -390,7 +390,10 @@ pub enum ResultFormat {
 
 /// The options of `status`.
 #[derive(Debug, Args)]
-#[command(after_help = "Exit status: 0 well, 3 there are findings, 1 failed, 2 wrong use, 130 stopped (--watch).")]
+#[command(
+    after_help = "Exit status: 0 well, 1 failed, 2 wrong use, 3 not well (findings, or work that is overdue); a hold in \
+                        force is well. With --watch: that of the last status after q, 130 after Ctrl-C."
+)]
 pub struct StatusOptions {
     /// The rules that the watcher goes by.
     #[command(flatten)]
@@ -398,7 +401,7 @@ pub struct StatusOptions {
     /// How it looks
     #[arg(long, env = "JVB_WATCHER_OUTPUT", value_name = "FORMAT", default_value = "table")]
     pub output: OutputFormat,
-    /// Look again every five seconds, until Ctrl-C
+    /// Refresh every five seconds, until q or Ctrl-C
     #[arg(long)]
     pub watch: bool,
     /// What the platform costs an hour while its load balancer is there, in US dollars

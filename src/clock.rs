@@ -1,4 +1,4 @@
-//! Clocks: the machine's, and AWS's as far as the Date headers of its answers tell it.
+//! Clocks: the machine's, and AWS's, as the Date headers of its answers show it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};

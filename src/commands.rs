@@ -133,6 +133,9 @@ pub enum CommandError {
     /// It was tried, and failed.
     #[error("{0}")]
     Failed(String),
+    /// A signal ended `status --watch`, which has no end of its own. There is nothing to report.
+    #[error("ended by a signal")]
+    Ended,
     /// `status` has shown findings, or what else isn't well.
     #[error("it isn't well")]
     NotWell,
@@ -157,7 +160,9 @@ impl CommandError {
             Self::Usage(_) => ExitCode::from(2),
             Self::Failed(_) | Self::Logged { was_interrupted: false } => ExitCode::from(1),
             Self::NotWell => ExitCode::from(3),
-            Self::Interrupted | Self::Stopped(_) | Self::Logged { was_interrupted: true } => ExitCode::from(130),
+            Self::Interrupted | Self::Ended | Self::Stopped(_) | Self::Logged { was_interrupted: true } => {
+                ExitCode::from(130)
+            }
         }
     }
 }

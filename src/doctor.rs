@@ -102,13 +102,13 @@ fn advice_on(error: &AwsError) -> String {
     match error.kind {
         ErrorKind::AccessDenied => format!("Allow the action {} on it.", error.iam_action()),
         ErrorKind::Unauthenticated => "Renew the credentials (aws sso login), or correct --profile.".to_owned(),
-        ErrorKind::Throttled => "Try again.".to_owned(),
-        ErrorKind::Unavailable => "Try again; check the network, --region and --endpoint-url.".to_owned(),
+        // The error of a connection names the options to check.
+        ErrorKind::Throttled | ErrorKind::Unavailable => "Try again.".to_owned(),
         _ => "Check --region, the account, and the names.".to_owned(),
     }
 }
 
-/// What was read of AWS; where a read failed, its error.
+/// The data that the checks judge; where a read failed, its error.
 #[derive(Debug)]
 pub struct Evidence<'a> {
     /// The cluster and the service.

@@ -50,7 +50,7 @@ fn environment(name: &str) -> Option<String> {
 fn fail(error: &CommandError) -> ExitCode {
     // What isn't well is told already, by the answer or by the log; and with standard error gone, the exit status still
     // tells.
-    if !matches!(error, CommandError::NotWell | CommandError::Logged { .. }) {
+    if !matches!(error, CommandError::NotWell | CommandError::Ended | CommandError::Logged { .. }) {
         let _ = writeln!(std::io::stderr(), "error: {error}");
     }
     error.exit_code()

@@ -1,4 +1,4 @@
-//! What `status` shows, as data: a look, what leads events to the watcher, and what it would do now.
+//! The status of the platform, as data: an observation, the event source, and what the watcher would do.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -9,66 +9,69 @@ use serde::Serialize;
 
 use crate::aws::event_source::QueueDescription;
 use crate::controller::reconcile::Scope;
+use jvb_watcher_rules::bounds::{Backlog, overdue};
 use jvb_watcher_rules::finding::{Finding, FindingName};
 use jvb_watcher_rules::model::{
     HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LastStatus, LoadBalancer, LoadBalancerKind, Observation, Phase,
-    Service, TargetGroup, TargetState, TargetType, Task,
+    Service, TargetGroup, TargetType, Task,
 };
 use jvb_watcher_rules::plan::{Plan, Policy};
 
 mod next;
+mod remarks;
 mod text;
 
 pub use next::{Intent, IntentKind, Next};
 pub use text::text;
 
-/// What was read, and by which rules to judge it.
+/// The data that the status is derived from, and the rules to judge it by.
 #[derive(Debug)]
-pub struct Sight<'a> {
+pub struct Snapshot<'a> {
     /// The cluster and the service.
     pub scope: &'a Scope,
-    /// The rules that the watcher goes by.
+    /// The watcher's rules.
     pub policy: &'a Policy,
-    /// What AWS showed.
+    /// The observation.
     pub observation: &'a Observation,
-    /// What follows.
+    /// The plan that follows from it.
     pub plan: &'a Plan,
-    /// The queue, if it is there and could be read.
+    /// The queue; `None` if it doesn't exist or could not be read.
     pub queue: Option<&'a QueueDescription>,
-    /// Its dead-letter queue, if it has one that could be read.
+    /// The dead-letter queue; `None` if there is none or it could not be read.
     pub dead_letter_queue: Option<&'a QueueDescription>,
-    /// What keeps events from arriving.
-    pub feed_findings: &'a [Finding],
-    /// What could not be read, and why.
+    /// The findings about the event source.
+    pub event_source_findings: &'a [Finding],
+    /// The errors of what could not be read.
     pub unread: &'a [String],
-    /// What the platform costs an hour while its balancer is there, in US dollars.
+    /// The hourly price of the platform while its load balancer exists, in US dollars.
     pub hourly_price_usd: f64,
-    /// When all this was so.
+    /// The time of the observation.
     pub now: Timestamp,
 }
 
-/// Is it well?
+/// The status of the platform.
 #[derive(Debug, Serialize)]
-#[allow(missing_docs, reason = "their names say it; ages and spans are in seconds")]
+#[allow(missing_docs, reason = "their names describe them; ages and spans are in whole seconds")]
 pub struct Status {
+    #[serde(serialize_with = "whole_seconds")]
     pub at: Timestamp,
-    /// Whether there are neither findings nor remarks.
+    /// True if there are neither remarks nor findings, apart from a hold in force.
     pub well: bool,
     pub findings: Vec<FindingStatus>,
-    /// What isn't well, though it is none of the watcher's findings: it can do nothing about it.
+    /// Problems that aren't findings of the watcher: it can't resolve them, or it isn't running.
     pub remarks: Vec<String>,
-    /// What could not be read, and why.
+    /// The errors of what could not be read.
     pub unread: Vec<String>,
     pub service: ServiceStatus,
     pub tasks: Vec<TaskStatus>,
-    pub load_balancer: Option<BalancerStatus>,
-    pub target_groups: Vec<GroupStatus>,
+    pub load_balancer: Option<LoadBalancerStatus>,
+    pub target_groups: Vec<TargetGroupStatus>,
     pub queue: Option<QueueStatus>,
     pub dead_letter_queue: Option<QueueStatus>,
     pub next: Next,
 }
 
-/// A finding, with what to do.
+/// A finding, with its remedy.
 #[derive(Debug, Serialize)]
 #[allow(missing_docs, reason = "see Finding")]
 pub struct FindingStatus {
@@ -84,7 +87,7 @@ pub struct FindingStatus {
 pub struct ServiceStatus {
     pub cluster: String,
     pub service: String,
-    /// Whether DescribeServices shows it.
+    /// True if DescribeServices returns it.
     pub exists: bool,
     pub desired: i32,
     pub running: i32,
@@ -99,49 +102,50 @@ pub struct TaskStatus {
     pub addresses: Vec<IpAddr>,
     pub version: Option<i64>,
     pub state: TaskState,
-    /// How long ago it came to RUNNING.
+    /// The time since it reached RUNNING.
     pub age_seconds: Option<u64>,
 }
 
-/// Where a task stands.
+/// The state of a task.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TaskState {
     /// lastStatus and desiredStatus are both RUNNING.
     Serving,
-    /// Wanted, and not RUNNING yet.
+    /// Desired, but not RUNNING.
     Starting,
-    /// Told to stop, and not stopped yet.
+    /// Stopping.
     Stopping,
-    /// Stopped; ECS shows it for an hour or so.
+    /// Stopped. ECS shows it for about an hour.
     Stopped,
 }
 
 /// The load balancer.
 #[derive(Debug, Serialize)]
 #[allow(missing_docs, reason = "see LoadBalancer")]
-pub struct BalancerStatus {
+pub struct LoadBalancerStatus {
     pub name: String,
     #[serde(rename = "type")]
     pub kind: String,
     pub state: &'static str,
+    #[serde(serialize_with = "whole_seconds")]
     pub created_at: Timestamp,
     pub age_seconds: u64,
-    /// The tags that the watcher goes by: the owner tag's key, the marks, a hold.
+    /// The tags that the watcher depends on: the owner tag's key, the mark, and the hold.
     pub tags: BTreeMap<String, String>,
-    /// What the platform has cost since the balancer was created, in US dollars.
+    /// The cost of the platform since the load balancer's creation, in US dollars.
     pub cost_usd: f64,
     pub hourly_price_usd: f64,
 }
 
-/// A target group, behind the balancer or left of one.
+/// A target group of the load balancer, or of a deleted one.
 #[derive(Debug, Serialize)]
 #[allow(missing_docs, reason = "see TargetGroup")]
-pub struct GroupStatus {
+pub struct TargetGroupStatus {
     pub target_group: String,
     pub target_type: String,
     pub port: Option<u16>,
-    /// Whether its balancer is gone.
+    /// True if its load balancer is deleted.
     pub left_over: bool,
     pub targets: Vec<TargetStatus>,
 }
@@ -154,11 +158,11 @@ pub struct TargetStatus {
     pub port: u16,
     pub state: &'static str,
     pub reason: Option<String>,
-    /// The task of the service that has the address.
+    /// The service's task at the address.
     pub task_id: Option<String>,
 }
 
-/// A queue's depth.
+/// The depth of a queue.
 #[derive(Debug, Serialize)]
 #[allow(missing_docs, reason = "see QueueDescription")]
 pub struct QueueStatus {
@@ -166,57 +170,54 @@ pub struct QueueStatus {
     pub waiting: u64,
     pub in_flight: u64,
     pub delayed: u64,
-    /// The age that its oldest message has at most; `None` when it is empty. SQS itself doesn't tell more: only
-    /// CloudWatch has the age (ApproximateAgeOfOldestMessage), and to receive a message is to count it as received.
+    /// The highest possible age of its oldest message; `None` if it is empty. Only CloudWatch has the age
+    /// (ApproximateAgeOfOldestMessage); receiving a message to see its age would count as a receive.
     pub oldest_message_at_most_seconds: Option<u64>,
 }
 
 impl Status {
-    /// Puts together what was read.
-    pub fn new(sight: &Sight<'_>) -> Self {
-        let Sight { observation, now, .. } = *sight;
-        let mut findings: Vec<_> = sight.plan.findings.iter().chain(sight.feed_findings).cloned().collect();
+    /// Combines what was read.
+    pub fn new(snapshot: &Snapshot<'_>) -> Self {
+        let Snapshot { observation, now, .. } = *snapshot;
+        let mut findings: Vec<_> =
+            snapshot.plan.findings.iter().chain(snapshot.event_source_findings).cloned().collect();
         findings.sort();
         let mut tasks: Vec<_> = observation.tasks.iter().map(|task| task_status(task, now)).collect();
         tasks.sort_by(|a, b| (a.state, &a.task_id).cmp(&(b.state, &b.task_id)));
-        let group = |group: &TargetGroup, left_over| group_status(group, left_over, observation);
-        let behind = observation.load_balancer.iter().flat_map(|balancer| &balancer.target_groups);
-        let groups = behind.map(|of| group(of, false));
-        let left = observation.orphaned_target_groups.iter().map(|of| group(of, true));
-        let mut target_groups: Vec<_> = groups.chain(left).collect();
+        let group = |group: &TargetGroup, left_over| target_group_status(group, left_over, observation);
+        let groups = observation.load_balancer.iter().flat_map(|load_balancer| &load_balancer.target_groups);
+        let orphaned = observation.orphaned_target_groups.iter().map(|of| group(of, true));
+        let mut target_groups: Vec<_> = groups.map(|of| group(of, false)).chain(orphaned).collect();
         target_groups.sort_by(|a, b| a.target_group.cmp(&b.target_group));
-        let remarks = remarks(observation, sight.dead_letter_queue);
+        let backlog =
+            snapshot.queue.map(|queue| Backlog { queue: queue.name(), messages: queue.waiting + queue.in_flight });
+        let overdue = overdue(observation, snapshot.plan, snapshot.policy, backlog, now);
+        let remarks = remarks::remarks(observation, &overdue, snapshot.dead_letter_queue, now);
         Self {
             at: now,
-            well: findings.is_empty() && remarks.is_empty(),
+            // An operator who holds the load balancer knows of it.
+            well: remarks.is_empty() && findings.iter().all(|finding| finding.name == FindingName::HoldActive),
             findings: findings.into_iter().map(finding_status).collect(),
             remarks,
-            unread: sight.unread.to_vec(),
-            service: service_status(sight.scope, observation.service),
+            unread: snapshot.unread.to_vec(),
+            service: service_status(snapshot.scope, observation.service),
             tasks,
-            load_balancer: observation.load_balancer.as_ref().map(|balancer| balancer_status(balancer, sight)),
+            load_balancer: observation.load_balancer.as_ref().map(|found| load_balancer_status(found, snapshot)),
             target_groups,
-            queue: sight.queue.map(|queue| queue_status(queue, now)),
-            dead_letter_queue: sight.dead_letter_queue.map(|queue| queue_status(queue, now)),
-            next: Next::new(observation, sight.plan, sight.policy, now),
+            queue: snapshot.queue.map(|queue| queue_status(queue, now)),
+            dead_letter_queue: snapshot.dead_letter_queue.map(|queue| queue_status(queue, now)),
+            next: Next::new(observation, snapshot.plan, snapshot.policy, now),
         }
     }
 }
 
-fn remarks(observation: &Observation, dead_letter_queue: Option<&QueueDescription>) -> Vec<String> {
-    let mut remarks = Vec::new();
-    let unhealthy = observation.targets().filter(|(_, target)| target.state == TargetState::Unhealthy).count();
-    if unhealthy > 0 {
-        remarks.push(format!("{unhealthy} target(s) fail their health checks"));
-    }
-    if let Some(queue) = dead_letter_queue.filter(|queue| queue.depth() > 0) {
-        remarks.push(format!("{} message(s) lie in the dead-letter queue {}", queue.depth(), queue.name()));
-    }
-    remarks
+/// Serializes a time as RFC 3339 with whole seconds.
+fn whole_seconds<S: serde::Serializer>(at: &Timestamp, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(&format_args!("{at:.0}"))
 }
 
 fn seconds_between(from: Timestamp, to: Timestamp) -> u64 {
-    // Below zero when the clocks differ.
+    // Negative if the clocks differ.
     u64::try_from(to.duration_since(from).as_secs()).unwrap_or(0)
 }
 
@@ -255,26 +256,26 @@ fn task_status(task: &Task, now: Timestamp) -> TaskStatus {
     }
 }
 
-fn balancer_status(balancer: &LoadBalancer, sight: &Sight<'_>) -> BalancerStatus {
-    let told = [sight.policy.owner_tag.key.as_str(), IDLE_SINCE_TAG, LOAD_BALANCER_TAG, HOLD_UNTIL_TAG];
-    let tags = balancer.tags.iter().filter(|(key, _)| told.contains(&key.as_str()));
-    let age_seconds = seconds_between(balancer.created_at, sight.now);
-    BalancerStatus {
-        name: balancer.name.clone(),
-        kind: match &balancer.kind {
+fn load_balancer_status(load_balancer: &LoadBalancer, snapshot: &Snapshot<'_>) -> LoadBalancerStatus {
+    let shown = [snapshot.policy.owner_tag.key.as_str(), IDLE_SINCE_TAG, LOAD_BALANCER_TAG, HOLD_UNTIL_TAG];
+    let tags = load_balancer.tags.iter().filter(|(key, _)| shown.contains(&key.as_str()));
+    let age_seconds = seconds_between(load_balancer.created_at, snapshot.now);
+    LoadBalancerStatus {
+        name: load_balancer.name.clone(),
+        kind: match &load_balancer.kind {
             LoadBalancerKind::Network => "network".to_owned(),
             LoadBalancerKind::Other(kind) => kind.clone(),
         },
-        state: balancer.state.as_str(),
-        created_at: balancer.created_at,
+        state: load_balancer.state.as_str(),
+        created_at: load_balancer.created_at,
         age_seconds,
         tags: tags.map(|(key, value)| (key.clone(), value.clone())).collect(),
-        cost_usd: Duration::from_secs(age_seconds).as_secs_f64() / 3600.0 * sight.hourly_price_usd,
-        hourly_price_usd: sight.hourly_price_usd,
+        cost_usd: Duration::from_secs(age_seconds).as_secs_f64() / 3600.0 * snapshot.hourly_price_usd,
+        hourly_price_usd: snapshot.hourly_price_usd,
     }
 }
 
-fn group_status(group: &TargetGroup, left_over: bool, observation: &Observation) -> GroupStatus {
+fn target_group_status(group: &TargetGroup, left_over: bool, observation: &Observation) -> TargetGroupStatus {
     let (target_type, port) = match &group.target_type {
         TargetType::Ip { port, .. } => ("ip".to_owned(), Some(*port)),
         TargetType::Other(other) => (other.clone(), None),
@@ -289,7 +290,7 @@ fn group_status(group: &TargetGroup, left_over: bool, observation: &Observation)
         task_id: observation.task_with_address(target.ip).map(|task| task.id.to_string()),
     };
     let targets = targets.into_iter().map(target).collect();
-    GroupStatus { target_group: group.name.clone(), target_type, port, left_over, targets }
+    TargetGroupStatus { target_group: group.name.clone(), target_type, port, left_over, targets }
 }
 
 fn queue_status(queue: &QueueDescription, now: Timestamp) -> QueueStatus {

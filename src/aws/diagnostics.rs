@@ -45,11 +45,11 @@ pub struct Caller {
 pub struct RuleTarget {
     /// The target's ARN.
     pub arn: String,
-    /// What the rule sends to it.
+    /// The input that the rule sends to it.
     pub input: TargetInput,
 }
 
-/// What a rule sends to a target.
+/// The input that a rule sends to a target.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TargetInput {
     /// The matched event, unchanged.

@@ -1,6 +1,6 @@
-//! An AWS in memory for the unit tests: it answers at once or late, fails when told to, and notes every call.
+//! AWS in memory, for unit tests: answers immediately or with a delay, fails on demand, and records every call.
 //!
-//! Time is tokio's, paused; so the tests that wait for minutes take none.
+//! Time is tokio's paused clock, so a test that waits for minutes takes none.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,19 +19,19 @@ use jvb_watcher_rules::model::{
     LoadBalancer, Observation, Service, Tags, Target, TargetGroup, TargetKey, TargetState, Task, TaskId,
 };
 
-/// A clock that runs with tokio's.
+/// A wall clock that advances with tokio's.
 pub struct FakeClock {
     began: Instant,
     frozen_for: Mutex<Duration>,
 }
 
 impl FakeClock {
-    /// It is noon of some day.
+    /// Starts the clock at [`noon`].
     pub fn noon() -> Arc<Self> {
         Arc::new(Self { began: Instant::now(), frozen_for: Mutex::default() })
     }
 
-    /// The time of day has gone on for so long while the monotonic clock, and with it the process, stood still.
+    /// Advances the wall clock alone, as when the process was frozen.
     pub fn freeze(&self, time: Duration) {
         *self.frozen_for.lock().unwrap_or_else(PoisonError::into_inner) += time;
     }
@@ -43,23 +43,23 @@ impl Clock for FakeClock {
     }
 }
 
-/// When a [`FakeClock`] begins.
+/// The time at which a [`FakeClock`] starts.
 pub fn noon() -> Timestamp {
     "2026-11-20T12:00:00Z".parse().expect("an instant")
 }
 
-/// What a log has written.
+/// The lines that a log has written.
 #[derive(Clone, Default)]
 pub struct Lines(Arc<Mutex<Vec<u8>>>);
 
 impl Lines {
-    /// A log that writes here.
+    /// Creates a log that writes here.
     pub fn log(&self, clock: Arc<dyn Clock>) -> Log {
         let identity = Identity { project: "p".into(), cluster: "p-cluster".into(), service: "p-service".into() };
         Log::new(identity, Format::Json, Level::Debug, clock, Box::new(self.clone()))
     }
 
-    /// The lines of an event.
+    /// Returns the lines of an event.
     pub fn of(&self, event: &str) -> Vec<serde_json::Value> {
         let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
@@ -79,36 +79,36 @@ impl std::io::Write for Lines {
     }
 }
 
-/// What AWS holds, and how it misbehaves.
+/// The state of AWS, and its faults.
 pub struct World {
-    /// The service, its tasks, its balancer, its orphans.
+    /// The service, its tasks, its load balancer and its orphaned target groups.
     pub seen: Observation,
     /// The messages that can be received.
     pub messages: VecDeque<Message>,
-    /// Every call so far, by its operation.
+    /// The operations called so far.
     pub calls: Vec<&'static str>,
-    /// How many of them were throttled.
+    /// The number of throttled calls.
     throttled: u64,
-    /// The errors that the next calls of an operation meet, in turn; `None` lets one through.
+    /// The errors of the next calls of an operation, in order; `None` for a call that succeeds.
     faults: BTreeMap<&'static str, VecDeque<Option<ErrorKind>>>,
     /// The tags of the service.
     pub service_tags: Tags,
-    /// After how many calls in all none is answered any more, and who is told.
+    /// The number of calls after which no call is answered, and the notification of the first such call.
     pub silent_after: Option<(usize, Arc<tokio::sync::Notify>)>,
-    /// How long the calls of an operation take.
+    /// The latency of the calls of an operation.
     latency: BTreeMap<&'static str, Duration>,
-    /// What happens just before an operation's n-th call from now.
+    /// Hooks that run before an operation's n-th call from now.
     hooks: Vec<(&'static str, usize, Hook)>,
 }
 
 type Hook = Box<dyn FnOnce(&mut World) + Send>;
 
-/// A handle on the world; clones share it.
+/// A handle to the world. Clones share it.
 #[derive(Clone)]
 pub struct FakeAws(Arc<Mutex<World>>);
 
 impl FakeAws {
-    /// A world in which this can be observed.
+    /// Creates a world with this state.
     pub fn new(seen: Observation) -> Self {
         Self(Arc::new(Mutex::new(World {
             seen,
@@ -123,32 +123,32 @@ impl FakeAws {
         })))
     }
 
-    /// The world, to look at or to change.
+    /// Locks the world, to read or change it.
     pub fn world(&self) -> MutexGuard<'_, World> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Makes the next calls of an operation fail.
+    /// Makes the next calls of an operation fail with this error.
     pub fn fail(&self, operation: &'static str, kind: ErrorKind, times: usize) {
         self.world().faults.entry(operation).or_default().extend(std::iter::repeat_n(Some(kind), times));
     }
 
-    /// Makes the calls of an operation take so long.
+    /// Delays the calls of an operation.
     pub fn delay(&self, operation: &'static str, latency: Duration) {
         self.world().latency.insert(operation, latency);
     }
 
-    /// Lets something happen just before the n-th call, from 1, of an operation.
+    /// Runs a hook before the n-th call, from 1, of an operation.
     pub fn before(&self, operation: &'static str, nth: usize, hook: impl FnOnce(&mut World) + Send + 'static) {
         self.world().hooks.push((operation, nth, Box::new(hook)));
     }
 
-    /// How often an operation was called.
+    /// Returns the number of calls of an operation.
     pub fn count(&self, operation: &str) -> usize {
         self.world().calls.iter().filter(|call| **call == operation).count()
     }
 
-    /// The calls of these operations, in their order.
+    /// Returns the calls of these operations, in order.
     pub fn calls_of(&self, operations: &[&str]) -> Vec<&'static str> {
         self.world().calls.iter().filter(|call| operations.contains(call)).copied().collect()
     }
@@ -175,8 +175,8 @@ impl FakeAws {
             tokio::time::sleep(latency).await;
         }
         let silence = self.world().silence();
-        if let Some(told) = silence {
-            told.notify_one();
+        if let Some(notification) = silence {
+            notification.notify_one();
             std::future::pending::<()>().await;
         }
         let mut world = self.world();
@@ -207,31 +207,36 @@ impl FakeAws {
 }
 
 impl World {
-    /// Who is told that nothing is answered any more, once that is so.
+    /// Returns the notification to send once no call is answered.
     fn silence(&self) -> Option<Arc<tokio::sync::Notify>> {
-        let (calls, told) = self.silent_after.as_ref()?;
-        (self.calls.len() >= *calls).then(|| told.clone())
+        let (calls, notification) = self.silent_after.as_ref()?;
+        (self.calls.len() >= *calls).then(|| notification.clone())
     }
 
     fn group(&mut self, arn: &str) -> Result<&mut TargetGroup, ErrorKind> {
-        let groups = self.seen.load_balancer.iter_mut().flat_map(|balancer| &mut balancer.target_groups);
+        let groups = self.seen.load_balancer.iter_mut().flat_map(|load_balancer| &mut load_balancer.target_groups);
         groups.chain(&mut self.seen.orphaned_target_groups).find(|group| group.arn == arn).ok_or(ErrorKind::NotFound)
     }
 
     fn tags(&mut self, arn: &str) -> Result<&mut Tags, ErrorKind> {
-        if self.seen.load_balancer.as_ref().is_some_and(|balancer| balancer.arn == arn) {
-            return self.seen.load_balancer.as_mut().map(|balancer| &mut balancer.tags).ok_or(ErrorKind::NotFound);
+        if self.seen.load_balancer.as_ref().is_some_and(|load_balancer| load_balancer.arn == arn) {
+            return self
+                .seen
+                .load_balancer
+                .as_mut()
+                .map(|load_balancer| &mut load_balancer.tags)
+                .ok_or(ErrorKind::NotFound);
         }
         Ok(&mut self.group(arn)?.tags)
     }
 }
 
-fn described(group: &TargetGroup, balancer: Option<&LoadBalancer>) -> TargetGroupDescription {
+fn described(group: &TargetGroup, load_balancer: Option<&LoadBalancer>) -> TargetGroupDescription {
     TargetGroupDescription {
         arn: group.arn.clone(),
         name: group.name.clone(),
         target_type: group.target_type.clone(),
-        load_balancer_arns: balancer.iter().map(|balancer| balancer.arn.clone()).collect(),
+        load_balancer_arns: load_balancer.iter().map(|load_balancer| load_balancer.arn.clone()).collect(),
     }
 }
 
@@ -250,22 +255,22 @@ impl Platform for FakeAws {
     }
 
     async fn load_balancer(&self, _: &str) -> Result<Option<LoadBalancerDescription>, AwsError> {
-        let describe = |balancer: &LoadBalancer| LoadBalancerDescription {
-            arn: balancer.arn.clone(),
-            name: balancer.name.clone(),
-            kind: balancer.kind.clone(),
-            state: balancer.state,
-            created_at: balancer.created_at,
-            dns_name: Some(format!("{}.elb.example", balancer.name)),
+        let describe = |load_balancer: &LoadBalancer| LoadBalancerDescription {
+            arn: load_balancer.arn.clone(),
+            name: load_balancer.name.clone(),
+            kind: load_balancer.kind.clone(),
+            state: load_balancer.state,
+            created_at: load_balancer.created_at,
+            dns_name: Some(format!("{}.elb.example", load_balancer.name)),
         };
         self.call("DescribeLoadBalancers", |world| Ok(world.seen.load_balancer.as_ref().map(describe))).await
     }
 
-    async fn target_groups(&self, balancer: Option<&str>) -> Result<Vec<TargetGroupDescription>, AwsError> {
-        self.call("DescribeTargetGroups", |world| match (balancer, &world.seen.load_balancer) {
+    async fn target_groups(&self, load_balancer: Option<&str>) -> Result<Vec<TargetGroupDescription>, AwsError> {
+        self.call("DescribeTargetGroups", |world| match (load_balancer, &world.seen.load_balancer) {
             (Some(_), None) => Err(ErrorKind::NotFound),
-            (_, Some(balancer)) => {
-                Ok(balancer.target_groups.iter().map(|group| described(group, Some(balancer))).collect())
+            (_, Some(load_balancer)) => {
+                Ok(load_balancer.target_groups.iter().map(|group| described(group, Some(load_balancer))).collect())
             }
             (None, None) => Ok(world.seen.orphaned_target_groups.iter().map(|group| described(group, None)).collect()),
         })
@@ -318,7 +323,7 @@ impl Platform for FakeAws {
 
     async fn delete_load_balancer(&self, _: &str, deadline: &Deadline) -> Result<(), AwsError> {
         self.write("DeleteLoadBalancer", deadline, |world| {
-            let groups = world.seen.load_balancer.take().map(|balancer| balancer.target_groups);
+            let groups = world.seen.load_balancer.take().map(|load_balancer| load_balancer.target_groups);
             world.seen.orphaned_target_groups = groups.unwrap_or_default();
             Ok(())
         })
@@ -412,7 +417,7 @@ impl Queue for FakeAws {
         self.call(operation, |_| Ok(Vec::new())).await
     }
 
-    /// The platform's count has them already.
+    /// Returns zero: the platform's counts include the queue's calls.
     fn calls(&self) -> Calls {
         Calls::default()
     }

@@ -1,9 +1,6 @@
-//! `status`: is it well?
+//! `status`: observes the platform and prints its status, once or repeatedly. Changes nothing.
 
 use std::io::{self, Write};
-use std::time::Duration;
-
-use tokio::time::sleep;
 
 use super::{CommandError, connect, policy};
 use crate::aws::AwsError;
@@ -14,24 +11,19 @@ use crate::clock::Clock;
 use crate::config::Settings;
 use crate::controller::reconcile::{Hints, Reconciler};
 use crate::event_source;
-use crate::shutdown;
-use crate::status::{Sight, Status, text};
+use crate::status::{Snapshot, Status, text};
 use crate::telemetry::log::Log;
 use crate::text::Style;
 use jvb_watcher_rules::finding::Finding;
 use jvb_watcher_rules::plan::Policy;
 
-/// With `--watch`, the time between two looks.
-const WATCH_INTERVAL: Duration = Duration::from_secs(5);
+mod watch;
 
-/// Clears a terminal, and goes to its first line.
-const CLEAR: &str = "\x1b[H\x1b[2J";
-
-/// Shows how the platform does; once, or again and again.
+/// Prints the status of the platform; with `--watch` again and again.
 ///
 /// # Errors
 ///
-/// When a look fails, and [`CommandError::NotWell`] when it isn't.
+/// When the platform can't be observed, and [`CommandError::NotWell`] when it isn't well.
 pub async fn status(
     settings: &Settings,
     options: &StatusOptions,
@@ -43,33 +35,22 @@ pub async fn status(
     let clock = platform.clock();
     let policy = policy(settings, &options.policy);
     let reconciler = Reconciler::new(platform, settings.scope.clone(), policy.clone(), log.clone(), clock.clone());
-    let onlooker = Onlooker { settings, options, policy, reconciler, event_source: AwsEventSource::new(&sdk) };
+    let observer = Observer { settings, options, policy, reconciler, event_source: AwsEventSource::new(&sdk) };
     let style = Style::of_stdout(no_color);
-    if !options.watch {
-        let status = onlooker.look(&*clock).await?;
-        show(&status, options.output, style)?;
-        return if status.well { Ok(()) } else { Err(CommandError::NotWell) };
+    if options.watch {
+        return watch::watch(&observer, &*clock, options.output, style).await;
     }
-    let (order, shutdown) = shutdown::channel();
-    order.on_signals()?;
-    let watching = async {
-        loop {
-            match onlooker.look(&*clock).await {
-                Ok(status) => show_again(&status, options.output, style)?,
-                // The next look may succeed.
-                Err(error) => writeln!(io::stderr(), "error: {error}")?,
-            }
-            sleep(WATCH_INTERVAL).await;
-        }
-    };
-    tokio::select! {
-        _ = shutdown.begun() => Err(CommandError::Interrupted),
-        watched = watching => watched,
-    }
+    let status = observer.observe(&*clock).await?;
+    print(&status, options.output, style)?;
+    verdict(&status)
 }
 
-/// Looks, and changes nothing.
-struct Onlooker<'a> {
+fn verdict(status: &Status) -> Result<(), CommandError> {
+    if status.well { Ok(()) } else { Err(CommandError::NotWell) }
+}
+
+/// Observes the platform and its event source.
+struct Observer<'a> {
     settings: &'a Settings,
     options: &'a StatusOptions,
     policy: Policy,
@@ -77,66 +58,66 @@ struct Onlooker<'a> {
     event_source: AwsEventSource,
 }
 
-/// What was read of the feed.
+/// The part of the event source that could be read.
 #[derive(Default)]
-struct FeedSight {
+struct EventSourceReading {
     queue: Option<QueueDescription>,
     dead_letter_queue: Option<QueueDescription>,
     findings: Vec<Finding>,
     unread: Vec<String>,
 }
 
-impl Onlooker<'_> {
-    async fn look(&self, clock: &dyn Clock) -> Result<Status, AwsError> {
+impl Observer<'_> {
+    async fn observe(&self, clock: &dyn Clock) -> Result<Status, AwsError> {
         let hints = Hints::default();
-        let (look, feed) = tokio::join!(self.reconciler.look(&hints), self.feed());
+        let (look, reading) = tokio::join!(self.reconciler.look(&hints), self.read_event_source());
         let look = look?;
-        Ok(Status::new(&Sight {
+        Ok(Status::new(&Snapshot {
             scope: &self.settings.scope,
             policy: &self.policy,
             observation: &look.observation,
             plan: &look.plan,
-            queue: feed.queue.as_ref(),
-            dead_letter_queue: feed.dead_letter_queue.as_ref(),
-            feed_findings: &feed.findings,
-            unread: &feed.unread,
+            queue: reading.queue.as_ref(),
+            dead_letter_queue: reading.dead_letter_queue.as_ref(),
+            event_source_findings: &reading.findings,
+            unread: &reading.unread,
             hourly_price_usd: self.options.hourly_price,
             now: clock.now(),
         }))
     }
 
-    /// Reads the feed as far as these credentials allow: whoever may look at the service may not be allowed to look at
-    /// the queue and its rule, and still wants to know of the service.
-    async fn feed(&self) -> FeedSight {
+    /// Reads the event source as far as the credentials allow: an operator who may read the service may lack the
+    /// permissions for its queue and rule.
+    async fn read_event_source(&self) -> EventSourceReading {
         let Settings { scope, queue, .. } = self.settings;
-        let mut sight = FeedSight::default();
+        let mut reading = EventSourceReading::default();
         match event_source::read(&self.event_source, scope, queue).await {
-            Ok(feed) => {
-                sight.findings = event_source::findings(&feed, queue);
-                sight.queue = feed.queue().cloned();
+            Ok(state) => {
+                reading.findings = event_source::findings(&state, queue);
+                reading.queue = state.queue().cloned();
             }
             Err(error) => {
-                sight.unread.push(error.with_remedy());
-                // Without the rule there is still the queue.
+                reading.unread.push(error.with_remedy());
+                // Reading the queue alone takes fewer permissions.
                 match self.event_source.queue(queue).await {
-                    Ok(queue) => sight.queue = queue,
-                    Err(error) => sight.unread.push(error.with_remedy()),
+                    Ok(queue) => reading.queue = queue,
+                    Err(error) => reading.unread.push(error.with_remedy()),
                 }
             }
         }
-        let dead_letters = sight.queue.as_ref().and_then(|queue| queue.redrive_policy.as_ref());
-        if let Some(dead_letters) = dead_letters {
-            match self.event_source.queue(dead_letters.dead_letter_queue_name()).await {
-                Ok(queue) => sight.dead_letter_queue = queue,
-                Err(error) => sight.unread.push(error.with_remedy()),
+        let redrive_policy = reading.queue.as_ref().and_then(|queue| queue.redrive_policy.as_ref());
+        if let Some(redrive_policy) = redrive_policy {
+            match self.event_source.queue(redrive_policy.dead_letter_queue_name()).await {
+                Ok(queue) => reading.dead_letter_queue = queue,
+                Err(error) => reading.unread.push(error.with_remedy()),
             }
         }
-        sight.unread.dedup();
-        sight
+        reading.unread.dedup();
+        reading
     }
 }
 
-fn show(status: &Status, output: OutputFormat, style: Style) -> io::Result<()> {
+fn print(status: &Status, output: OutputFormat, style: Style) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     match output {
         OutputFormat::Table => stdout.write_all(text(status, style).as_bytes())?,
@@ -146,16 +127,4 @@ fn show(status: &Status, output: OutputFormat, style: Style) -> io::Result<()> {
         }
     }
     stdout.flush()
-}
-
-/// On a terminal in the place of the one before; elsewhere beneath it.
-fn show_again(status: &Status, output: OutputFormat, style: Style) -> io::Result<()> {
-    match (output, style) {
-        (OutputFormat::Json, _) => {}
-        (OutputFormat::Table, Style::Plain) => writeln!(io::stdout(), "\n{}", status.at)?,
-        (OutputFormat::Table, Style::Symbols | Style::Coloured) => {
-            write!(io::stdout(), "{CLEAR}{}, again every {} s\n\n", status.at, WATCH_INTERVAL.as_secs())?;
-        }
-    }
-    show(status, output, style)
 }

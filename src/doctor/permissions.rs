@@ -79,19 +79,28 @@ pub fn checks(probes: &[ProbeResult]) -> Vec<Check> {
 fn check(ProbeResult { probe, answer }: &ProbeResult) -> Check {
     let action = probe.operation().iam_action();
     match answer {
-        None => Check::skipped(PERMISSION, format!("{action}: the queue could not be read, or doesn't exist")),
+        None => Check::skipped(PERMISSION, format!("{action}: there is no queue to check it on")),
         Some(Err(error)) if error.is(ErrorKind::AccessDenied) => Check::failed(
             PERMISSION,
             format!("{action} is denied on {}", error.resource),
             format!("Allow the action {action} on it."),
         ),
-        Some(Err(error)) if is_inconclusive(error.kind) => Check::not_checked(PERMISSION, error),
-        // Any other answer about a resource that doesn't exist shows that the call is allowed.
-        Some(Ok(()) | Err(_)) => Check::ok(PERMISSION, action),
+        Some(Err(error)) => match inconclusive(error.kind) {
+            Some(reason) => Check::skipped(PERMISSION, format!("{action}: {reason}")),
+            // Any other answer about a resource that doesn't exist shows that the call is allowed.
+            None => Check::ok(PERMISSION, action),
+        },
+        Some(Ok(())) => Check::ok(PERMISSION, action),
     }
 }
 
-/// Returns true for errors that don't show whether the call is allowed.
-fn is_inconclusive(kind: ErrorKind) -> bool {
-    matches!(kind, ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Unauthenticated)
+/// Returns the reason why an error doesn't show whether the call is allowed, if it doesn't. The checks before these show
+/// the error itself.
+fn inconclusive(kind: ErrorKind) -> Option<&'static str> {
+    match kind {
+        ErrorKind::Throttled => Some("AWS throttled the call"),
+        ErrorKind::Unavailable => Some("AWS didn't answer"),
+        ErrorKind::Unauthenticated => Some("AWS doesn't accept the credentials"),
+        _ => None,
+    }
 }

@@ -204,9 +204,9 @@ fn each_fault_is_the_result_of_one_check() {
         ),
         (
             Box::new(|evidence| {
-                let mut balancer = balancer(&[]);
-                balancer.target_groups[1].target_type = TargetType::Other("instance".to_owned());
-                evidence.load_balancer = Ok(Some(balancer));
+                let mut load_balancer = balancer(&[]);
+                load_balancer.target_groups[1].target_type = TargetType::Other("instance".to_owned());
+                evidence.load_balancer = Ok(Some(load_balancer));
             }),
             ("target groups", Failed),
         ),

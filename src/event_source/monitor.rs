@@ -17,7 +17,7 @@ pub const CHECK_INTERVAL: Duration = Duration::from_secs(60 * 60);
 /// The interval after a check that had findings, which an operator may be correcting, or that met a transient error.
 const RECHECK_INTERVAL: Duration = Duration::from_secs(5 * 60);
 
-/// What the monitor checks, and where its results go.
+/// The subject of the checks, and the destination of their results.
 pub struct MonitorConfig {
     /// The cluster and the service.
     pub scope: Scope,

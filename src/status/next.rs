@@ -1,40 +1,41 @@
-//! What the watcher would do now, and when it would look again.
+//! The watcher's next actions and the time of its next reconciliation.
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::seconds_between;
-use crate::telemetry::log::rfc3339_millis;
+use super::{seconds_between, whole_seconds};
 use jvb_watcher_rules::model::Observation;
 use jvb_watcher_rules::plan::{
     LifecycleAction, MarkReason, Plan, Policy, TargetChange, TargetReason, Teardown, UnmarkReason, marked_since,
 };
 
-/// What the watcher would do.
+/// The watcher's next actions.
 #[derive(Debug, Serialize)]
 pub struct Next {
-    /// What it would do at once.
+    /// The actions that it would take now.
     pub intents: Vec<Intent>,
-    /// When the teardown is due, if the balancer is marked and stays unused.
+    /// The time at which the load balancer is deleted if it stays idle; `None` if it isn't marked, or the time has passed.
+    #[serde(serialize_with = "whole_seconds_if_any")]
     pub teardown_due_at: Option<Timestamp>,
-    /// When it would look again at the latest.
+    /// The latest time of the next reconciliation.
+    #[serde(serialize_with = "whole_seconds")]
     pub requeue_at: Timestamp,
-    /// The same, from now on.
+    /// The time until then, in seconds.
     pub look_again_in_seconds: u64,
 }
 
-/// One thing that the watcher would do.
+/// An action that the watcher would take.
 #[derive(Debug, Serialize)]
 pub struct Intent {
-    /// What.
+    /// The kind of action.
     pub act: IntentKind,
-    /// To which resource.
+    /// The resource.
     pub subject: String,
-    /// The same as a sentence, with the reason.
+    /// The action and its reason, as a clause.
     pub text: String,
 }
 
-/// What the watcher can do.
+/// The kinds of actions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum IntentKind {
@@ -42,9 +43,9 @@ pub enum IntentKind {
     Register,
     /// DeregisterTargets.
     Deregister,
-    /// Write the idle mark.
+    /// Write the mark.
     Mark,
-    /// Remove the idle mark.
+    /// Remove the mark.
     Unmark,
     /// DeleteLoadBalancer.
     DeleteLoadBalancer,
@@ -54,8 +55,8 @@ pub enum IntentKind {
 
 impl Next {
     pub(super) fn new(observation: &Observation, plan: &Plan, policy: &Policy, now: Timestamp) -> Self {
-        let waits = plan.lifecycle == LifecycleAction::Keep && policy.teardown != Teardown::Off;
-        let marked_since = marked_since(observation, now).filter(|_| waits);
+        let is_waiting = plan.lifecycle == LifecycleAction::Keep && policy.teardown != Teardown::Off;
+        let marked_since = marked_since(observation, now).filter(|_| is_waiting);
         Self {
             intents: intents(plan, policy),
             teardown_due_at: marked_since.map(|since| since + policy.idle_grace).filter(|due| *due > now),
@@ -65,14 +66,21 @@ impl Next {
     }
 }
 
+fn whole_seconds_if_any<S: serde::Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+    match at {
+        Some(at) => whole_seconds(at, serializer),
+        None => serializer.serialize_none(),
+    }
+}
+
 fn intents(plan: &Plan, policy: &Policy) -> Vec<Intent> {
     let mut intents = Vec::new();
     for group in &plan.registrations {
         let mut change = |act, verb: &str, change: &TargetChange| {
             let (key, name) = (&change.key, &group.target_group);
             let why = match change.reason {
-                TargetReason::TaskRunning => "its task runs",
-                TargetReason::TaskStopping => "its task stops or has stopped",
+                TargetReason::TaskRunning => "its task serves",
+                TargetReason::TaskStopping => "its task is stopping or has stopped",
                 TargetReason::NoTask => "no task has this address",
             };
             let text = format!("{verb} {} port {} in {name}: {why}", key.ip, key.port);
@@ -87,31 +95,27 @@ fn intents(plan: &Plan, policy: &Policy) -> Vec<Intent> {
         LifecycleAction::Keep => {}
         LifecycleAction::Mark { idle_since, reason, .. } => {
             let why = match reason {
-                MarkReason::Idle => "nobody calls any more",
-                MarkReason::Unused => "nobody ever called",
-                MarkReason::Incomplete => "the mark is missing on a target group",
+                MarkReason::Idle => "the service is idle",
+                MarkReason::Unused => "it has never served and its unused grace is over",
+                MarkReason::Incomplete => "a target group lacks the mark",
             };
-            lifecycle(
-                IntentKind::Mark,
-                name,
-                format!("mark {name} as idle since {}: {why}", rfc3339_millis(*idle_since)),
-            );
+            lifecycle(IntentKind::Mark, name, format!("mark {name} as idle since {idle_since:.0}: {why}"));
         }
         LifecycleAction::Unmark { reason, .. } => {
             let why = match reason {
                 UnmarkReason::InUse => "the service is in use",
-                UnmarkReason::ServiceMissing => "the service can't be found",
-                UnmarkReason::Held => "it is held",
+                UnmarkReason::ServiceMissing => "the service doesn't exist",
+                UnmarkReason::Held => "a hold is in force",
             };
-            lifecycle(IntentKind::Unmark, name, format!("remove the idle mark of {name}: {why}"));
+            lifecycle(IntentKind::Unmark, name, format!("remove the mark of {name}: {why}"));
         }
         LifecycleAction::DeleteLoadBalancer { idle_since, .. } => {
-            let text = format!("delete {name}, idle since {}, if a second look agrees", rfc3339_millis(*idle_since));
+            let text = format!("delete {name}, idle since {idle_since:.0}, if a second observation agrees");
             lifecycle(IntentKind::DeleteLoadBalancer, name, text);
         }
         LifecycleAction::DeleteTargetGroups { target_groups } => {
             for group in target_groups {
-                let text = format!("delete target group {}: its load balancer is gone", group.name);
+                let text = format!("delete target group {}: its load balancer is deleted", group.name);
                 lifecycle(IntentKind::DeleteTargetGroup, &group.name, text);
             }
         }

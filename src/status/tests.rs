@@ -1,24 +1,24 @@
 use super::*;
 use crate::event_source::samples::queue;
 use crate::text::{Style, WIDTH};
-use jvb_watcher_rules::model::DesiredStatus;
+use jvb_watcher_rules::model::{DesiredStatus, TargetState};
 use jvb_watcher_rules::plan::plan;
 use jvb_watcher_rules::plan::samples::{
     balancer, counts, idle, marked_balancer, minutes, noon, observation, policy, running, seconds, stopped, task,
 };
 
-fn status_with(observation: &Observation, queue: &QueueDescription, feed_findings: &[Finding]) -> Status {
+fn status_with(observation: &Observation, queue: &QueueDescription, event_source_findings: &[Finding]) -> Status {
     let (policy, now) = (policy(), noon());
     let scope = Scope { cluster: "p-cluster".to_owned(), service: "p-service".to_owned() };
     let plan = plan(observation, &policy, now);
-    Status::new(&Sight {
+    Status::new(&Snapshot {
         scope: &scope,
         policy: &policy,
         observation,
         plan: &plan,
         queue: Some(queue),
         dead_letter_queue: None,
-        feed_findings,
+        event_source_findings,
         unread: &[],
         hourly_price_usd: 0.19,
         now,
@@ -37,9 +37,9 @@ fn in_use() -> Observation {
 fn a_platform_in_use_is_well() {
     let status = status(&in_use());
     assert!(status.well);
-    let balancer = status.load_balancer.as_ref().expect("a balancer");
-    assert_eq!((balancer.age_seconds, balancer.state), (3600, "active"));
-    assert!((balancer.cost_usd - 0.19).abs() < 1e-9, "an hour at the hourly price");
+    let load_balancer = status.load_balancer.as_ref().expect("a load balancer");
+    assert_eq!((load_balancer.age_seconds, load_balancer.state), (3600, "active"));
+    assert!((load_balancer.cost_usd - 0.19).abs() < 1e-9, "an hour at the hourly price");
     assert_eq!(status.tasks[0].state, TaskState::Serving);
     assert_eq!(status.tasks[0].age_seconds, Some(50 * 60));
     assert_eq!(status.target_groups.len(), 2);
@@ -50,63 +50,64 @@ fn a_platform_in_use_is_well() {
 }
 
 #[test]
-fn findings_of_the_look_and_of_the_feed_stand_together_and_on_top() {
-    let mut seen = idle(balancer(&[]));
-    seen.load_balancer.as_mut().expect("a balancer").tags.clear();
-    let cut = Finding {
+fn findings_of_the_observation_and_the_event_source_come_first() {
+    let mut observed = idle(balancer(&[]));
+    observed.load_balancer.as_mut().expect("a load balancer").tags.clear();
+    let disabled = Finding {
         name: FindingName::RuleDisabled,
         subject: "p-jvb-watcher".to_owned(),
         detail: "it is disabled".to_owned(),
     };
-    let status = status_with(&seen, &queue(), &[cut]);
+    let status = status_with(&observed, &queue(), &[disabled]);
     assert!(!status.well);
     let text = text(&status, Style::Plain);
     let place = |part: &str| text.find(part).unwrap_or_else(|| panic!("{part} is not in:\n{text}"));
-    assert!(text.starts_with("2 findings\n"), "{text}");
+    assert!(text.starts_with("Not well: 2 findings"), "{text}");
     assert!(place("load_balancer_not_owned: p-jvb-nlb") < place("Service"));
     assert!(place("rule_disabled: p-jvb-watcher") < place("Service"));
 }
 
 #[test]
-fn what_the_watcher_would_do_is_told_without_doing_it() {
+fn the_next_actions_are_listed() {
     let unregistered = observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[])));
     let status = status(&unregistered);
     let acts: Vec<_> = status.next.intents.iter().map(|intent| (intent.act, intent.text.as_str())).collect();
     assert_eq!(
         acts,
         [
-            (IntentKind::Register, "register 10.0.0.1 port 4443 in p-jvb-tcp-tg: its task runs"),
-            (IntentKind::Register, "register 10.0.0.1 port 10000 in p-jvb-udp: its task runs"),
+            (IntentKind::Register, "register 10.0.0.1 port 4443 in p-jvb-tcp-tg: its task serves"),
+            (IntentKind::Register, "register 10.0.0.1 port 10000 in p-jvb-udp: its task serves"),
         ]
     );
 }
 
 #[test]
-fn what_the_watcher_can_do_nothing_about_is_not_well_either() {
-    let mut seen = in_use();
-    seen.load_balancer.as_mut().expect("a balancer").target_groups[0].targets[0].state = TargetState::Unhealthy;
-    let status = status(&seen);
+fn an_unhealthy_target_is_not_well() {
+    let mut observed = in_use();
+    observed.load_balancer.as_mut().expect("a load balancer").target_groups[0].targets[0].state =
+        TargetState::Unhealthy;
+    let status = status(&observed);
     assert!(!status.well && status.findings.is_empty());
     let text = text(&status, Style::Plain);
-    assert!(text.starts_with("No findings, but it isn't well\n  1 target(s) fail their health checks\n"), "{text}");
+    assert!(text.starts_with("Not well: 1 problem\n  1 target(s) fail their health checks\n"), "{text}");
 }
 
 #[test]
-fn a_mark_tells_when_the_teardown_is_due() {
+fn a_mark_shows_when_the_load_balancer_is_deleted() {
     let marked = idle(marked_balancer(&[], noon() - seconds(20)));
     let pending = status(&marked);
     assert_eq!(pending.next.teardown_due_at, Some(noon() + seconds(40)));
-    assert!(text(&pending, Style::Plain).contains("delete the load balancer at 2026-11-20T12:00:40Z"));
+    assert!(text(&pending, Style::Plain).contains("delete the load balancer at 2026-11-20T12:00:40Z if it stays idle"));
     let over = status(&idle(marked_balancer(&[], noon() - seconds(60))));
     assert_eq!(over.next.intents[0].act, IntentKind::DeleteLoadBalancer);
     assert_eq!(over.next.teardown_due_at, None);
 }
 
 #[test]
-fn each_state_of_a_task_has_its_word() {
-    let told = Task { stopping_at: Some(noon()), ..task(3, LastStatus::Running, DesiredStatus::Stopped) };
-    let coming = Task { started_at: None, ipv4: None, ..task(4, LastStatus::Starting, DesiredStatus::Running) };
-    let tasks = vec![stopped(2), told, coming, running(1)];
+fn every_task_state_is_shown() {
+    let stopping = Task { stopping_at: Some(noon()), ..task(3, LastStatus::Running, DesiredStatus::Stopped) };
+    let starting = Task { started_at: None, ipv4: None, ..task(4, LastStatus::Starting, DesiredStatus::Running) };
+    let tasks = vec![stopped(2), stopping, starting, running(1)];
     let status = status(&observation(counts(2, 1, 1), tasks, None));
     let states: Vec<_> = status.tasks.iter().map(|task| task.state).collect();
     assert_eq!(states, [TaskState::Serving, TaskState::Starting, TaskState::Stopping, TaskState::Stopped]);
@@ -116,7 +117,7 @@ fn each_state_of_a_task_has_its_word() {
 }
 
 #[test]
-fn the_oldest_message_is_bounded_by_what_sqs_tells() {
+fn the_age_of_the_oldest_message_is_bounded_by_retention_and_creation() {
     let of = |waiting, created_at| {
         let queue = QueueDescription { waiting, created_at, ..queue() };
         status_with(&in_use(), &queue, &[]).queue.expect("a queue").oldest_message_at_most_seconds
@@ -127,10 +128,10 @@ fn the_oldest_message_is_bounded_by_what_sqs_tells() {
 }
 
 #[test]
-fn all_text_fits_its_width_whatever_the_names_and_addresses() {
-    let mut seen = in_use();
-    seen.tasks[0].ipv6 = Some("2001:db8:1234:5678:9abc:def0:1234:5678".parse().expect("an address"));
-    let group = &mut seen.load_balancer.as_mut().expect("a balancer").target_groups[0];
+fn no_line_exceeds_the_width() {
+    let mut observed = in_use();
+    observed.tasks[0].ipv6 = Some("2001:db8:1234:5678:9abc:def0:1234:5678".parse().expect("an address"));
+    let group = &mut observed.load_balancer.as_mut().expect("a load balancer").target_groups[0];
     group.targets[0].ip = "2001:db8:1234:5678:9abc:def0:1234:5678".parse().expect("an address");
     group.targets[0].reason = Some("Target.DeregistrationInProgress".to_owned());
     let long = Finding {
@@ -139,18 +140,75 @@ fn all_text_fits_its_width_whatever_the_names_and_addresses() {
         detail: "a detail of many words, ".repeat(20),
     };
     let queue = QueueDescription { waiting: 12_345, in_flight: 1, delayed: 2, ..queue() };
-    for line in text(&status_with(&seen, &queue, &[long]), Style::Plain).lines() {
+    for line in text(&status_with(&observed, &queue, &[long]), Style::Plain).lines() {
         assert!(line.chars().count() <= usize::from(WIDTH), "{line}");
     }
 }
 
 #[test]
-fn as_json_it_has_the_names_of_the_log() {
+fn json_uses_the_field_names_of_the_log() {
     let json = serde_json::to_value(status(&in_use())).expect("JSON");
     assert_eq!(json["well"], true);
+    assert_eq!(json["at"], "2026-11-20T12:00:00Z");
     assert_eq!(json["load_balancer"]["type"], "network");
     assert_eq!(json["tasks"][0]["state"], "serving");
     assert_eq!(json["target_groups"][0]["targets"][0]["state"], "healthy");
     assert_eq!(json["queue"]["waiting"], 0);
     assert_eq!(json["next"]["look_again_in_seconds"], 60);
+}
+
+#[test]
+fn times_have_whole_seconds() {
+    let mut observed = idle(marked_balancer(&[], noon() - seconds(20)));
+    let created_at = &mut observed.load_balancer.as_mut().expect("a load balancer").created_at;
+    *created_at += std::time::Duration::from_nanos(123_456_789);
+    let json = serde_json::to_string(&status(&observed)).expect("JSON");
+    assert!(json.contains(r#""created_at":"2026-11-20T11:00:00Z""#), "{json}");
+    assert!(json.contains(r#""teardown_due_at":"2026-11-20T12:00:40Z""#), "{json}");
+}
+
+fn not_registered_for(age: std::time::Duration) -> Observation {
+    let task = Task { started_at: Some(noon() - age), ..running(1) };
+    observation(counts(1, 1, 0), vec![task], Some(balancer(&[])))
+}
+
+#[test]
+fn an_overdue_registration_is_not_well() {
+    assert!(status(&not_registered_for(seconds(150))).well, "within the bound of 2m 30s");
+    let overdue = status(&not_registered_for(seconds(151)));
+    assert!(!overdue.well && overdue.findings.is_empty());
+    let text = text(&overdue, Style::Plain);
+    assert!(text.starts_with("Not well: 2 problems\n"), "{text}");
+    assert!(text.contains("1 serving task(s) not registered in p-jvb-udp for 2m 31s (bound: 2m 30s)"), "{text}");
+}
+
+#[test]
+fn overdue_messages_are_not_well() {
+    let backlog = QueueDescription { waiting: 323, ..queue() };
+    let status = status_with(&in_use(), &backlog, &[]);
+    assert!(!status.well);
+    assert!(status.remarks[0].starts_with("323 message(s) on p-jvb-watcher for at least 40m"), "{:?}", status.remarks);
+}
+
+#[test]
+fn an_overdue_teardown_is_not_well() {
+    assert!(status(&idle(marked_balancer(&[], noon() - seconds(240)))).well, "within the bound of 4m");
+    let overdue = status(&idle(marked_balancer(&[], noon() - seconds(241))));
+    assert!(!overdue.well);
+    assert!(overdue.remarks[0].starts_with("p-jvb-nlb idle for 4m 1s and not deleted (bound: 4m)"), "{overdue:?}");
+}
+
+#[test]
+fn a_hold_is_well() {
+    let mut held = idle(balancer(&[]));
+    let tags = &mut held.load_balancer.as_mut().expect("a load balancer").tags;
+    tags.insert(HOLD_UNTIL_TAG.to_owned(), (noon() + minutes(60)).to_string());
+    let well = status(&held);
+    assert!(well.well);
+    assert_eq!(well.findings[0].finding, FindingName::HoldActive);
+    let text = text(&well, Style::Plain);
+    assert!(text.starts_with("Well: 1 finding, no action needed\n  hold_active: p-jvb-nlb\n"), "{text}");
+
+    held.load_balancer.as_mut().expect("a load balancer").tags.insert(HOLD_UNTIL_TAG.to_owned(), "tomorrow".to_owned());
+    assert!(!status(&held).well, "an invalid hold is not well");
 }

@@ -1,14 +1,16 @@
-//! The status as text of at most 80 columns, the findings on top.
+//! The status as text, at most 80 columns wide, with the verdict and the findings first.
 
 use std::fmt::Write;
 
-use super::{BalancerStatus, FindingStatus, GroupStatus, Next, QueueStatus, ServiceStatus, Status, TaskState};
+use super::{
+    FindingStatus, LoadBalancerStatus, Next, QueueStatus, ServiceStatus, Status, TargetGroupStatus, TaskState,
+};
 use crate::text::{Severity, Style, span, table};
 
-/// How far the rows beneath a heading stand in.
+/// The indentation of the rows under a heading.
 const INDENT: u16 = 2;
 
-/// The whole status.
+/// Formats the whole status.
 pub fn text(status: &Status, style: Style) -> String {
     let mut text = String::new();
     let mut line = |part: String| {
@@ -39,11 +41,17 @@ pub fn text(status: &Status, style: Style) -> String {
 }
 
 fn headline(status: &Status, style: Style) -> String {
-    match (status.findings.len(), status.remarks.is_empty()) {
-        (0, true) => style.marked(Severity::Ok, "It is well: no findings"),
-        (0, false) => style.marked(Severity::Warning, "No findings, but it isn't well"),
-        (1, _) => style.marked(Severity::Warning, "1 finding"),
-        (count, _) => style.marked(Severity::Warning, &format!("{count} findings")),
+    let counted = |count: usize, noun: &str| match count {
+        0 => None,
+        1 => Some(format!("1 {noun}")),
+        count => Some(format!("{count} {noun}s")),
+    };
+    let parts = [counted(status.findings.len(), "finding"), counted(status.remarks.len(), "problem")];
+    let parts = parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    match (status.well, parts.as_str()) {
+        (true, "") => style.marked(Severity::Ok, "Well: no findings"),
+        (true, parts) => style.marked(Severity::Ok, &format!("Well: {parts}, no action needed")),
+        (false, parts) => style.marked(Severity::Warning, &format!("Not well: {parts}")),
     }
 }
 
@@ -57,21 +65,22 @@ fn facts(status: &Status) -> Vec<[String; 2]> {
     let ServiceStatus { cluster, service, exists, desired, running, pending } = &status.service;
     let counts = match exists {
         true => format!("{desired} desired, {running} running, {pending} pending"),
-        false => "it doesn't exist".to_owned(),
+        false => "doesn't exist".to_owned(),
     };
     let mut facts = vec![fact("Service", format!("{service} in {cluster}: {counts}"))];
     match &status.load_balancer {
         None => facts.push(fact("Load balancer", "none".to_owned())),
-        Some(balancer) => {
-            let BalancerStatus { name, kind, state, age_seconds, tags, cost_usd, hourly_price_usd, .. } = balancer;
+        Some(load_balancer) => {
+            let LoadBalancerStatus { name, kind, state, age_seconds, tags, cost_usd, hourly_price_usd, .. } =
+                load_balancer;
             let kind = if kind == "network" { String::new() } else { format!(", of type {kind}") };
-            facts.push(fact("Load balancer", format!("{name}: {state}{kind}, for {}", span(*age_seconds))));
-            facts.push(fact("", format!("${cost_usd:.2} since it was created, at ${hourly_price_usd} an hour")));
+            facts.push(fact("Load balancer", format!("{name}: {state}{kind}, created {} ago", span(*age_seconds))));
+            facts.push(fact("", format!("${cost_usd:.2} since its creation, at ${hourly_price_usd} an hour")));
             facts.extend(tags.iter().map(|(key, value)| fact("", format!("{key}={value}"))));
         }
     }
     facts.push(fact("Queue", queue(status.queue.as_ref())));
-    facts.push(fact("Dead letters", queue(status.dead_letter_queue.as_ref())));
+    facts.push(fact("Dead-letter queue", queue(status.dead_letter_queue.as_ref())));
     facts
 }
 
@@ -88,7 +97,7 @@ fn queue(queue: Option<&QueueStatus>) -> String {
     }
 }
 
-/// A row for each task but the stopped ones, which are counted.
+/// Formats a row for each task. Stopped tasks are only counted.
 fn tasks(status: &Status) -> Option<String> {
     let (stopped, rest): (Vec<_>, Vec<_>) = status.tasks.iter().partition(|task| task.state == TaskState::Stopped);
     let mut rows = Vec::new();
@@ -104,7 +113,7 @@ fn tasks(status: &Status) -> Option<String> {
         let mut addresses = task.addresses.iter().map(ToString::to_string);
         let first = addresses.next().unwrap_or_else(|| "no address".to_owned());
         rows.push([task.task_id.clone(), version, state.to_owned(), age, first]);
-        // An IPv6 address gets a row of its own.
+        // A second address gets a row of its own.
         rows.extend(addresses.map(|address| [String::new(), String::new(), String::new(), String::new(), address]));
     }
     let mut parts = Vec::new();
@@ -117,14 +126,14 @@ fn tasks(status: &Status) -> Option<String> {
     (!parts.is_empty()).then(|| parts.join("\n"))
 }
 
-fn group_heading(group: &GroupStatus) -> String {
+fn group_heading(group: &TargetGroupStatus) -> String {
     let port = group.port.map(|port| format!(", port {port}")).unwrap_or_default();
     let kind = if group.port.is_some() { String::new() } else { format!(", of type {}", group.target_type) };
-    let left_over = if group.left_over { ", left over: its load balancer is gone" } else { "" };
+    let left_over = if group.left_over { ", orphaned: its load balancer is deleted" } else { "" };
     format!("Target group {}{port}{kind}{left_over}", group.target_group)
 }
 
-fn targets(group: &GroupStatus) -> String {
+fn targets(group: &TargetGroupStatus) -> String {
     if group.targets.is_empty() {
         return "  no targets".to_owned();
     }
@@ -139,13 +148,13 @@ fn targets(group: &GroupStatus) -> String {
 }
 
 fn next(next: &Next) -> Vec<String> {
-    let mut sentences: Vec<_> = next.intents.iter().map(|intent| intent.text.clone()).collect();
-    if sentences.is_empty() {
-        sentences.push("nothing to do now".to_owned());
+    let mut actions: Vec<_> = next.intents.iter().map(|intent| intent.text.clone()).collect();
+    if actions.is_empty() {
+        actions.push("no action now".to_owned());
     }
     if let Some(due) = next.teardown_due_at {
-        sentences.push(format!("delete the load balancer at {due}, if it stays unused"));
+        actions.push(format!("delete the load balancer at {due:.0} if it stays idle"));
     }
-    sentences.push(format!("look again within {}", span(next.look_again_in_seconds)));
-    sentences
+    actions.push(format!("reconcile again within {}", span(next.look_again_in_seconds)));
+    actions
 }

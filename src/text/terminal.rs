@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 
 use super::clip::{Size, clip};
 
-/// The size of a terminal that doesn't tell its own.
+/// The size of a terminal that doesn't report it.
 const DEFAULT_SIZE: Size = Size { rows: 24, columns: 80 };
 
 // Control sequences of xterm and its successors (see "XTerm Control Sequences").

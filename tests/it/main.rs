@@ -7,8 +7,8 @@ mod command_line;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod doctor;
+mod event_source;
 mod failures;
-mod feed;
 mod harness;
 mod incidents;
 #[cfg(feature = "lambda")]

@@ -1,4 +1,6 @@
-//! `status`, as a person meets it: what it shows of the platform as it is, and that it changes nothing.
+//! `status`: what it shows of the platform, its verdict, and that it changes nothing.
+
+use std::time::Duration;
 
 use serde_json::Value;
 
@@ -8,12 +10,12 @@ use crate::wait::eventually;
 use crate::watcher::{Finished, Launch};
 
 on_moto_and_sandbox! {
-    a_platform_in_use_is_shown_whole_and_is_well,
+    a_platform_in_use_is_shown_and_is_well,
     a_platform_at_rest_is_well,
-    findings_stand_on_top_and_give_exit_status_3,
+    findings_come_first_and_give_exit_status_3,
     a_disabled_rule_is_a_finding,
-    a_task_that_is_not_registered_is_what_the_watcher_would_do_next,
-    a_queue_that_may_not_be_read_leaves_the_rest_to_be_shown,
+    registering_a_new_task_is_the_next_action,
+    without_permission_for_the_queue_the_rest_is_shown,
 }
 
 async fn status(platform: &Platform, arguments: &[&str]) -> Finished {
@@ -28,7 +30,7 @@ async fn json(platform: &Platform) -> (Option<i32>, Value) {
 
 fn assert_read_only(platform: &Platform) {
     assert!(platform.proxy.writes().is_empty(), "{:?}", platform.proxy.writes());
-    assert_eq!(platform.proxy.count("sqs:ReceiveMessage"), 0, "a message that is looked at counts as received");
+    assert_eq!(platform.proxy.count("sqs:ReceiveMessage"), 0, "receiving a message would count as a receive");
 }
 
 fn assert_fits(text: &str) {
@@ -38,7 +40,7 @@ fn assert_fits(text: &str) {
     assert!(!text.contains('\x1b') && !text.contains('✓'), "colours and symbols are for terminals: {text}");
 }
 
-async fn a_platform_in_use_is_shown_whole_and_is_well(aws: Aws) {
+async fn a_platform_in_use_is_shown_and_is_well(aws: Aws) {
     let platform = Platform::on(aws).await;
     platform.route_events().await;
     let load_balancer = platform.create_load_balancer().await;
@@ -67,9 +69,14 @@ async fn a_platform_in_use_is_shown_whole_and_is_well(aws: Aws) {
 
     let table = self::status(&platform, &[]).await;
     assert_eq!(table.code, Some(0), "{table:#?}");
-    for part in
-        ["It is well", &task.id, &task.ip, &load_balancer.name, &load_balancer.groups[0].name, "look again within"]
-    {
+    for part in [
+        "Well: no findings",
+        &task.id,
+        &task.ip,
+        &load_balancer.name,
+        &load_balancer.groups[0].name,
+        "reconcile again within",
+    ] {
         assert!(table.stdout.contains(part), "{part} is not in:\n{}", table.stdout);
     }
     assert_fits(&table.stdout);
@@ -81,18 +88,18 @@ async fn a_platform_at_rest_is_well(aws: Aws) {
     let table = status(&platform, &[]).await;
     assert_eq!(table.code, Some(0), "{table:#?}");
     assert!(table.stdout.contains("0 desired, 0 running, 0 pending"), "{}", table.stdout);
-    assert!(table.stdout.contains("nothing to do now"), "{}", table.stdout);
+    assert!(table.stdout.contains("no action now"), "{}", table.stdout);
     assert_eq!(table.stderr, "");
 }
 
-async fn findings_stand_on_top_and_give_exit_status_3(aws: Aws) {
+async fn findings_come_first_and_give_exit_status_3(aws: Aws) {
     let platform = Platform::on(aws).await;
     platform.route_events().await;
     platform.create_load_balancer_as(LoadBalancerSpec { tags: Vec::new(), ..LoadBalancerSpec::default() }).await;
     let table = status(&platform, &[]).await;
     assert_eq!(table.code, Some(3), "{table:#?}");
-    assert!(table.stdout.starts_with("1 finding\n  load_balancer_not_owned: "), "{}", table.stdout);
-    assert_eq!(table.stderr, "", "the findings are told already");
+    assert!(table.stdout.starts_with("Not well: 1 finding\n  load_balancer_not_owned: "), "{}", table.stdout);
+    assert_eq!(table.stderr, "", "the verdict is on standard output");
     assert_fits(&table.stdout);
     let (code, status) = json(&platform).await;
     assert_eq!((code, &status["well"]), (Some(3), &Value::Bool(false)));
@@ -111,7 +118,7 @@ async fn a_disabled_rule_is_a_finding(aws: Aws) {
     assert_eq!(status["findings"][0]["subject"], format!("{}-tasks", platform.project));
 }
 
-async fn a_task_that_is_not_registered_is_what_the_watcher_would_do_next(aws: Aws) {
+async fn registering_a_new_task_is_the_next_action(aws: Aws) {
     let platform = Platform::on(aws).await;
     platform.route_events().await;
     let load_balancer = platform.create_load_balancer().await;
@@ -127,7 +134,7 @@ async fn a_task_that_is_not_registered_is_what_the_watcher_would_do_next(aws: Aw
     assert_read_only(&platform);
 }
 
-async fn a_queue_that_may_not_be_read_leaves_the_rest_to_be_shown(aws: Aws) {
+async fn without_permission_for_the_queue_the_rest_is_shown(aws: Aws) {
     let platform = Platform::on(aws).await;
     platform.proxy.on("sqs:*").error(403, "AccessDenied", "no");
     let table = status(&platform, &[]).await;
@@ -139,17 +146,17 @@ async fn a_queue_that_may_not_be_read_leaves_the_rest_to_be_shown(aws: Aws) {
 }
 
 #[tokio::test]
-async fn a_service_that_does_not_exist_is_a_finding_and_no_failure() {
+async fn a_missing_service_is_a_finding() {
     let platform = Platform::new().await;
     platform.route_events().await;
-    let finished = Launch::new(&platform, "status").global(["--service", "nobodys"]).finish().await;
+    let finished = Launch::new(&platform, "status").global(["--service", "no-such-service"]).finish().await;
     assert_eq!(finished.code, Some(3), "{finished:#?}");
-    assert!(finished.stdout.contains("service_missing: nobodys"), "{}", finished.stdout);
-    assert!(finished.stdout.contains("it doesn't exist"), "{}", finished.stdout);
+    assert!(finished.stdout.contains("service_missing: no-such-service"), "{}", finished.stdout);
+    assert!(finished.stdout.contains("doesn't exist"), "{}", finished.stdout);
 }
 
 #[tokio::test]
-async fn a_look_that_fails_is_a_failure_with_its_reason() {
+async fn a_failed_observation_is_a_failure_with_its_reason() {
     let platform = Platform::new().await;
     platform.proxy.on("ecs:DescribeServices").error(400, "AccessDeniedException", "no");
     let finished = status(&platform, &[]).await;
@@ -158,12 +165,49 @@ async fn a_look_that_fails_is_a_failure_with_its_reason() {
 }
 
 #[tokio::test]
-async fn watching_looks_again_until_it_is_stopped() {
+async fn a_refused_connection_names_its_url() {
+    // Nothing listens on port 1 of the loopback.
+    let finished = Launch::bare("status")
+        .env("JITSI_PROJECT", "p")
+        .env("JITSI_AWS_REGION", "eu-west-1")
+        .env("AWS_ENDPOINT_URL", "http://127.0.0.1:1")
+        .finish()
+        .await;
+    assert_eq!(finished.code, Some(1), "{finished:#?}");
+    assert!(finished.stderr.contains("no connection to http://127.0.0.1:1: "), "{}", finished.stderr);
+    assert!(finished.stderr.contains("Connection refused"), "{}", finished.stderr);
+}
+
+#[tokio::test]
+async fn a_profile_that_is_not_defined_is_named() {
+    for (launch, option) in [
+        (Launch::bare("status").global(["--profile", "nope"]), "--profile"),
+        (Launch::bare("status").without_env("AWS_ACCESS_KEY_ID").env("AWS_PROFILE", "nope"), "AWS_PROFILE"),
+    ] {
+        let launch = launch.env("JITSI_PROJECT", "p");
+        std::fs::create_dir(launch.home().join(".aws")).expect("a directory");
+        std::fs::write(launch.home().join(".aws/config"), "[profile jitsi]\nregion = eu-west-1\n").expect("a file");
+        let finished = launch.finish().await;
+        assert_eq!(finished.code, Some(2), "{option}: {finished:#?}");
+        assert!(finished.stderr.contains("no profile \"nope\""), "{option}: {}", finished.stderr);
+        assert!(finished.stderr.contains("they define jitsi"), "{option}: {}", finished.stderr);
+    }
+}
+
+#[tokio::test]
+async fn watching_refreshes_until_a_signal_ends_it_without_an_error() {
     let platform = Platform::new().await;
     platform.route_events().await;
     let mut watcher = Launch::new(&platform, "status").args(["--watch", "--output", "json"]).start();
-    eventually("a second look", async || (platform.proxy.count("ecs:DescribeServices") >= 2).then_some(())).await;
+    eventually("a second observation", async || (platform.proxy.count("ecs:DescribeServices") >= 2).then_some(()))
+        .await;
     watcher.signal("INT");
-    let status = watcher.wait_exit().await;
+    let status = watcher.wait_exit_within(Duration::from_secs(10)).await;
     assert_eq!(status.code(), Some(130));
+    assert_eq!(watcher.stderr(), "");
 }
+
+#[cfg(feature = "sandbox")]
+mod on_a_terminal;
+#[cfg(feature = "sandbox")]
+mod overdue;

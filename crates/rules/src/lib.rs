@@ -3,12 +3,14 @@
 //! - [`model`]: the part of AWS that the rules know, free of any SDK type.
 //! - [`plan`]: the decision, [`plan::plan`]: registrations, and the lifecycle of the load balancer.
 //! - [`hold`]: a hold on a load balancer, as tags.
+//! - [`bounds`]: the promised bounds, and what is overdue by them.
 //! - [`finding`]: conditions that an operator must resolve.
 //!
 //! Nothing here does I/O, reads a clock or writes a log.
 
 #![warn(missing_docs)]
 
+pub mod bounds;
 pub mod finding;
 pub mod hold;
 mod idle;

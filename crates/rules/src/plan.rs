@@ -13,6 +13,7 @@ mod registrations;
 
 pub use crate::idle::{groups_of_others, is_idle, targets_of_others};
 pub use crate::policy::{OwnerTag, Policy, Teardown};
+pub(crate) use lifecycle::last_use;
 pub use lifecycle::marked_since;
 
 /// How long a target must have been without a task, in at least two observations, before it counts as stale.

@@ -18,6 +18,7 @@ use crate::model::{
 
 mod mark;
 
+pub(crate) use mark::last_use;
 pub use mark::marked_since;
 use mark::{mark, target_group_mark};
 

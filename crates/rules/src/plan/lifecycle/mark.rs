@@ -58,10 +58,14 @@ impl Planner<'_> {
         load_balancer.created_at.min(self.now + CLOCK_SKEW)
     }
 
-    /// Returns the latest time at which a task started, began to stop, or had stopped. Times further ahead than clocks
-    /// differ are ignored. AWS shows them to the millisecond, as the mark is written.
     pub(super) fn last_use(&self) -> Option<Timestamp> {
-        let times = self.observation.tasks.iter().flat_map(|task| [task.started_at, task.stopping_at, task.stopped_at]);
-        times.flatten().filter(|at| *at <= self.now + CLOCK_SKEW).max()
+        last_use(self.observation, self.now)
     }
+}
+
+/// Returns the latest time at which a task started, began to stop, or had stopped. Times further ahead than clocks differ
+/// are ignored. AWS shows them to the millisecond, as the mark is written.
+pub(crate) fn last_use(observation: &Observation, now: Timestamp) -> Option<Timestamp> {
+    let times = observation.tasks.iter().flat_map(|task| [task.started_at, task.stopping_at, task.stopped_at]);
+    times.flatten().filter(|at| *at <= now + CLOCK_SKEW).max()
 }

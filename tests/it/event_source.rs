@@ -1,22 +1,22 @@
-//! A silent feed: a rule that somebody has switched off, and events that don't come, become findings; and a worker that
-//! may not look at the rule works on.
+//! The checks of the event source: a disabled rule is a finding, and a worker that lacks the permissions for the check
+//! still works.
 
 use crate::platform::Platform;
 use crate::stage::{Aws, on_moto_and_sandbox};
 use crate::watcher::{Launch, Watcher};
 
 on_moto_and_sandbox! {
-    a_rule_that_is_disabled_is_found_at_the_start,
-    a_feed_that_is_whole_gives_no_finding,
-    a_worker_that_may_not_look_at_the_rule_works_on_and_names_the_action,
-    with_the_check_off_nobody_asks_for_the_rule,
+    a_disabled_rule_is_a_finding_at_the_start,
+    a_correct_event_source_has_no_findings,
+    a_worker_that_may_not_read_the_rule_works_and_names_the_action,
+    with_the_check_off_the_worker_does_not_read_the_rule,
 }
 
 fn start(platform: &Platform) -> Watcher {
     Launch::quick(platform).env("JVB_WATCHER_FEED_CHECK", "hourly").start()
 }
 
-async fn a_rule_that_is_disabled_is_found_at_the_start(aws: Aws) {
+async fn a_disabled_rule_is_a_finding_at_the_start(aws: Aws) {
     let platform = Platform::on(aws).await;
     platform.route_events().await;
     platform.events.disable_rule().name(format!("{}-tasks", platform.project)).send().await.expect("a rule");
@@ -27,7 +27,7 @@ async fn a_rule_that_is_disabled_is_found_at_the_start(aws: Aws) {
     assert_eq!(watcher.stop().await, Some(0));
 }
 
-async fn a_feed_that_is_whole_gives_no_finding(aws: Aws) {
+async fn a_correct_event_source_has_no_findings(aws: Aws) {
     let platform = Platform::on(aws).await;
     platform.route_events().await;
     let watcher = start(&platform);
@@ -37,7 +37,7 @@ async fn a_feed_that_is_whole_gives_no_finding(aws: Aws) {
     watcher.assert_no_trouble();
 }
 
-async fn a_worker_that_may_not_look_at_the_rule_works_on_and_names_the_action(aws: Aws) {
+async fn a_worker_that_may_not_read_the_rule_works_and_names_the_action(aws: Aws) {
     let platform = Platform::on(aws).await;
     platform.route_events().await;
     platform.proxy.on("events:DescribeRule").error(400, "AccessDeniedException", "no");
@@ -48,10 +48,10 @@ async fn a_worker_that_may_not_look_at_the_rule_works_on_and_names_the_action(aw
     assert_eq!(failed.text("level"), "WARN");
     let task = platform.scale_to_one().await;
     platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
-    assert_eq!(watcher.events("finding").len(), 0, "a check that failed says nothing of the feed");
+    assert_eq!(watcher.events("finding").len(), 0, "a check that failed says nothing about the event source");
 }
 
-async fn with_the_check_off_nobody_asks_for_the_rule(aws: Aws) {
+async fn with_the_check_off_the_worker_does_not_read_the_rule(aws: Aws) {
     let platform = Platform::on(aws).await;
     let watcher = Launch::quick(&platform).start();
     watcher.wait_for_looks(&platform.proxy, 3).await;

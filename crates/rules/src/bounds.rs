@@ -1,0 +1,378 @@
+//! The bounds within which the watcher promises to act (docs/guarantees.md), and what is overdue by them.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::hold::Hold;
+use crate::model::{LastStatus, Observation, Phase};
+use crate::plan::{LifecycleAction, MARK_VALID_FOR, MarkReason, Plan, Policy, TargetReason, last_use, marked_since};
+
+/// The time that a registration or deregistration takes at most, beyond the resync interval: the longest interval between
+/// two attempts (60 s), and the calls of one reconciliation (30 s).
+pub const REGISTRATION_ALLOWANCE: Duration = Duration::from_secs(90);
+
+/// The time that a teardown takes at most, beyond the resync interval and the grace period: the longest interval between
+/// two attempts (60 s), and the calls of marking, of the second observation and of the deletion.
+pub const TEARDOWN_ALLOWANCE: Duration = Duration::from_secs(120);
+
+/// The promised bounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// From the time at which a task serves to its registration; from the time at which it stops to its deregistration;
+    /// from the time at which a message is sent to the reconciliation that follows it.
+    pub registration: Duration,
+    /// From the time at which a load balancer is idle to its deletion. A load balancer that has never served is idle when
+    /// its unused grace is over.
+    pub teardown: Duration,
+}
+
+impl Bounds {
+    /// Derives the bounds from the configuration.
+    pub fn new(policy: &Policy) -> Self {
+        Self {
+            registration: policy.resync_interval + REGISTRATION_ALLOWANCE,
+            teardown: policy.resync_interval + policy.idle_grace + TEARDOWN_ALLOWANCE,
+        }
+    }
+}
+
+/// Work that the watcher should have done by now.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Overdue {
+    /// The kind of work.
+    pub work: Work,
+    /// The target group, the load balancer or the queue.
+    pub subject: String,
+    /// The number of targets, resources or messages.
+    pub count: u64,
+    /// The time since which the work has been due: the earliest of several.
+    pub since: Timestamp,
+    /// The bound that it exceeds.
+    pub bound: Duration,
+}
+
+/// The kinds of work with a promised bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Work {
+    /// Registering serving tasks.
+    Registration,
+    /// Deregistering stopped tasks.
+    Deregistration,
+    /// Deleting an idle load balancer, or the target groups of a deleted one.
+    Teardown,
+    /// Receiving messages from the queue, and deleting them after a reconciliation.
+    Messages,
+}
+
+/// The messages on a queue that are due: those waiting, and those received and not yet deleted.
+#[derive(Clone, Copy, Debug)]
+pub struct Backlog<'a> {
+    /// The queue's name.
+    pub queue: &'a str,
+    /// The number of messages.
+    pub messages: u64,
+}
+
+/// Returns the work that exceeds its bound: what the plan of an observation would still have to do.
+///
+/// An observation doesn't show when a mark was removed or a hold was released. For one resync interval after that, an idle
+/// load balancer counts as overdue although the watcher has only just become free to mark it.
+pub fn overdue(
+    observation: &Observation,
+    plan: &Plan,
+    policy: &Policy,
+    backlog: Option<Backlog<'_>>,
+    now: Timestamp,
+) -> Vec<Overdue> {
+    let bounds = Bounds::new(policy);
+    let mut overdue = registrations(observation, plan, bounds.registration, now);
+    overdue.extend(teardown(observation, plan, policy, bounds.teardown, now));
+    overdue.extend(backlog.and_then(|backlog| messages(observation, backlog, bounds.registration, now)));
+    overdue.sort();
+    overdue
+}
+
+fn registrations(observation: &Observation, plan: &Plan, bound: Duration, now: Timestamp) -> Vec<Overdue> {
+    let created_at = observation.load_balancer.as_ref().map(|load_balancer| load_balancer.created_at);
+    let mut overdue = Vec::new();
+    for group in &plan.registrations {
+        for (work, changes) in [(Work::Registration, &group.register), (Work::Deregistration, &group.deregister)] {
+            let due_since = changes.iter().filter_map(|change| {
+                let task = observation.tasks.iter().find(|task| Some(&task.id) == change.task.as_ref())?;
+                match change.reason {
+                    TargetReason::TaskRunning => task.started_at.max(created_at.filter(|_| task.started_at.is_some())),
+                    TargetReason::TaskStopping => task.left_at(),
+                    // One observation doesn't tell since when the address has been without a task.
+                    TargetReason::NoTask => None,
+                }
+            });
+            let exceeding: Vec<_> = due_since.filter(|since| *since + bound < now).collect();
+            if let Some(since) = exceeding.iter().min() {
+                let (subject, count) = (group.target_group.clone(), exceeding.len() as u64);
+                overdue.push(Overdue { work, subject, count, since: *since, bound });
+            }
+        }
+    }
+    overdue
+}
+
+fn teardown(
+    observation: &Observation,
+    plan: &Plan,
+    policy: &Policy,
+    bound: Duration,
+    now: Timestamp,
+) -> Option<Overdue> {
+    let (since, count) = match &plan.lifecycle {
+        LifecycleAction::Keep | LifecycleAction::Unmark { .. } => return None,
+        LifecycleAction::Mark { reason, .. } => (idle_since(observation, policy, *reason, now)?, 1),
+        LifecycleAction::DeleteLoadBalancer { idle_since, .. } => (*idle_since, 1),
+        LifecycleAction::DeleteTargetGroups { target_groups } => {
+            let since = target_groups.iter().map(|group| group.idle_since).min()?;
+            // The service may have run since, without a load balancer.
+            (last_use(observation, now).map_or(since, |last_use| last_use.max(since)), target_groups.len() as u64)
+        }
+    };
+    let subject = policy.load_balancer.clone();
+    (since + bound < now).then_some(Overdue { work: Work::Teardown, subject, count, since, bound })
+}
+
+/// Returns the time since which an unmarked load balancer has been idle, as far as the observation shows it.
+fn idle_since(observation: &Observation, policy: &Policy, reason: MarkReason, now: Timestamp) -> Option<Timestamp> {
+    let load_balancer = observation.load_balancer.as_ref()?;
+    let held_until = Hold::of(&load_balancer.tags).filter(|hold| hold.until <= now).map(|hold| hold.until);
+    let since = match reason {
+        MarkReason::Idle => last_use(observation, now)?,
+        MarkReason::Unused => load_balancer.created_at + policy.unused_grace,
+        // A load balancer with this mark should have been deleted before its target groups lost theirs.
+        MarkReason::Incomplete => marked_since(observation, now)?,
+    };
+    Some(since.max(load_balancer.created_at).max(held_until.unwrap_or(since)))
+}
+
+/// Returns the messages as overdue if each of them must be older than the bound.
+///
+/// SQS doesn't tell how old a message is before it is received. But ECS sends events only when a task changes: while every
+/// task is either serving or stopped, all messages are older than the latest change.
+fn messages(observation: &Observation, backlog: Backlog<'_>, bound: Duration, now: Timestamp) -> Option<Overdue> {
+    let is_changing = observation.tasks.iter().any(|task| match task.phase() {
+        Phase::Serving => task.started_at.is_none(),
+        Phase::Starting => true,
+        Phase::Stopping => task.last_status != LastStatus::Stopped || task.stopped_at.is_none(),
+    });
+    if backlog.messages == 0 || is_changing {
+        return None;
+    }
+    // ECS shows stopped tasks for about an hour, so without a task the latest change is longer ago.
+    let since = last_use(observation, now).unwrap_or(now - MARK_VALID_FOR);
+    let (subject, count) = (backlog.queue.to_owned(), backlog.messages);
+    (since + bound < now).then_some(Overdue { work: Work::Messages, subject, count, since, bound })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{DesiredStatus, HOLD_UNTIL_TAG, LoadBalancer, Task};
+    use crate::plan::samples::{
+        balancer, counts, idle, marked_balancer, minutes, noon, observation, policy, running, seconds, stopped, task,
+    };
+    use crate::plan::{Teardown, plan};
+
+    const QUEUE: &str = "p-jvb-watcher";
+
+    /// Returns the overdue work of an observation at noon: its kind, subject, count, and age.
+    fn found(observation: &Observation, messages: u64) -> Vec<(Work, String, u64, Duration)> {
+        found_by(observation, messages, &policy())
+    }
+
+    fn found_by(observation: &Observation, messages: u64, policy: &Policy) -> Vec<(Work, String, u64, Duration)> {
+        let plan = plan(observation, policy, noon());
+        let backlog = Some(Backlog { queue: QUEUE, messages });
+        let age = |since: Timestamp| Duration::try_from(noon().duration_since(since)).expect("in the past");
+        let all = overdue(observation, &plan, policy, backlog, noon());
+        all.into_iter().map(|of| (of.work, of.subject, of.count, age(of.since))).collect()
+    }
+
+    fn started(age: Duration, number: u8) -> Task {
+        Task { started_at: Some(noon() - age), ..running(number) }
+    }
+
+    fn unregistered(tasks: Vec<Task>) -> Observation {
+        observation(counts(1, 1, 0), tasks, Some(balancer(&[])))
+    }
+
+    #[test]
+    fn the_bounds_are_those_of_the_guarantees() {
+        let policy = Policy { resync_interval: seconds(30), idle_grace: seconds(45), ..policy() };
+        assert_eq!(Bounds::new(&policy), Bounds { registration: seconds(120), teardown: seconds(195) });
+    }
+
+    #[test]
+    fn a_task_is_overdue_when_it_has_served_unregistered_for_longer_than_the_bound() {
+        assert_eq!(found(&unregistered(vec![started(seconds(150), 1)]), 0), []);
+        let groups = ["p-jvb-tcp-tg", "p-jvb-udp"];
+        let expected = groups.map(|name| (Work::Registration, name.to_owned(), 1, seconds(151)));
+        assert_eq!(found(&unregistered(vec![started(seconds(151), 1)]), 0), expected);
+    }
+
+    #[test]
+    fn the_oldest_of_several_counts() {
+        let tasks = vec![started(minutes(3), 1), started(minutes(9), 2), started(seconds(5), 3)];
+        let expected = ["p-jvb-tcp-tg", "p-jvb-udp"].map(|name| (Work::Registration, name.to_owned(), 2, minutes(9)));
+        assert_eq!(found(&unregistered(tasks), 0), expected);
+    }
+
+    #[test]
+    fn the_bound_starts_with_the_load_balancer() {
+        let mut observed = unregistered(vec![started(minutes(50), 1)]);
+        observed.load_balancer.as_mut().expect("a load balancer").created_at = noon() - minutes(2);
+        assert_eq!(found(&observed, 0), []);
+        observed.load_balancer.as_mut().expect("a load balancer").created_at = noon() - minutes(3);
+        assert_eq!(found(&observed, 0).len(), 2);
+    }
+
+    #[test]
+    fn a_task_without_a_start_time_is_not_overdue() {
+        assert_eq!(found(&unregistered(vec![Task { started_at: None, ..running(1) }]), 0), []);
+    }
+
+    #[test]
+    fn a_stopped_task_is_overdue_when_it_stays_registered_for_longer_than_the_bound() {
+        let stopped_for = |age: Duration| {
+            let at = Some(noon() - age);
+            let stopped = Task { stopping_at: at, stopped_at: at, ..stopped(2) };
+            observation(counts(1, 1, 0), vec![running(1), stopped], Some(balancer(&[1, 2])))
+        };
+        assert_eq!(found(&stopped_for(seconds(150)), 0), []);
+        let groups = ["p-jvb-tcp-tg", "p-jvb-udp"];
+        let expected = groups.map(|name| (Work::Deregistration, name.to_owned(), 1, seconds(151)));
+        assert_eq!(found(&stopped_for(seconds(151)), 0), expected);
+    }
+
+    #[test]
+    fn nothing_is_overdue_while_the_platform_is_as_planned() {
+        assert_eq!(found(&observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[1]))), 0), []);
+        assert_eq!(found(&observation(counts(0, 0, 0), vec![], None), 0), []);
+    }
+
+    fn teardown_of(age: Duration) -> Vec<(Work, String, u64, Duration)> {
+        vec![(Work::Teardown, "p-jvb-nlb".to_owned(), 1, age)]
+    }
+
+    /// A service whose last task stopped this long ago, with an unmarked load balancer.
+    fn unmarked(age: Duration) -> Observation {
+        let at = Some(noon() - age);
+        let stopped = Task { stopping_at: at, stopped_at: at, ..stopped(1) };
+        observation(counts(0, 0, 0), vec![stopped], Some(balancer(&[])))
+    }
+
+    #[test]
+    fn an_unmarked_load_balancer_is_overdue_by_its_last_use() {
+        assert_eq!(found(&unmarked(seconds(240)), 0), []);
+        assert_eq!(found(&unmarked(seconds(241)), 0), teardown_of(seconds(241)));
+    }
+
+    #[test]
+    fn a_marked_load_balancer_is_overdue_by_its_mark() {
+        let marked = |age| idle(marked_balancer(&[], noon() - age));
+        assert_eq!(found(&marked(seconds(30)), 0), [], "in its grace period");
+        assert_eq!(found(&marked(seconds(240)), 0), []);
+        assert_eq!(found(&marked(seconds(241)), 0), teardown_of(seconds(241)));
+    }
+
+    #[test]
+    fn a_load_balancer_with_an_unmarked_target_group_is_overdue_by_its_mark() {
+        let marked = |age| {
+            let mut observed = idle(marked_balancer(&[], noon() - age));
+            observed.load_balancer.as_mut().expect("a load balancer").target_groups[0].tags.clear();
+            observed
+        };
+        assert_eq!(found(&marked(seconds(240)), 0), []);
+        assert_eq!(found(&marked(seconds(241)), 0), teardown_of(seconds(241)));
+    }
+
+    #[test]
+    fn an_unused_load_balancer_is_overdue_after_its_unused_grace() {
+        let unused = |age| {
+            let load_balancer = LoadBalancer { created_at: noon() - age, ..balancer(&[]) };
+            observation(counts(0, 0, 0), vec![], Some(load_balancer))
+        };
+        assert_eq!(found(&unused(minutes(15) + seconds(240)), 0), []);
+        assert_eq!(found(&unused(minutes(15) + seconds(241)), 0), teardown_of(seconds(241)));
+    }
+
+    #[test]
+    fn the_bound_starts_with_the_end_of_a_hold() {
+        let held_until = |until: Timestamp| {
+            let mut observed = unmarked(minutes(30));
+            let tags = &mut observed.load_balancer.as_mut().expect("a load balancer").tags;
+            tags.insert(HOLD_UNTIL_TAG.to_owned(), until.to_string());
+            observed
+        };
+        assert_eq!(found(&held_until(noon() + minutes(5)), 0), [], "it is held");
+        assert_eq!(found(&held_until(noon() - seconds(240)), 0), []);
+        assert_eq!(found(&held_until(noon() - seconds(241)), 0), teardown_of(seconds(241)));
+        assert_eq!(found(&held_until(noon() - minutes(45)), 0), teardown_of(minutes(30)));
+    }
+
+    #[test]
+    fn the_target_groups_of_a_deleted_load_balancer_are_overdue_by_their_marks() {
+        let orphaned = |age| {
+            let marked = marked_balancer(&[], noon() - age);
+            let observed = observation(counts(0, 0, 0), vec![], None);
+            Observation { orphaned_target_groups: marked.target_groups, ..observed }
+        };
+        assert_eq!(found(&orphaned(seconds(240)), 0), []);
+        let expected = [(Work::Teardown, "p-jvb-nlb".to_owned(), 2, seconds(241))];
+        assert_eq!(found(&orphaned(seconds(241)), 0), expected);
+        let used_since = |age| Observation { tasks: unmarked(age).tasks, ..orphaned(minutes(30)) };
+        assert_eq!(found(&used_since(seconds(240)), 0), []);
+        assert_eq!(found(&used_since(seconds(241)), 0), expected);
+    }
+
+    #[test]
+    fn what_the_watcher_must_not_delete_is_not_overdue() {
+        let off = Policy { teardown: Teardown::Off, ..policy() };
+        assert_eq!(found_by(&unmarked(minutes(30)), 0, &off), []);
+        let mut foreign = unmarked(minutes(30));
+        foreign.load_balancer.as_mut().expect("a load balancer").tags.clear();
+        assert_eq!(found(&foreign, 0), []);
+        let in_use = observation(counts(1, 1, 0), vec![running(1)], Some(marked_balancer(&[1], noon() - minutes(30))));
+        assert_eq!(found(&in_use, 0), [], "it is about to be unmarked");
+    }
+
+    #[test]
+    fn messages_are_overdue_when_no_task_has_changed_for_longer_than_the_bound() {
+        let serving = |age| observation(counts(1, 1, 0), vec![started(age, 1), stopped(2)], Some(balancer(&[1])));
+        assert_eq!(found(&serving(seconds(150)), 323), []);
+        assert_eq!(found(&serving(seconds(151)), 323), [(Work::Messages, QUEUE.to_owned(), 323, seconds(151))]);
+        assert_eq!(found(&serving(seconds(151)), 0), [], "the queue is empty");
+    }
+
+    #[test]
+    fn messages_of_a_changing_task_are_not_overdue() {
+        let with = |task: Task| {
+            let without_groups = LoadBalancer { target_groups: Vec::new(), ..balancer(&[]) };
+            observation(counts(2, 1, 1), vec![running(1), task], Some(without_groups))
+        };
+        let kinds = |task| found(&with(task), 3).into_iter().map(|(work, ..)| work).collect::<Vec<_>>();
+        let stopping =
+            Task { stopping_at: Some(noon() - minutes(9)), ..task(2, LastStatus::Running, DesiredStatus::Stopped) };
+        for changing in [
+            task(2, LastStatus::Starting, DesiredStatus::Running),
+            stopping,
+            Task { started_at: None, ..running(2) },
+            Task { stopped_at: None, ..stopped(2) },
+        ] {
+            assert_eq!(kinds(changing.clone()), [], "{changing:?}");
+        }
+        assert_eq!(kinds(stopped(2)), [Work::Messages]);
+    }
+
+    #[test]
+    fn messages_are_overdue_when_no_task_has_been_visible_for_an_hour() {
+        let at_rest = observation(counts(0, 0, 0), vec![], None);
+        assert_eq!(found(&at_rest, 1), [(Work::Messages, QUEUE.to_owned(), 1, minutes(50))]);
+    }
+}

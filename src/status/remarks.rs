@@ -1,0 +1,38 @@
+//! Problems that aren't findings: overdue work, unhealthy targets, messages in the dead-letter queue.
+
+use jiff::Timestamp;
+
+use super::seconds_between;
+use crate::aws::event_source::QueueDescription;
+use crate::text::span;
+use jvb_watcher_rules::bounds::{Overdue, Work};
+use jvb_watcher_rules::model::{Observation, TargetState};
+
+/// Returns one sentence for each problem.
+pub(super) fn remarks(
+    observation: &Observation,
+    overdue: &[Overdue],
+    dead_letter_queue: Option<&QueueDescription>,
+    now: Timestamp,
+) -> Vec<String> {
+    let mut remarks: Vec<_> = overdue.iter().map(|overdue| remark(overdue, now)).collect();
+    let unhealthy = observation.targets().filter(|(_, target)| target.state == TargetState::Unhealthy).count();
+    if unhealthy > 0 {
+        remarks.push(format!("{unhealthy} target(s) fail their health checks"));
+    }
+    if let Some(queue) = dead_letter_queue.filter(|queue| queue.depth() > 0) {
+        remarks.push(format!("{} message(s) in the dead-letter queue {}", queue.depth(), queue.name()));
+    }
+    remarks
+}
+
+fn remark(Overdue { work, subject, count, since, bound }: &Overdue, now: Timestamp) -> String {
+    let (age, bound) = (span(seconds_between(*since, now)), span(bound.as_secs()));
+    let problem = match work {
+        Work::Registration => format!("{count} serving task(s) not registered in {subject} for {age}"),
+        Work::Deregistration => format!("{count} stopped task(s) still registered in {subject} after {age}"),
+        Work::Teardown => format!("{subject} idle for {age} and not deleted"),
+        Work::Messages => format!("{count} message(s) on {subject} for at least {age}"),
+    };
+    format!("{problem} (bound: {bound}); check that a watcher is running, and read its log")
+}
