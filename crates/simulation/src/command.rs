@@ -1,5 +1,5 @@
-//! The commands `up` and `down`, run beside the workers by somebody who may be cut off: the real operations over a way to
-//! AWS of their own, with the operator's terraform as their balancer command.
+//! The commands `up` and `down`, run by operators beside the workers: the real operations over a connection of their own,
+//! with the operator's Terraform as their load balancer command.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,11 +8,10 @@ use futures_util::future::BoxFuture;
 use jiff::SignedDuration;
 use tokio::sync::oneshot;
 
-use super::cloud::Cloud;
-use super::operator::Operator;
-use super::process::{Ear, OffClock, Setup};
-use super::stage::Actor;
-use jvb_watcher::clock::{AwsClock, SharedClock};
+use crate::connection::Connection;
+use crate::environment::Actor;
+use crate::operator::Operator;
+use crate::process::{Setup, Tools};
 use jvb_watcher::operations::bill::Prices;
 use jvb_watcher::operations::command::BalancerCommand;
 use jvb_watcher::operations::down::{self, Down, Extent, HoldByHand};
@@ -21,19 +20,19 @@ use jvb_watcher::operations::up::{self, Up};
 use jvb_watcher::operations::{Failure, Setting, Stop, perform};
 use jvb_watcher::retry::Jitter;
 use jvb_watcher::shutdown;
-use jvb_watcher::telemetry::log::{Identity, Level, Log, Verb};
+use jvb_watcher::telemetry::log::Verb;
 use jvb_watcher_sandbox::platform;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// What somebody runs.
+/// A command.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
-    /// `up --desired N`, with a terraform of this pace.
+    /// `up --desired N`.
     Up {
-        /// How many tasks.
+        /// The desired count.
         tasks: i32,
-        /// How long terraform takes from step to step.
+        /// The time between Terraform's steps.
         pace: Duration,
     },
     /// `down`.
@@ -41,16 +40,20 @@ pub enum Command {
 }
 
 impl Command {
-    /// Runs it to its end, as the n-th of the day, on a machine whose clock is off. It comes to `Err` with what it says.
-    pub async fn run(self, setup: Setup, number: u32, off: SignedDuration) -> Result<(), String> {
-        let stage = setup.stage.clone();
+    /// Runs the command, the n-th of the day, on a machine whose clock is wrong.
+    ///
+    /// # Errors
+    ///
+    /// The command's error message.
+    pub async fn run(self, setup: Setup, number: u32, clock_error: SignedDuration) -> Result<(), String> {
+        let environment = setup.environment.clone();
         let verb = match &self {
             Self::Up { .. } => Verb::Up,
             Self::Down => Verb::Down,
         };
         let result = match self {
             Self::Up { tasks, pace } => {
-                let operator = Operator::new(stage.clone(), platform::PROJECT);
+                let operator = Operator::new(environment.clone(), platform::PROJECT);
                 let terraform: Arc<dyn BalancerCommand> = Arc::new(Terraform { operator, pace });
                 let aim = up::Aim {
                     desired: tasks,
@@ -62,7 +65,7 @@ impl Command {
                     healthy_limit: 10 * MINUTE,
                     answer_limit: MINUTE,
                 };
-                perform(&mut Up::new(setting(&setup, number, off, verb, Some(terraform)), aim)).await
+                perform(&mut Up::new(setting(&setup, number, clock_error, verb, Some(terraform)), aim)).await
             }
             Self::Down => {
                 let aim = down::Aim {
@@ -72,21 +75,21 @@ impl Command {
                     drain_limit: 10 * MINUTE,
                     teardown_limit: 15 * MINUTE,
                 };
-                perform(&mut Down::new(setting(&setup, number, off, verb, None), aim)).await
+                perform(&mut Down::new(setting(&setup, number, clock_error, verb, None), aim)).await
             }
         };
         let end = match (verb, &result) {
-            (Verb::Up, Ok(_)) => "up came to its end",
+            (Verb::Up, Ok(_)) => "up succeeded",
             (Verb::Up, Err(Failure { stop: Stop::Superseded(_), .. })) => "up was superseded",
             (Verb::Up, Err(Failure { stop: Stop::Refused(_), .. })) => "up refused",
             (Verb::Up, Err(_)) => "up failed",
-            (Verb::Down, Ok(_)) => "down came to its end",
+            (Verb::Down, Ok(_)) => "down succeeded",
             (Verb::Down, Err(Failure { stop: Stop::Superseded(_), .. })) => "down was superseded",
             (Verb::Down, Err(Failure { stop: Stop::Refused(_), .. })) => "down refused",
             (Verb::Down, Err(_)) => "down failed",
         };
-        stage.note(|| format!("Command({number}) {end}"));
-        stage.with(|inner, _| inner.tally.moment(end));
+        environment.note(|| format!("Command({number}) {end}"));
+        environment.with(|state, _| state.coverage.moment(end));
         result.map(drop).map_err(|failure| failure.to_string())
     }
 }
@@ -94,21 +97,15 @@ impl Command {
 fn setting(
     setup: &Setup,
     number: u32,
-    off: SignedDuration,
+    clock_error: SignedDuration,
     verb: Verb,
     command: Option<Arc<dyn BalancerCommand>>,
-) -> Setting<Cloud> {
-    let Setup { stage, scope, policy, queue_url, .. } = setup.clone();
-    let machine: SharedClock = Arc::new(OffClock::new(stage.clone(), off));
-    let clock = Arc::new(AwsClock::new(machine.clone()));
-    let actor = Actor::Command(number);
-    let identity = Identity { project: String::new(), cluster: scope.cluster.clone(), service: scope.service.clone() };
-    let ear = stage.clone();
-    let log = Log::without_lines(identity, Level::Info, machine);
-    log.subscribe(Arc::new(Ear { stage: ear, actor }));
+) -> Setting<Connection> {
+    let Tools { clock, connection, log } = Tools::new(setup, Actor::Command(number), clock_error);
+    let Setup { scope, policy, .. } = setup.clone();
     let (_, shutdown) = shutdown::channel();
     Setting {
-        platform: Cloud::new(stage, actor, clock.clone(), queue_url),
+        platform: connection,
         scope,
         project: platform::PROJECT.to_owned(),
         load_balancer: policy.load_balancer,
@@ -123,7 +120,7 @@ fn setting(
     }
 }
 
-/// The operator's terraform. It goes on when the command that started it is killed.
+/// The operator's Terraform. It continues when the command that started it is killed.
 struct Terraform {
     operator: Operator,
     pace: Duration,
