@@ -1,6 +1,7 @@
 //! One service kept true: observe, plan, act.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -103,11 +104,15 @@ pub struct Look {
     began: Moment,
 }
 
+/// The decision: from an observation, a policy and the time to a plan.
+pub type Planner = Arc<dyn Fn(&Observation, &Policy, Timestamp) -> Plan + Send + Sync>;
+
 /// Keeps one service's targets and balancer true.
 pub struct Reconciler<P> {
     platform: P,
     scope: Scope,
     policy: Policy,
+    planner: Planner,
     log: Log,
     clock: SharedClock,
     metrics: Metrics,
@@ -146,7 +151,13 @@ impl<P: Platform> Reconciler<P> {
     /// A reconciler that knows nothing yet.
     pub fn new(platform: P, scope: Scope, policy: Policy, log: Log, clock: SharedClock) -> Self {
         let (metrics, memory) = (Metrics::off(), Memory::default());
-        Self { platform, scope, policy, log, clock, metrics, feed_findings: None, memory }
+        let planner: Planner = Arc::new(plan::plan);
+        Self { platform, scope, policy, planner, log, clock, metrics, feed_findings: None, memory }
+    }
+
+    /// Replaces the decision.
+    pub fn with_planner(self, planner: Planner) -> Self {
+        Self { planner, ..self }
     }
 
     /// The same, with its figures gathered.
@@ -242,7 +253,7 @@ impl<P: Platform> Reconciler<P> {
     pub async fn look(&self, hints: &Hints) -> Result<Look, AwsError> {
         let began = Moment::now(&*self.clock);
         let observation = self.observe(hints).await?;
-        let plan = plan::plan(&observation, &self.policy, self.clock.now());
+        let plan = (self.planner)(&observation, &self.policy, self.clock.now());
         Ok(Look { observation, plan, began })
     }
 

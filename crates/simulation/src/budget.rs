@@ -1,84 +1,85 @@
-//! How many calls a day may take: what happened and the minutes that went by say it, not how the watcher is built.
+//! The bound on calls of a day, derived from what happened and from the minutes that passed, not from the watcher's code.
 //!
-//! The formula. A worker may look
+//! A worker may reconcile
 //!
 //! - once when it starts, once for each message it receives, and once every resync interval;
-//! - every 5 s while nothing is desired, nothing serves, and a task has yet to stop;
+//! - every 5 s while nothing is desired, nothing serves, and a task has not stopped;
 //! - every 10 s while a target's first health checks run;
 //! - every 30 s while a target that isn't healthy has no task;
-//! - while an idle balancer, or a group of one, stands: every 2 s at first, then less and less often, at a tenth of the
-//!   time gone by, and so again when the grace is over; each time twice, since a deletion rests on two looks;
-//! - a few times more for each change that others make to the balancer, its groups, their targets and tags; hardly for
-//!   what it changes itself, or else it could earn its looks by writing.
+//! - while an idle load balancer exists, or a target group of one: every 2 s at first, then at intervals of a tenth of the
+//!   elapsed time, and in the same way again after the grace period; each time with two observations, since a deletion
+//!   rests on two;
+//! - a few times more for each change that others make to the load balancer, its target groups, their targets and tags;
+//!   hardly for a change of its own, or a worker could earn reconciliations by writing.
 //!
-//! It may poll whenever a poll's time is over, and once more for each look and each message. Where AWS fails, each of
-//! these may fail as often as the growing waits between two tries allow, and each call is tried three times in all. A
-//! look takes a dozen calls; a message a few more, while ECS's answers lag behind it.
+//! It may poll at the end of each poll, and once more for each reconciliation and each message. While AWS fails, each of
+//! these may fail as often as the backoff allows, with three attempts for each call. A reconciliation takes a dozen calls;
+//! a message takes a few more, while ECS's answers lag behind it.
 //!
-//! What isn't used is saved up only so far: a quiet night doesn't pay for a busy minute.
+//! Unused allowances accumulate up to a limit: a quiet night doesn't pay for a busy minute.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::scene::Scene;
+use crate::snapshot::Snapshot;
 use jvb_watcher_rules::plan::Policy;
 
-/// Looks, by what they are for: the times between two, in seconds.
+/// The seconds between two reconciliations, by their reason.
 const NEARLY_IDLE: f64 = 5.0;
 const FIRST_HEALTH_CHECKS: f64 = 10.0;
 const WITHOUT_TASK: f64 = 30.0;
 const TEARDOWN: f64 = 2.0;
 
-/// The share of the time that a teardown has taken which is waited between its looks.
+/// The requeue interval of a teardown as a share of the time that it has taken.
 const TEARDOWN_SHARE: f64 = 0.1;
 
-/// The looks that a change to the balancer, a tag or a group may ask of each worker, and one to its targets.
-const LOOKS_PER_CHANGE: f64 = 20.0;
-const LOOKS_PER_TARGET_CHANGE: f64 = 2.0;
+/// The reconciliations of each worker that a change to the load balancer, a tag or a group can cause, and one to targets.
+const RECONCILIATIONS_PER_CHANGE: f64 = 20.0;
+const RECONCILIATIONS_PER_TARGET_CHANGE: f64 = 2.0;
 
-/// And one that a worker makes itself: less than the look that it takes.
-const LOOKS_PER_OWN_CHANGE: f64 = 0.5;
+/// The reconciliations that a worker's own change can cause: less than the one that it takes.
+const RECONCILIATIONS_PER_OWN_CHANGE: f64 = 0.5;
 
-/// The waits between tries double from half a second to a minute: within a minute there are so many of them.
-const TRIES_PER_FAILURE: f64 = 9.0;
+/// The retries within a minute: waits between them double from half a second to a minute.
+const RETRIES_PER_FAILURE: f64 = 9.0;
 
-/// How often a call is tried before it counts as failed.
+/// The attempts of a call before it counts as failed.
 const ATTEMPTS: f64 = 3.0;
 
-/// Two pages of tasks, the tasks, the service; the balancer, its groups, all tags, two groups' targets; and a write or
-/// two for each group.
-const CALLS_PER_LOOK: f64 = 12.0;
+/// Two pages of tasks, the tasks, the service; the load balancer, its groups, all tags, two groups' targets; and a write
+/// or two for each group.
+const CALLS_PER_RECONCILIATION: f64 = 12.0;
 
-/// The tasks again until they are as new as the message says, hiding it meanwhile, deleting it.
+/// The tasks again until they are as new as the message says, extending its visibility meanwhile, deleting it.
 const CALLS_PER_MESSAGE: f64 = 10.0;
 
-/// What a process takes beside: its queue's settings, once an hour.
+/// The calls of a process's start: its queue's settings.
 const CALLS_PER_START: f64 = 30.0;
 
-/// What may be saved up for each worker: as much as the first hour of a teardown that AWS refuses.
-const LOOKS_SAVED: f64 = 150.0;
-const POLLS_SAVED: f64 = 200.0;
+/// The limits up to which allowances accumulate, for each worker: the first hour of a teardown that AWS refuses.
+const MOST_RECONCILIATIONS: f64 = 150.0;
+const MOST_POLLS: f64 = 200.0;
 
-/// Where a day stands against what it may take.
+/// The calls that a day may still make.
 #[derive(Debug)]
 pub struct Budget {
     resync_interval: f64,
     idle_grace: f64,
-    poll_time: f64,
+    longest_poll: f64,
     workers: f64,
     situation: Situation,
-    /// Up to when all is counted.
-    counted_until: Timestamp,
-    /// Since when the teardown's looks grow rarer.
-    settling_since: Timestamp,
-    does_aws_fail: bool,
-    looks: Allowance,
+    /// The instant up to which time has been credited.
+    credited_until: Timestamp,
+    /// The instant since which the requeue interval of a teardown grows.
+    teardown_since: Timestamp,
+    is_aws_failing: bool,
+    reconciliations: Allowance,
     polls: Allowance,
     calls: Allowance,
 }
 
-/// How many of something are allowed now.
+/// A number that grows with time and events, up to a limit.
 #[derive(Debug)]
 struct Allowance {
     left: f64,
@@ -95,7 +96,7 @@ impl Allowance {
         self.left = (self.left + more).min(self.most);
     }
 
-    /// Whether there was one left to take.
+    /// Takes one; returns whether one was left.
     fn take(&mut self) -> bool {
         self.left -= 1.0;
         self.least_left = self.least_left.min(self.left);
@@ -103,173 +104,173 @@ impl Allowance {
     }
 }
 
-/// What makes a worker look sooner than by the resync interval.
+/// The conditions under which a worker reconciles before the resync interval is over.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Situation {
     is_nearly_idle: bool,
     is_first_checked: bool,
     is_without_task: bool,
-    stands_idle: bool,
+    is_idle: bool,
 }
 
 impl Budget {
-    /// Of a day with so many workers, that poll so often and look by these rules.
-    pub fn new(policy: &Policy, poll_time: Duration, workers: usize, midnight: Timestamp) -> Self {
+    /// The budget of a day's midnight.
+    pub fn new(policy: &Policy, longest_poll: Duration, workers: usize, midnight: Timestamp) -> Self {
         let workers = workers as f64;
         Self {
             resync_interval: policy.resync_interval.as_secs_f64(),
             idle_grace: policy.idle_grace.as_secs_f64(),
-            poll_time: poll_time.as_secs_f64(),
+            longest_poll: longest_poll.as_secs_f64(),
             workers,
             situation: Situation::default(),
-            counted_until: midnight,
-            settling_since: midnight,
-            does_aws_fail: false,
-            looks: Allowance::new(LOOKS_SAVED * workers),
-            polls: Allowance::new(POLLS_SAVED * workers),
-            calls: Allowance::new(LOOKS_SAVED * CALLS_PER_LOOK * workers),
+            credited_until: midnight,
+            teardown_since: midnight,
+            is_aws_failing: false,
+            reconciliations: Allowance::new(MOST_RECONCILIATIONS * workers),
+            polls: Allowance::new(MOST_POLLS * workers),
+            calls: Allowance::new(MOST_RECONCILIATIONS * CALLS_PER_RECONCILIATION * workers),
         }
     }
 
-    /// The world has changed.
-    pub fn observe(&mut self, scene: &Scene, (service, group, project): (&str, &str, &str), now: Timestamp) {
-        self.count_until(now);
-        let Scene { services, tasks, balancers, groups } = scene;
+    /// Notes a change of the world.
+    pub fn observe(&mut self, snapshot: &Snapshot, (service, group, project): (&str, &str, &str), now: Timestamp) {
+        self.credit_until(now);
+        let Snapshot { services, tasks, load_balancers, groups } = snapshot;
         let ours = || tasks.iter().filter(|task| task.group == group);
         let desired = services.iter().any(|s| s.name == service && s.status == "ACTIVE" && s.desired > 0);
         let serves = ours().any(|task| task.last_status == "RUNNING" && task.desired_status == "RUNNING");
-        let lives = ours().any(|task| task.last_status != "STOPPED");
+        let has_live_task = ours().any(|task| task.last_status != "STOPPED");
         let has_task = |id: &str| ours().any(|task| task.address.is_some_and(|address| address.to_string() == id));
         let is_ours = |name: &str| name.strip_prefix(project).is_some_and(|rest| rest.starts_with('-'));
         let targets = || groups.iter().filter(|group| is_ours(&group.name)).flat_map(|group| &group.targets);
-        let stands = balancers.iter().any(|balancer| is_ours(&balancer.name));
+        let exists = load_balancers.iter().any(|load_balancer| is_ours(&load_balancer.name));
         let situation = Situation {
-            is_nearly_idle: !desired && !serves && lives,
+            is_nearly_idle: !desired && !serves && has_live_task,
             is_first_checked: targets().any(|target| target.state == "initial"),
             is_without_task: targets()
                 .any(|target| !["healthy", "draining"].contains(&target.state) && !has_task(&target.id)),
-            stands_idle: !desired && !lives && (stands || groups.iter().any(|group| is_ours(&group.name))),
+            is_idle: !desired && !has_live_task && (exists || groups.iter().any(|group| is_ours(&group.name))),
         };
         if situation != self.situation {
             self.situation = situation;
-            self.settling_since = now;
-            // What a worker saw just before it doesn't unsee at once.
-            self.allow(LOOKS_PER_TARGET_CHANGE * self.workers);
+            self.teardown_since = now;
+            // A worker may act on what it observed just before the change.
+            self.allow(RECONCILIATIONS_PER_TARGET_CHANGE * self.workers);
         }
     }
 
-    /// AWS begins to fail, or works again.
-    pub fn aws_fails(&mut self, fails: bool, now: Timestamp) {
-        self.count_until(now);
-        // The last wait is still to come.
+    /// Notes that AWS begins to fail, or works again.
+    pub fn set_aws_failing(&mut self, fails: bool, now: Timestamp) {
+        self.credit_until(now);
+        // The last wait of the backoff follows.
         self.allow(self.workers);
-        self.does_aws_fail = fails;
+        self.is_aws_failing = fails;
     }
 
-    /// A process starts, or comes back from where it has been frozen.
+    /// Notes that a process starts, or resumes after a suspension.
     pub fn started(&mut self, now: Timestamp) {
-        self.count_until(now);
-        self.settling_since = now;
+        self.credit_until(now);
+        self.teardown_since = now;
         self.calls.add(CALLS_PER_START);
-        self.allow(LOOKS_PER_CHANGE);
+        self.allow(RECONCILIATIONS_PER_CHANGE);
     }
 
-    /// Something became of the balancer, a group or a tag.
+    /// Notes a change to the load balancer, a group or a tag.
     pub fn changed(&mut self, now: Timestamp) {
-        self.count_until(now);
-        self.settling_since = now;
-        self.allow(LOOKS_PER_CHANGE * self.workers);
+        self.credit_until(now);
+        self.teardown_since = now;
+        self.allow(RECONCILIATIONS_PER_CHANGE * self.workers);
     }
 
-    /// Targets were registered or deregistered.
+    /// Notes that targets were registered or deregistered.
     pub fn targets_changed(&mut self) {
-        self.allow(LOOKS_PER_TARGET_CHANGE * self.workers);
+        self.allow(RECONCILIATIONS_PER_TARGET_CHANGE * self.workers);
     }
 
-    /// A worker has changed something itself.
+    /// Notes a change by a worker.
     pub fn changed_by_a_worker(&mut self) {
-        self.allow(LOOKS_PER_OWN_CHANGE);
+        self.allow(RECONCILIATIONS_PER_OWN_CHANGE);
     }
 
-    /// A worker has deleted something: from here on the teardown's looks grow rarer anew.
+    /// Notes a deletion by a worker: the requeue interval of the teardown starts over.
     pub fn deleted_by_a_worker(&mut self, now: Timestamp) {
-        self.count_until(now);
-        self.settling_since = now;
-        self.allow(LOOKS_PER_OWN_CHANGE);
+        self.credit_until(now);
+        self.teardown_since = now;
+        self.allow(RECONCILIATIONS_PER_OWN_CHANGE);
     }
 
-    /// A worker has got so many messages.
+    /// Notes that a worker has received messages.
     pub fn received(&mut self, messages: usize) {
         self.allow(messages as f64);
         self.polls.add(messages as f64);
         self.calls.add(CALLS_PER_MESSAGE * messages as f64);
     }
 
-    /// A worker sends a call.
+    /// Takes a worker's call from the budget.
     ///
     /// # Errors
     ///
-    /// What is too much of it.
+    /// The situation in which the call exceeds the budget.
     pub fn sent(&mut self, operation: &str, now: Timestamp) -> Result<(), String> {
-        self.count_until(now);
+        self.credit_until(now);
         let enough = self.calls.take()
             && match operation {
-                // One a look.
-                "DescribeServices" => self.looks.take(),
+                // One in each observation.
+                "DescribeServices" => self.reconciliations.take(),
                 "ReceiveMessage" => self.polls.take(),
                 _ => true,
             };
         match enough {
             true => Ok(()),
-            false => Err(format!("more than the events and the minutes so far ask for, in {:?}", self.situation)),
+            false => Err(format!("more calls than the events and the minutes so far allow, in {:?}", self.situation)),
         }
     }
 
-    /// How near to the bound it came; 1 is there.
+    /// Returns the largest share of the budget that was used; 1 is the bound.
     pub fn used(&self) -> f64 {
         let of = |allowance: &Allowance| 1.0 - allowance.least_left / allowance.most;
-        of(&self.looks).max(of(&self.polls)).max(of(&self.calls))
+        of(&self.reconciliations).max(of(&self.polls)).max(of(&self.calls))
     }
 
-    /// What time allows.
-    fn count_until(&mut self, now: Timestamp) {
-        let seconds = now.duration_since(self.counted_until).as_secs_f64();
+    /// Adds what the time that has passed allows.
+    fn credit_until(&mut self, now: Timestamp) {
+        let seconds = now.duration_since(self.credited_until).as_secs_f64();
         if seconds <= 0.0 {
             return;
         }
-        let Situation { is_nearly_idle, is_first_checked, is_without_task, stands_idle } = self.situation;
-        let mut looks = seconds / self.resync_interval;
+        let Situation { is_nearly_idle, is_first_checked, is_without_task, is_idle } = self.situation;
+        let mut reconciliations = seconds / self.resync_interval;
         let situations =
             [(is_nearly_idle, NEARLY_IDLE), (is_first_checked, FIRST_HEALTH_CHECKS), (is_without_task, WITHOUT_TASK)];
-        looks += situations.iter().filter(|(is_so, _)| *is_so).map(|(_, every)| seconds / every).sum::<f64>();
-        if stands_idle {
-            let from = self.counted_until.duration_since(self.settling_since).as_secs_f64();
+        reconciliations += situations.iter().filter(|(is_so, _)| *is_so).map(|(_, every)| seconds / every).sum::<f64>();
+        if is_idle {
+            let from = self.credited_until.duration_since(self.teardown_since).as_secs_f64();
             for from in [from, from - self.idle_grace] {
-                looks += 2.0 * (teardown_looks(from + seconds) - teardown_looks(from));
+                reconciliations += 2.0 * (teardown_reconciliations(from + seconds) - teardown_reconciliations(from));
             }
         }
-        self.counted_until = now;
-        let polls = self.factor() * self.workers * seconds / self.poll_time;
+        self.credited_until = now;
+        let polls = self.factor() * self.workers * seconds / self.longest_poll;
         self.polls.add(polls);
         self.calls.add(polls);
-        self.allow(looks * self.workers);
+        self.allow(reconciliations * self.workers);
     }
 
-    fn allow(&mut self, looks: f64) {
-        let looks = looks * self.factor();
-        self.looks.add(looks);
-        self.polls.add(looks);
-        self.calls.add(looks * (CALLS_PER_LOOK + 1.0));
+    fn allow(&mut self, reconciliations: f64) {
+        let reconciliations = reconciliations * self.factor();
+        self.reconciliations.add(reconciliations);
+        self.polls.add(reconciliations);
+        self.calls.add(reconciliations * (CALLS_PER_RECONCILIATION + 1.0));
     }
 
-    /// By how much failures multiply what is sent.
+    /// Returns the factor by which failures multiply calls.
     fn factor(&self) -> f64 {
-        if self.does_aws_fail { TRIES_PER_FAILURE * ATTEMPTS } else { 1.0 }
+        if self.is_aws_failing { RETRIES_PER_FAILURE * ATTEMPTS } else { 1.0 }
     }
 }
 
-/// How many looks a teardown takes in so many seconds.
-fn teardown_looks(seconds: f64) -> f64 {
+/// Returns the number of reconciliations of a teardown in its first seconds.
+fn teardown_reconciliations(seconds: f64) -> f64 {
     let seconds = seconds.max(0.0);
     let growing_from = TEARDOWN / TEARDOWN_SHARE;
     if seconds <= growing_from {
@@ -283,27 +284,27 @@ mod tests {
     use super::*;
     use jvb_watcher_rules::plan::samples::{noon, policy, seconds};
 
-    /// How many looks, so far apart, one worker may take of this many.
-    fn looks_allowed(every: Duration, of: u32) -> u32 {
+    /// Returns how many reconciliations, at an interval, one worker may make of this many.
+    fn allowed(every: Duration, of: u32) -> u32 {
         let mut budget = Budget::new(&policy(), seconds(20), 1, noon());
         budget.started(noon());
-        let within = |look: &u32| budget.sent("DescribeServices", noon() + every * (look + 1)).is_ok();
-        u32::try_from((0..of).take_while(within).count()).expect("a count")
+        let is_within = |number: &u32| budget.sent("DescribeServices", noon() + every * (number + 1)).is_ok();
+        u32::try_from((0..of).take_while(is_within).count()).expect("a count")
     }
 
     #[test]
-    fn a_look_every_resync_interval_is_within_it_for_ever() {
-        assert_eq!(looks_allowed(policy().resync_interval, 1_440), 1_440);
+    fn allows_a_reconciliation_every_resync_interval() {
+        assert_eq!(allowed(policy().resync_interval, 1_440), 1_440);
     }
 
     #[test]
-    fn a_look_every_five_seconds_for_nothing_is_not() {
-        let allowed = looks_allowed(seconds(5), 1_440);
+    fn refuses_a_reconciliation_every_five_seconds_without_a_reason() {
+        let allowed = allowed(seconds(5), 1_440);
         assert!((100..300).contains(&allowed), "{allowed}");
     }
 
     #[test]
-    fn a_quiet_night_does_not_pay_for_a_busy_minute() {
+    fn limits_what_a_quiet_night_accumulates() {
         let mut budget = Budget::new(&policy(), seconds(20), 1, noon());
         let morning = noon() + seconds(12 * 60 * 60);
         let taken = (0..1_000).take_while(|_| budget.sent("DescribeServices", morning).is_ok()).count();

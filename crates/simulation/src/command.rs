@@ -1,5 +1,5 @@
-//! The commands `up` and `down`, run beside the workers by somebody who may be cut off: the real operations over a way to
-//! AWS of their own, with the operator's terraform as their balancer command.
+//! The commands `up` and `down`, run by operators beside the workers: the real operations over a connection of their own,
+//! with the operator's Terraform as their load balancer command.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,11 +8,10 @@ use futures_util::future::BoxFuture;
 use jiff::SignedDuration;
 use tokio::sync::oneshot;
 
-use super::cloud::Cloud;
-use super::operator::Operator;
-use super::process::{Ear, OffClock, Setup};
-use super::stage::Actor;
-use jvb_watcher::clock::{AwsClock, SharedClock};
+use crate::connection::Connection;
+use crate::environment::Actor;
+use crate::operator::Operator;
+use crate::process::{Setup, Tools};
 use jvb_watcher::operations::command::LoadBalancerCommand;
 use jvb_watcher::operations::context::Context;
 use jvb_watcher::operations::cost::Prices;
@@ -23,19 +22,19 @@ use jvb_watcher::operations::progress::LoggedProgress;
 use jvb_watcher::operations::up::{self, Up};
 use jvb_watcher::retry::Jitter;
 use jvb_watcher::shutdown;
-use jvb_watcher::telemetry::log::{Identity, Level, Log, Verb};
+use jvb_watcher::telemetry::log::Verb;
 use jvb_watcher_sandbox::platform;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// What somebody runs.
+/// A command.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Command {
-    /// `up --desired N`, with a terraform of this pace.
+    /// `up --desired N`.
     Up {
-        /// How many tasks.
+        /// The desired count.
         tasks: i32,
-        /// How long terraform takes from step to step.
+        /// The time between Terraform's steps.
         pace: Duration,
     },
     /// `down`.
@@ -43,16 +42,20 @@ pub enum Command {
 }
 
 impl Command {
-    /// Runs it to its end, as the n-th of the day, on a machine whose clock is off. It comes to `Err` with what it says.
-    pub async fn run(self, setup: Setup, number: u32, off: SignedDuration) -> Result<(), String> {
-        let stage = setup.stage.clone();
+    /// Runs the command, the n-th of the day, on a machine whose clock is wrong.
+    ///
+    /// # Errors
+    ///
+    /// The command's error message.
+    pub async fn run(self, setup: Setup, number: u32, clock_error: SignedDuration) -> Result<(), String> {
+        let environment = setup.environment.clone();
         let verb = match &self {
             Self::Up { .. } => Verb::Up,
             Self::Down => Verb::Down,
         };
         let result = match self {
             Self::Up { tasks, pace } => {
-                let operator = Operator::new(stage.clone(), platform::PROJECT);
+                let operator = Operator::new(environment.clone(), platform::PROJECT);
                 let terraform: Arc<dyn LoadBalancerCommand> = Arc::new(Terraform { operator, pace });
                 let aim = up::Spec {
                     desired: tasks,
@@ -64,7 +67,7 @@ impl Command {
                     healthy_limit: 10 * MINUTE,
                     answer_limit: MINUTE,
                 };
-                execute(&mut Up::new(context(&setup, number, off, verb, Some(terraform)), aim)).await
+                execute(&mut Up::new(context(&setup, number, clock_error, verb, Some(terraform)), aim)).await
             }
             Self::Down => {
                 let aim = down::Spec {
@@ -74,21 +77,21 @@ impl Command {
                     drain_limit: 10 * MINUTE,
                     teardown_limit: 15 * MINUTE,
                 };
-                execute(&mut Down::new(context(&setup, number, off, verb, None), aim)).await
+                execute(&mut Down::new(context(&setup, number, clock_error, verb, None), aim)).await
             }
         };
         let end = match (verb, &result) {
-            (Verb::Up, Ok(_)) => "up came to its end",
+            (Verb::Up, Ok(_)) => "up succeeded",
             (Verb::Up, Err(Failure { error: OperationError::Superseded(_), .. })) => "up was superseded",
             (Verb::Up, Err(Failure { error: OperationError::Refused(_), .. })) => "up refused",
             (Verb::Up, Err(_)) => "up failed",
-            (Verb::Down, Ok(_)) => "down came to its end",
+            (Verb::Down, Ok(_)) => "down succeeded",
             (Verb::Down, Err(Failure { error: OperationError::Superseded(_), .. })) => "down was superseded",
             (Verb::Down, Err(Failure { error: OperationError::Refused(_), .. })) => "down refused",
             (Verb::Down, Err(_)) => "down failed",
         };
-        stage.note(|| format!("Command({number}) {end}"));
-        stage.with(|inner, _| inner.tally.moment(end));
+        environment.note(|| format!("Command({number}) {end}"));
+        environment.with(|state, _| state.coverage.moment(end));
         result.map(drop).map_err(|failure| failure.to_string())
     }
 }
@@ -96,21 +99,15 @@ impl Command {
 fn context(
     setup: &Setup,
     number: u32,
-    off: SignedDuration,
+    clock_error: SignedDuration,
     verb: Verb,
     command: Option<Arc<dyn LoadBalancerCommand>>,
-) -> Context<Cloud> {
-    let Setup { stage, scope, policy, queue_url, .. } = setup.clone();
-    let machine: SharedClock = Arc::new(OffClock::new(stage.clone(), off));
-    let clock = Arc::new(AwsClock::new(machine.clone()));
-    let actor = Actor::Command(number);
-    let identity = Identity { project: String::new(), cluster: scope.cluster.clone(), service: scope.service.clone() };
-    let ear = stage.clone();
-    let log = Log::without_lines(identity, Level::Info, machine);
-    log.subscribe(Arc::new(Ear { stage: ear, actor }));
+) -> Context<Connection> {
+    let Tools { clock, connection, log } = Tools::new(setup, Actor::Command(number), clock_error);
+    let Setup { scope, policy, .. } = setup.clone();
     let (_, shutdown) = shutdown::channel();
     Context {
-        platform: Cloud::new(stage, actor, clock.clone(), queue_url),
+        platform: connection,
         scope,
         project: platform::PROJECT.to_owned(),
         load_balancer: policy.load_balancer,
@@ -125,7 +122,7 @@ fn context(
     }
 }
 
-/// The operator's terraform. It goes on when the command that started it is killed.
+/// The operator's Terraform. It continues when the command that started it is killed.
 struct Terraform {
     operator: Operator,
     pace: Duration,

@@ -1,25 +1,29 @@
-//! The proof by simulation: the real worker over the sandbox's world, in process and on virtual time, a day at a time.
+//! Simulated days of `jvb-watcher`: the real worker on virtual time, in one process, over the sandbox's world.
 //!
-//! A [`day`] is drawn from a seed: who scales when, what is done by hand, what AWS does wrong, which process is killed or
-//! frozen at which call. It is played on a [`stage`] to real workers (each a [`process`] with a clock of its own, which
-//! reaches AWS by its [`cloud`]), beside an [`operator`]. The [`checker`] watches every write and every step of the world
-//! for the promises of the README. The same seed gives the same day, to the byte.
+//! A [`day::Day`] is drawn from a seed: when operators scale, what they change by hand, how AWS fails, and which process is
+//! killed or suspended at which call. It is played in an [`environment::Environment`] to real workers, beside an
+//! [`operator::Operator`] and the real commands `up` and `down`. The [`checker`] observes every write and every step of
+//! the world for violations of the guarantees. The same seed gives the same day, to the byte.
+//!
+//! [`bugs`] are deliberate bugs, each of which must be caught.
 
 #![warn(missing_docs)]
 
-pub mod budget;
+mod budget;
+pub mod bugs;
 pub mod checker;
-pub mod cloud;
-pub mod command;
+mod command;
+mod connection;
+pub mod coverage;
 pub mod day;
+pub mod environment;
+mod faults;
+pub mod intercept;
 pub mod operator;
-pub mod process;
-pub mod scene;
-pub mod stage;
-pub mod tally;
-#[cfg(test)]
-mod tests;
+mod process;
+mod recorder;
+mod snapshot;
 
-#[cfg(test)]
+/// A simulated day is mostly allocations: glibc's allocator takes a fifth more time. Only test binaries link this crate.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

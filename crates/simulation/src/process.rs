@@ -1,6 +1,6 @@
-//! The watcher's processes: the real worker, started, killed, told to stop, frozen, and with a clock of its own.
+//! The watcher's processes: the real worker, which can be started, killed, told to stop and suspended, and has a clock of
+//! its own.
 
-use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -8,84 +8,120 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use serde::Serialize;
-use serde_json::{Map, Value};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, Sleep};
 
-use super::cloud::Cloud;
-use super::stage::{Actor, Stage};
+use crate::bugs::{self, Bug, BugInterceptor};
+use crate::connection::Connection;
+use crate::day::Day;
+use crate::environment::{Actor, Environment};
+use crate::intercept::Intercepted;
+use crate::recorder::LogRecorder;
 use jvb_watcher::clock::{AwsClock, Clock, SharedClock};
 use jvb_watcher::controller::liveness::Liveness;
 use jvb_watcher::controller::reconcile::{Reconciler, Scope};
-use jvb_watcher::controller::worker::{Inbox, Lifetime, Timing, Worker, WorkerParts};
+use jvb_watcher::controller::worker::{self, Inbox, Lifetime, Timing, WorkerParts};
 use jvb_watcher::retry::Jitter;
 use jvb_watcher::shutdown::{self, ShutdownOrder};
-use jvb_watcher::telemetry::log::{Event, Format, Identity, Level, Log, StopReason, Subscriber};
+use jvb_watcher::telemetry::log::{Identity, Level, Log, StopReason};
 use jvb_watcher_rules::plan::Policy;
+use jvb_watcher_sandbox::platform;
 
-/// How long a worker may take from SIGTERM to its end, as the README has it.
+/// The longest time from SIGTERM to a worker's end, as documented.
 const STOPS_WITHIN: Duration = Duration::from_secs(21);
 
-/// What every process is started with.
+/// The parameters of every process.
 #[derive(Clone)]
 pub struct Setup {
-    /// Where.
-    pub stage: Arc<Stage>,
-    /// What it watches.
+    /// The environment.
+    pub environment: Arc<Environment>,
+    /// The service.
     pub scope: Scope,
-    /// By which rules.
+    /// The policy.
     pub policy: Policy,
-    /// Its queue.
+    /// The queue.
     pub queue_url: String,
-    /// How long its polls wait: a simulated day has better things to do than thousands that nothing comes of.
+    /// How long a poll waits for messages.
     pub longest_poll: Duration,
+    /// The deliberate bug in every worker.
+    pub bug: Option<Bug>,
 }
 
-/// A machine's clock, off by a constant.
-pub struct OffClock {
-    stage: Arc<Stage>,
-    off: SignedDuration,
-}
-
-impl OffClock {
-    /// A machine's clock.
-    pub fn new(stage: Arc<Stage>, off: SignedDuration) -> Self {
-        Self { stage, off }
+impl Setup {
+    /// The parameters of a day's processes.
+    pub fn new(environment: Arc<Environment>, day: &Day, bug: Option<Bug>) -> Self {
+        let scope = Scope { cluster: format!("{}-cluster", platform::PROJECT), service: day.policy.service.clone() };
+        Self {
+            queue_url: environment.queue_url(),
+            environment,
+            scope,
+            policy: day.policy.clone(),
+            longest_poll: day.longest_poll,
+            bug,
+        }
     }
 }
 
-impl Clock for OffClock {
+/// The tools of a process.
+pub struct Tools {
+    /// Its clock, corrected by AWS's answers.
+    pub clock: Arc<AwsClock>,
+    /// Its connection to AWS.
+    pub connection: Connection,
+    /// Its log.
+    pub log: Log,
+}
+
+impl Tools {
+    /// The tools of an actor on a machine whose clock is wrong.
+    pub fn new(setup: &Setup, actor: Actor, clock_error: SignedDuration) -> Self {
+        let Setup { environment, scope, queue_url, .. } = setup;
+        let machine: SharedClock = Arc::new(SkewedClock { environment: environment.clone(), error: clock_error });
+        let clock = Arc::new(AwsClock::new(machine.clone()));
+        let identity =
+            Identity { project: String::new(), cluster: scope.cluster.clone(), service: scope.service.clone() };
+        let log = Log::without_lines(identity, Level::Info, machine);
+        log.subscribe(Arc::new(LogRecorder { environment: environment.clone(), actor }));
+        let connection = Connection::new(environment.clone(), actor, clock.clone(), queue_url.clone());
+        Self { clock, connection, log }
+    }
+}
+
+/// A machine's clock with a constant error.
+struct SkewedClock {
+    environment: Arc<Environment>,
+    error: SignedDuration,
+}
+
+impl Clock for SkewedClock {
     fn now(&self) -> Timestamp {
-        self.stage.now() + self.off
+        self.environment.now() + self.error
     }
 }
 
-/// A process.
-pub struct Process {
+/// A worker process.
+pub struct Worker {
     handle: JoinHandle<()>,
-    gate: Arc<Gate>,
+    suspension: Arc<Suspension>,
     order: ShutdownOrder,
 }
 
-impl Process {
-    /// Starts one, on a machine whose clock is off.
-    pub fn start(setup: &Setup, number: u32, off: SignedDuration) -> Self {
-        let Setup { stage, scope, policy, queue_url, longest_poll } = setup.clone();
+impl Worker {
+    /// Starts a worker on a machine whose clock is wrong.
+    pub fn start(setup: &Setup, number: u32, clock_error: SignedDuration) -> Self {
+        let Tools { clock, connection, log } = Tools::new(setup, Actor::Worker(number), clock_error);
+        let Setup { scope, policy, longest_poll, bug, environment, .. } = setup.clone();
+        let clock: SharedClock = match bug {
+            Some(Bug::TrustMachineClock) => Arc::new(SkewedClock { environment, error: clock_error }),
+            _ => clock,
+        };
         let liveness = Liveness::new(policy.resync_interval);
-        let machine: SharedClock = Arc::new(OffClock::new(stage.clone(), off));
-        let clock = Arc::new(AwsClock::new(machine.clone()));
-        let actor = Actor::Watcher(number);
-        let identity =
-            Identity { project: String::new(), cluster: scope.cluster.clone(), service: scope.service.clone() };
-        let ear = stage.clone();
-        let log = Log::without_lines(identity, Level::Info, machine);
-        log.subscribe(Arc::new(Ear { stage: ear, actor }));
-        let cloud = Cloud::new(stage, actor, clock.clone(), queue_url);
+        let cloud = Intercepted::new(connection, BugInterceptor::new(bug, &scope.service, clock.clone()));
         let inbox = Inbox::new(scope.clone(), log.clone());
-        let reconciler = Reconciler::new(cloud.clone(), scope, policy, log.clone(), clock.clone());
+        let reconciler =
+            Reconciler::new(cloud.clone(), scope, policy, log.clone(), clock.clone()).with_planner(bugs::planner(bug));
         let (order, shutdown) = shutdown::channel();
-        let worker = Worker::new(WorkerParts {
+        let worker = worker::Worker::new(WorkerParts {
             queue: cloud,
             queue_settings: None,
             reconciler,
@@ -97,49 +133,53 @@ impl Process {
             liveness,
             timing: Timing { longest_poll, jitter: Jitter::NONE },
         });
-        let (work, gate) = Freezable::new(worker.run());
+        let (work, suspension) = Suspendable::new(worker.run());
         let handle = tokio::spawn(async move {
             let _: StopReason = work.await;
         });
-        Self { handle, gate, order }
+        Self { handle, suspension, order }
     }
 
-    /// Whether it has ended though nobody killed it or told it to.
+    /// Returns whether the worker has ended.
     pub fn has_ended(&self) -> bool {
         self.handle.is_finished()
     }
 
-    /// Kills it, wherever it is.
+    /// Kills the worker.
     pub fn kill(self) {
         self.handle.abort();
     }
 
-    /// Tells it to stop, and waits until it has; comes to `Err` when it doesn't, or ends otherwise.
+    /// Tells the worker to stop, and waits for its end.
+    ///
+    /// # Errors
+    ///
+    /// Why it did not end in time.
     pub async fn terminate(self) -> Result<(), String> {
         self.order.stop(StopReason::Sigterm);
-        let frozen_until = self.gate.until().unwrap_or_else(Instant::now).max(Instant::now());
-        match tokio::time::timeout_at(frozen_until + STOPS_WITHIN, self.handle).await {
+        let resumes_at = self.suspension.until().unwrap_or_else(Instant::now).max(Instant::now());
+        match tokio::time::timeout_at(resumes_at + STOPS_WITHIN, self.handle).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(error)) => Err(error.to_string()),
-            Err(_) => Err(format!("still there {STOPS_WITHIN:?} after SIGTERM")),
+            Err(_) => Err(format!("it still runs {STOPS_WITHIN:?} after SIGTERM")),
         }
     }
 
-    /// Freezes it for so long; what it has sent goes on without it.
-    pub fn freeze(&self, time: Duration) {
-        self.gate.close(time);
+    /// Suspends the worker for a while. Calls that it has sent continue without it.
+    pub fn suspend(&self, time: Duration) {
+        self.suspension.suspend(time);
     }
 }
 
-/// What stands between a process and its time on a processor.
+/// The suspension of a process.
 #[derive(Default)]
-pub struct Gate {
+pub struct Suspension {
     until: Mutex<Option<Instant>>,
 }
 
-impl Gate {
-    /// Closes it for so long.
-    pub fn close(&self, time: Duration) {
+impl Suspension {
+    /// Suspends the process for a while.
+    pub fn suspend(&self, time: Duration) {
         *self.until.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now() + time);
     }
 
@@ -148,85 +188,33 @@ impl Gate {
     }
 }
 
-/// A process that does nothing while it is frozen.
-pub struct Freezable<F> {
+/// A process that makes no progress while it is suspended.
+pub struct Suspendable<F> {
     work: Pin<Box<F>>,
-    gate: Arc<Gate>,
-    thaw: Option<Pin<Box<Sleep>>>,
+    suspension: Arc<Suspension>,
+    resumption: Option<Pin<Box<Sleep>>>,
 }
 
-impl<F> Freezable<F> {
-    /// A process that does this, and what freezes it.
-    pub fn new(work: F) -> (Self, Arc<Gate>) {
-        let gate = Arc::new(Gate::default());
-        (Self { work: Box::pin(work), gate: gate.clone(), thaw: None }, gate)
+impl<F> Suspendable<F> {
+    /// Wraps a process; returns what suspends it, too.
+    pub fn new(work: F) -> (Self, Arc<Suspension>) {
+        let suspension = Arc::new(Suspension::default());
+        (Self { work: Box::pin(work), suspension: suspension.clone(), resumption: None }, suspension)
     }
 }
 
-impl<F: Future> Future for Freezable<F> {
+impl<F: Future> Future for Suspendable<F> {
     type Output = F::Output;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<F::Output> {
-        if let Some(until) = self.gate.until().filter(|until| *until > Instant::now()) {
-            let mut thaw = Box::pin(tokio::time::sleep_until(until));
-            if thaw.as_mut().poll(context).is_pending() {
-                self.thaw = Some(thaw);
+        if let Some(until) = self.suspension.until().filter(|until| *until > Instant::now()) {
+            let mut resumption = Box::pin(tokio::time::sleep_until(until));
+            if resumption.as_mut().poll(context).is_pending() {
+                self.resumption = Some(resumption);
                 return Poll::Pending;
             }
         }
-        self.thaw = None;
+        self.resumption = None;
         self.work.as_mut().poll(context)
-    }
-}
-
-/// Records what a process logs.
-pub struct Ear {
-    /// Where it is recorded.
-    pub stage: Arc<Stage>,
-    /// Whose log it is.
-    pub actor: Actor,
-}
-
-impl Subscriber for Ear {
-    fn receive(&self, event: &Event, _: Timestamp, _: &dyn Fn() -> Map<String, Value>) {
-        if event.is_wanted(Format::Json, Level::Info) {
-            hear(&self.stage, self.actor, event);
-        }
-    }
-}
-
-fn hear(stage: &Stage, actor: Actor, event: &Event) {
-    stage.with(|inner, now| {
-        inner.tally.event(&name(event));
-        if !matches!(event, Event::Reconciled { .. }) {
-            inner.note(now, || format!("{actor:?} says {}", event.message()));
-        }
-    });
-}
-
-/// An event's name in the tally, with the field that tells its kinds apart.
-fn name(event: &Event) -> Cow<'static, str> {
-    match event {
-        // Nearly all of them.
-        Event::Reconciled { .. } => "reconciled".into(),
-        Event::TargetRegistered { reason, .. } => format!("target_registered {}", word(reason)).into(),
-        Event::TargetDeregistered { reason, .. } => format!("target_deregistered {}", word(reason)).into(),
-        Event::IdleMarked { reason, .. } => format!("idle_marked {}", word(reason)).into(),
-        Event::IdleUnmarked { reason, .. } => format!("idle_unmarked {}", word(reason)).into(),
-        Event::Finding { finding, .. } => format!("finding {}", word(finding)).into(),
-        Event::TeardownStarted { resumed: true, .. } => "teardown_started resumed".into(),
-        other => serde_json::to_value(other)
-            .ok()
-            .and_then(|fields| fields.get("event")?.as_str().map(str::to_owned))
-            .unwrap_or_default()
-            .into(),
-    }
-}
-
-/// A field's value as the log writes it.
-fn word(value: &impl Serialize) -> String {
-    match serde_json::to_value(value) {
-        Ok(serde_json::Value::String(word)) => word,
-        other => format!("{other:?}"),
     }
 }

@@ -1,27 +1,27 @@
-//! What was visited: a simulation that never meets the dangerous moments proves nothing.
+//! What the days have covered: a simulation that never reaches the dangerous moments proves nothing.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-/// How often what happened.
+/// The counts of one day, or the sums of several.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Tally {
-    /// Days played.
+pub struct Coverage {
+    /// The number of days.
     pub days: u64,
-    /// Calls that the watchers sent.
+    /// The number of calls that workers and commands sent.
     pub calls: u64,
-    /// Log lines by event, and by a few of their fields.
+    /// The number of log lines by event, with the field that distinguishes its kinds.
     pub events: BTreeMap<String, u64>,
-    /// Moments worth visiting.
+    /// The number of dangerous or rare moments by name.
     pub moments: BTreeMap<String, u64>,
-    /// The longest time from a sign of use to a deletion that did not heed it.
+    /// The longest time from a sign of use to a deletion that missed it.
     pub longest_window: Duration,
-    /// How near a day came to the bound of its calls; 1 is there.
+    /// The largest share of the bound on calls that a day has used; 1 is the bound.
     pub largest_share_of_calls: f64,
 }
 
-impl Tally {
+impl Coverage {
     /// Counts a moment.
     pub fn moment(&mut self, name: &str) {
         count(&mut self.moments, name, 1);
@@ -32,7 +32,12 @@ impl Tally {
         count(&mut self.events, name, 1);
     }
 
-    /// Adds another day's.
+    /// Returns whether a moment or a log line of this name was counted.
+    pub fn includes(&self, name: &str) -> bool {
+        self.moments.contains_key(name) || self.events.contains_key(name)
+    }
+
+    /// Adds the counts of other days.
     pub fn add(&mut self, other: &Self) {
         self.days += other.days;
         self.calls += other.calls;
@@ -54,14 +59,14 @@ fn count(counts: &mut BTreeMap<String, u64>, name: &str, more: u64) {
     }
 }
 
-impl fmt::Display for Tally {
+impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let share = format!("{:.0} %", self.largest_share_of_calls * 100.0);
         let window = format!("{:.3} s", self.longest_window.as_secs_f64());
-        row(f, "days played", &grouped(self.days))?;
+        row(f, "days", &grouped(self.days))?;
         row(f, "calls sent", &grouped(self.calls))?;
-        row(f, "the nearest that a day came to the bound of its calls", &share)?;
-        row(f, "the longest time from a sign of use to a deletion that missed it", &window)?;
+        row(f, "largest share of the bound on calls", &share)?;
+        row(f, "longest time from a sign of use to a deletion that missed it", &window)?;
         writeln!(f, "\nmoments")?;
         for (name, count) in &self.moments {
             row(f, &format!("  {name}"), &grouped(*count))?;
@@ -74,11 +79,11 @@ impl fmt::Display for Tally {
     }
 }
 
-fn row(f: &mut fmt::Formatter<'_>, name: &str, figure: &str) -> fmt::Result {
-    writeln!(f, "{name:<66}{figure:>16}")
+fn row(f: &mut fmt::Formatter<'_>, name: &str, value: &str) -> fmt::Result {
+    writeln!(f, "{name:<66}{value:>16}")
 }
 
-/// A number with a comma before each three digits.
+/// Formats a number with a comma before each three digits.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -89,4 +94,14 @@ fn grouped(number: u64) -> String {
         text.push(digit);
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::grouped;
+
+    #[test]
+    fn groups_digits_by_three() {
+        assert_eq!([0, 999, 1_000, 26_000_000].map(grouped), ["0", "999", "1,000", "26,000,000"]);
+    }
 }

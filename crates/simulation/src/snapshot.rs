@@ -1,26 +1,26 @@
-//! What there is in AWS at one instant, for whoever watches it: read once, since it is much of what a day costs.
+//! The state of AWS at one instant, read once for all that check it: reading it is a large part of a day's cost.
 
 use jvb_watcher_sandbox::world::{GroupView, LoadBalancerView, ServiceView, TaskView, World};
 
-/// What there is.
-pub struct Scene {
+/// The resources of a world.
+pub struct Snapshot {
     /// The services.
     pub services: Vec<ServiceView>,
     /// The tasks.
     pub tasks: Vec<TaskView>,
     /// The load balancers.
-    pub balancers: Vec<LoadBalancerView>,
+    pub load_balancers: Vec<LoadBalancerView>,
     /// The target groups with their targets.
     pub groups: Vec<GroupView>,
 }
 
-impl Scene {
-    /// What there is now.
+impl Snapshot {
+    /// Takes a snapshot of a world.
     pub fn of(world: &World) -> Self {
         Self {
             services: world.services(),
             tasks: world.tasks(),
-            balancers: world.load_balancers(),
+            load_balancers: world.load_balancers(),
             groups: world.groups(),
         }
     }

@@ -1,0 +1,137 @@
+//! The fourth guarantee: a message is deleted only after a reconciliation that began after its arrival has succeeded.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use jiff::Timestamp;
+use serde::Deserialize;
+
+use crate::environment::Actor;
+use jvb_watcher_sandbox::api::{Request, Service, ecs, elb, sqs};
+
+/// The codes of errors after which a call must be repeated before the messages behind it are deleted.
+const TRANSIENT: [&str; 5] =
+    ["AccessDenied", "InternalFailure", "ServiceUnavailable", "Throttling", "ThrottlingException"];
+
+/// The reads that concern a load balancer which DescribeLoadBalancers has returned.
+const OF_THE_LOAD_BALANCER: [&str; 3] = ["DescribeTags", "DescribeTargetGroups", "DescribeTargetHealth"];
+
+/// What each process has received and read, and what has failed.
+pub(super) struct Messages {
+    /// The `group` of the service's tasks.
+    group: String,
+    /// The received messages by receipt handle.
+    received: BTreeMap<String, Received>,
+    /// The operations that failed since each process began to observe.
+    failed: BTreeMap<Actor, BTreeSet<&'static str>>,
+    /// The time of the latest answer that each process received, by its subject.
+    reads: BTreeMap<(Actor, &'static str), Timestamp>,
+}
+
+struct Received {
+    sent_at: Timestamp,
+    kind: Kind,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Relevant,
+    Foreign,
+    Malformed,
+}
+
+/// The part of an event that shows its service.
+#[derive(Deserialize)]
+struct Envelope {
+    source: String,
+    #[serde(default)]
+    detail: Detail,
+}
+
+#[derive(Default, Deserialize)]
+struct Detail {
+    group: Option<String>,
+}
+
+impl Messages {
+    pub fn new(group: String) -> Self {
+        Self { group, received: BTreeMap::new(), failed: BTreeMap::new(), reads: BTreeMap::new() }
+    }
+
+    pub fn received(&mut self, messages: &[sqs::Message]) {
+        for message in messages {
+            let attributes = message.attributes.clone().unwrap_or_default();
+            let sent_at = attributes.get("SentTimestamp").and_then(|at| at.parse().ok());
+            let sent_at = sent_at.and_then(|at| Timestamp::from_millisecond(at).ok()).unwrap_or_default();
+            let received = Received { sent_at, kind: self.kind(&message.body) };
+            self.received.insert(message.receipt_handle.clone(), received);
+        }
+    }
+
+    fn kind(&self, body: &str) -> Kind {
+        let Ok(event) = serde_json::from_str::<Envelope>(body) else { return Kind::Malformed };
+        let is_ours = event.source == "aws.ecs" && event.detail.group.is_some_and(|group| group == self.group);
+        if is_ours { Kind::Relevant } else { Kind::Foreign }
+    }
+
+    pub fn call_failed(&mut self, actor: Actor, operation: &'static str) {
+        let is_of_the_queue = Service::Sqs.operations().iter().any(|(of_the_queue, _)| *of_the_queue == operation);
+        if !is_of_the_queue {
+            self.failed.entry(actor).or_default().insert(operation);
+        }
+    }
+
+    pub fn answered(
+        &mut self,
+        actor: Actor,
+        request: &Request,
+        code: Result<(), Option<&str>>,
+        answered_at: Timestamp,
+    ) {
+        let operation = request.operation();
+        if code.is_err_and(|code| code.is_none_or(|code| TRANSIENT.contains(&code))) {
+            self.call_failed(actor, operation);
+        } else if let Some(failed) = self.failed.get_mut(&actor) {
+            failed.remove(operation);
+            match operation {
+                // An observation begins with it, and repeats all that is needed.
+                "ListTasks" => failed.clear(),
+                // The load balancer's reads are repeated after it. If the load balancer is gone, nothing was missed by the
+                // reads that failed.
+                "DescribeLoadBalancers" => failed.retain(|operation| !OF_THE_LOAD_BALANCER.contains(operation)),
+                _ => {}
+            }
+        }
+        // That a resource doesn't exist is an answer too.
+        if code.is_err_and(|code| code.is_none_or(|code| !code.contains("NotFound"))) {
+            return;
+        }
+        let subject = match request {
+            Request::Ecs(ecs::Request::ListTasks(_)) => "tasks",
+            Request::Ecs(ecs::Request::DescribeServices(_)) => "service",
+            Request::Elb(elb::Request::DescribeLoadBalancers(_)) => "load balancer",
+            _ => return,
+        };
+        let read_at = self.reads.entry((actor, subject)).or_insert(answered_at);
+        *read_at = answered_at.max(*read_at);
+    }
+
+    /// Checks the deletion of a message; `Err` says what is wrong with it.
+    pub fn check_deletion(&self, actor: Actor, handle: &str) -> Result<(), String> {
+        let Some(Received { sent_at, kind }) = self.received.get(handle) else {
+            return Err("deletes a message that was not received".to_owned());
+        };
+        match kind {
+            Kind::Foreign => return Ok(()),
+            Kind::Malformed => return Err("deletes a malformed message".to_owned()),
+            Kind::Relevant => {}
+        }
+        if let Some(failed) = self.failed.get(&actor).filter(|failed| !failed.is_empty()) {
+            return Err(format!("deletes a message of {sent_at} although {failed:?} failed"));
+        }
+        let is_unread = |subject: &'static str| self.reads.get(&(actor, subject)).is_none_or(|at| at < sent_at);
+        if ["tasks", "service", "load balancer"].into_iter().any(is_unread) {
+            return Err(format!("deletes a message of {sent_at} without an observation after it"));
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,240 @@
+//! What all actors of a day share: AWS, the faults on the way to it, virtual time, and the checker.
+//!
+//! Time is tokio's, paused. The world is stepped lazily: before each access it processes, in order, everything that has
+//! become due since the last one, and the checker observes every step.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use fastrand::Rng;
+use jiff::Timestamp;
+use tokio::sync::Notify;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::time::Instant;
+
+use crate::budget::Budget;
+use crate::checker::{Bounds, Checker};
+use crate::coverage::Coverage;
+use crate::day::Day;
+use crate::faults::{CallFault, ProcessFault, Side, Victim};
+use jvb_watcher_sandbox::api::{ApiError, Request, Response};
+use jvb_watcher_sandbox::faults::{Faults, Verdict};
+use jvb_watcher_sandbox::platform;
+use jvb_watcher_sandbox::world::{Settings, World};
+
+/// Who makes a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Actor {
+    /// A worker process, by its number; a restarted one has another number.
+    Worker(u32),
+    /// A run of `up` or `down`, by its number.
+    Command(u32),
+    /// An operator, or Terraform.
+    Operator,
+}
+
+/// The surroundings of the processes.
+pub struct Environment {
+    state: Mutex<State>,
+    started_at: Instant,
+    midnight: Timestamp,
+    /// Notified when a write has taken effect: a receive may find a message.
+    pub changed: Notify,
+    /// Notified when a guarantee is broken.
+    pub broken: Notify,
+}
+
+/// The state of an [`Environment`].
+pub struct State {
+    /// AWS.
+    pub world: World,
+    /// The faults of calls.
+    pub faults: Faults,
+    /// The checker of the guarantees.
+    pub checker: Checker,
+    /// What the day has covered.
+    pub coverage: Coverage,
+    /// The faults that wait for a call; the first that matches it occurs.
+    pub call_faults: Vec<CallFault>,
+    /// What happened, line by line, if it is recorded.
+    pub history: Option<Vec<String>>,
+    /// The randomness of latencies.
+    random: Rng,
+    /// Where process faults at calls are announced.
+    process_faults: UnboundedSender<(Actor, ProcessFault)>,
+}
+
+impl Environment {
+    /// Creates the environment of a day at its midnight, with the platform's service and queue; and the receiver of the
+    /// process faults that occur at calls.
+    pub fn new(day: &Day, with_history: bool) -> (Self, UnboundedReceiver<(Actor, ProcessFault)>) {
+        let midnight: Timestamp = "2026-11-20T00:00:00Z".parse().expect("an instant");
+        let mut settings = Settings::default();
+        settings.tasks.stopping = day.stopping;
+        settings.load_balancers.deleted_visible = day.deleted_visible;
+        let mut world = World::new(settings, day.seed, midnight);
+        platform::set_up(&mut world, midnight).expect("a platform");
+        let budget = Budget::new(&day.policy, day.longest_poll, day.clocks.len(), midnight);
+        let (process_faults, receiver) = unbounded_channel();
+        let state = State {
+            world,
+            faults: Faults::new(day.seed),
+            checker: Checker::new(Bounds::of(&day.policy), budget),
+            coverage: Coverage { days: 1, ..Coverage::default() },
+            call_faults: Vec::new(),
+            history: with_history.then(Vec::new),
+            random: Rng::with_seed(day.seed),
+            process_faults,
+        };
+        let environment = Self {
+            state: Mutex::new(state),
+            started_at: Instant::now(),
+            midnight,
+            changed: Notify::new(),
+            broken: Notify::new(),
+        };
+        (environment, receiver)
+    }
+
+    /// Returns AWS's time.
+    pub fn now(&self) -> Timestamp {
+        self.midnight + self.started_at.elapsed()
+    }
+
+    /// Returns the URL of the platform's queue.
+    pub fn queue_url(&self) -> String {
+        let state = self.lock();
+        let settings = state.world.settings();
+        format!("{}/{}/{}-jvb-watcher", settings.endpoint, settings.account, platform::PROJECT)
+    }
+
+    /// Accesses the state as it is now.
+    pub fn with<T>(&self, access: impl FnOnce(&mut State, Timestamp) -> T) -> T {
+        let now = self.now();
+        let mut state = self.lock();
+        state.catch_up(now);
+        let outcome = access(&mut state, now);
+        if !state.checker.violations.is_empty() {
+            self.broken.notify_one();
+        }
+        outcome
+    }
+
+    /// Lets a call take effect.
+    ///
+    /// # Errors
+    ///
+    /// What AWS answers.
+    pub fn perform(&self, actor: Actor, request: &Request) -> Result<Response, ApiError> {
+        let is_read = is_read(request.operation());
+        let answer = self.with(|state, now| {
+            if !is_read {
+                state.checker.before(actor, request, &state.world, now, &mut state.coverage);
+            }
+            let answer = state.world.call(request.clone(), now);
+            state.checker.after(actor, request, &answer, now);
+            if !is_read {
+                state.checker.observe(&state.world, now, Some(actor));
+                state.note(now, || {
+                    let outcome = answer.as_ref().err().map_or_else(|| "done".to_owned(), ToString::to_string);
+                    format!("{actor:?} calls {}: {outcome}", request.operation())
+                });
+            }
+            answer
+        });
+        if !is_read {
+            self.changed.notify_waiters();
+        }
+        answer
+    }
+
+    /// Decides the fault of a call, and how long it travels there and back without one.
+    pub fn send(
+        &self,
+        actor: Actor,
+        request: &Request,
+        (least, most): (Duration, Duration),
+    ) -> (Verdict, Duration, Duration) {
+        self.with(|state, now| {
+            state.coverage.calls += 1;
+            state.checker.sent(actor, request.operation(), now);
+            let verdict = state.faults.decide(request.service(), request.operation(), now);
+            let spread = most.saturating_sub(least);
+            let (there, back) = (state.random.f64(), state.random.f64());
+            (verdict, least + spread.mul_f64(there), least + spread.mul_f64(back))
+        })
+    }
+
+    /// Lets the process fault that waits for this call occur, if there is one.
+    pub async fn fail_process_at(&self, actor: Actor, operation: &str, side: Side) {
+        let victim = match actor {
+            Actor::Worker(_) => Victim::Worker,
+            Actor::Command(_) => Victim::Command,
+            Actor::Operator => return,
+        };
+        let occurs = {
+            let mut state = self.lock();
+            !state.call_faults.is_empty() && state.fail_process((actor, victim), operation, side, self.now())
+        };
+        if occurs {
+            // The fault takes effect during this wait.
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    /// Draws a duration.
+    pub fn between(&self, least: Duration, most: Duration) -> Duration {
+        least + most.saturating_sub(least).mul_f64(self.lock().random.f64())
+    }
+
+    /// Returns whether a queue has a message to receive, and the time until the world's next step.
+    pub fn before_receiving(&self, queue_url: &str) -> (bool, Option<Duration>) {
+        self.with(|state, now| {
+            let has_message = state.world.has_message(queue_url);
+            let next = state.world.next_step_at();
+            (has_message, next.map(|at| Duration::try_from(at.duration_since(now)).unwrap_or_default()))
+        })
+    }
+
+    /// Adds a line to the history, if it is recorded.
+    pub fn note(&self, text: impl FnOnce() -> String) {
+        let now = self.now();
+        self.lock().note(now, text);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn catch_up(&mut self, now: Timestamp) {
+        while let Some(at) = self.world.next_step_at().filter(|at| *at <= now) {
+            self.world.step(at);
+            self.checker.observe(&self.world, at, None);
+        }
+    }
+
+    /// Announces the fault that waits for this call; returns whether there is one.
+    fn fail_process(&mut self, (actor, victim): (Actor, Victim), operation: &str, side: Side, now: Timestamp) -> bool {
+        let matches = |fault: &CallFault| (fault.victim, fault.operation, fault.side) == (victim, operation, side);
+        let Some(index) = self.call_faults.iter().position(matches) else { return false };
+        let call_fault = self.call_faults.remove(index);
+        let CallFault { fault, operation, .. } = call_fault;
+        self.note(now, || format!("{actor:?} {side:?} {operation}: {fault:?}"));
+        self.coverage.moment(&call_fault.moment());
+        self.process_faults.send((actor, fault)).is_ok()
+    }
+
+    /// Adds a line to the history, if it is recorded.
+    pub fn note(&mut self, now: Timestamp, text: impl FnOnce() -> String) {
+        if let Some(history) = &mut self.history {
+            history.push(format!("{now:.3} {}", text()));
+        }
+    }
+}
+
+/// Returns whether an operation changes nothing.
+fn is_read(operation: &str) -> bool {
+    ["Describe", "List", "Get", "ReceiveMessage"].iter().any(|start| operation.starts_with(start))
+}

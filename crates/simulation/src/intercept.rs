@@ -1,0 +1,202 @@
+//! A wrapper around a platform and a queue that can change what passes through it. It injects deliberate bugs, and the
+//! events of examples, without a line in the product.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jvb_watcher::aws::{
+    AwsError, Calls, Deadline, FailedEntry, LoadBalancerDescription, Message, Platform, Queue, QueueSettings, Receipt,
+    TargetGroupDescription,
+};
+use jvb_watcher_rules::model::{Service, Tags, Target, TargetKey, Task, TaskId};
+
+/// A platform and a queue with an interceptor.
+pub struct Intercepted<C, I> {
+    inner: C,
+    interceptor: Arc<I>,
+}
+
+impl<C: Clone, I> Clone for Intercepted<C, I> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), interceptor: self.interceptor.clone() }
+    }
+}
+
+/// What an [`Intercepted`] platform and queue do differently; by default nothing.
+pub trait Interceptor: Send + Sync {
+    /// Runs before each call of the platform.
+    fn before(&self, operation: Operation) -> impl Future<Output = ()> + Send {
+        let _ = operation;
+        std::future::ready(())
+    }
+
+    /// Observes the error of a platform call.
+    fn failed(&self, error: &AwsError) {
+        let _ = error;
+    }
+
+    /// Returns whether a write that failed is reported as a success.
+    fn hides_failed_writes(&self) -> bool {
+        false
+    }
+
+    /// Returns the deadline that a write obeys.
+    fn deadline(&self, deadline: &Deadline) -> Deadline {
+        deadline.clone()
+    }
+
+    /// Returns the messages to delete at once among received ones.
+    fn delete_at_once(&self, messages: &[Message]) -> Vec<Receipt> {
+        let _ = messages;
+        Vec::new()
+    }
+
+    /// Returns whether a message may be deleted when the worker deletes it.
+    fn may_delete(&self, receipt: &Receipt) -> bool {
+        let _ = receipt;
+        true
+    }
+}
+
+/// An operation of the platform.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Operation {
+    /// A read of the service, with which an observation begins or ends.
+    DescribeService,
+    /// Any other read.
+    Read,
+    /// A write.
+    Write,
+}
+
+impl<C, I: Interceptor> Intercepted<C, I> {
+    /// Wraps a platform and queue.
+    pub fn new(inner: C, interceptor: I) -> Self {
+        Self { inner, interceptor: Arc::new(interceptor) }
+    }
+
+    async fn call<T>(
+        &self,
+        operation: Operation,
+        call: impl Future<Output = Result<T, AwsError>>,
+    ) -> Result<T, AwsError> {
+        self.interceptor.before(operation).await;
+        call.await.inspect_err(|error| self.interceptor.failed(error))
+    }
+
+    async fn write(&self, call: impl Future<Output = Result<(), AwsError>>) -> Result<(), AwsError> {
+        match self.call(Operation::Write, call).await {
+            Err(_) if self.interceptor.hides_failed_writes() => Ok(()),
+            result => result,
+        }
+    }
+}
+
+impl<C: Platform, I: Interceptor> Platform for Intercepted<C, I> {
+    async fn service(&self, cluster: &str, service: &str) -> Result<Service, AwsError> {
+        self.call(Operation::DescribeService, self.inner.service(cluster, service)).await
+    }
+
+    async fn list_tasks(&self, cluster: &str, service: &str) -> Result<Vec<TaskId>, AwsError> {
+        self.call(Operation::Read, self.inner.list_tasks(cluster, service)).await
+    }
+
+    async fn describe_tasks(&self, cluster: &str, tasks: &[TaskId]) -> Result<Vec<Task>, AwsError> {
+        self.call(Operation::Read, self.inner.describe_tasks(cluster, tasks)).await
+    }
+
+    async fn load_balancer(&self, name: &str) -> Result<Option<LoadBalancerDescription>, AwsError> {
+        self.call(Operation::Read, self.inner.load_balancer(name)).await
+    }
+
+    async fn target_groups(&self, load_balancer_arn: Option<&str>) -> Result<Vec<TargetGroupDescription>, AwsError> {
+        self.call(Operation::Read, self.inner.target_groups(load_balancer_arn)).await
+    }
+
+    async fn tags(&self, arns: &[String]) -> Result<BTreeMap<String, Tags>, AwsError> {
+        self.call(Operation::Read, self.inner.tags(arns)).await
+    }
+
+    async fn target_health(&self, target_group_arn: &str) -> Result<Vec<Target>, AwsError> {
+        self.call(Operation::Read, self.inner.target_health(target_group_arn)).await
+    }
+
+    async fn healthy_targets(&self, target_group_arn: &str) -> Result<usize, AwsError> {
+        self.call(Operation::Read, self.inner.healthy_targets(target_group_arn)).await
+    }
+
+    async fn register(&self, target_group_arn: &str, targets: &[TargetKey]) -> Result<(), AwsError> {
+        self.write(self.inner.register(target_group_arn, targets)).await
+    }
+
+    async fn deregister(
+        &self,
+        target_group_arn: &str,
+        targets: &[TargetKey],
+        deadline: &Deadline,
+    ) -> Result<(), AwsError> {
+        let deadline = self.interceptor.deadline(deadline);
+        self.write(self.inner.deregister(target_group_arn, targets, &deadline)).await
+    }
+
+    async fn add_tags(&self, arns: &[String], tags: &Tags, deadline: &Deadline) -> Result<(), AwsError> {
+        let deadline = self.interceptor.deadline(deadline);
+        self.write(self.inner.add_tags(arns, tags, &deadline)).await
+    }
+
+    async fn remove_tags(&self, arns: &[String], keys: &[&str], deadline: &Deadline) -> Result<(), AwsError> {
+        let deadline = self.interceptor.deadline(deadline);
+        self.write(self.inner.remove_tags(arns, keys, &deadline)).await
+    }
+
+    async fn delete_load_balancer(&self, arn: &str, deadline: &Deadline) -> Result<(), AwsError> {
+        let deadline = self.interceptor.deadline(deadline);
+        self.write(self.inner.delete_load_balancer(arn, &deadline)).await
+    }
+
+    async fn delete_target_group(&self, arn: &str, deadline: &Deadline) -> Result<(), AwsError> {
+        let deadline = self.interceptor.deadline(deadline);
+        self.write(self.inner.delete_target_group(arn, &deadline)).await
+    }
+
+    fn calls(&self) -> Calls {
+        Platform::calls(&self.inner)
+    }
+}
+
+impl<C: Queue, I: Interceptor> Queue for Intercepted<C, I> {
+    async fn settings(&self) -> Result<QueueSettings, AwsError> {
+        self.inner.settings().await
+    }
+
+    async fn receive(&self, wait: Duration) -> Result<Vec<Message>, AwsError> {
+        let messages = self.inner.receive(wait).await?;
+        let at_once = self.interceptor.delete_at_once(&messages);
+        if !at_once.is_empty() {
+            self.inner.delete(&at_once).await?;
+        }
+        Ok(messages)
+    }
+
+    async fn delete(&self, messages: &[Receipt]) -> Result<Vec<FailedEntry>, AwsError> {
+        let deleted: Vec<_> = messages.iter().filter(|receipt| self.interceptor.may_delete(receipt)).cloned().collect();
+        match deleted.as_slice() {
+            [] => Ok(Vec::new()),
+            deleted => self.inner.delete(deleted).await,
+        }
+    }
+
+    async fn change_visibility(
+        &self,
+        messages: &[Receipt],
+        visibility_timeout: Duration,
+    ) -> Result<Vec<FailedEntry>, AwsError> {
+        self.inner.change_visibility(messages, visibility_timeout).await
+    }
+
+    fn calls(&self) -> Calls {
+        Queue::calls(&self.inner)
+    }
+}

@@ -1,0 +1,3 @@
+//! The simulated days of every test run, and the deliberate bugs that they and the other tests must catch.
+
+mod days;
