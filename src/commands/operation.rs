@@ -22,7 +22,9 @@ use crate::operations::progress::{Lines, Progress};
 use crate::operations::{Failure, Operation, Setting, Stop, perform};
 use crate::retry::Jitter;
 use crate::shutdown;
-use crate::telemetry::log::{Colour, Event, Format, Identity, Level, Log, Phase, Verb, millis, on_one_line};
+use crate::telemetry::log::{
+    Colour, Event, Format, Identity, Level, Log, LogConfig, Output, Phase, Verb, millis, on_one_line,
+};
 use jvb_watcher_rules::plan::OwnerTag;
 
 /// The phase under way, since when, and what it waits for.
@@ -51,7 +53,8 @@ impl Console {
             Some(bar) => Box::new(Above(bar.clone())),
             None => Box::new(std::io::stderr()),
         };
-        Self { log: Log::new(identity, format, level, Arc::new(SystemClock), output), bar, colour }
+        let (clock, output) = (Arc::new(SystemClock), Output::direct(output));
+        Self { log: Log::new(LogConfig { identity, format, level, clock, output }), bar, colour }
     }
 
     /// Where events go.

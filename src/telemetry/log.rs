@@ -4,9 +4,8 @@
 //! and so that others can come to listen. What libraries say through `tracing` joins them as `diagnostic`.
 
 use std::fmt::Write as _;
-use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -14,7 +13,6 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::clock::SharedClock;
-use output::Output;
 
 pub mod diagnostics;
 mod event;
@@ -23,6 +21,7 @@ mod output;
 
 pub use event::{Act, Event, Failure, Form, Level, StopReason, TargetFields, millis};
 pub use operation::{Phase, Verb};
+pub use output::Output;
 
 /// What every line says of where it comes from.
 #[derive(Clone, Debug, Serialize)]
@@ -66,12 +65,22 @@ pub struct Log {
     inner: Arc<Inner>,
 }
 
+/// The settings of a [`Log`].
+pub struct LogConfig {
+    /// The fields that every line has.
+    pub identity: Identity,
+    /// The format of the lines.
+    pub format: Format,
+    /// The least severe level that is written.
+    pub level: Level,
+    /// The clock that timestamps are read from.
+    pub clock: SharedClock,
+    /// The destination of the lines.
+    pub output: Output,
+}
+
 struct Inner {
-    identity: Identity,
-    format: Format,
-    level: Level,
-    clock: SharedClock,
-    output: Output,
+    config: LogConfig,
     dropped: AtomicU64,
     subscriber: OnceLock<Arc<dyn Subscriber>>,
 }
@@ -88,37 +97,10 @@ struct Line<'a> {
 }
 
 impl Log {
-    /// A log of the events up to this level, each written before the work goes on.
-    pub fn new(
-        identity: Identity,
-        format: Format,
-        level: Level,
-        clock: SharedClock,
-        output: Box<dyn Write + Send>,
-    ) -> Self {
-        Self::with_output(identity, format, level, clock, Output::Direct(Mutex::new(output)))
-    }
-
-    /// A log of the events up to this level, written by a thread of its own: a reader that stops reading doesn't stop the
-    /// work. Lines that find no place are dropped, and counted.
-    pub fn detached(
-        identity: Identity,
-        format: Format,
-        level: Level,
-        clock: SharedClock,
-        output: Box<dyn Write + Send>,
-    ) -> Self {
-        Self::with_output(identity, format, level, clock, Output::detached(output))
-    }
-
-    /// A log that writes no lines; a subscriber receives the events. Simulations play more events than can be rendered.
-    pub fn without_lines(identity: Identity, level: Level, clock: SharedClock) -> Self {
-        Self::with_output(identity, Format::Json, level, clock, Output::Discarded)
-    }
-
-    fn with_output(identity: Identity, format: Format, level: Level, clock: SharedClock, output: Output) -> Self {
+    /// Creates a log.
+    pub fn new(config: LogConfig) -> Self {
         let (dropped, subscriber) = (AtomicU64::new(0), OnceLock::new());
-        Self { inner: Arc::new(Inner { identity, format, level, clock, output, dropped, subscriber }) }
+        Self { inner: Arc::new(Inner { config, dropped, subscriber }) }
     }
 
     /// Passes each event to this subscriber too, from now on and at every level. The first subscriber stays.
@@ -128,23 +110,25 @@ impl Log {
 
     /// Up to which level it writes.
     pub fn level(&self) -> Level {
-        self.inner.level
+        self.inner.config.level
     }
 
     /// Writes one event.
     pub fn emit(&self, event: &Event) {
         // Read once: the line and the subscriber have the same time.
-        let at = self.inner.clock.now();
+        let at = self.inner.config.clock.now();
         if let Some(subscriber) = self.inner.subscriber.get() {
             subscriber.receive(event, at, &|| self.fields(event, at));
         }
-        if matches!(self.inner.output, Output::Discarded) || !event.is_wanted(self.inner.format, self.inner.level) {
+        if self.inner.config.output.is_discarded()
+            || !event.is_wanted(self.inner.config.format, self.inner.config.level)
+        {
             return;
         }
         let dropped = self.inner.dropped.swap(0, Ordering::Relaxed);
         let report = (dropped > 0).then_some(Event::LinesDropped { lines: dropped });
         for event in report.iter().chain([event]) {
-            if self.inner.output.line(self.line(event, at)).is_err() {
+            if self.inner.config.output.line(self.line(event, at)).is_err() {
                 // A report that finds no place either hands its count on to the next.
                 let lost = if let Event::LinesDropped { lines } = event { *lines } else { 1 };
                 self.inner.dropped.fetch_add(lost, Ordering::Relaxed);
@@ -154,11 +138,11 @@ impl Log {
 
     /// Waits until all is written, but no longer than this.
     pub fn finish(&self, limit: Duration) {
-        self.inner.output.finish(limit);
+        self.inner.config.output.finish(limit);
     }
 
     fn line(&self, event: &Event, at: Timestamp) -> String {
-        match self.inner.format {
+        match self.inner.config.format {
             Format::Json => self.json_line(event, at),
             Format::Pretty { colour } => pretty_line(event, colour, at),
         }
@@ -171,7 +155,7 @@ impl Log {
             level: event.level(),
             event,
             message: event.message(),
-            identity: &self.inner.identity,
+            identity: &self.inner.config.identity,
         }
     }
 

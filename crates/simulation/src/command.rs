@@ -21,7 +21,7 @@ use jvb_watcher::operations::up::{self, Up};
 use jvb_watcher::operations::{Failure, Setting, Stop, perform};
 use jvb_watcher::retry::Jitter;
 use jvb_watcher::shutdown;
-use jvb_watcher::telemetry::log::{Identity, Level, Log, Verb};
+use jvb_watcher::telemetry::log::{Format, Identity, Level, Log, LogConfig, Output, Verb};
 use jvb_watcher_sandbox::platform;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -104,7 +104,13 @@ fn setting(
     let actor = Actor::Command(number);
     let identity = Identity { project: String::new(), cluster: scope.cluster.clone(), service: scope.service.clone() };
     let ear = stage.clone();
-    let log = Log::without_lines(identity, Level::Info, machine);
+    let log = Log::new(LogConfig {
+        identity,
+        format: Format::Json,
+        level: Level::Info,
+        clock: machine,
+        output: Output::discarded(),
+    });
     log.subscribe(Arc::new(Ear { stage: ear, actor }));
     let (_, shutdown) = shutdown::channel();
     Setting {

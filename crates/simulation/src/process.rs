@@ -21,7 +21,7 @@ use jvb_watcher::controller::reconcile::{Reconciler, Scope};
 use jvb_watcher::controller::worker::{Inbox, Lifetime, Timing, Worker, WorkerParts};
 use jvb_watcher::retry::Jitter;
 use jvb_watcher::shutdown::{self, ShutdownOrder};
-use jvb_watcher::telemetry::log::{Event, Format, Identity, Level, Log, StopReason, Subscriber};
+use jvb_watcher::telemetry::log::{Event, Format, Identity, Level, Log, LogConfig, Output, StopReason, Subscriber};
 use jvb_watcher_rules::plan::Policy;
 
 /// How long a worker may take from SIGTERM to its end, as the README has it.
@@ -79,7 +79,13 @@ impl Process {
         let identity =
             Identity { project: String::new(), cluster: scope.cluster.clone(), service: scope.service.clone() };
         let ear = stage.clone();
-        let log = Log::without_lines(identity, Level::Info, machine);
+        let log = Log::new(LogConfig {
+            identity,
+            format: Format::Json,
+            level: Level::Info,
+            clock: machine,
+            output: Output::discarded(),
+        });
         log.subscribe(Arc::new(Ear { stage: ear, actor }));
         let cloud = Cloud::new(stage, actor, clock.clone(), queue_url);
         let inbox = Inbox::new(scope.clone(), log.clone());

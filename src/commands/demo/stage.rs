@@ -5,7 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::clock::SystemClock;
-use crate::telemetry::log::{Colour, Format, Identity, Level, Log};
+use crate::telemetry::log::{Colour, Format, Identity, Level, Log, LogConfig, Output};
 use jvb_watcher_sandbox::scenario::Step;
 
 /// More lines than any terminal shows at once.
@@ -81,7 +81,13 @@ impl Stage {
             Self::Error => Box::new(io::stderr()),
             Self::Live(board) => Box::new(board.clone()),
         };
-        Log::new(identity, Format::Pretty { colour: Colour::Off }, level, Arc::new(SystemClock), output)
+        Log::new(LogConfig {
+            identity,
+            format: Format::Pretty { colour: Colour::Off },
+            level,
+            clock: Arc::new(SystemClock),
+            output: Output::direct(output),
+        })
     }
 }
 

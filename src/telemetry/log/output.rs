@@ -8,19 +8,17 @@ use std::time::Duration;
 /// So many lines wait for a reader that is slow; what comes beyond is dropped, and counted.
 const LINES_WAITING: usize = 10_000;
 
-/// Takes lines.
-pub enum Output {
-    /// Writes each line before going on.
+/// The destination of a log's lines.
+pub struct Output(Kind);
+
+enum Kind {
     Direct(Mutex<Box<dyn Write + Send>>),
-    /// Leaves the writing to a thread of its own: standard output may be a pipe that nobody empties, a terminal that is
-    /// stopped, or a log driver that is stuck, and a write to it would never return.
     Detached(SyncSender<Job>),
-    /// Writes nothing.
     Discarded,
 }
 
 /// What the writing thread does.
-pub enum Job {
+enum Job {
     /// Write this.
     Line(String),
     /// Say when all that came before is written.
@@ -29,14 +27,30 @@ pub enum Job {
 
 /// A line that found no place.
 #[derive(Debug)]
-pub struct Dropped;
+pub(super) struct Dropped;
 
 impl Output {
-    /// An output that a thread of its own writes.
+    /// Creates an output that writes each line before it returns.
+    pub fn direct(writer: Box<dyn Write + Send>) -> Self {
+        Self(Kind::Direct(Mutex::new(writer)))
+    }
+
+    /// Creates an output that writes in a thread of its own, so that a reader that stops reading doesn't block the caller:
+    /// a write to a full pipe, a stopped terminal or a stuck log driver never returns. Lines beyond the buffer are dropped
+    /// and counted.
     pub fn detached(writer: Box<dyn Write + Send>) -> Self {
         let (sender, receiver) = sync_channel(LINES_WAITING);
         std::thread::spawn(move || write_all(&receiver, writer));
-        Self::Detached(sender)
+        Self(Kind::Detached(sender))
+    }
+
+    /// Creates an output that writes nothing, for a log that only its subscriber reads.
+    pub fn discarded() -> Self {
+        Self(Kind::Discarded)
+    }
+
+    pub(super) fn is_discarded(&self) -> bool {
+        matches!(self.0, Kind::Discarded)
     }
 
     /// Takes a line.
@@ -47,24 +61,24 @@ impl Output {
     /// # Errors
     ///
     /// When too many lines wait already.
-    pub fn line(&self, line: String) -> Result<(), Dropped> {
-        match self {
-            Self::Direct(writer) => {
+    pub(super) fn line(&self, line: String) -> Result<(), Dropped> {
+        match &self.0 {
+            Kind::Direct(writer) => {
                 let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
                 let _ = writer.write_all(line.as_bytes()).and_then(|()| writer.flush());
                 Ok(())
             }
-            Self::Detached(sender) => match sender.try_send(Job::Line(line)) {
+            Kind::Detached(sender) => match sender.try_send(Job::Line(line)) {
                 Err(TrySendError::Full(_)) => Err(Dropped),
                 Ok(()) | Err(TrySendError::Disconnected(_)) => Ok(()),
             },
-            Self::Discarded => Ok(()),
+            Kind::Discarded => Ok(()),
         }
     }
 
     /// Waits until the lines so far are written, but no longer than this.
-    pub fn finish(&self, limit: Duration) {
-        if let Self::Detached(sender) = self {
+    pub(super) fn finish(&self, limit: Duration) {
+        if let Kind::Detached(sender) = &self.0 {
             let (told, written) = channel();
             if sender.try_send(Job::Tell(told)).is_ok() {
                 let _ = written.recv_timeout(limit);

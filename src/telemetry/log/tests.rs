@@ -1,8 +1,9 @@
 //! docs/logs.md and the program, held together in both directions.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Write;
 use std::path::Path;
-use std::sync::mpsc;
+use std::sync::{Mutex, mpsc};
 
 use super::*;
 use crate::clock::Clock;
@@ -176,7 +177,8 @@ fn written(event: &Event, at: &str, format: Format, level: Level) -> String {
     let identity =
         Identity { project: "jitsi".into(), cluster: "jitsi-cluster".into(), service: "jitsi-service".into() };
     let clock = Arc::new(Fixed(at.parse().expect("an instant")));
-    Log::new(identity, format, level, clock, Box::new(Lines(sender))).emit(event);
+    let output = Output::direct(Box::new(Lines(sender)));
+    Log::new(LogConfig { identity, format, level, clock, output }).emit(event);
     String::from_utf8(lines.try_iter().flatten().collect()).expect("text")
 }
 
@@ -282,8 +284,8 @@ fn a_reader_that_stops_reading_does_not_stop_the_work_and_learns_what_it_missed(
     let (sender, lines) = mpsc::channel();
     let identity = Identity { project: "p".into(), cluster: "c".into(), service: "s".into() };
     let clock = Arc::new(Fixed(AT.parse().expect("an instant")));
-    let output = Box::new(Stalled(gate.clone(), sender));
-    let log = Log::detached(identity, Format::Json, Level::Info, clock, output);
+    let output = Output::detached(Box::new(Stalled(gate.clone(), sender)));
+    let log = Log::new(LogConfig { identity, format: Format::Json, level: Level::Info, clock, output });
     {
         let _stalled = gate.lock().expect("not poisoned");
         for _ in 0..12_000 {

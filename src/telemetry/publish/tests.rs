@@ -10,7 +10,7 @@ use super::*;
 use crate::aws::event_bus::{EventBus, RejectedEntry, SOURCE};
 use crate::aws::fake::{Lines, noon};
 use crate::aws::{AwsError, ErrorKind};
-use crate::telemetry::log::{Log, TargetFields};
+use crate::telemetry::log::{Format, Identity, Level, Log, LogConfig, Output, TargetFields};
 use jvb_watcher_rules::finding::FindingName;
 use jvb_watcher_rules::plan::{TargetReason, UnmarkReason};
 
@@ -128,10 +128,10 @@ async fn what_others_want_to_know_is_published_and_nothing_else() {
 #[tokio::test(start_paused = true)]
 async fn a_level_that_silences_the_log_silences_no_event() {
     let bus = Bus::default();
-    let identity = crate::telemetry::log::Identity { project: "p".into(), cluster: "c".into(), service: "s".into() };
+    let identity = Identity { project: "p".into(), cluster: "c".into(), service: "s".into() };
     let clock = Arc::new(crate::clock::SystemClock);
-    let (format, level) = (crate::telemetry::log::Format::Json, crate::telemetry::log::Level::Error);
-    let log = Log::new(identity, format, level, clock, Box::new(std::io::sink()));
+    let output = Output::direct(Box::new(std::io::sink()));
+    let log = Log::new(LogConfig { identity, format: Format::Json, level: Level::Error, clock, output });
     let publisher = Publisher::default();
     log.subscribe(Arc::new(publisher.clone()));
     tokio::spawn(publisher.clone().keep_sending(bus.clone(), log.clone()));
