@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{Format, Phase, Verb};
 use crate::aws::AwsError;
-use crate::telemetry::metrics::emf::Document;
+use crate::telemetry::emf::Document;
 use jvb_watcher_rules::finding::{FindingName, FindingState};
 use jvb_watcher_rules::model::{TargetKey, TaskId};
 use jvb_watcher_rules::plan::{MarkReason, TargetReason, UnmarkReason};
@@ -492,7 +492,7 @@ impl Event {
                 StopReason::GaveUp => "gave up: the queue couldn't be emptied, or the work done, in time".to_owned(),
                 StopReason::QueueEmpty => "the queue is empty and nothing is left to do".to_owned(),
             },
-            Self::Metrics { document } => format!("{} metric(s) for CloudWatch", document.figures.len()),
+            Self::Metrics { document } => format!("{} metric(s) for CloudWatch", document.values.len()),
             Self::LinesDropped { lines } => format!("{lines} line(s) of this log were dropped: nobody read them"),
             Self::Diagnostic { text, .. } => text.clone(),
         }

@@ -20,6 +20,8 @@ fn schema() -> Value {
     let documentation = documentation();
     let mut of_events = schemars::schema_for!(Event).to_value();
     let mut definitions = of_events["$defs"].take().as_object().cloned().unwrap_or_default();
+    let names = Metric::ALL.map(|metric| metric.definition().name);
+    definitions["MetricDefinition"]["properties"]["Name"] = json!({ "enum": names });
     let levels = schemars::schema_for!(Level).to_value();
     let mut common = common(&documentation[COMMON], &levels);
     let mut choices = Vec::new();
@@ -82,7 +84,7 @@ fn of_event(name: &str, variant: &Value, section: &Section, common: &Map<String,
             let definition = metric.definition();
             let of_values = json!({ "type": "array", "items": { "type": "integer", "minimum": 0 } });
             let of_one = json!({ "type": "number", "minimum": 0 });
-            let property = json!({ "description": definition.meaning, "oneOf": [of_one, of_values] });
+            let property = json!({ "description": definition.help, "oneOf": [of_one, of_values] });
             (definition.name.to_owned(), property)
         }));
     }
