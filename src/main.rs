@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use jvb_watcher::cli::{Cli, Command, LogFormat, Options};
 use jvb_watcher::clock::SystemClock;
 use jvb_watcher::commands::{self, CommandError, Console};
@@ -147,6 +148,6 @@ fn log_format(wanted: LogFormat, on_terminal: bool) -> Format {
     let colour = if on_terminal && !no_color { Colour::On } else { Colour::Off };
     match (wanted, on_terminal) {
         (LogFormat::Json, _) | (LogFormat::Auto, false) => Format::Json,
-        (LogFormat::Pretty, _) | (LogFormat::Auto, true) => Format::Pretty { colour },
+        (LogFormat::Pretty, _) | (LogFormat::Auto, true) => Format::Pretty { colour, time_zone: TimeZone::system() },
     }
 }

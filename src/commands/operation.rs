@@ -45,8 +45,8 @@ impl Console {
     /// A console on standard error.
     pub fn new(identity: Identity, format: Format, level: Level, on_terminal: bool) -> Self {
         let (bar, colour) = match format {
-            Format::Pretty { colour } if on_terminal => (Some(ProgressBar::new_spinner()), colour),
-            Format::Pretty { colour } => (None, colour),
+            Format::Pretty { colour, .. } if on_terminal => (Some(ProgressBar::new_spinner()), colour),
+            Format::Pretty { colour, .. } => (None, colour),
             Format::Json => (None, Colour::Off),
         };
         let output: Box<dyn Write + Send> = match &bar {

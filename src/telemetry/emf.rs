@@ -22,15 +22,19 @@ pub type Name = Cow<'static, str>;
 
 /// The members that make a log line a document in the embedded metric format.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[cfg_attr(test, derive(serde::Deserialize, schemars::JsonSchema))]
-#[allow(missing_docs, reason = "docs/logs.md documents these fields")]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 pub struct Document {
+    /// The instructions for CloudWatch: the time in milliseconds since 1970, the namespace, the dimensions, and each metric
+    /// with its unit
     #[serde(rename = "_aws")]
     pub metadata: Metadata,
+    /// The project's name, a dimension
     #[serde(rename = "Project")]
     pub project: String,
+    /// The ECS service's name, a dimension
     #[serde(rename = "Service")]
     pub service: String,
+    /// The metrics' values by name.
     #[serde(flatten)]
     #[cfg_attr(test, schemars(skip))]
     pub values: BTreeMap<Name, Value>,
@@ -38,7 +42,7 @@ pub struct Document {
 
 /// The instructions for CloudWatch in a document.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[cfg_attr(test, derive(serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 #[allow(missing_docs, reason = "see the specification")]
 pub struct Metadata {
@@ -50,7 +54,7 @@ pub struct Metadata {
 
 /// The metrics of a document.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[cfg_attr(test, derive(serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 #[allow(missing_docs, reason = "see the specification")]
 pub struct Directive {
@@ -61,7 +65,7 @@ pub struct Directive {
 
 /// A metric of a document.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[cfg_attr(test, derive(serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "PascalCase")]
 #[allow(missing_docs, reason = "see the specification")]
 pub struct MetricDefinition {
@@ -71,7 +75,7 @@ pub struct MetricDefinition {
 
 /// A unit (see MetricDatum in CloudWatch's API reference).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[allow(missing_docs, reason = "the names are CloudWatch's")]
 pub enum Unit {
     Count,
@@ -83,7 +87,6 @@ pub enum Unit {
 
 /// The value of a metric, or its values.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[cfg_attr(test, derive(serde::Deserialize))]
 #[serde(untagged)]
 pub enum Value {
     /// An integer.

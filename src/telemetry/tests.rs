@@ -17,7 +17,10 @@ pub fn read(file: &str) -> String {
 /// Asserts that a file in docs/ is up to date; writes it first if [`WRITE`] is set.
 pub fn assert_generated(file: &str, text: &str) {
     if std::env::var_os(WRITE).is_some() {
-        std::fs::write(path(file), text).unwrap_or_else(|error| panic!("docs/{file}: {error}"));
+        // Replaced atomically: other tests read the file concurrently.
+        let new = path(&format!("{file}.new"));
+        let written = std::fs::write(&new, text).and_then(|()| std::fs::rename(&new, path(file)));
+        written.unwrap_or_else(|error| panic!("docs/{file}: {error}"));
     }
     let current = read(file);
     let difference = text.lines().zip(current.lines()).find(|(generated, current)| generated != current);

@@ -248,7 +248,7 @@ async fn terraform_that_fails_is_told_and_a_second_run_goes_on(aws: Aws) {
     let desk = Desk::new(&platform);
     desk.plan(json!({ "fail": "no free addresses in subnet-1" }));
     let finished = desk.finish(desk.up().args(["--output", "json"])).await;
-    assert_failed(&finished, "load balancer made", "Error: no free addresses in subnet-1");
+    assert_failed(&finished, "load balancer created", "Error: no free addresses in subnet-1");
     let result: Value = serde_json::from_str(finished.stdout.trim()).expect("one JSON object");
     assert_eq!(result["failed_phase"], "load_balancer_made");
     assert_eq!(platform.desired().await, 0, "nobody is to pay for tasks that can't be reached");
@@ -306,11 +306,11 @@ async fn a_service_that_is_missing_is_told_before_anything_is_made(aws: Aws) {
     let platform = Platform::on(aws).await;
     let desk = Desk::new(&platform);
     let finished = desk.finish(desk.up().args(["--service", "another"])).await;
-    assert_failed(&finished, "operation claimed", "there is no service another in cluster");
+    assert_failed(&finished, "lease acquired", "there is no service another in cluster");
     let finished = desk.finish(desk.down().args(["--service", "another"])).await;
-    assert_failed(&finished, "operation claimed", "there is no service another in cluster");
+    assert_failed(&finished, "lease acquired", "there is no service another in cluster");
     let finished = desk.finish(desk.launch("up")).await;
-    assert_failed(&finished, "operation claimed", "give --terraform-dir or --balancer-command");
+    assert_failed(&finished, "lease acquired", "give --terraform-dir or --balancer-command");
     assert_eq!(platform.proxy.writes(), Vec::<String>::new());
     assert!(!platform.balancer_exists().await);
 }
@@ -373,7 +373,7 @@ async fn a_hold_by_hand_keeps_watcher_and_down_off_until_it_is_released(aws: Aws
     let watcher = Launch::quick(&platform).args(["--unused-grace", "1s"]).start();
     watcher.wait_for_finding("hold_active", "raised").await;
     let finished = desk.finish(desk.down()).await;
-    assert_failed(&finished, "operation claimed", "held by hand until");
+    assert_failed(&finished, "lease acquired", "held by hand until");
     assert!(platform.is_whole(&balancer).await);
 
     let finished = desk.launch("hold").args(["--release"]).finish().await;
@@ -452,7 +452,7 @@ async fn an_address_that_answers_over_https_is_the_last_phase(aws: Aws) {
     assert!(finished.stderr.contains("it answers 503"), "the first answer was no good: {}", finished.stderr);
     // Nobody vouches for its certificate.
     let finished = desk.finish(desk.up().args(["--verify-url", &url, "--answer-timeout", "2s"])).await;
-    assert_failed(&finished, "URL answering", &url);
+    assert_failed(&finished, "URL reachable", &url);
     drop(page.kill().await);
 }
 
@@ -516,7 +516,7 @@ mod in_the_sandbox {
         for (no_color, mark) in [("", "\u{1b}[32m✓\u{1b}[0m"), ("1", "✓")] {
             let finished = desk.finish(desk.up().env("NO_COLOR", no_color).at_a_terminal()).await;
             assert_eq!(finished.code, Some(0), "{}", finished.stdout);
-            for phase in ["load balancer made", "tasks serving", "targets healthy"] {
+            for phase in ["load balancer created", "tasks serving", "targets healthy"] {
                 assert!(finished.stdout.contains(&format!("{mark} {phase} (")), "{phase}: {}", finished.stdout);
             }
             assert!(!finished.stdout.contains("phase_started"), "no log lines: {}", finished.stdout);

@@ -195,7 +195,7 @@ pub struct Ear {
 
 impl Subscriber for Ear {
     fn receive(&self, event: &Event, _: Timestamp, _: &dyn Fn() -> Map<String, Value>) {
-        if event.is_wanted(Format::Json, Level::Info) {
+        if event.is_enabled(&Format::Json, Level::Info) {
             hear(&self.stage, self.actor, event);
         }
     }

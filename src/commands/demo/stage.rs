@@ -4,6 +4,8 @@ use std::collections::VecDeque;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use jiff::tz::TimeZone;
+
 use crate::clock::SystemClock;
 use crate::telemetry::log::{Colour, Format, Identity, Level, Log, LogConfig, Output};
 use jvb_watcher_sandbox::scenario::Step;
@@ -83,7 +85,7 @@ impl Stage {
         };
         Log::new(LogConfig {
             identity,
-            format: Format::Pretty { colour: Colour::Off },
+            format: Format::Pretty { colour: Colour::Off, time_zone: TimeZone::system() },
             level,
             clock: Arc::new(SystemClock),
             output: Output::direct(output),

@@ -1,10 +1,10 @@
-//! The vocabulary of the events about `up` and `down`: which operation, and which of its phases.
+//! The vocabulary of the events about `up` and `down`.
 
 use serde::Serialize;
 
-/// The command that is running.
+/// An operation, named like its command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Verb {
     /// Scales the platform up.
@@ -14,7 +14,7 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// The command's name.
+    /// Returns the command's name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Up => "up",
@@ -23,50 +23,50 @@ impl Verb {
     }
 }
 
-/// One step of the way, named by what holds at its end.
+/// A phase of an operation, named by its end condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
-    /// This is the latest operation on the service, and says so there.
+    /// The operation holds the lease on the service.
     Claimed,
     /// The load balancer exists.
     LoadBalancerMade,
     /// The load balancer is active.
     LoadBalancerActive,
-    /// The service's desired count is what it should be.
+    /// The service has its desired count.
     ServiceScaled,
-    /// As many tasks serve as are desired.
+    /// All desired tasks serve.
     TasksServing,
-    /// Each serving task is registered in each target group.
+    /// All serving tasks are registered in all target groups.
     TargetsRegistered,
-    /// Each of those targets is healthy.
+    /// All their targets are healthy.
     TargetsHealthy,
-    /// The platform's own address answers.
+    /// The URL to verify responds.
     UrlAnswering,
-    /// Every task has stopped.
+    /// All tasks are stopped.
     TasksDrained,
-    /// The load balancer is deleted.
+    /// The load balancer no longer exists.
     LoadBalancerGone,
-    /// No load balancer, listener or target group of the project is left.
+    /// No load balancer, listener or target group of the project exists.
     NothingLeft,
 }
 
 impl Phase {
-    /// Returns the name that people read.
+    /// Returns the phase's name for people.
     pub fn label(self) -> &'static str {
         match self {
-            Self::Claimed => "operation claimed",
-            Self::LoadBalancerMade => "load balancer made",
+            Self::Claimed => "lease acquired",
+            Self::LoadBalancerMade => "load balancer created",
             Self::LoadBalancerActive => "load balancer active",
             Self::ServiceScaled => "service scaled",
             Self::TasksServing => "tasks serving",
             Self::TargetsRegistered => "targets registered",
             Self::TargetsHealthy => "targets healthy",
-            Self::UrlAnswering => "URL answering",
-            Self::TasksDrained => "tasks drained",
-            Self::LoadBalancerGone => "load balancer gone",
-            Self::NothingLeft => "nothing left",
+            Self::UrlAnswering => "URL reachable",
+            Self::TasksDrained => "tasks stopped",
+            Self::LoadBalancerGone => "load balancer deleted",
+            Self::NothingLeft => "all resources deleted",
         }
     }
 }

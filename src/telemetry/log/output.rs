@@ -1,12 +1,12 @@
-//! Where lines go. A reader that stops reading must not stop the watcher.
+//! The destination of the lines.
 
 use std::io::Write;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// So many lines wait for a reader that is slow; what comes beyond is dropped, and counted.
-const LINES_WAITING: usize = 10_000;
+/// The number of lines that wait for a slow reader. Lines beyond it are dropped.
+const BUFFERED_LINES: usize = 10_000;
 
 /// The destination of a log's lines.
 pub struct Output(Kind);
@@ -17,15 +17,15 @@ enum Kind {
     Discarded,
 }
 
-/// What the writing thread does.
+/// A job of the writing thread.
 enum Job {
-    /// Write this.
+    /// Writes a line.
     Line(String),
-    /// Say when all that came before is written.
-    Tell(Sender<()>),
+    /// Replies when all lines before are written.
+    Flush(Sender<()>),
 }
 
-/// A line that found no place.
+/// The buffer is full.
 #[derive(Debug)]
 pub(super) struct Dropped;
 
@@ -35,33 +35,34 @@ impl Output {
         Self(Kind::Direct(Mutex::new(writer)))
     }
 
-    /// Creates an output that writes in a thread of its own, so that a reader that stops reading doesn't block the caller:
-    /// a write to a full pipe, a stopped terminal or a stuck log driver never returns. Lines beyond the buffer are dropped
-    /// and counted.
+    /// Creates an output that writes in a thread of its own, and drops lines when its buffer is full.
+    ///
+    /// A write to a full pipe, a stopped terminal or a stuck log driver may never return; the caller must not wait for it.
     pub fn detached(writer: Box<dyn Write + Send>) -> Self {
-        let (sender, receiver) = sync_channel(LINES_WAITING);
+        let (sender, receiver) = sync_channel(BUFFERED_LINES);
         std::thread::spawn(move || write_all(&receiver, writer));
         Self(Kind::Detached(sender))
     }
 
-    /// Creates an output that writes nothing, for a log that only its subscriber reads.
+    /// Creates an output that writes nothing, for a log that only has a subscriber.
     pub fn discarded() -> Self {
         Self(Kind::Discarded)
     }
 
+    /// Returns whether the output writes nothing.
     pub(super) fn is_discarded(&self) -> bool {
         matches!(self.0, Kind::Discarded)
     }
 
-    /// Takes a line.
+    /// Writes a line.
     ///
-    /// A log that can't be written (its reader has gone, the disk is full) is no reason to stop the work, and nobody is
-    /// left to tell.
+    /// Errors of the writer are ignored: that the reader has gone or the disk is full is no reason to stop, and there is
+    /// nowhere to report it.
     ///
     /// # Errors
     ///
-    /// When too many lines wait already.
-    pub(super) fn line(&self, line: String) -> Result<(), Dropped> {
+    /// If the buffer is full.
+    pub(super) fn write_line(&self, line: String) -> Result<(), Dropped> {
         match &self.0 {
             Kind::Direct(writer) => {
                 let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
@@ -76,11 +77,11 @@ impl Output {
         }
     }
 
-    /// Waits until the lines so far are written, but no longer than this.
+    /// Waits until all lines are written, `limit` at most.
     pub(super) fn finish(&self, limit: Duration) {
         if let Kind::Detached(sender) = &self.0 {
-            let (told, written) = channel();
-            if sender.try_send(Job::Tell(told)).is_ok() {
+            let (reply, written) = channel();
+            if sender.try_send(Job::Flush(reply)).is_ok() {
                 let _ = written.recv_timeout(limit);
             }
         }
@@ -93,8 +94,8 @@ fn write_all(jobs: &Receiver<Job>, mut writer: Box<dyn Write + Send>) {
             Job::Line(line) => {
                 let _ = writer.write_all(line.as_bytes()).and_then(|()| writer.flush());
             }
-            Job::Tell(written) => {
-                let _ = written.send(());
+            Job::Flush(reply) => {
+                let _ = reply.send(());
             }
         }
     }
