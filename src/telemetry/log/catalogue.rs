@@ -244,7 +244,8 @@ events! {
     TargetRegistered {
         #[serde(flatten)]
         target: TargetFields,
-        /// The reason
+        /// The reason; `task_stopping` includes tasks whose desiredStatus is STOPPED, and `no_task` means that two observations
+        /// at least 30 s apart found no task with the address
         reason: TargetReason,
         /// The time from the event to the registration, in milliseconds, if an event named the task
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -258,7 +259,8 @@ events! {
     TargetDeregistered {
         #[serde(flatten)]
         target: TargetFields,
-        /// The reason; for `no_task`, two observations at least 30 s apart found no task with the address
+        /// The reason; `task_stopping` includes tasks whose desiredStatus is STOPPED, and `no_task` means that two observations
+        /// at least 30 s apart found no task with the address
         reason: TargetReason,
         /// The time from the event to the deregistration, in milliseconds, if an event named the task
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -297,7 +299,8 @@ events! {
         act: Act,
         #[serde(flatten)]
         target: TargetFields,
-        /// The reason
+        /// The reason; `task_stopping` includes tasks whose desiredStatus is STOPPED, and `no_task` means that two observations
+        /// at least 30 s apart found no task with the address
         reason: TargetReason,
     } => {
         message: {
@@ -562,7 +565,7 @@ events! {
         duration_ms: u64,
     } => {
         level: Level::Error,
-        message: format!("{}: {}: failed: {error}. State: {state}. {advice}", operation.as_str(), phase.label()),
+        message: format!("{}: {}: failed: {error}. State: {state}. Next: {advice}", operation.as_str(), phase.label()),
     }
 
     /// `up` or `hold` placed a hold on the load balancer. Level: INFO.

@@ -23,7 +23,7 @@ impl Verb {
     }
 }
 
-/// A phase of an operation, named by its end condition.
+/// A phase of an operation, named by the condition that holds at its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -34,26 +34,26 @@ pub enum Phase {
     LoadBalancerMade,
     /// The load balancer is active.
     LoadBalancerActive,
-    /// The service has its desired count.
+    /// The service's desired count is set.
     ServiceScaled,
-    /// All desired tasks serve.
+    /// As many tasks serve as are desired.
     TasksServing,
-    /// All serving tasks are registered in all target groups.
+    /// Each serving task is registered in each target group.
     TargetsRegistered,
-    /// All their targets are healthy.
+    /// Each of those targets is healthy.
     TargetsHealthy,
-    /// The URL to verify responds.
+    /// The platform's URL answers.
     UrlAnswering,
-    /// All tasks are stopped.
+    /// Every task has stopped.
     TasksDrained,
-    /// The load balancer no longer exists.
+    /// The load balancer is deleted.
     LoadBalancerGone,
-    /// No load balancer, listener or target group of the project exists.
+    /// No load balancer, listener or target group of the project remains.
     NothingLeft,
 }
 
 impl Phase {
-    /// Returns the phase's name for people.
+    /// Returns the condition as text.
     pub fn label(self) -> &'static str {
         match self {
             Self::Claimed => "lease acquired",
@@ -66,7 +66,7 @@ impl Phase {
             Self::UrlAnswering => "URL reachable",
             Self::TasksDrained => "tasks stopped",
             Self::LoadBalancerGone => "load balancer deleted",
-            Self::NothingLeft => "all resources deleted",
+            Self::NothingLeft => "deletion verified",
         }
     }
 }

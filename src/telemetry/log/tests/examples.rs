@@ -141,10 +141,11 @@ pub fn examples() -> Vec<Event> {
         Event::OperationFailed {
             operation: Verb::Down,
             phase: Phase::LoadBalancerGone,
-            error: "jitsi-jvb-nlb is in use again".to_owned(),
+            error: "jitsi-jvb-nlb is in use again; find out who uses it".to_owned(),
             state: "0 desired, 1 running, 0 pending; load balancer jitsi-jvb-nlb active, 2 targets, 2 healthy"
                 .to_owned(),
-            advice: "Run `jvb-watcher down` again to continue, or `jvb-watcher up` to scale up again".to_owned(),
+            advice: "fix the cause and run `jvb-watcher down` again to continue, or `jvb-watcher up` to bring everything up again"
+                .to_owned(),
             duration_ms: 61_200,
         },
         Event::HoldPlaced {
