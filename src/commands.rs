@@ -11,9 +11,9 @@ use crate::cli::{MetricsFormat, MetricsOptions, PolicyOptions, WatchOptions};
 use crate::clock::SharedClock;
 use crate::config::{ConfigError, Settings};
 use crate::event_source::monitor::MonitorConfig;
+use crate::telemetry::emf::Scope;
 use crate::telemetry::log::{Event, Form, Log, diagnostics};
 use crate::telemetry::metrics::Metrics;
-use crate::telemetry::metrics::emf::Address;
 use crate::telemetry::publish::Publisher;
 use jvb_watcher_rules::finding::StandingFindings;
 use jvb_watcher_rules::plan::Policy;
@@ -69,14 +69,14 @@ async fn connect(settings: &Settings, log: &Log) -> Result<SdkConfig, CommandErr
 
 /// Where the figures go, as the options have it.
 fn metrics(settings: &Settings, options: &MetricsOptions, log: &Log, clock: SharedClock) -> Metrics {
-    let address = Address {
+    let scope = Scope {
         namespace: options.metrics_namespace.clone(),
         project: settings.identity.project.clone(),
         service: settings.identity.service.clone(),
     };
     match options.metrics {
-        MetricsFormat::Off => Metrics::shown_only(address, clock),
-        MetricsFormat::Emf => Metrics::new(address, log.clone(), clock),
+        MetricsFormat::Off => Metrics::unpublished(scope, clock),
+        MetricsFormat::Emf => Metrics::new(scope, log.clone(), clock),
     }
 }
 

@@ -1,7 +1,7 @@
-//! The server of `--listen`: what a container's runtime, a load balancer and a scraper of metrics ask, over HTTP/1.1.
+//! The HTTP server of `--listen`: health for container runtimes and load balancers, metrics for scrapers.
 //!
-//! It lives beside the worker in one thread, so it takes on little: few connections at a time, one request each, whose
-//! head must come soon and whose body isn't read.
+//! It shares a thread with the worker, so its load is bounded: a few connections at a time with one request each, a time
+//! limit for the request's head, and no request body.
 
 use std::convert::Infallible;
 use std::io;
@@ -22,52 +22,52 @@ use tokio::sync::Semaphore;
 use crate::controller::liveness::{Liveness, Trouble};
 use crate::telemetry::metrics::{self, Metrics};
 
-/// Whether the worker's loop turns: 200, or 503 and why it doesn't.
+/// The path of liveness: 200, or 503 and the reason why the worker is stuck.
 pub const LIVE_PATH: &str = "/healthz";
 
-/// Whether the worker keeps the service true: 200, or 503 and why it doesn't.
+/// The path of readiness: 200, or 503 and the reason why the worker can't reconcile.
 pub const READY_PATH: &str = "/readyz";
 
-/// The figures, in OpenMetrics' text form.
+/// The path of the metrics, as OpenMetrics text.
 pub const METRICS_PATH: &str = "/metrics";
 
-/// So many connections are served at a time; others wait in the kernel's queue.
+/// The number of concurrent connections. Others wait in the kernel's queue.
 const CONNECTIONS: usize = 16;
 
-/// A request's head must have come by then.
+/// The time limit for a request's head.
 const HEAD_TIME: Duration = Duration::from_secs(2);
 
-/// A connection, answer and all, ends by then.
+/// The time limit for a connection, including the response.
 const CONNECTION_TIME: Duration = Duration::from_secs(5);
 
-/// The smallest that hyper takes; a probe's request has some hundred bytes.
+/// The maximum size of a request's head. It is hyper's minimum; the request of a probe has some hundred bytes.
 const HEAD_BYTES: usize = 8 * 1024;
 
-/// How long to wait when no connection can be taken: for want of file handles, mostly.
+/// The pause after a connection could not be accepted, usually for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What is shown of the worker. Clones show the same.
+/// The worker's state, as the server shows it. Clones share it.
 #[derive(Clone)]
 pub struct Shown {
     liveness: Liveness,
-    /// Once there are any: the server is there before the way to AWS is.
+    /// Set when the worker connects to AWS; the server starts earlier.
     metrics: Arc<OnceLock<Metrics>>,
 }
 
 impl Shown {
-    /// Whether it lives, and no figures yet.
+    /// Creates a state without metrics.
     pub fn new(liveness: Liveness) -> Self {
         Self { liveness, metrics: Arc::default() }
     }
 
-    /// Shows these figures from now on, if there are none yet; and gives the liveness, for the worker to keep.
+    /// Adds metrics, if there are none yet, and returns the liveness for the worker to update.
     pub fn with_metrics(&self, metrics: Metrics) -> Liveness {
         self.metrics.get_or_init(|| metrics);
         self.liveness.clone()
     }
 }
 
-/// An address that is listened on.
+/// A bound socket.
 #[derive(Debug)]
 pub struct Listener {
     listener: TcpListener,
@@ -75,34 +75,34 @@ pub struct Listener {
 }
 
 impl Listener {
-    /// Begins to listen. Port 0 stands for any free one.
+    /// Binds an address. Port 0 means any free port.
     ///
     /// # Errors
     ///
-    /// When the address is in use, isn't one of this machine's, or isn't allowed.
+    /// If the address is in use, isn't local, or isn't permitted.
     pub async fn bind(address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         Ok(Self { listener, address })
     }
 
-    /// The address that it came to.
+    /// Returns the bound address.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Answers for as long as it is polled.
+    /// Serves requests until the future is dropped.
     pub async fn serve(self, shown: Shown) -> Infallible {
-        let places = Arc::new(Semaphore::new(CONNECTIONS));
+        let permits = Arc::new(Semaphore::new(CONNECTIONS));
         loop {
-            // Never closed, so there is a place in the end.
-            let place = places.clone().acquire_owned().await;
+            // Fails only if the semaphore is closed, which it never is.
+            let permit = permits.clone().acquire_owned().await;
             match self.listener.accept().await {
                 Ok((stream, _)) => {
                     let shown = shown.clone();
                     tokio::spawn(async move {
-                        let _place = place;
-                        let _ = tokio::time::timeout(CONNECTION_TIME, converse(stream, &shown)).await;
+                        let _permit = permit;
+                        let _ = tokio::time::timeout(CONNECTION_TIME, serve_connection(stream, &shown)).await;
                     });
                 }
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
@@ -111,9 +111,9 @@ impl Listener {
     }
 }
 
-/// Answers one request. How the connection ends is the client's business.
-async fn converse(stream: TcpStream, shown: &Shown) {
-    let service = service_fn(async |request: Request<_>| Ok::<_, Infallible>(answer(&request, shown)));
+/// Serves one request. Errors of the connection concern only the client.
+async fn serve_connection(stream: TcpStream, shown: &Shown) {
+    let service = service_fn(async |request: Request<_>| Ok::<_, Infallible>(respond(&request, shown)));
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
@@ -123,7 +123,7 @@ async fn converse(stream: TcpStream, shown: &Shown) {
         .await;
 }
 
-fn answer<B>(request: &Request<B>, shown: &Shown) -> Response<Full<Bytes>> {
+fn respond<B>(request: &Request<B>, shown: &Shown) -> Response<Full<Bytes>> {
     let response = match request.uri().path() {
         LIVE_PATH => state(shown.liveness.live()),
         READY_PATH => state(shown.liveness.ready()),
@@ -131,10 +131,15 @@ fn answer<B>(request: &Request<B>, shown: &Shown) -> Response<Full<Bytes>> {
             let metrics = shown.metrics.get().cloned().unwrap_or_else(Metrics::off);
             body(StatusCode::OK, metrics::CONTENT_TYPE, metrics.exposition())
         }
-        _ => return text(StatusCode::NOT_FOUND, &format!("there are {LIVE_PATH}, {READY_PATH} and {METRICS_PATH}")),
+        _ => {
+            return text(
+                StatusCode::NOT_FOUND,
+                &format!("not found; the paths are {LIVE_PATH}, {READY_PATH} and {METRICS_PATH}"),
+            );
+        }
     };
     if request.method() != Method::GET && request.method() != Method::HEAD {
-        let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD");
+        let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed; use GET or HEAD");
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return response;
     }
@@ -148,7 +153,7 @@ fn state(state: Result<(), Trouble>) -> Response<Full<Bytes>> {
     }
 }
 
-/// One line of text.
+/// Returns a response with one line of text.
 fn text(status: StatusCode, line: &str) -> Response<Full<Bytes>> {
     body(status, "text/plain; charset=utf-8", format!("{line}\n"))
 }
@@ -175,14 +180,14 @@ mod tests {
 
     async fn ask(method: Method, path: &str, liveness: &Liveness) -> (StatusCode, String, Response<()>) {
         let request = Request::builder().method(method).uri(path).body(()).expect("a request");
-        let (parts, body) = answer(&request, &Shown::new(liveness.clone())).into_parts();
+        let (parts, body) = respond(&request, &Shown::new(liveness.clone())).into_parts();
         let body = body.collect().await.expect("a whole body").to_bytes();
         let text = String::from_utf8(body.to_vec()).expect("text");
         (parts.status, text, Response::from_parts(parts, ()))
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_worker_that_is_stuck_is_not_healthy_and_one_line_says_why() {
+    async fn a_stuck_worker_is_not_live() {
         let liveness = liveness();
         liveness.begin(Activity::Deleting(Duration::from_secs(20)));
         assert_eq!(ask(Method::GET, LIVE_PATH, &liveness).await.0, StatusCode::OK);
@@ -193,7 +198,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_worker_is_ready_after_its_first_look() {
+    async fn a_worker_is_ready_after_its_first_reconciliation() {
         let liveness = liveness();
         assert_eq!(ask(Method::GET, READY_PATH, &liveness).await.0, StatusCode::SERVICE_UNAVAILABLE);
         liveness.succeeded();
@@ -201,7 +206,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_not_there_is_not_found_and_what_cannot_be_done_is_not_allowed() {
+    async fn rejects_other_paths_and_methods() {
         let liveness = liveness();
         for path in ["/", "/healthz/", "/health"] {
             assert_eq!(ask(Method::GET, path, &liveness).await.0, StatusCode::NOT_FOUND, "{path}");

@@ -5,12 +5,13 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use jvb_watcher::cli::{Cli, Command, LogFormat, Options};
-use jvb_watcher::clock::{SharedClock, SystemClock};
+use jvb_watcher::clock::SystemClock;
 use jvb_watcher::commands::{self, CommandError, Console};
 use jvb_watcher::config::Settings;
 use jvb_watcher::name_resolution;
-use jvb_watcher::telemetry::log::{Colour, Format, Identity, Level, Log};
+use jvb_watcher::telemetry::log::{Colour, Format, Log, LogConfig, Output};
 
 /// A reader of the log that is slow gets this long for the last lines.
 const LAST_LINES: Duration = Duration::from_secs(1);
@@ -66,17 +67,17 @@ async fn refuse(message: &str) {
 async fn perform(cli: &Cli) -> Result<(), CommandError> {
     match &cli.command {
         Command::Run(options) => {
-            let (settings, log) = set_up(&cli.options, Log::detached)?;
+            let (settings, log) = set_up(&cli.options, Output::detached(Box::new(std::io::stdout())))?;
             finished(commands::run(&settings, options, &log).await, &log)
         }
         #[cfg(feature = "lambda")]
         Command::Lambda(options) => {
             // Once the answer is given the process is frozen, and a thread with lines left to write with it.
-            let (settings, log) = set_up(&cli.options, Log::new)?;
+            let (settings, log) = set_up(&cli.options, Output::direct(Box::new(std::io::stdout())))?;
             commands::lambda(&settings, options, &log).await
         }
         Command::Reconcile(options) => {
-            let (settings, log) = set_up(&cli.options, Log::detached)?;
+            let (settings, log) = set_up(&cli.options, Output::detached(Box::new(std::io::stdout())))?;
             finished(commands::reconcile(&settings, options, &log).await, &log)
         }
         Command::Up(options) => {
@@ -92,11 +93,11 @@ async fn perform(cli: &Cli) -> Result<(), CommandError> {
             commands::hold(&settings, options, &console).await
         }
         Command::Status(options) => {
-            let (settings, log) = set_up(&cli.options, to_stderr)?;
+            let (settings, log) = set_up(&cli.options, Output::direct(Box::new(std::io::stderr())))?;
             commands::status(&settings, options, &log, environment("NO_COLOR").as_deref()).await
         }
         Command::Doctor(options) => {
-            let (settings, log) = set_up(&cli.options, to_stderr)?;
+            let (settings, log) = set_up(&cli.options, Output::direct(Box::new(std::io::stderr())))?;
             commands::doctor(&settings, options, &log, environment("NO_COLOR").as_deref()).await
         }
         // These make what they need themselves, so they need none of the settings of what to watch.
@@ -114,20 +115,16 @@ async fn perform(cli: &Cli) -> Result<(), CommandError> {
     }
 }
 
-/// A way to make a log.
-type NewLog = fn(Identity, Format, Level, SharedClock, Box<dyn Write + Send>) -> Log;
-
-/// A log on standard error, for a command whose answer is on standard output.
-fn to_stderr(identity: Identity, format: Format, level: Level, clock: SharedClock, _: Box<dyn Write + Send>) -> Log {
-    Log::new(identity, format, level, clock, Box::new(std::io::stderr()))
-}
-
-/// What to watch, and the log on standard output.
-fn set_up(options: &Options, log: NewLog) -> Result<(Settings, Log), CommandError> {
+/// Returns the settings, and a log in the format that suits standard output.
+fn set_up(options: &Options, output: Output) -> Result<(Settings, Log), CommandError> {
     let settings = Settings::new(options, environment)?;
-    let format = log_format(options.log_format, std::io::stdout().is_terminal());
-    let identity = settings.identity.clone();
-    let log = log(identity, format, options.log_level, Arc::new(SystemClock), Box::new(std::io::stdout()));
+    let log = Log::new(LogConfig {
+        identity: settings.identity.clone(),
+        format: log_format(options.log_format, std::io::stdout().is_terminal()),
+        level: options.log_level,
+        clock: Arc::new(SystemClock),
+        output,
+    });
     Ok((settings, log))
 }
 
@@ -152,6 +149,6 @@ fn log_format(wanted: LogFormat, on_terminal: bool) -> Format {
     let colour = if on_terminal && !no_color { Colour::On } else { Colour::Off };
     match (wanted, on_terminal) {
         (LogFormat::Json, _) | (LogFormat::Auto, false) => Format::Json,
-        (LogFormat::Pretty, _) | (LogFormat::Auto, true) => Format::Pretty { colour },
+        (LogFormat::Pretty, _) | (LogFormat::Auto, true) => Format::Pretty { colour, time_zone: TimeZone::system() },
     }
 }

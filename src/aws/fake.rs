@@ -14,7 +14,7 @@ use super::{
     QueueSettings, Receipt, Redrive, ScalableService, Scaling, TargetGroupDescription,
 };
 use crate::clock::Clock;
-use crate::telemetry::log::{Format, Identity, Level, Log};
+use crate::telemetry::log::{Format, Identity, Level, Log, LogConfig, Output};
 use jvb_watcher_rules::model::{
     LoadBalancer, Observation, Service, Tags, Target, TargetGroup, TargetKey, TargetState, Task, TaskId,
 };
@@ -56,7 +56,8 @@ impl Lines {
     /// Creates a log that writes here.
     pub fn log(&self, clock: Arc<dyn Clock>) -> Log {
         let identity = Identity { project: "p".into(), cluster: "p-cluster".into(), service: "p-service".into() };
-        Log::new(identity, Format::Json, Level::Debug, clock, Box::new(self.clone()))
+        let output = Output::direct(Box::new(self.clone()));
+        Log::new(LogConfig { identity, format: Format::Json, level: Level::Debug, clock, output })
     }
 
     /// Returns the lines of an event.

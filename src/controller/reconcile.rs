@@ -11,7 +11,7 @@ use crate::aws::{AwsError, Calls, Platform};
 use crate::clock::{Moment, SharedClock};
 use crate::controller::message::Hint;
 use crate::telemetry::log::{Event, Log, TargetFields, millis};
-use crate::telemetry::metrics::{Metrics, Seen, Sight, Usage};
+use crate::telemetry::metrics::{Metrics, Snapshot, Summary, Usage};
 use jvb_watcher_rules::finding::{Finding, FindingLedger, StandingFindings};
 use jvb_watcher_rules::model::{LoadBalancerState, Observation, Readiness, Service, TargetKey, TargetState, TaskId};
 use jvb_watcher_rules::plan::{self, LifecycleAction, Plan, Policy};
@@ -225,7 +225,7 @@ impl<P: Platform> Reconciler<P> {
         findings.extend(self.feed_findings(&look.observation));
         let news = self.tell_findings(&findings);
         self.remember(&look);
-        self.metrics.looked(self.seen(&look), self.memory.findings.len());
+        self.metrics.observed(self.seen(&look), self.memory.findings.len());
         if let Some(error) = acted.error {
             return Err(error);
         }
@@ -286,8 +286,8 @@ impl<P: Platform> Reconciler<P> {
         self.memory.unmatched_since = look.plan.unmatched.iter().map(|key| (key.clone(), since(key))).collect();
     }
 
-    /// What the figures tell of a look.
-    fn seen(&self, look: &Look) -> Seen {
+    /// Returns what the metrics show of an observation.
+    fn seen(&self, look: &Look) -> Snapshot {
         let observation = &look.observation;
         // The mark outlives this process; but it is written only on a balancer that may be deleted.
         let marked_since = match &look.plan.lifecycle {
@@ -303,7 +303,7 @@ impl<P: Platform> Reconciler<P> {
             true => Usage::InUse,
             false => Usage::Idle,
         };
-        Seen { sight: Sight::of(observation), idle_since, usage }
+        Snapshot { summary: Summary::of(observation), idle_since, usage }
     }
 
     /// Logs each target whose state isn't what the last look saw; returns how many.
@@ -356,7 +356,7 @@ impl<P: Platform> Reconciler<P> {
         if !eventful && !due {
             return;
         }
-        let Sight { counts, serving, registered, healthy, load_balancer_state, .. } = Sight::of(&look.observation);
+        let Summary { counts, serving, registered, healthy, load_balancer_state, .. } = Summary::of(&look.observation);
         let state = load_balancer_state.map(LoadBalancerState::as_str);
         let calls = (self.platform.calls() + calls_elsewhere).sent;
         self.log.emit(&Event::Reconciled {

@@ -1,77 +1,95 @@
-//! The log: an interface for dashboards, one line an act. `docs/logs.md` lists every event and every field.
+//! The log: one line for each event, for dashboards and people. docs/logs.md documents every event and field.
 //!
-//! The events are a type, not format strings, so that their names and fields can be held against the documentation,
-//! and so that others can come to listen. What libraries say through `tracing` joins them as `diagnostic`.
+//! Events are values of a type ([`Event`]), so that names and fields can be checked against the documentation, and so that
+//! a [`Subscriber`] can receive them. Messages that libraries emit through `tracing` are events too ([`diagnostics`]).
 
-use std::fmt::Write as _;
-use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
 use crate::clock::SharedClock;
-use output::Output;
 
+mod catalogue;
 pub mod diagnostics;
-mod event;
+mod fields;
+mod level;
 mod operation;
 mod output;
+mod pretty;
 
-pub use event::{Act, Event, Failure, Form, Level, StopReason, TargetFields, millis};
+pub use catalogue::Event;
+pub use fields::{Act, Failure, Form, StopReason, TargetFields, millis};
+pub use level::Level;
 pub use operation::{Phase, Verb};
+pub use output::Output;
+pub use pretty::on_one_line;
 
-/// What every line says of where it comes from.
+/// The fields that tell which service a line is about. Every line has them.
 #[derive(Clone, Debug, Serialize)]
-#[allow(missing_docs, reason = "see Event")]
+#[allow(missing_docs, reason = "the names say it")]
 pub struct Identity {
     pub project: String,
     pub cluster: String,
     pub service: String,
 }
 
-/// How lines look.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The format of the lines.
+#[derive(Clone, Debug)]
 pub enum Format {
-    /// One JSON object a line.
+    /// JSON objects.
     Json,
-    /// For a person at a terminal.
+    /// Time, level and message, for people.
     Pretty {
-        /// Whether levels are coloured.
+        /// Whether levels and states are coloured.
         colour: Colour,
+        /// The time zone of the timestamps.
+        time_zone: TimeZone,
     },
 }
 
-/// Whether to colour.
+/// Whether output is coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colour {
-    /// With ANSI escapes.
+    /// With ANSI escape sequences.
     On,
     /// Plain.
     Off,
 }
 
-/// Receives the log's events beside its output.
+/// A receiver of the log's events, beside the log's output.
 pub trait Subscriber: Send + Sync {
-    /// Receives one event, its time, and its line as a JSON object on demand.
+    /// Receives an event and its time. `line` renders the event's line as a JSON object.
     fn receive(&self, event: &Event, at: Timestamp, line: &dyn Fn() -> Map<String, Value>);
 }
 
-/// Where events go. Clones write to the same place.
+/// A log. Clones write to the same output.
 #[derive(Clone)]
 pub struct Log {
     inner: Arc<Inner>,
 }
 
+/// The settings of a [`Log`].
+pub struct LogConfig {
+    /// The fields that every line has.
+    pub identity: Identity,
+    /// The format of the lines.
+    pub format: Format,
+    /// The least severe level that is written.
+    pub level: Level,
+    /// The clock for the timestamps.
+    pub clock: SharedClock,
+    /// The destination of the lines.
+    pub output: Output,
+}
+
 struct Inner {
-    identity: Identity,
-    format: Format,
-    level: Level,
-    clock: SharedClock,
-    output: Output,
+    config: LogConfig,
+    /// The number of dropped lines that no line has reported.
     dropped: AtomicU64,
     subscriber: OnceLock<Arc<dyn Subscriber>>,
 }
@@ -87,136 +105,93 @@ struct Line<'a> {
     identity: &'a Identity,
 }
 
+impl Event {
+    /// Returns whether a log of this format and level writes the event.
+    pub fn is_enabled(&self, format: &Format, level: Level) -> bool {
+        match self {
+            // Only CloudWatch reads them, and it needs them at any level.
+            Self::Metrics { .. } => matches!(format, Format::Json),
+            _ => self.level() <= level,
+        }
+    }
+}
+
 impl Log {
-    /// A log of the events up to this level, each written before the work goes on.
-    pub fn new(
-        identity: Identity,
-        format: Format,
-        level: Level,
-        clock: SharedClock,
-        output: Box<dyn Write + Send>,
-    ) -> Self {
-        Self::with_output(identity, format, level, clock, Output::Direct(Mutex::new(output)))
-    }
-
-    /// A log of the events up to this level, written by a thread of its own: a reader that stops reading doesn't stop the
-    /// work. Lines that find no place are dropped, and counted.
-    pub fn detached(
-        identity: Identity,
-        format: Format,
-        level: Level,
-        clock: SharedClock,
-        output: Box<dyn Write + Send>,
-    ) -> Self {
-        Self::with_output(identity, format, level, clock, Output::detached(output))
-    }
-
-    /// A log that writes no lines; a subscriber receives the events. Simulations play more events than can be rendered.
-    pub fn without_lines(identity: Identity, level: Level, clock: SharedClock) -> Self {
-        Self::with_output(identity, Format::Json, level, clock, Output::Discarded)
-    }
-
-    fn with_output(identity: Identity, format: Format, level: Level, clock: SharedClock, output: Output) -> Self {
+    /// Creates a log.
+    pub fn new(config: LogConfig) -> Self {
         let (dropped, subscriber) = (AtomicU64::new(0), OnceLock::new());
-        Self { inner: Arc::new(Inner { identity, format, level, clock, output, dropped, subscriber }) }
+        Self { inner: Arc::new(Inner { config, dropped, subscriber }) }
     }
 
-    /// Passes each event to this subscriber too, from now on and at every level. The first subscriber stays.
+    /// Passes all further events to a subscriber, at every level. A log has one subscriber; a second one is ignored.
     pub fn subscribe(&self, subscriber: Arc<dyn Subscriber>) {
         self.inner.subscriber.get_or_init(|| subscriber);
     }
 
-    /// Up to which level it writes.
+    /// Returns the least severe level that is written.
     pub fn level(&self) -> Level {
-        self.inner.level
+        self.inner.config.level
     }
 
-    /// Writes one event.
+    /// Writes an event.
     pub fn emit(&self, event: &Event) {
-        // Read once: the line and the subscriber have the same time.
-        let at = self.inner.clock.now();
+        let LogConfig { format, level, clock, output, .. } = &self.inner.config;
+        // Read once, so that the line and the subscriber have the same time.
+        let at = clock.now();
         if let Some(subscriber) = self.inner.subscriber.get() {
-            subscriber.receive(event, at, &|| self.fields(event, at));
+            subscriber.receive(event, at, &|| self.json_object(event, at));
         }
-        if matches!(self.inner.output, Output::Discarded) || !event.is_wanted(self.inner.format, self.inner.level) {
+        if output.is_discarded() || !event.is_enabled(format, *level) {
             return;
         }
         let dropped = self.inner.dropped.swap(0, Ordering::Relaxed);
         let report = (dropped > 0).then_some(Event::LinesDropped { lines: dropped });
         for event in report.iter().chain([event]) {
-            if self.inner.output.line(self.line(event, at)).is_err() {
-                // A report that finds no place either hands its count on to the next.
+            if output.write_line(self.render(event, at)).is_err() {
+                // A report that is dropped itself passes its count on to the next one.
                 let lost = if let Event::LinesDropped { lines } = event { *lines } else { 1 };
                 self.inner.dropped.fetch_add(lost, Ordering::Relaxed);
             }
         }
     }
 
-    /// Waits until all is written, but no longer than this.
+    /// Waits until all lines are written, `limit` at most.
     pub fn finish(&self, limit: Duration) {
-        self.inner.output.finish(limit);
+        self.inner.config.output.finish(limit);
     }
 
-    fn line(&self, event: &Event, at: Timestamp) -> String {
-        match self.inner.format {
-            Format::Json => self.json_line(event, at),
-            Format::Pretty { colour } => pretty_line(event, colour, at),
+    fn render(&self, event: &Event, at: Timestamp) -> String {
+        match &self.inner.config.format {
+            Format::Json => {
+                let line = serde_json::to_string(&self.line(event, at));
+                line.unwrap_or_else(|error| format!("{{\"message\":{:?}}}", error.to_string())) + "\n"
+            }
+            Format::Pretty { colour, time_zone } => pretty::line(event, at, time_zone, *colour),
         }
     }
 
-    /// A line's fields.
-    fn line_of<'a>(&'a self, event: &'a Event, at: Timestamp) -> Line<'a> {
-        Line {
-            timestamp: rfc3339_millis(at),
-            level: event.level(),
-            event,
-            message: event.message(),
-            identity: &self.inner.identity,
-        }
-    }
-
-    /// The same as JSON.
-    fn fields(&self, event: &Event, at: Timestamp) -> Map<String, Value> {
-        match serde_json::to_value(self.line_of(event, at)) {
+    fn json_object(&self, event: &Event, at: Timestamp) -> Map<String, Value> {
+        match serde_json::to_value(self.line(event, at)) {
             Ok(Value::Object(fields)) => fields,
             _ => Map::new(),
         }
     }
 
-    fn json_line(&self, event: &Event, at: Timestamp) -> String {
-        let line = self.line_of(event, at);
-        let mut text =
-            serde_json::to_string(&line).unwrap_or_else(|error| format!("{{\"message\":{:?}}}", error.to_string()));
-        text.push('\n');
-        text
+    fn line<'a>(&'a self, event: &'a Event, at: Timestamp) -> Line<'a> {
+        Line {
+            timestamp: rfc3339_millis(at),
+            level: event.level(),
+            event,
+            message: event.message(),
+            identity: &self.inner.config.identity,
+        }
     }
 }
 
-fn pretty_line(event: &Event, colour: Colour, at: Timestamp) -> String {
-    let time = rfc3339_millis(at);
-    let level = event.level();
-    let (on, off) = match (colour, level) {
-        (Colour::Off, _) => ("", ""),
-        (Colour::On, Level::Error) => ("\x1b[31m", "\x1b[0m"),
-        (Colour::On, Level::Warn) => ("\x1b[33m", "\x1b[0m"),
-        (Colour::On, Level::Info) => ("\x1b[32m", "\x1b[0m"),
-        (Colour::On, Level::Debug) => ("\x1b[2m", "\x1b[0m"),
-    };
-    let mut line = String::new();
-    let message = on_one_line(&event.message());
-    let _ = writeln!(line, "{time} {on}{:5}{off} {message}", level.as_str());
-    line
-}
-
-/// What others wrote may have line breaks and escapes in it, which must not reach a terminal.
-pub fn on_one_line(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
-}
-
-/// An instant as the log and the tags write it: RFC 3339, UTC, milliseconds.
+/// Formats an instant as the log and the tags have it: RFC 3339, UTC, with milliseconds.
 pub fn rfc3339_millis(at: Timestamp) -> String {
     format!("{at:.3}")
 }
 
 #[cfg(test)]
-mod tests;
+pub mod tests;

@@ -1,10 +1,9 @@
-//! The figures by which the watcher is followed over time. docs/metrics.md lists them.
+//! The metrics: published as log events in CloudWatch's embedded metric format, and exposed as OpenMetrics text.
 //!
-//! Whoever knows a figure says so here. What is known (`figures`) is kept apart from its two forms: what of it is
-//! published as events of the log, in CloudWatch's embedded metric format, and when (`lines`); and what is shown to
-//! whoever asks over HTTP (`exposition`).
+//! The modules follow the data: `catalogue` defines the metrics, `store` holds their current values, `interval` decides what
+//! to publish in the log and when, and `exposition` renders `/metrics`.
 //!
-//! Nothing here waits, and nothing here fails: the work goes before its figures.
+//! Recording a metric never blocks and never fails.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,196 +13,194 @@ use tokio::time::Instant;
 
 use crate::aws::Calls;
 use crate::clock::SharedClock;
+use crate::telemetry::emf::{Document, Scope};
 use crate::telemetry::log::{Event, Log, millis};
 
 mod catalogue;
-pub mod emf;
 mod exposition;
-mod figures;
-mod lines;
-mod sight;
+mod interval;
+mod snapshot;
+mod store;
 
-pub use catalogue::{Definition, Kind, Metric, Published, Unit};
+pub use catalogue::{Definition, GaugeSource, Kind, Metric, Published};
 pub use exposition::CONTENT_TYPE;
-pub use figures::{Seen, Usage};
-pub use sight::Sight;
+pub use snapshot::{Snapshot, Summary, Usage};
 
-use emf::{Address, Document};
-use exposition::Distributions;
-use figures::Figures;
-use lines::Lines;
+use exposition::Histograms;
+use interval::Interval;
+use store::Store;
 
-/// Where figures go. Clones gather for the same lines.
+/// The metrics of a process. Clones share them.
 #[derive(Clone, Default)]
 pub struct Metrics {
-    /// `None` when they go nowhere.
+    /// `None` when nothing is recorded.
     inner: Option<Arc<Inner>>,
 }
 
 struct Inner {
-    address: Address,
-    /// Where lines are published, if any are.
+    scope: Scope,
+    /// The log that documents are published in, if any.
     log: Option<Log>,
     clock: SharedClock,
-    gathered: Mutex<Gathered>,
+    recorded: Mutex<Recorded>,
 }
 
 #[derive(Default)]
-struct Gathered {
-    figures: Figures,
-    distributions: Distributions,
-    lines: Lines,
+struct Recorded {
+    store: Store,
+    histograms: Histograms,
+    interval: Interval,
 }
 
-impl Gathered {
-    fn measure(&mut self, distribution: Metric, value: u64) {
-        self.distributions.measure(distribution, value);
-        self.lines.measure(distribution, value);
+impl Recorded {
+    fn record(&mut self, distribution: Metric, milliseconds: u64) {
+        self.histograms.record(distribution, milliseconds);
+        self.interval.record(distribution, milliseconds);
     }
 }
 
 impl Metrics {
-    /// Figures that are published under this address, in this log.
-    pub fn new(address: Address, log: Log, clock: SharedClock) -> Self {
-        Self::gathering(address, Some(log), clock)
+    /// Creates metrics that are published in a log.
+    pub fn new(scope: Scope, log: Log, clock: SharedClock) -> Self {
+        Self::recording(scope, Some(log), clock)
     }
 
-    /// Figures that are shown to whoever asks, and published nowhere.
-    pub fn shown_only(address: Address, clock: SharedClock) -> Self {
-        Self::gathering(address, None, clock)
+    /// Creates metrics that are exposed, and not published.
+    pub fn unpublished(scope: Scope, clock: SharedClock) -> Self {
+        Self::recording(scope, None, clock)
     }
 
-    fn gathering(address: Address, log: Option<Log>, clock: SharedClock) -> Self {
-        Self { inner: Some(Arc::new(Inner { address, log, clock, gathered: Mutex::default() })) }
+    fn recording(scope: Scope, log: Option<Log>, clock: SharedClock) -> Self {
+        Self { inner: Some(Arc::new(Inner { scope, log, clock, recorded: Mutex::default() })) }
     }
 
-    /// Figures that nobody wants.
+    /// Creates metrics that record nothing.
     pub fn off() -> Self {
         Self::default()
     }
 
-    // ---- gathering ----
+    // ---- recording ----
 
-    /// A message about this service came, sent at that time.
+    /// Counts a message about this service, sent at that time.
     pub fn event_received(&self, sent_at: Option<Timestamp>) {
         self.message(Metric::EventsReceived, sent_at);
     }
 
-    /// A message about something else came, sent at that time.
+    /// Counts a message about another resource, sent at that time.
     pub fn event_foreign(&self, sent_at: Option<Timestamp>) {
         self.message(Metric::EventsForeign, sent_at);
     }
 
-    /// A message came that nobody can read.
+    /// Counts a malformed message.
     pub fn message_rejected(&self) {
-        // Its age says nothing: it comes again and again.
+        // It is received again and again, so its age is no delay of the worker's.
         self.message(Metric::MessagesRejected, None);
     }
 
     fn message(&self, counter: Metric, sent_at: Option<Timestamp>) {
-        self.with(|inner, Gathered { figures, lines, .. }| {
-            figures.count(counter);
+        self.with(|inner, Recorded { store, interval, .. }| {
+            store.increment(counter);
             if let Some(sent_at) = sent_at {
                 // Negative when SQS's clock is ahead of this one.
                 let age = Duration::try_from(inner.clock.now().duration_since(sent_at)).unwrap_or_default();
-                figures.wait(age);
-                lines.waited(age);
+                store.set_queue_age(age);
+                interval.record_queue_age(age);
             }
         });
     }
 
-    /// A target was registered, so long after the event that told of its task.
+    /// Records the latency of a registration: the time since the event about the target's task.
     pub fn registered(&self, latency_ms: u64) {
-        self.with(|_, gathered| gathered.measure(Metric::RegistrationLatency, latency_ms));
+        self.with(|_, recorded| recorded.record(Metric::RegistrationLatency, latency_ms));
     }
 
-    /// A teardown came to its end.
+    /// Counts a completed teardown.
     pub fn teardown_completed(&self) {
-        self.with(|_, gathered| gathered.figures.count(Metric::Teardowns));
+        self.with(|_, recorded| recorded.store.increment(Metric::Teardowns));
     }
 
-    /// A look was had, and so many findings stand after it.
-    pub fn looked(&self, seen: Seen, findings: usize) {
-        self.with(|inner, Gathered { figures, lines, .. }| {
-            figures.see(seen, findings, inner.clock.now());
-            lines.see();
+    /// Records an observation, and the number of active findings after it.
+    pub fn observed(&self, snapshot: Snapshot, findings: usize) {
+        self.with(|inner, Recorded { store, interval, .. }| {
+            store.set_snapshot(snapshot, findings, inner.clock.now());
+            interval.record_observation();
         });
     }
 
-    /// A reconcile begins. What becomes of it counts when the answer is dropped.
+    /// Starts the measurement of a reconciliation. Dropping the result records its end.
     pub fn reconciling(&self) -> Reconciling {
-        Reconciling { metrics: self.clone(), began: Instant::now(), succeeded: false }
+        Reconciling { metrics: self.clone(), started: Instant::now(), succeeded: false }
     }
 
     // ---- publishing ----
 
-    /// Publishes a line if one is due. There have been so many calls by now.
+    /// Publishes a document if one is due. `calls` are the requests to AWS since the process started.
     pub fn publish_if_due(&self, calls: Calls) {
-        self.with(|inner, gathered| {
-            gathered.figures.set_total(Metric::AwsCalls, calls.sent);
-            gathered.figures.set_total(Metric::Throttles, calls.throttled);
+        self.with(|inner, recorded| {
+            recorded.store.set_total(Metric::AwsCalls, calls.sent);
+            recorded.store.set_total(Metric::Throttles, calls.throttled);
             let now = inner.clock.now();
-            if gathered.lines.is_due(&gathered.figures, now) {
-                inner.publish(gathered, now);
+            if recorded.interval.is_due(&recorded.store, now) {
+                inner.publish(recorded, now);
             }
         });
     }
 
-    /// Publishes what no line has told of yet. For the end: what is counted after it is lost.
+    /// Publishes the counts since the last document, if there are any. Call it before the process ends.
     pub fn finish(&self) {
-        self.with(|inner, gathered| {
-            if gathered.lines.has_untold(&gathered.figures) {
-                inner.publish(gathered, inner.clock.now());
+        self.with(|inner, recorded| {
+            if recorded.interval.has_unpublished(&recorded.store) {
+                inner.publish(recorded, inner.clock.now());
             }
         });
     }
 
-    // ---- showing ----
+    // ---- reading ----
 
-    /// Returns the counter's total since the process started.
+    /// Returns a counter since the process started.
     pub fn total(&self, counter: Metric) -> u64 {
         let mut total = 0;
-        self.with(|_, gathered| total = gathered.figures.total(counter));
+        self.with(|_, recorded| total = recorded.store.total(counter));
         total
     }
 
-    /// Everything that is known, in OpenMetrics' text form ([`CONTENT_TYPE`]).
+    /// Renders all metrics as OpenMetrics text ([`CONTENT_TYPE`]).
     pub fn exposition(&self) -> String {
-        let mut text = exposition::nothing();
-        self.with(|Inner { address, clock, .. }, Gathered { figures, distributions, .. }| {
-            text = exposition::text(&address.project, &address.service, figures, distributions, clock.now());
+        let mut text = exposition::empty();
+        self.with(|inner, Recorded { store, histograms, .. }| {
+            text = exposition::text(&inner.scope, store, histograms, inner.clock.now());
         });
         text
     }
 
-    fn with(&self, act: impl FnOnce(&Inner, &mut Gathered)) {
+    fn with(&self, act: impl FnOnce(&Inner, &mut Recorded)) {
         if let Some(inner) = &self.inner {
-            act(inner, &mut inner.gathered.lock().unwrap_or_else(PoisonError::into_inner));
+            act(inner, &mut inner.recorded.lock().unwrap_or_else(PoisonError::into_inner));
         }
     }
 }
 
 impl Inner {
-    fn publish(&self, Gathered { figures, lines, .. }: &mut Gathered, now: Timestamp) {
-        // Taken in any case: what is to be told would only grow otherwise.
-        let line = lines.take(figures, now);
+    fn publish(&self, Recorded { store, interval, .. }: &mut Recorded, now: Timestamp) {
+        // The interval ends also without a log, else its values would accumulate.
+        let metrics = interval.end(store, now);
         if let Some(log) = &self.log {
-            let document = Document::new(&self.address, now, line);
-            log.emit(&Event::Metrics { document: Box::new(document) });
+            log.emit(&Event::Metrics { document: Box::new(Document::new(&self.scope, now, metrics)) });
         }
     }
 }
 
-/// A reconcile under way. One that isn't said to have succeeded has failed, also when nobody waits for its end any more.
+/// A reconciliation in progress. One that is dropped without [`Self::succeeded`] counts as failed, so that an interrupted
+/// one does too.
 #[must_use]
 pub struct Reconciling {
     metrics: Metrics,
-    began: Instant,
+    started: Instant,
     succeeded: bool,
 }
 
 impl Reconciling {
-    /// It has succeeded.
+    /// Records that the reconciliation succeeded.
     pub fn succeeded(mut self) {
         self.succeeded = true;
     }
@@ -211,13 +208,13 @@ impl Reconciling {
 
 impl Drop for Reconciling {
     fn drop(&mut self) {
-        let took = millis(self.began.elapsed());
-        self.metrics.with(|_, gathered| {
+        let duration = millis(self.started.elapsed());
+        self.metrics.with(|_, recorded| {
             if self.succeeded {
-                gathered.figures.count(Metric::Reconciles);
-                gathered.measure(Metric::ReconcileDuration, took);
+                recorded.store.increment(Metric::Reconciles);
+                recorded.record(Metric::ReconcileDuration, duration);
             } else {
-                gathered.figures.count(Metric::ReconcileFailures);
+                recorded.store.increment(Metric::ReconcileFailures);
             }
         });
     }

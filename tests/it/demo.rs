@@ -65,7 +65,7 @@ async fn the_evening_is_verified_and_summed_up() {
     assert!((10.0..60.0).contains(&uptime), "{uptime} s");
     for word in [
         ">>  0.5 s  20:00. A user opens a room",
-        "registered 10.0.1.10 port 10000",
+        "registered target 10.0.1.10:10000",
         "marked jitsi-jvb-nlb as idle",
         "removed the idle mark",
         "deleted load balancer jitsi-jvb-nlb",

@@ -1,8 +1,8 @@
-"""Holds lines in CloudWatch's embedded metric format, on standard input, against its rules, by tools that aren't ours.
+"""Validates log lines in CloudWatch's embedded metric format, read from standard input.
 
-The form goes by the schema in the argument, judged by jsonschema. What the lines make CloudWatch store goes by AWS's own
-model of PutMetricData, as botocore has it: names, units, dimensions, values. Prints a verdict a line, as JSON: null, or
-what is wrong.
+jsonschema validates the document by the schema in the argument. botocore's model of PutMetricData validates the metrics
+that CloudWatch extracts: names, units, dimensions, values. Prints the violation in each line as JSON; null if there is
+none.
 """
 
 import json
@@ -14,7 +14,7 @@ import time
 import botocore.session
 from jsonschema import Draft202012Validator, ValidationError
 
-# A log event has at most 1 MB; CloudWatch takes values from two weeks ago to two hours ahead.
+# A log event has at most 1 MB. CloudWatch accepts timestamps from two weeks ago to two hours ahead.
 LARGEST = 1024 * 1024
 OLDEST, LATEST = 14 * 24 * 3600, 2 * 3600
 
@@ -30,16 +30,16 @@ put_metric_data = botocore.session.get_session().get_service_model("cloudwatch")
 
 def members(pairs):
     names = [name for name, _ in pairs]
-    assert len(names) == len(set(names)), f"a member is there twice: {names}"
+    assert len(names) == len(set(names)), f"duplicate members: {names}"
     return dict(pairs)
 
 
 def no_number(text):
-    raise AssertionError(f"{text} is no JSON number")
+    raise AssertionError(f"{text} is not a JSON number")
 
 
 def conforms(value, shape, where):
-    """Whether a value is one that AWS's model takes."""
+    """Asserts that a value conforms to AWS's model."""
     limits = shape.metadata
     if shape.type_name == "structure":
         for name in shape.required_members:
@@ -52,13 +52,13 @@ def conforms(value, shape, where):
         for item in value:
             conforms(item, shape.member, where)
     elif shape.type_name == "string":
-        assert isinstance(value, str), f"{where} is no string"
+        assert isinstance(value, str), f"{where} is not a string"
         assert limits.get("min", 0) <= len(value) <= limits.get("max", math.inf), f"{where} has {len(value)} characters"
         assert re.fullmatch(limits.get("pattern", ".*"), value), f"{where} is {value!r}"
-        assert not shape.enum or value in shape.enum, f"{where} is {value!r}, none of {shape.enum}"
+        assert not shape.enum or value in shape.enum, f"{where} is {value!r}, not one of {shape.enum}"
     elif shape.type_name == "double":
         assert not isinstance(value, bool) and math.isfinite(value), f"{where} is {value!r}"
-        # See MetricDatum: neither too large nor too small for CloudWatch to keep.
+        # The range of MetricDatum.
         assert value == 0 or 2.0**-360 <= abs(value) <= 2.0**360, f"{where} is {value!r}"
     else:
         assert shape.type_name in ("timestamp", "integer", "boolean"), f"{where} is a {shape.type_name}"
@@ -69,10 +69,10 @@ def check(line):
     root = json.loads(line, object_pairs_hook=members, parse_constant=no_number)
     document.validate(root)
     at = root["_aws"]["Timestamp"] / 1000
-    assert -OLDEST < at - time.time() < LATEST, f"the time {at} is not in milliseconds, or not now"
+    assert -OLDEST < at - time.time() < LATEST, f"the time {at} is not now, in milliseconds"
     for directive in root["_aws"]["CloudWatchMetrics"]:
         names = [metric["Name"] for metric in directive["Metrics"]]
-        assert len(names) == len(set(names)), f"a metric is there twice: {names}"
+        assert len(names) == len(set(names)), f"duplicate metrics: {names}"
         for dimension_set in directive["Dimensions"]:
             for name in dimension_set:
                 dimension_value.validate(root[name])
@@ -91,7 +91,7 @@ def check(line):
             conforms(request, put_metric_data.input_shape, "PutMetricData")
 
 
-def verdict(line):
+def violation(line):
     try:
         check(line)
     except (AssertionError, KeyError, ValidationError) as error:
@@ -100,4 +100,4 @@ def verdict(line):
 
 
 for line in sys.stdin.read().splitlines():
-    print(json.dumps(verdict(line)))
+    print(json.dumps(violation(line)))

@@ -1,4 +1,4 @@
-//! `--listen` and `health`: whether the worker lives, and whether it does its work.
+//! `--listen` and `health`: liveness and readiness.
 
 use std::time::Duration;
 
@@ -14,8 +14,8 @@ use crate::proxy::{listener, reserve};
 use crate::wait::eventually;
 use crate::watcher::{Launch, Watcher};
 
-/// Asks, and returns the answer with its text; `None` when there is none.
-async fn try_ask(address: &str, method: Method, path: &str) -> Option<Response<String>> {
+/// Sends a request, and returns the response and its text; `None` if there is none.
+async fn try_request(address: &str, method: Method, path: &str) -> Option<Response<String>> {
     let stream = TcpStream::connect(address).await.ok()?;
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.ok()?;
     let connection = tokio::spawn(connection);
@@ -27,16 +27,16 @@ async fn try_ask(address: &str, method: Method, path: &str) -> Option<Response<S
     Some(Response::from_parts(parts, String::from_utf8(text.to_vec()).expect("text")))
 }
 
-pub async fn ask(address: &str, method: Method, path: &str) -> Response<String> {
-    try_ask(address, method, path).await.expect("an answer")
+pub async fn request(address: &str, method: Method, path: &str) -> Response<String> {
+    try_request(address, method, path).await.expect("a response")
 }
 
 async fn get(address: &str, path: &str) -> (u16, String) {
-    let response = ask(address, Method::GET, path).await;
+    let response = request(address, Method::GET, path).await;
     (response.status().as_u16(), response.into_body())
 }
 
-/// Starts the worker, and returns where it listens.
+/// Starts the worker, and returns its address.
 async fn start(platform: &Platform, listen: &str) -> (Watcher, String) {
     let watcher = Launch::quick(platform).args(["--listen", listen]).start();
     let address = watcher.wait_for("listening").await.text("address").to_owned();
@@ -44,10 +44,10 @@ async fn start(platform: &Platform, listen: &str) -> (Watcher, String) {
 }
 
 async fn wait_until_ready(address: &str) {
-    eventually("it is ready", async || (get(address, "/readyz").await.0 == 200).then_some(())).await;
+    eventually("the worker is ready", async || (get(address, "/readyz").await.0 == 200).then_some(())).await;
 }
 
-/// What `health` makes of an address: its exit status, and what it says.
+/// Runs `health` for an address, and returns its exit status and standard error.
 async fn health(listen: &str) -> (Option<i32>, String) {
     let finished = Launch::bare("health").env("JVB_WATCHER_LISTEN", listen).finish().await;
     assert_eq!(finished.stdout, "");
@@ -55,24 +55,24 @@ async fn health(listen: &str) -> (Option<i32>, String) {
 }
 
 #[tokio::test]
-async fn a_worker_that_works_is_healthy_and_ready() {
+async fn a_working_worker_is_live_and_ready() {
     let platform = Platform::new().await;
     let (watcher, address) = start(&platform, "127.0.0.1:0").await;
     wait_until_ready(&address).await;
     assert_eq!(get(&address, "/healthz").await, (200, "ok\n".to_owned()));
     assert_eq!(get(&address, "/readyz").await, (200, "ok\n".to_owned()));
     assert_eq!(get(&address, "/").await.0, 404);
-    let head = ask(&address, Method::HEAD, "/healthz").await;
+    let head = request(&address, Method::HEAD, "/healthz").await;
     assert_eq!((head.status().as_u16(), head.headers()["content-length"].as_bytes()), (200, &b"3"[..]));
     assert_eq!(head.body(), "");
-    let post = ask(&address, Method::POST, "/healthz").await;
+    let post = request(&address, Method::POST, "/healthz").await;
     assert_eq!((post.status().as_u16(), post.headers()["allow"].as_bytes()), (405, &b"GET, HEAD"[..]));
     assert_eq!(health(&address).await, (Some(0), String::new()));
     assert_eq!(watcher.stop().await, Some(0));
 }
 
 #[tokio::test]
-async fn a_worker_that_listens_everywhere_is_asked_on_the_loopback() {
+async fn health_asks_an_unspecified_address_on_loopback() {
     let platform = Platform::new().await;
     let (_watcher, address) = start(&platform, "0.0.0.0:0").await;
     assert!(address.starts_with("0.0.0.0:"), "{address}");
@@ -80,7 +80,7 @@ async fn a_worker_that_listens_everywhere_is_asked_on_the_loopback() {
 }
 
 #[tokio::test]
-async fn while_aws_is_gone_the_worker_is_healthy_and_not_ready() {
+async fn without_aws_the_worker_is_live_but_not_ready() {
     let platform = Platform::new().await;
     platform.proxy.go_down().await;
     let (watcher, address) = start(&platform, "127.0.0.1:0").await;
@@ -89,14 +89,14 @@ async fn while_aws_is_gone_the_worker_is_healthy_and_not_ready() {
     assert_eq!(status, 503);
     assert!(text.starts_with("no look has succeeded yet; the last one failed: "), "{text}");
     assert_eq!(text.lines().count(), 1, "{text}");
-    assert_eq!(get(&address, "/healthz").await.0, 200, "to start it anew would mend nothing");
+    assert_eq!(get(&address, "/healthz").await.0, 200, "a restart would change nothing");
     assert_eq!(health(&address).await.0, Some(0));
     platform.proxy.come_back().await;
     wait_until_ready(&address).await;
 }
 
 #[tokio::test]
-async fn a_worker_that_lacks_a_permission_is_not_ready_and_names_the_call() {
+async fn without_a_permission_the_worker_is_not_ready_and_names_the_call() {
     let platform = Platform::new().await;
     let (watcher, address) = start(&platform, "127.0.0.1:0").await;
     wait_until_ready(&address).await;
@@ -109,24 +109,26 @@ async fn a_worker_that_lacks_a_permission_is_not_ready_and_names_the_call() {
 }
 
 #[tokio::test]
-async fn clients_that_say_nothing_hurt_neither_the_worker_nor_those_that_ask() {
+async fn slow_clients_block_neither_the_worker_nor_other_clients() {
     let platform = Platform::new().await;
     let (watcher, address) = start(&platform, "127.0.0.1:0").await;
     let mut silent = Vec::new();
     for _ in 0..24 {
         let mut stream = TcpStream::connect(&address).await.expect("a connection");
-        stream.write_all(b"GET /healthz HTTP/1.1\r\nx-slow: ").await.expect("it is taken");
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nx-slow: ").await.expect("the client can send");
         silent.push(stream);
     }
     watcher.wait_for_looks(&platform.proxy, 2).await;
-    let answer = eventually("somebody gets an answer", async || try_ask(&address, Method::GET, "/healthz").await).await;
-    assert_eq!(answer.status().as_u16(), 200);
+    let response =
+        eventually("another client gets a response", async || try_request(&address, Method::GET, "/healthz").await)
+            .await;
+    assert_eq!(response.status().as_u16(), 200);
     drop(silent);
     watcher.assert_no_trouble();
 }
 
 #[tokio::test]
-async fn an_address_in_use_is_a_failure_and_says_so() {
+async fn an_address_in_use_is_an_error() {
     let platform = Platform::new().await;
     let taken = TcpListener::bind("127.0.0.1:0").await.expect("the loopback has a free port");
     let address = taken.local_addr().expect("an address").to_string();
@@ -136,7 +138,7 @@ async fn an_address_in_use_is_a_failure_and_says_so() {
 }
 
 #[tokio::test]
-async fn an_address_that_is_none_is_wrong_use() {
+async fn an_invalid_address_is_a_usage_error() {
     let platform = Platform::new().await;
     for wrong in ["8081", "localhost:8081", "127.0.0.1"] {
         let finished = Launch::run(&platform).env("JVB_WATCHER_LISTEN", wrong).finish().await;
@@ -144,37 +146,37 @@ async fn an_address_that_is_none_is_wrong_use() {
         assert!(finished.stderr.contains("like 127.0.0.1:8081"), "{}", finished.stderr);
         assert_eq!(health(wrong).await.0, Some(2));
     }
-    let (code, said) = health("").await;
-    assert_eq!(code, Some(2), "without any address");
-    assert!(said.contains("--listen"), "{said}");
+    let (code, stderr) = health("").await;
+    assert_eq!(code, Some(2), "without an address");
+    assert!(stderr.contains("--listen"), "{stderr}");
 }
 
 #[tokio::test]
-async fn health_says_why_a_worker_is_not_healthy() {
+async fn health_reports_why_a_worker_is_not_live() {
     let reservation = reserve(([127, 0, 0, 1], 0).into());
     let address = reservation.local_addr().expect("an address");
     let (listener, address) = (listener(address), address.to_string());
     let stuck = tokio::spawn(async move {
         let (mut stream, _) = listener.accept().await.expect("a connection");
-        // The whole of a small request comes in one go.
+        // A small request arrives in one read.
         let length = stream.read(&mut [0; 1024]).await.expect("a request");
         assert!(length > 0, "a request");
-        let answer = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 6\r\nconnection: close\r\n\r\nstuck\n";
-        stream.write_all(answer.as_bytes()).await.expect("it is taken");
+        let response = "HTTP/1.1 503 Service Unavailable\r\ncontent-length: 6\r\nconnection: close\r\n\r\nstuck\n";
+        stream.write_all(response.as_bytes()).await.expect("the client can send");
         listener
     });
     assert_eq!(health(&address).await, (Some(1), format!("error: {address} answers 503: stuck\n")));
 
-    // Somebody listens, and nobody answers.
+    // The socket is open, and nothing accepts.
     let listener = stuck.await.expect("no panic");
     let began = std::time::Instant::now();
-    let (code, said) = health(&address).await;
+    let (code, stderr) = health(&address).await;
     assert_eq!(code, Some(1));
-    assert!(said.contains("within 2 s"), "{said}");
+    assert!(stderr.contains("within 2 s"), "{stderr}");
     assert!(began.elapsed() >= Duration::from_secs(2));
 
     drop(listener);
-    let (code, said) = health(&address).await;
+    let (code, stderr) = health(&address).await;
     assert_eq!(code, Some(1));
-    assert!(said.contains("refused"), "{said}");
+    assert!(stderr.contains("refused"), "{stderr}");
 }

@@ -1,4 +1,4 @@
-//! The ready queries of docs/logs.md, asked of lines that the program wrote: an evening's, and the page's own examples.
+//! The queries of docs/logs.md, run on a recorded evening and on the page's own examples.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// The queries of the page in this language.
+/// Returns the queries of the page in a language.
 pub fn ready_queries(language: &str) -> Vec<String> {
     let page = read("docs/logs.md");
     let (_, section) = page.split_once("## Ready queries\n").expect("the page has queries");
@@ -20,7 +20,7 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// The log that is asked.
+/// Returns the log that is queried.
 fn log() -> String {
     let page = read("docs/logs.md");
     let examples = page.lines().filter(|line| line.starts_with('{'));
@@ -30,26 +30,26 @@ fn log() -> String {
 
 fn lines_of(log: &str, events: &[&str]) -> Vec<Value> {
     let lines = log.lines().map(|line| serde_json::from_str::<Value>(line).expect("a line is JSON"));
-    lines.filter(|line| events.contains(&line["event"].as_str().expect("it has an event"))).collect()
+    lines.filter(|line| events.contains(&line["event"].as_str().expect("a line has an event"))).collect()
 }
 
-/// What a query answers: rows of cells.
-fn ask(query: &str, log: &str) -> Vec<Vec<String>> {
-    let folder = tempfile::tempdir().expect("the directory for temporary files is writable");
-    std::fs::write(folder.path().join("watcher.log"), log).expect("it is writable");
-    let answer = Command::new("sh").args(["-c", query]).current_dir(folder.path()).output().expect("there is a shell");
-    assert!(answer.status.success(), "{query}: {}", String::from_utf8_lossy(&answer.stderr));
-    let text = String::from_utf8(answer.stdout).expect("text");
+/// Runs a query, and returns its rows of cells.
+fn run(query: &str, log: &str) -> Vec<Vec<String>> {
+    let folder = tempfile::tempdir().expect("a temporary directory");
+    std::fs::write(folder.path().join("watcher.log"), log).expect("the directory is writable");
+    let output = Command::new("sh").args(["-c", query]).current_dir(folder.path()).output().expect("there is a shell");
+    assert!(output.status.success(), "{query}: {}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("text");
     text.lines().map(|row| row.split('\t').map(str::to_owned).collect()).collect()
 }
 
 #[test]
-fn the_queries_answer_what_stands_in_the_log() {
+fn the_queries_return_what_the_log_has() {
     let log = log();
     let queries = ready_queries("sh");
-    let [acts, failures, findings, latency, uptime] = queries.as_slice() else { panic!("{queries:#?}") };
+    let [actions, failures, findings, latency, uptime] = queries.as_slice() else { panic!("{queries:#?}") };
 
-    let did = [
+    let actions_logged = [
         "target_registered",
         "target_deregistered",
         "idle_marked",
@@ -59,11 +59,11 @@ fn the_queries_answer_what_stands_in_the_log() {
         "target_group_deleted",
         "teardown_completed",
     ];
-    let lines = lines_of(&log, &did);
+    let lines = lines_of(&log, &actions_logged);
     assert!(lines.len() > 30);
-    let told: Vec<_> = ask(acts, &log).into_iter().map(|row| row.join("\t")).collect();
+    let rows: Vec<_> = run(actions, &log).into_iter().map(|row| row.join("\t")).collect();
     let expected = lines.iter().map(|line| format!("{} {}", text(line, "timestamp"), text(line, "message")));
-    assert_eq!(told, expected.collect::<Vec<_>>());
+    assert_eq!(rows, expected.collect::<Vec<_>>());
 
     let failed = [
         "reconcile_failed",
@@ -73,22 +73,22 @@ fn the_queries_answer_what_stands_in_the_log() {
         "message_rejected",
         "invocation_rejected",
     ];
-    let rows = ask(failures, &log);
+    let rows = run(failures, &log);
     let of_rows: BTreeSet<_> = rows.iter().map(|row| row[1].as_str()).collect();
     assert_eq!(of_rows, BTreeSet::from(failed));
     let throttled = rows.iter().find(|row| row[4] == "ThrottlingException").expect("the evening had a throttled call");
     assert_eq!(throttled[1..4], ["reconcile_failed", "ListTasks", "jitsi-service"]);
 
-    let stand = ask(findings, &log);
-    assert_eq!(stand.len(), 1);
-    assert!(stand[0][0].contains("no load balancer of this name exists"), "{stand:?}");
+    let active = run(findings, &log);
+    assert_eq!(active.len(), 1);
+    assert!(active[0][0].contains("no load balancer of this name exists"), "{active:?}");
     let finding = &lines_of(&log, &["finding"])[0];
     let cleared = finding.to_string().replace("\"raised\"", "\"cleared\"");
     assert_ne!(cleared, finding.to_string());
     assert_eq!(
-        ask(findings, &format!("{log}{cleared}\n")),
+        run(findings, &format!("{log}{cleared}\n")),
         Vec::<Vec<String>>::new(),
-        "what was cleared stands no more"
+        "a cleared finding isn't active"
     );
 
     let started = lines_of(&read("fixtures/logs/evening.jsonl"), &["watcher_started"]);
@@ -102,11 +102,11 @@ fn the_queries_answer_what_stands_in_the_log() {
     let count = latencies.len();
     let figures = [count as u64, latencies[count / 2], latencies[count * 95 / 100], latencies[count - 1]];
     let row = [evening.to_owned()].into_iter().chain(figures.map(|figure| figure.to_string()));
-    assert_eq!(ask(latency, &log)[1], row.collect::<Vec<_>>());
+    assert_eq!(run(latency, &log)[1], row.collect::<Vec<_>>());
 
     let deleted = &lines_of(&log, &["load_balancer_deleted"])[0];
     let hours = deleted["uptime_seconds"].as_u64().expect("a number") as f64 / 3600.0;
-    let row = &ask(uptime, &log)[1];
+    let row = &run(uptime, &log)[1];
     assert_eq!(row[..2], [evening, "1"]);
     let (up, cost): (f64, f64) = (row[2].parse().expect("hours"), row[3].parse().expect("dollars"));
     assert!((up - hours).abs() < 1e-9 && (cost - hours * 0.0225).abs() < 1e-9, "{row:?}");

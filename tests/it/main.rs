@@ -52,3 +52,5 @@ mod terraform;
 mod up_down;
 mod wait;
 mod watcher;
+#[cfg(all(feature = "sandbox", feature = "lambda"))]
+mod whole_log;

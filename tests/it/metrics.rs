@@ -1,4 +1,4 @@
-//! The figures for CloudWatch and for Prometheus, as an evening of the watcher's gives them.
+//! The metrics that CloudWatch and Prometheus get in the course of an evening.
 
 use std::collections::BTreeSet;
 
@@ -7,7 +7,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::{Value, json};
 use tokio::io::AsyncWriteExt;
 
-use crate::listen::ask;
+use crate::listen::request;
 use crate::moto;
 use crate::platform::{MARK_LOAD_BALANCER, MARK_SINCE, Platform};
 use crate::wait::eventually;
@@ -17,9 +17,10 @@ const SCHEMA: &str = include_str!("emf.schema.json");
 const SCRIPT: &str = include_str!("emf.py");
 const OPENMETRICS: &str = include_str!("openmetrics.py");
 
-/// What a script in the tests' virtual environment makes of an input; `None` when it fails.
+/// Runs a script in the tests' virtual environment, and returns its output; `None` if it fails.
 async fn python(arguments: &[&str], input: &str) -> Option<String> {
-    let python = tokio::task::spawn_blocking(moto::installed_python).await.expect("the environment is installed");
+    let python =
+        tokio::task::spawn_blocking(moto::installed_python).await.expect("the virtual environment is installed");
     let mut script = tokio::process::Command::new(python)
         .arg("-c")
         .args(arguments)
@@ -29,27 +30,27 @@ async fn python(arguments: &[&str], input: &str) -> Option<String> {
         .spawn()
         .expect("Python runs");
     let mut stdin = script.stdin.take().expect("the input is piped");
-    stdin.write_all(input.as_bytes()).await.expect("the script reads it all");
+    stdin.write_all(input.as_bytes()).await.expect("the script reads its input");
     drop(stdin);
     let output = script.wait_with_output().await.expect("Python ends");
     output.status.success().then(|| String::from_utf8(output.stdout).expect("text"))
 }
 
-/// Holds lines against the rules of the format, by tools that aren't ours: what is wrong with each, if anything is.
-async fn judge(lines: &[Line]) -> Vec<Option<String>> {
-    let output = python(&[SCRIPT, SCHEMA], &listing(lines)).await.expect("the judge ends well");
-    let verdicts: Vec<Option<String>> =
-        output.lines().map(|line| serde_json::from_str(line).expect("a verdict is JSON")).collect();
-    assert_eq!(verdicts.len(), lines.len());
-    verdicts
+/// Validates lines by tools of others, and returns the violation in each line, if any.
+async fn violations(lines: &[Line]) -> Vec<Option<String>> {
+    let output = python(&[SCRIPT, SCHEMA], &listing(lines)).await.expect("the script succeeds");
+    let violations: Vec<Option<String>> =
+        output.lines().map(|line| serde_json::from_str(line).expect("a violation is JSON")).collect();
+    assert_eq!(violations.len(), lines.len());
+    violations
 }
 
-async fn assert_that_cloudwatch_takes(lines: &[Line]) {
-    let refusals: Vec<_> = judge(lines).await.into_iter().flatten().collect();
-    assert!(refusals.is_empty(), "{refusals:#?}");
+async fn assert_valid(lines: &[Line]) {
+    let violations: Vec<_> = violations(lines).await.into_iter().flatten().collect();
+    assert!(violations.is_empty(), "{violations:#?}");
 }
 
-/// What a metric's values in these lines add up to.
+/// Returns the sum of a metric's values.
 fn sum(lines: &[Line], metric: &str) -> i64 {
     lines.iter().filter_map(|line| line[metric].as_i64()).sum()
 }
@@ -67,9 +68,9 @@ async fn wait_for_metrics(watcher: &Watcher, wanted: impl Fn(&Line) -> bool) -> 
     watcher.wait_for_that("metrics", wanted).await
 }
 
-/// What Prometheus would have from this address: the families that its own parser reads.
+/// Scrapes an address, and returns the metric families that Prometheus's own parser reads.
 async fn scrape(address: &str) -> Value {
-    let response = ask(address, Method::GET, "/metrics").await;
+    let response = request(address, Method::GET, "/metrics").await;
     assert_eq!(response.status().as_u16(), 200);
     let form = "application/openmetrics-text; version=1.0.0; charset=utf-8";
     assert_eq!(response.headers()["content-type"].as_bytes(), form.as_bytes());
@@ -77,10 +78,10 @@ async fn scrape(address: &str) -> Value {
     let cut_off = text.trim_end_matches("# EOF\n");
     let (families, of_cut_off) = tokio::join!(python(&[OPENMETRICS], &text), python(&[OPENMETRICS], cut_off));
     assert_eq!(of_cut_off, None, "the parser is strict");
-    serde_json::from_str(&families.unwrap_or_else(|| panic!("refused: {text}"))).expect("JSON")
+    serde_json::from_str(&families.unwrap_or_else(|| panic!("rejected: {text}"))).expect("JSON")
 }
 
-/// The value of the one sample of this name.
+/// Returns the value of the only sample of this name.
 fn sample(families: &Value, project: &str, family: &str, name: &str) -> f64 {
     let samples = families[format!("jvb_watcher_{family}")]["samples"].as_array();
     let samples = samples.unwrap_or_else(|| panic!("{family} is not in {families}"));
@@ -91,7 +92,7 @@ fn sample(families: &Value, project: &str, family: &str, name: &str) -> f64 {
 }
 
 #[tokio::test]
-async fn an_evening_in_figures_that_cloudwatch_and_prometheus_take() {
+async fn cloudwatch_and_prometheus_accept_the_metrics_of_an_evening() {
     let platform = Platform::new().await;
     platform.route_events().await;
     let load_balancer = platform.create_load_balancer().await;
@@ -111,7 +112,7 @@ async fn an_evening_in_figures_that_cloudwatch_and_prometheus_take() {
     platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
     wait_for_metrics(&watcher, |line| line["HealthyTargets"] == 2 && line["ServingTasks"] == 1).await;
     watcher.wait_for("message_rejected").await;
-    // As often as the SDK tries.
+    // All attempts of the SDK fail.
     platform.proxy.on("ecs:DescribeServices").times(3).error(500, "ServerException", "not now");
     watcher.wait_for("reconcile_failed").await;
 
@@ -124,14 +125,14 @@ async fn an_evening_in_figures_that_cloudwatch_and_prometheus_take() {
     assert_eq!(watcher.wait_exit().await.code(), Some(0));
 
     let lines = watcher.events("metrics");
-    assert_that_cloudwatch_takes(&lines).await;
+    assert_valid(&lines).await;
     let identity = (platform.project.as_str(), format!("{}-service", platform.project));
     for line in &lines {
         assert_eq!((line.text("Project"), line.text("Service").to_owned()), identity);
         assert_eq!(line["_aws"]["CloudWatchMetrics"][0]["Namespace"], "Jitsi/JVB");
     }
     let all: BTreeSet<String> = lines.iter().flat_map(published).collect();
-    assert_eq!(all, documented_metrics(), "each of them at some time, and no other");
+    assert_eq!(all, documented_metrics(), "all metrics are published, and no other");
 
     assert_eq!(sum(&lines, "EventsReceived"), 2);
     assert_eq!(sum(&lines, "EventsForeign"), 1);
@@ -141,11 +142,11 @@ async fn an_evening_in_figures_that_cloudwatch_and_prometheus_take() {
     assert_eq!(sum(&lines, "Teardowns"), 1);
     assert_eq!(values(&lines, "RegistrationLatency"), load_balancer.groups.len());
     let sent = platform.proxy.calls().len() as i64;
-    let told = sum(&lines, "AwsCalls");
-    assert!(told > sent / 2 && told <= sent, "{told} of {sent} calls");
+    let counted = sum(&lines, "AwsCalls");
+    assert!(counted > sent / 2 && counted <= sent, "{counted} of {sent} calls");
 
     let families = scraped.as_object().expect("families");
-    assert_eq!(families.len(), documented_metrics().len() + 1, "each of them, and the last look's time");
+    assert_eq!(families.len(), documented_metrics().len() + 1, "all metrics, and the time of the last observation");
     let sample = |family: &str, name: &str| sample(&scraped, &platform.project, family, name);
     let total = |family: &str| sample(family, &format!("{family}_total"));
     for (name, metric) in [
@@ -156,7 +157,7 @@ async fn an_evening_in_figures_that_cloudwatch_and_prometheus_take() {
     ] {
         assert_eq!(total(name), sum(&lines, metric) as f64, "{name}");
     }
-    // These go on between the scrape and the end.
+    // These increase between the scrape and the end.
     for (name, metric) in [
         ("messages_rejected", "MessagesRejected"),
         ("reconciles", "Reconciles"),
@@ -172,8 +173,8 @@ async fn an_evening_in_figures_that_cloudwatch_and_prometheus_take() {
     for gauge in ["running_tasks", "serving_tasks", "healthy_targets", "load_balancer_up", "idle_seconds", "findings"] {
         assert_eq!(sample(gauge, gauge), 0.0, "{gauge}");
     }
-    let last_look = sample("last_look_timestamp_seconds", "last_look_timestamp_seconds");
-    assert!((last_look - scraped_at.as_second() as f64).abs() < 60.0, "the last look was at {last_look}");
+    let observed_at = sample("last_look_timestamp_seconds", "last_look_timestamp_seconds");
+    assert!((observed_at - scraped_at.as_second() as f64).abs() < 60.0, "the last observation was at {observed_at}");
 
     let with_balancer: Vec<&Line> = lines.iter().filter(|line| line.get("LoadBalancerUp").is_some()).collect();
     let last = with_balancer.last().expect("a line");
@@ -183,37 +184,37 @@ async fn an_evening_in_figures_that_cloudwatch_and_prometheus_take() {
 }
 
 #[tokio::test]
-async fn the_judge_refuses_what_cloudwatch_would() {
+async fn the_validation_rejects_what_cloudwatch_would() {
     let platform = Platform::new().await;
     let finished = Launch::run(&platform).args(["--exit-when-empty"]).finish().await;
     let good = finished.events("metrics")[0].clone();
-    let spoilt = |pointer: &str, value: serde_json::Value| {
+    let with = |pointer: &str, value: serde_json::Value| {
         let mut line = good.clone();
-        *line.0.pointer_mut(pointer).expect("it is there") = value;
+        *line.0.pointer_mut(pointer).expect("the pointer exists") = value;
         line
     };
     let metric = "/_aws/CloudWatchMetrics/0/Metrics/0";
     let cases = [
-        (spoilt("/_aws/Timestamp", json!(good["_aws"]["Timestamp"].as_i64().expect("a time") / 1000)), "milliseconds"),
-        (spoilt("/_aws/CloudWatchMetrics/0/Namespace", json!("AWS/ECS")), "AWS/ECS"),
-        (spoilt("/_aws/CloudWatchMetrics/0/Dimensions", json!([["Nobody"]])), "Nobody"),
-        (spoilt("/Project", json!(7)), "string"),
-        (spoilt("/Reconciles", json!("7")), "7"),
-        (spoilt("/Reconciles", json!(vec![1; 101])), "[1"),
-        (spoilt(&format!("{metric}/Unit"), json!("Minutes")), "Minutes"),
-        (spoilt(&format!("{metric}/Name"), json!("Findings")), "twice"),
+        (with("/_aws/Timestamp", json!(good["_aws"]["Timestamp"].as_i64().expect("a time") / 1000)), "milliseconds"),
+        (with("/_aws/CloudWatchMetrics/0/Namespace", json!("AWS/ECS")), "AWS/ECS"),
+        (with("/_aws/CloudWatchMetrics/0/Dimensions", json!([["Nobody"]])), "Nobody"),
+        (with("/Project", json!(7)), "string"),
+        (with("/Reconciles", json!("7")), "7"),
+        (with("/Reconciles", json!(vec![1; 101])), "[1"),
+        (with(&format!("{metric}/Unit"), json!("Minutes")), "Minutes"),
+        (with(&format!("{metric}/Name"), json!("Findings")), "duplicate"),
     ];
     let lines: Vec<Line> = cases.iter().map(|(line, _)| line.clone()).chain([good.clone()]).collect();
-    let mut verdicts = judge(&lines).await;
-    assert_eq!(verdicts.pop(), Some(None), "what is as it should be");
-    for ((_, says), verdict) in cases.iter().zip(verdicts) {
-        let refusal = verdict.unwrap_or_else(|| panic!("taken, though wrong in {says}"));
-        assert!(refusal.contains(says), "{says:?} is not in: {refusal}");
+    let mut found = violations(&lines).await;
+    assert_eq!(found.pop(), Some(None), "the valid line");
+    for ((_, expected), violation) in cases.iter().zip(found) {
+        let violation = violation.unwrap_or_else(|| panic!("accepted: {expected}"));
+        assert!(violation.contains(expected), "{expected:?} is not in: {violation}");
     }
 }
 
 #[tokio::test]
-async fn idle_and_without_a_balancer_only_three_are_published() {
+async fn publishes_only_three_metrics_while_idle_without_a_load_balancer() {
     let platform = Platform::new().await;
     platform.send_text("nonsense").await;
     platform.send(&json!({ "source": "aws.ec2", "detail-type": "x" })).await;
@@ -223,11 +224,11 @@ async fn idle_and_without_a_balancer_only_three_are_published() {
     for line in &lines {
         assert_eq!(published(line), ["Findings", "ReconcileFailures", "Reconciles"].map(str::to_owned).into());
     }
-    assert_that_cloudwatch_takes(&lines).await;
+    assert_valid(&lines).await;
 }
 
 #[tokio::test]
-async fn how_long_a_balancer_has_stood_idle_outlives_the_process() {
+async fn idle_seconds_survive_a_restart() {
     let platform = Platform::new().await;
     let load_balancer = platform.create_load_balancer().await;
     let since = Timestamp::now() - SignedDuration::from_secs(1_000);
@@ -247,7 +248,7 @@ async fn how_long_a_balancer_has_stood_idle_outlives_the_process() {
 }
 
 #[tokio::test]
-async fn figures_come_at_every_level_and_only_where_cloudwatch_reads() {
+async fn publishes_at_every_log_level_and_only_in_json() {
     let platform = Platform::new().await;
     let run = |arguments: &[&str]| {
         let launch = Launch::run(&platform).args(["--exit-when-empty"]).args(arguments.iter().copied());
@@ -267,12 +268,12 @@ async fn figures_come_at_every_level_and_only_where_cloudwatch_reads() {
 }
 
 #[tokio::test]
-async fn figures_are_shown_also_where_none_are_published() {
+async fn exposes_metrics_that_are_not_published() {
     let platform = Platform::new().await;
     let watcher = Launch::quick(&platform).args(["--metrics", "off", "--listen", "127.0.0.1:0"]).start();
     let address = watcher.wait_for("listening").await.text("address").to_owned();
-    eventually("a look is shown", async || {
-        let text = ask(&address, Method::GET, "/metrics").await.into_body();
+    eventually("an observation is exposed", async || {
+        let text = request(&address, Method::GET, "/metrics").await.into_body();
         text.contains("jvb_watcher_last_look_timestamp_seconds").then_some(())
     })
     .await;

@@ -1,6 +1,6 @@
-"""Reads OpenMetrics text on standard input by Prometheus's own parser, which refuses whatever the specification does.
+"""Parses OpenMetrics text from standard input with Prometheus's own, strict parser.
 
-Prints the families as JSON: by name, the type, the unit and the samples, each with its name, its labels and its value.
+Prints the metric families as JSON: by name, the type, the unit and the samples with their names, labels and values.
 """
 
 import json
@@ -10,7 +10,7 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 families = {}
 for family in text_string_to_metric_families(sys.stdin.read()):
-    assert family.name not in families, f"{family.name} is there twice"
+    assert family.name not in families, f"duplicate family {family.name}"
     assert family.documentation, f"{family.name} has no help"
     samples = [{"name": sample.name, "labels": sample.labels, "value": sample.value} for sample in family.samples]
     families[family.name] = {"type": family.type, "unit": family.unit, "samples": samples}

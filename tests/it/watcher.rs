@@ -13,7 +13,7 @@ use std::time::{Duration, Instant};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::log_schema::faults_of;
+use crate::log_schema::violations;
 use crate::platform::{Platform, REGION};
 use crate::proxy::Proxy;
 use crate::wait::PATIENCE;
@@ -224,7 +224,7 @@ impl Output {
         match serde_json::from_str::<Value>(&text) {
             _ if !self.is_log => {}
             Ok(value) if value.is_object() => {
-                self.complaints.extend(faults_of(&value).into_iter().map(|fault| format!("{fault}: {text}")));
+                self.complaints.extend(violations(&value).into_iter().map(|violation| format!("{violation}: {text}")));
                 self.lines.push(Line(value));
             }
             _ => self.complaints.push(format!("not a JSON object: {text}")),
@@ -243,7 +243,7 @@ impl Output {
         }
         let lines = self.stderr.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
         for line in lines.filter(|line| line["event"].is_string()) {
-            self.complaints.extend(faults_of(&line).into_iter().map(|fault| format!("{fault}: {line}")));
+            self.complaints.extend(violations(&line).into_iter().map(|violation| format!("{violation}: {line}")));
         }
     }
 }

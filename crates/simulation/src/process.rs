@@ -23,7 +23,7 @@ use jvb_watcher::controller::reconcile::{Reconciler, Scope};
 use jvb_watcher::controller::worker::{self, Inbox, Lifetime, Timing, WorkerParts};
 use jvb_watcher::retry::Jitter;
 use jvb_watcher::shutdown::{self, ShutdownOrder};
-use jvb_watcher::telemetry::log::{Identity, Level, Log, StopReason};
+use jvb_watcher::telemetry::log::{Format, Identity, Level, Log, LogConfig, Output, StopReason};
 use jvb_watcher_rules::plan::Policy;
 use jvb_watcher_sandbox::platform;
 
@@ -80,7 +80,13 @@ impl Tools {
         let clock = Arc::new(AwsClock::new(machine.clone()));
         let identity =
             Identity { project: String::new(), cluster: scope.cluster.clone(), service: scope.service.clone() };
-        let log = Log::without_lines(identity, Level::Info, machine);
+        let log = Log::new(LogConfig {
+            identity,
+            format: Format::Json,
+            level: Level::Info,
+            clock: machine,
+            output: Output::discarded(),
+        });
         log.subscribe(Arc::new(LogRecorder { environment: environment.clone(), actor }));
         let connection = Connection::new(environment.clone(), actor, clock.clone(), queue_url.clone());
         Self { clock, connection, log }

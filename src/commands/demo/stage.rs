@@ -4,8 +4,10 @@ use std::collections::VecDeque;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use jiff::tz::TimeZone;
+
 use crate::clock::SystemClock;
-use crate::telemetry::log::{Colour, Format, Identity, Level, Log};
+use crate::telemetry::log::{Colour, Format, Identity, Level, Log, LogConfig, Output};
 use jvb_watcher_sandbox::scenario::Step;
 
 /// More lines than any terminal shows at once.
@@ -81,7 +83,13 @@ impl Stage {
             Self::Error => Box::new(io::stderr()),
             Self::Live(board) => Box::new(board.clone()),
         };
-        Log::new(identity, Format::Pretty { colour: Colour::Off }, level, Arc::new(SystemClock), output)
+        Log::new(LogConfig {
+            identity,
+            format: Format::Pretty { colour: Colour::Off, time_zone: TimeZone::system() },
+            level,
+            clock: Arc::new(SystemClock),
+            output: Output::direct(output),
+        })
     }
 }
 

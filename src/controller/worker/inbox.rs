@@ -109,11 +109,12 @@ mod tests {
 
     use super::*;
     use crate::clock::SystemClock;
-    use crate::telemetry::log::{Format, Identity, Level};
+    use crate::telemetry::log::{Format, Identity, Level, LogConfig, Output};
 
     fn inbox() -> Inbox {
         let identity = Identity { project: "p".into(), cluster: "p-cluster".into(), service: "p-service".into() };
-        let log = Log::new(identity, Format::Json, Level::Info, Arc::new(SystemClock), Box::new(std::io::sink()));
+        let (clock, output) = (Arc::new(SystemClock), Output::discarded());
+        let log = Log::new(LogConfig { identity, format: Format::Json, level: Level::Info, clock, output });
         Inbox::new(Scope { cluster: "p-cluster".into(), service: "p-service".into() }, log)
     }
 

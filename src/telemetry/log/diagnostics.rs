@@ -1,4 +1,4 @@
-//! What libraries say through `tracing`, as lines of the log.
+//! Messages of libraries, which they emit through `tracing`, as events of the log.
 
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
@@ -7,53 +7,53 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
 
 use crate::telemetry::log::{Event, Level, Log};
 
-/// Where lambda_runtime says once more what an invocation failed of: it has been logged where it happened.
-const SAID_ALREADY: &str = "lambda_runtime::layers::panic";
+/// The target under which lambda_runtime reports a failed invocation again. The handler has logged it already.
+const REPEATED_FAILURE: &str = "lambda_runtime::layers::panic";
 
-/// Sends what libraries say to the log, for the rest of the process.
+/// Sends messages of libraries to the log, until the process ends.
 ///
-/// Only their warnings and errors; at [`Level::Debug`] their information too. Never more: further down the SDK prints
-/// requests, and with them credentials.
+/// Only warnings and errors; at [`Level::Debug`] also information. Below that level the SDK logs requests, and with them
+/// credentials.
 pub fn install(log: &Log) {
-    let most = match log.level() {
+    let max_level = match log.level() {
         Level::Error => LevelFilter::ERROR,
         Level::Warn | Level::Info => LevelFilter::WARN,
         Level::Debug => LevelFilter::INFO,
     };
-    let subscriber = tracing_subscriber::registry().with(Diagnostics { log: log.clone(), most });
-    // Only a second call fails, and then the first one's log stays.
+    let subscriber = tracing_subscriber::registry().with(Diagnostics { log: log.clone(), max_level });
+    // Fails only if a log is installed already, which then stays.
     let _ = tracing::subscriber::set_global_default(subscriber);
 }
 
 struct Diagnostics {
     log: Log,
-    most: LevelFilter,
+    max_level: LevelFilter,
 }
 
 impl<S: Subscriber> Layer<S> for Diagnostics {
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
-        *metadata.level() <= self.most && metadata.target() != SAID_ALREADY
+        *metadata.level() <= self.max_level && metadata.target() != REPEATED_FAILURE
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        Some(self.most)
+        Some(self.max_level)
     }
 
     fn on_event(&self, event: &tracing::Event<'_>, _: Context<'_, S>) {
         let mut message = Message::default();
         event.record(&mut message);
-        let severity = match *event.metadata().level() {
+        let level = match *event.metadata().level() {
             tracing::Level::ERROR => Level::Error,
             tracing::Level::WARN => Level::Warn,
             tracing::Level::INFO => Level::Info,
             _ => Level::Debug,
         };
         let target = event.metadata().target().to_owned();
-        self.log.emit(&Event::Diagnostic { severity, target, text: message.0 });
+        self.log.emit(&Event::Diagnostic { level, target, text: message.0 });
     }
 }
 
-/// The message alone. The fields beside it hold whole requests and answers at times, and with them credentials.
+/// The message of an event, without its fields: they may hold whole requests and responses, and with them credentials.
 #[derive(Default)]
 struct Message(String);
 

@@ -1,10 +1,10 @@
-//! The vocabulary of the events about `up` and `down`: which operation, and which of its phases.
+//! The vocabulary of the events about `up` and `down`.
 
 use serde::Serialize;
 
-/// The command that is running.
+/// An operation, named like its command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Verb {
     /// Scales the platform up.
@@ -14,7 +14,7 @@ pub enum Verb {
 }
 
 impl Verb {
-    /// The command's name.
+    /// Returns the command's name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Up => "up",
@@ -25,7 +25,7 @@ impl Verb {
 
 /// A phase of an operation, named by the condition that holds at its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(serde::Deserialize, schemars::JsonSchema))]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
     /// The operation holds the lease on the service.

@@ -1,72 +1,87 @@
-//! Where lines go. A reader that stops reading must not stop the watcher.
+//! The destination of the lines.
 
 use std::io::Write;
 use std::sync::mpsc::{Receiver, Sender, SyncSender, TrySendError, channel, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-/// So many lines wait for a reader that is slow; what comes beyond is dropped, and counted.
-const LINES_WAITING: usize = 10_000;
+/// The number of lines that wait for a slow reader. Lines beyond it are dropped.
+const BUFFERED_LINES: usize = 10_000;
 
-/// Takes lines.
-pub enum Output {
-    /// Writes each line before going on.
+/// The destination of a log's lines.
+pub struct Output(Kind);
+
+enum Kind {
     Direct(Mutex<Box<dyn Write + Send>>),
-    /// Leaves the writing to a thread of its own: standard output may be a pipe that nobody empties, a terminal that is
-    /// stopped, or a log driver that is stuck, and a write to it would never return.
     Detached(SyncSender<Job>),
-    /// Writes nothing.
     Discarded,
 }
 
-/// What the writing thread does.
-pub enum Job {
-    /// Write this.
+/// A job of the writing thread.
+enum Job {
+    /// Writes a line.
     Line(String),
-    /// Say when all that came before is written.
-    Tell(Sender<()>),
+    /// Replies when all lines before are written.
+    Flush(Sender<()>),
 }
 
-/// A line that found no place.
+/// The buffer is full.
 #[derive(Debug)]
-pub struct Dropped;
+pub(super) struct Dropped;
 
 impl Output {
-    /// An output that a thread of its own writes.
-    pub fn detached(writer: Box<dyn Write + Send>) -> Self {
-        let (sender, receiver) = sync_channel(LINES_WAITING);
-        std::thread::spawn(move || write_all(&receiver, writer));
-        Self::Detached(sender)
+    /// Creates an output that writes each line before it returns.
+    pub fn direct(writer: Box<dyn Write + Send>) -> Self {
+        Self(Kind::Direct(Mutex::new(writer)))
     }
 
-    /// Takes a line.
+    /// Creates an output that writes in a thread of its own, and drops lines when its buffer is full.
     ///
-    /// A log that can't be written (its reader has gone, the disk is full) is no reason to stop the work, and nobody is
-    /// left to tell.
+    /// A write to a full pipe, a stopped terminal or a stuck log driver may never return; the caller must not wait for it.
+    pub fn detached(writer: Box<dyn Write + Send>) -> Self {
+        let (sender, receiver) = sync_channel(BUFFERED_LINES);
+        std::thread::spawn(move || write_all(&receiver, writer));
+        Self(Kind::Detached(sender))
+    }
+
+    /// Creates an output that writes nothing, for a log that only has a subscriber.
+    pub fn discarded() -> Self {
+        Self(Kind::Discarded)
+    }
+
+    /// Returns whether the output writes nothing.
+    pub(super) fn is_discarded(&self) -> bool {
+        matches!(self.0, Kind::Discarded)
+    }
+
+    /// Writes a line.
+    ///
+    /// Errors of the writer are ignored: that the reader has gone or the disk is full is no reason to stop, and there is
+    /// nowhere to report it.
     ///
     /// # Errors
     ///
-    /// When too many lines wait already.
-    pub fn line(&self, line: String) -> Result<(), Dropped> {
-        match self {
-            Self::Direct(writer) => {
+    /// If the buffer is full.
+    pub(super) fn write_line(&self, line: String) -> Result<(), Dropped> {
+        match &self.0 {
+            Kind::Direct(writer) => {
                 let mut writer = writer.lock().unwrap_or_else(PoisonError::into_inner);
                 let _ = writer.write_all(line.as_bytes()).and_then(|()| writer.flush());
                 Ok(())
             }
-            Self::Detached(sender) => match sender.try_send(Job::Line(line)) {
+            Kind::Detached(sender) => match sender.try_send(Job::Line(line)) {
                 Err(TrySendError::Full(_)) => Err(Dropped),
                 Ok(()) | Err(TrySendError::Disconnected(_)) => Ok(()),
             },
-            Self::Discarded => Ok(()),
+            Kind::Discarded => Ok(()),
         }
     }
 
-    /// Waits until the lines so far are written, but no longer than this.
-    pub fn finish(&self, limit: Duration) {
-        if let Self::Detached(sender) = self {
-            let (told, written) = channel();
-            if sender.try_send(Job::Tell(told)).is_ok() {
+    /// Waits until all lines are written, `limit` at most.
+    pub(super) fn finish(&self, limit: Duration) {
+        if let Kind::Detached(sender) = &self.0 {
+            let (reply, written) = channel();
+            if sender.try_send(Job::Flush(reply)).is_ok() {
                 let _ = written.recv_timeout(limit);
             }
         }
@@ -79,8 +94,8 @@ fn write_all(jobs: &Receiver<Job>, mut writer: Box<dyn Write + Send>) {
             Job::Line(line) => {
                 let _ = writer.write_all(line.as_bytes()).and_then(|()| writer.flush());
             }
-            Job::Tell(written) => {
-                let _ = written.send(());
+            Job::Flush(reply) => {
+                let _ = reply.send(());
             }
         }
     }

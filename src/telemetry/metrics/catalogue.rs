@@ -1,213 +1,219 @@
-//! Which metrics there are. docs/metrics.md is this table for people, and a test holds the two together.
+//! The metrics. Everything that defines a metric is here; the table in docs/metrics.md is generated from it.
 
-use serde::{Serialize, Serializer};
+use jiff::Timestamp;
 
-/// A metric, by the name under which it is published.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[cfg_attr(test, derive(serde::Deserialize, schemars::JsonSchema))]
-#[allow(missing_docs, reason = "the meaning of each is in its definition")]
-pub enum Metric {
-    RunningTasks,
-    ServingTasks,
-    RegisteredTargets,
-    HealthyTargets,
-    UnhealthyTargets,
-    LoadBalancerUp,
-    IdleSeconds,
-    EventsReceived,
-    EventsForeign,
-    MessagesRejected,
-    Reconciles,
-    ReconcileFailures,
-    ReconcileDuration,
-    RegistrationLatency,
-    QueueAge,
-    AwsCalls,
-    Throttles,
-    Teardowns,
-    Findings,
-}
+use super::snapshot::Snapshot;
+use crate::telemetry::emf::Unit;
 
-/// What a metric is.
+/// The definition of a metric.
 #[derive(Clone, Copy, Debug)]
 pub struct Definition {
-    /// Its name, in CloudWatch's way of writing such names.
+    /// The name in CloudWatch. The name in OpenMetrics derives from it.
     pub name: &'static str,
-    /// The unit of its values.
+    /// The unit in CloudWatch.
     pub unit: Unit,
-    /// How its values come about.
+    /// The kind, and where the values come from.
     pub kind: Kind,
-    /// In which lines it is.
+    /// The documents that have the metric.
     pub published: Published,
-    /// What its values say.
-    pub meaning: &'static str,
+    /// The meaning of a value.
+    pub help: &'static str,
 }
 
-/// A unit, as CloudWatch knows it (see MetricDatum in its API reference).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[cfg_attr(test, derive(serde::Deserialize, schemars::JsonSchema))]
-#[allow(missing_docs, reason = "their names say it")]
-pub enum Unit {
-    Count,
-    Seconds,
-    Milliseconds,
-    /// A switch: 0 or 1.
-    None,
-}
-
-/// How a metric's values come about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The kind of a metric.
+#[derive(Clone, Copy, Debug)]
 pub enum Kind {
-    /// What holds now.
-    Gauge,
-    /// How often something happened since the last line.
+    /// A current value.
+    Gauge(GaugeSource),
+    /// The number of occurrences. [`Metrics`](super::Metrics) counts them.
     Counter,
-    /// One value for each time that something happened since the last line.
-    Distribution,
+    /// One value for each occurrence, in milliseconds. [`Metrics`](super::Metrics) records them.
+    Distribution {
+        /// The upper bounds of the histogram's buckets, in seconds.
+        buckets: &'static [f64],
+    },
 }
 
-/// In which lines a metric is. A custom metric costs by the hours in which it is published, and idle ones are many.
+/// The source of a gauge's value.
+#[derive(Clone, Copy, Debug)]
+pub enum GaugeSource {
+    /// The last observation.
+    Snapshot(fn(&Snapshot, Timestamp) -> u64),
+    /// The number of active findings.
+    Findings,
+    /// The age of received messages.
+    QueueAge,
+}
+
+/// The documents in which a metric is published. CloudWatch charges for a custom metric by the hours in which it is
+/// published, and most hours are idle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Published {
-    /// In every line: what alarms may rely on.
+    /// In every document, so that alarms can rely on it.
     Always,
-    /// While the service is in use, a balancer stands or a teardown is under way; and once when that ends.
+    /// While the service is in use, a load balancer exists or a teardown is in progress; and once when that ends.
     InUse,
-    /// The same, in those lines that have a value of it.
+    /// As [`Self::InUse`], when the metric has a value.
     InUseWithValue,
 }
 
-impl Metric {
-    /// All of them.
-    pub const ALL: [Self; 19] = [
-        Self::RunningTasks,
-        Self::ServingTasks,
-        Self::RegisteredTargets,
-        Self::HealthyTargets,
-        Self::UnhealthyTargets,
-        Self::LoadBalancerUp,
-        Self::IdleSeconds,
-        Self::EventsReceived,
-        Self::EventsForeign,
-        Self::MessagesRejected,
-        Self::Reconciles,
-        Self::ReconcileFailures,
-        Self::ReconcileDuration,
-        Self::RegistrationLatency,
-        Self::QueueAge,
-        Self::AwsCalls,
-        Self::Throttles,
-        Self::Teardowns,
-        Self::Findings,
-    ];
+/// Buckets for reconciliations. One takes some tenths of a second, and a minute at most; the usual reason for more are the
+/// SDK's retries, which start at half a second.
+const RECONCILE_BUCKETS: &[f64] = &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
-    /// What it is.
-    pub const fn definition(self) -> Definition {
-        use Kind::{Counter, Distribution, Gauge};
-        use Published::{Always, InUse, InUseWithValue};
-        let (name, unit, kind, published, meaning) = match self {
-            Self::RunningTasks => ("RunningTasks", Unit::Count, Gauge, InUse, "The service's runningCount"),
-            Self::ServingTasks => {
-                ("ServingTasks", Unit::Count, Gauge, InUse, "Tasks whose lastStatus and desiredStatus are both RUNNING")
+/// Buckets for registrations. An event takes a second or two to arrive; a lost one costs a resync interval, a minute; after
+/// five minutes a call would have failed for lack of a target.
+const REGISTRATION_BUCKETS: &[f64] = &[0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
+
+/// Defines [`Metric`] and its definitions.
+macro_rules! metrics {
+    ($($metric:ident { unit: $unit:ident, kind: $kind:expr, published: $published:ident, help: $help:literal $(,)? })*) => {
+        /// A metric, named as it is published.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+        pub enum Metric {
+            $(#[doc = $help] $metric,)*
+        }
+
+        impl Metric {
+            /// Every metric, in the order of the documentation.
+            pub const ALL: [Self; [$(stringify!($metric)),*].len()] = [$(Self::$metric),*];
+
+            /// Returns the metric's definition.
+            pub const fn definition(self) -> Definition {
+                match self {
+                    $(Self::$metric => Definition {
+                        name: stringify!($metric),
+                        unit: Unit::$unit,
+                        kind: $kind,
+                        published: Published::$published,
+                        help: $help,
+                    },)*
+                }
             }
-            Self::RegisteredTargets => (
-                "RegisteredTargets",
-                Unit::Count,
-                Gauge,
-                InUse,
-                "Targets in all groups behind the load balancer, draining ones not counted",
-            ),
-            Self::HealthyTargets => {
-                ("HealthyTargets", Unit::Count, Gauge, InUse, "Those of them whose state is healthy")
-            }
-            Self::UnhealthyTargets => (
-                "UnhealthyTargets",
-                Unit::Count,
-                Gauge,
-                InUse,
-                "Those of them whose state is unhealthy; one whose first checks still run is neither",
-            ),
-            Self::LoadBalancerUp => (
-                "LoadBalancerUp",
-                Unit::None,
-                Gauge,
-                InUse,
-                "1 while the load balancer exists, in whatever state, since it costs in each; else 0",
-            ),
-            Self::IdleSeconds => (
-                "IdleSeconds",
-                Unit::Seconds,
-                Gauge,
-                InUse,
-                "How long the load balancer has stood for nobody; 0 while the service is in use, and without a balancer",
-            ),
-            Self::EventsReceived => (
-                "EventsReceived",
-                Unit::Count,
-                Counter,
-                InUse,
-                "Messages about this service; one that came twice counts twice",
-            ),
-            Self::EventsForeign => {
-                ("EventsForeign", Unit::Count, Counter, InUse, "Messages about something else, which are deleted")
-            }
-            Self::MessagesRejected => (
-                "MessagesRejected",
-                Unit::Count,
-                Counter,
-                InUse,
-                "Messages that nobody can read, counted each time that they come",
-            ),
-            Self::Reconciles => {
-                ("Reconciles", Unit::Count, Counter, Always, "Looks that succeeded, with all that followed from them")
-            }
-            Self::ReconcileFailures => (
-                "ReconcileFailures",
-                Unit::Count,
-                Counter,
-                Always,
-                "Looks that failed or were cut short, or one of whose acts failed; each is tried again",
-            ),
-            Self::ReconcileDuration => (
-                "ReconcileDuration",
-                Unit::Milliseconds,
-                Distribution,
-                InUseWithValue,
-                "How long each of the reconciles that succeeded took",
-            ),
-            Self::RegistrationLatency => (
-                "RegistrationLatency",
-                Unit::Milliseconds,
-                Distribution,
-                InUseWithValue,
-                "For each target registered because of an event: from the event's making to the target's registration",
-            ),
-            Self::QueueAge => (
-                "QueueAge",
-                Unit::Seconds,
-                Gauge,
-                InUseWithValue,
-                "Of the messages received since the last line that could be read, the oldest's time from its sending to its receipt",
-            ),
-            Self::AwsCalls => ("AwsCalls", Unit::Count, Counter, InUse, "Requests to AWS, retries included"),
-            Self::Throttles => {
-                ("Throttles", Unit::Count, Counter, InUse, "Those of them that AWS answered with a throttling error")
-            }
-            Self::Teardowns => (
-                "Teardowns",
-                Unit::Count,
-                Counter,
-                InUse,
-                "Teardowns that came to their end: a look found neither the load balancer nor a group of it",
-            ),
-            Self::Findings => ("Findings", Unit::Count, Gauge, Always, "Findings that stand"),
-        };
-        Definition { name, unit, kind, published, meaning }
-    }
+        }
+    };
 }
 
-impl Serialize for Metric {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(self.definition().name)
+use Kind::{Counter, Distribution, Gauge};
+
+/// Returns the kind of a gauge that an observation shows.
+const fn observed(value: fn(&Snapshot, Timestamp) -> u64) -> Kind {
+    Gauge(GaugeSource::Snapshot(value))
+}
+
+metrics! {
+    RunningTasks {
+        unit: Count,
+        kind: observed(|snapshot, _| u64::try_from(snapshot.summary.counts.running).unwrap_or_default()),
+        published: InUse,
+        help: "The service's runningCount",
+    }
+    ServingTasks {
+        unit: Count,
+        kind: observed(|snapshot, _| snapshot.summary.serving as u64),
+        published: InUse,
+        help: "Tasks whose lastStatus and desiredStatus are both RUNNING",
+    }
+    RegisteredTargets {
+        unit: Count,
+        kind: observed(|snapshot, _| snapshot.summary.registered as u64),
+        published: InUse,
+        help: "Targets in all target groups of the load balancer, without draining ones",
+    }
+    HealthyTargets {
+        unit: Count,
+        kind: observed(|snapshot, _| snapshot.summary.healthy as u64),
+        published: InUse,
+        help: "Registered targets whose state is healthy",
+    }
+    UnhealthyTargets {
+        unit: Count,
+        kind: observed(|snapshot, _| snapshot.summary.unhealthy as u64),
+        published: InUse,
+        help: "Registered targets whose state is unhealthy; a target in its first health checks is neither healthy nor unhealthy",
+    }
+    LoadBalancerUp {
+        unit: None,
+        kind: observed(|snapshot, _| u64::from(snapshot.summary.load_balancer_state.is_some())),
+        published: InUse,
+        help: "1 while the load balancer exists, in any state, because it costs money in each; else 0",
+    }
+    IdleSeconds {
+        unit: Seconds,
+        kind: observed(|snapshot, now| snapshot.idle_seconds(now)),
+        published: InUse,
+        help: "How long the load balancer has been idle; 0 while the service is in use, and without a load balancer",
+    }
+    EventsReceived {
+        unit: Count,
+        kind: Counter,
+        published: InUse,
+        help: "Messages about this service; a message that is received twice counts twice",
+    }
+    EventsForeign {
+        unit: Count,
+        kind: Counter,
+        published: InUse,
+        help: "Messages about other resources, which are deleted",
+    }
+    MessagesRejected {
+        unit: Count,
+        kind: Counter,
+        published: InUse,
+        help: "Malformed messages, counted at each receive",
+    }
+    Reconciles {
+        unit: Count,
+        kind: Counter,
+        published: Always,
+        help: "Reconciliations that succeeded",
+    }
+    ReconcileFailures {
+        unit: Count,
+        kind: Counter,
+        published: Always,
+        help: "Reconciliations that failed or were interrupted; each is retried",
+    }
+    ReconcileDuration {
+        unit: Milliseconds,
+        kind: Distribution { buckets: RECONCILE_BUCKETS },
+        published: InUseWithValue,
+        help: "The duration of each reconciliation that succeeded",
+    }
+    RegistrationLatency {
+        unit: Milliseconds,
+        kind: Distribution { buckets: REGISTRATION_BUCKETS },
+        published: InUseWithValue,
+        help: "For each target registered because of an event: the time from the event to the registration",
+    }
+    QueueAge {
+        unit: Seconds,
+        kind: Gauge(GaugeSource::QueueAge),
+        published: InUseWithValue,
+        help: "The age of the oldest well-formed message received since the last line, from its sending to its receipt",
+    }
+    AwsCalls {
+        unit: Count,
+        kind: Counter,
+        published: InUse,
+        help: "Requests to AWS, including retries",
+    }
+    Throttles {
+        unit: Count,
+        kind: Counter,
+        published: InUse,
+        help: "Requests that AWS answered with a throttling error",
+    }
+    Teardowns {
+        unit: Count,
+        kind: Counter,
+        published: InUse,
+        help: "Completed teardowns: the load balancer and its target groups no longer exist",
+    }
+    Findings {
+        unit: Count,
+        kind: Gauge(GaugeSource::Findings),
+        published: Always,
+        help: "Active findings",
     }
 }

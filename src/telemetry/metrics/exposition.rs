@@ -1,8 +1,9 @@
-//! The figures as OpenMetrics text, for whoever asks at `/metrics`.
+//! The metrics as OpenMetrics text, for `/metrics`.
 //!
-//! A scraper wants other numbers than a line of the log: counters since the process began instead of since the last line,
-//! distributions as buckets, and seconds instead of milliseconds.
+//! A scraper expects other values than a log line: counters since the process started instead of since the last line,
+//! distributions as histograms, and seconds instead of milliseconds.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -12,88 +13,72 @@ use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit as Suffix};
 
-use super::figures::Figures;
-use super::{Definition, Kind, Metric, Unit};
+use super::catalogue::{GaugeSource, Kind, Metric};
+use super::store::Store;
+use crate::telemetry::emf::{Scope, Unit};
 
 /// The media type (see "Overall Structure" in the specification of OpenMetrics 1.0).
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// What every name begins with.
+/// The prefix of every metric name.
 const PREFIX: &str = "jvb_watcher";
 
-/// When the last look that succeeded ended: how old the gauges are. A log line has that in its own time.
-const LAST_LOOK: (&str, &str) = ("last_look_timestamp", "When the last look that succeeded was had, as Unix time");
+/// The name and help of the time of the last successful observation, which tells how old the gauges are. A log line has a
+/// timestamp of its own.
+const LAST_OBSERVATION: (&str, &str) =
+    ("last_look_timestamp", "The time of the last successful observation, as Unix time");
 
-/// Upper bounds in seconds. A look takes some tenths of a second, and has a minute; the SDK's own retries, which are the
-/// usual reason for more, begin at half a second.
-const RECONCILE_BUCKETS: [f64; 9] = [0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
+/// The distributions since the process started.
+pub struct Histograms(BTreeMap<Metric, Histogram>);
 
-/// Upper bounds in seconds. An event takes a second or two to arrive; one that is lost costs a resync interval, a minute;
-/// beyond five a call would have failed for want of a target.
-const REGISTRATION_BUCKETS: [f64; 9] = [0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
-
-/// The distributions since the process began.
-pub struct Distributions {
-    reconcile_duration: Histogram,
-    registration_latency: Histogram,
-}
-
-impl Default for Distributions {
+impl Default for Histograms {
     fn default() -> Self {
-        Self {
-            reconcile_duration: Histogram::new(RECONCILE_BUCKETS),
-            registration_latency: Histogram::new(REGISTRATION_BUCKETS),
+        let histogram = |metric: Metric| match metric.definition().kind {
+            Kind::Distribution { buckets } => Some((metric, Histogram::new(buckets.iter().copied()))),
+            Kind::Gauge(_) | Kind::Counter => None,
+        };
+        Self(Metric::ALL.into_iter().filter_map(histogram).collect())
+    }
+}
+
+impl Histograms {
+    /// Records a value.
+    pub fn record(&self, distribution: Metric, milliseconds: u64) {
+        if let Some(histogram) = self.0.get(&distribution) {
+            histogram.observe(Duration::from_millis(milliseconds).as_secs_f64());
         }
     }
 }
 
-impl Distributions {
-    /// Takes a value, in milliseconds.
-    pub fn measure(&self, distribution: Metric, value: u64) {
-        if let Some(histogram) = self.of(distribution) {
-            histogram.observe(Duration::from_millis(value).as_secs_f64());
-        }
-    }
-
-    fn of(&self, distribution: Metric) -> Option<&Histogram> {
-        match distribution {
-            Metric::ReconcileDuration => Some(&self.reconcile_duration),
-            Metric::RegistrationLatency => Some(&self.registration_latency),
-            _ => None,
-        }
-    }
-}
-
-/// What is known, as text. A gauge that nothing has shown yet is left out: zero would be a lease.
-pub fn text(project: &str, service: &str, figures: &Figures, distributions: &Distributions, now: Timestamp) -> String {
-    let labels = [("project", project), ("service", service)];
-    let labels = labels.map(|(name, value)| (name.into(), value.to_owned().into()));
+/// Renders the metrics. A gauge without a value is left out: zero would be wrong.
+pub fn text(scope: &Scope, store: &Store, histograms: &Histograms, now: Timestamp) -> String {
+    let labels = [("project", &scope.project), ("service", &scope.service)];
+    let labels = labels.map(|(name, value)| (name.into(), value.clone().into()));
     let mut registry = Registry::with_prefix_and_labels(PREFIX, labels.into_iter());
     for metric in Metric::ALL {
-        let Definition { kind, .. } = metric.definition();
-        match kind {
-            Kind::Counter => register(&mut registry, metric, ConstCounter::new(figures.total(metric))),
-            Kind::Distribution => {
-                if let Some(histogram) = distributions.of(metric) {
+        match metric.definition().kind {
+            Kind::Counter => register(&mut registry, metric, ConstCounter::new(store.total(metric))),
+            Kind::Distribution { .. } => {
+                if let Some(histogram) = histograms.0.get(&metric) {
                     register(&mut registry, metric, histogram.clone());
                 }
             }
-            Kind::Gauge => {
-                if let Some(value) = gauge(metric, figures, now) {
+            Kind::Gauge(source) => {
+                if let Some(value) = gauge(source, store, now) {
                     register(&mut registry, metric, ConstGauge::new(value));
                 }
             }
         }
     }
-    if let Some(at) = figures.seen_at() {
-        let (name, help) = LAST_LOOK;
+    if let Some(at) = store.observed_at() {
+        let (name, help) = LAST_OBSERVATION;
         registry.register_with_unit(name, help, Suffix::Seconds, ConstGauge::new(at.as_millisecond() as f64 / 1000.0));
     }
     encoded(&registry)
 }
 
-/// The text when nothing is known yet.
-pub fn nothing() -> String {
+/// Renders no metrics.
+pub fn empty() -> String {
     encoded(&Registry::default())
 }
 
@@ -104,23 +89,23 @@ fn encoded(registry: &Registry) -> String {
     text
 }
 
-fn gauge(metric: Metric, figures: &Figures, now: Timestamp) -> Option<f64> {
-    match metric {
-        Metric::QueueAge => figures.queue_age().map(|age| age.as_secs_f64()),
-        Metric::Findings => figures.seen().map(|_| figures.findings() as f64),
-        _ => figures.seen()?.gauge(metric, now).map(|value| value as f64),
+fn gauge(source: GaugeSource, store: &Store, now: Timestamp) -> Option<f64> {
+    match source {
+        GaugeSource::QueueAge => store.queue_age().map(|age| age.as_secs_f64()),
+        GaugeSource::Findings => store.snapshot().map(|_| store.findings() as f64),
+        GaugeSource::Snapshot(value) => store.snapshot().map(|snapshot| value(&snapshot, now) as f64),
     }
 }
 
 fn register(registry: &mut Registry, metric: Metric, value: impl prometheus_client::registry::Metric) {
-    let help = metric.definition().meaning;
+    let help = metric.definition().help;
     match suffix(metric) {
         Some(suffix) => registry.register_with_unit(stem(metric), help, suffix, value),
         None => registry.register(stem(metric), help, value),
     }
 }
 
-/// OpenMetrics wants base units.
+/// Returns the unit's suffix. OpenMetrics uses base units.
 fn suffix(metric: Metric) -> Option<Suffix> {
     match metric.definition().unit {
         Unit::Seconds | Unit::Milliseconds => Some(Suffix::Seconds),
@@ -128,7 +113,15 @@ fn suffix(metric: Metric) -> Option<Suffix> {
     }
 }
 
-/// The name without prefix and unit: CloudWatch's, in OpenMetrics' way of writing it.
+/// Returns the name of the metric's family with the suffix of its samples' unit and kind.
+#[cfg(test)]
+pub fn exposed_name(metric: Metric) -> String {
+    let unit = suffix(metric).map_or("", |_| "_seconds");
+    let kind = if matches!(metric.definition().kind, Kind::Counter) { "_total" } else { "" };
+    format!("{PREFIX}_{}{unit}{kind}", stem(metric))
+}
+
+/// Returns the metric's name in snake case, without prefix and unit.
 fn stem(metric: Metric) -> String {
     let name = metric.definition().name;
     let name = if suffix(metric).is_some() { name.strip_suffix("Seconds").unwrap_or(name) } else { name };
@@ -144,19 +137,22 @@ fn stem(metric: Metric) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::aws::fake::noon;
-    use crate::telemetry::metrics::tests::{documented, page};
-    use crate::telemetry::metrics::{Seen, Sight, Usage};
+    use crate::telemetry::metrics::tests::documented;
+    use crate::telemetry::metrics::{Snapshot, Summary, Usage};
+    use crate::telemetry::tests::read;
     use jvb_watcher_rules::model::{Counts, LoadBalancerState};
 
-    fn exposed(figures: &Figures, distributions: &Distributions) -> String {
-        text("p", "p-service", figures, distributions, noon())
+    fn exposed(store: &Store, histograms: &Histograms) -> String {
+        text(&scope("p", "p-service"), store, histograms, noon())
     }
 
-    /// The samples, by name and labels.
+    fn scope(project: &str, service: &str) -> Scope {
+        Scope { namespace: "jvb-watcher".into(), project: project.into(), service: service.into() }
+    }
+
+    /// Returns the samples by name and labels.
     fn samples(text: &str) -> BTreeMap<&str, f64> {
         let lines = text.lines().filter(|line| !line.starts_with('#'));
         lines
@@ -167,9 +163,9 @@ mod tests {
             .collect()
     }
 
-    fn seen() -> Seen {
+    fn snapshot() -> Snapshot {
         let counts = Counts { desired: 2, running: 2, pending: 0 };
-        let sight = Sight {
+        let summary = Summary {
             counts,
             serving: 2,
             registered: 4,
@@ -178,26 +174,26 @@ mod tests {
             load_balancer_state: Some(LoadBalancerState::Active),
         };
         let idle_since = Some(noon() - jiff::SignedDuration::from_secs(90));
-        Seen { sight, idle_since, usage: Usage::InUse }
+        Snapshot { summary, idle_since, usage: Usage::InUse }
     }
 
     #[test]
-    fn what_nothing_has_shown_yet_is_left_out() {
-        let text = exposed(&Figures::default(), &Distributions::default());
+    fn omits_gauges_without_a_value() {
+        let text = exposed(&Store::default(), &Histograms::default());
         for gauge in ["running_tasks", "load_balancer_up", "findings", "queue_age", "last_look"] {
             assert!(!text.contains(&format!("jvb_watcher_{gauge}")), "{gauge} in {text}");
         }
         assert_eq!(samples(&text)["jvb_watcher_reconciles_total{project=\"p\",service=\"p-service\"}"], 0.0);
         assert!(text.ends_with("# EOF\n"));
-        assert_eq!(nothing(), "# EOF\n");
+        assert_eq!(empty(), "# EOF\n");
     }
 
     #[test]
-    fn gauges_are_what_the_last_look_saw_and_say_when() {
-        let mut figures = Figures::default();
-        figures.see(seen(), 1, noon());
-        figures.wait(Duration::from_millis(412));
-        let text = exposed(&figures, &Distributions::default());
+    fn shows_the_last_observation_and_its_time() {
+        let mut store = Store::default();
+        store.set_snapshot(snapshot(), 1, noon());
+        store.set_queue_age(Duration::from_millis(412));
+        let text = exposed(&store, &Histograms::default());
         let samples = samples(&text);
         for (name, value) in [
             ("running_tasks", 2.0),
@@ -218,12 +214,12 @@ mod tests {
     }
 
     #[test]
-    fn counters_go_on_and_distributions_are_in_seconds() {
-        let (mut figures, distributions) = (Figures::default(), Distributions::default());
+    fn counts_since_the_process_started_and_measures_in_seconds() {
+        let (mut store, histograms) = (Store::default(), Histograms::default());
         for round in 1..=2_u64 {
-            figures.count(Metric::Teardowns);
-            distributions.measure(Metric::RegistrationLatency, 1_500);
-            let text = exposed(&figures, &distributions);
+            store.increment(Metric::Teardowns);
+            histograms.record(Metric::RegistrationLatency, 1_500);
+            let text = exposed(&store, &histograms);
             let samples = samples(&text);
             let value = |name: &str, more: &str| {
                 samples[format!("jvb_watcher_{name}{{{more}project=\"p\",service=\"p-service\"}}").as_str()]
@@ -235,17 +231,17 @@ mod tests {
     }
 
     #[test]
-    fn a_name_can_hold_anything_and_the_text_stays_whole() {
-        let text = text("p\"}\n1", "\\", &Figures::default(), &Distributions::default(), noon());
+    fn escapes_label_values() {
+        let text = text(&scope("p\"}\n1", "\\"), &Store::default(), &Histograms::default(), noon());
         assert!(text.contains(r#"project="p\"}\n1",service="\\""#), "{text}");
     }
 
     #[test]
-    fn the_page_has_the_name_of_each() {
-        let (mut figures, distributions) = (Figures::default(), Distributions::default());
-        figures.see(seen(), 0, noon());
-        figures.wait(Duration::ZERO);
-        let text = exposed(&figures, &distributions);
+    fn documents_the_name_of_every_metric() {
+        let (mut store, histograms) = (Store::default(), Histograms::default());
+        store.set_snapshot(snapshot(), 0, noon());
+        store.set_queue_age(Duration::ZERO);
+        let text = exposed(&store, &histograms);
         let mut families: Vec<_> = text
             .lines()
             .filter_map(|line| line.strip_prefix("# TYPE "))
@@ -253,7 +249,7 @@ mod tests {
             .map(|(name, kind)| if kind == "counter" { format!("{name}_total") } else { name.to_owned() })
             .collect();
         let mut documented: Vec<_> = documented().into_iter().map(|[_, exposed, ..]| exposed).collect();
-        assert!(page().contains("`jvb_watcher_last_look_timestamp_seconds`"));
+        assert!(read("metrics.md").contains("`jvb_watcher_last_look_timestamp_seconds`"));
         documented.push("jvb_watcher_last_look_timestamp_seconds".to_owned());
         families.sort();
         documented.sort();

@@ -1,4 +1,4 @@
-//! Sends what waits, beside the work, for as long as the process lives.
+//! Sends buffered events.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use crate::retry::Retry;
 use crate::telemetry::log::{Event, Failure, Log};
 
 impl Publisher {
-    /// Sends what waits and what comes, and says in the log what could not be sent.
+    /// Sends events to a bus until the process ends, and logs failures.
     pub async fn keep_sending(self, bus: impl EventBus, log: Log) {
         let mut retry = Retry::default();
         loop {
@@ -18,42 +18,43 @@ impl Publisher {
             if let Some(wait) = wait {
                 tokio::select! {
                     () = tokio::time::sleep(wait) => {}
-                    () = self.shared.hurried.notified() => {}
+                    () = self.shared.ending.notified() => {}
                 }
             }
         }
     }
 
+    /// Waits for events, and takes as many as one call takes.
     async fn next(&self) -> Vec<Entry> {
         loop {
-            let stirred = self.shared.stirred.notified();
+            let buffered = self.shared.buffered.notified();
             let entries = self.lock().take();
             if !entries.is_empty() {
                 return entries;
             }
-            stirred.await;
+            buffered.await;
         }
     }
 
-    /// Sends one call's worth. What is left is to be tried again after so long.
+    /// Makes one call. Returns the time to wait before the next one if it failed.
     async fn send(&self, bus: &impl EventBus, entries: Vec<Entry>, retry: &mut Retry, log: &Log) -> Option<Duration> {
-        let taken = entries.len();
-        let (again, failed, error) = match bus.put(&entries).await {
-            // For a person to mend, maybe, and then all can go.
-            Err(error) => (entries, taken, Some(error)),
-            // One that the bus itself refuses for good never will.
-            Ok(refused) => {
-                let transient = refused.iter().filter(|refused| refused.error.kind.is_transient());
-                let again = transient.filter_map(|refused| entries.get(refused.index).cloned()).collect();
-                (again, refused.len(), refused.into_iter().next().map(|refused| refused.error))
+        let count = entries.len();
+        let (to_retry, failed, error) = match bus.put(&entries).await {
+            // Also a permanent error is retried: an operator may resolve it.
+            Err(error) => (entries, count, Some(error)),
+            // An entry that the bus rejects permanently isn't: its content won't change.
+            Ok(rejected) => {
+                let transient = rejected.iter().filter(|entry| entry.error.kind.is_transient());
+                let to_retry = transient.filter_map(|entry| entries.get(entry.index).cloned()).collect();
+                (to_retry, rejected.len(), rejected.into_iter().next().map(|entry| entry.error))
             }
         };
-        let lost = failed - again.len();
+        let dropped = failed - to_retry.len();
         let (waiting, dropped) = {
-            let mut queue = self.lock();
-            queue.put_back(again);
-            queue.dropped += lost as u64;
-            (queue.entries.len(), queue.dropped)
+            let mut buffer = self.lock();
+            buffer.put_back(to_retry);
+            buffer.dropped += dropped as u64;
+            (buffer.entries.len(), buffer.dropped)
         };
         let Some(error) = error else {
             retry.succeeded();

@@ -1,7 +1,6 @@
-//! What waits, what is sent, and what is lost.
+//! Buffering, sending and dropping of events.
 
 use std::collections::BTreeSet;
-use std::path::Path;
 
 use serde_json::json;
 use tokio::time::Instant;
@@ -10,36 +9,40 @@ use super::*;
 use crate::aws::event_bus::{EventBus, RejectedEntry, SOURCE};
 use crate::aws::fake::{Lines, noon};
 use crate::aws::{AwsError, ErrorKind};
-use crate::telemetry::log::{Log, TargetFields};
-use jvb_watcher_rules::finding::FindingName;
+use crate::telemetry::log::tests::documentation::line;
+use crate::telemetry::log::tests::examples::examples;
+use crate::telemetry::log::tests::name_of;
+use crate::telemetry::log::{Format, Identity, Level, Log, LogConfig, Output, TargetFields};
+use crate::telemetry::tests::{assert_generated, read};
+use jvb_watcher_rules::finding::{FindingName, FindingState};
 use jvb_watcher_rules::plan::{TargetReason, UnmarkReason};
 
-/// What a bus makes of a call.
+/// The outcome of a call.
 #[derive(Clone)]
-enum Says {
-    Takes,
+enum Outcome {
+    Succeeds,
     Fails(ErrorKind),
-    Refuses(Vec<(usize, ErrorKind)>),
+    Rejects(Vec<(usize, ErrorKind)>),
     Hangs,
 }
 
-/// A bus that says in turn what it is told to, and then takes everything.
+/// A bus whose first calls have these outcomes, and whose further calls succeed.
 #[derive(Clone, Default)]
 struct Bus {
-    says: Arc<Mutex<VecDeque<Says>>>,
+    outcomes: Arc<Mutex<VecDeque<Outcome>>>,
     calls: Arc<Mutex<Vec<Vec<Entry>>>>,
 }
 
 impl Bus {
-    fn that(says: impl IntoIterator<Item = Says>) -> Self {
-        Self { says: Arc::new(Mutex::new(says.into_iter().collect())), ..Self::default() }
+    fn with(outcomes: impl IntoIterator<Item = Outcome>) -> Self {
+        Self { outcomes: Arc::new(Mutex::new(outcomes.into_iter().collect())), ..Self::default() }
     }
 
     fn calls(&self) -> Vec<Vec<Entry>> {
         self.calls.lock().expect("not poisoned").clone()
     }
 
-    /// The ids of what each call brought.
+    /// Returns the IDs of the events of each call.
     fn ids(&self) -> Vec<Vec<String>> {
         let ids = |entries: &Vec<Entry>| entries.iter().map(|entry| text(entry, "id")).collect();
         self.calls().iter().map(ids).collect()
@@ -59,14 +62,14 @@ fn error(kind: ErrorKind) -> AwsError {
 impl EventBus for Bus {
     async fn put(&self, entries: &[Entry]) -> Result<Vec<RejectedEntry>, AwsError> {
         self.calls.lock().expect("not poisoned").push(entries.to_vec());
-        let says = self.says.lock().expect("not poisoned").pop_front().unwrap_or(Says::Takes);
-        match says {
-            Says::Takes => Ok(Vec::new()),
-            Says::Fails(kind) => Err(error(kind)),
-            Says::Refuses(which) => {
+        let outcome = self.outcomes.lock().expect("not poisoned").pop_front().unwrap_or(Outcome::Succeeds);
+        match outcome {
+            Outcome::Succeeds => Ok(Vec::new()),
+            Outcome::Fails(kind) => Err(error(kind)),
+            Outcome::Rejects(which) => {
                 Ok(which.into_iter().map(|(index, kind)| RejectedEntry { index, error: error(kind) }).collect())
             }
-            Says::Hangs => std::future::pending().await,
+            Outcome::Hangs => std::future::pending().await,
         }
     }
 }
@@ -82,7 +85,7 @@ fn log() -> (Log, Lines) {
     (lines.log(Arc::new(Noon)), lines)
 }
 
-/// A log whose events go to this bus, and what publishes them.
+/// Returns a log whose events are published on the bus, its lines, and its publisher.
 fn publishing(bus: &Bus) -> (Log, Lines, Publisher) {
     let (log, lines) = log();
     let publisher = Publisher::default();
@@ -105,7 +108,7 @@ fn finding(state: FindingState) -> Event {
 const SOON: Duration = Duration::from_secs(5);
 
 #[tokio::test(start_paused = true)]
-async fn what_others_want_to_know_is_published_and_nothing_else() {
+async fn publishes_events_with_a_detail_type() {
     let bus = Bus::default();
     let (log, _, publisher) = publishing(&bus);
     log.emit(&registered());
@@ -122,16 +125,16 @@ async fn what_others_want_to_know_is_published_and_nothing_else() {
     assert_eq!(first.time, noon());
     assert_eq!((text(first, "service"), text(first, "ip")), ("p-service".to_owned(), "10.0.1.10".to_owned()));
     let ids: BTreeSet<_> = bus.ids().concat().into_iter().collect();
-    assert_eq!(ids.len(), 4, "each has its own id");
+    assert_eq!(ids.len(), 4, "each event has its own ID");
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_level_that_silences_the_log_silences_no_event() {
+async fn publishes_events_below_the_log_level() {
     let bus = Bus::default();
-    let identity = crate::telemetry::log::Identity { project: "p".into(), cluster: "c".into(), service: "s".into() };
+    let identity = Identity { project: "p".into(), cluster: "c".into(), service: "s".into() };
     let clock = Arc::new(crate::clock::SystemClock);
-    let (format, level) = (crate::telemetry::log::Format::Json, crate::telemetry::log::Level::Error);
-    let log = Log::new(identity, format, level, clock, Box::new(std::io::sink()));
+    let output = Output::direct(Box::new(std::io::sink()));
+    let log = Log::new(LogConfig { identity, format: Format::Json, level: Level::Error, clock, output });
     let publisher = Publisher::default();
     log.subscribe(Arc::new(publisher.clone()));
     tokio::spawn(publisher.clone().keep_sending(bus.clone(), log.clone()));
@@ -141,7 +144,7 @@ async fn a_level_that_silences_the_log_silences_no_event() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn ten_go_in_a_call_in_their_order() {
+async fn sends_ten_events_in_a_call_in_order() {
     let bus = Bus::default();
     let (log, _, publisher) = publishing(&bus);
     for _ in 0..23 {
@@ -155,17 +158,17 @@ async fn ten_go_in_a_call_in_their_order() {
 }
 
 #[test]
-fn no_call_is_larger_than_it_may_be() {
+fn limits_the_size_of_a_call() {
     let entry = |bytes: usize| Entry { detail_type: "Finding Raised", time: noon(), detail: "x".repeat(bytes) };
-    let mut waiting = Waiting::default();
-    waiting.entries.extend([100_000, 100_000, 100_000, 300_000, 10].map(entry));
-    let taken: Vec<usize> = std::iter::from_fn(|| Some(waiting.take().len()).filter(|count| *count > 0)).collect();
-    assert_eq!(taken, [2, 1, 1, 1], "one that is too large goes alone, and nothing is stuck behind it");
+    let mut buffer = Buffer::default();
+    buffer.entries.extend([100_000, 100_000, 100_000, 300_000, 10].map(entry));
+    let taken: Vec<usize> = std::iter::from_fn(|| Some(buffer.take().len()).filter(|count| *count > 0)).collect();
+    assert_eq!(taken, [2, 1, 1, 1], "an oversized event is sent alone, and doesn't block the others");
 }
 
 #[tokio::test(start_paused = true)]
-async fn only_what_was_refused_goes_again_with_the_same_id() {
-    let bus = Bus::that([Says::Refuses(vec![(1, ErrorKind::Throttled)])]);
+async fn retries_rejected_events_with_the_same_id() {
+    let bus = Bus::with([Outcome::Rejects(vec![(1, ErrorKind::Throttled)])]);
     let (log, lines, publisher) = publishing(&bus);
     for _ in 0..3 {
         log.emit(&registered());
@@ -180,8 +183,8 @@ async fn only_what_was_refused_goes_again_with_the_same_id() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_the_bus_never_takes_keeps_nothing_else_waiting() {
-    let bus = Bus::that([Says::Refuses(vec![(0, ErrorKind::Rejected)])]);
+async fn drops_permanently_rejected_events() {
+    let bus = Bus::with([Outcome::Rejects(vec![(0, ErrorKind::Rejected)])]);
     let (log, lines, publisher) = publishing(&bus);
     log.emit(&registered());
     publisher.flush(SOON).await;
@@ -194,23 +197,23 @@ async fn what_the_bus_never_takes_keeps_nothing_else_waiting() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_call_that_fails_is_tried_again_until_it_goes() {
+async fn retries_a_failed_call_until_it_succeeds() {
     let began = Instant::now();
-    let bus = Bus::that([Says::Fails(ErrorKind::Unavailable), Says::Fails(ErrorKind::AccessDenied)]);
+    let bus = Bus::with([Outcome::Fails(ErrorKind::Unavailable), Outcome::Fails(ErrorKind::AccessDenied)]);
     let (log, lines, _) = publishing(&bus);
     log.emit(&registered());
     while bus.calls().len() < 3 {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-    assert!(began.elapsed() >= Duration::from_secs(60), "what a person must mend is tried seldom");
+    assert!(began.elapsed() >= Duration::from_secs(60), "a permanent error is retried slowly");
     assert_eq!(bus.ids()[0], bus.ids()[2]);
     let failed = lines.of("publish_failed");
     assert_eq!(failed.iter().map(|line| &line["level"]).collect::<Vec<_>>(), ["WARN", "ERROR"]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn at_the_end_a_wait_between_two_tries_is_cut_short() {
-    let bus = Bus::that([Says::Fails(ErrorKind::AccessDenied)]);
+async fn retries_at_once_when_the_process_ends() {
+    let bus = Bus::with([Outcome::Fails(ErrorKind::AccessDenied)]);
     let (log, lines, publisher) = publishing(&bus);
     log.emit(&registered());
     while lines.of("publish_failed").is_empty() {
@@ -223,60 +226,52 @@ async fn at_the_end_a_wait_between_two_tries_is_cut_short() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_bus_that_hangs_is_waited_for_no_longer_than_allowed_and_the_oldest_make_room() {
-    let bus = Bus::that([Says::Hangs]);
+async fn gives_up_on_an_unresponsive_bus_and_drops_the_oldest_events() {
+    let bus = Bus::with([Outcome::Hangs]);
     let (log, _, publisher) = publishing(&bus);
-    for _ in 0..LONGEST_QUEUE + 30 {
+    for _ in 0..MAX_BUFFERED + 30 {
         log.emit(&registered());
         tokio::task::yield_now().await;
     }
     let before = Instant::now();
     publisher.flush(SOON).await;
     assert_eq!(before.elapsed(), SOON);
-    let queue = publisher.lock();
-    assert_eq!((queue.entries.len(), queue.in_hand), (LONGEST_QUEUE, 1));
-    assert_eq!(queue.dropped, 29);
+    let buffer = publisher.lock();
+    assert_eq!((buffer.entries.len(), buffer.in_flight), (MAX_BUFFERED, 1));
+    assert_eq!(buffer.dropped, 29);
     assert!(
-        queue.entries.back().expect("one").detail.contains(&format!("-{}\"", LONGEST_QUEUE + 30)),
-        "the newest stay"
+        buffer.entries.back().expect("one").detail.contains(&format!("-{}\"", MAX_BUFFERED + 30)),
+        "the newest events stay"
     );
 }
 
+/// The line of docs/events.md below which everything is generated.
+const MARKER: &str = "<!-- Generated from the examples in src/telemetry/log; don't edit below this line. -->\n";
+
 #[test]
-fn the_page_has_an_example_of_each_kind_as_it_is_published() {
-    let page = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/events.md");
-    let page = std::fs::read_to_string(page).expect("docs/events.md is there");
-    let examples: Vec<Value> = page
-        .split("```json\n")
-        .skip(1)
-        .filter_map(|block| serde_json::from_str::<Value>(block.split("```").next()?).ok())
-        .filter(|example| example["detail"].is_object() && example["detail-type"].is_string())
-        .collect();
-    let kinds: Vec<_> = examples.iter().map(|example| example["detail-type"].as_str().expect("a kind")).collect();
-    assert_eq!(
-        kinds,
-        [
-            "Target Registered",
-            "Target Deregistered",
-            "Load Balancer Torn Down",
-            "Teardown Cancelled",
-            "Finding Raised",
-            "Finding Cleared"
-        ]
-    );
-    for example in &examples {
-        assert_eq!(example["source"], SOURCE);
-        let detail = example["detail"].as_object().expect("an object");
-        // The log's own documentation holds what a line has; this is one, with an id.
-        let common = ["timestamp", "level", "message", "project", "cluster", "service", "id"];
-        for field in common {
-            assert!(detail.contains_key(field), "{field} in {example}");
-        }
-        let own = detail.iter().filter(|(name, _)| !common.contains(&name.as_str()));
-        let own: Map<_, _> = own.map(|(name, value)| (name.clone(), value.clone())).collect();
-        let event: Event = serde_json::from_value(Value::Object(own.clone())).expect("an event of the log");
-        assert_eq!(detail_type(&event), example["detail-type"].as_str(), "{example}");
-        assert_eq!(serde_json::to_value(&event).expect("JSON"), Value::Object(own));
-        assert_eq!(detail["message"], event.message());
+fn documents_an_example_of_each_detail_type() {
+    let page = read("events.md");
+    let (before, _) = page.split_once(MARKER).expect("docs/events.md has the marker");
+    let published = examples().into_iter().filter_map(|event| Some((event.detail_type()?, event)));
+    let mut generated = format!("{before}{MARKER}");
+    for (number, (detail_type, event)) in published.enumerate() {
+        let mut detail: Map<String, Value> = serde_json::from_str(&line(&event)).expect("JSON");
+        detail.insert("id".to_owned(), format!("7c1d0f6b2a9e4853-{}", number + 1).into());
+        let example = json!({
+            "version": "0",
+            "id": format!("5fea7756-0ea4-451a-a703-a558b933e27{number}"),
+            "detail-type": detail_type,
+            "source": SOURCE,
+            "account": "111122223333",
+            "time": "2026-11-20T18:00:54Z",
+            "region": "eu-west-1",
+            "resources": [],
+            "detail": detail,
+        });
+        generated += &format!("\n## {detail_type}\n\n```json\n{example:#}\n```\n");
+        assert!(before.contains(&format!("| `{detail_type}` | `{}`", name_of(&event))), "no row for {detail_type}");
     }
+    let rows = before.lines().filter(|line| line.starts_with("| `")).count();
+    assert_eq!(rows, generated.matches("\n## ").count() - before.matches("\n## ").count(), "rows for detail types");
+    assert_generated("events.md", &generated);
 }

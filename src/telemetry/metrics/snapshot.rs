@@ -1,0 +1,70 @@
+//! The state of the service and its load balancer, in numbers.
+
+use jiff::Timestamp;
+
+use jvb_watcher_rules::model::{Counts, LoadBalancerState, Observation, Service, TargetState};
+
+/// The counts of an observation. Two observations with equal summaries show no change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Summary {
+    /// The service's counts; all zero when it is missing.
+    pub counts: Counts,
+    /// The number of serving tasks.
+    pub serving: usize,
+    /// The number of targets that aren't draining.
+    pub registered: usize,
+    /// The number of healthy targets.
+    pub healthy: usize,
+    /// The number of unhealthy targets.
+    pub unhealthy: usize,
+    /// The load balancer's state, if it exists.
+    pub load_balancer_state: Option<LoadBalancerState>,
+}
+
+impl Summary {
+    /// Summarizes an observation.
+    pub fn of(observation: &Observation) -> Self {
+        let targets =
+            |wanted: fn(TargetState) -> bool| observation.targets().filter(|(_, target)| wanted(target.state)).count();
+        Self {
+            counts: match observation.service {
+                Service::Found(counts) => counts,
+                Service::Missing => Counts::default(),
+            },
+            serving: observation.serving().count(),
+            registered: targets(|state| state != TargetState::Draining),
+            healthy: targets(|state| state == TargetState::Healthy),
+            unhealthy: targets(|state| state == TargetState::Unhealthy),
+            load_balancer_state: observation.load_balancer.as_ref().map(|load_balancer| load_balancer.state),
+        }
+    }
+}
+
+/// The result of an observation, as the metrics show it.
+#[derive(Clone, Copy, Debug)]
+pub struct Snapshot {
+    /// The observation's counts.
+    pub summary: Summary,
+    /// The time since which the load balancer is idle, if it is.
+    pub idle_since: Option<Timestamp>,
+    /// Whether there is anything to watch.
+    pub usage: Usage,
+}
+
+impl Snapshot {
+    /// Returns for how many seconds the load balancer has been idle; 0 if it isn't.
+    pub fn idle_seconds(&self, now: Timestamp) -> u64 {
+        let idle_for = self.idle_since.map(|since| now.duration_since(since).as_secs());
+        // Negative when the clock of the worker that marked it is ahead.
+        u64::try_from(idle_for.unwrap_or_default()).unwrap_or_default()
+    }
+}
+
+/// Whether there is anything to watch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Usage {
+    /// The service is in use, a load balancer exists, or a teardown is in progress.
+    InUse,
+    /// Nothing that the watcher manages costs anything.
+    Idle,
+}
