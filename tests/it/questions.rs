@@ -136,7 +136,7 @@ const QUESTIONS: &[Question] = &[
         }
         .boxed_local()
     }),
-    question("The balancer is still up, and nobody calls", || {
+    question("The load balancer is still up, although nobody calls", || {
         async {
             let situation = Situation::after(&format!("{BALANCER}{SCALE_UP}")).await;
             let watcher = situation.run_watcher().await;
@@ -157,7 +157,7 @@ const QUESTIONS: &[Question] = &[
         }
         .boxed_local()
     }),
-    question("It refuses to tear down", || {
+    question("It does not tear the load balancer down", || {
         async {
             let situation = Situation::after(BALANCER).await;
             let keys = ["Lifecycle".to_owned()].into_iter().collect();
@@ -168,7 +168,7 @@ const QUESTIONS: &[Question] = &[
         }
         .boxed_local()
     }),
-    question("It says that AWS refuses the deletion", || {
+    question("AWS refuses the deletion", || {
         async {
             let situation = Situation::after(BALANCER).await;
             let protect = elb::Attribute { key: "deletion_protection.enabled".to_owned(), value: "true".to_owned() };
@@ -191,7 +191,7 @@ const QUESTIONS: &[Question] = &[
         }
         .boxed_local()
     }),
-    question("Tasks run, and nobody can call", || {
+    question("Tasks run, but nobody can call", || {
         async {
             let situation = Situation::after(SCALE_UP_ALONE).await;
             situation.wait_until_running().await;
@@ -215,7 +215,7 @@ const QUESTIONS: &[Question] = &[
         }
         .boxed_local()
     }),
-    question("How do I keep the balancer through a maintenance?", || {
+    question("How do I keep the load balancer during maintenance?", || {
         async {
             let situation = Situation::after(BALANCER).await;
             let until = Timestamp::now() + Duration::from_secs(2 * 60 * 60);
@@ -229,7 +229,7 @@ const QUESTIONS: &[Question] = &[
         }
         .boxed_local()
     }),
-    question("Messages lie in the dead-letter queue", || {
+    question("Messages are in the dead-letter queue", || {
         async {
             let situation = Situation::after(QUIET).await;
             let queue = format!("{PROJECT}-jvb-watcher-dlq");
