@@ -9,7 +9,7 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle, TermLike};
 use crate::clock::SystemClock;
 use crate::operations::phase::{BoundedPhase, CompletedPhase};
 use crate::operations::progress::{LoggedProgress, Progress};
-use crate::telemetry::log::{Colour, Format, Identity, Level, Log, Verb, on_one_line};
+use crate::telemetry::log::{Colour, Format, Identity, Level, Log, LogConfig, Output, Verb, on_one_line};
 
 /// The current phase: its duration, its name, and what it waits for.
 const TEMPLATE: &str = "{spinner} {elapsed} {wide_msg}";
@@ -28,7 +28,7 @@ impl Console {
     /// Returns a console on standard error.
     pub fn new(identity: Identity, format: Format, level: Level, on_terminal: bool) -> Self {
         let (draws, colour) = match format {
-            Format::Pretty { colour } => (on_terminal, colour),
+            Format::Pretty { colour, .. } => (on_terminal, colour),
             Format::Json => (false, Colour::Off),
         };
         // Hidden until a phase starts: log lines of a command without phases leave no spinner behind.
@@ -37,7 +37,7 @@ impl Console {
             Some(bar) => Box::new(AboveBar(bar.clone())),
             None => Box::new(std::io::stderr()),
         };
-        Self { log: Log::new(identity, format, level, Arc::new(SystemClock), output), bar, colour }
+        Self { log: Log::new(LogConfig { identity, format, level, clock: Arc::new(SystemClock), output: Output::direct(output) }), bar, colour }
     }
 
     /// Returns the log.
