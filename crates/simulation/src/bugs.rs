@@ -41,7 +41,7 @@ impl fmt::Display for Injection {
             Self::Platform => "platform",
             Self::Queue => "queue",
             Self::Clock => "clock",
-            Self::Patch => "patch",
+            Self::Patch => "sources",
         })
     }
 }

@@ -13,14 +13,14 @@ mod budget;
 pub mod bugs;
 pub mod checker;
 mod command;
-mod connection;
+pub mod connection;
 pub mod coverage;
 pub mod day;
 pub mod environment;
 mod faults;
 pub mod intercept;
 pub mod operator;
-mod process;
+pub mod process;
 mod recorder;
 mod snapshot;
 

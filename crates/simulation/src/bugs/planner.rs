@@ -64,9 +64,9 @@ pub fn planner(bug: Option<Bug>) -> Planner {
                 group.healthy_others = 0;
             }
         }),
-        Bug::IgnoreAddressReuse => observing(Part::All, |observation, now| {
+        Bug::IgnoreAddressReuse => observing(Part::All, |observation, _| {
             for task in observation.tasks.iter_mut() {
-                task.stopped_at = task.stopped_at.map(|_| now);
+                task.stopped_at = None;
             }
         }),
 

@@ -1,0 +1,185 @@
+//! Examples that catch the bugs which no day shows: each holds without a bug, and fails with its own.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use jiff::SignedDuration;
+
+use jvb_watcher::controller::reconcile::{Hints, Reconciler};
+use jvb_watcher_rules::model::{
+    DesiredStatus, LOAD_BALANCER_TAG, LastStatus, LoadBalancer, Observation, TargetState, TargetType, Task,
+};
+use jvb_watcher_rules::plan::samples::{
+    UDP, balancer, counts, group, idle, ip, marked, marked_balancer, minutes, noon, observation, policy, running,
+    seconds, stopped, target, task,
+};
+use jvb_watcher_rules::plan::{LifecycleAction, Plan};
+use jvb_watcher_sandbox::platform::PROJECT;
+use jvb_watcher_simulation::bugs::{Bug, planner};
+use jvb_watcher_simulation::day::{Action, Day, Options, on_virtual_time};
+use jvb_watcher_simulation::environment::{Actor, Environment};
+use jvb_watcher_simulation::intercept::{Intercepted, Interceptor, Operation};
+use jvb_watcher_simulation::operator::Operator;
+use jvb_watcher_simulation::process::{Setup, Tools};
+
+/// An example: plays with a bug or without one; `Err` says what is wrong.
+pub type Example = fn(Option<Bug>) -> Result<(), String>;
+
+/// The examples with their names and the bug that each catches.
+pub const EXAMPLES: &[(Bug, &str, Example)] = &[
+    (Bug::DeleteAfterOneObservation, "keeps_what_is_used_between_the_observations", used_between_the_observations),
+    (Bug::KeepForeignMessages, "deletes_a_foreign_message", foreign_message),
+    (Bug::DeregisterAfterOneObservation, "keeps_a_target_after_one_observation", target_without_task),
+    (Bug::IgnoreDesiredCount, "keeps_what_tasks_are_desired_for", desired_tasks),
+    (Bug::IgnoreStoppingTasks, "keeps_what_a_stopping_task_uses", stopping_task),
+    (Bug::IgnoreAddressReuse, "keeps_what_a_task_at_a_reused_address_uses", reused_address),
+    (Bug::IgnoreOtherTargetTypes, "keeps_what_instances_use", other_target_type),
+    (Bug::KeepMarkInUse, "unmarks_what_is_used_again", used_again),
+    (Bug::RestoreLostMark, "restarts_the_grace_period_after_a_lost_mark", lost_mark),
+    (Bug::TrustCopiedMark, "distrusts_a_copied_mark", copied_mark),
+    (Bug::TrustOutdatedMark, "distrusts_a_mark_before_the_last_use", outdated_mark),
+    (Bug::DeleteOrphansOfOthers, "keeps_orphans_of_others", orphan_of_others),
+];
+
+#[test]
+fn every_example_holds_without_a_bug() {
+    for (_, name, example) in EXAMPLES {
+        assert_eq!(example(None), Ok(()), "{name}");
+    }
+}
+
+fn plan(observation: &Observation, bug: Option<Bug>) -> Plan {
+    planner(bug)(observation, &policy(), noon())
+}
+
+fn expect(holds: bool, plan: &Plan) -> Result<(), String> {
+    if holds { Ok(()) } else { Err(format!("{plan:?}")) }
+}
+
+/// The load balancer, marked long enough ago to be deleted.
+fn due(targets: &[u8]) -> LoadBalancer {
+    marked_balancer(targets, noon() - minutes(10))
+}
+
+fn keeps(observation: &Observation, bug: Option<Bug>) -> Result<(), String> {
+    let plan = plan(observation, bug);
+    expect(!matches!(plan.lifecycle, LifecycleAction::DeleteLoadBalancer { .. }), &plan)
+}
+
+fn desired_tasks(bug: Option<Bug>) -> Result<(), String> {
+    keeps(&observation(counts(2, 0, 0), vec![stopped(1)], Some(due(&[]))), bug)
+}
+
+fn stopping_task(bug: Option<Bug>) -> Result<(), String> {
+    let stopping =
+        Task { stopping_at: Some(noon() - minutes(15)), ..task(1, LastStatus::Stopping, DesiredStatus::Stopped) };
+    keeps(&observation(counts(0, 0, 0), vec![stopping], Some(due(&[]))), bug)
+}
+
+fn reused_address(bug: Option<Bug>) -> Result<(), String> {
+    keeps(&idle(due(&[1])), bug)
+}
+
+fn other_target_type(bug: Option<Bug>) -> Result<(), String> {
+    let mut load_balancer = due(&[]);
+    load_balancer.target_groups[0].target_type = TargetType::Other("instance".to_owned());
+    load_balancer.target_groups[0].healthy_others = 1;
+    keeps(&idle(load_balancer), bug)
+}
+
+fn copied_mark(bug: Option<Bug>) -> Result<(), String> {
+    let mut load_balancer = due(&[]);
+    let copied = load_balancer.arn.replace("p-jvb-nlb", "q-jvb-nlb");
+    load_balancer.tags.insert(LOAD_BALANCER_TAG.to_owned(), copied);
+    keeps(&idle(load_balancer), bug)
+}
+
+fn outdated_mark(bug: Option<Bug>) -> Result<(), String> {
+    let stopping_at = Some(noon() - minutes(5));
+    let stopped = Task { stopping_at, stopped_at: stopping_at, ..stopped(1) };
+    keeps(&observation(counts(0, 0, 0), vec![stopped], Some(due(&[]))), bug)
+}
+
+fn orphan_of_others(bug: Option<Bug>) -> Result<(), String> {
+    let mut orphan = group(UDP, 10000, vec![]);
+    orphan.tags = marked(orphan.tags, noon() - minutes(10));
+    if let Some(arn) = orphan.tags.get_mut(LOAD_BALANCER_TAG) {
+        *arn = arn.replace("p-jvb-nlb", "q-jvb-nlb");
+    }
+    let mut observation = observation(counts(0, 0, 0), vec![stopped(1)], None);
+    observation.orphaned_target_groups.push(orphan);
+    let plan = plan(&observation, bug);
+    expect(plan.lifecycle == LifecycleAction::Keep, &plan)
+}
+
+fn used_again(bug: Option<Bug>) -> Result<(), String> {
+    let plan = plan(&observation(counts(1, 1, 0), vec![running(1)], Some(due(&[1]))), bug);
+    expect(matches!(&plan.lifecycle, LifecycleAction::Unmark { resources, .. } if resources.len() == 3), &plan)
+}
+
+fn lost_mark(bug: Option<Bug>) -> Result<(), String> {
+    let mut load_balancer = due(&[]);
+    load_balancer.target_groups[0].tags.clear();
+    let plan = plan(&idle(load_balancer), bug);
+    expect(matches!(plan.lifecycle, LifecycleAction::Mark { idle_since, .. } if idle_since == noon()), &plan)
+}
+
+fn target_without_task(bug: Option<Bug>) -> Result<(), String> {
+    let mut load_balancer = balancer(&[1]);
+    load_balancer.target_groups[0]
+        .targets
+        .push(jvb_watcher_rules::model::Target { state: TargetState::Unhealthy, ..target(9, 10000) });
+    let plan = plan(&observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer)), bug);
+    expect(plan.registrations.is_empty() && plan.unmatched.iter().any(|key| key.ip == ip(9)), &plan)
+}
+
+/// A message about another service, which must not reach the dead-letter queue.
+fn foreign_message(bug: Option<Bug>) -> Result<(), String> {
+    let schedule = vec![(Duration::from_secs(60 * 60), Action::SendForeignMessage)];
+    let report = Day { schedule, ..Day::quiet() }.play(Options { bug, ..Options::default() });
+    report.violations.first().map_or(Ok(()), |violation| Err(violation.to_string()))
+}
+
+/// A load balancer whose deletion is due, and a scale-up when the second observation begins.
+fn used_between_the_observations(bug: Option<Bug>) -> Result<(), String> {
+    on_virtual_time(async {
+        let day = Day::quiet();
+        let (environment, _process_faults) = Environment::new(&day, false);
+        let environment = Arc::new(environment);
+        let operator = Operator::new(environment.clone(), PROJECT);
+        operator.create_all().map_err(|error| error.to_string())?;
+        // Older than the unused grace.
+        tokio::time::sleep(minutes(20)).await;
+        let setup = Setup::new(environment, &day, bug);
+        let Tools { clock, connection, log } = Tools::new(&setup, Actor::Worker(1), SignedDuration::ZERO);
+        let observations = Arc::new(AtomicU32::new(0));
+        let scaling = ScaleUpAtSecondObservation { operator: operator.clone(), observations: observations.clone() };
+        let platform = Intercepted::new(connection, scaling);
+        let mut reconciler =
+            Reconciler::new(platform, setup.scope, setup.policy, log, clock).with_planner(planner(bug));
+        let marked = reconciler.reconcile(&Hints::default(), Default::default()).await;
+        marked.map_err(|error| error.to_string())?;
+        tokio::time::sleep(day.policy.idle_grace + seconds(1)).await;
+        observations.store(0, Ordering::Relaxed);
+        let reconciled = reconciler.reconcile(&Hints::default(), Default::default()).await;
+        reconciled.map_err(|error| error.to_string())?;
+        match operator.load_balancer() {
+            Ok(Some(_)) if observations.load(Ordering::Relaxed) == 2 => Ok(()),
+            found => Err(format!("{found:?} after {observations:?} observation(s)")),
+        }
+    })
+}
+
+struct ScaleUpAtSecondObservation {
+    operator: Operator,
+    observations: Arc<AtomicU32>,
+}
+
+impl Interceptor for ScaleUpAtSecondObservation {
+    async fn before(&self, operation: Operation) {
+        if operation == Operation::DescribeService && self.observations.fetch_add(1, Ordering::Relaxed) == 1 {
+            self.operator.scale(1).expect("a service");
+        }
+    }
+}
