@@ -20,7 +20,7 @@ pub struct LogRecorder {
 
 impl Subscriber for LogRecorder {
     fn receive(&self, event: &Event, _: Timestamp, _: &dyn Fn() -> Map<String, Value>) {
-        if !event.is_wanted(Format::Json, Level::Info) {
+        if !event.is_enabled(&Format::Json, Level::Info) {
             return;
         }
         self.environment.with(|state, now| {
