@@ -1,5 +1,10 @@
 //! `doctor`: is the watcher wired up?
 
+use clap::Args;
+
+use super::help::{Group, Help, USAGE_ERROR};
+use super::options::{LogOptions, OutputFormat, OutputOptions, OwnerTagOptions, PlatformOptions, QueueOptions};
+use super::settings::Settings;
 use std::io::{self, Write};
 
 use futures_util::future::join_all;
@@ -9,14 +14,46 @@ use super::{CommandError, connect};
 use crate::aws::client::{AwsEventSource, AwsPlatform};
 use crate::aws::event_source::{EventSource, QueueDescription, RuleTarget};
 use crate::aws::{AwsError, LoadBalancerDescription, Platform, TargetGroupDescription};
-use crate::cli::{DoctorOptions, OutputFormat};
 use crate::clock::Clock;
-use crate::config::Settings;
 use crate::doctor::{Attempt, Diagnosis, Sight, text, trials};
 use crate::event_source::{self, Feed, Place};
 use crate::telemetry::log::Log;
 use crate::text::Style;
 use jvb_watcher_rules::model::{LoadBalancer, Tags, TargetGroup};
+
+/// The options of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorOptions {
+    /// The platform.
+    #[command(flatten)]
+    pub platform: PlatformOptions,
+    /// The queue.
+    #[command(flatten)]
+    pub queue: QueueOptions,
+    /// The owner tag.
+    #[command(flatten)]
+    pub owner: OwnerTagOptions,
+    /// The result.
+    #[command(flatten)]
+    pub output: OutputOptions,
+    /// The log.
+    #[command(flatten)]
+    pub log: LogOptions,
+}
+
+/// The help of `doctor`.
+pub const HELP: Help = Help {
+    group: Group::Inspect,
+    examples: &[
+        ("Check an installation", "jvb-watcher doctor --project jitsi"),
+        (
+            "List the failed checks",
+            "jvb-watcher doctor --project jitsi -o json | jq '.checks[] | select(.outcome == \"failed\")'",
+        ),
+    ],
+    exit_status: &[(0, "no check failed"), (1, "a check failed"), USAGE_ERROR],
+    see_also: &["status", "run"],
+};
 
 /// Checks everything that the watcher stands on, and says so, one line a check.
 ///
@@ -33,8 +70,8 @@ pub async fn doctor(
     let region = sdk.region().map(ToString::to_string).unwrap_or_default();
     let diagnosis = examine(settings, options, &AwsPlatform::new(&sdk), &AwsEventSource::new(&sdk), &region).await;
     let mut stdout = io::stdout().lock();
-    match options.output {
-        OutputFormat::Table => stdout.write_all(text(&diagnosis, Style::of_stdout(no_color)).as_bytes())?,
+    match options.output.output {
+        OutputFormat::Text => stdout.write_all(text(&diagnosis, Style::of_stdout(no_color)).as_bytes())?,
         OutputFormat::Json => {
             serde_json::to_writer(&mut stdout, &diagnosis).map_err(io::Error::from)?;
             writeln!(stdout)?;
@@ -84,7 +121,7 @@ async fn examine(
         scope,
         queue_option,
         load_balancer_name,
-        owner_tag: &options.owner_tag,
+        owner_tag: &options.owner.owner_tag,
         caller,
         clock_ahead,
         feed,

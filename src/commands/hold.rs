@@ -1,5 +1,11 @@
 //! `hold`: keeps every watcher from tearing the load balancer down for a time; or lets go of it.
 
+use clap::Args;
+
+use super::help::{Group, Help, USAGE_ERROR};
+use super::options::values::duration;
+use super::options::{LogOptions, OwnerTagOptions, PlatformOptions};
+use super::settings::Settings;
 use std::io::Write;
 use std::time::Duration;
 
@@ -7,14 +13,43 @@ use super::operation::Console;
 use super::{CommandError, connect};
 use crate::aws::client::AwsPlatform;
 use crate::aws::{Deadline, Platform};
-use crate::cli::HoldOptions;
 use crate::clock::{Clock, Moment};
-use crate::config::Settings;
 use crate::controller::reconcile::OBSERVATION_VALID_FOR;
 use crate::operations::hold;
 use crate::telemetry::log::rfc3339_millis;
 use jvb_watcher_rules::hold::{Hold, Holder};
 use jvb_watcher_rules::model::IDLE_SINCE_TAG;
+
+/// The options of `hold`.
+#[derive(Debug, Args)]
+pub struct HoldOptions {
+    /// Length of the hold from now on, at most a day
+    #[arg(value_name = "DURATION", value_parser = duration, required_unless_present = "release", conflicts_with = "release")]
+    pub time: Option<Duration>,
+    /// Release the hold, whoever placed it
+    #[arg(long)]
+    pub release: bool,
+    /// The platform.
+    #[command(flatten)]
+    pub platform: PlatformOptions,
+    /// The owner tag.
+    #[command(flatten)]
+    pub owner: OwnerTagOptions,
+    /// The log.
+    #[command(flatten)]
+    pub log: LogOptions,
+}
+
+/// The help of `hold`.
+pub const HELP: Help = Help {
+    group: Group::Operate,
+    examples: &[
+        ("Keep the load balancer for two hours", "jvb-watcher hold 2h --project jitsi"),
+        ("Release the hold", "jvb-watcher hold --release --project jitsi"),
+    ],
+    exit_status: &[(0, "held, or released"), (1, "there is no load balancer to hold, or a call failed"), USAGE_ERROR],
+    see_also: &["up", "down", "status"],
+};
 
 /// Holds, or lets go, and prints until when.
 ///
@@ -44,7 +79,7 @@ pub async fn hold(settings: &Settings, options: &HoldOptions, console: &Console)
         hold::release(&platform, console.log(), (name, &balancer.arn), &holder, &deadline).await?;
         return Ok(writeln!(std::io::stdout(), "{name} is no longer held")?);
     };
-    let owner_tag = &options.owner_tag;
+    let owner_tag = &options.owner.owner_tag;
     if !owner_tag.is_among(&tags) {
         return Err(CommandError::Failed(format!(
             "load balancer {name} has no tag {owner_tag}, so no watcher deletes it: there is nothing to hold; or give \

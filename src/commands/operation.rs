@@ -12,10 +12,10 @@ use serde::Serialize;
 use tokio::time::Instant;
 
 use super::CommandError;
+use super::options::OutputFormat;
+use super::settings::Settings;
 use crate::aws::client::AwsPlatform;
-use crate::cli::ResultFormat;
 use crate::clock::SystemClock;
-use crate::config::Settings;
 use crate::operations::command::BalancerCommand;
 use crate::operations::phase::{Bounded, Completed};
 use crate::operations::progress::{Lines, Progress};
@@ -153,7 +153,7 @@ pub(super) async fn performed<O: Operation>(
     operation: &mut O,
     verb: Verb,
     console: &Console,
-    output: ResultFormat,
+    output: OutputFormat,
 ) -> Result<Vec<Completed>, CommandError> {
     let began = Instant::now();
     let result = perform(operation).await;
@@ -177,7 +177,7 @@ pub(super) async fn performed<O: Operation>(
                     duration_ms,
                 });
             }
-            if output == ResultFormat::Json {
+            if output == OutputFormat::Json {
                 print(&FailureReport::of(&failure))?;
             }
             Err(match failure.stop {
@@ -223,7 +223,7 @@ struct Steps<'a> {
 pub(super) fn print_steps(
     verb: Verb,
     steps: Result<Vec<String>, Stop>,
-    output: ResultFormat,
+    output: OutputFormat,
 ) -> Result<(), CommandError> {
     let steps = steps.map_err(|stop| match stop {
         Stop::Call(error) => error.into(),
@@ -231,8 +231,8 @@ pub(super) fn print_steps(
         other => CommandError::Failed(format!("{other:?}")),
     })?;
     match output {
-        ResultFormat::Json => print(&Steps { operation: verb, would: &steps }),
-        ResultFormat::Text => {
+        OutputFormat::Json => print(&Steps { operation: verb, would: &steps }),
+        OutputFormat::Text => {
             let numbered = steps.iter().enumerate().map(|(number, step)| format!("{}. {step}\n", number + 1));
             Ok(write!(std::io::stdout(), "{}", numbered.collect::<String>())?)
         }

@@ -1,18 +1,58 @@
 //! `sandbox`: a small AWS on the loopback, until told to stop.
 
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::help::{Group, Help, USAGE_ERROR};
+use super::options::values::time_scale;
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 
 use jiff::Timestamp;
 
 use super::CommandError;
-use crate::cli::SandboxOptions;
 use crate::shutdown;
 use jvb_watcher_sandbox::faults::Faults;
 use jvb_watcher_sandbox::platform::{self, PROJECT};
 use jvb_watcher_sandbox::scenario::{Scenario, Step, play};
 use jvb_watcher_sandbox::wire::Sandbox;
 use jvb_watcher_sandbox::world::{Settings, World};
+
+/// The options of `sandbox`.
+#[derive(Debug, Args)]
+pub struct SandboxOptions {
+    /// Port on 127.0.0.1; 0 for any free one
+    #[arg(long, value_name = "PORT", default_value_t = 4566)]
+    pub port: u16,
+    /// File of events to play; see fixtures/scenarios
+    #[arg(long, value_name = "FILE", conflicts_with = "empty")]
+    pub scenario: Option<PathBuf>,
+    /// Factor by which everything is faster than on AWS [default: the scenario's, or 1]
+    #[arg(long, value_name = "FACTOR", value_parser = time_scale)]
+    pub time_scale: Option<f64>,
+    /// Start without a platform: no cluster, service, queue or rule
+    #[arg(long)]
+    pub empty: bool,
+    /// Seed of random ids and faults
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// The help of `sandbox`.
+pub const HELP: Help = Help {
+    group: Group::Try,
+    examples: &[
+        ("Serve a sandbox with a ready-made platform", "jvb-watcher sandbox"),
+        (
+            "Play an evening in it, ten times as fast",
+            "jvb-watcher sandbox --scenario fixtures/scenarios/evening.toml --time-scale 10",
+        ),
+        ("Use it from another terminal", "AWS_ENDPOINT_URL=http://127.0.0.1:4566 jvb-watcher status --project jitsi"),
+    ],
+    exit_status: &[(0, "stopped by SIGTERM or SIGINT"), (1, "the port is in use, or the scenario failed"), USAGE_ERROR],
+    see_also: &["demo", "run"],
+};
 
 /// Serves until told to stop.
 ///

@@ -1,5 +1,11 @@
 //! `status`: is it well?
 
+use clap::Args;
+
+use super::help::{Group, Help, INTERRUPTED, USAGE_ERROR};
+use super::options::values::price;
+use super::options::{LogOptions, OutputFormat, OutputOptions, PlatformOptions, PolicyOptions, QueueOptions};
+use super::settings::Settings;
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -9,9 +15,7 @@ use super::{CommandError, connect, policy};
 use crate::aws::AwsError;
 use crate::aws::client::{AwsEventSource, AwsPlatform};
 use crate::aws::event_source::{EventSource, QueueDescription};
-use crate::cli::{OutputFormat, StatusOptions};
 use crate::clock::Clock;
-use crate::config::Settings;
 use crate::controller::reconcile::{Hints, Reconciler};
 use crate::event_source::{self, Feed};
 use crate::shutdown;
@@ -20,6 +24,44 @@ use crate::telemetry::log::Log;
 use crate::text::Style;
 use jvb_watcher_rules::finding::Finding;
 use jvb_watcher_rules::plan::Policy;
+
+/// The options of `status`.
+#[derive(Debug, Args)]
+pub struct StatusOptions {
+    /// The platform.
+    #[command(flatten)]
+    pub platform: PlatformOptions,
+    /// The queue.
+    #[command(flatten)]
+    pub queue: QueueOptions,
+    /// Observe again every five seconds
+    #[arg(short, long)]
+    pub watch: bool,
+    /// The result.
+    #[command(flatten)]
+    pub output: OutputOptions,
+    /// Cost of an hour in which the load balancer exists, in US dollars
+    #[arg(long, env = "JVB_WATCHER_HOURLY_PRICE", value_name = "DOLLARS", default_value = "0.19", value_parser = price)]
+    pub hourly_price: f64,
+    /// The rules of the watcher.
+    #[command(flatten)]
+    pub policy: PolicyOptions,
+    /// The log.
+    #[command(flatten)]
+    pub log: LogOptions,
+}
+
+/// The help of `status`.
+pub const HELP: Help = Help {
+    group: Group::Inspect,
+    examples: &[
+        ("Show the state of the platform", "jvb-watcher status --project jitsi"),
+        ("Follow it during a call", "jvb-watcher status --project jitsi --watch"),
+        ("List the findings", "jvb-watcher status --project jitsi -o json | jq -r '.findings[].finding'"),
+    ],
+    exit_status: &[(0, "well"), (1, "a call failed"), USAGE_ERROR, (3, "not well: the output says why"), INTERRUPTED],
+    see_also: &["doctor", "report", "run"],
+};
 
 /// With `--watch`, the time between two looks.
 const WATCH_INTERVAL: Duration = Duration::from_secs(5);
@@ -47,7 +89,7 @@ pub async fn status(
     let style = Style::of_stdout(no_color);
     if !options.watch {
         let status = onlooker.look(&*clock).await?;
-        show(&status, options.output, style)?;
+        show(&status, options.output.output, style)?;
         return if status.well { Ok(()) } else { Err(CommandError::NotWell) };
     }
     let (order, shutdown) = shutdown::channel();
@@ -55,7 +97,7 @@ pub async fn status(
     let watching = async {
         loop {
             match onlooker.look(&*clock).await {
-                Ok(status) => show_again(&status, options.output, style)?,
+                Ok(status) => show_again(&status, options.output.output, style)?,
                 // The next look may succeed.
                 Err(error) => writeln!(io::stderr(), "error: {error}")?,
             }
@@ -141,7 +183,7 @@ impl Onlooker<'_> {
 fn show(status: &Status, output: OutputFormat, style: Style) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     match output {
-        OutputFormat::Table => stdout.write_all(text(status, style).as_bytes())?,
+        OutputFormat::Text => stdout.write_all(text(status, style).as_bytes())?,
         OutputFormat::Json => {
             serde_json::to_writer(&mut stdout, status)?;
             writeln!(stdout)?;
@@ -154,8 +196,8 @@ fn show(status: &Status, output: OutputFormat, style: Style) -> io::Result<()> {
 fn show_again(status: &Status, output: OutputFormat, style: Style) -> io::Result<()> {
     match (output, style) {
         (OutputFormat::Json, _) => {}
-        (OutputFormat::Table, Style::Plain) => writeln!(io::stdout(), "\n{}", status.at)?,
-        (OutputFormat::Table, Style::Symbols | Style::Coloured) => {
+        (OutputFormat::Text, Style::Plain) => writeln!(io::stdout(), "\n{}", status.at)?,
+        (OutputFormat::Text, Style::Symbols | Style::Coloured) => {
             write!(io::stdout(), "{CLEAR}{}, again every {} s\n\n", status.at, WATCH_INTERVAL.as_secs())?;
         }
     }
