@@ -1,22 +1,22 @@
-//! Where the time comes from. Deciding needs no clock (see [`jvb_watcher_rules::plan`]); looking and logging do.
+//! Clocks: the machine's, and AWS's as far as the Date headers of its answers tell it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use tokio::time::Instant;
 
-/// Tells the time of day.
+/// A source of the wall-clock time.
 pub trait Clock: Send + Sync {
-    /// The present instant.
+    /// Returns the current time.
     fn now(&self) -> Timestamp;
 }
 
-/// A clock to hand around.
+/// A shared clock.
 pub type SharedClock = Arc<dyn Clock>;
 
-/// The machine's clock.
+/// The machine's wall clock.
 #[derive(Debug, Clone, Copy)]
 pub struct SystemClock;
 
@@ -26,69 +26,79 @@ impl Clock for SystemClock {
     }
 }
 
-/// A moment by two clocks: the monotonic one, which nobody sets, and the time of day, which goes on while a virtual
-/// machine is suspended, or while AWS Lambda freezes a function between two invocations.
+/// A point in time by two clocks: the monotonic clock, which can't be set, and the wall clock, which advances while a
+/// virtual machine is suspended or AWS Lambda has frozen the function between two invocations.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {
     monotonic: Instant,
-    time_of_day: Timestamp,
+    wall: Timestamp,
 }
 
 impl Moment {
-    /// The present moment.
+    /// Returns the current point in time.
     pub fn now(clock: &dyn Clock) -> Self {
-        Self { monotonic: Instant::now(), time_of_day: clock.now() }
+        Self { monotonic: Instant::now(), wall: clock.now() }
     }
 
-    /// How long ago it was, by the clock that says longer.
+    /// Returns the time elapsed since then, by the clock that shows more.
     pub fn elapsed(&self, clock: &dyn Clock) -> Duration {
-        let by_the_time_of_day = clock.now().duration_since(self.time_of_day);
-        // Negative when the clock was set back.
-        self.monotonic.elapsed().max(Duration::try_from(by_the_time_of_day).unwrap_or_default())
+        let by_wall_clock = clock.now().duration_since(self.wall);
+        // Negative if the clock was set back.
+        self.monotonic.elapsed().max(Duration::try_from(by_wall_clock).unwrap_or_default())
     }
 }
 
-/// AWS's time, as far as its answers tell it: the machine's clock, put right by their Date headers.
+/// AWS's clock: the machine's, adjusted by the Date headers of AWS's answers.
 ///
-/// Marks are written by one worker and read by another, and are compared with what AWS says of tasks and balancers. If
-/// the workers' clocks differed by a grace, the grace would be gone.
+/// One worker writes marks and another compares them with AWS's timestamps of tasks and load balancers. If their clocks
+/// differed by a grace period, the grace period would be lost.
 pub struct AwsClock {
     machine: SharedClock,
-    /// How far AWS is ahead of the machine, in milliseconds.
+    /// The time by which AWS's clock is ahead of the machine's, in milliseconds.
     ahead: AtomicI64,
+    /// True once an answer's date has been read.
+    is_adjusted: AtomicBool,
 }
 
-/// A Date header has whole seconds.
+/// The resolution of a Date header: whole seconds (RFC 9110, section 5.6.7).
 const DATE_RESOLUTION: Duration = Duration::from_secs(1);
 
 impl AwsClock {
-    /// The machine's clock, taken for right until AWS says otherwise.
+    /// Starts with the machine's time, until the first answer.
     pub fn new(machine: SharedClock) -> Self {
-        Self { machine, ahead: AtomicI64::new(0) }
+        Self { machine, ahead: AtomicI64::new(0), is_adjusted: AtomicBool::new(false) }
     }
 
-    /// The machine's own time.
+    /// Returns the machine's time.
     pub fn machine_now(&self) -> Timestamp {
         self.machine.now()
     }
 
-    /// Takes note of an answer's date. AWS gave it between the call and the answer, so how far AWS is ahead lies between
-    /// two bounds; they are the wider, and say the less, the longer the answer took.
-    pub fn heard(&self, date: Timestamp, sent_at: Timestamp, received_at: Timestamp) {
+    /// Returns the time by which AWS's clock is ahead of the machine's, negative if it is behind; `None` before the first
+    /// answer.
+    pub fn ahead_of_machine(&self) -> Option<SignedDuration> {
+        let ahead = SignedDuration::from_millis(self.ahead.load(Ordering::Relaxed));
+        self.is_adjusted.load(Ordering::Relaxed).then_some(ahead)
+    }
+
+    /// Adjusts the clock by an answer's date, with the machine's times of request and answer. AWS wrote the date between
+    /// the two, which bounds the difference of the clocks; the longer the answer took, the wider the bounds.
+    pub fn adjust(&self, date: Timestamp, sent_at: Timestamp, received_at: Timestamp) {
         let least = date.duration_since(received_at).as_millis();
         let most = (date + DATE_RESOLUTION).duration_since(sent_at).as_millis();
         let (Ok(least), Ok(most)) = (i64::try_from(least), i64::try_from(most)) else { return };
-        // They cross when the machine's clock was set back in between.
+        // The bounds cross if the machine's clock was set back in between.
         if least <= most {
             let ahead = self.ahead.load(Ordering::Relaxed).clamp(least, most);
             self.ahead.store(ahead, Ordering::Relaxed);
+            self.is_adjusted.store(true, Ordering::Relaxed);
         }
     }
 }
 
 impl Clock for AwsClock {
     fn now(&self) -> Timestamp {
-        let ahead = jiff::SignedDuration::from_millis(self.ahead.load(Ordering::Relaxed));
+        let ahead = SignedDuration::from_millis(self.ahead.load(Ordering::Relaxed));
         let machine = self.machine.now();
         machine.checked_add(ahead).unwrap_or(machine)
     }
@@ -100,21 +110,21 @@ mod tests {
 
     use super::*;
 
-    struct SetClock(Mutex<Timestamp>);
+    struct SettableClock(Mutex<Timestamp>);
 
-    impl Clock for SetClock {
+    impl Clock for SettableClock {
         fn now(&self) -> Timestamp {
             *self.0.lock().expect("not poisoned")
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_moment_is_as_long_ago_as_the_clock_says_that_says_longer() {
+    async fn elapsed_time_is_that_of_the_clock_that_shows_more() {
         let noon: Timestamp = "2026-11-20T12:00:00Z".parse().expect("an instant");
-        let clock = SetClock(Mutex::new(noon));
+        let clock = SettableClock(Mutex::new(noon));
         let moment = Moment::now(&clock);
         tokio::time::sleep(Duration::from_secs(5)).await;
-        assert_eq!(moment.elapsed(&clock), Duration::from_secs(5), "the time of day stood still");
+        assert_eq!(moment.elapsed(&clock), Duration::from_secs(5), "the wall clock stood still");
         *clock.0.lock().expect("not poisoned") = noon + Duration::from_secs(90);
         assert_eq!(moment.elapsed(&clock), Duration::from_secs(90), "the process was frozen");
         *clock.0.lock().expect("not poisoned") = noon - Duration::from_secs(90);
@@ -133,39 +143,48 @@ mod tests {
         text.parse().expect("an instant")
     }
 
-    /// The clock of a machine on which it is noon.
+    /// A clock on a machine where it is always noon.
     fn noon() -> AwsClock {
         AwsClock::new(Arc::new(Fixed(at("2026-11-20T12:00:00Z"))))
     }
 
     #[test]
-    fn a_clock_that_is_right_to_the_second_is_left_alone() {
+    fn does_not_adjust_a_clock_that_is_correct_to_the_second() {
         let clock = noon();
-        clock.heard(at("2026-11-20T11:59:59Z"), at("2026-11-20T11:59:59.800Z"), at("2026-11-20T12:00:00Z"));
+        clock.adjust(at("2026-11-20T11:59:59Z"), at("2026-11-20T11:59:59.800Z"), at("2026-11-20T12:00:00Z"));
         assert_eq!(clock.now(), at("2026-11-20T12:00:00Z"));
     }
 
     #[test]
-    fn a_clock_that_is_wrong_is_put_right_as_far_as_the_answer_proves() {
+    fn adjusts_a_wrong_clock_by_the_least_that_the_answer_proves() {
         let slow = noon();
-        slow.heard(at("2026-11-20T12:01:00Z"), at("2026-11-20T11:59:59.900Z"), at("2026-11-20T12:00:00Z"));
+        slow.adjust(at("2026-11-20T12:01:00Z"), at("2026-11-20T11:59:59.900Z"), at("2026-11-20T12:00:00Z"));
         assert_eq!(slow.now(), at("2026-11-20T12:01:00Z"));
+        assert_eq!(slow.ahead_of_machine(), Some(SignedDuration::from_secs(60)));
         let fast = noon();
-        fast.heard(at("2026-11-20T11:59:00Z"), at("2026-11-20T11:59:59.900Z"), at("2026-11-20T12:00:00Z"));
+        fast.adjust(at("2026-11-20T11:59:00Z"), at("2026-11-20T11:59:59.900Z"), at("2026-11-20T12:00:00Z"));
         assert_eq!(fast.now(), at("2026-11-20T11:59:01.100Z"));
     }
 
     #[test]
-    fn an_answer_that_was_read_minutes_later_proves_nothing() {
+    fn the_difference_is_unknown_before_the_first_answer() {
         let clock = noon();
-        clock.heard(at("2026-11-20T11:55:00Z"), at("2026-11-20T11:55:00Z"), at("2026-11-20T12:00:00Z"));
+        assert_eq!(clock.ahead_of_machine(), None);
+        clock.adjust(at("2026-11-20T12:00:00Z"), at("2026-11-20T12:00:00Z"), at("2026-11-20T12:00:00Z"));
+        assert_eq!(clock.ahead_of_machine(), Some(SignedDuration::ZERO));
+    }
+
+    #[test]
+    fn ignores_an_answer_that_was_read_minutes_later() {
+        let clock = noon();
+        clock.adjust(at("2026-11-20T11:55:00Z"), at("2026-11-20T11:55:00Z"), at("2026-11-20T12:00:00Z"));
         assert_eq!(clock.now(), at("2026-11-20T12:00:00Z"));
     }
 
     #[test]
-    fn a_clock_that_is_set_back_while_an_answer_is_awaited_proves_nothing() {
+    fn ignores_an_answer_during_which_the_clock_was_set_back() {
         let clock = noon();
-        clock.heard(at("2026-11-20T12:00:00Z"), at("2026-11-20T13:00:00Z"), at("2026-11-20T12:00:00Z"));
+        clock.adjust(at("2026-11-20T12:00:00Z"), at("2026-11-20T13:00:00Z"), at("2026-11-20T12:00:00Z"));
         assert_eq!(clock.now(), at("2026-11-20T12:00:00Z"));
     }
 }

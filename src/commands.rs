@@ -4,15 +4,17 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use aws_config::SdkConfig;
-use jvb_watcher_rules::plan::Policy;
 
 use crate::aws::AwsError;
 use crate::aws::client::{self, AwsEventBus, ConnectError};
 use crate::clock::SharedClock;
+use crate::event_source::monitor::MonitorConfig;
 use crate::telemetry::log::{Event, Form, Log, diagnostics};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::metrics::emf::Address;
 use crate::telemetry::publish::Publisher;
+use jvb_watcher_rules::finding::StandingFindings;
+use jvb_watcher_rules::plan::Policy;
 
 mod command_line;
 #[cfg(feature = "manual")]
@@ -75,6 +77,11 @@ fn publisher(sdk: &SdkConfig, options: &WatchOptions, log: &Log) -> Option<Publi
     log.subscribe(Arc::new(publisher.clone()));
     tokio::spawn(publisher.clone().keep_sending(bus, log.clone()));
     Some(publisher)
+}
+
+/// Returns what the event source monitor checks, by the settings.
+fn monitor_config(settings: &Settings, standing: StandingFindings, log: &Log, clock: SharedClock) -> MonitorConfig {
+    MonitorConfig { scope: settings.scope.clone(), queue: settings.queue.clone(), standing, log: log.clone(), clock }
 }
 
 /// The rules to watch by.

@@ -1,59 +1,68 @@
-//! Is the watcher wired up? From what was read to one line a check: what is so, and what to do.
+//! The checks of `doctor`: from what was read of AWS to one result a check, with the remedy.
+//!
+//! Every check is always in the result: one that could not be made is [`CheckResult::Skipped`], never left out.
 
 use jiff::SignedDuration;
 use serde::Serialize;
 
 use crate::aws::AwsError;
-use crate::aws::event_source::{Caller, DeletionProtection, QueueDescription, RuleTarget, TaskNetwork};
+use crate::aws::diagnostics::{Caller, DeletionProtection, RuleTarget, TaskNetwork};
+use crate::aws::event_source::QueueDescription;
 use crate::controller::reconcile::Scope;
-use crate::event_source::Feed;
+use crate::event_source::EventSourceState;
 use jvb_watcher_rules::model::LoadBalancer;
 use jvb_watcher_rules::plan::OwnerTag;
 
-mod balancer;
 mod credentials;
+mod load_balancer;
 mod permissions;
 mod queue;
 mod rule;
 mod service;
 mod text;
 
-pub use permissions::{Attempt, UNTRIED, trials};
+pub use permissions::{NOT_PROBED, ProbeResult, ProbedResources, probes};
 pub use text::text;
 
-/// One check: what it is about, how that does, and what to do.
+/// One check: its subject, its result, and the remedy.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Check {
-    /// Its name.
+    /// The name.
     pub check: &'static str,
-    /// How it does.
+    /// The result.
     pub result: CheckResult,
-    /// What was seen, in a sentence.
+    /// The observation that the result rests on, as a clause.
     pub detail: String,
-    /// What to do about it, where there is something to do.
+    /// The remedy, if there is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<String>,
 }
 
-/// How a check does.
+/// The result of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum CheckResult {
-    /// As it should.
+    /// Nothing is wrong.
     Ok,
-    /// The watcher works; a person should know, or look for themselves at what could not be checked.
+    /// The watcher works, but the operator should know of this.
     Warning,
-    /// The watcher doesn't work, or not as it should.
+    /// The watcher doesn't work, or not fully.
     Failed,
+    /// The check could not be made, or there is nothing to check.
+    Skipped,
 }
 
 impl CheckResult {
-    /// The word for it.
+    /// All results.
+    pub const ALL: [Self; 4] = [Self::Ok, Self::Warning, Self::Failed, Self::Skipped];
+
+    /// Returns the result's name.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Ok => "ok",
             Self::Warning => "warning",
             Self::Failed => "failed",
+            Self::Skipped => "skipped",
         }
     }
 }
@@ -71,86 +80,111 @@ impl Check {
         Self { check, result: CheckResult::Failed, detail: detail.into(), advice: Some(advice.into()) }
     }
 
-    /// A call that `run` needs as well has failed.
+    /// A check with nothing to check, e.g. of a load balancer that doesn't exist.
+    fn skipped(check: &'static str, detail: impl Into<String>) -> Self {
+        Self { check, result: CheckResult::Skipped, detail: detail.into(), advice: None }
+    }
+
+    /// A check whose call failed. The worker makes this call too, so it doesn't work either.
     fn call_failed(check: &'static str, error: &AwsError) -> Self {
         Self::failed(check, error.to_string(), advice_on(error))
     }
 
-    /// A call that only this check makes has failed: that says nothing of the watcher.
+    /// A check whose call failed. Only `doctor` makes this call, so the error says nothing about the worker.
     fn not_checked(check: &'static str, error: &AwsError) -> Self {
-        Self::warning(check, format!("not checked: {error}"), advice_on(error))
+        Self { advice: Some(advice_on(error)), ..Self::skipped(check, error.to_string()) }
     }
 }
 
-/// What to do about a call that failed.
+/// Returns the remedy for a failed call.
 fn advice_on(error: &AwsError) -> String {
     use crate::aws::ErrorKind;
     match error.kind {
-        ErrorKind::AccessDenied => format!("Allow the action {}:{} on it.", error.service, error.operation),
-        ErrorKind::Unauthenticated => "Renew the credentials (aws sso login), or mend --profile.".to_owned(),
-        ErrorKind::Throttled | ErrorKind::Unavailable => "Try again; check the network and --endpoint-url.".to_owned(),
+        ErrorKind::AccessDenied => format!("Allow the action {} on it.", error.iam_action()),
+        ErrorKind::Unauthenticated => "Renew the credentials (aws sso login), or correct --profile.".to_owned(),
+        ErrorKind::Throttled => "Try again.".to_owned(),
+        ErrorKind::Unavailable => "Try again; check the network, --region and --endpoint-url.".to_owned(),
         _ => "Check --region, the account, and the names.".to_owned(),
     }
 }
 
-/// All that was read; what could not be is the error that it met.
+/// What was read of AWS; where a read failed, its error.
 #[derive(Debug)]
-pub struct Sight<'a> {
+pub struct Evidence<'a> {
     /// The cluster and the service.
     pub scope: &'a Scope,
     /// The queue's name or URL, as configured.
     pub queue_option: &'a str,
     /// The load balancer's name.
     pub load_balancer_name: &'a str,
-    /// The tag without which a balancer is never deleted.
+    /// The tag that a load balancer must carry to be deleted.
     pub owner_tag: &'a OwnerTag,
-    /// Whose the credentials are.
+    /// The identity of the credentials.
     pub caller: Result<Caller, AwsError>,
-    /// How far AWS's clock is ahead of this machine's.
-    pub clock_ahead: SignedDuration,
+    /// The time by which AWS's clock is ahead of this machine's; `None` if AWS has answered no call.
+    pub clock_ahead: Option<SignedDuration>,
     /// The queue and the rules that fill it.
-    pub feed: Result<Feed, AwsError>,
+    pub event_source: Result<EventSourceState, AwsError>,
     /// The queue, where the rules could not be read.
     pub queue: Option<QueueDescription>,
-    /// The dead-letter queue, if the queue names one.
+    /// The dead-letter queue, if the queue has a redrive policy.
     pub dead_letter_queue: Option<Result<Option<QueueDescription>, AwsError>>,
-    /// The targets of each rule, by the rule's name.
-    pub rule_targets: Vec<(String, Result<Vec<RuleTarget>, AwsError>)>,
-    /// How the service's tasks are connected, if it is there.
+    /// The targets of each rule.
+    pub rule_targets: Vec<RuleTargets>,
+    /// The network mode of the service's tasks; `None` if the service doesn't exist.
     pub task_network: Result<Option<TaskNetwork>, AwsError>,
-    /// The load balancer with its groups, if it is there.
+    /// The load balancer with its target groups; `None` if it doesn't exist.
     pub load_balancer: Result<Option<LoadBalancer>, AwsError>,
-    /// Whether it is protected against deletion, if it is there.
+    /// The load balancer's deletion protection, if the load balancer exists.
     pub deletion_protection: Option<Result<DeletionProtection, AwsError>>,
-    /// The calls of `run` that were tried without effect.
-    pub attempts: Vec<Attempt>,
+    /// The permission probes that were made.
+    pub probes: Vec<ProbeResult>,
 }
 
-/// What the checks came to.
+/// The targets of a rule.
+#[derive(Debug)]
+pub struct RuleTargets {
+    /// The rule's name.
+    pub rule: String,
+    /// The targets.
+    pub targets: Result<Vec<RuleTarget>, AwsError>,
+}
+
+/// The results of all checks.
 #[derive(Debug, Serialize)]
 pub struct Diagnosis {
-    /// Whether none failed.
+    /// True if no check failed.
     pub wired_up: bool,
-    /// How many failed.
+    /// The number of checks without a fault.
+    pub ok: usize,
+    /// The number of failed checks.
     pub failed: usize,
-    /// How many are warnings.
+    /// The number of warnings.
     pub warnings: usize,
-    /// The checks, in the order in which things depend on one another.
+    /// The number of checks that could not be made.
+    pub skipped: usize,
+    /// The checks. Each stands behind those that it depends on.
     pub checks: Vec<Check>,
 }
 
 impl Diagnosis {
-    /// Judges what was read.
-    pub fn new(sight: &Sight<'_>) -> Self {
-        let mut checks = vec![credentials::credentials(&sight.caller), credentials::clock(sight.clock_ahead)];
-        checks.extend(queue::checks(sight));
-        checks.extend(rule::checks(sight));
-        checks.extend(service::checks(sight));
-        checks.extend(balancer::checks(sight));
-        checks.extend(permissions::checks(&sight.attempts));
+    /// Makes the checks.
+    pub fn new(evidence: &Evidence<'_>) -> Self {
+        let mut checks = vec![credentials::credentials(&evidence.caller), credentials::clock(evidence.clock_ahead)];
+        checks.extend(queue::checks(evidence));
+        checks.extend(rule::checks(evidence));
+        checks.extend(service::checks(evidence));
+        checks.extend(load_balancer::checks(evidence));
+        checks.extend(permissions::checks(&evidence.probes));
         let count = |result| checks.iter().filter(|check| check.result == result).count();
-        let (failed, warnings) = (count(CheckResult::Failed), count(CheckResult::Warning));
-        Self { wired_up: failed == 0, failed, warnings, checks }
+        Self {
+            wired_up: count(CheckResult::Failed) == 0,
+            ok: count(CheckResult::Ok),
+            failed: count(CheckResult::Failed),
+            warnings: count(CheckResult::Warning),
+            skipped: count(CheckResult::Skipped),
+            checks,
+        }
     }
 }
 

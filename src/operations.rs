@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::aws::{AwsError, Deadline, Platform, ScalableService, Scaling};
 use crate::clock::{Moment, SharedClock};
 use crate::controller::reconcile::{OBSERVATION_VALID_FOR, Reconciler, Scope};
-use crate::retry::{Jitter, Prospect, Retry, prospect};
+use crate::retry::{Jitter, Retry};
 use crate::shutdown::Shutdown;
 use crate::telemetry::log::{Log, Phase, Verb, millis, rfc3339_millis};
 use jvb_watcher_rules::hold::{Hold, Holder};
@@ -409,7 +409,7 @@ impl<P: Platform + Scaling + Clone> Course<P> {
         loop {
             let Err(error) = self.put_in_order().await else { return Ok(()) };
             let (_, pause) = retry.failed(error.kind);
-            if prospect(error.kind) == Prospect::Lasting || began.elapsed() + pause > CLOSE {
+            if !error.kind.is_transient() || began.elapsed() + pause > CLOSE {
                 return Err(Stop::Call(error));
             }
             tokio::time::sleep(pause.min(LONGEST_PAUSE)).await;
@@ -560,7 +560,7 @@ async fn go_through<O: Operation>(operation: &mut O, bounded: Bounded) -> Result
                 retry.succeeded();
                 (for_what, pause_after(began.elapsed()))
             }
-            Ok(Err(Stop::Call(error))) if prospect(error.kind) == Prospect::Passing => {
+            Ok(Err(Stop::Call(error))) if error.kind.is_transient() => {
                 let (_, pause) = retry.failed(error.kind);
                 (error.to_string(), pause.min(LONGEST_PAUSE))
             }
@@ -643,7 +643,7 @@ async fn beside_command<O: Operation>(operation: &O, Bounded { limit, .. }: Boun
         match operation.beside_command().await {
             Ok(()) => {}
             // The command goes on; the next time may be better.
-            Err(Stop::Call(error)) if prospect(error.kind) == Prospect::Passing => {}
+            Err(Stop::Call(error)) if error.kind.is_transient() => {}
             Err(stop) => return stop,
         }
     }

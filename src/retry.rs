@@ -1,7 +1,8 @@
-//! Which errors are worth another try, and how long to wait before it.
+//! Exponential backoff for failed calls.
 //!
-//! The waits come from the `backoff` crate, which is no longer maintained (RUSTSEC-2025-0012). It is used in this file
-//! alone: whoever replaces it touches nothing else.
+//! Every error is retried: transient ones (see [`ErrorKind::is_transient`]) at growing intervals, permanent ones at the
+//! longest interval. The intervals come from the `backoff` crate, which is no longer maintained (RUSTSEC-2025-0012). Only
+//! this file uses it, so a replacement changes nothing else.
 
 use std::time::Duration;
 
@@ -10,38 +11,13 @@ use backoff::backoff::Backoff;
 
 use crate::aws::ErrorKind;
 
-/// No wait is longer: a mended permission or a recovered AWS is noticed within this time.
+/// The longest interval between two attempts: the time within which a corrected permission takes effect.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(60);
 
-/// The first wait, before jitter.
+/// The interval after the first failure, before jitter.
 const FIRST_WAIT: Duration = Duration::from_millis(500);
 
-/// How promptly an error is worth another try.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Prospect {
-    /// It may well go away by itself: soon, then less and less often.
-    Passing,
-    /// A person must do something first: at the longest wait.
-    Lasting,
-}
-
-/// How an error of this kind is tried again. All of them are: nothing makes the worker give up.
-pub fn prospect(kind: ErrorKind) -> Prospect {
-    match kind {
-        ErrorKind::Throttled
-        | ErrorKind::Unavailable
-        | ErrorKind::NotFound
-        | ErrorKind::ResourceInUse
-        | ErrorKind::InvalidTarget => Prospect::Passing,
-        ErrorKind::AccessDenied
-        | ErrorKind::Unauthenticated
-        | ErrorKind::OperationNotPermitted
-        | ErrorKind::TooManyTargets
-        | ErrorKind::Rejected => Prospect::Lasting,
-    }
-}
-
-/// The waits between the tries of one thing.
+/// The intervals between the attempts of one task.
 #[derive(Debug)]
 pub struct Retry {
     backoff: ExponentialBackoff,
@@ -49,17 +25,18 @@ pub struct Retry {
     attempt: u32,
 }
 
-/// The share by which waits vary at random, so that workers that failed together don't retry together.
+/// The fraction by which intervals vary at random, so that workers that failed at the same time don't retry at the same
+/// time.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Jitter(f64);
 
 impl Jitter {
-    /// Waits that are always the same, for a run that must be repeatable.
+    /// No variation, for runs that must be reproducible.
     pub const NONE: Self = Self(0.0);
 }
 
 impl Default for Jitter {
-    /// Half of the wait, either way: the default of the `backoff` crate.
+    /// Returns half of the interval, in either direction: the default of the `backoff` crate.
     fn default() -> Self {
         Self(0.5)
     }
@@ -72,7 +49,7 @@ impl Default for Retry {
 }
 
 impl Retry {
-    /// Starts with no failures.
+    /// Starts without failures.
     pub fn new(jitter: Jitter) -> Self {
         let backoff = ExponentialBackoff {
             current_interval: FIRST_WAIT,
@@ -86,18 +63,19 @@ impl Retry {
         Self { backoff, jitter, attempt: 0 }
     }
 
-    /// Counts a failure, and returns its number (from 1) and how long to wait.
+    /// Counts a failure. Returns its number, from 1, and the interval until the next attempt.
     pub fn failed(&mut self, kind: ErrorKind) -> (u32, Duration) {
         self.attempt = self.attempt.saturating_add(1);
-        let wait = match prospect(kind) {
-            // None only where max_elapsed_time is set.
-            Prospect::Passing => self.backoff.next_backoff().unwrap_or(LONGEST_WAIT),
-            Prospect::Lasting => LONGEST_WAIT,
+        let wait = if kind.is_transient() {
+            // None only with a max_elapsed_time.
+            self.backoff.next_backoff().unwrap_or(LONGEST_WAIT)
+        } else {
+            LONGEST_WAIT
         };
         (self.attempt, wait.min(LONGEST_WAIT))
     }
 
-    /// Forgets the failures, after a success.
+    /// Resets the count and the interval after a success.
     pub fn succeeded(&mut self) {
         *self = Self::new(self.jitter);
     }
@@ -108,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn passing_errors_wait_longer_and_longer_up_to_the_cap() {
+    fn retries_transient_errors_at_growing_intervals_up_to_the_longest() {
         let mut retry = Retry::default();
         let waits: Vec<_> = (0..20).map(|_| retry.failed(ErrorKind::Throttled).1).collect();
         for (attempt, wait) in waits.iter().enumerate() {
@@ -119,21 +97,21 @@ mod tests {
     }
 
     #[test]
-    fn waits_are_jittered() {
+    fn intervals_are_jittered() {
         let first = || Retry::default().failed(ErrorKind::Unavailable).1;
         let waits: std::collections::BTreeSet<_> = (0..20).map(|_| first()).collect();
         assert!(waits.len() > 1, "twenty first waits were all {waits:?}");
     }
 
     #[test]
-    fn lasting_errors_wait_at_the_cap_from_the_first() {
+    fn retries_permanent_errors_at_the_longest_interval() {
         let mut retry = Retry::default();
         assert_eq!(retry.failed(ErrorKind::AccessDenied), (1, LONGEST_WAIT));
         assert_eq!(retry.failed(ErrorKind::Rejected), (2, LONGEST_WAIT));
     }
 
     #[test]
-    fn a_success_starts_the_waits_anew() {
+    fn a_success_resets_the_intervals() {
         let mut retry = Retry::default();
         for _ in 0..12 {
             retry.failed(ErrorKind::Unavailable);

@@ -1,37 +1,63 @@
-//! Answers for a person at a terminal: text of at most 80 columns, with colours and symbols only where they are shown.
+//! Text for a terminal: at most 80 columns wide, with colours and symbols only where they can be shown.
 
 use std::io::IsTerminal;
 use std::time::Duration;
 
 use comfy_table::{Column, ColumnConstraint, ContentArrangement, Table, presets};
 
-/// How wide an answer may be.
+pub mod clip;
+pub mod terminal;
+
+/// The width of the text, in columns.
 pub const WIDTH: u16 = 80;
 
-/// What may stand in an answer beside plain words.
+/// The decoration of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
-    /// Nothing: it goes to a file, or to another program.
+    /// None: the output is a file or a pipe.
     Plain,
-    /// Symbols: a terminal, with `NO_COLOR` set.
+    /// Symbols: a terminal with `NO_COLOR` set.
     Symbols,
     /// Symbols and colours: a terminal.
     Coloured,
 }
 
-/// How something does.
+/// The severity of a statement, by which it is coloured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Mark {
-    /// As it should.
-    Good,
-    /// A person should know.
+pub enum Severity {
+    /// Nothing is wrong.
+    Ok,
+    /// Nothing is known.
+    Neutral,
+    /// The operator should know.
     Warning,
-    /// A person must do something.
-    Bad,
+    /// The operator must act.
+    Error,
+}
+
+impl Severity {
+    fn symbol(self) -> char {
+        match self {
+            Self::Ok => '✓',
+            Self::Neutral => '-',
+            Self::Warning => '!',
+            Self::Error => '✗',
+        }
+    }
+
+    /// Returns the parameter of the escape sequence that selects the colour (ECMA-48, SGR).
+    fn colour(self) -> u8 {
+        match self {
+            Self::Ok => 32,
+            Self::Neutral => 2,
+            Self::Warning => 33,
+            Self::Error => 31,
+        }
+    }
 }
 
 impl Style {
-    /// The style that standard output takes. `NO_COLOR`, set to anything, takes the colours away (see no-color.org).
+    /// Returns the style for standard output. `NO_COLOR`, set to anything, disables colours (see no-color.org).
     pub fn of_stdout(no_color: Option<&str>) -> Self {
         match (std::io::stdout().is_terminal(), no_color.is_some_and(|value| !value.is_empty())) {
             (false, _) => Self::Plain,
@@ -40,44 +66,39 @@ impl Style {
         }
     }
 
-    /// The words, after their symbol and in their colour where these are shown.
-    pub fn marked(self, mark: Mark, words: &str) -> String {
-        self.paint(mark, &self.with_symbol(mark, words))
+    /// Returns true for a terminal.
+    pub fn is_terminal(self) -> bool {
+        self != Self::Plain
     }
 
-    /// The words, after their symbol where it is shown.
-    pub fn with_symbol(self, mark: Mark, words: &str) -> String {
-        let symbol = match mark {
-            Mark::Good => '✓',
-            Mark::Warning => '!',
-            Mark::Bad => '✗',
-        };
+    /// Formats words with the symbol and in the colour of a severity.
+    pub fn marked(self, severity: Severity, words: &str) -> String {
+        self.paint(severity, &self.with_symbol(severity, words))
+    }
+
+    /// Formats words with the symbol of a severity.
+    pub fn with_symbol(self, severity: Severity, words: &str) -> String {
         match self {
             Self::Plain => words.to_owned(),
-            Self::Symbols | Self::Coloured => format!("{symbol} {words}"),
+            Self::Symbols | Self::Coloured => format!("{} {words}", severity.symbol()),
         }
     }
 
-    /// The words, in their colour where it is shown.
-    pub fn paint(self, mark: Mark, words: &str) -> String {
-        let colour = match mark {
-            Mark::Good => 32,
-            Mark::Warning => 33,
-            Mark::Bad => 31,
-        };
+    /// Formats words in the colour of a severity.
+    pub fn paint(self, severity: Severity, words: &str) -> String {
         match self {
             Self::Plain | Self::Symbols => words.to_owned(),
-            Self::Coloured => format!("\x1b[{colour}m{words}\x1b[0m"),
+            Self::Coloured => format!("\x1b[{}m{words}\x1b[0m", severity.colour()),
         }
     }
 }
 
-/// Rows in columns. The columns take what they need; the last one takes what is left, and wraps.
+/// Formats rows in columns. Every column is as wide as its content; the last one takes the remaining width and wraps.
 pub fn table<R: IntoIterator<Item = String>>(indent: u16, rows: impl IntoIterator<Item = R>) -> String {
     let mut table = Table::new();
     table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic).set_width(WIDTH);
     for row in rows {
-        // Control characters in what others wrote must not reach the terminal.
+        // Control characters, e.g. in a tag's value, must not reach the terminal.
         table.add_row(row.into_iter().map(|cell| cell.chars().filter(|c| !c.is_control()).collect::<String>()));
     }
     let last = table.column_count().saturating_sub(1);
@@ -94,7 +115,7 @@ fn lay_out(column: &mut Column, indent: u16, is_last: bool) {
     }
 }
 
-/// A span of time as its two greatest units: `3h 20m`.
+/// Formats a time span in its two largest units, e.g. `3h 20m`.
 pub fn span(seconds: u64) -> String {
     let text = humantime::format_duration(Duration::from_secs(seconds)).to_string();
     text.split(' ').take(2).collect::<Vec<_>>().join(" ")
@@ -105,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_table_keeps_to_its_width_whatever_is_in_it() {
+    fn a_table_never_exceeds_the_width() {
         let long = "word ".repeat(40);
         let unbroken = "x".repeat(200);
         for last in [long, unbroken] {
@@ -119,20 +140,20 @@ mod tests {
     }
 
     #[test]
-    fn what_others_wrote_cannot_drive_the_terminal() {
+    fn a_table_contains_no_control_characters() {
         assert_eq!(table(0, [["a\x1b[31mb".to_owned()]]), "a[31mb");
     }
 
     #[test]
-    fn colours_and_symbols_are_for_terminals() {
-        assert_eq!(Style::Plain.marked(Mark::Bad, "failed"), "failed");
-        assert_eq!(Style::Symbols.marked(Mark::Good, "ok"), "✓ ok");
-        assert_eq!(Style::Coloured.marked(Mark::Warning, "hm"), "\x1b[33m! hm\x1b[0m");
+    fn only_terminals_get_colours_and_symbols() {
+        assert_eq!(Style::Plain.marked(Severity::Error, "failed"), "failed");
+        assert_eq!(Style::Symbols.marked(Severity::Ok, "ok"), "✓ ok");
+        assert_eq!(Style::Coloured.marked(Severity::Warning, "hm"), "\x1b[33m! hm\x1b[0m");
         assert_ne!(Style::of_stdout(Some("1")), Style::Coloured);
     }
 
     #[test]
-    fn a_span_has_its_two_greatest_units() {
+    fn a_span_has_its_two_largest_units() {
         for (seconds, text) in [(0, "0s"), (59, "59s"), (61, "1m 1s"), (12_003, "3h 20m"), (90_061, "1day 1h")] {
             assert_eq!(span(seconds), text);
         }

@@ -1,4 +1,4 @@
-//! Until when a write may be sent.
+//! The deadline of a write that rests on an observation.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,29 +6,30 @@ use std::time::Duration;
 use super::{AwsError, ErrorKind};
 use crate::clock::{Moment, SharedClock};
 
-/// Until when a write may be sent: what is known of AWS grows old, and AWS has no conditional writes.
+/// The time until which a write may be sent. AWS has no conditional writes, so a write that rests on a stale observation
+/// is not sent at all.
 #[derive(Clone)]
 pub struct Deadline {
-    began: Moment,
-    good_for: Duration,
+    observed_at: Moment,
+    max_age: Duration,
     clock: SharedClock,
 }
 
 impl Deadline {
-    /// So long after a look began.
-    pub fn new(began: Moment, good_for: Duration, clock: SharedClock) -> Self {
-        Self { began, good_for, clock }
+    /// Creates the deadline that ends when an observation, begun at `observed_at`, is older than `max_age`.
+    pub fn new(observed_at: Moment, max_age: Duration, clock: SharedClock) -> Self {
+        Self { observed_at, max_age, clock }
     }
 
-    /// How long the write may take yet; zero when it must not be sent any more.
+    /// Returns the time left for the write; zero when it must no longer be sent.
     pub fn left(&self) -> Duration {
-        self.good_for.saturating_sub(self.began.elapsed(&*self.clock))
+        self.max_age.saturating_sub(self.observed_at.elapsed(&*self.clock))
     }
 
-    /// The error of a write that must not be sent any more.
+    /// Returns the error of a write that was not sent because of the deadline.
     pub fn missed(&self, service: &'static str, operation: &'static str, resource: &str) -> AwsError {
         let message =
-            format!("not sent, since the look that it rests on began more than {:?} ago; looking again", self.good_for);
+            format!("not sent: the observation it rests on is older than {:?}; observing again", self.max_age);
         let resource = resource.to_owned();
         AwsError { kind: ErrorKind::Unavailable, service, operation, resource, code: None, message, request_id: None }
     }
@@ -48,7 +49,7 @@ mod tests {
     use crate::clock::SystemClock;
 
     #[tokio::test(start_paused = true)]
-    async fn nothing_is_left_once_it_is_over() {
+    async fn no_time_is_left_after_the_deadline() {
         let clock = Arc::new(SystemClock);
         let deadline = Deadline::new(Moment::now(&*clock), Duration::from_secs(10), clock);
         tokio::time::advance(Duration::from_secs(9)).await;

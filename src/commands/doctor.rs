@@ -1,4 +1,4 @@
-//! `doctor`: is the watcher wired up?
+//! `doctor`: reads what the watcher depends on, and checks it.
 
 use clap::Args;
 
@@ -8,15 +8,15 @@ use super::settings::Settings;
 use std::io::{self, Write};
 
 use futures_util::future::join_all;
-use jiff::SignedDuration;
 
 use super::{CommandError, connect};
-use crate::aws::client::{AwsEventSource, AwsPlatform};
-use crate::aws::event_source::{EventSource, QueueDescription, RuleTarget};
+use crate::aws::client::{AwsDiagnostics, AwsEventSource, AwsPlatform};
+use crate::aws::diagnostics::{Diagnostics, PermissionProbe};
+use crate::aws::event_source::{EventSource, QueueDescription};
 use crate::aws::{AwsError, LoadBalancerDescription, Platform, TargetGroupDescription};
-use crate::clock::Clock;
-use crate::doctor::{Attempt, Diagnosis, Sight, text, trials};
-use crate::event_source::{self, Feed, Place};
+use crate::doctor::{Diagnosis, Evidence, ProbeResult, ProbedResources, RuleTargets, probes, text};
+use crate::event_source::location::Location;
+use crate::event_source::{self, EventSourceState};
 use crate::telemetry::log::Log;
 use crate::text::Style;
 use jvb_watcher_rules::model::{LoadBalancer, Tags, TargetGroup};
@@ -55,7 +55,7 @@ pub const HELP: Help = Help {
     see_also: &["status", "run"],
 };
 
-/// Checks everything that the watcher stands on, and says so, one line a check.
+/// Checks everything that the watcher depends on, and prints one line a check.
 ///
 /// # Errors
 ///
@@ -67,8 +67,15 @@ pub async fn doctor(
     no_color: Option<&str>,
 ) -> Result<(), CommandError> {
     let sdk = connect(settings, log).await?;
-    let region = sdk.region().map(ToString::to_string).unwrap_or_default();
-    let diagnosis = examine(settings, options, &AwsPlatform::new(&sdk), &AwsEventSource::new(&sdk), &region).await;
+    let doctor = Doctor {
+        settings,
+        options,
+        region: sdk.region().map(ToString::to_string).unwrap_or_default(),
+        platform: AwsPlatform::new(&sdk),
+        event_source: AwsEventSource::new(&sdk),
+        diagnostics: AwsDiagnostics::new(&sdk),
+    };
+    let diagnosis = doctor.examine().await;
     let mut stdout = io::stdout().lock();
     match options.output.output {
         OutputFormat::Text => stdout.write_all(text(&diagnosis, Style::of_stdout(no_color)).as_bytes())?,
@@ -85,110 +92,107 @@ pub async fn doctor(
     }
 }
 
-/// Reads all that there is to check; what can't be read is a check that fails.
-async fn examine(
-    settings: &Settings,
-    options: &DoctorOptions,
-    platform: &AwsPlatform,
-    event_source: &AwsEventSource,
-    region: &str,
-) -> Diagnosis {
-    let Settings { scope, queue: queue_option, load_balancer: load_balancer_name, .. } = settings;
-    let clock = platform.clock();
-    let (caller, feed, task_network, load_balancer) = tokio::join!(
-        event_source.caller(),
-        event_source::read(event_source, scope, queue_option),
-        event_source.task_network(&scope.cluster, &scope.service),
-        load_balancer(platform, load_balancer_name),
-    );
-    let clock_ahead: SignedDuration = clock.now().duration_since(clock.machine_now());
-    let queue = match &feed {
-        Ok(Feed::Queue { queue, .. }) => Some((**queue).clone()),
-        Ok(Feed::NoQueue) => None,
-        Err(_) => event_source.queue(queue_option).await.ok().flatten(),
-    };
-    let account = caller.as_ref().map(|caller| caller.account.clone()).unwrap_or_default();
-    let here = || Place { partition: "aws".to_owned(), region: region.to_owned(), account };
-    let place = queue.as_ref().map_or_else(here, |queue| Place::of_queue(&queue.arn));
-    let balancer = load_balancer.as_ref().ok().and_then(Option::as_ref);
-    let (dead_letter_queue, rule_targets, deletion_protection, attempts) = tokio::join!(
-        dead_letter_queue(event_source, queue.as_ref()),
-        rule_targets(event_source, &feed),
-        async { Some(event_source.deletion_protection(&balancer?.arn).await) },
-        attempts(settings, event_source, queue.as_ref(), balancer, &place),
-    );
-    Diagnosis::new(&Sight {
-        scope,
-        queue_option,
-        load_balancer_name,
-        owner_tag: &options.owner.owner_tag,
-        caller,
-        clock_ahead,
-        feed,
-        queue,
-        dead_letter_queue,
-        rule_targets,
-        task_network,
-        load_balancer,
-        deletion_protection,
-        attempts,
-    })
+/// Reads the evidence for the checks.
+struct Doctor<'a> {
+    settings: &'a Settings,
+    options: &'a DoctorOptions,
+    region: String,
+    platform: AwsPlatform,
+    event_source: AwsEventSource,
+    diagnostics: AwsDiagnostics,
 }
 
-/// The load balancer and the groups behind it; without their targets, which no check asks for.
-async fn load_balancer(platform: &AwsPlatform, name: &str) -> Result<Option<LoadBalancer>, AwsError> {
-    let Some(description) = platform.load_balancer(name).await? else { return Ok(None) };
-    let LoadBalancerDescription { arn, name, kind, state, created_at, dns_name: _ } = description;
-    let (groups, mut tags) =
-        tokio::try_join!(platform.target_groups(Some(&arn)), platform.tags(std::slice::from_ref(&arn)))?;
-    let group = |group: TargetGroupDescription| {
-        let TargetGroupDescription { arn, name, target_type, .. } = group;
-        TargetGroup { arn, name, target_type, tags: Tags::new(), targets: Vec::new(), healthy_others: 0 }
-    };
-    let target_groups = groups.into_iter().map(group).collect();
-    let tags = tags.remove(&arn).unwrap_or_default();
-    Ok(Some(LoadBalancer { arn, name, kind, state, created_at, tags, target_groups }))
-}
+impl Doctor<'_> {
+    async fn examine(&self) -> Diagnosis {
+        let Settings { scope, queue: queue_option, load_balancer: load_balancer_name, .. } = self.settings;
+        let (caller, event_source, task_network, load_balancer) = tokio::join!(
+            self.diagnostics.caller(),
+            event_source::read(&self.event_source, scope, queue_option),
+            self.diagnostics.task_network(&scope.cluster, &scope.service),
+            self.load_balancer(load_balancer_name),
+        );
+        let queue = match &event_source {
+            Ok(state) => state.queue().cloned(),
+            // Reading the queue alone takes fewer permissions.
+            Err(_) => self.event_source.queue(queue_option).await.ok().flatten(),
+        };
+        let account = caller.as_ref().map(|caller| caller.account.clone()).unwrap_or_default();
+        let here = || Location { partition: "aws".to_owned(), region: self.region.clone(), account };
+        let location = queue.as_ref().map_or_else(here, |queue| Location::of_arn(&queue.arn));
+        let found = load_balancer.as_ref().ok().and_then(Option::as_ref);
+        let (dead_letter_queue, rule_targets, deletion_protection, probes) = tokio::join!(
+            self.dead_letter_queue(queue.as_ref()),
+            self.rule_targets(event_source.as_ref().ok()),
+            async { Some(self.diagnostics.deletion_protection(&found?.arn).await) },
+            self.probe(queue.as_ref(), found, &location),
+        );
+        Diagnosis::new(&Evidence {
+            scope,
+            queue_option,
+            load_balancer_name,
+            owner_tag: &self.options.owner.owner_tag,
+            caller,
+            clock_ahead: self.platform.clock().ahead_of_machine(),
+            event_source,
+            queue,
+            dead_letter_queue,
+            rule_targets,
+            task_network,
+            load_balancer,
+            deletion_protection,
+            probes,
+        })
+    }
 
-async fn dead_letter_queue(
-    event_source: &AwsEventSource,
-    queue: Option<&QueueDescription>,
-) -> Option<Result<Option<QueueDescription>, AwsError>> {
-    let dead_letters = queue?.dead_letters.as_ref()?;
-    Some(event_source.queue(dead_letters.queue_name()).await)
-}
+    /// Reads the load balancer and the groups behind it, without their targets, which no check needs.
+    async fn load_balancer(&self, name: &str) -> Result<Option<LoadBalancer>, AwsError> {
+        let Some(description) = self.platform.load_balancer(name).await? else { return Ok(None) };
+        let LoadBalancerDescription { arn, name, kind, state, created_at, dns_name: _ } = description;
+        let (groups, mut tags) =
+            tokio::try_join!(self.platform.target_groups(Some(&arn)), self.platform.tags(std::slice::from_ref(&arn)))?;
+        let group = |group: TargetGroupDescription| {
+            let TargetGroupDescription { arn, name, target_type, .. } = group;
+            TargetGroup { arn, name, target_type, tags: Tags::new(), targets: Vec::new(), healthy_others: 0 }
+        };
+        let target_groups = groups.into_iter().map(group).collect();
+        let tags = tags.remove(&arn).unwrap_or_default();
+        Ok(Some(LoadBalancer { arn, name, kind, state, created_at, tags, target_groups }))
+    }
 
-async fn rule_targets(
-    event_source: &AwsEventSource,
-    feed: &Result<Feed, AwsError>,
-) -> Vec<(String, Result<Vec<RuleTarget>, AwsError>)> {
-    let Ok(Feed::Queue { rules, .. }) = feed else { return Vec::new() };
-    let targets = |name: &str| {
-        let name = name.to_owned();
-        async move {
-            let targets = event_source.rule_targets(&name).await;
-            (name, targets)
-        }
-    };
-    join_all(rules.iter().map(|rule| targets(&rule.rule.name))).await
-}
+    async fn dead_letter_queue(
+        &self,
+        queue: Option<&QueueDescription>,
+    ) -> Option<Result<Option<QueueDescription>, AwsError>> {
+        let redrive_policy = queue?.redrive_policy.as_ref()?;
+        Some(self.event_source.queue(redrive_policy.dead_letter_queue_name()).await)
+    }
 
-async fn attempts(
-    settings: &Settings,
-    event_source: &AwsEventSource,
-    queue: Option<&QueueDescription>,
-    balancer: Option<&LoadBalancer>,
-    place: &Place,
-) -> Vec<Attempt> {
-    // Policies speak of target groups by name: one that is there, or would be.
-    let derived = format!("{}-jvb-udp", settings.identity.project);
-    let target_group =
-        balancer.and_then(|balancer| balancer.target_groups.first()).map_or(derived, |of| of.name.clone());
-    let queue_url = queue.map(|queue| queue.url.as_str());
-    let trials = trials(&settings.scope, queue_url, &settings.load_balancer, &target_group, place);
-    let attempt = async |trial| {
-        let answer = event_source.attempt(&trial).await;
-        Attempt { trial, answer }
-    };
-    join_all(trials.into_iter().map(attempt)).await
+    async fn rule_targets(&self, state: Option<&EventSourceState>) -> Vec<RuleTargets> {
+        let Some(EventSourceState::Queue { rules, .. }) = state else { return Vec::new() };
+        let read = async |rule: String| RuleTargets { targets: self.diagnostics.rule_targets(&rule).await, rule };
+        join_all(rules.iter().map(|rule| read(rule.rule.name.clone()))).await
+    }
+
+    async fn probe(
+        &self,
+        queue: Option<&QueueDescription>,
+        load_balancer: Option<&LoadBalancer>,
+        location: &Location,
+    ) -> Vec<ProbeResult> {
+        let derived = format!("{}-jvb-udp", self.settings.identity.project);
+        let first_group = load_balancer.and_then(|load_balancer| load_balancer.target_groups.first());
+        let probes = probes(ProbedResources {
+            scope: &self.settings.scope,
+            queue_url: queue.map_or("", |queue| &queue.url),
+            load_balancer: &self.settings.load_balancer,
+            target_group: first_group.map_or(&derived, |group| &group.name),
+            location,
+        });
+        let probe = async |probe: PermissionProbe| {
+            let lacks_queue = queue.is_none() && probe.operation().service() == "sqs";
+            let answer = if lacks_queue { None } else { Some(self.diagnostics.probe(&probe).await) };
+            ProbeResult { probe, answer }
+        };
+        join_all(probes.into_iter().map(probe)).await
+    }
 }

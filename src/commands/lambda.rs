@@ -15,13 +15,13 @@ use serde_json::{Value, json};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::{CommandError, connect, metrics, policy, publisher, started};
+use super::{CommandError, connect, metrics, monitor_config, policy, publisher, started};
 use crate::aws::client::{AwsEventSource, AwsPlatform, SqsQueue};
 use crate::aws::{AwsError, Message, Receipt};
 use crate::controller::function::{Answer, Function, Work};
 use crate::controller::reconcile::Reconciler;
 use crate::controller::worker::{Inbox, LOGGED_BODY, cut};
-use crate::event_source::watch::FeedWatch;
+use crate::event_source::monitor::EventSourceMonitor;
 use crate::telemetry::log::{Event, Form, Log};
 use jvb_watcher_rules::finding::StandingFindings;
 
@@ -100,7 +100,8 @@ pub async fn lambda(settings: &Settings, options: &WatchOptions, log: &Log) -> R
     if options.feed_check == FeedCheck::Hourly {
         let standing = StandingFindings::default();
         reconciler = reconciler.with_feed(standing.clone());
-        feed = Some(FeedWatch::new(AwsEventSource::new(&sdk), settings, standing, log.clone(), clock.clone()));
+        let config = monitor_config(settings, standing, log, clock.clone());
+        feed = Some(EventSourceMonitor::new(AwsEventSource::new(&sdk), config));
     }
     let inbox = Inbox::new(settings.scope.clone(), log.clone()).with_metrics(metrics);
     let queue = SqsQueue::new(&sdk, &settings.queue);

@@ -1,4 +1,4 @@
-//! `report`: a page made of the watcher's log.
+//! `report`: writes a page made of the watcher's log.
 
 use std::path::PathBuf;
 
@@ -10,10 +10,9 @@ use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
+use jvb_watcher_report::{Logs, Prices, render_page};
+
 use super::CommandError;
-use jvb_watcher_report::figures::Prices;
-use jvb_watcher_report::page::page;
-use jvb_watcher_report::read::Logs;
 
 /// The options of `report`.
 #[derive(Debug, Args)]
@@ -32,9 +31,9 @@ pub struct ReportOptions {
     /// Cost of a month in which nothing runs, in US dollars
     #[arg(long, value_name = "DOLLARS", default_value = "0.73", value_parser = price)]
     pub idle_monthly_price: f64,
-    /// Cost of a month in which everything always runs, in US dollars
-    #[arg(long, value_name = "DOLLARS", default_value = "150", value_parser = price)]
-    pub always_on_monthly_price: f64,
+    /// Cost of a month of always-on operation [default: 730 hours at the hourly price, plus the idle month]
+    #[arg(long, value_name = "DOLLARS", value_parser = price)]
+    pub always_on_monthly_price: Option<f64>,
 }
 
 /// The help of `report`.
@@ -51,54 +50,64 @@ pub const HELP: Help = Help {
     see_also: &["status", "run"],
 };
 
-/// The name of standard input among the files.
+/// The argument that stands for standard input.
 const STANDARD_INPUT: &str = "-";
 
-/// Reads the logs and writes the page.
+/// Reads the logs and writes the page. A compressed log that ends early is a warning on standard error.
 ///
 /// # Errors
 ///
-/// When a log can't be read, when none has a line of the watcher's, or when the page can't be written.
+/// Returns an error if a log can't be read, if none contains a line of the watcher, or if the page can't be written.
 pub fn report(options: &ReportOptions) -> Result<(), CommandError> {
     let mut logs = Logs::default();
     if options.logs.is_empty() {
         if io::stdin().is_terminal() {
-            return Err(CommandError::Usage("give the watcher's log: files, or standard input".to_owned()));
+            return Err(CommandError::Usage(
+                "no log given; name log files, or pipe a log to standard input".to_owned(),
+            ));
         }
         add(&mut logs, Path::new(STANDARD_INPUT))?;
     }
     for log in &options.logs {
         if let Some(out) = &options.out
-            && is_same(log, out)
+            && is_same_file(log, out)
         {
             let out = out.display();
-            return Err(CommandError::Usage(format!("--out: {out} is one of the logs; it would be overwritten")));
+            return Err(CommandError::Usage(format!(
+                "--out {out} would overwrite one of the logs; choose another file"
+            )));
         }
         add(&mut logs, log)?;
+    }
+    for truncation in logs.truncations() {
+        writeln!(io::stderr(), "warning: {truncation}")?;
     }
     let prices = Prices {
         hour: options.hourly_price,
         idle_month: options.idle_monthly_price,
         always_on_month: options.always_on_monthly_price,
     };
-    let page = page(logs, &prices).map_err(|error| CommandError::Failed(error.to_string()))?;
+    let page = render_page(logs, &prices).map_err(|error| CommandError::Failed(error.to_string()))?;
     match &options.out {
         Some(out) => std::fs::write(out, page)
-            .map_err(|error| CommandError::Failed(format!("--out: {} can't be written: {error}", out.display()))),
+            .map_err(|error| CommandError::Failed(format!("writing the page to {} failed: {error}", out.display()))),
         None => Ok(io::stdout().write_all(page.as_bytes())?),
     }
 }
 
 fn add(logs: &mut Logs, log: &Path) -> Result<(), CommandError> {
-    let unreadable = |error: io::Error| format!("{} can't be read: {error}", log.display());
     if log == Path::new(STANDARD_INPUT) {
-        return logs.add(io::stdin().lock()).map_err(|error| CommandError::Failed(unreadable(error)));
+        let name = "standard input";
+        return logs
+            .add(name, io::stdin().lock())
+            .map_err(|error| CommandError::Failed(format!("reading {name} failed: {error}")));
     }
-    let file = File::open(log).map_err(|error| CommandError::Usage(unreadable(error)))?;
-    logs.add(file).map_err(|error| CommandError::Failed(unreadable(error)))
+    let name = log.display().to_string();
+    let file = File::open(log).map_err(|error| CommandError::Usage(format!("opening {name} failed: {error}")))?;
+    logs.add(&name, file).map_err(|error| CommandError::Failed(format!("reading {name} failed: {error}")))
 }
 
-/// Whether the two are one file that exists.
-fn is_same(one: &Path, other: &Path) -> bool {
+/// Returns whether both paths are the same existing file.
+fn is_same_file(one: &Path, other: &Path) -> bool {
     matches!((one.canonicalize(), other.canonicalize()), (Ok(one), Ok(other)) if one == other)
 }

@@ -14,13 +14,13 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use tokio::time::Instant;
 
-use super::{CommandError, connect, metrics, policy, publisher, started};
+use super::{CommandError, connect, metrics, monitor_config, policy, publisher, started};
 use crate::aws::client::{AwsEventSource, AwsPlatform, SqsQueue};
 use crate::aws::{ErrorKind, Queue, QueueSettings};
 use crate::controller::liveness::Liveness;
 use crate::controller::reconcile::Reconciler;
 use crate::controller::worker::{Inbox, Lifetime, Timing, Worker, WorkerParts};
-use crate::event_source::watch::FeedWatch;
+use crate::event_source::monitor::EventSourceMonitor;
 use crate::listen::{Listener, Shown};
 use crate::shutdown::{self, Shutdown, ShutdownOrder};
 use crate::telemetry::log::{Event, Failure, Form, Log, StopReason};
@@ -121,8 +121,8 @@ pub(super) async fn watch(
     if options.watch.feed_check == FeedCheck::Hourly && !options.exit_when_empty {
         let standing = StandingFindings::default();
         reconciler = reconciler.with_feed(standing.clone());
-        let feed = FeedWatch::new(AwsEventSource::new(sdk), settings, standing, log.clone(), clock.clone());
-        tokio::spawn(feed.keep_checking());
+        let config = monitor_config(settings, standing, log, clock.clone());
+        tokio::spawn(EventSourceMonitor::new(AwsEventSource::new(sdk), config).run());
     }
     let inbox = Inbox::new(settings.scope.clone(), log.clone()).with_metrics(metrics.clone());
     let lifetime = if options.exit_when_empty {

@@ -17,7 +17,7 @@ use crate::aws::client::{AwsEventSource, AwsPlatform};
 use crate::aws::event_source::{EventSource, QueueDescription};
 use crate::clock::Clock;
 use crate::controller::reconcile::{Hints, Reconciler};
-use crate::event_source::{self, Feed};
+use crate::event_source;
 use crate::shutdown;
 use crate::status::{Sight, Status, text};
 use crate::telemetry::log::Log;
@@ -155,9 +155,7 @@ impl Onlooker<'_> {
         match event_source::read(&self.event_source, scope, queue).await {
             Ok(feed) => {
                 sight.findings = event_source::findings(&feed, queue);
-                if let Feed::Queue { queue, .. } = feed {
-                    sight.queue = Some(*queue);
-                }
+                sight.queue = feed.queue().cloned();
             }
             Err(error) => {
                 sight.unread.push(error.with_remedy());
@@ -168,9 +166,9 @@ impl Onlooker<'_> {
                 }
             }
         }
-        let dead_letters = sight.queue.as_ref().and_then(|queue| queue.dead_letters.as_ref());
+        let dead_letters = sight.queue.as_ref().and_then(|queue| queue.redrive_policy.as_ref());
         if let Some(dead_letters) = dead_letters {
-            match self.event_source.queue(dead_letters.queue_name()).await {
+            match self.event_source.queue(dead_letters.dead_letter_queue_name()).await {
                 Ok(queue) => sight.dead_letter_queue = queue,
                 Err(error) => sight.unread.push(error.with_remedy()),
             }

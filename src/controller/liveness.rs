@@ -10,7 +10,6 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::aws::{AwsError, LONGEST_CALL};
-use crate::retry::{Prospect, prospect};
 
 /// A look and its repair, with every call at its limit: two looks of five calls in a row and six seconds of waiting for
 /// a task's version, the deletion, and the writes for half a dozen groups, is a little over eight minutes.
@@ -139,7 +138,7 @@ impl Liveness {
     /// Why it doesn't.
     pub fn ready(&self) -> Result<(), Trouble> {
         let state = self.state.borrow();
-        let lasting = state.failure.as_ref().filter(|failure| prospect(failure.kind) == Prospect::Lasting);
+        let lasting = state.failure.as_ref().filter(|failure| !failure.kind.is_transient());
         let why = match (state.succeeded, lasting) {
             (_, Some(failure)) => return Err(Trouble::of(&format!("the last look failed: {failure}"))),
             (Some(succeeded), None) if succeeded.elapsed() <= self.success_good_for => return Ok(()),

@@ -1,4 +1,4 @@
-//! Who asks, and by which clock.
+//! The checks of the credentials and the clock.
 
 use std::time::Duration;
 
@@ -6,13 +6,14 @@ use jiff::SignedDuration;
 
 use super::Check;
 use crate::aws::AwsError;
-use crate::aws::event_source::Caller;
+use crate::aws::diagnostics::Caller;
 
-/// A clock that is off by more makes ages and graces wrong, where AWS's answers don't put it right.
-const CLOCK_OFF: Duration = Duration::from_secs(30);
+/// A clock that differs by more distorts ages and grace periods where AWS's answers don't correct it.
+const CLOCK_WARNING: Duration = Duration::from_secs(30);
 
-/// AWS refuses requests that are signed more than five minutes off (see "Signing AWS API requests" in its IAM guide).
-const CLOCK_REFUSED: Duration = Duration::from_secs(5 * 60);
+/// AWS rejects requests whose signature is more than five minutes old (see "Create a signed AWS API request" in the IAM
+/// user guide).
+const CLOCK_FAILURE: Duration = Duration::from_secs(5 * 60);
 
 pub fn credentials(caller: &Result<Caller, AwsError>) -> Check {
     const CHECK: &str = "credentials";
@@ -22,15 +23,18 @@ pub fn credentials(caller: &Result<Caller, AwsError>) -> Check {
     }
 }
 
-pub fn clock(ahead: SignedDuration) -> Check {
+pub fn clock(ahead: Option<SignedDuration>) -> Check {
     const CHECK: &str = "clock";
-    let off = Duration::from_secs(ahead.unsigned_abs().as_secs());
-    let side = if ahead.is_negative() { "ahead of" } else { "behind" };
-    let detail = format!("this machine's is {} {side} AWS's", humantime::format_duration(off));
-    let advice = "Set it by NTP.";
-    if off >= CLOCK_REFUSED {
+    let Some(ahead) = ahead else {
+        return Check::skipped(CHECK, "no answer from AWS to compare it with");
+    };
+    let difference = Duration::from_secs(ahead.unsigned_abs().as_secs());
+    let direction = if ahead.is_negative() { "ahead of" } else { "behind" };
+    let detail = format!("this machine's is {} {direction} AWS's", humantime::format_duration(difference));
+    let advice = "Synchronize it by NTP.";
+    if difference >= CLOCK_FAILURE {
         Check::failed(CHECK, detail, advice)
-    } else if off >= CLOCK_OFF {
+    } else if difference >= CLOCK_WARNING {
         Check::warning(CHECK, detail, advice)
     } else {
         Check::ok(CHECK, "this machine's agrees with AWS's")

@@ -1,83 +1,97 @@
-//! The permissions that `run` needs, tried without effect where AWS's API allows that.
+//! The checks of the worker's permissions, by probes without effect.
 
 use super::Check;
-use crate::aws::event_source::Trial;
+use crate::aws::diagnostics::PermissionProbe;
+use crate::aws::operation::ApiOperation;
 use crate::aws::{AwsError, ErrorKind};
 use crate::controller::reconcile::Scope;
-use crate::event_source::Place;
+use crate::event_source::location::Location;
 
-/// The actions that can't be tried without effect: they have no harmless call, or are allowed only on what carries a tag.
-pub const UNTRIED: [&str; 5] = [
-    "sqs:ReceiveMessage",
-    "elasticloadbalancing:AddTags",
-    "elasticloadbalancing:RemoveTags",
-    "elasticloadbalancing:DeleteLoadBalancer",
-    "elasticloadbalancing:DeleteTargetGroup",
+/// The worker's operations that can't be probed without effect: no call of them is harmless, or the policy allows them
+/// only on resources with a tag.
+pub const NOT_PROBED: [ApiOperation; 5] = [
+    ApiOperation::ReceiveMessage,
+    ApiOperation::AddTags,
+    ApiOperation::RemoveTags,
+    ApiOperation::DeleteLoadBalancer,
+    ApiOperation::DeleteTargetGroup,
 ];
 
-/// The id of a target group that AWS never gives.
-const NOBODYS_GROUP: &str = "0000000000000000";
+const PERMISSION: &str = "permission";
 
-/// A call that was tried.
+/// The id of a target group that AWS never assigns.
+const UNUSED_TARGET_GROUP_ID: &str = "0000000000000000";
+
+/// A probe and AWS's answer.
 #[derive(Debug)]
-pub struct Attempt {
-    /// The call.
-    pub trial: Trial,
-    /// What AWS answered.
-    pub answer: Result<(), AwsError>,
+pub struct ProbeResult {
+    /// The probe.
+    pub probe: PermissionProbe,
+    /// The answer; `None` for a probe without a resource to probe.
+    pub answer: Option<Result<(), AwsError>>,
 }
 
-/// The calls to try.
+/// The resources whose names the probes use.
+#[derive(Clone, Copy, Debug)]
+pub struct ProbedResources<'a> {
+    /// The cluster and the service.
+    pub scope: &'a Scope,
+    /// The queue's URL; empty if the queue doesn't exist or could not be read.
+    pub queue_url: &'a str,
+    /// The load balancer's name.
+    pub load_balancer: &'a str,
+    /// The name of a target group that exists or would exist. Policies refer to target groups by name.
+    pub target_group: &'a str,
+    /// The location of these resources.
+    pub location: &'a Location,
+}
+
+/// Returns the probes.
 ///
-/// Reads by ARN, and registrations, are tried on a target group that isn't there, with the name of one that is, or would
-/// be: policies speak of the names.
-pub fn trials(
-    scope: &Scope,
-    queue_url: Option<&str>,
-    load_balancer: &str,
-    target_group: &str,
-    place: &Place,
-) -> Vec<Trial> {
+/// Reads by ARN and registrations are probed on a target group that doesn't exist, with the name of one that does, or
+/// would.
+pub fn probes(resources: ProbedResources<'_>) -> Vec<PermissionProbe> {
+    let ProbedResources { scope, queue_url, load_balancer, target_group, location } = resources;
     let Scope { cluster, service } = scope.clone();
-    let target_group_arn = || place.arn("elasticloadbalancing", &format!("targetgroup/{target_group}/{NOBODYS_GROUP}"));
-    let mut trials = Vec::new();
-    if let Some(queue_url) = queue_url {
-        trials.push(Trial::DeleteMessage { queue_url: queue_url.to_owned() });
-        trials.push(Trial::ChangeMessageVisibility { queue_url: queue_url.to_owned() });
+    let queue_url = || queue_url.to_owned();
+    let resource = format!("targetgroup/{target_group}/{UNUSED_TARGET_GROUP_ID}");
+    let target_group_arn = || location.arn("elasticloadbalancing", &resource);
+    vec![
+        PermissionProbe::DeleteMessage { queue_url: queue_url() },
+        PermissionProbe::ChangeMessageVisibility { queue_url: queue_url() },
+        PermissionProbe::ListTasks { cluster: cluster.clone(), service },
+        PermissionProbe::DescribeTasks { cluster },
+        PermissionProbe::DescribeLoadBalancers { name: load_balancer.to_owned() },
+        PermissionProbe::DescribeTargetGroups,
+        PermissionProbe::DescribeTargetHealth { target_group_arn: target_group_arn() },
+        PermissionProbe::DescribeTags { target_group_arn: target_group_arn() },
+        PermissionProbe::RegisterTargets { target_group_arn: target_group_arn() },
+        PermissionProbe::DeregisterTargets { target_group_arn: target_group_arn() },
+    ]
+}
+
+pub fn checks(probes: &[ProbeResult]) -> Vec<Check> {
+    let actions: Vec<_> = NOT_PROBED.iter().map(|operation| operation.iam_action()).collect();
+    let not_probed = Check::skipped(PERMISSION, format!("can't be checked without effect: {}", actions.join(", ")));
+    probes.iter().map(check).chain([not_probed]).collect()
+}
+
+fn check(ProbeResult { probe, answer }: &ProbeResult) -> Check {
+    let action = probe.operation().iam_action();
+    match answer {
+        None => Check::skipped(PERMISSION, format!("{action}: the queue could not be read, or doesn't exist")),
+        Some(Err(error)) if error.is(ErrorKind::AccessDenied) => Check::failed(
+            PERMISSION,
+            format!("{action} is denied on {}", error.resource),
+            format!("Allow the action {action} on it."),
+        ),
+        Some(Err(error)) if is_inconclusive(error.kind) => Check::not_checked(PERMISSION, error),
+        // Any other answer about a resource that doesn't exist shows that the call is allowed.
+        Some(Ok(()) | Err(_)) => Check::ok(PERMISSION, action),
     }
-    trials.extend([
-        Trial::ListTasks { cluster: cluster.clone(), service },
-        Trial::DescribeTasks { cluster },
-        Trial::DescribeLoadBalancers { name: load_balancer.to_owned() },
-        Trial::DescribeTargetGroups,
-        Trial::DescribeTargetHealth { target_group_arn: target_group_arn() },
-        Trial::DescribeTags { target_group_arn: target_group_arn() },
-        Trial::RegisterTargets { target_group_arn: target_group_arn() },
-        Trial::DeregisterTargets { target_group_arn: target_group_arn() },
-    ]);
-    trials
 }
 
-pub fn checks(attempts: &[Attempt]) -> Vec<Check> {
-    let tried = attempts.iter().map(|Attempt { trial, answer }| {
-        let action = trial.action();
-        match answer {
-            Err(error) if error.is(ErrorKind::AccessDenied) => Check::failed(
-                "permission",
-                format!("{action} is denied on {}", error.resource),
-                format!("Allow the action {action} on it."),
-            ),
-            Err(error) if is_no_answer(error.kind) => Check::not_checked("permission", error),
-            // Whatever else AWS says of what isn't there, it has let the call through.
-            Ok(()) | Err(_) => Check::ok("permission", action),
-        }
-    });
-    let untried =
-        Check::ok("permission", format!("not tried, since trying would have an effect: {}", UNTRIED.join(", ")));
-    tried.chain([untried]).collect()
-}
-
-/// Whether a failure says nothing of what is allowed.
-fn is_no_answer(kind: ErrorKind) -> bool {
+/// Returns true for errors that don't show whether the call is allowed.
+fn is_inconclusive(kind: ErrorKind) -> bool {
     matches!(kind, ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::Unauthenticated)
 }

@@ -1,109 +1,118 @@
-//! The queue, what becomes of messages that nobody can read, and who may send to it.
+//! The checks of the queue: its redrive policy, its dead-letter queue, and its access policy.
 
-use super::{Check, Sight};
+use super::{Check, Evidence};
 use crate::aws::event_source::QueueDescription;
-use crate::event_source::queue_policy::{Policy, Sender};
-use crate::event_source::{EVENTBRIDGE, Feed, Place, lets_send};
+use crate::event_source::EventSourceState;
+use crate::event_source::location::Location;
+use crate::event_source::queue_policy::{EVENTBRIDGE, Policy, Sender, may_send};
 
-/// With fewer receives a message that meets a few failed looks, or a worker that is stopped, is given up.
-const FEWEST_RECEIVES: u64 = 3;
+/// With a lower maxReceiveCount, SQS gives up messages after a few failed reconciliations or a restart of the worker.
+const MIN_RECEIVE_COUNT: u64 = 3;
 
-pub fn checks(sight: &Sight<'_>) -> Vec<Check> {
-    const CHECK: &str = "queue";
-    let queue = match (&sight.feed, &sight.queue) {
-        (Ok(Feed::Queue { queue, .. }), _) => queue,
-        (Err(_), Some(queue)) => queue,
-        (Ok(Feed::NoQueue), _) => {
-            let detail = format!("there is no queue {} in this account and region", sight.queue_option);
-            return vec![Check::failed(CHECK, detail, "Create it (terraform apply), or check --queue and --region.")];
-        }
-        (Err(error), None) => return vec![Check::call_failed(CHECK, error)],
+const QUEUE: &str = "queue";
+const REDRIVE_POLICY: &str = "redrive policy";
+const DEAD_LETTER_QUEUE: &str = "dead-letter queue";
+const QUEUE_POLICY: &str = "queue policy";
+
+pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
+    let skip = |queue: Check, reason: &str| {
+        let others = [REDRIVE_POLICY, DEAD_LETTER_QUEUE, QUEUE_POLICY].map(|check| Check::skipped(check, reason));
+        [queue].into_iter().chain(others).collect()
     };
-    let mut checks = vec![Check::ok(CHECK, format!("{} is there", queue.name())), redrive(queue)];
-    checks.extend(dead_letter_queue(sight, queue));
-    if let Ok(Feed::Queue { rules, .. }) = &sight.feed {
-        let arns: Vec<_> = rules.iter().map(|rule| rule.rule.arn.as_str()).collect();
-        checks.push(access(queue, &arns));
-    }
-    checks
+    let queue = match (&evidence.event_source, &evidence.queue) {
+        (Ok(EventSourceState::Queue { queue, .. }), _) => queue,
+        (Err(_), Some(queue)) => queue,
+        (Ok(EventSourceState::QueueMissing), _) => {
+            let detail = format!("{} doesn't exist in this account and region", evidence.queue_option);
+            let advice = "Create it (terraform apply), or correct --queue or --region.";
+            return skip(Check::failed(QUEUE, detail, advice), "the queue doesn't exist");
+        }
+        (Err(error), None) => return skip(Check::call_failed(QUEUE, error), "the queue could not be read"),
+    };
+    let access = match &evidence.event_source {
+        Ok(EventSourceState::Queue { rules, .. }) => {
+            access(queue, &rules.iter().map(|rule| rule.rule.arn.as_str()).collect::<Vec<_>>())
+        }
+        _ => Check::skipped(QUEUE_POLICY, "the rules could not be read"),
+    };
+    let exists = Check::ok(QUEUE, format!("{} exists", queue.name()));
+    vec![exists, redrive_policy(queue), dead_letter_queue(evidence, queue), access]
 }
 
-fn redrive(queue: &QueueDescription) -> Check {
-    const CHECK: &str = "redrive policy";
-    match &queue.dead_letters {
+fn redrive_policy(queue: &QueueDescription) -> Check {
+    match &queue.redrive_policy {
         None => Check::warning(
-            CHECK,
-            "there is none: a message that nobody can read is logged, and deleted at the fifth receive",
-            "Give the queue a dead-letter queue, to keep such messages.",
+            REDRIVE_POLICY,
+            "the queue has none: the worker logs a message that it can't parse, and deletes it at the fifth receive",
+            "Add a dead-letter queue to keep such messages.",
         ),
-        Some(dead_letters) if dead_letters.max_receives < FEWEST_RECEIVES => Check::warning(
-            CHECK,
-            format!("messages are given up after {} receive(s)", dead_letters.max_receives),
-            format!("Set maxReceiveCount to {FEWEST_RECEIVES} or more; 5 is a good number."),
+        Some(policy) if policy.max_receive_count < MIN_RECEIVE_COUNT => Check::warning(
+            REDRIVE_POLICY,
+            format!("SQS gives up a message after {} receive(s)", policy.max_receive_count),
+            format!("Set maxReceiveCount to {MIN_RECEIVE_COUNT} or more; 5 is a good value."),
         ),
-        Some(dead_letters) => {
-            let (name, receives) = (dead_letters.queue_name(), dead_letters.max_receives);
-            Check::ok(CHECK, format!("to {name} after {receives} receives"))
+        Some(policy) => {
+            let (name, receives) = (policy.dead_letter_queue_name(), policy.max_receive_count);
+            Check::ok(REDRIVE_POLICY, format!("to {name} after {receives} receives"))
         }
     }
 }
 
-fn dead_letter_queue(sight: &Sight<'_>, queue: &QueueDescription) -> Option<Check> {
-    const CHECK: &str = "dead-letter queue";
-    let name = queue.dead_letters.as_ref()?.queue_name();
-    Some(match sight.dead_letter_queue.as_ref()? {
-        // The watcher never asks for it.
-        Err(error) => Check::not_checked(CHECK, error),
+fn dead_letter_queue(evidence: &Evidence<'_>, queue: &QueueDescription) -> Check {
+    let (Some(policy), Some(read)) = (&queue.redrive_policy, &evidence.dead_letter_queue) else {
+        return Check::skipped(DEAD_LETTER_QUEUE, "the queue has no redrive policy");
+    };
+    let name = policy.dead_letter_queue_name();
+    match read {
+        Err(error) => Check::not_checked(DEAD_LETTER_QUEUE, error),
         Ok(None) => Check::failed(
-            CHECK,
-            format!("{name} doesn't exist, so what nobody can read comes again and again"),
-            "Create it, or mend the queue's redrive policy.",
+            DEAD_LETTER_QUEUE,
+            format!("{name} doesn't exist, so SQS delivers messages that can't be parsed again and again"),
+            "Create it, or correct the queue's redrive policy.",
         ),
         Ok(Some(dead)) if dead.depth() > 0 => Check::warning(
-            CHECK,
-            format!("{} message(s) lie in {name}: nobody could read, or deliver, them", dead.depth()),
-            "Look at them in SQS's console, then purge the queue.",
+            DEAD_LETTER_QUEUE,
+            format!("{name} holds {} message(s) that could not be parsed or delivered", dead.depth()),
+            "Inspect them in the SQS console, then purge the queue.",
         ),
-        Ok(Some(_)) => Check::ok(CHECK, format!("{name} is there, and empty")),
-    })
+        Ok(Some(_)) => Check::ok(DEAD_LETTER_QUEUE, format!("{name} exists and is empty")),
+    }
 }
 
-/// Whether exactly the rules that fill the queue may send to it.
+/// Checks that the rules that fill the queue may send to it, and that nothing else may.
 fn access(queue: &QueueDescription, rule_arns: &[&str]) -> Check {
-    const CHECK: &str = "queue policy";
-    if let Some(arn) = rule_arns.iter().find(|arn| !lets_send(queue, arn)) {
+    if let Some(arn) = rule_arns.iter().find(|arn| !may_send(queue, arn)) {
         return Check::failed(
-            CHECK,
-            format!("it doesn't let {arn} send"),
-            "Let events.amazonaws.com do sqs:SendMessage for this rule, by aws:SourceArn (terraform apply).",
+            QUEUE_POLICY,
+            format!("it doesn't allow {arn} to send"),
+            "Allow events.amazonaws.com sqs:SendMessage for this rule, by aws:SourceArn (terraform apply).",
         );
     }
     let policy = queue.policy.as_deref().and_then(Policy::parse);
-    let place = Place::of_queue(&queue.arn);
-    let another_rule = place.arn("events", "rule/jvb-watcher-doctor-another-rule");
-    let elsewhere = Place { account: "000000000000".to_owned(), ..place.clone() };
-    let foreign_rule = elsewhere.arn("events", "rule/jvb-watcher-doctor-foreign-rule");
-    let a_topic = place.arn("sns", "jvb-watcher-doctor-topic");
+    let location = Location::of_arn(&queue.arn);
+    let other_rule = location.arn("events", "rule/jvb-watcher-doctor-another-rule");
+    let other_account = Location { account: "000000000000".to_owned(), ..location.clone() };
+    let foreign_rule = other_account.arn("events", "rule/jvb-watcher-doctor-foreign-rule");
+    let topic = location.arn("sns", "jvb-watcher-doctor-topic");
+    let account = location.account.as_str();
+    let rule = |source_arn, source_account| Sender { service: EVENTBRIDGE, source_arn, source_account };
     let others = [
-        ("rules of other accounts", EVENTBRIDGE, &foreign_rule, &elsewhere.account),
-        ("other rules of this account", EVENTBRIDGE, &another_rule, &place.account),
-        ("other services", "sns.amazonaws.com", &a_topic, &place.account),
+        ("rules of other accounts", rule(&foreign_rule, other_account.account.as_str())),
+        ("other rules of this account", rule(&other_rule, account)),
+        ("other services", Sender { service: "sns.amazonaws.com", source_arn: &topic, source_account: account }),
     ];
-    let may_send = |(_, service, source_arn, source_account): &(&str, &str, &String, &String)| {
-        let sender = Sender { service, source_arn, source_account };
-        policy.as_ref().is_some_and(|policy| policy.allows(sender, &queue.arn))
-    };
-    let too_many: Vec<_> = others.iter().filter(|other| may_send(other)).map(|(who, ..)| *who).collect();
-    if too_many.is_empty() {
+    let may_send = |sender| policy.as_ref().is_some_and(|policy| policy.allows(sender, &queue.arn));
+    let allowed: Vec<_> = others.into_iter().filter(|(_, sender)| may_send(*sender)).map(|(who, _)| who).collect();
+    if allowed.is_empty() {
         return match rule_arns {
-            [] => Check::ok(CHECK, "nobody may send"),
-            _ => Check::ok(CHECK, "exactly the rule may send"),
+            [] => Check::ok(QUEUE_POLICY, "nothing may send"),
+            _ => Check::ok(QUEUE_POLICY, "only the rule may send"),
         };
     }
-    // A forged event makes the watcher look, and does no other harm.
+    // A forged event triggers a reconciliation, and does no other harm.
     Check::warning(
-        CHECK,
-        format!("it lets {} send, too", too_many.join(" and ")),
-        "Name the rule in the policy's condition, by aws:SourceArn.",
+        QUEUE_POLICY,
+        format!("it allows {} to send, too", allowed.join(" and ")),
+        "Restrict the policy to the rule, by a condition on aws:SourceArn.",
     )
 }

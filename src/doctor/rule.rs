@@ -1,61 +1,86 @@
-//! The rule that fills the queue.
+//! The checks of the rule that fills the queue: its state, its event pattern, and its target.
 
-use super::{Check, Sight};
-use crate::aws::event_source::{QueueDescription, RuleState, Sends};
-use crate::event_source::{Feed, FeedingRule, Made};
+use super::{Check, Evidence};
+use crate::aws::diagnostics::TargetInput;
+use crate::aws::event_source::{QueueDescription, RuleState};
+use crate::event_source::rule::ObservedRule;
+use crate::event_source::{EventSourceState, SampleTask};
 
-pub fn checks(sight: &Sight<'_>) -> Vec<Check> {
-    const CHECK: &str = "rule";
-    match &sight.feed {
-        Ok(Feed::NoQueue) => Vec::new(),
-        // The queue has been read without the rules: the watcher works without asking for them.
-        Err(error) if sight.queue.is_some() => vec![Check::not_checked(CHECK, error)],
-        Err(_) => Vec::new(),
-        Ok(Feed::Queue { queue, rules }) if rules.is_empty() => vec![Check::failed(
-            CHECK,
-            format!("no rule of the default event bus has {} as a target", queue.name()),
-            "Create it, with the queue as its target (terraform apply).",
-        )],
-        Ok(Feed::Queue { queue, rules }) => rules.iter().flat_map(|rule| of_rule(rule, queue, sight)).collect(),
+const RULE: &str = "rule";
+const EVENT_PATTERN: &str = "event pattern";
+const RULE_TARGET: &str = "rule target";
+
+pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
+    let skip = |rule: Check, reason: &str| {
+        let others = [EVENT_PATTERN, RULE_TARGET].map(|check| Check::skipped(check, reason));
+        [rule].into_iter().chain(others).collect()
+    };
+    match &evidence.event_source {
+        Ok(EventSourceState::QueueMissing) => {
+            let reason = "the queue doesn't exist";
+            skip(Check::skipped(RULE, reason), reason)
+        }
+        // The queue could be read, so the worker works; it doesn't depend on reading the rules.
+        Err(error) if evidence.queue.is_some() => skip(Check::not_checked(RULE, error), "the rules could not be read"),
+        Err(_) => {
+            let reason = "the queue could not be read";
+            skip(Check::skipped(RULE, reason), reason)
+        }
+        Ok(EventSourceState::Queue { queue, rules }) if rules.is_empty() => {
+            let detail = format!("no rule on the default event bus has {} as a target", queue.name());
+            let advice = "Create it, with the queue as its target (terraform apply).";
+            skip(Check::failed(RULE, detail, advice), "there is no rule")
+        }
+        Ok(EventSourceState::Queue { queue, rules }) => rules
+            .iter()
+            .flat_map(|rule| [state(rule), pattern(rule, evidence), target(rule, queue, evidence)])
+            .collect(),
     }
 }
 
-fn of_rule(FeedingRule { rule, unmatched }: &FeedingRule, queue: &QueueDescription, sight: &Sight<'_>) -> Vec<Check> {
+fn state(ObservedRule { rule, .. }: &ObservedRule) -> Check {
     let name = &rule.name;
-    let state = match rule.state {
-        RuleState::Enabled => Check::ok("rule", format!("{name} is there, and enabled")),
+    match rule.state {
+        RuleState::Enabled => Check::ok(RULE, format!("{name} is enabled")),
         RuleState::Disabled => Check::failed(
-            "rule",
-            format!("{name} is disabled: no event arrives"),
+            RULE,
+            format!("{name} is disabled, so no events arrive"),
             format!("Enable it: aws events enable-rule --name {name}"),
         ),
+    }
+}
+
+fn pattern(ObservedRule { rule, unmatched }: &ObservedRule, evidence: &Evidence<'_>) -> Check {
+    let (name, service) = (&rule.name, &evidence.scope.service);
+    if unmatched.is_empty() {
+        return Check::ok(EVENT_PATTERN, format!("{name} matches the events of {service}"));
+    }
+    let tasks: Vec<_> = unmatched.iter().copied().map(SampleTask::predicate).collect();
+    Check::failed(
+        EVENT_PATTERN,
+        format!("{name} doesn't match the event of a task that {}", tasks.join(" or ")),
+        format!("Match ECS Task State Change events of the group service:{service}."),
+    )
+}
+
+fn target(ObservedRule { rule, .. }: &ObservedRule, queue: &QueueDescription, evidence: &Evidence<'_>) -> Check {
+    let name = &rule.name;
+    let targets = match evidence.rule_targets.iter().find(|of| of.rule == *name).map(|of| &of.targets) {
+        Some(Ok(targets)) => targets,
+        Some(Err(error)) => return Check::not_checked(RULE_TARGET, error),
+        None => return Check::skipped(RULE_TARGET, format!("the targets of {name} were not read")),
     };
-    let pattern = if unmatched.is_empty() {
-        Check::ok("event pattern", format!("{name} matches events of {}", sight.scope.service))
-    } else {
-        let those: Vec<_> = unmatched.iter().copied().map(Made::as_str).collect();
-        Check::failed(
-            "event pattern",
-            format!("{name} doesn't match the event of a task that {}", those.join(", nor of one that ")),
-            format!("Match ECS Task State Change events of the group service:{}.", sight.scope.service),
-        )
-    };
-    let target = sight.rule_targets.iter().find(|(of, _)| of == name).map(|(_, targets)| match targets {
-        // The watcher never asks for them.
-        Err(error) => Check::not_checked("rule target", error),
-        Ok(targets) => match targets.iter().find(|target| target.arn == queue.arn).map(|target| target.sends) {
-            Some(Sends::WholeEvents) => Check::ok("rule target", format!("{name} sends whole events to the queue")),
-            Some(Sends::SomethingElse) => Check::failed(
-                "rule target",
-                format!("{name} changes the events on their way, so that nobody can read them"),
-                "Take Input, InputPath or InputTransformer away from the target.",
-            ),
-            None => Check::failed(
-                "rule target",
-                format!("{name} no longer has the queue as a target"),
-                "Give it the queue as its target (terraform apply).",
-            ),
-        },
-    });
-    [state, pattern].into_iter().chain(target).collect()
+    match targets.iter().find(|target| target.arn == queue.arn).map(|target| target.input) {
+        Some(TargetInput::MatchedEvent) => Check::ok(RULE_TARGET, format!("{name} sends whole events to the queue")),
+        Some(TargetInput::Transformed) => Check::failed(
+            RULE_TARGET,
+            format!("{name} transforms the events, so that the worker can't parse them"),
+            "Remove Input, InputPath or InputTransformer from the target.",
+        ),
+        None => Check::failed(
+            RULE_TARGET,
+            format!("{name} no longer has the queue as a target"),
+            "Add the queue as its target (terraform apply).",
+        ),
+    }
 }

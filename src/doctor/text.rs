@@ -1,15 +1,15 @@
-//! The diagnosis as text of at most 80 columns.
+//! The diagnosis as text, at most 80 columns wide.
 
 use super::{Check, CheckResult, Diagnosis};
-use crate::text::{Mark, Style, table};
+use crate::text::{Severity, Style, table};
 
-/// How far the rows stand in.
+/// The indentation of the rows.
 const INDENT: u16 = 2;
 
-/// A row for each check, and what they come to.
+/// Formats a row for each check, and the counts.
 pub fn text(diagnosis: &Diagnosis, style: Style) -> String {
     let rows = diagnosis.checks.iter().flat_map(|Check { check, result, detail, advice }| {
-        let row = [style.with_symbol(mark(*result), result.as_str()), (*check).to_owned(), detail.clone()];
+        let row = [style.with_symbol(severity(*result), result.as_str()), (*check).to_owned(), detail.clone()];
         let advice = advice.iter().map(|advice| [String::new(), String::new(), advice.clone()]);
         [row].into_iter().chain(advice).collect::<Vec<_>>()
     });
@@ -18,38 +18,35 @@ pub fn text(diagnosis: &Diagnosis, style: Style) -> String {
     format!("{lines}\n\n{}\n", summary(diagnosis, style))
 }
 
-fn mark(result: CheckResult) -> Mark {
+fn severity(result: CheckResult) -> Severity {
     match result {
-        CheckResult::Ok => Mark::Good,
-        CheckResult::Warning => Mark::Warning,
-        CheckResult::Failed => Mark::Bad,
+        CheckResult::Ok => Severity::Ok,
+        CheckResult::Warning => Severity::Warning,
+        CheckResult::Failed => Severity::Error,
+        CheckResult::Skipped => Severity::Neutral,
     }
 }
 
-/// Colours the result at a line's beginning; only now, since columns are reckoned without colours.
+/// Colours the result at the beginning of a line. The table must be laid out first: it counts the columns of a colour
+/// code.
 fn painted(line: &str, style: Style) -> String {
-    let results = [CheckResult::Ok, CheckResult::Warning, CheckResult::Failed];
-    let word = |result: CheckResult| style.with_symbol(mark(result), result.as_str());
+    let word = |result: CheckResult| style.with_symbol(severity(result), result.as_str());
     let (indent, rest) = line.split_at(usize::from(INDENT).min(line.len()));
-    match results.into_iter().find(|result| rest.starts_with(&word(*result))) {
+    match CheckResult::ALL.into_iter().find(|result| rest.starts_with(&word(*result))) {
         Some(result) => {
             let word = word(result);
-            format!("{indent}{}{}", style.paint(mark(result), &word), &rest[word.len()..])
+            format!("{indent}{}{}", style.paint(severity(result), &word), &rest[word.len()..])
         }
         None => line.to_owned(),
     }
 }
 
 fn summary(diagnosis: &Diagnosis, style: Style) -> String {
-    let Diagnosis { failed, warnings, .. } = diagnosis;
-    let warnings = match warnings {
-        0 => String::new(),
-        1 => ", with 1 warning".to_owned(),
-        count => format!(", with {count} warnings"),
-    };
+    let Diagnosis { ok, failed, warnings, skipped, .. } = *diagnosis;
+    let plural = |count| if count == 1 { "" } else { "s" };
+    let counts = format!("{ok} ok, {warnings} warning{}, {skipped} skipped", plural(warnings));
     match failed {
-        0 => style.marked(Mark::Good, &format!("It is wired up{warnings}")),
-        1 => style.marked(Mark::Bad, &format!("1 check failed{warnings}")),
-        count => style.marked(Mark::Bad, &format!("{count} checks failed{warnings}")),
+        0 => style.marked(Severity::Ok, &format!("No check failed: {counts}")),
+        _ => style.marked(Severity::Error, &format!("{failed} check{} failed: {counts}", plural(failed))),
     }
 }

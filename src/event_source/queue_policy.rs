@@ -1,24 +1,33 @@
-//! Queue policies, as far as they say whether a service may send: what the sandbox obeys, and what `doctor` checks.
+//! Queue policies, evaluated for the question whether a service may send messages.
+//!
+//! Implements the elements and condition operators of the IAM JSON policy reference that occur in queue policies for
+//! EventBridge and SNS. A condition on an unknown key or with an unknown operator is taken as not met.
 
 use serde_json::Value;
 
-/// A queue's policy.
+use super::location::Location;
+use crate::aws::event_source::QueueDescription;
+
+/// EventBridge's service principal.
+pub const EVENTBRIDGE: &str = "events.amazonaws.com";
+
+/// A parsed queue policy.
 #[derive(Clone, Debug)]
 pub struct Policy(Vec<Value>);
 
-/// Who wants to send, and where to.
+/// A request to send a message: the service principal and its source.
 #[derive(Clone, Copy, Debug)]
 pub struct Sender<'a> {
-    /// The service (`events.amazonaws.com`).
+    /// The service principal, e.g. [`EVENTBRIDGE`].
     pub service: &'a str,
-    /// What it sends for: the rule's ARN.
+    /// The ARN of the resource on whose behalf the service sends, e.g. the rule (`aws:SourceArn`).
     pub source_arn: &'a str,
-    /// The account that this belongs to.
+    /// The account of that resource (`aws:SourceAccount`).
     pub source_account: &'a str,
 }
 
 impl Policy {
-    /// Reads a policy; `None` where the text isn't one.
+    /// Parses a policy; `None` for text that isn't one.
     pub fn parse(text: &str) -> Option<Self> {
         let policy: Value = serde_json::from_str(text).ok()?;
         match policy.get("Statement")? {
@@ -28,7 +37,7 @@ impl Policy {
         }
     }
 
-    /// Whether the sender may send to the queue: a statement allows it, and none denies it.
+    /// Returns true if the sender may send to the queue: a statement allows it and none denies it.
     pub fn allows(&self, sender: Sender<'_>, queue_arn: &str) -> bool {
         let with_effect = |effect: &'static str| {
             move |statement: &&Value| statement["Effect"] == effect && applies(statement, sender, queue_arn)
@@ -38,6 +47,15 @@ impl Policy {
     }
 }
 
+/// Returns true if the queue's policy allows the rule to send. Without a policy, no service may send.
+pub fn may_send(queue: &QueueDescription, rule_arn: &str) -> bool {
+    let location = Location::of_arn(&queue.arn);
+    let sender = Sender { service: EVENTBRIDGE, source_arn: rule_arn, source_account: &location.account };
+    let policy = queue.policy.as_deref().and_then(Policy::parse);
+    policy.is_some_and(|policy| policy.allows(sender, &queue.arn))
+}
+
+/// Returns true if a statement, of either effect, applies to the request.
 fn applies(statement: &Value, sender: Sender<'_>, queue_arn: &str) -> bool {
     let action = |pattern: &str| matches(&pattern.to_ascii_lowercase(), "sqs:sendmessage");
     any(&statement["Action"], action)
@@ -58,7 +76,7 @@ fn conditions_hold(conditions: &Value, sender: Sender<'_>) -> bool {
         let actual = match key.to_ascii_lowercase().as_str() {
             "aws:sourcearn" => sender.source_arn,
             "aws:sourceaccount" => sender.source_account,
-            // A key that isn't in the request, or that isn't known here: the condition fails.
+            // A key that the request lacks, or that is unknown here: the condition isn't met.
             _ => return false,
         };
         match operator.strip_suffix("IfExists").unwrap_or(operator) {
@@ -76,7 +94,7 @@ fn conditions_hold(conditions: &Value, sender: Sender<'_>) -> bool {
     })
 }
 
-/// Whether it holds of a text, or of one in a list of texts.
+/// Returns true if the predicate holds for the text, or for one text of the list.
 fn any(texts: &Value, holds: impl Fn(&str) -> bool) -> bool {
     match texts {
         Value::String(text) => holds(text),
@@ -85,11 +103,11 @@ fn any(texts: &Value, holds: impl Fn(&str) -> bool) -> bool {
     }
 }
 
-/// Whether the text is what the pattern says, in which `*` stands for anything and `?` for any one character.
+/// Returns true if the pattern matches the whole text; `*` matches any characters and `?` any one character.
 fn matches(pattern: &str, text: &str) -> bool {
     let (pattern, text): (Vec<char>, Vec<char>) = (pattern.chars().collect(), text.chars().collect());
     let (mut p, mut t) = (0, 0);
-    // Where to go back to when what follows the last star doesn't fit: the star may stand for one character more.
+    // The position to resume at when the rest doesn't match: the last star takes one character more.
     let mut star = None;
     while t < text.len() {
         match pattern.get(p) {
@@ -138,14 +156,14 @@ mod tests {
     const SEND: &str = r#""sqs:SendMessage""#;
 
     #[test]
-    fn the_documented_policy_allows() {
+    fn allows_by_the_documented_policy() {
         let condition = format!(r#"{{"ArnEquals": {{"aws:SourceArn": "{RULE}"}}}}"#);
         assert!(allowed(&statement("Allow", EVENTS, SEND, QUEUE, &condition)));
         assert!(allowed(&format!("[{}]", statement("Allow", EVENTS, SEND, QUEUE, "{}"))));
     }
 
     #[test]
-    fn wildcards_and_lists_allow() {
+    fn allows_by_wildcards_and_lists() {
         assert!(allowed(&statement("Allow", r#""*""#, r#""SQS:*""#, "*", "{}")));
         assert!(allowed(&statement(
             "Allow",
@@ -157,7 +175,7 @@ mod tests {
     }
 
     #[test]
-    fn every_part_must_fit() {
+    fn requires_every_element_to_match() {
         let other_rule = r#"{"ArnEquals": {"aws:SourceArn": "arn:aws:events:eu-west-1:111122223333:rule/other"}}"#;
         for statement in [
             statement("Allow", r#"{"Service": "sns.amazonaws.com"}"#, SEND, QUEUE, "{}"),
@@ -172,14 +190,14 @@ mod tests {
     }
 
     #[test]
-    fn a_denial_wins() {
+    fn an_explicit_deny_overrides_an_allow() {
         let allow = statement("Allow", EVENTS, SEND, QUEUE, "{}");
         let deny = statement("Deny", r#""*""#, SEND, QUEUE, "{}");
         assert!(!allowed(&format!("[{allow}, {deny}]")));
     }
 
     #[test]
-    fn stars_stand_for_anything() {
+    fn matches_wildcards() {
         for (pattern, text, fits) in
             [("*", "", true), ("a*b*c", "aXbYbZc", true), ("a*b", "abc", false), ("??", "ab", true), ("?", "", false)]
         {

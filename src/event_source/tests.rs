@@ -1,53 +1,55 @@
-use super::samples::{exact_policy, feed, policy, queue, rule};
+use super::queue_policy::may_send;
+use super::samples::{event_source, exact_policy, policy, queue, rule};
 use super::*;
+use crate::aws::event_source::RuleState;
 
-fn names(feed: &Feed) -> Vec<FindingName> {
-    findings(feed, "p-jvb-watcher").into_iter().map(|finding| finding.name).collect()
+fn names(state: &EventSourceState) -> Vec<FindingName> {
+    findings(state, "p-jvb-watcher").into_iter().map(|finding| finding.name).collect()
 }
 
-fn disabled() -> FeedingRule {
+fn disabled() -> ObservedRule {
     let mut rule = rule();
     rule.rule.state = RuleState::Disabled;
     rule
 }
 
 #[test]
-fn a_feed_as_it_should_be_gives_no_finding() {
-    assert_eq!(names(&feed(queue(), vec![rule()])), []);
+fn a_correct_event_source_has_no_findings() {
+    assert_eq!(names(&event_source(queue(), vec![rule()])), []);
 }
 
 #[test]
-fn each_cut_of_the_feed_is_a_finding_of_its_own() {
-    let mismatched = FeedingRule { unmatched: vec![Made::Stopped], ..rule() };
+fn each_fault_of_the_event_source_is_a_finding() {
+    let mismatched = ObservedRule { unmatched: vec![SampleTask::Stopped], ..rule() };
     let closed = QueueDescription { policy: None, ..queue() };
-    for (cut, name) in [
-        (Feed::NoQueue, FindingName::QueueMissing),
-        (feed(queue(), Vec::new()), FindingName::RuleMissing),
-        (feed(queue(), vec![disabled()]), FindingName::RuleDisabled),
-        (feed(queue(), vec![mismatched]), FindingName::RuleMismatched),
-        (feed(closed, vec![rule()]), FindingName::QueueClosed),
+    for (state, name) in [
+        (EventSourceState::QueueMissing, FindingName::QueueMissing),
+        (event_source(queue(), Vec::new()), FindingName::RuleMissing),
+        (event_source(queue(), vec![disabled()]), FindingName::RuleDisabled),
+        (event_source(queue(), vec![mismatched]), FindingName::RuleMismatched),
+        (event_source(closed, vec![rule()]), FindingName::QueueClosed),
     ] {
-        assert_eq!(names(&cut), [name], "{cut:?}");
+        assert_eq!(names(&state), [name], "{state:?}");
     }
 }
 
 #[test]
-fn one_rule_that_sends_is_enough() {
-    assert_eq!(names(&feed(queue(), vec![disabled(), rule()])), []);
+fn one_correct_rule_is_enough() {
+    assert_eq!(names(&event_source(queue(), vec![disabled(), rule()])), []);
 }
 
 #[test]
-fn a_mismatch_names_the_events_that_stay_away() {
-    let mismatched = FeedingRule { unmatched: vec![Made::Stopped], ..rule() };
-    let found = findings(&feed(queue(), vec![mismatched]), "p-jvb-watcher");
-    assert!(found[0].detail.contains("has stopped"), "{}", found[0].detail);
+fn a_mismatch_names_the_unmatched_event() {
+    let mismatched = ObservedRule { unmatched: vec![SampleTask::Stopped], ..rule() };
+    let found = findings(&event_source(queue(), vec![mismatched]), "p-jvb-watcher");
+    assert!(found[0].detail.ends_with("the event of a task that stopped"), "{}", found[0].detail);
 }
 
 #[test]
-fn a_queue_lets_the_rule_send_when_its_policy_says_so() {
+fn the_rule_may_send_if_the_queue_policy_allows_it() {
     let events = r#"{"Service": "events.amazonaws.com"}"#;
     let other = r#"{"ArnEquals": {"aws:SourceArn": "arn:aws:events:eu-west-1:111122223333:rule/other"}}"#;
-    for (policy, sends) in [
+    for (policy, allowed) in [
         (Some(exact_policy()), true),
         (Some(policy(events, "{}")), true),
         (Some(policy(events, other)), false),
@@ -56,6 +58,6 @@ fn a_queue_lets_the_rule_send_when_its_policy_says_so() {
         (None, false),
     ] {
         let queue = QueueDescription { policy, ..queue() };
-        assert_eq!(lets_send(&queue, samples::RULE), sends, "{:?}", queue.policy);
+        assert_eq!(may_send(&queue, samples::RULE), allowed, "{:?}", queue.policy);
     }
 }

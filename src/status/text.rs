@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use super::{BalancerStatus, FindingStatus, GroupStatus, Next, QueueStatus, ServiceStatus, Status, TaskState};
-use crate::text::{Mark, Style, span, table};
+use crate::text::{Severity, Style, span, table};
 
 /// How far the rows beneath a heading stand in.
 const INDENT: u16 = 2;
@@ -33,17 +33,17 @@ pub fn text(status: &Status, style: Style) -> String {
     line(format!("\nNext\n{}", table(INDENT, next(&status.next).into_iter().map(|sentence| [sentence]))));
     if !status.unread.is_empty() {
         let unread = status.unread.iter().map(|what| [what.clone()]);
-        line(format!("\n{}\n{}", style.marked(Mark::Warning, "Not read"), table(INDENT, unread)));
+        line(format!("\n{}\n{}", style.marked(Severity::Warning, "Not read"), table(INDENT, unread)));
     }
     text
 }
 
 fn headline(status: &Status, style: Style) -> String {
     match (status.findings.len(), status.remarks.is_empty()) {
-        (0, true) => style.marked(Mark::Good, "It is well: no findings"),
-        (0, false) => style.marked(Mark::Warning, "No findings, but it isn't well"),
-        (1, _) => style.marked(Mark::Warning, "1 finding"),
-        (count, _) => style.marked(Mark::Warning, &format!("{count} findings")),
+        (0, true) => style.marked(Severity::Ok, "It is well: no findings"),
+        (0, false) => style.marked(Severity::Warning, "No findings, but it isn't well"),
+        (1, _) => style.marked(Severity::Warning, "1 finding"),
+        (count, _) => style.marked(Severity::Warning, &format!("{count} findings")),
     }
 }
 

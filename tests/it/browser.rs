@@ -1,4 +1,4 @@
-//! A browser without a screen: Debian's Chromium, whose whole network is a proxy that only writes down what it is asked.
+//! A headless browser: Debian's Chromium, whose only network is a proxy that records requests and answers none.
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
@@ -10,11 +10,11 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-/// It starts within seconds; a loaded machine gets more.
+/// The longest time for one run, which takes seconds on an idle machine.
 const LIMIT: Duration = Duration::from_secs(90);
 
-/// Whom Chromium asks for itself, whatever it is told: for the time, for updates, for accounts.
-const MAKERS: [&str; 8] = [
+/// The hosts that Chromium contacts by itself whatever its options, for time, updates and accounts.
+const OWN_HOSTS: [&str; 8] = [
     "accounts.google.com",
     "android.clients.google.com",
     "clients2.google.com",
@@ -25,22 +25,22 @@ const MAKERS: [&str; 8] = [
     "update.googleapis.com",
 ];
 
-/// A browser, in which nothing was ever opened.
+/// A browser with an empty profile.
 pub struct Browser {
     home: TempDir,
     proxy: String,
-    asked: Arc<Mutex<Vec<String>>>,
+    requests: Arc<Mutex<Vec<String>>>,
 }
 
-/// What a reader has told the browser to prefer.
+/// The colour scheme that the browser prefers.
 #[derive(Clone, Copy)]
 pub enum Scheme {
     Light,
     Dark,
 }
 
-/// What the browser shows, by rows.
-pub struct Picture {
+/// A screenshot, row by row.
+pub struct Screenshot {
     pub width: usize,
     pub pixels: Vec<[u8; 3]>,
 }
@@ -49,46 +49,46 @@ impl Browser {
     pub fn new() -> Self {
         let proxy = TcpListener::bind("127.0.0.1:0").expect("the loopback can be listened on");
         let address = proxy.local_addr().expect("it has an address").to_string();
-        let asked = Arc::new(Mutex::new(Vec::new()));
-        let requests = Arc::clone(&asked);
+        let requests = Arc::new(Mutex::new(Vec::new()));
+        let recorded = Arc::clone(&requests);
         std::thread::spawn(move || {
             for connection in proxy.incoming().flatten() {
                 let mut line = String::new();
                 if BufReader::new(connection).read_line(&mut line).is_ok() {
-                    requests.lock().expect("nobody panics").push(line.trim().to_owned());
+                    recorded.lock().expect("no thread panicked").push(line.trim().to_owned());
                 }
             }
         });
         let home = tempfile::tempdir().expect("the directory for temporary files is writable");
-        Self { home, proxy: address, asked }
+        Self { home, proxy: address, requests }
     }
 
-    /// What pages have asked the network for.
+    /// Returns the requests of pages.
     pub fn requests(&self) -> Vec<String> {
-        let asked = self.asked.lock().expect("nobody panics");
-        let is_pages = |request: &&String| !MAKERS.iter().any(|host| is_to(request, host));
-        asked.iter().filter(is_pages).cloned().collect()
+        let requests = self.requests.lock().expect("no thread panicked");
+        let is_of_a_page = |request: &&String| !OWN_HOSTS.iter().any(|host| is_to(request, host));
+        requests.iter().filter(is_of_a_page).cloned().collect()
     }
 
-    /// The page's elements, once it is loaded and its scripts have run.
+    /// Returns the page's elements after it has loaded and its scripts have run.
     pub async fn elements(&self, page: &Path) -> String {
         String::from_utf8(self.open(page, Scheme::Light, &["--dump-dom"]).await).expect("text")
     }
 
-    /// A picture of so many pixels.
-    pub async fn picture(&self, page: &Path, scheme: Scheme, width: usize, height: usize) -> Picture {
-        let file = self.home.path().join("picture.png");
+    /// Takes a screenshot of this size.
+    pub async fn screenshot(&self, page: &Path, scheme: Scheme, width: usize, height: usize) -> Screenshot {
+        let file = self.home.path().join("screenshot.png");
         let arguments = [format!("--screenshot={}", file.display()), format!("--window-size={width},{height}")];
         self.open(page, scheme, &arguments.each_ref().map(String::as_str)).await;
-        Picture::read(&file)
+        Screenshot::read(&file)
     }
 
-    /// The page as it is printed.
+    /// Prints the page to a PDF file and returns its bytes.
     pub async fn print(&self, page: &Path) -> Vec<u8> {
         let file = self.home.path().join("page.pdf");
         let argument = format!("--print-to-pdf={}", file.display());
         self.open(page, Scheme::Light, &[&argument]).await;
-        std::fs::read(file).expect("it was printed")
+        std::fs::read(file).expect("the page was printed")
     }
 
     async fn open(&self, page: &Path, scheme: Scheme, arguments: &[&str]) -> Vec<u8> {
@@ -108,9 +108,9 @@ impl Browser {
                 "--hide-scrollbars",
             ])
             .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
-            // Loopback and all: whatever it asks for, it asks the proxy.
+            // All requests go to the proxy, those to the loopback too.
             .args([&format!("--proxy-server={}", self.proxy), "--proxy-bypass-list=<-loopback>"])
-            // A page beside the report may look into a frame with the report.
+            // Lets the page of `widths` measure the report in a frame.
             .arg("--allow-file-access-from-files")
             .arg(format!("--user-data-dir={}", profile.path().display()))
             .args([scheme])
@@ -121,13 +121,13 @@ impl Browser {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        let output = tokio::time::timeout(LIMIT, command.output()).await.expect("it ends in time");
+        let output = tokio::time::timeout(LIMIT, command.output()).await.expect("Chromium ends in time");
         let output = output.expect("Chromium is installed: on Debian, apt-get install chromium");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         output.stdout
     }
 
-    /// How far the page's content goes to the right, and how far it may, in frames of these widths, in pixels.
+    /// Measures the page in frames of these widths: the width of its content and that of the frame, in pixels.
     pub async fn widths(&self, page: &Path, widths: &[u32]) -> Vec<(u32, u32)> {
         let frames: String = widths
             .iter()
@@ -136,7 +136,7 @@ impl Browser {
             })
             .collect();
         let probe = page.with_file_name("probe.html");
-        // Everything that can be opened is, for what it has inside counts as well.
+        // Opens all details, whose content counts as well.
         let script = "addEventListener('load', () => { for (const frame of document.querySelectorAll('iframe')) {
             const inside = frame.contentDocument;
             inside.querySelectorAll('details').forEach(details => { details.open = true });
@@ -154,7 +154,7 @@ impl Browser {
     }
 }
 
-/// Whether this is a request to a proxy for something of the host's.
+/// Returns whether a request to a proxy is for this host.
 fn is_to(request: &str, host: &str) -> bool {
     let target = request.split(' ').nth(1).unwrap_or_default();
     let target = target.split_once("://").map_or(target, |(_, rest)| rest);
@@ -165,24 +165,24 @@ fn name(page: &Path) -> String {
     PathBuf::from(page.file_name().expect("a file")).display().to_string()
 }
 
-impl Picture {
+impl Screenshot {
     fn read(file: &Path) -> Self {
-        let file = std::fs::File::open(file).expect("the picture was taken");
-        let mut reader = png::Decoder::new(std::io::BufReader::new(file)).read_info().expect("a picture");
+        let file = std::fs::File::open(file).expect("the screenshot was taken");
+        let mut reader = png::Decoder::new(std::io::BufReader::new(file)).read_info().expect("a PNG image");
         let mut bytes = vec![0; reader.output_buffer_size().expect("it fits into memory")];
-        let info = reader.next_frame(&mut bytes).expect("a whole picture");
+        let info = reader.next_frame(&mut bytes).expect("a complete image");
         let samples = info.color_type.samples();
-        assert!(samples >= 3, "a picture in colours");
+        assert!(samples >= 3, "a colour image");
         let pixels = bytes.chunks_exact(samples).map(|pixel| [pixel[0], pixel[1], pixel[2]]).collect();
         Self { width: info.width as usize, pixels }
     }
 
-    /// The colour of a pixel.
+    /// Returns the colour of a pixel.
     pub fn at(&self, x: usize, y: usize) -> [u8; 3] {
         self.pixels[y * self.width + x]
     }
 
-    /// How many pixels have this colour.
+    /// Returns the number of pixels of this colour.
     pub fn count(&self, colour: [u8; 3]) -> usize {
         self.pixels.iter().filter(|pixel| **pixel == colour).count()
     }

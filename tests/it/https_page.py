@@ -1,5 +1,5 @@
-"""Serves a page over TLS on a free port of the loopback: 503 at first, then 200. Writes the authority that signed its
-certificate to authority.pem, and prints the port."""
+"""Serves a page over TLS on a free port of the loopback interface: 503 to the first request, then 200. Writes the
+certificate of its authority to authority.pem and prints the port."""
 
 import datetime
 import http.server
@@ -39,11 +39,11 @@ with open("own.pem", "wb") as file:
 
 
 class Page(http.server.BaseHTTPRequestHandler):
-    asked = 0
+    requests = 0
 
     def do_GET(self):
-        Page.asked += 1
-        self.send_response(503 if Page.asked == 1 else 200)
+        Page.requests += 1
+        self.send_response(503 if Page.requests == 1 else 200)
         self.send_header("Content-Length", "0")
         self.end_headers()
 
@@ -53,7 +53,7 @@ class Page(http.server.BaseHTTPRequestHandler):
 
 class Server(http.server.ThreadingHTTPServer):
     def handle_error(self, *_):
-        """Who doesn't trust the certificate breaks off; that is what a test is for."""
+        """Ignores clients that reject the certificate, as one of the tests does."""
 
 
 server = Server(("127.0.0.1", 0), Page)

@@ -1,4 +1,4 @@
-//! `report`, read and looked at in a browser: what the page says against what the log says.
+//! `report`: compares the page, opened in a browser, with the log that it was made of.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use tokio::process::Command;
 
 use crate::browser::{Browser, Scheme};
 
-/// One evening, as a worker logged it that ran on the sandbox while it played `fixtures/scenarios/evening.toml`.
+/// The log of a worker on the sandbox, which played `fixtures/scenarios/evening.toml`.
 fn evening() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/logs/evening.jsonl")
 }
@@ -48,7 +48,8 @@ fn page(output: &Output) -> String {
 fn error(output: &Output, code: i32) -> String {
     let text = String::from_utf8_lossy(&output.stderr).into_owned();
     assert_eq!(output.status.code(), Some(code), "{text}");
-    assert!(output.stdout.is_empty() && text.starts_with("error: ") && !text.contains("panicked"), "{text}");
+    let is_error = text.lines().any(|line| line.starts_with("error: "));
+    assert!(output.stdout.is_empty() && is_error && !text.contains("panicked"), "{text}");
     text
 }
 
@@ -56,19 +57,19 @@ fn directory() -> TempDir {
     tempfile::tempdir().expect("the directory for temporary files is writable")
 }
 
-/// The page of the evening, in a file.
+/// Writes the page of the evening to a file.
 async fn evening_page(directory: &TempDir) -> PathBuf {
     let file = directory.path().join("report.html");
     page(&run(&["--out", &file.display().to_string(), &evening().display().to_string()]).await);
     file
 }
 
-/// The value and the words of a figure of the page's.
+/// The value and the text of a figure on the page.
 fn figure(elements: &str, name: &str) -> (String, String) {
     let rest = elements.split(&format!("data-figure=\"{name}\" value=\"")).nth(1);
     let rest = rest.unwrap_or_else(|| panic!("{name} is not on the page"));
     let (value, rest) = rest.split_once("\">").expect("a value");
-    (value.to_owned(), rest.split('<').next().expect("words").to_owned())
+    (value.to_owned(), rest.split('<').next().expect("a text").to_owned())
 }
 
 fn number(elements: &str, name: &str) -> f64 {
@@ -76,7 +77,7 @@ fn number(elements: &str, name: &str) -> f64 {
     value.parse().unwrap_or_else(|_| panic!("{name} is {value:?}"))
 }
 
-/// What a log comes to, counted here in another way than the program does.
+/// The figures of a log, computed independently of the program.
 struct Expected {
     lines: Vec<Value>,
 }
@@ -106,10 +107,10 @@ impl Expected {
     }
 
     fn check(&self, elements: &str) {
-        // It was deleted once, and the log had begun before it was made.
+        // The log contains the load balancer's whole lifetime.
         let hours_up = self.values("load_balancer_deleted", "uptime_seconds").iter().sum::<u64>() as f64 / 3600.0;
         assert_close(number(elements, "hours-up"), hours_up);
-        let always_on = self.hours() / 730.0 * 150.0;
+        let always_on = self.hours() * 0.19 + self.hours() / 730.0 * 0.73;
         let cost = hours_up * 0.19 + self.hours() / 730.0 * 0.73;
         assert_close(number(elements, "always-on-cost"), always_on);
         assert_close(number(elements, "cost"), cost);
@@ -134,7 +135,7 @@ impl Expected {
         self.check_spread(elements, "time-to-healthy", &healthy);
     }
 
-    /// Half of the times are no longer than the median, and no more than one of twenty is longer than the percentile.
+    /// Checks that at most half of the times exceed the median, and at most one in twenty the 95th percentile.
     fn check_spread(&self, elements: &str, name: &str, times: &[u64]) {
         let [median, p95] = ["median", "p95"].map(|rank| number(elements, &format!("{name}-{rank}")) as u64);
         assert!(times.contains(&median) && times.contains(&p95), "{median}, {p95} of {times:?}");
@@ -150,7 +151,7 @@ fn assert_close(one: f64, other: f64) {
 }
 
 #[tokio::test]
-async fn a_browser_shows_the_figures_that_the_log_has() {
+async fn a_browser_shows_the_figures_of_the_log() {
     let directory = directory();
     let file = evening_page(&directory).await;
     let browser = Browser::new();
@@ -158,23 +159,29 @@ async fn a_browser_shows_the_figures_that_the_log_has() {
     let log = std::fs::read_to_string(evening()).expect("the log is there");
     let expected = Expected::of(&log);
     expected.check(&elements);
-    assert_eq!(number(&elements, "tasks"), 6.0, "as the scenario has them");
-    assert_eq!(figure(&elements, "hours-up").1, "24 s");
+    assert_eq!(number(&elements, "tasks"), 6.0, "as in the scenario");
     assert_eq!(number(&elements, "lines"), expected.lines.len() as f64);
 
-    // The picture is of the same: a row for each task, whole and healthy where it was.
+    let [up, avoided, always_on] = ["hours-up", "cost-avoided", "always-on-cost"].map(|name| figure(&elements, name).1);
+    let headline = elements.split("<h1>").nth(1).expect("a headline").split('<').next().expect("its end");
+    assert!(headline.starts_with(&format!("The load balancer was up for {up} of ")), "{headline}");
+    let savings = format!("with 6 tasks; running it on demand avoided {avoided} of {always_on}.");
+    assert!(headline.ends_with(&savings), "{headline}");
+
+    // The chart has a lane for each task, and its bars and marks.
     let chart = elements.split("<svg class=\"chart\"").nth(1).expect("a day").split("</svg>").next().expect("its end");
     assert_eq!(chart.matches("<tspan>Task ").count(), 6);
     assert_eq!(chart.matches("class=\"bar up\"").count(), 1);
     assert_eq!(chart.matches("class=\"bar idle\"").count(), expected.events("idle_marked").len());
-    assert_eq!(chart.matches("class=\"bar healthy\"").count(), 5, "one task went before it was healthy");
+    assert_eq!(chart.matches("class=\"bar healthy\"").count(), 5, "one task stopped before it was healthy");
     assert_eq!(chart.matches("class=\"mark failure\"").count(), 1);
-    // What the picture shows is there in words, too.
-    assert!(chart.contains("role=\"img\"") && chart.contains("Timeline of 2026-11-24"), "{chart}");
+    // A text version exists for readers who don't see the chart.
+    let day = &expected.lines[0]["timestamp"].as_str().expect("a time")[..10];
+    assert!(chart.contains("role=\"img\"") && chart.contains(&format!("Timeline of {day}")), "{chart}");
     for line in expected.events("target_deregistered") {
-        assert!(elements.contains(line["message"].as_str().expect("a sentence")));
+        assert!(elements.contains(line["message"].as_str().expect("a message")));
     }
-    assert_eq!(browser.requests(), Vec::<String>::new(), "it opens without a network");
+    assert_eq!(browser.requests(), Vec::<String>::new(), "the page opens without a network");
     for attribute in ["href=\"", "src=\"", "url("] {
         for reference in elements.split(attribute).skip(1) {
             assert!(reference.starts_with('#') || reference.starts_with("data:"), "{attribute}{:.80}", reference);
@@ -183,7 +190,7 @@ async fn a_browser_shows_the_figures_that_the_log_has() {
 }
 
 #[tokio::test]
-async fn the_browser_would_show_what_a_page_asks_the_network_for() {
+async fn the_browser_records_the_requests_of_a_page() {
     let directory = directory();
     let file = directory.path().join("page.html");
     std::fs::write(&file, "<img src=\"http://192.0.2.1/picture.png\">").expect("the file can be written");
@@ -193,7 +200,7 @@ async fn the_browser_would_show_what_a_page_asks_the_network_for() {
 }
 
 #[tokio::test]
-async fn a_browser_draws_it_in_light_and_in_dark() {
+async fn a_browser_draws_the_page_in_light_and_in_dark() {
     let directory = directory();
     let file = evening_page(&directory).await;
     let browser = Browser::new();
@@ -202,18 +209,18 @@ async fn a_browser_draws_it_in_light_and_in_dark() {
         (Scheme::Dark, [0x10, 0x14, 0x1b], [0x35, 0xc2, 0xae], [0x7f, 0x9c, 0xf5]),
     ];
     for (scheme, paper, healthy, up) in colours {
-        let picture = browser.picture(&file, scheme, 1280, 1100).await;
-        assert_eq!(picture.at(2, 2), paper);
-        // The balancer was up for more than half of a chart that is a thousand pixels wide.
-        assert!(picture.count(up) > 500 * 8, "{} pixels of the balancer", picture.count(up));
-        assert!(picture.count(healthy) > 500, "{} pixels of healthy tasks", picture.count(healthy));
-        let others = picture.pixels.iter().filter(|pixel| **pixel != paper).count();
-        assert!(others * 2 > picture.pixels.len(), "it is full");
+        let screenshot = browser.screenshot(&file, scheme, 1280, 1100).await;
+        assert_eq!(screenshot.at(2, 2), paper);
+        // The load balancer was up for more than half of a chart that is a thousand pixels wide.
+        assert!(screenshot.count(up) > 500 * 8, "{} pixels of the load balancer", screenshot.count(up));
+        assert!(screenshot.count(healthy) > 500, "{} pixels of healthy tasks", screenshot.count(healthy));
+        let others = screenshot.pixels.iter().filter(|pixel| **pixel != paper).count();
+        assert!(others * 2 > screenshot.pixels.len(), "content fills the page");
     }
 }
 
 #[tokio::test]
-async fn a_phone_shows_the_whole_width_of_it() {
+async fn the_page_fits_the_width_of_a_phone() {
     let directory = directory();
     let file = evening_page(&directory).await;
     let widths = [320, 360, 768, 1280];
@@ -221,23 +228,23 @@ async fn a_phone_shows_the_whole_width_of_it() {
     assert_eq!(measured.len(), widths.len(), "{measured:?}");
     for ((content, frame), width) in measured.into_iter().zip(widths) {
         assert_eq!(frame, width);
-        assert!(content <= frame, "{content} pixels are wanted, {frame} are there");
+        assert!(content <= frame, "the content is {content} pixels wide, the frame {frame}");
     }
 }
 
 #[tokio::test]
-async fn it_can_be_printed() {
+async fn printing_opens_the_event_lists() {
     let directory = directory();
     let file = evening_page(&directory).await;
     let printed = Browser::new().print(&file).await;
     assert!(printed.starts_with(b"%PDF-"));
     let text = String::from_utf8_lossy(&printed);
     let pages = text.matches("/Type /Page\n").count();
-    assert!(pages >= 4, "the lists of events are opened: {pages} page(s)");
+    assert!(pages >= 4, "{pages} page(s)");
 }
 
 #[tokio::test]
-async fn many_logs_in_any_order_and_form_are_one() {
+async fn several_logs_make_one_page() {
     let directory = directory();
     let log = std::fs::read_to_string(evening()).expect("the log is there");
     let lines: Vec<&str> = log.lines().collect();
@@ -250,23 +257,58 @@ async fn many_logs_in_any_order_and_form_are_one() {
     let whole = page(&run_with_input(&[], log.as_bytes()).await);
     let early_file = early_file.display().to_string();
     let parts = page(&run_with_input(&["-", &early_file], foreign.as_bytes()).await);
-    let without_basis = |page: &str| page.split("<section class=\"basis\"").next().expect("a part").to_owned();
-    assert_eq!(without_basis(&parts), without_basis(&whole));
-    assert!(parts.contains("1 are not the watcher") && parts.contains("1 end in the middle"));
+    let without_method = |page: &str| page.split("<section class=\"method\"").next().expect("a part").to_owned();
+    assert_eq!(without_method(&parts), without_method(&whole));
+    assert!(parts.contains("1 line: of other programs") && parts.contains("1 line: truncated"));
 }
 
 #[tokio::test]
-async fn prices_are_ones_own() {
+async fn the_same_line_from_a_file_and_from_cloudwatch_counts_once() {
+    let log = std::fs::read_to_string(evening()).expect("the log is there");
+    // As `aws logs tail --format short` prints it.
+    let tail: String = log.lines().map(|line| format!("2026-11-24T03:11:00 {line}\n")).collect();
+    let both = page(&run_with_input(&["-", &evening().display().to_string()], tail.as_bytes()).await);
+    let one = page(&run(&[&evening().display().to_string()]).await);
+    for name in ["tasks", "failures", "aws-calls", "hours-up", "cost", "lines"] {
+        assert_eq!(figure(&both, name), figure(&one, name), "{name}");
+    }
+    assert!(both.contains(&format!("{} lines: duplicate", log.lines().count())));
+}
+
+#[tokio::test]
+async fn a_truncated_gzip_file_is_read_up_to_its_end_and_reported() {
+    let directory = directory();
+    let log = std::fs::read(evening()).expect("the log is there");
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::default());
+    gzip.write_all(&log).expect("memory can be written");
+    let gzip = gzip.finish().expect("memory can be written");
+    let file = directory.path().join("evening.jsonl.gz");
+    std::fs::write(&file, &gzip[..gzip.len() * 2 / 3]).expect("the file can be written");
+    let output = run(&[&file.display().to_string()]).await;
+    let page = page(&output);
+    let stderr = String::from_utf8(output.stderr).expect("text");
+    let warning = format!("warning: {} ends before its compressed data is complete", file.display());
+    assert!(stderr.starts_with(&warning) && stderr.lines().count() == 1, "{stderr}");
+    assert!(page.contains("Incomplete: ") && page.contains(&file.display().to_string()));
+    let lines = number(&page, "lines");
+    assert!(lines > 30.0 && lines < log.split(|byte| *byte == b'\n').count() as f64, "{lines} line(s)");
+}
+
+#[tokio::test]
+async fn prices_can_be_set() {
     let evening = evening().display().to_string();
-    let arguments =
-        ["--hourly-price", "2", "--idle-monthly-price", "0", "--always-on-monthly-price", "0", evening.as_str()];
-    let page = page(&run(&arguments).await);
-    assert_close(number(&page, "cost"), number(&page, "hours-up") * 2.0);
-    assert!(figure(&page, "cost-avoided").1.starts_with('\u{2212}'), "nothing was saved");
+    let page_at = async |arguments: &[&str]| page(&run(&[arguments, &[evening.as_str()]].concat()).await);
+    let derived = page_at(&["--hourly-price", "2", "--idle-monthly-price", "0"]).await;
+    assert_close(number(&derived, "cost"), number(&derived, "hours-up") * 2.0);
+    let hours = Expected::of(&std::fs::read_to_string(&evening).expect("the log is there")).hours();
+    assert_close(number(&derived, "always-on-cost"), hours * 2.0);
+    let given = page_at(&["--hourly-price", "2", "--always-on-monthly-price", "0"]).await;
+    assert!(figure(&given, "cost-avoided").1.starts_with('\u{2212}'), "it cost more than always-on operation");
+    assert!(given.contains("more than always-on operation."), "the headline says so");
 }
 
 #[tokio::test]
-async fn what_cannot_be_a_report_is_told_and_overwrites_nothing() {
+async fn a_failure_names_the_file_and_overwrites_nothing() {
     let directory = directory();
     let file = |name: &str, content: &[u8]| {
         let file = directory.path().join(name);
@@ -275,23 +317,23 @@ async fn what_cannot_be_a_report_is_told_and_overwrites_nothing() {
     };
     let missing = directory.path().join("missing").display().to_string();
     assert!(error(&run(&[&missing]).await, 2).contains(&missing));
-    let noise = file("noise", b"2026-11-20 not a watcher's\n");
+    let noise = file("noise", b"2026-11-20 of another program\n");
     assert!(error(&run(&[&noise]).await, 1).contains("--log-format json"));
-    let broken = file("broken.gz", &[0x1f, 0x8b, 8, 0]);
-    assert!(error(&run(&[&broken]).await, 1).contains(&broken));
+    let empty = file("empty.gz", &[0x1f, 0x8b, 8, 0]);
+    let text = error(&run(&[&empty]).await, 1);
+    assert!(text.starts_with("warning: ") && text.contains(&empty) && text.contains("0 line(s)"), "{text}");
     let log = std::fs::read(evening()).expect("the log is there");
     let own = file("own", &log);
-    assert!(error(&run(&["--out", &own, &own]).await, 2).contains("would be overwritten"));
+    assert!(error(&run(&["--out", &own, &own]).await, 2).contains("would overwrite"));
     assert_eq!(std::fs::read(&own).expect("it is there"), log);
     let nowhere = format!("{missing}/report.html");
     assert!(error(&run(&["--out", &nowhere, &own]).await, 1).contains(&nowhere));
     assert!(String::from_utf8_lossy(&run(&["--hourly-price=-1", &own]).await.stderr).contains("from 0"));
 }
 
-/// What a worker has only just logged, on the sandbox.
 #[cfg(feature = "sandbox")]
 #[tokio::test]
-async fn a_report_of_a_worker_that_has_just_run_has_its_figures() {
+async fn the_page_of_a_worker_on_the_sandbox_has_its_figures() {
     use crate::platform::Platform;
     use crate::stage::Aws;
     use crate::watcher::Launch;
@@ -300,16 +342,16 @@ async fn a_report_of_a_worker_that_has_just_run_has_its_figures() {
     platform.route_events().await;
     let watcher = Launch::quick(&platform).start();
     watcher.wait_for("reconciled").await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_balancer().await;
     platform.set_desired(1).await;
     let task = platform.run_task().await;
-    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
     platform.set_desired(0).await;
     watcher.wait_for("teardown_completed").await;
     let log = watcher.stdout();
     let log = &log[..=log.rfind('\n').expect("whole lines")];
     let page = page(&run_with_input(&[], log.as_bytes()).await);
-    assert!(page.contains(&platform.project), "the service has its section");
+    assert!(page.contains(&platform.project), "the service has a section");
     assert_eq!((number(&page, "tasks"), number(&page, "teardowns")), (1.0, 1.0));
     let calls: u64 = Expected::of(log).values("reconciled", "aws_calls").iter().sum();
     assert_eq!(number(&page, "aws-calls"), calls as f64);

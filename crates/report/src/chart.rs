@@ -1,124 +1,157 @@
-//! A day's picture: where its bars and marks are. The page draws them as SVG.
+//! The chart of a day: the places of its bars and marks. The page draws them as SVG.
 //!
-//! What lies along the time is in percent of the width, and everything else in pixels: so a picture fits a phone and a
-//! sheet of paper alike, and its writing stays as large as that around it.
-
-use std::collections::BTreeMap;
+//! Places along the time axis are in percent of the width and everything else is in pixels: the chart fits a phone and a
+//! sheet of paper, and its text stays as large as the text around it.
 
 use jiff::Timestamp;
 
-use super::days::{Axis, Day};
-use super::history::{BalancerLife, Failure, FindingLife, History, TargetState, TaskLife};
-use super::period::{Edge, Life, Period};
-use super::words;
+use crate::axis::Axis;
+use crate::days::Day;
+use crate::format;
+use crate::history::History;
+use crate::period::{Edge, Lifetime, Period};
 
-/// What the axis with its labels takes, above and below the lanes, in pixels.
-const AXIS_HEIGHT: u32 = 24;
+mod lanes;
 
-/// A lane: a line of writing, and the bar below it, in pixels.
+/// The height of a lane in pixels: a line of text and the bar below it.
 const LANE_HEIGHT: u32 = 40;
 
-/// The narrowest bar that can be seen and pointed at, in percent.
-const NARROWEST: f64 = 0.4;
+/// The width in percent of the narrowest bar that can be seen and pointed at.
+const MIN_BAR_WIDTH: f64 = 0.4;
 
-/// Failures closer to each other than this, in percent, are one mark.
-const ONE_MARK: f64 = 0.8;
+/// The height of a bar in pixels.
+const BAR_HEIGHT: u32 = 14;
 
-/// A day's picture.
+/// The chart of a day.
 #[derive(Debug)]
 pub struct Chart {
-    /// Its height in pixels.
+    /// The height in pixels.
     pub height: u32,
-    /// Where the lines of the axis end, in pixels.
-    pub axis_bottom: u32,
-    /// The labels of the axis.
-    pub ticks: Vec<Tick>,
-    /// The lanes, from above.
+    /// The lanes, from top to bottom.
     pub lanes: Vec<Lane>,
-    /// What is to be seen, in a sentence, for those who don't see it.
+    /// A description for readers who don't see the chart.
     pub description: String,
 }
 
-/// A label of the axis.
+/// A label of the time axis.
 #[derive(Debug)]
 pub struct Tick {
-    /// Where it is, in percent.
+    /// The place in percent.
     pub x: String,
     /// The time.
     pub label: String,
-    /// How SVG is to put it there: `start`, `middle` or `end`.
+    /// The value of SVG's `text-anchor`.
     pub anchor: &'static str,
 }
 
-/// Something that has a row of its own.
+/// A row of the chart.
 #[derive(Debug)]
 pub struct Lane {
-    /// Where its writing stands, in pixels.
+    /// The baseline of the text in pixels.
     pub label_y: u32,
-    /// Where its bar is, in pixels.
+    /// The top of the bars in pixels.
     pub bar_y: u32,
-    /// What it is of.
+    /// The name of what the lane shows.
     pub label: String,
-    /// More of it, less loudly.
+    /// More about it.
     pub detail: String,
-    /// Stretches of time.
+    /// The periods.
     pub bars: Vec<Bar>,
-    /// Instants.
+    /// The instants.
     pub marks: Vec<Mark>,
 }
 
-/// A stretch of time.
+/// A period on a lane.
 #[derive(Debug)]
 pub struct Bar {
-    /// Where it begins, in percent.
+    /// The place of its start in percent.
     pub x: String,
-    /// How long it is, in percent.
+    /// Its length in percent.
     pub width: String,
-    /// What it means: the name of its style.
-    pub kind: &'static str,
-    /// What it says when it is pointed at.
+    /// Its meaning.
+    pub kind: BarKind,
+    /// The text of its tooltip.
     pub title: String,
 }
 
-/// An instant.
+/// An instant on a lane.
 #[derive(Debug)]
 pub struct Mark {
-    /// Where it is, in percent.
+    /// The place in percent.
     pub x: String,
-    /// What it means: the name of its sign.
-    pub kind: &'static str,
-    /// What it says when it is pointed at.
+    /// Its meaning.
+    pub kind: MarkKind,
+    /// The text of its tooltip.
     pub title: String,
+}
+
+/// The meanings of a bar, in the order of the legend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum BarKind {
+    /// The load balancer was up.
+    Up,
+    /// The load balancer had the idle mark.
+    Idle,
+    /// The task ran without a registered target.
+    Starting,
+    /// The targets were registered, and not all healthy.
+    Registered,
+    /// All targets were healthy.
+    Healthy,
+    /// A target was unhealthy.
+    Unhealthy,
+    /// A finding was open.
+    Finding,
+}
+
+/// The meanings of a mark, in the order of the legend.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MarkKind {
+    /// The task's first target was registered.
+    Registered,
+    /// All targets of the task were healthy for the first time.
+    Healthy,
+    /// The task's last target was deregistered.
+    Deregistered,
+    /// The load balancer was deleted.
+    Deleted,
+    /// One or more calls failed.
+    Failure,
+    /// The start lies before the chart.
+    StartsEarlier,
+    /// The end lies after the chart.
+    Continues,
 }
 
 impl Chart {
-    /// The picture of this day.
-    pub fn of(history: &History, day: &Day) -> Self {
-        let drawing = Drawing { axis: day.axis };
+    /// Draws a day on the axis.
+    pub fn of(history: &History, day: &Day, axis: Axis) -> Self {
+        let canvas = Canvas { day, axis };
         let mut lanes = Vec::new();
-        lanes.extend(drawing.balancers(&history.balancers));
-        lanes.extend(history.tasks.iter().filter_map(|task| drawing.task(task)));
-        lanes.extend(drawing.findings(&history.findings));
-        lanes.extend(drawing.failures(&history.failures, day.period));
-        let mut y = AXIS_HEIGHT;
+        lanes.extend(canvas.load_balancers(&history.load_balancers));
+        lanes.extend(history.tasks.iter().filter_map(|task| canvas.task(task)));
+        lanes.extend(canvas.findings(&history.findings));
+        lanes.extend(canvas.failures(&history.failures));
+        let mut y = 0;
         for lane in &mut lanes {
             (lane.label_y, lane.bar_y) = (y + 14, y + 20);
             y += LANE_HEIGHT;
         }
         let labels: Vec<String> = lanes.iter().map(|lane| format!("{} ({})", lane.label, lane.detail)).collect();
-        let shown = day.axis.period();
+        let shown = axis.period_on(day);
         let description = format!(
             "Timeline of {}, from {} to {} UTC: {}.",
             day.date,
-            words::time(shown.from()),
-            words::time(shown.to()),
-            if labels.is_empty() { "nothing but events".to_owned() } else { labels.join("; ") }
+            format::time(shown.from()),
+            format::time(shown.to()),
+            if labels.is_empty() { "listed events only".to_owned() } else { labels.join("; ") }
         );
-        Self { height: y + 6, axis_bottom: y, ticks: ticks(day.axis), lanes, description }
+        Self { height: y + 4, lanes, description }
     }
 }
 
-fn ticks(axis: Axis) -> Vec<Tick> {
+/// Returns the labels of the axis. The outer ones stay within its ends.
+pub fn ticks(axis: Axis) -> Vec<Tick> {
     let labels = axis.labels();
     let last = labels.len().saturating_sub(1);
     let anchor = |index| match index {
@@ -126,117 +159,48 @@ fn ticks(axis: Axis) -> Vec<Tick> {
         index if index == last => "end",
         _ => "middle",
     };
-    labels
-        .into_iter()
-        .enumerate()
-        .map(|(index, (x, label))| Tick { x: percent(x), label, anchor: anchor(index) })
-        .collect()
+    let ticks = labels.into_iter().enumerate();
+    ticks.map(|(index, (x, label))| Tick { x: percent(x), label, anchor: anchor(index) }).collect()
 }
 
-/// What is on this axis.
-struct Drawing {
+/// Converts times of one day to places on its chart.
+struct Canvas<'a> {
+    day: &'a Day,
     axis: Axis,
 }
 
-impl Drawing {
-    fn balancers(&self, balancers: &[BalancerLife]) -> Option<Lane> {
-        let mut lane = Lane::new("Load balancer");
-        let mut seconds = 0.0;
-        for BalancerLife { life, idle } in balancers {
-            let Some(seen) = life.within(self.axis.period()) else { continue };
-            seconds += seen.period.seconds();
-            lane.bars.push(self.bar(seen.period, "up", format!("load balancer up: {}", words::life(*life))));
-            for idle in idle.iter().filter_map(|idle| idle.within(self.axis.period())) {
-                lane.bars.push(self.bar(idle, "idle", format!("marked idle: {}", words::period(idle))));
-            }
-            lane.open_ends(self, seen);
-            if seen.ended == Edge::Seen {
-                lane.marks.push(self.mark(seen.period.to(), "deleted", "load balancer gone"));
-            }
-        }
-        lane.detail = format!("up {}", words::seconds(seconds));
-        (!lane.bars.is_empty()).then_some(lane)
+impl Canvas<'_> {
+    fn shown(&self) -> Period {
+        self.axis.period_on(self.day)
     }
 
-    fn task(&self, task: &TaskLife) -> Option<Lane> {
-        let shown = self.axis.period();
-        let seen = task.life.within(shown)?;
-        let mut lane = Lane::new(&format!("Task {}", words::short(&task.name)));
-        if task.addresses.contains(&task.name) {
-            lane.label = format!("Target {}", task.name);
-        }
-        lane.detail = task.addresses.iter().cloned().collect::<Vec<_>>().join(", ");
-        for (period, state) in &task.states {
-            let Some(visible) = period.within(shown) else { continue };
-            let kind = match state {
-                TargetState::Starting => "starting",
-                TargetState::Registered => "registered",
-                TargetState::Healthy => "healthy",
-                TargetState::Unhealthy => "unhealthy",
-            };
-            let title = format!("{} {}: {}", task.name, state.words(), words::period(*period));
-            lane.bars.push(self.bar(visible, kind, title));
-        }
-        lane.open_ends(self, seen);
-        let marks = |instants: &[Timestamp], kind, text: &str| -> Vec<Mark> {
-            let visible = instants.iter().filter(|at| shown.from() <= **at && **at <= shown.to());
-            visible.map(|at| self.mark(*at, kind, text)).collect()
-        };
-        lane.marks.extend(marks(&task.registered, "in", "registered"));
-        let healthy = task.states.iter().find(|(_, state)| *state == TargetState::Healthy);
-        let since_healthy: Vec<Timestamp> = healthy.map(|(period, _)| period.from()).into_iter().collect();
-        lane.marks.extend(marks(&since_healthy, "well", "healthy"));
-        lane.marks.extend(marks(&task.deregistered, "out", "deregistered"));
-        Some(lane)
-    }
-
-    /// One lane for each kind of finding.
-    fn findings(&self, findings: &[FindingLife]) -> Vec<Lane> {
-        let mut lanes: BTreeMap<&str, Lane> = BTreeMap::new();
-        for finding in findings {
-            let Some(seen) = finding.life.within(self.axis.period()) else { continue };
-            let lane = lanes.entry(&finding.name).or_insert_with(|| Lane::new("Finding"));
-            lane.detail = words::spaced(&finding.name);
-            let title = format!("{} on {}: {}", lane.detail, finding.subject, words::life(finding.life));
-            lane.bars.push(self.bar(seen.period, "finding", title));
-            lane.open_ends(self, seen);
-        }
-        lanes.into_values().collect()
-    }
-
-    fn failures(&self, failures: &[Failure], day: Period) -> Option<Lane> {
-        let mut lane = Lane::new("Failures");
-        let mut count = 0;
-        let mut groups: Vec<(f64, Vec<&Failure>)> = Vec::new();
-        for failure in failures.iter().filter(|failure| day.contains(failure.at)) {
-            count += 1;
-            let x = self.axis.percent(failure.at);
-            match groups.last_mut() {
-                Some((begin, group)) if x - *begin < ONE_MARK => group.push(failure),
-                _ => groups.push((x, vec![failure])),
-            }
-        }
-        for (_, group) in groups {
-            let [first, ..] = group[..] else { continue };
-            let others = match group.len() {
-                1 => String::new(),
-                all => format!(", and {} more", all - 1),
-            };
-            lane.marks.push(self.mark(first.at, "failure", &format!("{}{others}", first.what)));
-        }
-        lane.detail = count.to_string();
-        (count > 0).then_some(lane)
-    }
-
-    fn bar(&self, period: Period, kind: &'static str, title: String) -> Bar {
-        let (from, to) = (self.axis.percent(period.from()), self.axis.percent(period.to()));
-        let width = (to - from).max(NARROWEST);
+    fn bar(&self, period: Period, kind: BarKind, title: String) -> Bar {
+        let [from, to] = [period.from(), period.to()].map(|at| self.axis.percent(self.day, at));
+        let width = (to - from).max(MIN_BAR_WIDTH);
         Bar { x: percent(from.min(100.0 - width)), width: percent(width), kind, title }
     }
 
-    fn mark(&self, at: Timestamp, kind: &'static str, text: &str) -> Mark {
-        Mark { x: percent(self.axis.percent(at)), kind, title: format!("{text} at {}", words::time(at)) }
+    fn mark(&self, at: Timestamp, kind: MarkKind, title: String) -> Mark {
+        Mark { x: percent(self.axis.percent(self.day, at)), kind, title }
     }
+
+    /// Returns the marks of the ends that the chart doesn't show.
+    fn open_ends(&self, visible: Lifetime) -> impl Iterator<Item = Mark> {
+        let Lifetime { period, start, end } = visible;
+        let start = (start == Edge::Outside).then(|| {
+            let title = format!("started before {}", format::time(period.from()));
+            self.mark(period.from(), MarkKind::StartsEarlier, title)
+        });
+        let end = (end == Edge::Outside).then(|| {
+            let title = format!("continues after {}, or its end isn't in the log", format::time(period.to()));
+            self.mark(period.to(), MarkKind::Continues, title)
+        });
+        start.into_iter().chain(end)
+    }
+}
+
+fn percent(percent: f64) -> String {
+    format!("{percent:.2}%")
 }
 
 impl Lane {
@@ -250,33 +214,56 @@ impl Lane {
             marks: Vec::new(),
         }
     }
+}
 
-    /// Marks the ends that the day, or the log, doesn't show.
-    fn open_ends(&mut self, drawing: &Drawing, seen: Life) {
-        if seen.began == Edge::Unseen {
-            self.marks.push(drawing.mark(seen.period.from(), "open-left", "began before"));
+impl BarKind {
+    /// Returns the CSS class.
+    pub fn class(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Idle => "idle",
+            Self::Starting => "starting",
+            Self::Registered => "registered",
+            Self::Healthy => "healthy",
+            Self::Unhealthy => "unhealthy",
+            Self::Finding => "finding",
         }
-        if seen.ended == Edge::Unseen {
-            self.marks.push(drawing.mark(seen.period.to(), "open-right", "goes on, or its end isn't in the log"));
+    }
+
+    /// Returns the height in pixels. An idle mark lies over the load balancer's bar, and a task that isn't registered
+    /// receives no traffic: both are thin.
+    pub fn height(self) -> u32 {
+        match self {
+            Self::Starting | Self::Idle => 4,
+            _ => BAR_HEIGHT,
+        }
+    }
+
+    /// Returns the distance in pixels from the top of the lane's bars.
+    pub fn inset(self) -> u32 {
+        (BAR_HEIGHT - self.height()) / 2
+    }
+
+    /// Returns whether the bar is hatched, to be told from others without its colour.
+    pub fn is_hatched(self) -> bool {
+        self == Self::Unhealthy
+    }
+}
+
+impl MarkKind {
+    /// Returns the CSS class, which is also part of the ID of the symbol.
+    pub fn class(self) -> &'static str {
+        match self {
+            Self::Registered => "registered",
+            Self::Healthy => "healthy",
+            Self::Deregistered => "deregistered",
+            Self::Deleted => "deleted",
+            Self::Failure => "failure",
+            Self::StartsEarlier => "starts-earlier",
+            Self::Continues => "continues",
         }
     }
 }
 
-fn percent(percent: f64) -> String {
-    format!("{percent:.2}%")
-}
-
-impl Bar {
-    /// How high it is, in pixels: what doesn't serve is thin, and an idle mark lies over its balancer's bar.
-    pub fn height(&self) -> u32 {
-        match self.kind {
-            "starting" | "idle" => 4,
-            _ => 14,
-        }
-    }
-
-    /// How far below the lane's bar it begins, in pixels.
-    pub fn inset(&self) -> u32 {
-        (14 - self.height()) / 2
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -1,15 +1,33 @@
-//! The report: a page made of the watcher's own log, for whoever wants to see what it did and what it saved.
+//! A page made of the watcher's log: what the load balancer did, and what on-demand operation saved.
 //!
-//! [`read`] takes the lines in, whoever wrote the others between them; [`history`] follows the balancer, the tasks and
-//! the findings through them; [`figures`] sums up; [`days`] cuts the history by the day, [`chart`] draws one, and [`page`]
-//! puts all of it on a page.
+//! The way from lines to a page:
+//!
+//! 1. [`Logs`] reads files (`logs`), parses each line (`line`), and counts a line once that several files have.
+//! 2. `history` follows the load balancer, the tasks, the findings and the failures of one service through its lines,
+//!    after `acts` has dropped the reports of an act that another worker had already reported.
+//! 3. `figures` sums the history up, at the [`Prices`] given.
+//! 4. `days` cuts the history into days, `axis` is the time axis that all days share, and `chart` draws a day on it.
+//! 5. `page` writes all of it as text (`format`) into the template `page.html`: see [`render_page`].
+//!
+//! The crate depends on the log's documented schema (`docs/logs.schema.json`) and on nothing else of the product.
 
-pub mod chart;
-pub mod days;
-pub mod figures;
-pub mod history;
-pub mod line;
-pub mod page;
-pub mod period;
-pub mod read;
-mod words;
+#![warn(missing_docs)]
+
+mod acts;
+mod axis;
+mod chart;
+mod days;
+mod figures;
+mod format;
+mod history;
+mod line;
+mod logs;
+mod page;
+mod period;
+mod prices;
+#[cfg(test)]
+mod samples;
+
+pub use logs::{Logs, Truncation, TruncationCause};
+pub use page::{RenderError, render_page};
+pub use prices::Prices;

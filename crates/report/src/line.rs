@@ -1,7 +1,9 @@
 //! One line of the log, as far as the page needs it.
 //!
-//! The log's own type isn't read back: a page is also made of lines that another version wrote, with findings and
-//! events that this one doesn't know.
+//! These types follow docs/logs.md and docs/logs.schema.json, not the product's own types: a page is also made of lines
+//! that another version wrote, with findings and events that this version doesn't know.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -10,17 +12,19 @@ use serde_json::Value;
 /// A line that the watcher wrote.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Line {
-    /// When it happened.
+    /// The time of the event.
     pub at: Timestamp,
-    /// Which service it is about.
+    /// The service that it is about.
     pub service: ServiceName,
-    /// What happened, as a sentence.
+    /// The event as a sentence.
     pub message: String,
-    /// What happened.
+    /// The event.
     pub event: LoggedEvent,
+    /// A hash of the timestamp, the event and all fields: equal where two logs contain the same line.
+    pub identity: u64,
 }
 
-/// Which service a line is about; two of these in one log are two sections of the page.
+/// The service that a line is about. Each service has a section of its own on the page.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub struct ServiceName {
     /// The project's name.
@@ -31,23 +35,23 @@ pub struct ServiceName {
     pub service: String,
 }
 
-/// Why a line isn't one of the watcher's that can be read.
+/// The reason why a line isn't part of the page.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Unread {
+pub enum ParseError {
     /// Another program wrote it.
     Foreign,
-    /// It ends in the middle.
-    CutOff,
-    /// An event of this name isn't known: a later version wrote it.
+    /// It ends before its JSON does.
+    Truncated,
+    /// This version doesn't know the event of this name.
     UnknownEvent(String),
-    /// The event is known, but its fields aren't those that it has.
-    WrongFields(String),
+    /// The event of this name lacks a field, or has one of another type.
+    UnexpectedFields(String),
 }
 
-/// What happened. docs/logs.md has the meaning of each field.
+/// The event of a line. docs/logs.md documents the fields.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
-#[allow(missing_docs, reason = "docs/logs.md is the documentation of these fields")]
+#[allow(missing_docs, reason = "docs/logs.md documents the events and their fields")]
 pub enum LoggedEvent {
     WatcherStarted,
     WatcherStopped,
@@ -83,7 +87,9 @@ pub enum LoggedEvent {
         load_balancer_arn: String,
         uptime_seconds: u64,
     },
-    TargetGroupDeleted,
+    TargetGroupDeleted {
+        target_group: String,
+    },
     TeardownCompleted,
     MessageRejected {
         reason: String,
@@ -136,7 +142,7 @@ pub enum LoggedEvent {
 
 /// The target that an event is about.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[allow(missing_docs, reason = "docs/logs.md is the documentation of these fields")]
+#[allow(missing_docs, reason = "docs/logs.md documents the fields")]
 pub struct LoggedTarget {
     pub task_id: Option<String>,
     pub ip: String,
@@ -144,9 +150,12 @@ pub struct LoggedTarget {
     pub target_group: String,
 }
 
-/// The call that failed.
+/// The group, the address and the port of a target.
+pub type TargetAddress = (String, String, u16);
+
+/// The AWS call that failed.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[allow(missing_docs, reason = "docs/logs.md is the documentation of these fields")]
+#[allow(missing_docs, reason = "docs/logs.md documents the fields")]
 pub struct LoggedFailure {
     pub error: String,
     pub error_service: String,
@@ -155,7 +164,7 @@ pub struct LoggedFailure {
     pub error_code: Option<String>,
 }
 
-/// What every line of the watcher's has.
+/// The fields that every line of the watcher has.
 #[derive(Deserialize)]
 struct Envelope {
     timestamp: Timestamp,
@@ -166,70 +175,47 @@ struct Envelope {
 }
 
 impl Line {
-    /// Reads one line. Something may stand before its JSON: what collects logs puts the time or a container's name there.
+    /// Parses a line, with or without a prefix: log collectors put a time or a container's name before the JSON.
     ///
     /// # Errors
     ///
-    /// Why it can't be read.
-    pub fn read(text: &str) -> Result<Self, Unread> {
-        let json = text.find('{').and_then(|begin| text.get(begin..)).ok_or(Unread::Foreign)?;
+    /// Returns the reason why the line isn't part of the page.
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
+        let json = text.find('{').and_then(|start| text.get(start..)).ok_or(ParseError::Foreign)?;
         let value: Value = match serde_json::from_str(json) {
             Ok(value) => value,
-            Err(error) if error.is_eof() && json.contains("\"timestamp\"") => return Err(Unread::CutOff),
-            Err(_) => return Err(Unread::Foreign),
+            Err(error) if error.is_eof() && json.contains("\"timestamp\"") => return Err(ParseError::Truncated),
+            Err(_) => return Err(ParseError::Foreign),
         };
         let Ok(Envelope { timestamp, event: name, message, service }) = Envelope::deserialize(&value) else {
-            return Err(Unread::Foreign);
+            return Err(ParseError::Foreign);
         };
         match LoggedEvent::deserialize(&value) {
-            Ok(LoggedEvent::Unknown) => Err(Unread::UnknownEvent(name)),
-            Ok(event) => Ok(Self { at: timestamp, service, message, event }),
-            Err(_) => Err(Unread::WrongFields(name)),
+            Ok(LoggedEvent::Unknown) => Err(ParseError::UnknownEvent(name)),
+            Ok(event) => Ok(Self { at: timestamp, service, message, event, identity: identity(&value) }),
+            Err(_) => Err(ParseError::UnexpectedFields(name)),
         }
     }
 }
 
+/// Hashes the JSON value, not its text: prefixes, spaces and the order of fields differ between collectors.
+fn identity(value: &Value) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
+}
+
 impl LoggedTarget {
-    /// Whose bar it belongs to: the task's, or where nobody knows the task, the address's.
+    /// Returns the name of the task that owns the target; the address where the task isn't known.
     pub fn owner(&self) -> &str {
         self.task_id.as_deref().unwrap_or(&self.ip)
+    }
+
+    /// Returns the target's group, address and port.
+    pub fn address(&self) -> TargetAddress {
+        (self.target_group.clone(), self.ip.clone(), self.port)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const LINE: &str = r#"{"timestamp":"2026-11-20T18:00:54.780Z","level":"INFO","event":"target_group_deleted","target_group":"g","message":"deleted","project":"p","cluster":"c","service":"s"}"#;
-
-    #[test]
-    fn every_event_of_the_documentation_can_be_read() {
-        let documentation = include_str!("../../../docs/logs.md");
-        let examples: Vec<&str> = documentation.lines().filter(|line| line.starts_with('{')).collect();
-        assert!(examples.len() > 20, "the documentation has its examples");
-        for example in examples {
-            assert!(Line::read(example).is_ok(), "{:?}: {example}", Line::read(example));
-        }
-    }
-
-    #[test]
-    fn what_collects_logs_may_put_something_before_the_line() {
-        let line = Line::read(LINE).expect("a line");
-        assert_eq!(Line::read(&format!("2026-11-20T18:00:55Z worker-1 {LINE}\r")), Ok(line));
-    }
-
-    #[test]
-    fn what_cannot_be_read_is_told_apart() {
-        let with = |from: &str, to: &str| Line::read(&LINE.replace(from, to));
-        assert_eq!(Line::read(""), Err(Unread::Foreign));
-        assert_eq!(Line::read("START RequestId: 8476a536 Version: $LATEST"), Err(Unread::Foreign));
-        assert_eq!(Line::read(r#"{"msg":"another program's"}"#), Err(Unread::Foreign));
-        assert_eq!(with("2026-11-20T", "yesterday "), Err(Unread::Foreign));
-        assert_eq!(Line::read(&LINE[..90]), Err(Unread::CutOff));
-        assert_eq!(with("target_group_deleted", "made_tea"), Err(Unread::UnknownEvent("made_tea".to_owned())));
-        let wrong = with("target_group_deleted", "lines_dropped");
-        assert_eq!(wrong, Err(Unread::WrongFields("lines_dropped".to_owned())));
-        let deep = format!("{}{}", "{\"a\":".repeat(500), "}".repeat(500));
-        assert_eq!(Line::read(&deep), Err(Unread::Foreign));
-    }
-}
+mod tests;

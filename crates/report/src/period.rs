@@ -1,87 +1,87 @@
-//! Stretches of time.
+//! Periods of time, and what of their ends the log shows.
 
 use jiff::Timestamp;
 
-/// A stretch of time; it ends no earlier than it begins.
+/// A period of time. Its end is never before its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Period {
     from: Timestamp,
     to: Timestamp,
 }
 
-/// Whether the log shows an end of something, or it lies beyond the log.
+/// The start or the end of something, as far as the log shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Edge {
-    /// It is in the log.
-    Seen,
-    /// It isn't: something had begun before the log, or wasn't over when the log ended.
-    Unseen,
+    /// The log contains it.
+    Logged,
+    /// The log doesn't contain it: it lies before the first line, after the last, or between two logs.
+    Outside,
 }
 
-/// From when to when something was there, and what of that the log shows.
+/// The period in which something existed, as far as the log shows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Life {
-    /// The time, within the log's.
+pub struct Lifetime {
+    /// The part that lies within the log.
     pub period: Period,
-    /// Whether its beginning is in the log.
-    pub began: Edge,
-    /// Whether its end is.
-    pub ended: Edge,
+    /// The start, as far as the log shows it.
+    pub start: Edge,
+    /// The end, as far as the log shows it.
+    pub end: Edge,
 }
 
 impl Period {
-    /// From the one to the other; nothing at all, where the other is earlier.
+    /// Creates a period, which is empty if `to` is before `from`.
     pub fn new(from: Timestamp, to: Timestamp) -> Self {
         Self { from, to: to.max(from) }
     }
 
-    /// When it begins.
+    /// Returns the start.
     pub fn from(self) -> Timestamp {
         self.from
     }
 
-    /// When it ends.
+    /// Returns the end.
     pub fn to(self) -> Timestamp {
         self.to
     }
 
-    /// How long it is, in seconds.
+    /// Returns the length in seconds.
     pub fn seconds(self) -> f64 {
         self.to.duration_since(self.from).as_secs_f64()
     }
 
-    /// How long it is, in hours.
+    /// Returns the length in hours.
     pub fn hours(self) -> f64 {
         self.seconds() / 3600.0
     }
 
-    /// What of it lies in the other, if they touch.
+    /// Returns the part that lies within the other period, if they touch.
     pub fn within(self, other: Self) -> Option<Self> {
         let (from, to) = (self.from.max(other.from), self.to.min(other.to));
         (from <= to).then_some(Self { from, to })
     }
 
-    /// Whether the instant lies in it. It is in one only of two that follow each other.
+    /// Returns whether the period contains the instant. Of two adjacent periods, only the later contains their border.
     pub fn contains(self, at: Timestamp) -> bool {
         self.from <= at && at < self.to
     }
 
-    /// The shortest that covers both.
+    /// Returns the shortest period that covers both.
     #[must_use]
     pub fn cover(self, other: Self) -> Self {
         Self { from: self.from.min(other.from), to: self.to.max(other.to) }
     }
 }
 
-impl Life {
-    /// The two ends that belong to what of it lies in the other period.
-    pub fn within(self, other: Period) -> Option<Self> {
-        let period = self.period.within(other)?;
-        let edge = |edge, is_cut: bool| if is_cut { Edge::Unseen } else { edge };
+impl Lifetime {
+    /// Returns the part that lies within the period. A cut end is outside.
+    pub fn within(self, window: Period) -> Option<Self> {
+        let period = self.period.within(window)?;
+        let edge = |edge, is_cut: bool| if is_cut { Edge::Outside } else { edge };
         Some(Self {
             period,
-            began: edge(self.began, self.period.from < other.from),
-            ended: edge(self.ended, self.period.to > other.to),
+            start: edge(self.start, self.period.from < window.from),
+            end: edge(self.end, self.period.to > window.to),
         })
     }
 }

@@ -146,7 +146,7 @@ impl Cloud {
         if answer.is_ok() {
             // The Date header has whole seconds.
             let date = Timestamp::from_second(answered_at.as_second()).unwrap_or_default();
-            self.clock.heard(date, sent_at, self.clock.machine_now());
+            self.clock.adjust(date, sent_at, self.clock.machine_now());
         }
         let code = answer.as_ref().map(drop).map_err(|trouble| trouble.code.as_deref());
         self.stage.with(|inner, _| inner.checker.heard(self.actor, request, code, answered_at));

@@ -1,28 +1,30 @@
-//! An event bus of EventBridge.
+//! The adapter of [`EventBus`]: EventBridge.
 
 use aws_config::SdkConfig;
 use aws_sdk_eventbridge::Client;
 use aws_sdk_eventbridge::types::{PutEventsRequestEntry, PutEventsResultEntry};
 use aws_smithy_types::DateTime;
 
-use super::{Call, error_kind};
+use super::call::Call;
+use super::error_kind;
 use crate::aws::event_bus::{Entry, EventBus, RejectedEntry, SOURCE};
+use crate::aws::operation::ApiOperation;
 use crate::aws::{AwsError, ErrorKind};
 
-/// A bus of EventBridge.
+/// An EventBridge bus.
 pub struct AwsEventBus {
     client: Client,
     name_or_arn: String,
 }
 
 impl AwsEventBus {
-    /// The bus of that name, or with that ARN.
+    /// Creates a client for the bus of that name or ARN.
     pub fn new(config: &SdkConfig, name_or_arn: &str) -> Self {
         Self { client: Client::new(config), name_or_arn: name_or_arn.to_owned() }
     }
 
     fn call(&self) -> Call<'_> {
-        Call { service: "events", operation: "PutEvents", resource: &self.name_or_arn }
+        Call::new(ApiOperation::PutEvents, &self.name_or_arn)
     }
 
     fn request_entry(&self, entry: &Entry) -> PutEventsRequestEntry {
@@ -43,8 +45,8 @@ impl AwsEventBus {
     }
 }
 
-/// What an entry's error code means. It has no status of its own, but AWS says which are worth another try:
-/// InternalFailure and ThrottlingException (see PutEventsResultEntry in EventBridge's API reference).
+/// Classifies an entry's error code. An entry has no HTTP status; InternalFailure and ThrottlingException are those that
+/// may be retried (see PutEventsResultEntry in the EventBridge API reference).
 fn rejection_kind(code: &str) -> ErrorKind {
     let status = if code == "InternalFailure" { 500 } else { 400 };
     error_kind(Some(code), Some(status))
@@ -63,12 +65,11 @@ impl EventBus for AwsEventBus {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::retry::{Prospect, prospect};
 
     #[test]
-    fn of_the_entries_that_are_refused_only_those_go_again_that_aws_says_may() {
+    fn only_rejections_that_aws_documents_as_retryable_are_transient() {
         for code in ["InternalFailure", "ThrottlingException"] {
-            assert_eq!(prospect(rejection_kind(code)), Prospect::Passing, "{code}");
+            assert!(rejection_kind(code).is_transient(), "{code}");
         }
         for code in [
             "AccessDeniedException",
@@ -79,7 +80,7 @@ mod tests {
             "NotAuthorizedForSourceException",
             "NotAuthorizedForDetailTypeException",
         ] {
-            assert_eq!(prospect(rejection_kind(code)), Prospect::Lasting, "{code}");
+            assert!(!rejection_kind(code).is_transient(), "{code}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Lists that come in pages are read whole, over the real wire protocols.
+//! Tests that the adapter reads paginated lists completely, over the wire protocols.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use jvb_watcher_sandbox::platform::{self, PROJECT};
 use jvb_watcher_sandbox::wire::Sandbox;
 use jvb_watcher_sandbox::world::{Settings, World};
 
-/// More than a page of ListTasks has.
+/// More than one page of ListTasks holds (100).
 const TASKS: usize = 150;
 
-/// More than a page of DescribeTargetGroups has.
+/// More than one page of DescribeTargetGroups holds (400).
 const GROUPS: usize = 450;
 
-/// A platform with that much in it, and the adapter to it.
-async fn crowd() -> (Sandbox, AwsPlatform) {
+/// Starts a sandbox with that many tasks and groups, and an adapter to it.
+async fn crowded_platform() -> (Sandbox, AwsPlatform) {
     let made_at = Timestamp::now() - Duration::from_secs(600);
     let mut world = World::new(Settings::default(), 1, made_at);
     platform::set_up(&mut world, made_at).expect("a platform");
@@ -47,8 +47,8 @@ async fn crowd() -> (Sandbox, AwsPlatform) {
 }
 
 #[tokio::test]
-async fn every_page_of_tasks_and_of_groups_is_read() {
-    let (_sandbox, adapter) = crowd().await;
+async fn reads_every_page_of_tasks_and_target_groups() {
+    let (_sandbox, adapter) = crowded_platform().await;
     let (cluster, service) = (format!("{PROJECT}-cluster"), format!("{PROJECT}-service"));
     assert_eq!(adapter.list_tasks(&cluster, &service).await.expect("the tasks").len(), TASKS);
     assert_eq!(adapter.target_groups(None).await.expect("the groups").len(), GROUPS);

@@ -1,8 +1,8 @@
-//! ECS and Elastic Load Balancing.
+//! The adapter of [`Platform`]: ECS and Elastic Load Balancing.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
@@ -11,26 +11,25 @@ use aws_sdk_ecs::types as ecs;
 use aws_sdk_elasticloadbalancingv2::client::customize::CustomizableOperation;
 use aws_sdk_elasticloadbalancingv2::config::Builder as ElbConfig;
 use aws_sdk_elasticloadbalancingv2::types as elb;
-use aws_smithy_types::DateTime;
-use jiff::Timestamp;
 
-use super::{Call, CallCounter, DateReader, NotAfter};
+use super::call::{Call, none_if_not_found};
+use super::interceptors::{CallCounter, DateReader, DeadlineGuard};
+use crate::aws::operation::ApiOperation;
 use crate::aws::{
     AwsError, Calls, Deadline, ErrorKind, LONGEST_CALL, LoadBalancerDescription, Platform, TargetGroupDescription,
 };
 use crate::clock::{AwsClock, SystemClock};
-use jvb_watcher_rules::model::{
-    AddressFamily, Counts, DesiredStatus, LastStatus, LoadBalancerKind, LoadBalancerState, Service, Tags, Target,
-    TargetKey, TargetState, TargetType, Task, TaskId,
-};
+use jvb_watcher_rules::model::{Service, Tags, Target, TargetKey, Task, TaskId};
 
-/// DescribeTasks takes at most 100 tasks a call (see the ECS API reference).
+pub(super) mod convert;
+
+/// The most tasks in one call of DescribeTasks (see the ECS API reference).
 const TASKS_PER_DESCRIBE: usize = 100;
 
-/// DescribeTags takes at most 20 resources a call (see the Elastic Load Balancing API reference).
+/// The most resources in one call of DescribeTags (see the Elastic Load Balancing API reference).
 const RESOURCES_PER_TAG_CALL: usize = 20;
 
-/// ECS and Elastic Load Balancing, through the SDK. Clones share the connections, the clock and the count of calls.
+/// ECS and Elastic Load Balancing, through the SDK. Clones share the connections, the clock and the counts of calls.
 #[derive(Clone)]
 pub struct AwsPlatform {
     pub(super) ecs: aws_sdk_ecs::Client,
@@ -40,7 +39,7 @@ pub struct AwsPlatform {
 }
 
 impl AwsPlatform {
-    /// Clients for this connection.
+    /// Creates the clients.
     pub fn new(config: &SdkConfig) -> Self {
         let counter = CallCounter::default();
         let clock = Arc::new(AwsClock::new(Arc::new(SystemClock)));
@@ -55,31 +54,28 @@ impl AwsPlatform {
         }
     }
 
-    /// The clock that the answers put right.
+    /// Returns the clock, which the Date headers of the answers adjust.
     pub fn clock(&self) -> Arc<AwsClock> {
         self.clock.clone()
     }
 
     async fn health(&self, target_group_arn: &str) -> Result<Vec<elb::TargetHealthDescription>, AwsError> {
-        let call = elb_call("DescribeTargetHealth", target_group_arn);
+        let call = Call::new(ApiOperation::DescribeTargetHealth, target_group_arn);
         let request = self.elb.describe_target_health().target_group_arn(target_group_arn);
         let output = request.send().await.map_err(|error| call.failed(error))?;
         Ok(output.target_health_descriptions.unwrap_or_default())
     }
 
-    /// The service in whatever status; `None` where it, or the cluster, is missing.
+    /// Describes the service, in any status; `None` if the service or the cluster doesn't exist.
     pub(super) async fn describe_service(
         &self,
         cluster: &str,
         service: &str,
     ) -> Result<Option<ecs::Service>, AwsError> {
-        let call = ecs_call("DescribeServices", service);
+        let call = Call::new(ApiOperation::DescribeServices, service);
         let output = match self.ecs.describe_services().cluster(cluster).services(service).send().await {
             Ok(output) => output,
-            Err(error) => {
-                let error = call.failed(error);
-                return if error.is(ErrorKind::NotFound) { Ok(None) } else { Err(error) };
-            }
+            Err(error) => return none_if_not_found(call.failed(error)),
         };
         if let Some(found) = output.services().first() {
             return Ok(Some(found.clone()));
@@ -92,7 +88,7 @@ impl AwsPlatform {
     }
 
     async fn tags_of_batch(&self, arns: &[String]) -> Result<BTreeMap<String, Tags>, AwsError> {
-        let call = elb_call("DescribeTags", arns.first().map_or("*", String::as_str));
+        let call = Call::new(ApiOperation::DescribeTags, arns.first().map_or("*", String::as_str));
         let request = self.elb.describe_tags().set_resource_arns(Some(arns.to_vec()));
         let output = request.send().await.map_err(|error| call.failed(error))?;
         let tag = |tag: &elb::Tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()));
@@ -108,7 +104,7 @@ impl AwsPlatform {
         service: &str,
         status: ecs::DesiredStatus,
     ) -> Result<Vec<TaskId>, AwsError> {
-        let call = ecs_call("ListTasks", service);
+        let call = Call::new(ApiOperation::ListTasks, service);
         let request = self.ecs.list_tasks().cluster(cluster).service_name(service).desired_status(status);
         let mut pages = request.into_paginator().items().send();
         let mut tasks = Vec::new();
@@ -120,34 +116,26 @@ impl AwsPlatform {
     }
 }
 
-pub(super) fn ecs_call<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
-    Call { service: "ecs", operation, resource }
-}
-
-/// No call goes on after the deadline.
+/// Returns time limits that end a call, with its retries, at the deadline.
 pub(super) fn time_left(deadline: &Deadline) -> TimeoutConfig {
-    // The SDK takes a time-out of zero for none.
-    let left = deadline.left().min(LONGEST_CALL).max(std::time::Duration::from_millis(1));
+    // The SDK takes a timeout of zero for none.
+    let left = deadline.left().min(LONGEST_CALL).max(Duration::from_millis(1));
     TimeoutConfig::builder().operation_timeout(left).build()
 }
 
-/// A write that is neither sent nor waited for after the deadline, nor tried again.
+/// Bounds a write by its deadline: it is neither sent nor awaited nor retried after it.
 fn bounded<T, E, B>(
     request: CustomizableOperation<T, E, B>,
     config: ElbConfig,
     deadline: &Deadline,
 ) -> CustomizableOperation<T, E, B> {
-    request.interceptor(NotAfter(deadline.clone())).config_override(config.timeout_config(time_left(deadline)))
-}
-
-pub(super) fn elb_call<'a>(operation: &'static str, resource: &'a str) -> Call<'a> {
-    Call { service: "elasticloadbalancing", operation, resource }
+    request.interceptor(DeadlineGuard(deadline.clone())).config_override(config.timeout_config(time_left(deadline)))
 }
 
 impl Platform for AwsPlatform {
     async fn service(&self, cluster: &str, service: &str) -> Result<Service, AwsError> {
         Ok(match self.describe_service(cluster, service).await? {
-            Some(found) if found.status() != Some("INACTIVE") => Service::Found(counts(&found)),
+            Some(found) if found.status() != Some("INACTIVE") => Service::Found(convert::counts(&found)),
             Some(_) | None => Service::Missing,
         })
     }
@@ -161,60 +149,38 @@ impl Platform for AwsPlatform {
     }
 
     async fn describe_tasks(&self, cluster: &str, tasks: &[TaskId]) -> Result<Vec<Task>, AwsError> {
-        let call = ecs_call("DescribeTasks", cluster);
+        let call = Call::new(ApiOperation::DescribeTasks, cluster);
         let mut described = Vec::with_capacity(tasks.len());
         for batch in tasks.chunks(TASKS_PER_DESCRIBE) {
             let ids = batch.iter().map(ToString::to_string).collect();
             let request = self.ecs.describe_tasks().cluster(cluster).set_tasks(Some(ids));
             let output = request.send().await.map_err(|error| call.failed(error))?;
-            // `failures` names those that are MISSING: they no longer exist, or don't show yet.
-            described.extend(output.tasks().iter().filter_map(task));
+            // `failures` lists the tasks that are MISSING: they no longer exist, or aren't visible yet.
+            described.extend(output.tasks().iter().filter_map(convert::task));
         }
         Ok(described)
     }
 
     async fn load_balancer(&self, name: &str) -> Result<Option<LoadBalancerDescription>, AwsError> {
-        let call = elb_call("DescribeLoadBalancers", name);
+        let call = Call::new(ApiOperation::DescribeLoadBalancers, name);
         let output = match self.elb.describe_load_balancers().names(name).send().await {
             Ok(output) => output,
-            Err(error) => {
-                let error = call.failed(error);
-                return if error.is(ErrorKind::NotFound) { Ok(None) } else { Err(error) };
-            }
+            Err(error) => return none_if_not_found(call.failed(error)),
         };
-        let Some(balancer) = output.load_balancers().first() else { return Ok(None) };
-        let arn = balancer.load_balancer_arn().ok_or_else(|| call.incomplete("ARN"))?;
-        let created_at = balancer.created_time().and_then(timestamp).ok_or_else(|| call.incomplete("CreatedTime"))?;
-        Ok(Some(LoadBalancerDescription {
-            arn: arn.to_owned(),
-            name: name.to_owned(),
-            kind: match balancer.r#type() {
-                Some(elb::LoadBalancerTypeEnum::Network) => LoadBalancerKind::Network,
-                other => LoadBalancerKind::Other(other.map_or("unknown", |kind| kind.as_str()).to_owned()),
-            },
-            state: match balancer.state().and_then(|state| state.code()) {
-                Some(elb::LoadBalancerStateEnum::Provisioning) => LoadBalancerState::Provisioning,
-                Some(elb::LoadBalancerStateEnum::Active) => LoadBalancerState::Active,
-                Some(elb::LoadBalancerStateEnum::ActiveImpaired) => LoadBalancerState::ActiveImpaired,
-                Some(elb::LoadBalancerStateEnum::Failed) => LoadBalancerState::Failed,
-                _ => LoadBalancerState::Unknown,
-            },
-            created_at,
-            dns_name: balancer.dns_name().map(str::to_owned),
-        }))
+        output.load_balancers().first().map(|found| convert::load_balancer(found, name, call)).transpose()
     }
 
     async fn target_groups(&self, load_balancer_arn: Option<&str>) -> Result<Vec<TargetGroupDescription>, AwsError> {
-        let call = elb_call("DescribeTargetGroups", load_balancer_arn.unwrap_or("*"));
+        let call = Call::new(ApiOperation::DescribeTargetGroups, load_balancer_arn.unwrap_or("*"));
         let request = self.elb.describe_target_groups().set_load_balancer_arn(load_balancer_arn.map(str::to_owned));
         let mut pages = request.into_paginator().items().send();
         let mut groups = Vec::new();
         while let Some(group) = pages.next().await {
             match group {
-                Ok(group) => groups.push(target_group(&group, call)?),
+                Ok(group) => groups.push(convert::target_group(&group, call)?),
                 Err(error) => {
                     let error = call.failed(error);
-                    // A balancer without groups; moto's way to say it.
+                    // moto's answer for a load balancer without target groups.
                     if load_balancer_arn.is_some() && error.code.as_deref() == Some("TargetGroupNotFound") {
                         return Ok(Vec::new());
                     }
@@ -230,7 +196,7 @@ impl Platform for AwsPlatform {
         for batch in arns.chunks(RESOURCES_PER_TAG_CALL) {
             match self.tags_of_batch(batch).await {
                 Ok(of_batch) => tags.extend(of_batch),
-                // One that is gone fails the whole batch, and doesn't say which it is.
+                // One resource that no longer exists fails the whole batch, without being named.
                 Err(error) if error.is(ErrorKind::NotFound) => {
                     for arn in batch {
                         match self.tags_of_batch(std::slice::from_ref(arn)).await {
@@ -247,7 +213,7 @@ impl Platform for AwsPlatform {
     }
 
     async fn target_health(&self, target_group_arn: &str) -> Result<Vec<Target>, AwsError> {
-        Ok(self.health(target_group_arn).await?.iter().filter_map(target).collect())
+        Ok(self.health(target_group_arn).await?.iter().filter_map(convert::target).collect())
     }
 
     async fn healthy_targets(&self, target_group_arn: &str) -> Result<usize, AwsError> {
@@ -258,8 +224,8 @@ impl Platform for AwsPlatform {
     }
 
     async fn register(&self, target_group_arn: &str, targets: &[TargetKey]) -> Result<(), AwsError> {
-        let call = elb_call("RegisterTargets", target_group_arn);
-        let targets = Some(target_descriptions(targets));
+        let call = Call::new(ApiOperation::RegisterTargets, target_group_arn);
+        let targets = Some(convert::target_descriptions(targets));
         let request = self.elb.register_targets().target_group_arn(target_group_arn).set_targets(targets);
         request.send().await.map(drop).map_err(|error| call.failed(error))
     }
@@ -270,9 +236,9 @@ impl Platform for AwsPlatform {
         targets: &[TargetKey],
         deadline: &Deadline,
     ) -> Result<(), AwsError> {
-        let call = elb_call("DeregisterTargets", target_group_arn);
+        let call = Call::new(ApiOperation::DeregisterTargets, target_group_arn);
         call.before(deadline)?;
-        let targets = Some(target_descriptions(targets));
+        let targets = Some(convert::target_descriptions(targets));
         let request = self.elb.deregister_targets().target_group_arn(target_group_arn).set_targets(targets);
         let request = bounded(request.customize(), ElbConfig::default(), deadline);
         request.send().await.map(drop).map_err(|error| call.failed(error))
@@ -281,7 +247,7 @@ impl Platform for AwsPlatform {
     async fn add_tags(&self, arns: &[String], tags: &Tags, deadline: &Deadline) -> Result<(), AwsError> {
         let tags: Vec<_> = tags.iter().map(|(key, value)| elb::Tag::builder().key(key).value(value).build()).collect();
         for batch in arns.chunks(RESOURCES_PER_TAG_CALL) {
-            let call = elb_call("AddTags", batch.first().map_or("*", String::as_str));
+            let call = Call::new(ApiOperation::AddTags, batch.first().map_or("*", String::as_str));
             call.before(deadline)?;
             let request = self.elb.add_tags().set_resource_arns(Some(batch.to_vec())).set_tags(Some(tags.clone()));
             let request = bounded(request.customize(), ElbConfig::default(), deadline);
@@ -293,7 +259,7 @@ impl Platform for AwsPlatform {
     async fn remove_tags(&self, arns: &[String], keys: &[&str], deadline: &Deadline) -> Result<(), AwsError> {
         let keys: Vec<_> = keys.iter().map(ToString::to_string).collect();
         for batch in arns.chunks(RESOURCES_PER_TAG_CALL) {
-            let call = elb_call("RemoveTags", batch.first().map_or("*", String::as_str));
+            let call = Call::new(ApiOperation::RemoveTags, batch.first().map_or("*", String::as_str));
             call.before(deadline)?;
             let request =
                 self.elb.remove_tags().set_resource_arns(Some(batch.to_vec())).set_tag_keys(Some(keys.clone()));
@@ -304,7 +270,7 @@ impl Platform for AwsPlatform {
     }
 
     async fn delete_load_balancer(&self, arn: &str, deadline: &Deadline) -> Result<(), AwsError> {
-        let call = elb_call("DeleteLoadBalancer", arn);
+        let call = Call::new(ApiOperation::DeleteLoadBalancer, arn);
         call.before(deadline)?;
         let request = self.elb.delete_load_balancer().load_balancer_arn(arn);
         let once = ElbConfig::default().retry_config(RetryConfig::disabled());
@@ -313,7 +279,7 @@ impl Platform for AwsPlatform {
     }
 
     async fn delete_target_group(&self, arn: &str, deadline: &Deadline) -> Result<(), AwsError> {
-        let call = elb_call("DeleteTargetGroup", arn);
+        let call = Call::new(ApiOperation::DeleteTargetGroup, arn);
         call.before(deadline)?;
         let request = self.elb.delete_target_group().target_group_arn(arn);
         let request = bounded(request.customize(), ElbConfig::default(), deadline);
@@ -323,89 +289,4 @@ impl Platform for AwsPlatform {
     fn calls(&self) -> Calls {
         self.counter.calls()
     }
-}
-
-pub(super) fn counts(service: &ecs::Service) -> Counts {
-    Counts { desired: service.desired_count, running: service.running_count, pending: service.pending_count }
-}
-
-fn timestamp(at: &DateTime) -> Option<Timestamp> {
-    Timestamp::new(at.secs(), i32::try_from(at.subsec_nanos()).ok()?).ok()
-}
-
-/// `None` for an answer without a task's ARN or statuses, which ECS doesn't give.
-fn task(task: &ecs::Task) -> Option<Task> {
-    let (mut ipv4, mut ipv6) = (None, None);
-    for attachment in task.attachments().iter().filter(|attachment| is_network_interface(attachment.r#type())) {
-        for detail in attachment.details() {
-            match (detail.name(), detail.value()) {
-                (Some("privateIPv4Address"), Some(ip)) => ipv4 = ipv4.or(ip.parse().ok()),
-                (Some("ipv6Address"), Some(ip)) => ipv6 = ipv6.or(ip.parse().ok()),
-                _ => {}
-            }
-        }
-    }
-    Some(Task {
-        id: TaskId::from_arn(task.task_arn()?)?,
-        group: task.group().map(str::to_owned),
-        last_status: LastStatus::parse(task.last_status()?),
-        desired_status: DesiredStatus::parse(task.desired_status()?),
-        // The SDK gives 0 where the answer has none; ECS counts from 1.
-        version: (task.version > 0).then_some(task.version),
-        ipv4,
-        ipv6,
-        started_at: task.started_at().and_then(timestamp),
-        stopping_at: task.stopping_at().and_then(timestamp),
-        stopped_at: task.stopped_at().and_then(timestamp),
-        stopped_reason: task.stopped_reason().map(str::to_owned),
-    })
-}
-
-/// DescribeTasks says `ElasticNetworkInterface`, the events `eni`.
-fn is_network_interface(kind: Option<&str>) -> bool {
-    matches!(kind, Some("ElasticNetworkInterface" | "eni"))
-}
-
-fn target_group(group: &elb::TargetGroup, call: Call<'_>) -> Result<TargetGroupDescription, AwsError> {
-    let family = match group.ip_address_type() {
-        Some(elb::TargetGroupIpAddressTypeEnum::Ipv6) => AddressFamily::Ipv6,
-        _ => AddressFamily::Ipv4,
-    };
-    let target_type = match (group.target_type(), group.port().and_then(|port| u16::try_from(port).ok())) {
-        (Some(elb::TargetTypeEnum::Ip), Some(port)) => TargetType::Ip { family, port },
-        (Some(elb::TargetTypeEnum::Ip), None) => return Err(call.incomplete("Port")),
-        (other, _) => TargetType::Other(other.map_or("unknown", |kind| kind.as_str()).to_owned()),
-    };
-    Ok(TargetGroupDescription {
-        arn: group.target_group_arn().ok_or_else(|| call.incomplete("TargetGroupArn"))?.to_owned(),
-        name: group.target_group_name().ok_or_else(|| call.incomplete("TargetGroupName"))?.to_owned(),
-        target_type,
-        load_balancer_arns: group.load_balancer_arns().to_vec(),
-    })
-}
-
-/// `None` for a target that isn't an address, which a group of type ip doesn't have.
-fn target(description: &elb::TargetHealthDescription) -> Option<Target> {
-    let (target, health) = (description.target()?, description.target_health()?);
-    Some(Target {
-        ip: target.id()?.parse::<IpAddr>().ok()?,
-        port: u16::try_from(target.port()?).ok()?,
-        state: match health.state() {
-            Some(elb::TargetHealthStateEnum::Initial) => TargetState::Initial,
-            Some(elb::TargetHealthStateEnum::Healthy) => TargetState::Healthy,
-            Some(elb::TargetHealthStateEnum::Unhealthy) => TargetState::Unhealthy,
-            Some(elb::TargetHealthStateEnum::Draining) => TargetState::Draining,
-            Some(elb::TargetHealthStateEnum::Unused) => TargetState::Unused,
-            Some(elb::TargetHealthStateEnum::Unavailable) => TargetState::Unavailable,
-            _ => TargetState::Unknown,
-        },
-        reason: health.reason().map(|reason| reason.as_str().to_owned()),
-    })
-}
-
-fn target_descriptions(targets: &[TargetKey]) -> Vec<elb::TargetDescription> {
-    let description = |target: &TargetKey| {
-        elb::TargetDescription::builder().id(target.ip.to_string()).port(i32::from(target.port)).build()
-    };
-    targets.iter().map(description).collect()
 }

@@ -1,4 +1,4 @@
-//! SQS.
+//! The adapter of [`Queue`]: SQS.
 
 use std::time::Duration;
 
@@ -9,17 +9,19 @@ use aws_sdk_sqs::types::{
     BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry,
     MessageSystemAttributeName, QueueAttributeName,
 };
-
 use jiff::Timestamp;
 use tokio::sync::OnceCell;
 
-use super::{ATTEMPT_TIMEOUT, Call, CallCounter};
+use super::ATTEMPT_TIMEOUT;
+use super::call::Call;
+use super::interceptors::CallCounter;
+use crate::aws::operation::ApiOperation;
 use crate::aws::{AwsError, Calls, FailedEntry, LONGEST_CALL, Message, Queue, QueueSettings, Receipt, Redrive};
 
-/// ReceiveMessage takes at most ten messages (see the SQS API reference).
+/// The most messages in one call of ReceiveMessage (MaxNumberOfMessages in the SQS API reference).
 const MESSAGES_PER_RECEIVE: i32 = 10;
 
-/// A queue in SQS.
+/// An SQS queue.
 pub struct SqsQueue {
     client: Client,
     name_or_url: String,
@@ -28,7 +30,7 @@ pub struct SqsQueue {
 }
 
 impl SqsQueue {
-    /// The queue of that name, or at that URL. The name is looked up when it is first needed.
+    /// Creates a client for the queue of that name or at that URL. A name is resolved when the URL is first needed.
     pub fn new(config: &SdkConfig, name_or_url: &str) -> Self {
         let counter = CallCounter::default();
         let sqs_config = aws_sdk_sqs::config::Builder::from(config).interceptor(counter.clone()).build();
@@ -37,20 +39,20 @@ impl SqsQueue {
     }
 
     async fn url(&self) -> Result<&str, AwsError> {
-        let look_up = async || {
+        let resolve = async || {
             let name = &self.name_or_url;
             if name.contains("://") {
                 return Ok(name.clone());
             }
-            let call = self.call("GetQueueUrl");
+            let call = self.call(ApiOperation::GetQueueUrl);
             let output = self.client.get_queue_url().queue_name(name).send().await;
-            output.map_err(|error| call.failed(error))?.queue_url.ok_or_else(|| call.incomplete("queue URL"))
+            output.map_err(|error| call.failed(error))?.queue_url.ok_or_else(|| call.incomplete("QueueUrl"))
         };
-        Ok(self.url.get_or_try_init(look_up).await?.as_str())
+        Ok(self.url.get_or_try_init(resolve).await?.as_str())
     }
 
-    fn call(&self, operation: &'static str) -> Call<'_> {
-        Call { service: "sqs", operation, resource: self.url.get().unwrap_or(&self.name_or_url) }
+    fn call(&self, operation: ApiOperation) -> Call<'_> {
+        Call::new(operation, self.url.get().unwrap_or(&self.name_or_url))
     }
 }
 
@@ -62,7 +64,7 @@ impl Queue for SqsQueue {
             .queue_url(self.url().await?)
             .attribute_names(QueueAttributeName::VisibilityTimeout)
             .attribute_names(QueueAttributeName::RedrivePolicy);
-        let call = self.call("GetQueueAttributes");
+        let call = self.call(ApiOperation::GetQueueAttributes);
         let output = request.send().await.map_err(|error| call.failed(error))?;
         let attribute = |name| output.attributes().and_then(|attributes| attributes.get(&name));
         let seconds = attribute(QueueAttributeName::VisibilityTimeout).and_then(|seconds| seconds.parse().ok());
@@ -76,7 +78,7 @@ impl Queue for SqsQueue {
     }
 
     async fn receive(&self, wait: Duration) -> Result<Vec<Message>, AwsError> {
-        // A long poll takes its wait, beside what any other call takes.
+        // A long poll takes its wait time in addition.
         let timeouts = TimeoutConfig::builder()
             .operation_attempt_timeout(wait + ATTEMPT_TIMEOUT)
             .operation_timeout(wait + LONGEST_CALL)
@@ -91,7 +93,7 @@ impl Queue for SqsQueue {
             .message_system_attribute_names(MessageSystemAttributeName::SentTimestamp)
             .customize()
             .config_override(aws_sdk_sqs::config::Config::builder().timeout_config(timeouts));
-        let output = request.send().await.map_err(|error| self.call("ReceiveMessage").failed(error))?;
+        let output = request.send().await.map_err(|error| self.call(ApiOperation::ReceiveMessage).failed(error))?;
         let message = |message: aws_sdk_sqs::types::Message| {
             let attributes = message.attributes.unwrap_or_default();
             let receive_count = attributes.get(&MessageSystemAttributeName::ApproximateReceiveCount);
@@ -111,7 +113,7 @@ impl Queue for SqsQueue {
     }
 
     async fn delete(&self, messages: &[Receipt]) -> Result<Vec<FailedEntry>, AwsError> {
-        let call = self.call("DeleteMessageBatch");
+        let call = self.call(ApiOperation::DeleteMessageBatch);
         let mut entries = Vec::with_capacity(messages.len());
         for (index, receipt) in messages.iter().enumerate() {
             let entry =
@@ -128,7 +130,7 @@ impl Queue for SqsQueue {
         messages: &[Receipt],
         visibility_timeout: Duration,
     ) -> Result<Vec<FailedEntry>, AwsError> {
-        let call = self.call("ChangeMessageVisibilityBatch");
+        let call = self.call(ApiOperation::ChangeMessageVisibilityBatch);
         let seconds = i32::try_from(visibility_timeout.as_secs()).unwrap_or(i32::MAX);
         let mut entries = Vec::with_capacity(messages.len());
         for (index, receipt) in messages.iter().enumerate() {
@@ -150,7 +152,7 @@ impl Queue for SqsQueue {
     }
 }
 
-/// The messages for which a batch call failed; the entries' ids are the messages' indices.
+/// Returns the messages for which a batch call failed. The entries' ids are the messages' indices.
 fn failed_entries(failed: &[BatchResultErrorEntry], messages: &[Receipt]) -> Vec<FailedEntry> {
     let entry = |entry: &BatchResultErrorEntry| {
         let receipt = messages.get(entry.id.parse::<usize>().ok()?)?.clone();

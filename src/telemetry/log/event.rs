@@ -7,7 +7,6 @@ use serde::Serialize;
 
 use super::{Format, Phase, Verb};
 use crate::aws::AwsError;
-use crate::retry::{Prospect, prospect};
 use crate::telemetry::metrics::emf::Document;
 use jvb_watcher_rules::finding::{FindingName, FindingState};
 use jvb_watcher_rules::model::{TargetKey, TaskId};
@@ -302,10 +301,7 @@ pub struct Failure {
 impl Failure {
     /// A failed call that is tried again after so long.
     pub fn new(error: &AwsError, attempt: u32, retry_in: Duration) -> Self {
-        let severity = match prospect(error.kind) {
-            Prospect::Lasting => Level::Error,
-            Prospect::Passing => Level::Warn,
-        };
+        let severity = if error.kind.is_transient() { Level::Warn } else { Level::Error };
         Self {
             attempt,
             retry_in_ms: millis(retry_in),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::Publisher;
 use crate::aws::event_bus::{Entry, EventBus};
-use crate::retry::{Prospect, Retry, prospect};
+use crate::retry::Retry;
 use crate::telemetry::log::{Event, Failure, Log};
 
 impl Publisher {
@@ -43,8 +43,8 @@ impl Publisher {
             Err(error) => (entries, taken, Some(error)),
             // One that the bus itself refuses for good never will.
             Ok(refused) => {
-                let passing = refused.iter().filter(|refused| prospect(refused.error.kind) == Prospect::Passing);
-                let again = passing.filter_map(|refused| entries.get(refused.index).cloned()).collect();
+                let transient = refused.iter().filter(|refused| refused.error.kind.is_transient());
+                let again = transient.filter_map(|refused| entries.get(refused.index).cloned()).collect();
                 (again, refused.len(), refused.into_iter().next().map(|refused| refused.error))
             }
         };

@@ -1,27 +1,48 @@
 use std::collections::BTreeMap;
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
 
 use super::*;
 
-const PRICES: Prices = Prices { hour: 0.19, idle_month: 0.73, always_on_month: 150.0 };
+const PRICES: Prices = Prices { hour: 0.19, idle_month: 0.73, always_on_month: None };
 
-fn page_of(text: &str) -> Result<String, PageError> {
+fn page_of(text: &str) -> Result<String, RenderError> {
+    page_of_bytes(text.as_bytes())
+}
+
+fn page_of_bytes(log: &[u8]) -> Result<String, RenderError> {
     let mut logs = Logs::default();
-    logs.add(text.as_bytes()).expect("memory can be read");
-    page(logs, &PRICES)
+    logs.add("worker.log.gz", log).expect("memory can be read");
+    render_page(logs, &PRICES)
+}
+
+fn line_at(at: &str, project: &str, rest: &str) -> String {
+    format!(r#"{{"timestamp":"{at}","level":"INFO",{rest},"project":"{project}","cluster":"c","service":"s"}}"#) + "\n"
 }
 
 fn line(second: u32, project: &str, rest: &str) -> String {
-    format!(
-        r#"{{"timestamp":"2026-11-20T18:00:{second:02}.000Z","level":"INFO",{rest},"project":"{project}","cluster":"c","service":"s"}}"#
-    ) + "\n"
+    line_at(&format!("2026-11-20T18:00:{second:02}.000Z"), project, rest)
 }
 
 fn started(second: u32, project: &str) -> String {
     line(second, project, r#""event":"watcher_started","message":"m""#)
 }
 
+fn reconciled_at(at: &str, load_balancer_state: &str) -> String {
+    let rest = r#""event":"reconciled","registered":1,"findings":0,"aws_calls":1,"duration_ms":1,"message":"m""#;
+    line_at(at, "p", &format!(r#"{rest},"load_balancer_state":"{load_balancer_state}""#))
+}
+
+/// The text of the first element with this start tag.
+fn text_of<'a>(page: &'a str, tag: &str) -> &'a str {
+    let rest = page.split(tag).nth(1).unwrap_or_else(|| panic!("{tag} is missing"));
+    rest.split('<').next().expect("an end tag")
+}
+
 #[test]
-fn what_others_wrote_is_never_markup() {
+fn escapes_text_from_the_log() {
     let evil = r#"</title></style></svg><script>alert(1)</script><img src=http://example.com onerror='x' \"y"#;
     let log = [
         line(1, evil, r#""event":"watcher_started","message":"m""#),
@@ -43,7 +64,7 @@ fn what_others_wrote_is_never_markup() {
         line(5, evil, &format!(r#""event":"{evil}","message":"{evil}""#)),
     ];
     let page = page_of(&log.concat()).expect("a page");
-    assert!(page.contains("alert(1)"), "the words themselves are there");
+    assert!(page.contains("alert(1)"), "the text is on the page");
     for markup in ["<script", "<img", "onerror='x'", "\"y"] {
         assert!(!page.contains(markup), "{markup} in the page");
     }
@@ -56,29 +77,78 @@ fn each_service_has_a_section() {
     let headings: Vec<&str> = page.lines().filter(|line| line.contains("<h2 id=\"service-")).collect();
     assert_eq!(headings.len(), 2);
     assert!(headings[0].contains(">one<") && headings[1].contains(">two<"), "{headings:?}");
+    assert!(text_of(&page, "<h1>").starts_with("The load balancers of 2 services were "));
 }
 
 #[test]
-fn what_could_not_be_read_is_told() {
-    let unknown = line(1, "p", r#""event":"made_tea","message":"m""#);
-    let log = started(1, "p") + &started(1, "p") + &unknown + "noise\n" + &started(2, "p")[..50];
+fn one_sentence_heads_the_page() {
+    let log = reconciled_at("2026-11-20T12:00:00Z", "absent")
+        + &reconciled_at("2026-11-20T18:00:00Z", "active")
+        + &reconciled_at("2026-11-20T22:00:00Z", "absent");
     let page = page_of(&log).expect("a page");
+    assert_eq!(page.matches("<h1>").count(), 1);
+    assert_eq!(
+        text_of(&page, "<h1>"),
+        "The load balancer was up for 4.0 h of 10.0 h (40%), with 0 tasks; running it on demand avoided $1.14 of $1.91."
+    );
+}
+
+#[test]
+fn a_load_balancer_that_is_always_up_shows_no_savings() {
+    let log = reconciled_at("2026-11-01T00:00:00Z", "active") + &reconciled_at("2026-12-01T00:00:00Z", "active");
+    let page = page_of(&log).expect("a page");
+    assert!(page.contains(r#"data-figure="cost-avoided" value="0.000000">$0.00<"#), "{page}");
+    assert!(text_of(&page, "<h1>").ends_with("(100%), with 0 tasks; running it on demand avoided no cost."));
+    assert!(
+        page.contains("Always-on operation: $139.43 a month (730 hours at the hourly price, plus the same fixed cost)")
+    );
+}
+
+#[test]
+fn lists_the_lines_that_are_left_out() {
+    let unknown = line(1, "p", r#""event":"tea_made","message":"m""#);
+    let marked = |second| line(second, "p", r#""event":"idle_marked","reason":"idle","message":"m""#);
+    let log = [
+        started(1, "p"),
+        started(1, "p"),
+        unknown,
+        "noise\n".to_owned(),
+        marked(2),
+        marked(3),
+        started(2, "p")[..50].to_owned(),
+    ];
+    let page = page_of(&log.concat()).expect("a page");
     for note in [
-        "1 had come before",
-        "1 are not the watcher",
-        "1 end in the middle",
-        "1 are of events that this version doesn&#39;t know: made_tea (1).",
-        "Lines that were read: 5. Of these, in this report: 1.",
+        "1 line: duplicate: the same line in several logs counts once.",
+        "1 line: repeated: the same act, reported by several workers, counts once.",
+        "1 line: of other programs, or not JSON.",
+        "1 line: truncated.",
+        "1 line: of events that this version doesn&#39;t know: tea_made (1).",
+        r#"Lines read: <data data-figure="lines-read" value="7">7</data>."#,
+        r#"Lines used: <data data-figure="lines" value="3">3</data>."#,
     ] {
         assert!(page.contains(note), "{note:?} is missing");
     }
 }
 
 #[test]
-fn of_no_line_there_is_no_page() {
-    for (log, lines) in [("", 0), ("noise\nmore noise\n", 2)] {
+fn warns_of_a_truncated_log_below_the_headline() {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(started(1, "p").as_bytes()).expect("memory can be written");
+    let log = encoder.finish().expect("memory can be written");
+    let warning = "Incomplete: worker.log.gz ends before its compressed data is complete; the report covers the 1 line(s) \
+                   up to its end.";
+    let page = page_of_bytes(&log[..log.len() - 8]).expect("a page");
+    assert_eq!(text_of(&page, "<p class=\"warning\" role=\"note\">"), warning);
+    let page = page_of_bytes(&log).expect("a page");
+    assert!(!page.contains("Incomplete"), "the whole file has no warning");
+}
+
+#[test]
+fn logs_without_a_line_of_the_watcher_have_no_page() {
+    for (log, count) in [("", 0), ("noise\nmore noise\n", 2)] {
         let error = page_of(log).expect_err("there is nothing to show");
-        assert!(matches!(error, PageError::NothingToShow { lines: told } if told == lines), "{error}");
+        assert!(matches!(error, RenderError::NoLines { lines } if lines == count), "{error}");
         assert!(error.to_string().contains("--log-format json"), "{error}");
     }
 }
@@ -86,20 +156,70 @@ fn of_no_line_there_is_no_page() {
 #[test]
 fn a_log_of_one_line_has_a_page() {
     let page = page_of(&started(1, "p")).expect("a page");
-    assert!(page.contains("0 % of the log"), "and no division by nothing");
+    assert!(page.contains("0% of the time"));
+    assert!(!page.contains("NaN"));
 }
 
 #[test]
-fn a_day_with_very_many_events_lists_the_first_of_them() {
-    let log: String = (0..MOST_MOMENTS + 7)
+fn limits_the_events_of_a_day() {
+    let log: String = (0..MAX_ENTRIES + 7)
         .map(|number| line(1, "p", &format!(r#""event":"watcher_started","message":"start {number}""#)))
         .collect();
     let page = page_of(&log).expect("a page");
-    assert_eq!(page.matches("<li><time").count(), MOST_MOMENTS);
-    assert!(page.contains("… and 7 more, in the log."));
+    assert_eq!(page.matches("<li><time").count(), MAX_ENTRIES);
+    assert!(page.contains("7 more in the log."));
 }
 
-/// The colours of the first or second `:root`, the light and the dark.
+#[test]
+fn all_days_are_below_one_axis() {
+    let log = reconciled_at("2026-11-20T06:00:00Z", "absent")
+        + &reconciled_at("2026-11-20T18:00:00Z", "active")
+        + &reconciled_at("2026-11-22T06:00:00Z", "absent");
+    let page = page_of(&log).expect("a page");
+    let axis = page.split("<div class=\"axis\">").nth(1).expect("an axis").split("</div>").next().expect("its end");
+    let labels: Vec<&str> = axis.split("<text ").skip(1).map(|text| text_of(text, "\">")).collect();
+    assert_eq!(labels, ["00:00", "06:00", "12:00", "18:00", "24:00"]);
+    assert_eq!(page.matches("class=\"tick\"").count(), 5, "no day has an axis of its own");
+    let places: Vec<&str> = page
+        .split("<rect class=\"bar up\" x=\"")
+        .skip(1)
+        .map(|rest| rest.split('"').next().expect("a place"))
+        .collect();
+    assert_eq!(places, ["0.00%", "0.00%", "75.00%"], "the latest day comes first");
+    let widths: Vec<&str> =
+        page.split("<rect class=\"bar up\" x=\"").skip(1).filter_map(|rest| rest.split('"').nth(2)).collect();
+    assert_eq!(widths, ["25.00%", "100.00%", "25.00%"]);
+}
+
+/// The texts of the legend.
+fn legend(page: &str) -> Vec<&str> {
+    let Some(legend) = page.split("<ul class=\"legend\"").nth(1) else { return Vec::new() };
+    let legend = legend.split("</ul>").next().expect("its end");
+    legend.split("</svg> ").skip(1).map(|rest| rest.split('<').next().expect("a text")).collect()
+}
+
+#[test]
+fn the_legend_contains_what_the_charts_contain() {
+    let idle = [reconciled_at("2026-11-20T18:00:00Z", "absent"), started(1, "p")].concat();
+    assert!(legend(&page_of(&idle).expect("a page")).is_empty());
+
+    let up = reconciled_at("2026-11-20T18:00:00Z", "absent")
+        + &reconciled_at("2026-11-20T19:00:00Z", "active")
+        + &reconciled_at("2026-11-20T20:00:00Z", "absent");
+    assert_eq!(legend(&page_of(&up).expect("a page")), ["load balancer up", "load balancer deleted"]);
+
+    let target = r#""task_id":"t","ip":"10.0.1.1","port":1,"target_group":"g","message":"m""#;
+    let registered = line_at("2026-11-20T19:10:00Z", "p", &format!(r#""event":"target_registered",{target}"#));
+    let unhealthy = format!(r#""event":"target_health_changed","to":"unhealthy",{target}"#);
+    let unhealthy = line_at("2026-11-20T19:20:00Z", "p", &unhealthy);
+    let open = up + &registered + &unhealthy + &reconciled_at("2026-11-20T20:30:00Z", "absent");
+    assert_eq!(
+        legend(&page_of(&open).expect("a page")),
+        ["load balancer up", "registered", "unhealthy", "registration", "load balancer deleted", "continues"]
+    );
+}
+
+/// The luminances of the colours in the first `:root` (light), the second (dark) or the third (print).
 fn colours(nth: usize) -> BTreeMap<&'static str, f64> {
     let css = include_str!("../page.css");
     let root = css.split(":root {").nth(nth + 1).and_then(|rest| rest.split('}').next()).expect("the colours");
@@ -107,7 +227,7 @@ fn colours(nth: usize) -> BTreeMap<&'static str, f64> {
     colours.map(|(name, hex)| (name, luminance(hex))).collect()
 }
 
-/// The relative luminance, as the WCAG define it.
+/// The relative luminance by the definition of WCAG.
 fn luminance(hex: &str) -> f64 {
     let channel = |index: usize| {
         let value = u8::from_str_radix(&hex[2 * index..2 * index + 2], 16).expect("two hexadecimal digits");
@@ -125,22 +245,22 @@ fn colours_have_contrast_in_light_in_dark_and_in_print() {
             let (one, other) = (colours[one], colours[other]);
             (one.max(other) + 0.05) / (one.min(other) + 0.05)
         };
-        // WCAG 2.2, level AA: 4.5 for writing (1.4.3), 3 for what else has a meaning (1.4.11).
-        for writing in ["--ink", "--muted", "--accent", "--healthy", "--unhealthy", "--finding", "--up"] {
-            for ground in ["--card", "--paper"] {
-                let contrast = contrast(writing, ground);
-                assert!(contrast >= 4.5, "{writing} on {ground} has {contrast:.2} in scheme {scheme}");
+        // WCAG 2.2, level AA: 4.5 for text (1.4.3), 3 for other content with a meaning (1.4.11).
+        for text in ["--ink", "--muted", "--accent", "--healthy", "--unhealthy", "--finding", "--up"] {
+            for background in ["--card", "--paper"] {
+                let contrast = contrast(text, background);
+                assert!(contrast >= 4.5, "{text} on {background} has {contrast:.2} in scheme {scheme}");
             }
         }
-        for (sign, ground) in [
+        for (shape, background) in [
             ("--starting", "--card"),
             ("--mark", "--card"),
             ("--on-mark", "--mark"),
             ("--idle", "--up"),
             ("--healthy", "--registered"),
         ] {
-            let contrast = contrast(sign, ground);
-            assert!(contrast >= 3.0, "{sign} on {ground} has {contrast:.2} in scheme {scheme}");
+            let contrast = contrast(shape, background);
+            assert!(contrast >= 3.0, "{shape} on {background} has {contrast:.2} in scheme {scheme}");
         }
     }
 }

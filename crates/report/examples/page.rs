@@ -1,0 +1,19 @@
+//! Writes the page of the logs given to standard output, without the rest of the product:
+//!
+//! ```sh
+//! cargo run -p jvb-watcher-report --example page -- fixtures/logs/evening.jsonl > report.html
+//! ```
+
+use std::error::Error;
+use std::fs::File;
+
+use jvb_watcher_report::{Logs, Prices, render_page};
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut logs = Logs::default();
+    for log in std::env::args().skip(1) {
+        logs.add(&log, File::open(&log)?)?;
+    }
+    print!("{}", render_page(logs, &Prices { hour: 0.19, idle_month: 0.73, always_on_month: None })?);
+    Ok(())
+}

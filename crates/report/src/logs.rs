@@ -1,0 +1,182 @@
+//! Reads logs: any number of files, plain or compressed, in any order, with lines of other programs in between.
+
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
+use std::io::{self, BufRead, BufReader, ErrorKind, Read};
+
+use flate2::bufread::MultiGzDecoder;
+
+use crate::line::{Line, ParseError, ServiceName};
+
+/// The longest line that is parsed. The watcher's longest carries an SQS message of 256 KiB, escaped as JSON.
+const MAX_LINE_BYTES: u64 = 2 * 1024 * 1024;
+
+/// The number of unknown events that are counted by name.
+const MAX_UNKNOWN_NAMES: usize = 20;
+
+/// The first byte of a gzip file (RFC 1952, ID1); no text begins with it. The second byte isn't checked because a pipe
+/// may deliver one byte at first.
+const GZIP_FIRST_BYTE: u8 = 0x1f;
+
+/// The lines of any number of logs, by service.
+#[derive(Debug, Default)]
+pub struct Logs {
+    lines: BTreeMap<ServiceName, Vec<Line>>,
+    counts: LineCounts,
+    identities: HashSet<u64>,
+    truncations: Vec<Truncation>,
+}
+
+/// The number of lines of each kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LineCounts {
+    /// All lines except empty ones.
+    pub total: u64,
+    /// Lines of the watcher that the page is made of.
+    pub used: u64,
+    /// Lines that another log, or the same, had already contained: log files overlap.
+    pub duplicate: u64,
+    /// Lines of other programs.
+    pub foreign: u64,
+    /// Lines that end before their JSON does.
+    pub truncated: u64,
+    /// Lines of events that this version doesn't know, by name.
+    pub unknown: BTreeMap<String, u64>,
+    /// Lines that lack a field of their event, or have one of another type.
+    pub unexpected_fields: u64,
+}
+
+/// A compressed log that could be read only in part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Truncation {
+    /// The name under which the log was added.
+    pub log: String,
+    /// The reason why the rest can't be read.
+    pub cause: TruncationCause,
+    /// The number of lines before that point, lines of other programs included.
+    pub lines: u64,
+}
+
+/// The reason why a compressed log can't be read to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TruncationCause {
+    /// The file ends before the compressed data does, as one does that is still being written or copied.
+    EndsEarly,
+    /// The compressed data is damaged.
+    Damaged,
+}
+
+impl Logs {
+    /// Reads a log to its end. The name is for messages.
+    ///
+    /// Compressed data that ends early or is damaged is read up to that point and recorded as a [`Truncation`].
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the log's reader.
+    pub fn add(&mut self, name: &str, log: impl Read) -> io::Result<()> {
+        let mut log = BufReader::new(log);
+        if !is_gzip(&mut log)? {
+            return self.add_lines(log);
+        }
+        let lines_before = self.counts.total;
+        let result = self.add_lines(BufReader::new(MultiGzDecoder::new(log)));
+        let Err(error) = result else { return Ok(()) };
+        let cause = match error.kind() {
+            ErrorKind::UnexpectedEof => TruncationCause::EndsEarly,
+            ErrorKind::InvalidInput | ErrorKind::InvalidData => TruncationCause::Damaged,
+            _ => return Err(error),
+        };
+        let lines = self.counts.total - lines_before;
+        self.truncations.push(Truncation { log: name.to_owned(), cause, lines });
+        Ok(())
+    }
+
+    /// Returns the compressed logs that could be read only in part.
+    pub fn truncations(&self) -> &[Truncation] {
+        &self.truncations
+    }
+
+    fn add_lines(&mut self, mut log: impl BufRead) -> io::Result<()> {
+        let mut line = Vec::new();
+        loop {
+            line.clear();
+            let result = log.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line);
+            let text = String::from_utf8_lossy(&line);
+            let text = text.trim();
+            match result {
+                Ok(0) => return Ok(()),
+                Ok(_) => self.add_line(text),
+                Err(error) => {
+                    self.add_partial_line(text);
+                    return Err(error);
+                }
+            }
+            let is_whole = line.ends_with(b"\n") || (line.len() as u64) < MAX_LINE_BYTES;
+            if !is_whole {
+                log.skip_until(b'\n')?;
+            }
+        }
+    }
+
+    fn add_line(&mut self, text: &str) {
+        if !text.is_empty() {
+            self.count(Line::parse(text));
+        }
+    }
+
+    /// Adds the line within which a compressed log breaks off. It may be whole: only its line break may be missing.
+    fn add_partial_line(&mut self, text: &str) {
+        if !text.is_empty() {
+            self.count(Line::parse(text).map_err(|_| ParseError::Truncated));
+        }
+    }
+
+    fn count(&mut self, line: Result<Line, ParseError>) {
+        self.counts.total += 1;
+        match line {
+            Ok(line) if self.identities.insert(line.identity) => {
+                self.counts.used += 1;
+                self.lines.entry(line.service.clone()).or_default().push(line);
+            }
+            Ok(_) => self.counts.duplicate += 1,
+            Err(ParseError::Foreign) => self.counts.foreign += 1,
+            Err(ParseError::Truncated) => self.counts.truncated += 1,
+            Err(ParseError::UnexpectedFields(_)) => self.counts.unexpected_fields += 1,
+            Err(ParseError::UnknownEvent(name)) => {
+                let unknown = &mut self.counts.unknown;
+                let is_named = unknown.len() < MAX_UNKNOWN_NAMES || unknown.contains_key(&name);
+                *unknown.entry(if is_named { name } else { "others".to_owned() }).or_default() += 1;
+            }
+        }
+    }
+
+    /// Returns the lines of each service in the order of their time, the number of lines of each kind, and the logs that
+    /// could be read only in part.
+    pub(crate) fn into_sorted(self) -> (BTreeMap<ServiceName, Vec<Line>>, LineCounts, Vec<Truncation>) {
+        let Self { mut lines, counts, truncations, .. } = self;
+        for lines in lines.values_mut() {
+            // The sort is stable: lines of the same millisecond keep the order in which they were written.
+            lines.sort_by_key(|line| line.at);
+        }
+        (lines, counts, truncations)
+    }
+}
+
+impl fmt::Display for Truncation {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { log, cause, lines } = self;
+        let (cause, point) = match cause {
+            TruncationCause::EndsEarly => ("ends before its compressed data is complete", "up to its end"),
+            TruncationCause::Damaged => ("contains damaged compressed data", "before the damage"),
+        };
+        write!(formatter, "{log} {cause}; the report covers the {lines} line(s) {point}")
+    }
+}
+
+fn is_gzip(log: &mut impl BufRead) -> io::Result<bool> {
+    Ok(log.fill_buf()?.first() == Some(&GZIP_FIRST_BYTE))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,93 @@
+//! The rows of the lists: events, findings and failures.
+
+use std::collections::BTreeMap;
+
+use crate::format;
+use crate::history::{Entry, EntryKind, Failure, FindingLifetime};
+use crate::period::Edge;
+
+/// A row of a day's event list.
+pub struct EntryRow {
+    pub at: String,
+    pub time: String,
+    pub kind: &'static str,
+    pub class: &'static str,
+    pub text: String,
+}
+
+/// A finding.
+pub struct FindingRow {
+    pub name: String,
+    pub subject: String,
+    pub detail: String,
+    pub advice: String,
+    pub lifetime: String,
+    /// True if the log doesn't show it being cleared.
+    pub is_open: bool,
+}
+
+/// A kind of failure.
+pub struct FailureRow {
+    pub what: String,
+    pub resource: String,
+    pub count: usize,
+    pub when: String,
+    /// The text of the last one.
+    pub text: String,
+}
+
+impl EntryRow {
+    pub fn of(entry: &Entry) -> Self {
+        let class = match entry.kind {
+            EntryKind::Registered | EntryKind::Healthy => "good",
+            EntryKind::Unhealthy | EntryKind::Failure => "bad",
+            EntryKind::Finding => "warn",
+            EntryKind::Teardown | EntryKind::Mark => "load-balancer",
+            EntryKind::Deregistered | EntryKind::Other => "plain",
+        };
+        Self {
+            at: entry.at.to_string(),
+            time: format::time(entry.at),
+            kind: entry.kind.label(),
+            class,
+            text: entry.text.clone(),
+        }
+    }
+}
+
+impl FindingRow {
+    pub fn of(finding: &FindingLifetime) -> Self {
+        Self {
+            name: format::spaced(&finding.name),
+            subject: finding.subject.clone(),
+            detail: finding.detail.clone(),
+            advice: finding.advice.clone(),
+            lifetime: format::lifetime(finding.lifetime),
+            is_open: finding.lifetime.end == Edge::Outside,
+        }
+    }
+}
+
+impl FailureRow {
+    /// Groups failures by what failed on which resource, the most frequent first.
+    pub fn of(failures: &[Failure]) -> Vec<Self> {
+        let mut kinds: BTreeMap<(&str, &str), Vec<&Failure>> = BTreeMap::new();
+        for failure in failures {
+            kinds.entry((&failure.what, &failure.resource)).or_default().push(failure);
+        }
+        let mut rows: Vec<Self> = kinds
+            .into_iter()
+            .filter_map(|((what, resource), failures)| {
+                let (first, last) = (failures.first()?, failures.last()?);
+                let when = match failures.len() {
+                    1 => format::minute(first.at),
+                    _ => format!("{} to {}", format::minute(first.at), format::minute(last.at)),
+                };
+                let (what, resource, text) = (what.to_owned(), resource.to_owned(), last.text.clone());
+                Some(Self { what, resource, count: failures.len(), when, text })
+            })
+            .collect();
+        rows.sort_by_key(|row| std::cmp::Reverse(row.count));
+        rows
+    }
+}

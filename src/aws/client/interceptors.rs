@@ -1,0 +1,9 @@
+//! Interceptors: the SDK calls them at fixed points of every request.
+
+mod call_counter;
+mod date_reader;
+mod deadline_guard;
+
+pub(super) use call_counter::CallCounter;
+pub(super) use date_reader::DateReader;
+pub(super) use deadline_guard::DeadlineGuard;

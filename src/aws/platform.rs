@@ -1,0 +1,128 @@
+//! The port to ECS and Elastic Load Balancing, as the controller uses them.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+
+use jiff::Timestamp;
+use jvb_watcher_rules::model::{
+    LoadBalancerKind, LoadBalancerState, Service, Tags, Target, TargetKey, TargetType, Task, TaskId,
+};
+
+use super::{AwsError, Calls, Deadline};
+
+/// The most targets in one call of RegisterTargets or DeregisterTargets. The API reference states no limit; the
+/// Kubernetes AWS Load Balancer Controller sends 200.
+pub const TARGETS_PER_CALL: usize = 200;
+
+/// Reads and writes the service's tasks, the load balancer and its target groups.
+///
+/// The adapter paginates reads and splits them to the APIs' limits. A write with a [`Deadline`] is neither sent nor
+/// awaited nor retried after it.
+pub trait Platform: Send + Sync {
+    /// Reads the service and its task counts.
+    fn service(&self, cluster: &str, service: &str) -> impl Future<Output = Result<Service, AwsError>> + Send;
+
+    /// Lists the ids of the service's tasks: those with desiredStatus RUNNING, and those that stopped within about the
+    /// last hour. The list may contain tasks of other services.
+    fn list_tasks(&self, cluster: &str, service: &str) -> impl Future<Output = Result<Vec<TaskId>, AwsError>> + Send;
+
+    /// Describes the tasks with these ids. Tasks that no longer exist are left out.
+    fn describe_tasks(
+        &self,
+        cluster: &str,
+        tasks: &[TaskId],
+    ) -> impl Future<Output = Result<Vec<Task>, AwsError>> + Send;
+
+    /// Describes the load balancer of that name; `None` if there is none.
+    fn load_balancer(
+        &self,
+        name: &str,
+    ) -> impl Future<Output = Result<Option<LoadBalancerDescription>, AwsError>> + Send;
+
+    /// Describes the target groups behind a load balancer, or, without an ARN, all of the account's in the region.
+    fn target_groups(
+        &self,
+        load_balancer_arn: Option<&str>,
+    ) -> impl Future<Output = Result<Vec<TargetGroupDescription>, AwsError>> + Send;
+
+    /// Reads the tags of load balancers and target groups, by ARN. Resources that no longer exist are left out.
+    fn tags(&self, arns: &[String]) -> impl Future<Output = Result<BTreeMap<String, Tags>, AwsError>> + Send;
+
+    /// Reads the targets of a group of type `ip`, with their health.
+    fn target_health(&self, target_group_arn: &str) -> impl Future<Output = Result<Vec<Target>, AwsError>> + Send;
+
+    /// Counts the healthy targets of a group of any type.
+    fn healthy_targets(&self, target_group_arn: &str) -> impl Future<Output = Result<usize, AwsError>> + Send;
+
+    /// Registers at most [`TARGETS_PER_CALL`] targets. This write has no deadline: a late registration still lets calls
+    /// in while AWS is slow, and the next reconciliation reverts one that is wrong.
+    fn register(
+        &self,
+        target_group_arn: &str,
+        targets: &[TargetKey],
+    ) -> impl Future<Output = Result<(), AwsError>> + Send;
+
+    /// Deregisters at most [`TARGETS_PER_CALL`] targets.
+    fn deregister(
+        &self,
+        target_group_arn: &str,
+        targets: &[TargetKey],
+        deadline: &Deadline,
+    ) -> impl Future<Output = Result<(), AwsError>> + Send;
+
+    /// Writes tags on several load balancers and target groups.
+    fn add_tags(
+        &self,
+        arns: &[String],
+        tags: &Tags,
+        deadline: &Deadline,
+    ) -> impl Future<Output = Result<(), AwsError>> + Send;
+
+    /// Removes tags from several load balancers and target groups.
+    fn remove_tags(
+        &self,
+        arns: &[String],
+        keys: &[&str],
+        deadline: &Deadline,
+    ) -> impl Future<Output = Result<(), AwsError>> + Send;
+
+    /// Deletes a load balancer with its listeners, in a single attempt.
+    fn delete_load_balancer(&self, arn: &str, deadline: &Deadline)
+    -> impl Future<Output = Result<(), AwsError>> + Send;
+
+    /// Deletes a target group.
+    fn delete_target_group(&self, arn: &str, deadline: &Deadline) -> impl Future<Output = Result<(), AwsError>> + Send;
+
+    /// Returns the requests sent so far.
+    fn calls(&self) -> Calls;
+}
+
+/// A load balancer, as DescribeLoadBalancers returns it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LoadBalancerDescription {
+    /// The ARN.
+    pub arn: String,
+    /// The name.
+    pub name: String,
+    /// The type.
+    pub kind: LoadBalancerKind,
+    /// The state.
+    pub state: LoadBalancerState,
+    /// The time of its creation.
+    pub created_at: Timestamp,
+    /// The DNS name that clients resolve.
+    pub dns_name: Option<String>,
+}
+
+/// A target group, as DescribeTargetGroups returns it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TargetGroupDescription {
+    /// The ARN.
+    pub arn: String,
+    /// The name.
+    pub name: String,
+    /// The type of its targets.
+    pub target_type: TargetType,
+    /// The ARNs of the load balancers that route to it.
+    pub load_balancer_arns: Vec<String>,
+}
