@@ -1,9 +1,9 @@
-//! `demo`: an evening on a small AWS of its own, with the real watcher, held against that AWS afterwards.
+//! `demo`: plays an evening with the real watcher on an AWS sandbox, and verifies the result against the sandbox.
 //!
-//! - `record`: what the world itself shows of the evening.
-//! - `summary`: the evening in figures.
-//! - `stage`: where sentences and log lines go: to a stream of lines, or to the live view.
-//! - `view` and `screen`: the live view, and the terminal that it is on.
+//! - `record`: the evening, as the sandbox's state shows it.
+//! - `summary`: the evening's figures.
+//! - `stage`: the output of sentences and log lines: a stream, or the live view.
+//! - `view` and `screen`: the live view, and its terminal.
 
 use std::path::PathBuf;
 
@@ -98,31 +98,31 @@ pub const HELP: Help = Help {
     see_also: &["sandbox", "run"],
 };
 
-/// How often the world is looked at for the record: as exactly is known how long a registration took.
+/// The interval at which the sandbox's state is sampled, and so the resolution of registration times.
 const BETWEEN_SAMPLES: Duration = Duration::from_millis(10);
 
-/// How often to ask whether nothing is left.
+/// The interval of checks whether anything is left.
 const BETWEEN_CHECKS: Duration = Duration::from_millis(100);
 
-/// Beyond its graces, the watcher may take this long for the rest of its job after the last step.
+/// The time that the watcher gets after the last step, beyond its grace periods.
 const REST: Duration = Duration::from_secs(20);
 
-/// A watcher that is told to stop in the middle gets this long to let go of what it has in hand.
-const LETTING_GO: Duration = Duration::from_secs(2);
+/// The time that a stopped watcher gets to finish.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(2);
 
-/// How the evening ended.
+/// The end of an evening.
 enum Ending {
-    /// Its last step is done, and this is left.
+    /// The last step is done; these resources are left.
     Over(Vec<String>),
-    /// Somebody stopped it.
+    /// The user stopped it.
     Interrupted,
 }
 
-/// Plays the evening, and checks it.
+/// Plays the evening, and verifies it.
 ///
 /// # Errors
 ///
-/// When the scenario is wrong, when the watcher hasn't done its whole job, or when somebody stops it.
+/// A wrong scenario, a watcher that has not done its whole job, or a signal.
 pub async fn demo(options: &DemoOptions) -> Result<(), CommandError> {
     let scenario = options.scenario.as_deref().map_or_else(Scenario::evening, Scenario::read)?;
     let (order, shutdown) = shutdown::channel();
@@ -140,7 +140,7 @@ pub async fn demo(options: &DemoOptions) -> Result<(), CommandError> {
         _ = shutdown.begun() => Ok(Ending::Interrupted),
         closed = keep_showing(screen.as_mut(), &scenario.title, &stage, &sandbox) => closed.map(|()| Ending::Interrupted).map_err(CommandError::from),
     };
-    // From here on the terminal is as it was.
+    // Restores the terminal.
     drop(screen);
     let Ending::Over(left) = ending? else {
         sandbox.stop().await;
@@ -152,7 +152,7 @@ pub async fn demo(options: &DemoOptions) -> Result<(), CommandError> {
         let region = sandbox.with_world(|world, _| world.settings_mut().region.clone());
         let mut output: Box<dyn Write> =
             if options.is_json() { Box::new(io::stderr()) } else { Box::new(io::stdout()) };
-        // Nobody reads it: that is no reason to stop serving.
+        // The sandbox keeps serving when standard output is closed.
         let _ = introduce(&mut output, sandbox.endpoint(), &region);
         shutdown.begun().await;
     }
@@ -160,7 +160,7 @@ pub async fn demo(options: &DemoOptions) -> Result<(), CommandError> {
     summary.verdict().map_err(CommandError::Failed)
 }
 
-/// Shows the live view, if there is one, until somebody closes it.
+/// Shows the live view, if there is one, until the user quits it.
 async fn keep_showing(screen: Option<&mut Screen>, title: &str, stage: &Stage, sandbox: &Sandbox) -> io::Result<()> {
     match (screen, stage) {
         (Some(screen), Stage::Live(board)) => screen.keep_showing(title, board, sandbox).await,
@@ -174,11 +174,11 @@ async fn start(scenario: &Scenario, seed: u64) -> Result<Sandbox, CommandError> 
     let sandbox = Sandbox::start(world, Faults::new(seed), any_port).await?;
     sandbox
         .with_world(platform::set_up)
-        .map_err(|error| CommandError::Failed(format!("the ready-made platform can't be made: {error}")))?;
+        .map_err(|error| CommandError::Failed(format!("the platform can't be set up: {error}")))?;
     Ok(sandbox)
 }
 
-/// Has the scenario played and the watcher watch, until nothing is left or it has taken too long.
+/// Plays the scenario beside the watcher, until nothing is left or the time is up.
 async fn evening(
     scenario: &Scenario,
     sandbox: &Sandbox,
@@ -199,14 +199,14 @@ async fn evening(
     let left = tokio::select! {
         ended = &mut watcher => {
             ended?;
-            return Err(CommandError::Failed("the watcher stopped by itself".to_owned()));
+            return Err(CommandError::Failed("the watcher stopped before the end of the evening".to_owned()));
         }
         never = keep_recording(sandbox, record) => match never {},
         left = play_out(scenario, sandbox, stage) => left?,
     };
     order.stop(StopReason::Sigterm);
-    // What it can't let go of in time has no part in the evening any more.
-    let _ = tokio::time::timeout(LETTING_GO, watcher).await;
+    // What it doesn't finish in time doesn't change the verdict.
+    let _ = tokio::time::timeout(SHUTDOWN_LIMIT, watcher).await;
     Ok(Ending::Over(left))
 }
 
@@ -219,9 +219,9 @@ async fn keep_recording(sandbox: &Sandbox, record: &mut Record) -> std::convert:
     }
 }
 
-/// Plays the scenario, then waits until the world shows that nothing is left; says what is, when that takes too long.
+/// Plays the scenario, then waits until nothing is left; returns what is left when the time is up.
 async fn play_out(scenario: &Scenario, sandbox: &Sandbox, stage: &Stage) -> Result<Vec<String>, CommandError> {
-    play(scenario, sandbox, |step: &Step| stage.tell(step)).await?;
+    play(scenario, sandbox, |step: &Step| stage.show(step)).await?;
     let deadline = Instant::now() + scenario.watcher.idle_grace + scenario.watcher.unused_grace + REST;
     loop {
         let left = sandbox.with_world(|world, _| what_is_left(world));

@@ -1,4 +1,4 @@
-//! `sandbox`: a small AWS on the loopback, until told to stop.
+//! `sandbox`: serves an AWS sandbox on the loopback, until stopped.
 
 use std::path::PathBuf;
 
@@ -54,11 +54,11 @@ pub const HELP: Help = Help {
     see_also: &["demo", "run"],
 };
 
-/// Serves until told to stop.
+/// Serves until a signal stops it.
 ///
 /// # Errors
 ///
-/// When the port can't be listened on.
+/// When the port can't be bound, or a step of the scenario fails.
 pub async fn sandbox(options: &SandboxOptions) -> Result<(), CommandError> {
     let (order, shutdown) = shutdown::channel();
     order.on_signals()?;
@@ -78,9 +78,9 @@ pub async fn sandbox(options: &SandboxOptions) -> Result<(), CommandError> {
     if !options.empty {
         sandbox
             .with_world(platform::set_up)
-            .map_err(|error| CommandError::Failed(format!("the ready-made platform can't be made: {error}")))?;
+            .map_err(|error| CommandError::Failed(format!("the platform can't be set up: {error}")))?;
     }
-    // Nobody reads it: that is no reason to stop serving.
+    // The sandbox keeps serving when standard output is closed.
     let _ = introduce(&mut io::stdout(), sandbox.endpoint(), &region);
     let played = tokio::select! {
         _ = shutdown.begun() => Ok(()),
@@ -90,17 +90,17 @@ pub async fn sandbox(options: &SandboxOptions) -> Result<(), CommandError> {
     played
 }
 
-/// Plays the scenario, if there is one, and serves on; ends only when a step fails.
+/// Plays the scenario, if there is one, and keeps serving; returns only when a step fails.
 async fn serve(scenario: Option<&Scenario>, sandbox: &Sandbox) -> Result<(), CommandError> {
     if let Some(scenario) = scenario {
-        let tell = |step: &Step| {
+        let show = |step: &Step| {
             if let Some(sentence) = &step.say {
-                // Nobody reads it: that is no reason to stop serving.
+                // The sandbox keeps serving when standard output is closed.
                 let _ = writeln!(io::stdout(), "# {:5.1} s  {sentence}", step.at.as_secs_f64());
             }
             Ok(())
         };
-        play(scenario, sandbox, tell).await?;
+        play(scenario, sandbox, show).await?;
     }
     std::future::pending().await
 }
@@ -108,22 +108,25 @@ async fn serve(scenario: Option<&Scenario>, sandbox: &Sandbox) -> Result<(), Com
 fn cannot_listen(port: u16, error: &io::Error) -> CommandError {
     CommandError::Failed(match error.kind() {
         io::ErrorKind::AddrInUse => {
-            format!("--port: port {port} is in use on 127.0.0.1; give another one, or 0 for any that is free")
+            format!("--port: port {port} is in use on 127.0.0.1; choose another one, or 0 for any free port")
         }
-        _ => format!("--port: port {port} on 127.0.0.1 can't be listened on: {error}"),
+        _ => format!("--port: port {port} on 127.0.0.1 can't be bound: {error}"),
     })
 }
 
-/// Whole lines that a shell takes, so that all of it can be pasted.
+/// Prints how to use the sandbox, as lines that can be pasted into a shell.
 pub(super) fn introduce(output: &mut impl Write, endpoint: &str, region: &str) -> io::Result<()> {
-    writeln!(output, "# A small AWS serves at {endpoint} until Ctrl-C. In another terminal, paste:")?;
+    writeln!(output, "# AWS sandbox at {endpoint} until Ctrl-C. In another terminal, paste:")?;
     writeln!(
         output,
         "export AWS_ENDPOINT_URL={endpoint} AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox \
          JITSI_PROJECT={PROJECT} JITSI_AWS_REGION={region}"
     )?;
     writeln!(output, "export AWS_DEFAULT_REGION={region}  # for the AWS CLI and boto3")?;
-    // It has addresses of its own for SQS, which no variable changes (aws/aws-cli#8737).
-    writeln!(output, "# Version 1 of the AWS CLI must be told for SQS: aws sqs --endpoint-url $AWS_ENDPOINT_URL ...")?;
+    // It has SQS endpoints of its own, which no variable changes (aws/aws-cli#8737).
+    writeln!(
+        output,
+        "# Version 1 of the AWS CLI needs the endpoint for SQS: aws sqs --endpoint-url $AWS_ENDPOINT_URL ..."
+    )?;
     output.flush()
 }
