@@ -1,4 +1,4 @@
-//! What the commands do, each from its options to its exit status.
+//! The command line: each command is a file with its options, its help and what it does.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -7,9 +7,7 @@ use aws_config::SdkConfig;
 
 use crate::aws::AwsError;
 use crate::aws::client::{self, AwsEventBus, ConnectError};
-use crate::cli::{MetricsFormat, MetricsOptions, PolicyOptions, WatchOptions};
 use crate::clock::SharedClock;
-use crate::config::{ConfigError, Settings};
 use crate::event_source::monitor::MonitorConfig;
 use crate::telemetry::emf::Scope;
 use crate::telemetry::log::{Event, Form, Log, diagnostics};
@@ -18,18 +16,23 @@ use crate::telemetry::publish::Publisher;
 use jvb_watcher_rules::finding::StandingFindings;
 use jvb_watcher_rules::plan::Policy;
 
+mod command_line;
+#[cfg(feature = "manual")]
+mod completions;
 mod console;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod doctor;
 mod down;
 mod health;
+mod help;
 mod hold;
 #[cfg(feature = "lambda")]
 mod lambda;
 #[cfg(feature = "manual")]
-mod manual;
+mod man;
 mod operation;
+mod options;
 mod probe;
 mod reconcile;
 #[cfg(feature = "report")]
@@ -37,28 +40,16 @@ mod report;
 mod run;
 #[cfg(feature = "sandbox")]
 mod sandbox;
+mod settings;
 mod status;
 mod up;
 
+pub use command_line::{Command, parse, perform, program};
 pub use console::Console;
-#[cfg(feature = "sandbox")]
-pub use demo::demo;
-pub use doctor::doctor;
-pub use down::down;
-pub use health::health;
-pub use hold::hold;
 #[cfg(feature = "lambda")]
-pub use lambda::{init_failed, lambda};
-#[cfg(feature = "manual")]
-pub use manual::{completions, man};
-pub use reconcile::reconcile;
-#[cfg(feature = "report")]
-pub use report::report;
-pub use run::run;
-#[cfg(feature = "sandbox")]
-pub use sandbox::sandbox;
-pub use status::status;
-pub use up::up;
+pub use lambda::init_failed;
+use options::{MetricsFormat, MetricsOptions, PolicyOptions, WatchOptions};
+use settings::{ConfigError, Settings};
 
 /// Connects to AWS. What the SDK has to say on the way there is in the error; from here on it goes to the log.
 async fn connect(settings: &Settings, log: &Log) -> Result<SdkConfig, CommandError> {
@@ -99,7 +90,7 @@ fn policy(settings: &Settings, options: &PolicyOptions) -> Policy {
     Policy {
         service: settings.scope.service.clone(),
         load_balancer: settings.load_balancer.clone(),
-        owner_tag: options.owner_tag.clone(),
+        owner_tag: options.owner.owner_tag.clone(),
         teardown: options.teardown.into(),
         idle_grace: options.idle_grace,
         unused_grace: options.unused_grace,
@@ -116,7 +107,7 @@ fn started(form: Form, settings: &Settings, options: &WatchOptions, sdk: &SdkCon
         region: sdk.region().map(ToString::to_string).unwrap_or_default(),
         queue: settings.queue.clone(),
         load_balancer: settings.load_balancer.clone(),
-        owner_tag: options.owner_tag.to_string(),
+        owner_tag: options.owner.owner_tag.to_string(),
         teardown: options.teardown.as_str().to_owned(),
         resync_interval_seconds: options.resync_interval.as_secs_f64(),
         idle_grace_seconds: options.idle_grace.as_secs_f64(),
@@ -124,25 +115,25 @@ fn started(form: Form, settings: &Settings, options: &WatchOptions, sdk: &SdkCon
     }
 }
 
-/// Why a command ends badly.
+/// Why a command fails.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
-    /// Wrong use or configuration: nothing was done.
+    /// Wrong usage or configuration: nothing was done.
     #[error("{0}")]
     Usage(String),
-    /// It was tried, and failed.
+    /// The command failed.
     #[error("{0}")]
     Failed(String),
-    /// A signal ended `status --watch`, which has no end of its own. There is nothing to report.
+    /// A signal ended `status --watch`, which has no end of its own.
     #[error("ended by a signal")]
     Ended,
-    /// `status` has shown findings, or what else isn't well.
-    #[error("it isn't well")]
+    /// `status` has shown what is not well.
+    #[error("not well")]
     NotWell,
-    /// Somebody stopped it before it had come to its end.
+    /// A signal, or a closed pipe, stopped the command before its end.
     #[error("stopped before the end")]
     Interrupted,
-    /// The same, with what is to be known of it.
+    /// The same, with the state in which it stopped.
     #[error("{0}")]
     Stopped(String),
     /// The log says why: `up` or `down` has failed without a terminal.
@@ -154,7 +145,8 @@ pub enum CommandError {
 }
 
 impl CommandError {
-    /// 2 for wrong use or configuration, 1 for failure, 3 for findings of `status`, 130 (as shells have it for Ctrl-C) when stopped before the end.
+    /// Returns the exit status: 1 for failure, 2 for wrong usage, 3 for findings of `status`, and 130, as shells have it
+    /// for Ctrl-C, for a command that was stopped.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(_) => ExitCode::from(2),
@@ -164,6 +156,13 @@ impl CommandError {
                 ExitCode::from(130)
             }
         }
+    }
+}
+
+impl CommandError {
+    /// Returns the message for standard error, unless it is already on the output or in the log.
+    pub fn message(&self) -> Option<String> {
+        (!matches!(self, Self::NotWell | Self::Ended | Self::Logged { .. })).then(|| self.to_string())
     }
 }
 

@@ -11,15 +11,13 @@
 //! - [`event_source`]: whether events can reach the queue: queue, rule and permission.
 //! - [`operations`]: `up`, `down` and `hold`.
 //! - [`status`], [`doctor`], [`listen`]: what operators and probes see.
-//! - [`cli`], [`commands`], [`config`]: the command line.
+//! - [`commands`]: the command line, one file a command.
 
 #![warn(missing_docs)]
 
 pub mod aws;
-pub mod cli;
 pub mod clock;
 pub mod commands;
-pub mod config;
 pub mod controller;
 pub mod doctor;
 pub mod event_source;

@@ -37,7 +37,17 @@ impl Console {
             Some(bar) => Box::new(AboveBar(bar.clone())),
             None => Box::new(std::io::stderr()),
         };
-        Self { log: Log::new(LogConfig { identity, format, level, clock: Arc::new(SystemClock), output: Output::direct(output) }), bar, colour }
+        Self {
+            log: Log::new(LogConfig {
+                identity,
+                format,
+                level,
+                clock: Arc::new(SystemClock),
+                output: Output::direct(output),
+            }),
+            bar,
+            colour,
+        }
     }
 
     /// Returns the log.

@@ -1,10 +1,21 @@
-//! `demo`: an evening on a small AWS of its own, with the real watcher, held against that AWS afterwards.
+//! `demo`: plays an evening with the real watcher on an AWS sandbox, and verifies the result against the sandbox.
 //!
-//! - `record`: what the world itself shows of the evening.
-//! - `summary`: the evening in figures.
-//! - `stage`: where sentences and log lines go: to a stream of lines, or to the live view.
-//! - `view` and `screen`: the live view, and the terminal that it is on.
+//! - `record`: the evening, as the sandbox's state shows it.
+//! - `summary`: the evening's figures.
+//! - `stage`: the output of sentences and log lines: a stream, or the live view.
+//! - `view` and `screen`: the live view, and its terminal.
 
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::help::{Group, Help, INTERRUPTED, USAGE_ERROR};
+use super::options::{
+    FeedCheck, LogFormat, LogOptions, MetricsFormat, MetricsOptions, OutputFormat, OwnerTagOptions, PlatformOptions,
+    PolicyOptions, QueueOptions, TeardownExtent, WatchOptions,
+};
+use super::run::RunOptions;
+use super::settings::Settings;
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -16,11 +27,6 @@ use super::CommandError;
 use super::run::watch;
 use super::sandbox::introduce;
 use crate::aws::client;
-use crate::cli::{
-    DemoOptions, FeedCheck, LogFormat, MetricsFormat, MetricsOptions, Options, PolicyOptions, RunOptions,
-    TeardownExtent, WatchOptions,
-};
-use crate::config::Settings;
 use crate::controller::liveness::Liveness;
 use crate::listen::Shown;
 use crate::shutdown;
@@ -43,60 +49,110 @@ use screen::Screen;
 use stage::Stage;
 use summary::Summary;
 
-/// How often the world is looked at for the record: as exactly is known how long a registration took.
+/// The options of `demo`.
+#[derive(Debug, Args)]
+pub struct DemoOptions {
+    /// File of events to play instead; see fixtures/scenarios
+    #[arg(long, value_name = "FILE")]
+    pub scenario: Option<PathBuf>,
+    /// The format of the summary; with json, everything else goes to standard error
+    #[arg(short, long, env = "JVB_WATCHER_OUTPUT", value_name = "FORMAT", default_value = "text")]
+    pub output: OutputFormat,
+    /// The former spelling of `--output json`
+    #[arg(long, hide = true, conflicts_with = "output")]
+    pub json: bool,
+    /// Keep the sandbox running afterwards, until Ctrl-C
+    #[arg(long)]
+    pub keep: bool,
+    /// Seed of random ids and faults
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u64,
+    /// Log level; debug adds the AWS SDK's own messages
+    #[arg(long, env = "JVB_WATCHER_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
+    pub log_level: Level,
+}
+
+impl DemoOptions {
+    fn is_json(&self) -> bool {
+        self.json || self.output == OutputFormat::Json
+    }
+}
+
+/// The help of `demo`.
+pub const HELP: Help = Help {
+    group: Group::Try,
+    examples: &[
+        ("Play an evening", "jvb-watcher demo"),
+        ("Print its figures", "jvb-watcher demo -o json 2>/dev/null"),
+        (
+            "Play another evening, and keep the sandbox",
+            "jvb-watcher demo --scenario fixtures/scenarios/evening.toml --keep",
+        ),
+    ],
+    exit_status: &[
+        (0, "the sandbox shows that the watcher did its whole job"),
+        (1, "it did not"),
+        USAGE_ERROR,
+        INTERRUPTED,
+    ],
+    see_also: &["sandbox", "run"],
+};
+
+/// The interval at which the sandbox's state is sampled, and so the resolution of registration times.
 const BETWEEN_SAMPLES: Duration = Duration::from_millis(10);
 
-/// How often to ask whether nothing is left.
+/// The interval of checks whether anything is left.
 const BETWEEN_CHECKS: Duration = Duration::from_millis(100);
 
-/// Beyond its graces, the watcher may take this long for the rest of its job after the last step.
+/// The time that the watcher gets after the last step, beyond its grace periods.
 const REST: Duration = Duration::from_secs(20);
 
-/// A watcher that is told to stop in the middle gets this long to let go of what it has in hand.
-const LETTING_GO: Duration = Duration::from_secs(2);
+/// The time that a stopped watcher gets to finish.
+const SHUTDOWN_LIMIT: Duration = Duration::from_secs(2);
 
-/// How the evening ended.
+/// The end of an evening.
 enum Ending {
-    /// Its last step is done, and this is left.
+    /// The last step is done; these resources are left.
     Over(Vec<String>),
-    /// Somebody stopped it.
+    /// The user stopped it.
     Interrupted,
 }
 
-/// Plays the evening, and checks it.
+/// Plays the evening, and verifies it.
 ///
 /// # Errors
 ///
-/// When the scenario is wrong, when the watcher hasn't done its whole job, or when somebody stops it.
-pub async fn demo(options: &DemoOptions, level: Level) -> Result<(), CommandError> {
+/// A wrong scenario, a watcher that has not done its whole job, or a signal.
+pub async fn demo(options: &DemoOptions) -> Result<(), CommandError> {
     let scenario = options.scenario.as_deref().map_or_else(Scenario::evening, Scenario::read)?;
     let (order, shutdown) = shutdown::channel();
     order.on_signals()?;
     let sandbox = start(&scenario, options.seed).await?;
     let began = Instant::now();
     let mut record = Record::default();
-    let stage = Stage::new(options.json);
+    let stage = Stage::new(options.is_json());
     let mut screen = match &stage {
         Stage::Live(_) => Some(Screen::open()?),
         Stage::Output | Stage::Error => None,
     };
     let ending = tokio::select! {
-        ending = evening(&scenario, &sandbox, &mut record, &stage, level) => ending,
+        ending = evening(&scenario, &sandbox, &mut record, &stage, options.log_level) => ending,
         _ = shutdown.begun() => Ok(Ending::Interrupted),
         closed = keep_showing(screen.as_mut(), &scenario.title, &stage, &sandbox) => closed.map(|()| Ending::Interrupted).map_err(CommandError::from),
     };
-    // From here on the terminal is as it was.
+    // Restores the terminal.
     drop(screen);
     let Ending::Over(left) = ending? else {
         sandbox.stop().await;
         return Err(CommandError::Interrupted);
     };
     let summary = Summary::new(&scenario, &sandbox, &record, left, began.elapsed());
-    summary.print(options.json)?;
+    summary.print(options.is_json())?;
     if options.keep {
         let region = sandbox.with_world(|world, _| world.settings_mut().region.clone());
-        let mut output: Box<dyn Write> = if options.json { Box::new(io::stderr()) } else { Box::new(io::stdout()) };
-        // Nobody reads it: that is no reason to stop serving.
+        let mut output: Box<dyn Write> =
+            if options.is_json() { Box::new(io::stderr()) } else { Box::new(io::stdout()) };
+        // The sandbox keeps serving when standard output is closed.
         let _ = introduce(&mut output, sandbox.endpoint(), &region);
         shutdown.begun().await;
     }
@@ -104,7 +160,7 @@ pub async fn demo(options: &DemoOptions, level: Level) -> Result<(), CommandErro
     summary.verdict().map_err(CommandError::Failed)
 }
 
-/// Shows the live view, if there is one, until somebody closes it.
+/// Shows the live view, if there is one, until the user quits it.
 async fn keep_showing(screen: Option<&mut Screen>, title: &str, stage: &Stage, sandbox: &Sandbox) -> io::Result<()> {
     match (screen, stage) {
         (Some(screen), Stage::Live(board)) => screen.keep_showing(title, board, sandbox).await,
@@ -118,11 +174,11 @@ async fn start(scenario: &Scenario, seed: u64) -> Result<Sandbox, CommandError> 
     let sandbox = Sandbox::start(world, Faults::new(seed), any_port).await?;
     sandbox
         .with_world(platform::set_up)
-        .map_err(|error| CommandError::Failed(format!("the ready-made platform can't be made: {error}")))?;
+        .map_err(|error| CommandError::Failed(format!("the platform can't be set up: {error}")))?;
     Ok(sandbox)
 }
 
-/// Has the scenario played and the watcher watch, until nothing is left or it has taken too long.
+/// Plays the scenario beside the watcher, until nothing is left or the time is up.
 async fn evening(
     scenario: &Scenario,
     sandbox: &Sandbox,
@@ -132,10 +188,10 @@ async fn evening(
 ) -> Result<Ending, CommandError> {
     let region = sandbox.with_world(|world, _| world.settings_mut().region.clone());
     let sdk = client::connect_to_sandbox(sandbox.endpoint(), &region);
-    let settings = Settings::new(&watchers_options(&region, level), |_| None)?;
+    let settings = Settings::new(&platform_options(&region), &QueueOptions::default(), |_| None)?;
     let log = stage.log(settings.identity.clone(), level);
     diagnostics::install(&log);
-    let run_options = run_options(scenario);
+    let run_options = run_options(scenario, &region, level);
     let (order, shutdown) = shutdown::channel();
     let shown = Shown::new(Liveness::new(run_options.watch.policy.resync_interval));
     let watcher = watch(&sdk, &settings, &run_options, &log, shown, (order.clone(), shutdown));
@@ -143,14 +199,14 @@ async fn evening(
     let left = tokio::select! {
         ended = &mut watcher => {
             ended?;
-            return Err(CommandError::Failed("the watcher stopped by itself".to_owned()));
+            return Err(CommandError::Failed("the watcher stopped before the end of the evening".to_owned()));
         }
         never = keep_recording(sandbox, record) => match never {},
         left = play_out(scenario, sandbox, stage) => left?,
     };
     order.stop(StopReason::Sigterm);
-    // What it can't let go of in time has no part in the evening any more.
-    let _ = tokio::time::timeout(LETTING_GO, watcher).await;
+    // What it doesn't finish in time doesn't change the verdict.
+    let _ = tokio::time::timeout(SHUTDOWN_LIMIT, watcher).await;
     Ok(Ending::Over(left))
 }
 
@@ -163,9 +219,9 @@ async fn keep_recording(sandbox: &Sandbox, record: &mut Record) -> std::convert:
     }
 }
 
-/// Plays the scenario, then waits until the world shows that nothing is left; says what is, when that takes too long.
+/// Plays the scenario, then waits until nothing is left; returns what is left when the time is up.
 async fn play_out(scenario: &Scenario, sandbox: &Sandbox, stage: &Stage) -> Result<Vec<String>, CommandError> {
-    play(scenario, sandbox, |step: &Step| stage.tell(step)).await?;
+    play(scenario, sandbox, |step: &Step| stage.show(step)).await?;
     let deadline = Instant::now() + scenario.watcher.idle_grace + scenario.watcher.unused_grace + REST;
     loop {
         let left = sandbox.with_world(|world, _| what_is_left(world));
@@ -176,30 +232,23 @@ async fn play_out(scenario: &Scenario, sandbox: &Sandbox, stage: &Stage) -> Resu
     }
 }
 
-/// What `run` would be told on its command line.
-fn watchers_options(region: &str, level: Level) -> Options {
-    Options {
-        project: Some(PROJECT.to_owned()),
-        cluster: None,
-        service: None,
-        load_balancer: None,
-        queue: None,
-        region: Some(region.to_owned()),
-        profile: None,
-        endpoint_url: None,
-        log_format: LogFormat::Pretty,
-        log_level: level,
-    }
+fn platform_options(region: &str) -> PlatformOptions {
+    PlatformOptions { project: Some(PROJECT.to_owned()), region: Some(region.to_owned()), ..PlatformOptions::default() }
 }
 
-fn run_options(scenario: &Scenario) -> RunOptions {
+fn run_options(scenario: &Scenario, region: &str, level: Level) -> RunOptions {
     RunOptions {
         watch: WatchOptions {
+            platform: platform_options(region),
+            queue: QueueOptions::default(),
+            log: LogOptions { log_format: LogFormat::Pretty, log_level: level, quiet: false },
             policy: PolicyOptions {
                 resync_interval: scenario.watcher.resync_interval,
                 idle_grace: scenario.watcher.idle_grace,
                 unused_grace: scenario.watcher.unused_grace,
-                owner_tag: OwnerTag { key: "Lifecycle".to_owned(), value: "on-demand".to_owned() },
+                owner: OwnerTagOptions {
+                    owner_tag: OwnerTag { key: "Lifecycle".to_owned(), value: "on-demand".to_owned() },
+                },
                 teardown: TeardownExtent::All,
             },
             feed_check: FeedCheck::Hourly,

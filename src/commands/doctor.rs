@@ -1,5 +1,10 @@
 //! `doctor`: reads what the watcher depends on, and checks it.
 
+use clap::Args;
+
+use super::help::{Group, Help, USAGE_ERROR};
+use super::options::{LogOptions, OutputFormat, OutputOptions, OwnerTagOptions, PlatformOptions, QueueOptions};
+use super::settings::Settings;
 use std::io::{self, Write};
 
 use futures_util::future::join_all;
@@ -9,14 +14,46 @@ use crate::aws::client::{AwsDiagnostics, AwsEventSource, AwsPlatform};
 use crate::aws::diagnostics::{Diagnostics, PermissionProbe};
 use crate::aws::event_source::{EventSource, QueueDescription};
 use crate::aws::{AwsError, LoadBalancerDescription, Platform, TargetGroupDescription};
-use crate::cli::{DoctorOptions, OutputFormat};
-use crate::config::Settings;
 use crate::doctor::{Diagnosis, Evidence, ProbeResult, ProbedResources, RuleTargets, probes, text};
 use crate::event_source::location::Location;
 use crate::event_source::{self, EventSourceState};
 use crate::telemetry::log::Log;
 use crate::text::Style;
 use jvb_watcher_rules::model::{LoadBalancer, Tags, TargetGroup};
+
+/// The options of `doctor`.
+#[derive(Debug, Args)]
+pub struct DoctorOptions {
+    /// The platform.
+    #[command(flatten)]
+    pub platform: PlatformOptions,
+    /// The queue.
+    #[command(flatten)]
+    pub queue: QueueOptions,
+    /// The owner tag.
+    #[command(flatten)]
+    pub owner: OwnerTagOptions,
+    /// The result.
+    #[command(flatten)]
+    pub output: OutputOptions,
+    /// The log.
+    #[command(flatten)]
+    pub log: LogOptions,
+}
+
+/// The help of `doctor`.
+pub const HELP: Help = Help {
+    group: Group::Inspect,
+    examples: &[
+        ("Check an installation", "jvb-watcher doctor --project jitsi"),
+        (
+            "List the failed checks",
+            "jvb-watcher doctor --project jitsi -o json | jq '.checks[] | select(.outcome == \"failed\")'",
+        ),
+    ],
+    exit_status: &[(0, "no check failed"), (1, "a check failed"), USAGE_ERROR],
+    see_also: &["status", "run"],
+};
 
 /// Checks everything that the watcher depends on, and prints one line a check.
 ///
@@ -40,8 +77,8 @@ pub async fn doctor(
     };
     let diagnosis = doctor.examine().await;
     let mut stdout = io::stdout().lock();
-    match options.output {
-        OutputFormat::Table => stdout.write_all(text(&diagnosis, Style::of_stdout(no_color)).as_bytes())?,
+    match options.output.output {
+        OutputFormat::Text => stdout.write_all(text(&diagnosis, Style::of_stdout(no_color)).as_bytes())?,
         OutputFormat::Json => {
             serde_json::to_writer(&mut stdout, &diagnosis).map_err(io::Error::from)?;
             writeln!(stdout)?;
@@ -93,7 +130,7 @@ impl Doctor<'_> {
             scope,
             queue_option,
             load_balancer_name,
-            owner_tag: &self.options.owner_tag,
+            owner_tag: &self.options.owner.owner_tag,
             caller,
             clock_ahead: self.platform.clock().ahead_of_machine(),
             event_source,

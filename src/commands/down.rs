@@ -1,5 +1,16 @@
 //! `down`: scales the service to zero, waits until its tasks have stopped, and deletes the load balancer.
 
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+
+use super::help::{Group, Help, INTERRUPTED, USAGE_ERROR};
+use super::options::values::{duration, price};
+use super::options::{
+    DryRunOptions, LogOptions, OutputFormat, OutputOptions, OwnerTagOptions, PlatformOptions, TeardownExtent,
+};
+use super::settings::Settings;
 use std::io::Write;
 use std::sync::Arc;
 
@@ -7,12 +18,71 @@ use tokio::time::Instant;
 
 use super::operation::{Request, print};
 use super::{CommandError, Console, connect};
-use crate::cli::{DownOptions, ResultFormat, TeardownExtent};
-use crate::config::Settings;
 use crate::operations::command::{LoadBalancerCommand, Process};
 use crate::operations::cost::Prices;
 use crate::operations::down::{Down, Extent, HoldPolicy, Spec};
 use crate::telemetry::log::Verb;
+
+/// The options of `down`.
+#[derive(Debug, Args)]
+pub struct DownOptions {
+    /// The platform.
+    #[command(flatten)]
+    pub platform: PlatformOptions,
+    /// Shell command that destroys the load balancer [default: the watcher's own teardown]
+    #[arg(long, env = "JVB_WATCHER_DOWN_COMMAND", value_name = "COMMAND", value_parser = NonEmptyStringValueParser::new())]
+    pub balancer_command: Option<String>,
+    /// How much of the load balancer is deleted
+    #[arg(long, env = "JVB_WATCHER_TEARDOWN", value_name = "EXTENT", default_value = "all")]
+    pub teardown: TeardownExtent,
+    /// Break a hold that an operator placed
+    #[arg(long)]
+    pub force: bool,
+    /// The owner tag.
+    #[command(flatten)]
+    pub owner: OwnerTagOptions,
+    /// The result.
+    #[command(flatten)]
+    pub output: OutputOptions,
+    /// Whether to change anything.
+    #[command(flatten)]
+    pub dry_run: DryRunOptions,
+    /// Limit until every task has stopped
+    #[arg(long, env = "JVB_WATCHER_DRAIN_TIMEOUT", value_name = "DURATION", default_value = "10m", value_parser = duration, help_heading = "Time limits")]
+    pub drain_timeout: Duration,
+    /// Limit until the load balancer is gone
+    #[arg(long, env = "JVB_WATCHER_TEARDOWN_TIMEOUT", value_name = "DURATION", default_value = "15m", value_parser = duration, help_heading = "Time limits")]
+    pub teardown_timeout: Duration,
+    /// Cost of an hour in which the platform runs, in US dollars
+    #[arg(long, env = "JVB_WATCHER_HOURLY_PRICE", value_name = "DOLLARS", default_value_t = Prices::default().hourly, value_parser = price, help_heading = "Prices")]
+    pub hourly_price: f64,
+    /// Cost of a month in which nothing runs, in US dollars
+    #[arg(long, env = "JVB_WATCHER_IDLE_MONTHLY_PRICE", value_name = "DOLLARS", default_value_t = Prices::default().idle_monthly, value_parser = price, help_heading = "Prices")]
+    pub idle_monthly_price: f64,
+    /// The same with a load balancer that is kept, in US dollars
+    #[arg(long, env = "JVB_WATCHER_KEPT_MONTHLY_PRICE", value_name = "DOLLARS", default_value_t = Prices::default().kept_monthly, value_parser = price, help_heading = "Prices")]
+    pub kept_monthly_price: f64,
+    /// The log.
+    #[command(flatten)]
+    pub log: LogOptions,
+}
+
+/// The help of `down`.
+pub const HELP: Help = Help {
+    group: Group::Operate,
+    examples: &[
+        ("Show the steps", "jvb-watcher down --project jitsi --dry-run"),
+        ("Scale to zero, delete the load balancer, print what the run cost", "jvb-watcher down --project jitsi"),
+        ("The same although an operator holds the load balancer", "jvb-watcher down --project jitsi --force"),
+    ],
+    exit_status: &[
+        (0, "nothing is left"),
+        (1, "failed; the message names the phase, the state and the command to continue with"),
+        USAGE_ERROR,
+        INTERRUPTED,
+    ],
+    see_also: &["up", "hold", "status"],
+};
 
 /// Runs `down`, and prints the cost of the run.
 ///
@@ -43,17 +113,17 @@ pub async fn down(settings: &Settings, options: &DownOptions, console: &Console)
     let command = options.balancer_command.as_ref();
     let command = command.map(|line| Arc::new(Process::shell(line)) as Arc<dyn LoadBalancerCommand>);
     let sdk = connect(settings, console.log()).await?;
-    let output = options.result.output;
-    let request = Request { settings, console, verb: Verb::Down, owner_tag: &options.owner_tag, command, output };
+    let output = options.output.output;
+    let request = Request { settings, console, verb: Verb::Down, owner_tag: &options.owner.owner_tag, command, output };
     let mut down = Down::new(request.context(&sdk)?, spec);
-    if options.result.dry_run {
+    if options.dry_run.dry_run {
         let began = Instant::now();
         return request.print_steps(down.dry_run().await, began);
     }
     let phases = request.execute(&mut down).await?;
     let report = down.report(phases);
     match output {
-        ResultFormat::Json => print(&report),
-        ResultFormat::Text => Ok(writeln!(std::io::stdout(), "{}", report.cost.lines().join("\n"))?),
+        OutputFormat::Json => print(&report),
+        OutputFormat::Text => Ok(writeln!(std::io::stdout(), "{}", report.cost.lines().join("\n"))?),
     }
 }

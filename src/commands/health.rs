@@ -1,5 +1,9 @@
 //! `health`: asks a worker's `--listen` address whether it lives, for a container without a shell.
 
+use clap::Args;
+
+use super::help::{Group, Help, USAGE_ERROR};
+use super::options::values::socket_address;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
@@ -11,8 +15,26 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::CommandError;
-use crate::cli::HealthOptions;
 use crate::listen::LIVE_PATH;
+
+/// The options of `health`.
+#[derive(Debug, Args)]
+pub struct HealthOptions {
+    /// Address that the worker listens on; for 0.0.0.0 or [::], the loopback is asked
+    #[arg(long, env = "JVB_WATCHER_LISTEN", value_name = "ADDRESS:PORT", value_parser = socket_address)]
+    pub listen: SocketAddr,
+}
+
+/// The help of `health`.
+pub const HELP: Help = Help {
+    group: Group::Inspect,
+    examples: &[
+        ("As the health check of a container", "jvb-watcher health --listen 127.0.0.1:8081"),
+        ("With the worker's own environment", "JVB_WATCHER_LISTEN=0.0.0.0:8081 jvb-watcher health"),
+    ],
+    exit_status: &[(0, "healthy"), (1, "not healthy, or no answer within two seconds"), USAGE_ERROR],
+    see_also: &["run", "status"],
+};
 
 /// A worker that lives answers within milliseconds.
 const LIMIT: Duration = Duration::from_secs(2);

@@ -1,14 +1,51 @@
 //! `hold`: keeps watchers from deleting the load balancer for a time, or releases the hold.
 
+use std::time::Duration;
+
+use clap::Args;
+
+use super::help::{Group, Help, USAGE_ERROR};
+use super::options::values::duration;
+use super::options::{LogOptions, OwnerTagOptions, PlatformOptions};
+use super::settings::Settings;
 use std::io::Write;
 
 use super::{CommandError, Console, connect};
 use crate::aws::client::AwsPlatform;
-use crate::cli::HoldOptions;
-use crate::config::Settings;
 use crate::operations::failure::OperationError;
 use crate::operations::hold::{OperatorHold, Placed, Released};
 use crate::telemetry::log::rfc3339_millis;
+
+/// The options of `hold`.
+#[derive(Debug, Args)]
+pub struct HoldOptions {
+    /// Length of the hold from now on, at most a day
+    #[arg(value_name = "DURATION", value_parser = duration, required_unless_present = "release", conflicts_with = "release")]
+    pub time: Option<Duration>,
+    /// Release the hold, whoever placed it
+    #[arg(long)]
+    pub release: bool,
+    /// The platform.
+    #[command(flatten)]
+    pub platform: PlatformOptions,
+    /// The owner tag.
+    #[command(flatten)]
+    pub owner: OwnerTagOptions,
+    /// The log.
+    #[command(flatten)]
+    pub log: LogOptions,
+}
+
+/// The help of `hold`.
+pub const HELP: Help = Help {
+    group: Group::Operate,
+    examples: &[
+        ("Keep the load balancer for two hours", "jvb-watcher hold 2h --project jitsi"),
+        ("Release the hold", "jvb-watcher hold --release --project jitsi"),
+    ],
+    exit_status: &[(0, "held, or released"), (1, "there is no load balancer to hold, or a call failed"), USAGE_ERROR],
+    see_also: &["up", "down", "status"],
+};
 
 /// Places or releases the hold, and prints until when the load balancer is held.
 ///
@@ -24,7 +61,7 @@ pub async fn hold(settings: &Settings, options: &HoldOptions, console: &Console)
         platform,
         log: console.log().clone(),
         load_balancer: name.clone(),
-        owner_tag: options.owner_tag.clone(),
+        owner_tag: options.owner.owner_tag.clone(),
     };
     let text = match options.time {
         Some(time) => match hold.place(time).await? {

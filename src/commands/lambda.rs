@@ -1,5 +1,8 @@
 //! `lambda`: the function that AWS Lambda calls, over its Runtime API.
 
+use super::help::{Group, Help, USAGE_ERROR};
+use super::options::{FeedCheck, WatchOptions};
+use super::settings::Settings;
 use std::time::{Duration, SystemTime};
 
 use aws_lambda_events::event::sqs::{SqsBatchResponse, SqsEvent, SqsMessage};
@@ -15,14 +18,23 @@ use tokio::time::Instant;
 use super::{CommandError, connect, metrics, monitor_config, policy, publisher, started};
 use crate::aws::client::{AwsEventSource, AwsPlatform, SqsQueue};
 use crate::aws::{AwsError, Message, Receipt};
-use crate::cli::{FeedCheck, WatchOptions};
-use crate::config::Settings;
 use crate::controller::function::{Answer, Function, Work};
 use crate::controller::reconcile::Reconciler;
 use crate::controller::worker::{Inbox, LOGGED_BODY, cut};
 use crate::event_source::monitor::EventSourceMonitor;
 use crate::telemetry::log::{Event, Form, Log};
 use jvb_watcher_rules::finding::StandingFindings;
+
+/// The help of `lambda`.
+pub const HELP: Help = Help {
+    group: Group::Run,
+    examples: &[
+        ("As the handler of a function on provided.al2023, named bootstrap", "jvb-watcher lambda"),
+        ("With the platform's name in the function's environment", "JVB_WATCHER_PROJECT=jitsi jvb-watcher lambda"),
+    ],
+    exit_status: &[(1, "the Runtime API can't be reached"), USAGE_ERROR],
+    see_also: &["run", "status", "doctor"],
+};
 
 /// Where the Runtime API is.
 const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";

@@ -9,10 +9,10 @@ use aws_config::SdkConfig;
 use serde::Serialize;
 use tokio::time::Instant;
 
+use super::options::OutputFormat;
+use super::settings::Settings;
 use super::{CommandError, Console};
 use crate::aws::client::AwsPlatform;
-use crate::cli::ResultFormat;
-use crate::config::Settings;
 use crate::operations::command::LoadBalancerCommand;
 use crate::operations::context::Context;
 use crate::operations::engine::{Operation, execute};
@@ -30,7 +30,7 @@ pub(super) struct Request<'a> {
     pub(super) verb: Verb,
     pub(super) owner_tag: &'a OwnerTag,
     pub(super) command: Option<Arc<dyn LoadBalancerCommand>>,
-    pub(super) output: ResultFormat,
+    pub(super) output: OutputFormat,
 }
 
 impl Request<'_> {
@@ -75,8 +75,8 @@ impl Request<'_> {
     pub(super) fn print_steps(&self, steps: Result<Vec<String>, Failure>, began: Instant) -> Result<(), CommandError> {
         let steps = steps.map_err(|failure| self.failed(&failure, began))?;
         match self.output {
-            ResultFormat::Json => print(&Steps { operation: self.verb, would: &steps }),
-            ResultFormat::Text => {
+            OutputFormat::Json => print(&Steps { operation: self.verb, would: &steps }),
+            OutputFormat::Text => {
                 let numbered = steps.iter().enumerate().map(|(number, step)| format!("{}. {step}\n", number + 1));
                 Ok(write!(std::io::stdout(), "{}", numbered.collect::<String>())?)
             }
@@ -85,7 +85,7 @@ impl Request<'_> {
 
     /// Reports a failure: as a line of the log, or as text on a terminal; with `--output json`, on standard output too.
     fn failed(&self, failure: &Failure, began: Instant) -> CommandError {
-        if self.output == ResultFormat::Json
+        if self.output == OutputFormat::Json
             && let Err(error) = print(&FailureReport::of(failure))
         {
             return error;

@@ -1,5 +1,11 @@
 //! `reconcile`: one look, one repair.
 
+use clap::Args;
+
+use super::help::{Group, Help, USAGE_ERROR};
+use super::options::values::duration;
+use super::options::{DryRunOptions, LogOptions, PlatformOptions};
+use super::settings::Settings;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -7,13 +13,46 @@ use tokio::time::Instant;
 use super::{CommandError, connect};
 use crate::aws::Calls;
 use crate::aws::client::AwsPlatform;
-use crate::cli::ReconcileOptions;
-use crate::config::Settings;
 use crate::controller::reconcile::{Hints, Reconciler};
 use crate::telemetry::log::{Act, Event, Failure, Log, millis};
 use jvb_watcher_rules::finding::Finding;
 use jvb_watcher_rules::model::Readiness;
 use jvb_watcher_rules::plan::{OwnerTag, Plan, Policy, TargetChange, Teardown, UNMATCHED_BEFORE_STALE};
+
+/// The options of `reconcile`.
+#[derive(Debug, Args)]
+pub struct ReconcileOptions {
+    /// The platform.
+    #[command(flatten)]
+    pub platform: PlatformOptions,
+    /// Whether to change anything.
+    #[command(flatten)]
+    pub dry_run: DryRunOptions,
+    /// Wait until every desired task serves and is healthy in every target group; fail after this time
+    #[arg(long, env = "JVB_WATCHER_WAIT_HEALTHY", value_name = "DURATION", value_parser = duration)]
+    pub wait_healthy: Option<Duration>,
+    /// The log.
+    #[command(flatten)]
+    pub log: LogOptions,
+}
+
+/// The help of `reconcile`.
+pub const HELP: Help = Help {
+    group: Group::Operate,
+    examples: &[
+        ("Show what would be registered and deregistered", "jvb-watcher reconcile --project jitsi --dry-run"),
+        (
+            "Register the tasks, and wait until all are healthy",
+            "jvb-watcher reconcile --project jitsi --wait-healthy 5m",
+        ),
+    ],
+    exit_status: &[
+        (0, "reconciled"),
+        (1, "a call failed, or tasks can't be registered or are not healthy in time"),
+        USAGE_ERROR,
+    ],
+    see_also: &["run", "up", "status"],
+};
 
 /// How often to look while waiting for targets to become healthy.
 const HEALTH_WAIT: Duration = Duration::from_secs(2);
@@ -41,7 +80,7 @@ pub async fn reconcile(settings: &Settings, options: &ReconcileOptions, log: &Lo
     let platform = AwsPlatform::new(&sdk);
     let clock = platform.clock();
     let mut reconciler = Reconciler::new(platform, settings.scope.clone(), policy, log.clone(), clock);
-    if options.dry_run {
+    if options.dry_run.dry_run {
         let look = reconciler.look(&Hints::default()).await?;
         tell_plan(&look.plan, log);
         reconciler.tell_findings(&look.plan.findings);

@@ -1,5 +1,11 @@
 //! `report`: writes a page made of the watcher's log.
 
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::help::{Group, Help, USAGE_ERROR};
+use super::options::values::price;
 use std::fs::File;
 use std::io::{self, IsTerminal, Write};
 use std::path::Path;
@@ -7,7 +13,42 @@ use std::path::Path;
 use jvb_watcher_report::{Logs, Prices, render_page};
 
 use super::CommandError;
-use crate::cli::ReportOptions;
+
+/// The options of `report`.
+#[derive(Debug, Args)]
+pub struct ReportOptions {
+    /// Logs of the watcher, as JSON lines, plain or gzip; - or none for standard input
+    ///
+    /// Lines of other programs are counted and left out.
+    #[arg(value_name = "LOGFILE")]
+    pub logs: Vec<PathBuf>,
+    /// File to write the page to [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub out: Option<PathBuf>,
+    /// Cost of an hour in which a load balancer exists, in US dollars
+    #[arg(long, value_name = "DOLLARS", default_value = "0.19", value_parser = price)]
+    pub hourly_price: f64,
+    /// Cost of a month in which nothing runs, in US dollars
+    #[arg(long, value_name = "DOLLARS", default_value = "0.73", value_parser = price)]
+    pub idle_monthly_price: f64,
+    /// Cost of a month of always-on operation [default: 730 hours at the hourly price, plus the idle month]
+    #[arg(long, value_name = "DOLLARS", value_parser = price)]
+    pub always_on_monthly_price: Option<f64>,
+}
+
+/// The help of `report`.
+pub const HELP: Help = Help {
+    group: Group::Inspect,
+    examples: &[
+        ("From log files", "jvb-watcher report watcher.log older.log.gz --out report.html"),
+        (
+            "From CloudWatch Logs",
+            "aws logs tail /aws/lambda/jitsi-jvb-watcher --since 7d --format short | jvb-watcher report --out report.html",
+        ),
+    ],
+    exit_status: &[(0, "written"), (1, "no log has a line of the watcher, or a log can't be read"), USAGE_ERROR],
+    see_also: &["status", "run"],
+};
 
 /// The argument that stands for standard input.
 const STANDARD_INPUT: &str = "-";

@@ -1,5 +1,12 @@
 //! `run`: the worker.
 
+use clap::Args;
+use clap::builder::BoolishValueParser;
+
+use super::help::{Group, Help, USAGE_ERROR};
+use super::options::values::socket_address;
+use super::options::{FeedCheck, WatchOptions};
+use super::settings::Settings;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -10,8 +17,6 @@ use tokio::time::Instant;
 use super::{CommandError, connect, metrics, monitor_config, policy, publisher, started};
 use crate::aws::client::{AwsEventSource, AwsPlatform, SqsQueue};
 use crate::aws::{ErrorKind, Queue, QueueSettings};
-use crate::cli::{FeedCheck, RunOptions};
-use crate::config::Settings;
 use crate::controller::liveness::Liveness;
 use crate::controller::reconcile::Reconciler;
 use crate::controller::worker::{Inbox, Lifetime, Timing, Worker, WorkerParts};
@@ -21,6 +26,36 @@ use crate::shutdown::{self, Shutdown, ShutdownOrder};
 use crate::telemetry::log::{Event, Failure, Form, Log, StopReason};
 use crate::telemetry::metrics::Metric;
 use jvb_watcher_rules::finding::StandingFindings;
+
+/// The options of `run`.
+#[derive(Debug, Args)]
+pub struct RunOptions {
+    /// What and how to watch.
+    #[command(flatten)]
+    pub watch: WatchOptions,
+    /// Serve /healthz, /readyz and /metrics on this address [default: nowhere]
+    #[arg(long, env = "JVB_WATCHER_LISTEN", value_name = "ADDRESS:PORT", value_parser = socket_address, help_heading = "Watcher")]
+    pub listen: Option<SocketAddr>,
+    /// Exit once the queue is empty and nothing is left to do at once
+    #[arg(long, env = "JVB_WATCHER_EXIT_WHEN_EMPTY", value_parser = BoolishValueParser::new(), help_heading = "Watcher")]
+    pub exit_when_empty: bool,
+}
+
+/// The help of `run`.
+pub const HELP: Help = Help {
+    group: Group::Run,
+    examples: &[
+        ("Run beside the platform \"jitsi\"", "jvb-watcher run --project jitsi --region eu-west-1"),
+        ("Serve probes and Prometheus metrics", "jvb-watcher run --project jitsi --listen 0.0.0.0:8081"),
+        ("From cron, at least every 50 minutes", "jvb-watcher run --project jitsi --exit-when-empty"),
+    ],
+    exit_status: &[
+        (0, "stopped by SIGTERM or SIGINT, or done (--exit-when-empty)"),
+        (1, "--listen failed, or --exit-when-empty was not done after five minutes"),
+        USAGE_ERROR,
+    ],
+    see_also: &["lambda", "status", "doctor", "health"],
+};
 
 /// The first answer of the queue is waited for this long; then the looks begin.
 const FIRST_POLL: Duration = Duration::from_secs(10);

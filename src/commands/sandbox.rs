@@ -1,12 +1,17 @@
-//! `sandbox`: a small AWS on the loopback, until told to stop.
+//! `sandbox`: serves an AWS sandbox on the loopback, until stopped.
 
+use std::path::PathBuf;
+
+use clap::Args;
+
+use super::help::{Group, Help, USAGE_ERROR};
+use super::options::values::time_scale;
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 
 use jiff::Timestamp;
 
 use super::CommandError;
-use crate::cli::SandboxOptions;
 use crate::shutdown;
 use jvb_watcher_sandbox::faults::Faults;
 use jvb_watcher_sandbox::platform::{self, PROJECT};
@@ -14,11 +19,46 @@ use jvb_watcher_sandbox::scenario::{Scenario, Step, play};
 use jvb_watcher_sandbox::wire::Sandbox;
 use jvb_watcher_sandbox::world::{Settings, World};
 
-/// Serves until told to stop.
+/// The options of `sandbox`.
+#[derive(Debug, Args)]
+pub struct SandboxOptions {
+    /// Port on 127.0.0.1; 0 for any free one
+    #[arg(long, value_name = "PORT", default_value_t = 4566)]
+    pub port: u16,
+    /// File of events to play; see fixtures/scenarios
+    #[arg(long, value_name = "FILE", conflicts_with = "empty")]
+    pub scenario: Option<PathBuf>,
+    /// Factor by which everything is faster than on AWS [default: the scenario's, or 1]
+    #[arg(long, value_name = "FACTOR", value_parser = time_scale)]
+    pub time_scale: Option<f64>,
+    /// Start without a platform: no cluster, service, queue or rule
+    #[arg(long)]
+    pub empty: bool,
+    /// Seed of random ids and faults
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub seed: u64,
+}
+
+/// The help of `sandbox`.
+pub const HELP: Help = Help {
+    group: Group::Try,
+    examples: &[
+        ("Serve a sandbox with a ready-made platform", "jvb-watcher sandbox"),
+        (
+            "Play an evening in it, ten times as fast",
+            "jvb-watcher sandbox --scenario fixtures/scenarios/evening.toml --time-scale 10",
+        ),
+        ("Use it from another terminal", "AWS_ENDPOINT_URL=http://127.0.0.1:4566 jvb-watcher status --project jitsi"),
+    ],
+    exit_status: &[(0, "stopped by SIGTERM or SIGINT"), (1, "the port is in use, or the scenario failed"), USAGE_ERROR],
+    see_also: &["demo", "run"],
+};
+
+/// Serves until a signal stops it.
 ///
 /// # Errors
 ///
-/// When the port can't be listened on.
+/// When the port can't be bound, or a step of the scenario fails.
 pub async fn sandbox(options: &SandboxOptions) -> Result<(), CommandError> {
     let (order, shutdown) = shutdown::channel();
     order.on_signals()?;
@@ -38,9 +78,9 @@ pub async fn sandbox(options: &SandboxOptions) -> Result<(), CommandError> {
     if !options.empty {
         sandbox
             .with_world(platform::set_up)
-            .map_err(|error| CommandError::Failed(format!("the ready-made platform can't be made: {error}")))?;
+            .map_err(|error| CommandError::Failed(format!("the platform can't be set up: {error}")))?;
     }
-    // Nobody reads it: that is no reason to stop serving.
+    // The sandbox keeps serving when standard output is closed.
     let _ = introduce(&mut io::stdout(), sandbox.endpoint(), &region);
     let played = tokio::select! {
         _ = shutdown.begun() => Ok(()),
@@ -50,17 +90,17 @@ pub async fn sandbox(options: &SandboxOptions) -> Result<(), CommandError> {
     played
 }
 
-/// Plays the scenario, if there is one, and serves on; ends only when a step fails.
+/// Plays the scenario, if there is one, and keeps serving; returns only when a step fails.
 async fn serve(scenario: Option<&Scenario>, sandbox: &Sandbox) -> Result<(), CommandError> {
     if let Some(scenario) = scenario {
-        let tell = |step: &Step| {
+        let show = |step: &Step| {
             if let Some(sentence) = &step.say {
-                // Nobody reads it: that is no reason to stop serving.
+                // The sandbox keeps serving when standard output is closed.
                 let _ = writeln!(io::stdout(), "# {:5.1} s  {sentence}", step.at.as_secs_f64());
             }
             Ok(())
         };
-        play(scenario, sandbox, tell).await?;
+        play(scenario, sandbox, show).await?;
     }
     std::future::pending().await
 }
@@ -68,22 +108,25 @@ async fn serve(scenario: Option<&Scenario>, sandbox: &Sandbox) -> Result<(), Com
 fn cannot_listen(port: u16, error: &io::Error) -> CommandError {
     CommandError::Failed(match error.kind() {
         io::ErrorKind::AddrInUse => {
-            format!("--port: port {port} is in use on 127.0.0.1; give another one, or 0 for any that is free")
+            format!("--port: port {port} is in use on 127.0.0.1; choose another one, or 0 for any free port")
         }
-        _ => format!("--port: port {port} on 127.0.0.1 can't be listened on: {error}"),
+        _ => format!("--port: port {port} on 127.0.0.1 can't be bound: {error}"),
     })
 }
 
-/// Whole lines that a shell takes, so that all of it can be pasted.
+/// Prints how to use the sandbox, as lines that can be pasted into a shell.
 pub(super) fn introduce(output: &mut impl Write, endpoint: &str, region: &str) -> io::Result<()> {
-    writeln!(output, "# A small AWS serves at {endpoint} until Ctrl-C. In another terminal, paste:")?;
+    writeln!(output, "# AWS sandbox at {endpoint} until Ctrl-C. In another terminal, paste:")?;
     writeln!(
         output,
         "export AWS_ENDPOINT_URL={endpoint} AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox \
          JITSI_PROJECT={PROJECT} JITSI_AWS_REGION={region}"
     )?;
     writeln!(output, "export AWS_DEFAULT_REGION={region}  # for the AWS CLI and boto3")?;
-    // It has addresses of its own for SQS, which no variable changes (aws/aws-cli#8737).
-    writeln!(output, "# Version 1 of the AWS CLI must be told for SQS: aws sqs --endpoint-url $AWS_ENDPOINT_URL ...")?;
+    // It has SQS endpoints of its own, which no variable changes (aws/aws-cli#8737).
+    writeln!(
+        output,
+        "# Version 1 of the AWS CLI needs the endpoint for SQS: aws sqs --endpoint-url $AWS_ENDPOINT_URL ..."
+    )?;
     output.flush()
 }

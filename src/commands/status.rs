@@ -1,14 +1,18 @@
 //! `status`: observes the platform and prints its status, once or repeatedly. Changes nothing.
 
+use clap::Args;
+
+use super::help::{Group, Help, INTERRUPTED, USAGE_ERROR};
+use super::options::values::price;
+use super::options::{LogOptions, OutputFormat, OutputOptions, PlatformOptions, PolicyOptions, QueueOptions};
+use super::settings::Settings;
 use std::io::{self, Write};
 
 use super::{CommandError, connect, policy};
 use crate::aws::AwsError;
 use crate::aws::client::{AwsEventSource, AwsPlatform};
 use crate::aws::event_source::{EventSource, QueueDescription};
-use crate::cli::{OutputFormat, StatusOptions};
 use crate::clock::Clock;
-use crate::config::Settings;
 use crate::controller::reconcile::{Hints, Reconciler};
 use crate::event_source;
 use crate::status::{Snapshot, Status, text};
@@ -18,6 +22,44 @@ use jvb_watcher_rules::finding::Finding;
 use jvb_watcher_rules::plan::Policy;
 
 mod watch;
+
+/// The options of `status`.
+#[derive(Debug, Args)]
+pub struct StatusOptions {
+    /// The platform.
+    #[command(flatten)]
+    pub platform: PlatformOptions,
+    /// The queue.
+    #[command(flatten)]
+    pub queue: QueueOptions,
+    /// Observe again every five seconds
+    #[arg(short, long)]
+    pub watch: bool,
+    /// The result.
+    #[command(flatten)]
+    pub output: OutputOptions,
+    /// Cost of an hour in which the load balancer exists, in US dollars
+    #[arg(long, env = "JVB_WATCHER_HOURLY_PRICE", value_name = "DOLLARS", default_value = "0.19", value_parser = price)]
+    pub hourly_price: f64,
+    /// The rules of the watcher.
+    #[command(flatten)]
+    pub policy: PolicyOptions,
+    /// The log.
+    #[command(flatten)]
+    pub log: LogOptions,
+}
+
+/// The help of `status`.
+pub const HELP: Help = Help {
+    group: Group::Inspect,
+    examples: &[
+        ("Show the state of the platform", "jvb-watcher status --project jitsi"),
+        ("Follow it during a call", "jvb-watcher status --project jitsi --watch"),
+        ("List the findings", "jvb-watcher status --project jitsi -o json | jq -r '.findings[].finding'"),
+    ],
+    exit_status: &[(0, "well"), (1, "a call failed"), USAGE_ERROR, (3, "not well: the output says why"), INTERRUPTED],
+    see_also: &["doctor", "report", "run"],
+};
 
 /// Prints the status of the platform; with `--watch` again and again.
 ///
@@ -38,10 +80,10 @@ pub async fn status(
     let observer = Observer { settings, options, policy, reconciler, event_source: AwsEventSource::new(&sdk) };
     let style = Style::of_stdout(no_color);
     if options.watch {
-        return watch::watch(&observer, &*clock, options.output, style).await;
+        return watch::watch(&observer, &*clock, options.output.output, style).await;
     }
     let status = observer.observe(&*clock).await?;
-    print(&status, options.output, style)?;
+    print(&status, options.output.output, style)?;
     verdict(&status)
 }
 
@@ -120,7 +162,7 @@ impl Observer<'_> {
 fn print(status: &Status, output: OutputFormat, style: Style) -> io::Result<()> {
     let mut stdout = io::stdout().lock();
     match output {
-        OutputFormat::Table => stdout.write_all(text(status, style).as_bytes())?,
+        OutputFormat::Text => stdout.write_all(text(status, style).as_bytes())?,
         OutputFormat::Json => {
             serde_json::to_writer(&mut stdout, status)?;
             writeln!(stdout)?;

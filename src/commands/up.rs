@@ -1,5 +1,15 @@
 //! `up`: creates the load balancer, scales the service up, and waits until clients can connect.
 
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
+
+use super::help::{Group, Help, INTERRUPTED, USAGE_ERROR};
+use super::options::values::{duration, url};
+use super::options::{DryRunOptions, LogOptions, OutputFormat, OutputOptions, OwnerTagOptions, PlatformOptions};
+use super::settings::Settings;
 use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
@@ -9,11 +19,81 @@ use tokio::time::Instant;
 use super::operation::{Request, print};
 use super::probe::HttpProbe;
 use super::{CommandError, Console, connect};
-use crate::cli::{ResultFormat, UpOptions};
-use crate::config::Settings;
 use crate::operations::command::{LoadBalancerCommand, Process};
 use crate::operations::up::{Probe, Spec, Up};
 use crate::telemetry::log::Verb;
+
+/// The options of `up`.
+#[derive(Debug, Args)]
+pub struct UpOptions {
+    /// The platform.
+    #[command(flatten)]
+    pub platform: PlatformOptions,
+    /// Number of tasks to serve; a service with more keeps them
+    #[arg(long, env = "JVB_WATCHER_DESIRED", value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=5000))]
+    pub desired: i32,
+    /// Terraform configuration with the module jvb_nlb, which creates a missing load balancer
+    ///
+    /// The command is `terraform -chdir=DIR apply -target=module.jvb_nlb -auto-approve`.
+    #[arg(long, env = "JVB_WATCHER_TERRAFORM_DIR", value_name = "DIR")]
+    pub terraform_dir: Option<PathBuf>,
+    /// Shell command that creates a missing load balancer; overrides --terraform-dir
+    #[arg(long, env = "JVB_WATCHER_UP_COMMAND", value_name = "COMMAND", value_parser = NonEmptyStringValueParser::new())]
+    pub balancer_command: Option<String>,
+    /// HTTP or HTTPS address that must answer at the end, with a status below 400
+    #[arg(long, env = "JVB_WATCHER_VERIFY_URL", value_name = "URL", value_parser = url)]
+    pub verify_url: Option<http::Uri>,
+    /// The owner tag.
+    #[command(flatten)]
+    pub owner: OwnerTagOptions,
+    /// The result.
+    #[command(flatten)]
+    pub output: OutputOptions,
+    /// Whether to change anything.
+    #[command(flatten)]
+    pub dry_run: DryRunOptions,
+    /// Limit of the command that creates the load balancer
+    #[arg(long, env = "JVB_WATCHER_MAKE_TIMEOUT", value_name = "DURATION", default_value = "15m", value_parser = duration, help_heading = "Time limits")]
+    pub make_timeout: Duration,
+    /// Limit until the load balancer is active
+    #[arg(long, env = "JVB_WATCHER_ACTIVE_TIMEOUT", value_name = "DURATION", default_value = "10m", value_parser = duration, help_heading = "Time limits")]
+    pub active_timeout: Duration,
+    /// Limit until as many tasks serve as are desired
+    #[arg(long, env = "JVB_WATCHER_SERVING_TIMEOUT", value_name = "DURATION", default_value = "10m", value_parser = duration, help_heading = "Time limits")]
+    pub serving_timeout: Duration,
+    /// Limit until all tasks are registered
+    #[arg(long, env = "JVB_WATCHER_REGISTERED_TIMEOUT", value_name = "DURATION", default_value = "3m", value_parser = duration, help_heading = "Time limits")]
+    pub registered_timeout: Duration,
+    /// Limit until all targets are healthy
+    #[arg(long, env = "JVB_WATCHER_HEALTHY_TIMEOUT", value_name = "DURATION", default_value = "10m", value_parser = duration, help_heading = "Time limits")]
+    pub healthy_timeout: Duration,
+    /// Limit until the address of --verify-url answers
+    #[arg(long, env = "JVB_WATCHER_ANSWER_TIMEOUT", value_name = "DURATION", default_value = "5m", value_parser = duration, help_heading = "Time limits")]
+    pub answer_timeout: Duration,
+    /// The log.
+    #[command(flatten)]
+    pub log: LogOptions,
+}
+
+/// The help of `up`.
+pub const HELP: Help = Help {
+    group: Group::Operate,
+    examples: &[
+        ("Show the steps", "jvb-watcher up --project jitsi --terraform-dir infra --dry-run"),
+        ("Scale up, and print the load balancer's DNS name", "jvb-watcher up --project jitsi --terraform-dir infra"),
+        (
+            "Verify at the end that the platform answers",
+            "jvb-watcher up --project jitsi --terraform-dir infra --verify-url https://meet.example.org",
+        ),
+    ],
+    exit_status: &[
+        (0, "calls can be made"),
+        (1, "failed; the message names the phase, the state and the command to continue with"),
+        USAGE_ERROR,
+        INTERRUPTED,
+    ],
+    see_also: &["down", "hold", "status"],
+};
 
 /// Runs `up`, and prints the load balancer's DNS name.
 ///
@@ -23,8 +103,8 @@ use crate::telemetry::log::Verb;
 pub async fn up(settings: &Settings, options: &UpOptions, console: &Console) -> Result<(), CommandError> {
     let command = command(options)?;
     let sdk = connect(settings, console.log()).await?;
-    let output = options.result.output;
-    let request = Request { settings, console, verb: Verb::Up, owner_tag: &options.owner_tag, command, output };
+    let output = options.output.output;
+    let request = Request { settings, console, verb: Verb::Up, owner_tag: &options.owner.owner_tag, command, output };
     let probe = options.verify_url.clone().map(|url| Arc::new(HttpProbe::new(url)) as Arc<dyn Probe>);
     let spec = Spec {
         desired: options.desired,
@@ -37,15 +117,15 @@ pub async fn up(settings: &Settings, options: &UpOptions, console: &Console) -> 
         answer_limit: options.answer_timeout,
     };
     let mut up = Up::new(request.context(&sdk)?, spec);
-    if options.result.dry_run {
+    if options.dry_run.dry_run {
         let began = Instant::now();
         return request.print_steps(up.dry_run().await, began);
     }
     let phases = request.execute(&mut up).await?;
     let report = up.report(phases);
     match output {
-        ResultFormat::Json => print(&report),
-        ResultFormat::Text => Ok(writeln!(std::io::stdout(), "{}", report.dns_name)?),
+        OutputFormat::Json => print(&report),
+        OutputFormat::Text => Ok(writeln!(std::io::stdout(), "{}", report.dns_name)?),
     }
 }
 

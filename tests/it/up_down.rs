@@ -11,7 +11,7 @@ use tempfile::TempDir;
 use crate::moto;
 use crate::platform::{Group, HOLD, LoadBalancer, MARK_LOAD_BALANCER, MARK_SINCE, Platform};
 use crate::stage::{Aws, on_moto_and_sandbox};
-use crate::wait::{eventually, within};
+use crate::wait::eventually;
 use crate::watcher::{Finished, Launch, Watcher};
 
 on_moto_and_sandbox!(
@@ -81,7 +81,7 @@ impl<'a> Desk<'a> {
     /// Runs a command to its end, beside the service's scheduler.
     async fn finish(&self, launch: Launch) -> Finished {
         tokio::select! {
-            finished = launch.finish_within(Duration::from_secs(100)) => finished,
+            finished = launch.finish() => finished,
             () = self.platform.schedule() => unreachable!("it never ends"),
         }
     }
@@ -114,7 +114,7 @@ async fn until(phase: &str, watcher: &Watcher) {
             .contains(&format!("\"phase_started\",\"operation\":\"up\",\"phase\":\"{phase}\""))
             .then_some(())
     };
-    within(Duration::from_secs(60), &what, begun).await;
+    eventually(&what, begun).await;
 }
 
 fn assert_failed(finished: &Finished, phase: &str, reason: &str) {
@@ -341,7 +341,7 @@ async fn an_unreachable_aws_is_waited_for(aws: Aws) {
     platform.proxy.come_back().await;
     let mut up = up;
     let status = tokio::select! {
-        status = up.wait_exit_within(Duration::from_secs(100)) => status,
+        status = up.wait_exit() => status,
         () = platform.schedule() => unreachable!("it never ends"),
     };
     assert_eq!(status.code(), Some(0), "{}", up.stderr());
@@ -579,7 +579,7 @@ mod in_the_sandbox {
         desk.plan(json!({}));
         let second = desk.finish(desk.up()).await;
         assert_eq!(second.code, Some(0), "{}", second.stderr);
-        let status = first.wait_exit_within(Duration::from_secs(60)).await;
+        let status = first.wait_exit().await;
         assert_eq!(status.code(), Some(1), "{}", first.stderr());
         assert!(first.stderr().contains("superseded by another `up`"), "{}", first.stderr());
         assert_eq!(platform.balancer().await.groups.len(), 2);
@@ -603,7 +603,7 @@ mod in_the_sandbox {
         let down = desk.finish(desk.down()).await;
         assert_eq!(down.code, Some(0), "{}", down.stderr);
         assert!(down.stderr.contains("supersedes the `up`"), "{}", down.stderr);
-        let status = up.wait_exit_within(Duration::from_secs(60)).await;
+        let status = up.wait_exit().await;
         assert_eq!(status.code(), Some(1), "{}", up.stderr());
         assert!(up.stderr().contains("superseded by another `down`"), "{}", up.stderr());
         assert!(!platform.load_balancer_exists().await);
@@ -621,7 +621,7 @@ mod in_the_sandbox {
             let watcher = Launch::quick(&platform).endpoint(&way).start();
             watcher.wait_for("watcher_started").await;
             platform.set_desired(0).await;
-            within(Duration::from_secs(60), moment, async || watcher.events(moment).first().cloned()).await;
+            eventually(moment, async || watcher.events(moment).first().cloned()).await;
             let load_balancer = desk.came_up().await;
             platform.assert_tidy(&load_balancer).await;
             assert_eq!(load_balancer.groups.len(), 2, "{moment}");

@@ -1,4 +1,4 @@
-//! What the world itself shows of the evening: for the summary, and for judging the watcher.
+//! A record of the evening, sampled from the sandbox's state.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,33 +8,33 @@ use jiff::Timestamp;
 use jvb_watcher_sandbox::platform::PROJECT;
 use jvb_watcher_sandbox::world::{GroupView, TaskView, World};
 
-/// A task that served no longer than this without being registered may have been gone before anybody could.
+/// A task that served for less than this can stop before a registration is possible.
 const TOO_SHORT: Duration = Duration::from_secs(1);
 
-/// What was seen so far.
+/// The samples so far.
 #[derive(Debug, Default)]
 pub struct Record {
     tasks: BTreeMap<String, Served>,
-    balancers: BTreeMap<String, (Timestamp, Timestamp)>,
+    load_balancers: BTreeMap<String, (Timestamp, Timestamp)>,
 }
 
-/// How it went with a task that served.
+/// A task that served.
 #[derive(Debug)]
 struct Served {
-    /// From here on it should have been registered: it ran, and there were target groups.
+    /// The time from which it could be registered: it was RUNNING, and there were target groups.
     since: Timestamp,
-    /// When it was last seen to serve.
+    /// The last sample in which it served.
     until: Timestamp,
-    /// When it was first seen in every target group.
+    /// The first sample in which it was in every target group.
     registered: Option<Timestamp>,
 }
 
 impl Record {
-    /// Looks at the world.
+    /// Takes a sample.
     pub fn sample(&mut self, world: &World, now: Timestamp) {
-        let balancers = world.load_balancers();
-        for balancer in &balancers {
-            self.balancers.entry(balancer.arn.clone()).or_insert((balancer.created_at, now)).1 = now;
+        let load_balancers = world.load_balancers();
+        for load_balancer in &load_balancers {
+            self.load_balancers.entry(load_balancer.arn.clone()).or_insert((load_balancer.created_at, now)).1 = now;
         }
         let groups = world.groups();
         let groups: Vec<&GroupView> = groups.iter().filter(|group| !group.load_balancers.is_empty()).collect();
@@ -44,8 +44,8 @@ impl Record {
         for task in world.tasks().iter().filter(|task| serves(task)) {
             let Some(address) = task.address.map(|address| address.to_string()) else { continue };
             let served = self.tasks.entry(task.id.clone()).or_insert_with(|| Served {
-                // Exactly when it came to RUNNING, unless there was nothing to register it in yet.
-                since: if balancers.iter().any(|balancer| Some(balancer.created_at) <= task.started_at) {
+                // The time of RUNNING, unless there was no target group yet.
+                since: if load_balancers.iter().any(|load_balancer| Some(load_balancer.created_at) <= task.started_at) {
                     task.started_at.unwrap_or(now)
                 } else {
                     now
@@ -63,12 +63,12 @@ impl Record {
         }
     }
 
-    /// How many tasks served.
+    /// Returns the number of tasks that served.
     pub fn tasks(&self) -> usize {
         self.tasks.len()
     }
 
-    /// How long each registration took, the quickest first.
+    /// Returns the time that each registration took, shortest first.
     pub fn registrations(&self) -> Vec<Duration> {
         let took = |served: &Served| served.registered.map(|at| span(served.since, at));
         let mut took: Vec<Duration> = self.tasks.values().filter_map(took).collect();
@@ -76,26 +76,29 @@ impl Record {
         took
     }
 
-    /// The tasks that served and never were registered.
+    /// Returns the tasks that served and were never registered.
     pub fn unregistered(&self) -> Vec<&str> {
         let is_missed = |served: &Served| served.registered.is_none() && span(served.since, served.until) > TOO_SHORT;
         self.tasks.iter().filter(|(_, served)| is_missed(served)).map(|(id, _)| id.as_str()).collect()
     }
 
-    /// How many load balancers there were, and for how long in all.
-    pub fn balancers(&self) -> (usize, Duration) {
-        let uptime = self.balancers.values().map(|(from, until)| span(*from, *until)).sum();
-        (self.balancers.len(), uptime)
+    /// Returns the number of load balancers, and their total uptime.
+    pub fn load_balancers(&self) -> (usize, Duration) {
+        let uptime = self.load_balancers.values().map(|(from, until)| span(*from, *until)).sum();
+        (self.load_balancers.len(), uptime)
     }
 }
 
-/// What is left in the world that a whole evening would have cleared away, a sentence each.
+/// Returns what is left in the sandbox that should be gone after the evening, a sentence each.
 pub fn what_is_left(world: &World) -> Vec<String> {
     let mut left = Vec::new();
     left.extend(
-        world.load_balancers().iter().map(|balancer| format!("load balancer {} is {}", balancer.name, balancer.state)),
+        world
+            .load_balancers()
+            .iter()
+            .map(|load_balancer| format!("load balancer {} is {}", load_balancer.name, load_balancer.state)),
     );
-    left.extend(world.groups().iter().map(|group| format!("target group {} is there", group.name)));
+    left.extend(world.groups().iter().map(|group| format!("target group {} exists", group.name)));
     for queue in world.queues() {
         let messages = queue.visible + queue.in_flight + queue.delayed;
         if messages > 0 {
@@ -111,7 +114,7 @@ pub fn what_is_left(world: &World) -> Vec<String> {
     left
 }
 
-/// Whether the service's task should be registered.
+/// Returns whether a task of the service is to be registered.
 fn serves(task: &TaskView) -> bool {
     task.group == format!("service:{PROJECT}-service")
         && task.last_status == "RUNNING"

@@ -1,4 +1,4 @@
-//! The terminal that the live view is on: taken over, drawn on, asked for keys, and given back whatever happens.
+//! The terminal of the live view: entered, drawn on, polled for keys, and restored in any case.
 
 use std::io;
 use std::time::Duration;
@@ -11,37 +11,37 @@ use super::stage::Board;
 use super::view::{self, Snapshot};
 use jvb_watcher_sandbox::wire::Sandbox;
 
-/// How often the view is drawn, and keys are asked for.
+/// The interval at which the view is drawn and keys are polled.
 const BETWEEN_FRAMES: Duration = Duration::from_millis(100);
 
-/// The terminal; given back when it is dropped.
+/// The terminal, which is restored on drop.
 #[derive(Debug)]
 pub struct Screen {
     terminal: DefaultTerminal,
 }
 
 impl Screen {
-    /// Takes the terminal over.
+    /// Enters the alternate screen.
     ///
     /// # Errors
     ///
-    /// When it can't be drawn on.
+    /// When the terminal can't be drawn on.
     pub fn open() -> io::Result<Self> {
         match ratatui::try_init() {
             Ok(terminal) => Ok(Self { terminal }),
             Err(error) => {
-                // It may have got half-way.
+                // The initialization can have succeeded in part.
                 let _ = ratatui::try_restore();
                 Err(error)
             }
         }
     }
 
-    /// Shows the world and the board until somebody presses q or Ctrl-C.
+    /// Shows the sandbox and the board until the user presses q or Ctrl-C.
     ///
     /// # Errors
     ///
-    /// When the terminal is gone.
+    /// When the terminal is closed.
     pub async fn keep_showing(&mut self, title: &str, board: &Board, sandbox: &Sandbox) -> io::Result<()> {
         let began = Instant::now();
         let mut frames = tokio::time::interval(BETWEEN_FRAMES);
@@ -64,12 +64,12 @@ impl Screen {
 
 impl Drop for Screen {
     fn drop(&mut self) {
-        // Where it can't be given back, nobody is left to tell.
+        // A closed terminal needs no restoring.
         let _ = ratatui::try_restore();
     }
 }
 
-/// While the terminal is taken over, Ctrl-C comes as a key.
+/// In raw mode, Ctrl-C arrives as a key.
 fn means_quit(key: KeyEvent) -> bool {
     let is_interrupt = key.modifiers.contains(KeyModifiers::CONTROL) && key.code == KeyCode::Char('c');
     key.kind == KeyEventKind::Press && (is_interrupt || key.code == KeyCode::Char('q'))

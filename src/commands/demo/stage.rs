@@ -1,4 +1,4 @@
-//! Where the evening's sentences and the watcher's log go: to a stream of lines, or onto the board of the live view.
+//! The output of the scenario's sentences and the watcher's log: a stream of lines, or the board of the live view.
 
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal, Write};
@@ -13,39 +13,39 @@ use jvb_watcher_sandbox::scenario::Step;
 /// More lines than any terminal shows at once.
 const LINES_KEPT: usize = 500;
 
-/// Where sentences and log lines go.
+/// The output of sentences and log lines.
 #[derive(Debug)]
 pub enum Stage {
-    /// To standard output, line by line.
+    /// Standard output, line by line.
     Output,
-    /// To standard error, line by line: standard output is for the summary alone.
+    /// Standard error, line by line: standard output has only the summary.
     Error,
-    /// Onto the board that the live view shows.
+    /// The board of the live view.
     Live(Board),
 }
 
-/// What the live view shows beside the world; clones are of the same board.
+/// The text in the live view. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct Board {
     inner: Arc<Mutex<Posted>>,
 }
 
-/// What stands on the board.
+/// The content of the board.
 #[derive(Debug, Default)]
 pub struct Posted {
-    /// The scenario's sentence of the moment.
+    /// The scenario's current sentence.
     pub sentence: String,
-    /// The log's lines of late, the oldest first, and the scenario's sentences among them.
+    /// The latest lines of the log and sentences of the scenario, oldest first.
     pub lines: VecDeque<String>,
 }
 
-/// What begins a sentence of the scenario's, among the lines of the log.
+/// The prefix of the scenario's sentences among the lines of the log.
 pub const SENTENCE: &str = ">> ";
 
 impl Stage {
-    /// The live view where a person watches and nothing speaks against it; else lines.
+    /// Chooses the live view on a terminal that can draw it, and lines elsewhere.
     pub fn new(json: bool) -> Self {
-        // A terminal that calls itself dumb, or nothing, can't be drawn on.
+        // A terminal without a type, or of type dumb, has no cursor addressing.
         let is_able = std::env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb");
         if json {
             Self::Error
@@ -56,12 +56,12 @@ impl Stage {
         }
     }
 
-    /// Says the scenario's sentence.
+    /// Shows the sentence of a step.
     ///
     /// # Errors
     ///
-    /// When it can't be written: nobody watches any more (`demo | head`).
-    pub fn tell(&self, step: &Step) -> io::Result<()> {
+    /// When the output is closed (`demo | head`).
+    pub fn show(&self, step: &Step) -> io::Result<()> {
         let Some(sentence) = &step.say else { return Ok(()) };
         let line = format!("{SENTENCE}{:4.1} s  {sentence}", step.at.as_secs_f64());
         match self {
@@ -76,7 +76,7 @@ impl Stage {
         }
     }
 
-    /// The watcher's log, in its pretty format.
+    /// Makes the watcher's log, in its pretty format.
     pub fn log(&self, identity: Identity, level: Level) -> Log {
         let output: Box<dyn Write + Send> = match self {
             Self::Output => Box::new(io::stdout()),
@@ -94,7 +94,7 @@ impl Stage {
 }
 
 impl Board {
-    /// What stands on it now.
+    /// Returns the current content.
     pub fn lock(&self) -> MutexGuard<'_, Posted> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,4 +1,4 @@
-//! The evening in figures.
+//! The evening's figures.
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
@@ -14,76 +14,76 @@ use jvb_watcher_sandbox::wire::Sandbox;
 /// What a network load balancer costs an hour in US East, its capacity units aside (see AWS's price list).
 const DOLLARS_PER_HOUR: f64 = 0.0225;
 
-/// The hours of a month, as AWS reckons.
+/// The hours of a month in AWS's pricing.
 const HOURS_PER_MONTH: f64 = 730.0;
 
 /// The evenings of a month.
 const EVENINGS_PER_MONTH: f64 = 30.0;
 
-/// The evening in figures.
+/// The evening's figures.
 #[derive(Debug, Serialize)]
 pub struct Summary {
-    /// What was played.
+    /// The scenario's title.
     title: String,
-    /// Whether the world itself shows that the watcher did its whole job.
+    /// Whether the sandbox's state shows that the watcher did its whole job.
     verified: bool,
-    /// What is left of what should be gone.
+    /// The resources that are left and should not be.
     left: Vec<String>,
-    /// The tasks that served and never were registered.
+    /// The tasks that served and were never registered.
     unregistered_tasks: Vec<String>,
-    /// How long it took.
+    /// The duration of the evening.
     duration_seconds: f64,
-    /// How many times faster than on AWS things went.
+    /// The factor by which everything was faster than on AWS.
     time_scale: f64,
-    /// How many events ECS emitted.
+    /// The number of events that ECS emitted.
     events_made: u64,
-    /// How many messages they became on the queue.
+    /// The number of messages that reached the queue.
     events_in: u64,
-    /// How many calls the watcher made, refused ones and retries included.
+    /// The number of calls of the watcher, refused calls and retries included.
     calls: u64,
     /// The same by operation.
     calls_by_operation: BTreeMap<String, u64>,
-    /// How many tasks served.
+    /// The number of tasks that served.
     tasks: usize,
-    /// How long it took from a task's RUNNING to its being in every target group.
+    /// The time from a task's RUNNING to its registration in every target group.
     running_to_registered_ms: Option<Times>,
     /// The load balancer.
-    load_balancer: Balancer,
+    load_balancer: LoadBalancer,
 }
 
-/// Times of several, in milliseconds.
+/// Statistics of several times, in milliseconds.
 #[derive(Clone, Copy, Debug, Serialize)]
 struct Times {
     median: u64,
     worst: u64,
 }
 
-/// What became of the load balancer, and of the money.
+/// The load balancer's uptime and cost.
 #[derive(Debug, Serialize)]
-struct Balancer {
-    /// Whether none is left.
+struct LoadBalancer {
+    /// Whether no load balancer is left.
     gone: bool,
-    /// How many there were.
+    /// The number of load balancers created.
     created: usize,
-    /// How long they were there, on this machine's clock.
+    /// The uptime, on this machine's clock.
     uptime_seconds: f64,
-    /// How long that would have been on AWS.
+    /// The same at AWS's speed.
     scaled_uptime_seconds: f64,
-    /// What that would have cost.
+    /// The cost of that uptime.
     cost_usd: f64,
-    /// What it costs to leave one on for a month.
+    /// The cost of a load balancer for a month.
     always_on_month_usd: f64,
-    /// What is saved of that with an evening like this on every day.
+    /// The part of it that is saved with one such evening a day.
     saved_month_usd: f64,
 }
 
 impl Summary {
-    /// Puts the figures together.
+    /// Computes the figures.
     pub fn new(scenario: &Scenario, sandbox: &Sandbox, record: &Record, left: Vec<String>, duration: Duration) -> Self {
         let (counts, gone) = sandbox.with_world(|world, _| (world.event_counts(), world.load_balancers().is_empty()));
         let calls = sandbox.calls();
         let unregistered_tasks: Vec<String> = record.unregistered().into_iter().map(str::to_owned).collect();
-        let (created, uptime) = record.balancers();
+        let (created, uptime) = record.load_balancers();
         let scaled_uptime_seconds = uptime.as_secs_f64() * scenario.time_scale;
         let cost_usd = scaled_uptime_seconds / 3600.0 * DOLLARS_PER_HOUR;
         let always_on_month_usd = HOURS_PER_MONTH * DOLLARS_PER_HOUR;
@@ -100,7 +100,7 @@ impl Summary {
             calls_by_operation: calls,
             tasks: record.tasks(),
             running_to_registered_ms: times(&record.registrations()),
-            load_balancer: Balancer {
+            load_balancer: LoadBalancer {
                 gone,
                 created,
                 uptime_seconds: uptime.as_secs_f64(),
@@ -112,24 +112,24 @@ impl Summary {
         }
     }
 
-    /// Prints it: for a person, or as one JSON object on a line.
+    /// Prints the figures, as text or as one JSON object on a line.
     ///
     /// # Errors
     ///
-    /// When it can't be written.
+    /// When standard output can't be written.
     pub fn print(&self, json: bool) -> io::Result<()> {
         let mut output = io::stdout().lock();
         if json {
             serde_json::to_writer(&mut output, self)?;
             writeln!(output)?;
         } else {
-            self.tell(&mut output)?;
+            self.write(&mut output)?;
         }
         output.flush()
     }
 
-    fn tell(&self, output: &mut impl Write) -> io::Result<()> {
-        writeln!(output, "\n{}, in figures\n", self.title)?;
+    fn write(&self, output: &mut impl Write) -> io::Result<()> {
+        writeln!(output, "\n{}: figures\n", self.title)?;
         let mut row = |name: &str, value: String| writeln!(output, "  {name:<27} {value}");
         row("events in", format!("{} on the queue, from {} that ECS emitted", self.events_in, self.events_made))?;
         row("calls by the watcher", self.calls.to_string())?;
@@ -138,35 +138,36 @@ impl Summary {
             .running_to_registered_ms
             .map_or("-".to_owned(), |Times { median, worst }| format!("median {median} ms, worst {worst} ms"));
         row("RUNNING to registered", times)?;
-        let Balancer { uptime_seconds, scaled_uptime_seconds, cost_usd, always_on_month_usd, saved_month_usd, .. } =
-            self.load_balancer;
+        let LoadBalancer {
+            uptime_seconds, scaled_uptime_seconds, cost_usd, always_on_month_usd, saved_month_usd, ..
+        } = self.load_balancer;
         let scaled = humantime::format_duration(Duration::from_secs(scaled_uptime_seconds.round() as u64));
-        row("load balancer was up", format!("{uptime_seconds:.1} s, which stand for {scaled} on AWS"))?;
-        row("which costs", format!("${cost_usd:.4} at ${DOLLARS_PER_HOUR} an hour"))?;
+        row("load balancer uptime", format!("{uptime_seconds:.1} s, {scaled} at AWS's speed"))?;
+        row("its cost", format!("${cost_usd:.4} at ${DOLLARS_PER_HOUR} an hour"))?;
         let a_month = format!("${saved_month_usd:.2} of ${always_on_month_usd:.2} a month, one evening a day");
-        row("saved by not leaving it on", a_month)?;
+        row("saved by running on demand", a_month)?;
         match self.verdict() {
             Ok(()) => writeln!(
                 output,
-                "\nVerified against the small AWS itself:\nevery task that served was registered, and nothing is left."
+                "\nVerified against the sandbox:\nevery task that served was registered, and nothing is left."
             ),
             Err(why) => writeln!(output, "\nNot verified: {why}."),
         }
     }
 
-    /// Whether the watcher did its whole job.
+    /// Judges whether the watcher did its whole job.
     ///
     /// # Errors
     ///
-    /// What it left undone.
+    /// What the watcher missed.
     pub fn verdict(&self) -> Result<(), String> {
-        let missed = self.unregistered_tasks.iter().map(|task| format!("task {task} served and never was registered"));
+        let missed = self.unregistered_tasks.iter().map(|task| format!("task {task} served and was never registered"));
         let faults: Vec<String> = self.left.iter().cloned().chain(missed).collect();
         if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
     }
 }
 
-/// The median and the worst of times in rising order.
+/// Returns the median and the maximum of sorted times.
 fn times(rising: &[Duration]) -> Option<Times> {
     let (middle, worst) = (rising.get(rising.len() / 2)?, rising.last()?);
     Some(Times { median: millis(*middle), worst: millis(*worst) })

@@ -1,4 +1,4 @@
-//! The live view: the world and the watcher's log on one screen, from 80×24 upwards.
+//! The live view: the sandbox and the watcher's log on one screen of at least 80×24.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,52 +15,52 @@ use jvb_watcher_rules::model::IDLE_SINCE_TAG;
 use jvb_watcher_sandbox::platform::PROJECT;
 use jvb_watcher_sandbox::world::{GroupView, TaskView, World};
 
-/// From this width on the log stands beside the world, not below it.
+/// The width from which the log is beside the sandbox instead of below it.
 const WIDE: u16 = 130;
 
-/// The width of the world beside the log.
+/// The width of the sandbox beside the log.
 const WORLD_WIDTH: u16 = 66;
 
-/// A stopped task stays in view for so long.
+/// The time for which a stopped task stays in view.
 const STOPPED_SHOWN: Duration = Duration::from_secs(3);
 
-/// So much of a task's id tells it from the others.
+/// The length of shortened task ids.
 const ID_SHOWN: usize = 6;
 
-/// A task's id has so many characters.
+/// The length of a task's id.
 const ID: usize = 32;
 
-/// The service's counts, the balancer and the queue, a line each.
+/// Service, load balancer and queue, a line each.
 const FACTS_HEIGHT: u16 = 3;
 
-/// Where in a line of the log the time of day ends, the level begins and the message begins.
+/// The places of time, level and message in a line of the log.
 const LOG_TIME: std::ops::Range<usize> = 11..19;
 const LOG_LEVEL: usize = 25;
 const LOG_MESSAGE: usize = 31;
 
-/// What the world looks like at one instant, in the words of the view.
+/// The sandbox at one instant, as text.
 #[derive(Debug, Default)]
 pub struct Snapshot {
     elapsed: Duration,
     service: String,
-    balancer: String,
+    load_balancer: String,
     queue: String,
     tasks: Vec<[String; 3]>,
-    /// The groups' names, shortened.
+    /// The names of the target groups, shortened.
     groups: Vec<String>,
-    /// Each address with its states, one a group.
+    /// The states of each address, one a target group.
     targets: BTreeMap<String, Vec<&'static str>>,
 }
 
 impl Snapshot {
-    /// Looks at the world.
+    /// Takes a snapshot.
     pub fn take(world: &World, now: Timestamp, elapsed: Duration, calls: u64) -> Self {
         let groups = world.groups();
         let short = |group: &GroupView| group.name.trim_start_matches(PROJECT).trim_start_matches("-jvb-").to_owned();
         Self {
             elapsed,
             service: service(world),
-            balancer: balancer(world, now),
+            load_balancer: load_balancer(world, now),
             queue: queue(world, calls),
             tasks: tasks(world.tasks(), now),
             groups: groups.iter().map(short).collect(),
@@ -76,26 +76,26 @@ fn service(world: &World) -> String {
     world.services().into_iter().next().map_or_else(|| "none".to_owned(), tell)
 }
 
-fn balancer(world: &World, now: Timestamp) -> String {
-    let Some(balancer) = world.load_balancers().into_iter().next() else { return "none".to_owned() };
-    let age = now.duration_since(balancer.created_at).as_secs();
-    let is_marked = balancer.tags.iter().any(|(key, _)| key == IDLE_SINCE_TAG);
+fn load_balancer(world: &World, now: Timestamp) -> String {
+    let Some(load_balancer) = world.load_balancers().into_iter().next() else { return "none".to_owned() };
+    let age = now.duration_since(load_balancer.created_at).as_secs();
+    let is_marked = load_balancer.tags.iter().any(|(key, _)| key == IDLE_SINCE_TAG);
     let mark = if is_marked { ", marked as idle" } else { "" };
-    format!("{}, up {age} s{mark}", balancer.state)
+    format!("{}, up {age} s{mark}", load_balancer.state)
 }
 
 fn queue(world: &World, calls: u64) -> String {
     let queues = world.queues();
     let name = format!("{PROJECT}-jvb-watcher");
-    let (waiting, in_hand) = queues
+    let (waiting, in_flight) = queues
         .iter()
         .find(|queue| queue.name == name)
         .map_or((0, 0), |queue| (queue.visible + queue.delayed, queue.in_flight));
     let events = world.event_counts().delivered;
-    format!("{waiting} waiting, {in_hand} in hand; {events} events in, {calls} calls made")
+    format!("{waiting} visible, {in_flight} in flight; {events} received, {calls} AWS calls")
 }
 
-/// Those that live first, in the order of their versions' age; then those that have just stopped.
+/// Live tasks first, then those that have just stopped.
 fn tasks(mut tasks: Vec<TaskView>, now: Timestamp) -> Vec<[String; 3]> {
     let is_shown = |task: &TaskView| {
         task.stopped_at.is_none_or(|at| Duration::try_from(now.duration_since(at)).unwrap_or_default() < STOPPED_SHOWN)
@@ -103,7 +103,7 @@ fn tasks(mut tasks: Vec<TaskView>, now: Timestamp) -> Vec<[String; 3]> {
     tasks.retain(is_shown);
     tasks.sort_by_key(|task| (task.stopped_at, task.started_at.is_none(), task.started_at));
     let row = |task: TaskView| {
-        // The other statuses on the way to STOPPED speak for themselves.
+        // Only RUNNING hides that ECS has begun to stop the task.
         let fate = if task.last_status == "RUNNING" && task.desired_status == "STOPPED" { ", stopping" } else { "" };
         let address = task.address.map(|address| address.to_string()).unwrap_or_default();
         [task.id.chars().take(ID_SHOWN).collect(), format!("{}{fate}", task.last_status), address]
@@ -122,12 +122,12 @@ fn targets(groups: &[GroupView]) -> BTreeMap<String, Vec<&'static str>> {
     targets
 }
 
-/// Draws it all.
+/// Draws the view.
 pub fn draw(frame: &mut Frame<'_>, title: &str, snapshot: &Snapshot, posted: &Posted) {
     let [header, body, footer] =
         Layout::vertical([Constraint::Length(4), Constraint::Fill(1), Constraint::Length(1)]).areas(frame.area());
     draw_header(frame, header, title, snapshot, posted);
-    frame.render_widget(Line::styled(" q or Ctrl-C ends it", Style::new().add_modifier(Modifier::DIM)), footer);
+    frame.render_widget(Line::styled(" q or Ctrl-C to quit", Style::new().add_modifier(Modifier::DIM)), footer);
     if body.width >= WIDE {
         let [world, log] = Layout::horizontal([Constraint::Length(WORLD_WIDTH), Constraint::Fill(1)]).areas(body);
         let [facts, tasks, targets] =
@@ -156,7 +156,7 @@ fn draw_world(frame: &mut Frame<'_>, [facts, tasks, targets]: [Rect; 3], snapsho
         Line::from(vec![Span::styled(format!(" {name:<10}"), Color::Cyan), Span::raw(value.to_owned())])
     };
     let lines =
-        vec![fact("Service", &snapshot.service), fact("Balancer", &snapshot.balancer), fact("Queue", &snapshot.queue)];
+        vec![fact("Service", &snapshot.service), fact("NLB", &snapshot.load_balancer), fact("Queue", &snapshot.queue)];
     frame.render_widget(Paragraph::new(lines), facts);
     let bold = Style::new().add_modifier(Modifier::DIM);
     let rows = snapshot.tasks.iter().map(|[id, status, address]| {
@@ -188,9 +188,9 @@ fn colour(state: &str) -> Style {
     }
 }
 
-/// The newest lines that find room, each wrapped.
+/// Draws the newest lines that fit, each wrapped.
 fn draw_log(frame: &mut Frame<'_>, area: Rect, posted: &Posted) {
-    let block = Block::bordered().title(" The watcher's log ");
+    let block = Block::bordered().title(" Log of the watcher ");
     let inner = block.inner(area);
     let (width, height) = (usize::from(inner.width), usize::from(inner.height));
     let mut rows: Vec<Line<'_>> = Vec::new();
@@ -206,7 +206,7 @@ fn draw_log(frame: &mut Frame<'_>, area: Rect, posted: &Posted) {
     frame.render_widget(Paragraph::new(rows).block(block), area);
 }
 
-/// A line of the log without the date, which is always today's, and in the colour of its level.
+/// Returns a line of the log without its date, in the colour of its level.
 fn shown(line: &str) -> (String, Style) {
     if line.starts_with(SENTENCE) {
         return (line.to_owned(), Style::new().fg(Color::Cyan).add_modifier(Modifier::BOLD));
@@ -222,7 +222,7 @@ fn shown(line: &str) -> (String, Style) {
     (format!("{time} {}", with_short_ids(message)), style)
 }
 
-/// A text with its tasks' ids as short as the view shows them elsewhere.
+/// Shortens the task ids in a text, as elsewhere in the view.
 fn with_short_ids(text: &str) -> String {
     let is_id = |word: &str| word.len() == ID && word.chars().all(|c| c.is_ascii_hexdigit());
     let short = |word: &str| {
@@ -233,7 +233,7 @@ fn with_short_ids(text: &str) -> String {
     text.split_inclusive(' ').map(short).collect()
 }
 
-/// A text in rows of at most so many characters, broken at spaces where there are any.
+/// Wraps a text into rows of at most `width` characters, at spaces where there are any.
 fn wrapped(text: &str, width: usize) -> Vec<String> {
     let width = width.max(1);
     let mut rows = Vec::new();
@@ -244,7 +244,7 @@ fn wrapped(text: &str, width: usize) -> Vec<String> {
             rows.push(std::mem::take(&mut row));
         }
         row.extend(word.chars());
-        // What no row can hold goes on in the next; a space at the end needs no room.
+        // A word longer than a row continues in the next; a space at the end needs no room.
         while row.len() > width {
             let rest = row.split_off(width);
             rows.push(std::mem::replace(&mut row, rest));
@@ -268,7 +268,7 @@ mod tests {
         let snapshot = Snapshot {
             elapsed: Duration::from_secs(3),
             service: "2 desired, 1 running, 1 pending".to_owned(),
-            balancer: "active, up 3 s".to_owned(),
+            load_balancer: "active, up 3 s".to_owned(),
             queue: "none".to_owned(),
             tasks: vec![["abc123".to_owned(), "RUNNING, stopping".to_owned(), "10.0.1.123".to_owned()]],
             groups: vec!["tcp-tg".to_owned(), "udp".to_owned()],
@@ -282,8 +282,8 @@ mod tests {
     }
 
     #[test]
-    fn everything_finds_room_on_a_small_and_on_a_large_terminal() {
-        let mut posted = Posted { sentence: "Somebody comes.".to_owned(), ..Posted::default() };
+    fn shows_everything_on_small_and_large_terminals() {
+        let mut posted = Posted { sentence: "The first caller.".to_owned(), ..Posted::default() };
         for number in 0..100 {
             posted.lines.push_back(format!("2026-11-23T17:24:00.123Z WARN  line {number}"));
         }
@@ -292,7 +292,7 @@ mod tests {
             for word in [
                 "Title",
                 "3.0 s",
-                "Somebody comes.",
+                "The first caller.",
                 "2 desired, 1 running, 1 pending",
                 "active, up 3 s",
                 "abc123 RUNNING, stopping",
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_terminal_of_any_size_can_be_drawn_on() {
+    fn draws_on_terminals_of_any_size() {
         let posted = Posted { lines: ["x".repeat(300)].into(), ..Posted::default() };
         for (width, height) in [(1, 1), (3, 2), (10, 5), (140, 3), (20, 200)] {
             drawn(width, height, &posted);
@@ -316,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn rows_break_at_spaces_and_long_words_anywhere() {
+    fn wraps_at_spaces_and_breaks_long_words() {
         assert_eq!(wrapped("one two three", 8), ["one two ", "three"]);
         assert_eq!(wrapped("a bcdefgh i", 4), ["a ", "bcde", "fgh ", "i"]);
         assert_eq!(wrapped("abcd ef", 4), ["abcd", "ef"]);
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn tasks_have_short_ids_in_the_log() {
+    fn shortens_task_ids_in_the_log() {
         let id = "f782305f0d0374dc05e242e780a26ea0";
         let line = format!("2026-11-23T17:24:00.123Z INFO  registered x (task {id}): its task runs");
         assert_eq!(shown(&line).0, "17:24:00 registered x (task f78230): its task runs");

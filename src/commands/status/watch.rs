@@ -12,9 +12,9 @@ use tokio::time::sleep;
 
 use super::{Observer, print, verdict};
 use crate::aws::AwsError;
-use crate::cli::OutputFormat;
 use crate::clock::Clock;
 use crate::commands::CommandError;
+use crate::commands::options::OutputFormat;
 use crate::shutdown;
 use crate::status::{Status, text};
 use crate::text::terminal::Screen;
@@ -37,7 +37,7 @@ pub(super) async fn watch(
     let (order, shutdown) = shutdown::channel();
     order.on_signals()?;
     let watching = async {
-        if output == OutputFormat::Table && style.is_terminal() {
+        if output == OutputFormat::Text && style.is_terminal() {
             on_screen(observer, clock, style).await
         } else {
             line_by_line(observer, clock, output, style).await
@@ -58,7 +58,7 @@ async fn line_by_line(
     loop {
         match observer.observe(clock).await {
             Ok(status) => {
-                if output == OutputFormat::Table {
+                if output == OutputFormat::Text {
                     writeln!(io::stdout(), "\n{:.0}", status.at)?;
                 }
                 print(&status, output, style)?;

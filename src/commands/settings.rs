@@ -1,15 +1,15 @@
-//! From what was said to what holds: names derived from the project, everything checked.
+//! Settings: names derived from the project, every value checked.
 
+use super::options::{PlatformOptions, QueueOptions};
 use crate::aws::client::Connection;
-use crate::cli::Options;
 use crate::controller::reconcile::Scope;
 use crate::telemetry::log::Identity;
 use jvb_watcher_rules::model::cluster_name;
 
-/// What to watch, settled and checked.
+/// The platform to work on, checked.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// What every log line says of where it comes from.
+    /// The identity in every log line.
     pub identity: Identity,
     /// The cluster and the service.
     pub scope: Scope,
@@ -17,11 +17,11 @@ pub struct Settings {
     pub load_balancer: String,
     /// The queue's name or URL.
     pub queue: String,
-    /// Where AWS is, and who asks.
+    /// Region, credentials and endpoint.
     pub connection: Connection,
 }
 
-/// A value that won't do: which option, and what would be right.
+/// A wrong value: the option, and what a good value looks like.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 #[error("--{option}: {problem}")]
 pub struct ConfigError {
@@ -44,12 +44,16 @@ enum Origin {
 }
 
 impl Settings {
-    /// Settles the options; `environment` looks up the variables that the platform's scripts read, too.
+    /// Derives and checks the settings; `environment` looks up the variables that the platform's scripts read.
     ///
     /// # Errors
     ///
     /// The first value that is missing or wrong.
-    pub fn new(options: &Options, environment: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+    pub fn new(
+        options: &PlatformOptions,
+        queue: &QueueOptions,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
         let given = |value: &Option<String>, variable: &str| {
             let variable = || environment(variable).filter(|value| !value.is_empty());
             value.clone().filter(|value| !value.is_empty()).or_else(variable)
@@ -67,7 +71,7 @@ impl Settings {
         let service = value("service", given(&options.service, "JITSI_SERVICE"), "service").ecs_name()?;
         let load_balancer =
             value("load-balancer", given(&options.load_balancer, "JITSI_NLB"), "jvb-nlb").load_balancer()?;
-        let queue = value("queue", given(&options.queue, ""), "jvb-watcher").queue()?;
+        let queue = value("queue", given(&queue.queue, ""), "jvb-watcher").queue()?;
         let region = given(&options.region, "JITSI_AWS_REGION");
         let region = region.map(|text| Value { option: "region", text, origin: Origin::Given }.region()).transpose()?;
         let endpoint_url = given(&options.endpoint_url, "");
@@ -184,17 +188,23 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::cli::Cli;
+
+    #[derive(Parser)]
+    struct Arguments {
+        #[command(flatten)]
+        platform: PlatformOptions,
+        #[command(flatten)]
+        queue: QueueOptions,
+    }
 
     fn settings(arguments: &[&str], variables: &[(&str, &str)]) -> Result<Settings, ConfigError> {
-        let arguments = ["jvb-watcher"].iter().chain(arguments).chain(&["reconcile"]);
-        let cli = Cli::try_parse_from(arguments).expect("a good command line");
+        let arguments = Arguments::try_parse_from(["jvb-watcher"].iter().chain(arguments)).expect("good options");
         let variable = |name: &str| variables.iter().find(|(of, _)| *of == name).map(|(_, value)| (*value).to_owned());
-        Settings::new(&cli.options, variable)
+        Settings::new(&arguments.platform, &arguments.queue, variable)
     }
 
     #[test]
-    fn everything_derives_from_the_project() {
+    fn derives_names_from_the_project() {
         let settings = settings(&["--project", "p"], &[]).expect("enough");
         assert_eq!(settings.scope.cluster, "p-cluster");
         assert_eq!(settings.scope.service, "p-service");
@@ -203,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn the_variables_of_the_platforms_scripts_count_after_our_own() {
+    fn reads_the_variables_of_the_platforms_scripts_after_its_own() {
         let variables = [
             ("JITSI_PROJECT", "j"),
             ("JITSI_CLUSTER", "c"),
@@ -225,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn empty_values_count_as_unset() {
+    fn takes_empty_values_for_unset() {
         let empty = settings(&["--project", "p", "--cluster", ""], &[("JITSI_CLUSTER", ""), ("JITSI_NLB", "")]);
         let empty = empty.expect("enough");
         assert_eq!((empty.scope.cluster.as_str(), empty.load_balancer.as_str()), ("p-cluster", "p-jvb-nlb"));
@@ -233,14 +243,14 @@ mod tests {
     }
 
     #[test]
-    fn a_clusters_arn_will_do() {
+    fn accepts_the_arn_of_a_cluster() {
         let arn = "arn:aws:ecs:eu-west-1:111122223333:cluster/shared";
         let settings = settings(&["--project", "p", "--cluster", arn], &[]).expect("enough");
         assert_eq!((settings.scope.cluster.as_str(), settings.identity.cluster.as_str()), (arn, "shared"));
     }
 
     #[test]
-    fn a_wrong_value_names_its_option_and_what_would_be_right() {
+    fn names_the_option_of_a_wrong_value_and_a_good_one() {
         let long = "x".repeat(33);
         let too_long = "y".repeat(25);
         for (arguments, option, says) in [

@@ -1,0 +1,443 @@
+//! The command line: the program, its commands, and how arguments and environment become one of them.
+//!
+//! To add a command, add a variant to [`Command`], an entry to [`HELPS`], an arm to [`perform`], and its file.
+
+use std::ffi::OsString;
+use std::io::IsTerminal;
+use std::sync::Arc;
+use std::time::Duration;
+
+use clap::builder::Resettable;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use jiff::tz::TimeZone;
+
+use super::help::{Help, decorate};
+use super::options::{LogFormat, LogOptions, PlatformOptions, QueueOptions};
+use super::settings::Settings;
+use super::{CommandError, Console};
+use super::{doctor, down, health, hold, reconcile, run, status, up};
+use crate::clock::SystemClock;
+use crate::telemetry::log::{Colour, Format, Log, LogConfig, Output};
+
+#[cfg(feature = "lambda")]
+use super::lambda;
+#[cfg(feature = "lambda")]
+use super::options::WatchOptions;
+#[cfg(feature = "report")]
+use super::report;
+#[cfg(feature = "manual")]
+use super::{completions, man};
+#[cfg(feature = "sandbox")]
+use super::{demo, sandbox};
+
+/// A slow reader of the log gets this long for its last lines.
+const LAST_LINES: Duration = Duration::from_secs(1);
+
+/// Converge an on-demand network load balancer to an ECS service
+///
+/// Registers the addresses of the service's running tasks in the target groups behind the load balancer, deregisters those
+/// of stopped tasks, and deletes the load balancer when the service has scaled to zero.
+#[derive(Debug, Parser)]
+#[command(
+    name = "jvb-watcher",
+    version,
+    after_help = "An option overrides its environment variable (--idle-grace: JVB_WATCHER_IDLE_GRACE), a variable the \
+                  default. An empty variable counts as unset. Durations are written as 90s, 15m or \"1h 30m\"."
+)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// A command with its options.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Watch a service: reconcile at each event and at the resync interval, until stopped
+    Run(run::RunOptions),
+    /// The same as a function on AWS Lambda; the default command there
+    #[cfg(feature = "lambda")]
+    Lambda(WatchOptions),
+    /// Register and deregister targets once; never deletes the load balancer
+    Reconcile(reconcile::ReconcileOptions),
+    /// Create the load balancer, scale the service up, and wait until calls can be made
+    Up(up::UpOptions),
+    /// Scale the service to zero, delete the load balancer, and print what the run cost
+    Down(down::DownOptions),
+    /// Keep the load balancer from being deleted for a time, or release it
+    Hold(hold::HoldOptions),
+    /// Show service, tasks, targets, load balancer and queue, and what the watcher would do
+    Status(status::StatusOptions),
+    /// Check credentials, queue, rule, service, load balancer and permissions
+    Doctor(doctor::DoctorOptions),
+    /// Ask a worker that runs with --listen whether it is healthy
+    Health(health::HealthOptions),
+    /// Make an HTML page of the watcher's log: each day, and what it saved
+    #[cfg(feature = "report")]
+    Report(report::ReportOptions),
+    /// Play an evening with the real watcher on an AWS sandbox of its own
+    #[cfg(feature = "sandbox")]
+    Demo(demo::DemoOptions),
+    /// Serve an AWS sandbox on the loopback
+    #[cfg(feature = "sandbox")]
+    Sandbox(sandbox::SandboxOptions),
+    /// Print completions for a shell
+    #[cfg(feature = "manual")]
+    Completions(completions::CompletionsOptions),
+    /// Print the man page
+    #[cfg(feature = "manual")]
+    Man(man::ManOptions),
+}
+
+/// The help of each command, in the order of the program's help.
+pub(super) const HELPS: &[(&str, &Help)] = &[
+    ("run", &run::HELP),
+    #[cfg(feature = "lambda")]
+    ("lambda", &lambda::HELP),
+    ("reconcile", &reconcile::HELP),
+    ("up", &up::HELP),
+    ("down", &down::HELP),
+    ("hold", &hold::HELP),
+    ("status", &status::HELP),
+    ("doctor", &doctor::HELP),
+    ("health", &health::HELP),
+    #[cfg(feature = "report")]
+    ("report", &report::HELP),
+    #[cfg(feature = "sandbox")]
+    ("demo", &demo::HELP),
+    #[cfg(feature = "sandbox")]
+    ("sandbox", &sandbox::HELP),
+    #[cfg(feature = "manual")]
+    ("completions", &completions::HELP),
+    #[cfg(feature = "manual")]
+    ("man", &man::HELP),
+];
+
+/// The exit statuses that commands have in common.
+#[cfg(feature = "manual")]
+pub(super) const EXIT_STATUS: &[(u8, &str)] =
+    &[(0, "done"), (1, "failed"), super::help::USAGE_ERROR, (3, "not well (status)"), super::help::INTERRUPTED];
+
+/// Returns the definition of the command line: what help, completions and man pages are made of.
+pub fn program() -> clap::Command {
+    decorate(Cli::command(), HELPS)
+}
+
+/// Parses a command line, with the environment behind it. On AWS Lambda, `lambda` is the default command.
+///
+/// # Errors
+///
+/// A wrong command line; also a call for help, or for the version.
+pub fn parse(
+    arguments: impl IntoIterator<Item = OsString>,
+    environment: impl Fn(&str) -> Option<String> + Copy,
+) -> Result<Command, clap::Error> {
+    let mut arguments = with_command_first(arguments.into_iter().collect());
+    let has_command = arguments.get(1).is_some_and(|word| word == "help" || is_command(word));
+    if !has_command && is_on_lambda(environment) {
+        arguments.insert(1.min(arguments.len()), "lambda".into());
+    }
+    let matches = without_empty_variables(program(), environment).try_get_matches_from(arguments)?;
+    Ok(Cli::from_arg_matches(&matches)?.command)
+}
+
+/// Moves options of the platform and the log behind the command: until version 0.2 they could stand before it.
+fn with_command_first(mut arguments: Vec<OsString>) -> Vec<OsString> {
+    if let Some(at) = arguments.iter().skip(1).position(is_command).map(|at| at + 1)
+        && arguments[1..at]
+            .iter()
+            .all(|word| word.to_str().is_some_and(|word| !word.starts_with('-') || is_movable(word)))
+    {
+        let command = arguments.remove(at);
+        arguments.insert(1, command);
+    }
+    arguments
+}
+
+fn is_command(word: &OsString) -> bool {
+    HELPS.iter().any(|(name, _)| word == name)
+}
+
+fn is_movable(word: &str) -> bool {
+    const FORMERLY_GLOBAL: [&str; 10] = [
+        "--project",
+        "--cluster",
+        "--service",
+        "--load-balancer",
+        "--queue",
+        "--region",
+        "--profile",
+        "--endpoint-url",
+        "--log-format",
+        "--log-level",
+    ];
+    FORMERLY_GLOBAL.contains(&word.split('=').next().unwrap_or(word))
+}
+
+/// The variable that Lambda sets for every function (see "Defined runtime environment variables" in its guide).
+const RUNTIME_API: &str = "AWS_LAMBDA_RUNTIME_API";
+
+fn is_on_lambda(environment: impl Fn(&str) -> Option<String>) -> bool {
+    cfg!(feature = "lambda") && environment(RUNTIME_API).is_some_and(|address| !address.is_empty())
+}
+
+/// Takes empty variables for unset, as all of AWS's tools do.
+fn without_empty_variables(
+    command: clap::Command,
+    environment: impl Fn(&str) -> Option<String> + Copy,
+) -> clap::Command {
+    let is_empty = move |arg: &clap::Arg| {
+        let variable = arg.get_env().and_then(|name| name.to_str());
+        variable.and_then(environment).is_some_and(|value| value.is_empty())
+    };
+    command
+        .mut_args(|arg| if is_empty(&arg) { arg.env(Resettable::Reset) } else { arg })
+        .mut_subcommands(|subcommand| without_empty_variables(subcommand, environment))
+}
+
+/// Performs a command.
+///
+/// # Errors
+///
+/// Why it failed, or what was wrong with its options.
+pub async fn perform(
+    command: &Command,
+    environment: impl Fn(&str) -> Option<String> + Copy,
+) -> Result<(), CommandError> {
+    let no_queue = QueueOptions::default();
+    let no_color = environment("NO_COLOR").filter(|value| !value.is_empty());
+    let setup = Setup { environment, is_colour_wanted: no_color.is_none() };
+    match command {
+        Command::Run(options) => {
+            let settings = setup.settings(&options.watch.platform, &options.watch.queue)?;
+            let log = setup.log(&settings, &options.watch.log, Stream::Detached);
+            finish(run::run(&settings, options, &log).await, &log)
+        }
+        #[cfg(feature = "lambda")]
+        Command::Lambda(options) => {
+            // The process is frozen once the answer is given, and a thread with lines left to write with it.
+            let settings = setup.settings(&options.platform, &options.queue)?;
+            let log = setup.log(&settings, &options.log, Stream::Stdout);
+            lambda::lambda(&settings, options, &log).await
+        }
+        Command::Reconcile(options) => {
+            let settings = setup.settings(&options.platform, &no_queue)?;
+            let log = setup.log(&settings, &options.log, Stream::Detached);
+            finish(reconcile::reconcile(&settings, options, &log).await, &log)
+        }
+        Command::Up(options) => {
+            let settings = setup.settings(&options.platform, &no_queue)?;
+            up::up(&settings, options, &setup.console(&settings, &options.log)).await
+        }
+        Command::Down(options) => {
+            let settings = setup.settings(&options.platform, &no_queue)?;
+            down::down(&settings, options, &setup.console(&settings, &options.log)).await
+        }
+        Command::Hold(options) => {
+            let settings = setup.settings(&options.platform, &no_queue)?;
+            hold::hold(&settings, options, &setup.console(&settings, &options.log)).await
+        }
+        Command::Status(options) => {
+            let settings = setup.settings(&options.platform, &options.queue)?;
+            let log = setup.log(&settings, &options.log, Stream::Stderr);
+            status::status(&settings, options, &log, no_color.as_deref()).await
+        }
+        Command::Doctor(options) => {
+            let settings = setup.settings(&options.platform, &options.queue)?;
+            let log = setup.log(&settings, &options.log, Stream::Stderr);
+            doctor::doctor(&settings, options, &log, no_color.as_deref()).await
+        }
+        Command::Health(options) => health::health(options).await,
+        #[cfg(feature = "report")]
+        Command::Report(options) => report::report(options),
+        #[cfg(feature = "sandbox")]
+        Command::Demo(options) => demo::demo(options).await,
+        #[cfg(feature = "sandbox")]
+        Command::Sandbox(options) => sandbox::sandbox(options).await,
+        #[cfg(feature = "manual")]
+        Command::Completions(options) => completions::completions(options),
+        #[cfg(feature = "manual")]
+        Command::Man(options) => man::man(options),
+    }
+}
+
+/// The stream that a log is written to.
+enum Stream {
+    /// Standard output, by a thread of its own: a reader that stalls must not stop the work.
+    Detached,
+    /// Standard output.
+    Stdout,
+    /// Standard error, beside a result on standard output.
+    Stderr,
+}
+
+/// Makes the settings and the log of a command.
+struct Setup<E> {
+    environment: E,
+    is_colour_wanted: bool,
+}
+
+impl<E: Fn(&str) -> Option<String> + Copy> Setup<E> {
+    fn settings(&self, platform: &PlatformOptions, queue: &QueueOptions) -> Result<Settings, CommandError> {
+        Ok(Settings::new(platform, queue, self.environment)?)
+    }
+
+    fn log(&self, settings: &Settings, options: &LogOptions, stream: Stream) -> Log {
+        let (output, on_terminal) = match stream {
+            Stream::Detached => (Output::detached(Box::new(std::io::stdout())), std::io::stdout().is_terminal()),
+            Stream::Stdout => (Output::direct(Box::new(std::io::stdout())), std::io::stdout().is_terminal()),
+            Stream::Stderr => (Output::direct(Box::new(std::io::stderr())), std::io::stderr().is_terminal()),
+        };
+        Log::new(LogConfig {
+            identity: settings.identity.clone(),
+            format: self.format(options.log_format, on_terminal),
+            level: options.level(),
+            clock: Arc::new(SystemClock),
+            output,
+        })
+    }
+
+    /// A log with the progress of an operation, on standard error.
+    fn console(&self, settings: &Settings, options: &LogOptions) -> Console {
+        let on_terminal = std::io::stderr().is_terminal();
+        let format = self.format(options.log_format, on_terminal);
+        Console::new(settings.identity.clone(), format, options.level(), on_terminal)
+    }
+
+    fn format(&self, wanted: LogFormat, on_terminal: bool) -> Format {
+        let colour = if on_terminal && self.is_colour_wanted { Colour::On } else { Colour::Off };
+        match (wanted, on_terminal) {
+            (LogFormat::Json, _) | (LogFormat::Auto, false) => Format::Json,
+            (LogFormat::Pretty, _) | (LogFormat::Auto, true) => {
+                Format::Pretty { colour, time_zone: TimeZone::system() }
+            }
+        }
+    }
+}
+
+/// Returns the result, once the log's last lines are written.
+fn finish(result: Result<(), CommandError>, log: &Log) -> Result<(), CommandError> {
+    log.finish(LAST_LINES);
+    result
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::error::ErrorKind;
+
+    use super::*;
+    use crate::telemetry::log::Level;
+
+    fn parsed(arguments: &[&str]) -> Result<Command, clap::Error> {
+        parse(arguments.iter().map(Into::into), |_| None)
+    }
+
+    #[test]
+    fn defines_a_consistent_command_line() {
+        program().debug_assert();
+    }
+
+    #[test]
+    fn has_a_help_for_every_command() {
+        let program = program();
+        let commands: Vec<_> = program.get_subcommands().map(clap::Command::get_name).collect();
+        let helps: Vec<_> = HELPS.iter().map(|(name, _)| *name).collect();
+        assert_eq!(commands, helps);
+        for (name, help) in HELPS {
+            assert!((2..=3).contains(&help.examples.len()), "{name} has {} examples", help.examples.len());
+            assert!(help.see_also.iter().all(|other| helps.contains(other)), "{name} names an unknown command");
+            for (_, line) in help.examples {
+                assert!(line.contains(&format!("jvb-watcher {name}")) || *name == "sandbox", "{line} is not of {name}");
+            }
+        }
+    }
+
+    #[test]
+    fn examples_are_valid_command_lines() {
+        for (name, help) in HELPS {
+            for (_, example) in help.examples {
+                let words = example.split_whitespace().skip_while(|word| *word != "jvb-watcher");
+                let words = words.take_while(|word| !["|", ">", "2>/dev/null"].contains(word));
+                let words: Vec<&str> = words.map(|word| word.trim_matches('\'')).collect();
+                let environment = |variable: &str| {
+                    let assigned = example.split_whitespace().filter_map(|word| word.split_once('='));
+                    assigned.clone().find(|(name, _)| *name == variable).map(|(_, value)| value.to_owned())
+                };
+                // clap reads its variables from the process; an example that rests on one gets it as an option.
+                let mut words: Vec<OsString> = words.into_iter().map(Into::into).collect();
+                if let Some(listen) = environment("JVB_WATCHER_LISTEN") {
+                    words.extend(["--listen".into(), listen.into()]);
+                }
+                let outcome = parse(words, |_| None);
+                assert!(outcome.is_ok(), "{name}: {example}: {}", outcome.expect_err("an error"));
+            }
+        }
+    }
+
+    #[test]
+    fn short_help_fits_a_screen_of_fifty_lines() {
+        let mut program = program().term_width(80);
+        program.build();
+        for (name, _) in HELPS {
+            let help = program.find_subcommand_mut(name).expect("a command").render_help().to_string();
+            assert!(help.lines().count() <= 50, "{name} -h has {} lines:\n{help}", help.lines().count());
+        }
+        assert!(program.render_help().to_string().lines().count() <= 50);
+    }
+
+    #[test]
+    fn refuses_options_that_a_command_does_not_use() {
+        for arguments in [
+            ["jvb-watcher", "sandbox", "--project=p"],
+            ["jvb-watcher", "health", "--region=r"],
+            ["jvb-watcher", "reconcile", "--queue=q"],
+            ["jvb-watcher", "--project=p", "sandbox"],
+        ] {
+            assert_eq!(parsed(&arguments).expect_err("refused").kind(), ErrorKind::UnknownArgument, "{arguments:?}");
+        }
+    }
+
+    #[test]
+    fn accepts_options_of_the_platform_before_the_command() {
+        for arguments in [
+            vec!["jvb-watcher", "--project", "p", "--log-level=warn", "run"],
+            vec!["jvb-watcher", "run", "--project", "p", "--log-level=warn"],
+        ] {
+            let Command::Run(options) = parsed(&arguments).expect("a good command line") else {
+                panic!("another command")
+            };
+            assert_eq!(options.watch.platform.project.as_deref(), Some("p"));
+            assert_eq!(options.watch.log.level(), Level::Warn);
+        }
+    }
+
+    #[cfg(feature = "sandbox")]
+    #[test]
+    fn runs_the_sandbox_without_options() {
+        let Command::Sandbox(options) = parsed(&["jvb-watcher", "sandbox"]).expect("a good command line") else {
+            panic!("another command")
+        };
+        assert_eq!((options.port, options.time_scale, options.empty), (4566, None, false));
+    }
+
+    #[cfg(feature = "lambda")]
+    #[test]
+    fn is_a_function_on_lambda_unless_a_command_is_given() {
+        let on_lambda = |name: &str| (name == RUNTIME_API).then(|| "127.0.0.1:9001".to_owned());
+        for arguments in [vec!["bootstrap"], vec!["bootstrap", "--project", "p"]] {
+            let arguments = || arguments.iter().map(Into::into);
+            assert!(matches!(parse(arguments(), on_lambda), Ok(Command::Lambda(_))));
+            assert!(parse(arguments(), |_| None).is_err(), "elsewhere a command is required");
+        }
+        let given = parse(["jvb-watcher", "reconcile"].map(Into::into), on_lambda);
+        assert!(matches!(given, Ok(Command::Reconcile(_))));
+    }
+
+    #[cfg(not(feature = "sandbox"))]
+    #[test]
+    fn has_no_sandbox_without_its_feature() {
+        for command in ["sandbox", "demo"] {
+            let error = parsed(&["jvb-watcher", command]).expect_err("an unknown command");
+            assert_eq!(error.kind(), ErrorKind::InvalidSubcommand);
+        }
+    }
+}

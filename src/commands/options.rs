@@ -1,0 +1,230 @@
+//! Options that several commands share.
+
+use std::time::Duration;
+
+use clap::builder::BoolishValueParser;
+use clap::{Args, ValueEnum};
+use jvb_watcher_rules::plan::{OwnerTag, Teardown};
+
+use crate::telemetry::log::Level;
+
+pub mod values;
+
+use values::{duration, event_bus, metrics_namespace, owner_tag};
+
+/// The platform to work on, and how to reach AWS.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Platform")]
+pub struct PlatformOptions {
+    /// Project name, from which the other names derive [also env: JITSI_PROJECT]
+    #[arg(long, env = "JVB_WATCHER_PROJECT", value_name = "NAME")]
+    pub project: Option<String>,
+    /// ECS cluster, by name or ARN [default: PROJECT-cluster] [also env: JITSI_CLUSTER]
+    #[arg(long, env = "JVB_WATCHER_CLUSTER", value_name = "NAME")]
+    pub cluster: Option<String>,
+    /// ECS service [default: PROJECT-service] [also env: JITSI_SERVICE]
+    #[arg(long, env = "JVB_WATCHER_SERVICE", value_name = "NAME")]
+    pub service: Option<String>,
+    /// Network load balancer [default: PROJECT-jvb-nlb] [also env: JITSI_NLB]
+    #[arg(long, env = "JVB_WATCHER_LOAD_BALANCER", value_name = "NAME")]
+    pub load_balancer: Option<String>,
+    /// AWS region [default: as for the AWS CLI] [also env: JITSI_AWS_REGION]
+    #[arg(long, env = "JVB_WATCHER_REGION", value_name = "REGION")]
+    pub region: Option<String>,
+    /// AWS profile, SSO included [default: as for the AWS CLI] [also env: JITSI_AWS_PROFILE]
+    #[arg(long, env = "JVB_WATCHER_PROFILE", value_name = "NAME")]
+    pub profile: Option<String>,
+    /// Endpoint of all AWS services, for an emulator [also env: AWS_ENDPOINT_URL]
+    #[arg(long, env = "JVB_WATCHER_ENDPOINT_URL", value_name = "URL")]
+    pub endpoint_url: Option<String>,
+}
+
+/// The queue that EventBridge fills.
+#[derive(Clone, Debug, Default, Args)]
+pub struct QueueOptions {
+    /// SQS queue with the ECS Task State Change events [default: PROJECT-jvb-watcher]
+    #[arg(long, env = "JVB_WATCHER_QUEUE", value_name = "NAME or URL", help_heading = "Platform")]
+    pub queue: Option<String>,
+}
+
+/// The format and the level of the log.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Log")]
+pub struct LogOptions {
+    /// Log format; auto is pretty on a terminal and JSON lines elsewhere
+    #[arg(long, env = "JVB_WATCHER_LOG_FORMAT", value_name = "FORMAT", default_value = "auto")]
+    pub log_format: LogFormat,
+    /// Log level; debug adds the AWS SDK's own messages
+    #[arg(long, env = "JVB_WATCHER_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
+    pub log_level: Level,
+    /// Log errors only
+    #[arg(short, long)]
+    pub quiet: bool,
+}
+
+impl LogOptions {
+    /// Returns the level, `--quiet` considered.
+    pub fn level(&self) -> Level {
+        if self.quiet { Level::Error } else { self.log_level }
+    }
+}
+
+/// The format of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Pretty on a terminal, JSON lines elsewhere
+    Auto,
+    /// One JSON object a line
+    Json,
+    /// One sentence a line
+    Pretty,
+}
+
+/// The format of a result on standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OutputFormat {
+    /// Text for people
+    #[value(alias = "table")]
+    Text,
+    /// One JSON object
+    Json,
+}
+
+/// How a result is printed.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct OutputOptions {
+    /// Format of the result on standard output
+    #[arg(short, long, env = "JVB_WATCHER_OUTPUT", value_name = "FORMAT", default_value = "text")]
+    pub output: OutputFormat,
+}
+
+/// Whether a command changes anything.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct DryRunOptions {
+    /// Print what would be done, and change nothing
+    #[arg(short = 'n', long, env = "JVB_WATCHER_DRY_RUN", value_parser = BoolishValueParser::new())]
+    pub dry_run: bool,
+}
+
+/// The tag that makes a load balancer the watcher's to delete.
+#[derive(Clone, Debug, Args)]
+pub struct OwnerTagOptions {
+    /// Tag without which a load balancer is never held, marked or deleted
+    #[arg(long, env = "JVB_WATCHER_OWNER_TAG", value_name = "KEY=VALUE", default_value = "Lifecycle=on-demand", value_parser = owner_tag)]
+    pub owner_tag: OwnerTag,
+}
+
+/// The rules by which the watcher decides: of `run`, `lambda` and `status`.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Rules")]
+pub struct PolicyOptions {
+    /// Longest time between two reconciliations
+    #[arg(long, env = "JVB_WATCHER_RESYNC_INTERVAL", value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub resync_interval: Duration,
+    /// How long a service must have been idle before its load balancer is deleted
+    #[arg(long, env = "JVB_WATCHER_IDLE_GRACE", value_name = "DURATION", default_value = "60s", value_parser = duration)]
+    pub idle_grace: Duration,
+    /// Age from which a load balancer that has never served counts as idle
+    #[arg(long, env = "JVB_WATCHER_UNUSED_GRACE", value_name = "DURATION", default_value = "15m", value_parser = duration)]
+    pub unused_grace: Duration,
+    /// The owner tag.
+    #[command(flatten)]
+    pub owner: OwnerTagOptions,
+    /// How much of an idle load balancer is deleted
+    #[arg(long, env = "JVB_WATCHER_TEARDOWN", value_name = "EXTENT", default_value = "all")]
+    pub teardown: TeardownExtent,
+}
+
+/// How much of an idle load balancer is deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum TeardownExtent {
+    /// The load balancer, its listeners and its target groups
+    All,
+    /// The load balancer and its listeners; the target groups stay
+    LoadBalancer,
+    /// Nothing: an idle load balancer is only reported
+    Off,
+}
+
+impl TeardownExtent {
+    /// Returns the value on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::LoadBalancer => "load-balancer",
+            Self::Off => "off",
+        }
+    }
+}
+
+impl From<TeardownExtent> for Teardown {
+    fn from(extent: TeardownExtent) -> Self {
+        match extent {
+            TeardownExtent::All => Self::All,
+            TeardownExtent::LoadBalancer => Self::LoadBalancer,
+            TeardownExtent::Off => Self::Off,
+        }
+    }
+}
+
+/// What `run` and `lambda` do beside reconciling.
+#[derive(Clone, Debug, Args)]
+pub struct WatchOptions {
+    /// The platform.
+    #[command(flatten)]
+    pub platform: PlatformOptions,
+    /// The queue.
+    #[command(flatten)]
+    pub queue: QueueOptions,
+    /// The rules.
+    #[command(flatten)]
+    pub policy: PolicyOptions,
+    /// Check of the queue, its rule and its access policy
+    #[arg(
+        long,
+        env = "JVB_WATCHER_FEED_CHECK",
+        value_name = "WHEN",
+        default_value = "hourly",
+        help_heading = "Watcher"
+    )]
+    pub feed_check: FeedCheck,
+    /// EventBridge bus, by name or ARN, on which to publish events [default: none]
+    #[arg(long, env = "JVB_WATCHER_PUBLISH_EVENTS", value_name = "BUS", value_parser = event_bus, help_heading = "Watcher")]
+    pub publish_events: Option<String>,
+    /// The metrics.
+    #[command(flatten)]
+    pub metrics: MetricsOptions,
+    /// The log.
+    #[command(flatten)]
+    pub log: LogOptions,
+}
+
+/// When the queue, its rule and its access policy are checked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum FeedCheck {
+    /// At the start, and every hour
+    Hourly,
+    /// Never: for a queue that is not filled by a rule of the default event bus
+    Off,
+}
+
+/// How metrics are published.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Watcher")]
+pub struct MetricsOptions {
+    /// Metrics for CloudWatch, as lines of a JSON log
+    #[arg(long, env = "JVB_WATCHER_METRICS", value_name = "FORMAT", default_value = "emf")]
+    pub metrics: MetricsFormat,
+    /// CloudWatch namespace of the metrics
+    #[arg(long, env = "JVB_WATCHER_METRICS_NAMESPACE", value_name = "NAME", default_value = "jvb-watcher", value_parser = metrics_namespace)]
+    pub metrics_namespace: String,
+}
+
+/// The format of metrics in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum MetricsFormat {
+    /// CloudWatch's embedded metric format
+    Emf,
+    /// None
+    Off,
+}
