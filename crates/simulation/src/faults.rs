@@ -1,4 +1,4 @@
-//! Faults of processes: crashes, orders to stop and suspensions. Those of the network are the sandbox's.
+//! Faults of processes: crashes, terminations and suspensions. Those of the network are the sandbox's.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ pub enum ProcessFault {
         /// How long the slot stays empty.
         downtime: Duration,
     },
-    /// The process is told to stop, and its slot stays empty for a while.
+    /// The process receives SIGTERM, and its slot stays empty for a while.
     Terminate {
         /// How long the slot stays empty.
         downtime: Duration,
@@ -62,7 +62,7 @@ impl CallFault {
         };
         let fault = match self.fault {
             ProcessFault::Kill { .. } => "killed",
-            ProcessFault::Terminate { .. } => "told to stop",
+            ProcessFault::Terminate { .. } => "terminated",
             ProcessFault::Suspend { .. } => "suspended",
         };
         let side = match self.side {

@@ -1,5 +1,5 @@
-//! The watcher's processes: the real worker, which can be started, killed, told to stop and suspended, and has a clock of
-//! its own.
+//! The watcher's processes: the real worker, which can be started, killed, terminated and suspended, and has a clock of its
+//! own.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -156,7 +156,7 @@ impl Worker {
         self.handle.abort();
     }
 
-    /// Tells the worker to stop, and waits for its end.
+    /// Terminates the worker, and waits for its end.
     ///
     /// # Errors
     ///
