@@ -95,7 +95,7 @@ fn sample(families: &Value, project: &str, family: &str, name: &str) -> f64 {
 async fn cloudwatch_and_prometheus_accept_the_metrics_of_an_evening() {
     let platform = Platform::new().await;
     platform.route_events().await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_balancer().await;
     for operation in ["ecs:DescribeServices", "elasticloadbalancing:DescribeLoadBalancers", "sqs:ReceiveMessage"] {
         platform.proxy.on(operation).times(1).throttle();
     }
@@ -109,7 +109,7 @@ async fn cloudwatch_and_prometheus_accept_the_metrics_of_an_evening() {
     platform.put_event(&platform.event_for(&task).await).await;
     platform.send(&json!({ "source": "aws.ec2", "detail-type": "x" })).await;
     platform.send_text("nonsense").await;
-    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
     wait_for_metrics(&watcher, |line| line["HealthyTargets"] == 2 && line["ServingTasks"] == 1).await;
     watcher.wait_for("message_rejected").await;
     // All attempts of the SDK fail.
@@ -140,7 +140,7 @@ async fn cloudwatch_and_prometheus_accept_the_metrics_of_an_evening() {
     assert_eq!(sum(&lines, "ReconcileFailures"), watcher.events("reconcile_failed").len() as i64);
     assert_eq!(sum(&lines, "Throttles"), 3);
     assert_eq!(sum(&lines, "Teardowns"), 1);
-    assert_eq!(values(&lines, "RegistrationLatency"), balancer.groups.len());
+    assert_eq!(values(&lines, "RegistrationLatency"), load_balancer.groups.len());
     let sent = platform.proxy.calls().len() as i64;
     let counted = sum(&lines, "AwsCalls");
     assert!(counted > sent / 2 && counted <= sent, "{counted} of {sent} calls");
@@ -168,7 +168,7 @@ async fn cloudwatch_and_prometheus_accept_the_metrics_of_an_evening() {
         assert!(value >= 1.0 && value <= sum(&lines, metric) as f64, "{name} is {value}");
     }
     let latencies = sample("registration_latency_seconds", "registration_latency_seconds_count");
-    assert_eq!(latencies, balancer.groups.len() as f64);
+    assert_eq!(latencies, load_balancer.groups.len() as f64);
     assert_eq!(scraped["jvb_watcher_registration_latency_seconds"]["unit"], "seconds");
     for gauge in ["running_tasks", "serving_tasks", "healthy_targets", "load_balancer_up", "idle_seconds", "findings"] {
         assert_eq!(sample(gauge, gauge), 0.0, "{gauge}");
@@ -176,8 +176,8 @@ async fn cloudwatch_and_prometheus_accept_the_metrics_of_an_evening() {
     let observed_at = sample("last_look_timestamp_seconds", "last_look_timestamp_seconds");
     assert!((observed_at - scraped_at.as_second() as f64).abs() < 60.0, "the last observation was at {observed_at}");
 
-    let with_balancer: Vec<&Line> = lines.iter().filter(|line| line.get("LoadBalancerUp").is_some()).collect();
-    let last = with_balancer.last().expect("a line");
+    let with_load_balancer: Vec<&Line> = lines.iter().filter(|line| line.get("LoadBalancerUp").is_some()).collect();
+    let last = with_load_balancer.last().expect("a line");
     for name in ["LoadBalancerUp", "RunningTasks", "RegisteredTargets", "HealthyTargets", "IdleSeconds"] {
         assert_eq!(last.number(name), 0, "{name}");
     }
@@ -230,7 +230,7 @@ async fn publishes_only_three_metrics_while_idle_without_a_load_balancer() {
 #[tokio::test]
 async fn idle_seconds_survive_a_restart() {
     let platform = Platform::new().await;
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_balancer().await;
     let since = Timestamp::now() - SignedDuration::from_secs(1_000);
     let created = since - SignedDuration::from_secs(600);
     platform.proxy.on("elasticloadbalancing:DescribeLoadBalancers").rewrite(move |_, text| {
@@ -238,8 +238,8 @@ async fn idle_seconds_survive_a_restart() {
         let (_, after) = rest.split_once("</CreatedTime>").expect("its end");
         format!("{before}<CreatedTime>{created}</CreatedTime>{after}")
     });
-    platform.add_tag(&balancer.arns(), MARK_SINCE, &since.to_string()).await;
-    platform.add_tag(&balancer.arns(), MARK_BALANCER, &balancer.arn).await;
+    platform.add_tag(&load_balancer.arns(), MARK_SINCE, &since.to_string()).await;
+    platform.add_tag(&load_balancer.arns(), MARK_BALANCER, &load_balancer.arn).await;
     let finished = Launch::run(&platform).args(["--exit-when-empty", "--teardown", "off"]).finish().await;
     let line = finished.events("metrics")[0];
     let idle = line.number("IdleSeconds");

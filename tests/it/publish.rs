@@ -66,8 +66,8 @@ async fn a_consumer_receives_the_events_of_an_evening(aws: Aws) {
     let task = platform.scale_to_one().await;
     let is_missing = |detail: &Value| detail["finding"] == "load_balancer_missing";
     consumer.wait_for("Finding Raised", is_missing).await;
-    let balancer = platform.create_balancer().await;
-    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    let load_balancer = platform.create_balancer().await;
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
     consumer.wait_for("Finding Cleared", is_missing).await;
     consumer.wait_for("Target Registered", |detail| detail["ip"] == task.ip).await;
 
@@ -97,10 +97,10 @@ async fn a_bus_that_rejects_events_blocks_nothing(aws: Aws) {
     let platform = Platform::on(aws).await;
     let mut consumer = Consumer::of(&platform).await;
     platform.proxy.on("events:PutEvents").times(1).error(400, "AccessDeniedException", "no");
-    let balancer = platform.create_balancer().await;
+    let load_balancer = platform.create_balancer().await;
     let watcher = Launch::quick(&platform).args(["--publish-events", "default"]).start();
     let task = platform.scale_to_one().await;
-    platform.wait_for_targets(&balancer, &[&task.ip]).await;
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
     let failed = watcher.wait_for("publish_failed").await;
     assert_eq!(failed.text("level"), "ERROR");
     assert!(failed.text("error").contains("allow the action events:PutEvents"), "{}", failed.text("error"));
