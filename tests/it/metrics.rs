@@ -176,8 +176,8 @@ async fn cloudwatch_and_prometheus_accept_the_metrics_of_an_evening() {
     let observed_at = sample("last_look_timestamp_seconds", "last_look_timestamp_seconds");
     assert!((observed_at - scraped_at.as_second() as f64).abs() < 60.0, "the last observation was at {observed_at}");
 
-    let with_balancer: Vec<&Line> = lines.iter().filter(|line| line.get("LoadBalancerUp").is_some()).collect();
-    let last = with_balancer.last().expect("a line");
+    let with_load_balancer: Vec<&Line> = lines.iter().filter(|line| line.get("LoadBalancerUp").is_some()).collect();
+    let last = with_load_balancer.last().expect("a line");
     for name in ["LoadBalancerUp", "RunningTasks", "RegisteredTargets", "HealthyTargets", "IdleSeconds"] {
         assert_eq!(last.number(name), 0, "{name}");
     }
