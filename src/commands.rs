@@ -18,6 +18,7 @@ use crate::telemetry::publish::Publisher;
 use jvb_watcher_rules::finding::StandingFindings;
 use jvb_watcher_rules::plan::Policy;
 
+mod assemble;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod doctor;

@@ -19,7 +19,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-use crate::controller::liveness::{Liveness, Trouble};
+use crate::controller::liveness::{Liveness, Unhealthy};
 use crate::telemetry::metrics::{self, Metrics};
 
 /// Whether the worker's loop turns: 200, or 503 and why it doesn't.
@@ -141,10 +141,10 @@ fn answer<B>(request: &Request<B>, shown: &Shown) -> Response<Full<Bytes>> {
     response
 }
 
-fn state(state: Result<(), Trouble>) -> Response<Full<Bytes>> {
+fn state(state: Result<(), Unhealthy>) -> Response<Full<Bytes>> {
     match state {
         Ok(()) => text(StatusCode::OK, "ok"),
-        Err(Trouble(why)) => text(StatusCode::SERVICE_UNAVAILABLE, &why),
+        Err(Unhealthy(why)) => text(StatusCode::SERVICE_UNAVAILABLE, &why),
     }
 }
 
@@ -189,7 +189,7 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(51)).await;
         let (status, text, _) = ask(Method::GET, LIVE_PATH, &liveness).await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(text, "the worker has been deleting messages for 51 s; that takes 50 s at most\n");
+        assert_eq!(text, "the worker has been deleting messages for 51 s; the limit is 50 s\n");
     }
 
     #[tokio::test]

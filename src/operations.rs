@@ -14,7 +14,9 @@ use tokio::time::Instant;
 
 use crate::aws::{AwsError, Deadline, Platform, ScalableService, Scaling};
 use crate::clock::{Moment, SharedClock};
-use crate::controller::reconcile::{OBSERVATION_VALID_FOR, Reconciler, Scope};
+use crate::controller::context::Context;
+use crate::controller::reconciler::{OBSERVATION_VALID_FOR, Reconciler, ReconcilerParts};
+use crate::controller::scope::Scope;
 use crate::retry::{Jitter, Retry};
 use crate::shutdown::Shutdown;
 use crate::telemetry::log::{Log, Phase, Verb, millis, rfc3339_millis};
@@ -109,7 +111,13 @@ impl<P: Platform + Clone> Setting<P> {
             unused_grace,
             resync_interval: POLL,
         };
-        Reconciler::new(self.platform.clone(), self.scope.clone(), policy, self.log.clone(), self.clock.clone())
+        let context = Context::new(self.scope.clone(), self.log.clone(), self.clock.clone());
+        // The operator has decided: nothing waits for the worker that has marked the load balancer.
+        let takeover_after = Duration::ZERO;
+        Reconciler::new(ReconcilerParts {
+            takeover_after,
+            ..ReconcilerParts::new(self.platform.clone(), context, policy)
+        })
     }
 }
 

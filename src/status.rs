@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::aws::event_source::QueueDescription;
-use crate::controller::reconcile::Scope;
+use crate::controller::scope::Scope;
 use jvb_watcher_rules::finding::{Finding, FindingName};
 use jvb_watcher_rules::model::{
     HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LastStatus, LoadBalancer, LoadBalancerKind, Observation, Phase,

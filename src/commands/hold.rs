@@ -10,7 +10,7 @@ use crate::aws::{Deadline, Platform};
 use crate::cli::HoldOptions;
 use crate::clock::{Clock, Moment};
 use crate::config::Settings;
-use crate::controller::reconcile::OBSERVATION_VALID_FOR;
+use crate::controller::reconciler::OBSERVATION_VALID_FOR;
 use crate::operations::hold;
 use crate::telemetry::log::rfc3339_millis;
 use jvb_watcher_rules::hold::{Hold, Holder};

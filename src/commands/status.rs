@@ -12,7 +12,9 @@ use crate::aws::event_source::{EventSource, QueueDescription};
 use crate::cli::{OutputFormat, StatusOptions};
 use crate::clock::Clock;
 use crate::config::Settings;
-use crate::controller::reconcile::{Hints, Reconciler};
+use crate::controller::context::Context;
+use crate::controller::message::Hints;
+use crate::controller::reconciler::{Reconciler, ReconcilerParts};
 use crate::event_source;
 use crate::shutdown;
 use crate::status::{Sight, Status, text};
@@ -42,7 +44,8 @@ pub async fn status(
     let platform = AwsPlatform::new(&sdk);
     let clock = platform.clock();
     let policy = policy(settings, &options.policy);
-    let reconciler = Reconciler::new(platform, settings.scope.clone(), policy.clone(), log.clone(), clock.clone());
+    let context = Context::new(settings.scope.clone(), log.clone(), clock.clone());
+    let reconciler = Reconciler::new(ReconcilerParts::new(platform, context, policy.clone()));
     let onlooker = Onlooker { settings, options, policy, reconciler, event_source: AwsEventSource::new(&sdk) };
     let style = Style::of_stdout(no_color);
     if !options.watch {
@@ -89,7 +92,7 @@ struct FeedSight {
 impl Onlooker<'_> {
     async fn look(&self, clock: &dyn Clock) -> Result<Status, AwsError> {
         let hints = Hints::default();
-        let (look, feed) = tokio::join!(self.reconciler.look(&hints), self.feed());
+        let (look, feed) = tokio::join!(self.reconciler.observe(&hints), self.feed());
         let look = look?;
         Ok(Status::new(&Sight {
             scope: &self.settings.scope,

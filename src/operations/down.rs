@@ -10,8 +10,9 @@ use tokio::time::Instant;
 use super::bill::{Bill, Prices};
 use super::phase::{Bounded, Completed};
 use super::{Course, Latest, Operation, SHORT, SHOWS_WITHIN, Setting, Step, Stop, owned_tags};
-use crate::aws::{Calls, Deadline, Platform, Scaling};
-use crate::controller::reconcile::{Hints, OBSERVATION_VALID_FOR, Reconciler};
+use crate::aws::{Deadline, Platform, Scaling};
+use crate::controller::message::Hints;
+use crate::controller::reconciler::{OBSERVATION_VALID_FOR, Reconciler};
 use crate::telemetry::log::{Phase, Verb, rfc3339_millis};
 use jvb_watcher_rules::finding::FindingName;
 use jvb_watcher_rules::hold::{Hold, Holder};
@@ -165,7 +166,7 @@ impl<P: Platform + Scaling + Clone> Down<P> {
     async fn lease(&mut self) -> Result<Step, Stop> {
         let deadline = self.course.deadline();
         let service = self.course.service().await?;
-        let look = self.registrar.look(&Hints::default()).await?;
+        let look = self.registrar.observe(&Hints::default()).await?;
         if let Some(why) = look.observation.load_balancer.as_ref().and_then(|balancer| self.hindrance(balancer)) {
             return Err(Stop::Refused(why));
         }
@@ -212,11 +213,11 @@ impl<P: Platform + Scaling + Clone> Down<P> {
         }
         // The teardown may begin with the same look that finds the service idle.
         let observation = match self.course.setting.command {
-            None => self.teardown.reconcile_and_show(&Hints::default(), Calls::default()).await?.1.observation,
+            None => self.teardown.reconcile(&Hints::default()).await?.observed.observation,
             Some(_) => {
-                let look = self.registrar.look(&Hints::default()).await?;
+                let look = self.registrar.observe(&Hints::default()).await?;
                 if !plan::is_idle(&look.observation, self.course.now()) {
-                    self.registrar.reconcile(&Hints::default(), Calls::default()).await?;
+                    self.registrar.reconcile(&Hints::default()).await?;
                 }
                 look.observation
             }
@@ -251,7 +252,7 @@ impl<P: Platform + Scaling + Clone> Down<P> {
             return Ok(step);
         }
         let deadline = self.course.deadline();
-        let look = self.teardown.look(&Hints::default()).await?;
+        let look = self.teardown.observe(&Hints::default()).await?;
         self.note(&look.observation);
         if let Some(why) = look.observation.load_balancer.as_ref().and_then(|balancer| self.hindrance(balancer)) {
             return Err(Stop::Refused(why));
@@ -283,7 +284,7 @@ impl<P: Platform + Scaling + Clone> Down<P> {
                 }
             };
         }
-        let outcome = self.teardown.reconcile(&Hints::default(), Calls::default()).await?;
+        let outcome = self.teardown.reconcile(&Hints::default()).await?;
         if let Some(finding) = outcome.findings.iter().find(|finding| finding.name == FindingName::DeletionProtected) {
             return Err(Stop::Refused(format!("{name}: {}. {}", finding.detail, finding.name.advice())));
         }
@@ -356,7 +357,7 @@ impl<P: Platform + Scaling + Clone> Down<P> {
     /// What would stop it at once.
     pub async fn dry_run(&self) -> Result<Vec<String>, Stop> {
         let service = self.course.service().await?;
-        let look = self.registrar.look(&Hints::default()).await?;
+        let look = self.registrar.observe(&Hints::default()).await?;
         let name = self.name();
         let time = humantime::format_duration;
         let mut steps = vec![format!("sign the tag {OPERATION_TAG} on the service")];

@@ -13,7 +13,9 @@ use super::up::{Probe, Up};
 use super::*;
 use crate::aws::ErrorKind;
 use crate::aws::fake::{FakeAws, FakeClock, World};
-use crate::controller::reconcile::{Hints, Reconciler};
+use crate::controller::context::Context;
+use crate::controller::message::Hints;
+use crate::controller::reconciler::{Reconciler, ReconcilerParts};
 use crate::retry::Jitter;
 use crate::shutdown::{self, ShutdownOrder};
 use jvb_watcher_rules::model::{
@@ -141,7 +143,8 @@ impl Platform {
     fn watcher(&self) -> Reconciler<FakeAws> {
         let scope = Scope { cluster: "p-cluster".into(), service: "p-service".into() };
         let policy = Policy { teardown: Teardown::All, ..policy() };
-        Reconciler::new(self.cloud.clone(), scope, policy, self.log.log(self.clock.clone()), self.clock.clone())
+        let context = Context::new(scope, self.log.log(self.clock.clone()), self.clock.clone());
+        Reconciler::new(ReconcilerParts::new(self.cloud.clone(), context, policy))
     }
 
     fn tags(&self) -> Tags {
@@ -709,7 +712,7 @@ async fn beside_a_watcher<T>(platform: &Platform, work: impl Future<Output = T>)
     let mut watcher = platform.watcher();
     let watch = async {
         loop {
-            let _ = watcher.reconcile(&Hints::default(), crate::aws::Calls::default()).await;
+            let _ = watcher.reconcile(&Hints::default()).await;
             tokio::time::sleep(seconds(5)).await;
         }
     };

@@ -12,8 +12,9 @@ use tokio::time::Instant;
 use super::phase::{Bounded, Completed};
 use super::registration::Registrations;
 use super::{Course, Operation, SHORT, SHOWS_WITHIN, Setting, Step, Stop, owned_tags};
-use crate::aws::{AwsError, Calls, Deadline, LoadBalancerDescription, Platform, Scaling};
-use crate::controller::reconcile::{Hints, OBSERVATION_VALID_FOR, Reconciler};
+use crate::aws::{AwsError, Deadline, LoadBalancerDescription, Platform, Scaling};
+use crate::controller::message::Hints;
+use crate::controller::reconciler::{OBSERVATION_VALID_FOR, Reconciler};
 use crate::telemetry::log::{Phase, Verb};
 use jvb_watcher_rules::hold::{Hold, Holder};
 use jvb_watcher_rules::model::{
@@ -176,7 +177,7 @@ impl<P: Platform + Scaling + Clone> Up<P> {
     async fn lease(&mut self) -> Result<Step, Stop> {
         let deadline = self.course.deadline();
         let service = self.course.service().await?;
-        let look = self.registrar.look(&Hints::default()).await?;
+        let look = self.registrar.observe(&Hints::default()).await?;
         self.check(look.observation.load_balancer.as_ref())?;
         let detail = self.course.lease(&service, &deadline).await?;
         Ok(Step::Done(detail))
@@ -184,7 +185,7 @@ impl<P: Platform + Scaling + Clone> Up<P> {
 
     async fn make(&mut self) -> Result<Step, Stop> {
         let latest = self.course.latest().await?;
-        let look = self.finisher.look(&Hints::default()).await?;
+        let look = self.finisher.observe(&Hints::default()).await?;
         let name = self.name().to_owned();
         let Some(balancer) = &look.observation.load_balancer else {
             self.settled_at = None;
@@ -192,7 +193,7 @@ impl<P: Platform + Scaling + Clone> Up<P> {
             let marked = !look.observation.orphaned_target_groups.is_empty();
             if ending || marked && jvb_watcher_rules::plan::is_idle(&look.observation, self.course.now()) {
                 // Terraform would take the old groups for its own while a watcher deletes them.
-                self.finisher.reconcile(&Hints::default(), Calls::default()).await?;
+                self.finisher.reconcile(&Hints::default()).await?;
                 return Ok(Step::Waiting("an earlier teardown is under way; its target groups go first".to_owned()));
             }
             return match self.origin {
@@ -219,7 +220,7 @@ impl<P: Platform + Scaling + Clone> Up<P> {
         }
         if let LifecycleAction::Unmark { .. } = look.plan.lifecycle {
             // A mark from before is nothing to go by any more.
-            self.finisher.reconcile(&Hints::default(), Calls::default()).await?;
+            self.finisher.reconcile(&Hints::default()).await?;
         }
         let settled_at = *self.settled_at.get_or_insert_with(|| Instant::now() + OBSERVATION_VALID_FOR);
         let Counts { desired, running, .. } = latest.service.counts;
@@ -280,8 +281,8 @@ impl<P: Platform + Scaling + Clone> Up<P> {
     /// Registers what serves, and remembers what it saw.
     async fn register(&mut self) -> Result<Option<String>, Stop> {
         self.course.latest().await?;
-        let (outcome, look) = self.registrar.reconcile_and_show(&Hints::default(), Calls::default()).await?;
-        let observation = look.observation;
+        let outcome = self.registrar.reconcile(&Hints::default()).await?;
+        let observation = outcome.observed.observation;
         if let Service::Found(counts) = observation.service
             && counts.desired < self.wanted
         {
@@ -399,7 +400,7 @@ impl<P: Platform + Scaling + Clone> Up<P> {
     /// What would stop it at once.
     pub async fn dry_run(&self) -> Result<Vec<String>, Stop> {
         let service = self.course.service().await?;
-        let look = self.registrar.look(&Hints::default()).await?;
+        let look = self.registrar.observe(&Hints::default()).await?;
         let name = self.name();
         let time = humantime::format_duration;
         let mut steps = vec![format!("sign the tag {} on the service", jvb_watcher_rules::model::OPERATION_TAG)];

@@ -16,9 +16,12 @@ use tokio::time::{Instant, Sleep};
 use super::cloud::Cloud;
 use super::stage::{Actor, Stage};
 use jvb_watcher::clock::{AwsClock, Clock, SharedClock};
+use jvb_watcher::controller::context::Context as ControllerContext;
 use jvb_watcher::controller::liveness::Liveness;
-use jvb_watcher::controller::reconcile::{Reconciler, Scope};
-use jvb_watcher::controller::worker::{Inbox, Lifetime, Timing, Worker, WorkerParts};
+use jvb_watcher::controller::reconciler::{Reconciler, ReconcilerParts};
+use jvb_watcher::controller::scope::Scope;
+use jvb_watcher::controller::teardown::ProcessId;
+use jvb_watcher::controller::worker::{Lifetime, Timing, Worker, WorkerParts};
 use jvb_watcher::retry::Jitter;
 use jvb_watcher::shutdown::{self, ShutdownOrder};
 use jvb_watcher::telemetry::log::{Event, Format, Identity, Level, Log, StopReason, Subscriber};
@@ -82,18 +85,18 @@ impl Process {
         let log = Log::without_lines(identity, Level::Info, machine);
         log.subscribe(Arc::new(Ear { stage: ear, actor }));
         let cloud = Cloud::new(stage, actor, clock.clone(), queue_url);
-        let inbox = Inbox::new(scope.clone(), log.clone());
-        let reconciler = Reconciler::new(cloud.clone(), scope, policy, log.clone(), clock.clone());
+        let context = ControllerContext::new(scope, log, clock);
+        let reconciler = Reconciler::new(ReconcilerParts {
+            process: ProcessId::new(number),
+            ..ReconcilerParts::new(cloud.clone(), context, policy)
+        });
         let (order, shutdown) = shutdown::channel();
         let worker = Worker::new(WorkerParts {
             queue: cloud,
             queue_settings: None,
             reconciler,
-            inbox,
             lifetime: Lifetime::UntilStopped,
             shutdown,
-            log,
-            clock,
             liveness,
             timing: Timing { longest_poll, jitter: Jitter::NONE },
         });
