@@ -16,6 +16,7 @@ use crate::telemetry::publish::Publisher;
 use jvb_watcher_rules::finding::StandingFindings;
 use jvb_watcher_rules::plan::Policy;
 
+mod assemble;
 mod command_line;
 #[cfg(feature = "manual")]
 mod completions;

@@ -1,14 +1,33 @@
-//! The controller: reconciles the service whenever a message, a deadline or the resync interval says so.
+//! The controller: reconciles the service whenever a message, a deadline or the resync interval asks for it.
 //!
-//! - [`message`]: what a message of the queue says.
-//! - [`reconcile`]: observes, plans and acts, once.
-//! - [`worker`]: the queue loop of `run`.
-//! - [`function`]: the same on AWS Lambda.
+//! - [`worker`]: the loop of `run`: receive, reconcile, delete.
+//! - [`function`]: the same, invocation by invocation, on AWS Lambda.
+//! - [`message`], [`inbox`]: what messages say, and which of them matter.
+//! - [`reconciler`]: one reconciliation: observe, plan, execute.
+//! - [`observer`]: the reads.
+//! - [`execution`]: the order of the writes; [`registrations`], [`marks`], [`teardown`]: the writes.
+//! - [`error_policy`]: what follows a reconciliation that failed.
+//! - [`missed_events`]: detects an event source that has stopped working.
+//! - [`target_health`]: logs changes of target health.
 //! - [`liveness`]: what `/healthz` and `/readyz` report.
+//! - [`scope`], [`context`], [`totals`], [`writes`]: what the parts share.
 
+pub mod context;
+pub mod error_policy;
+mod execution;
 #[cfg(feature = "lambda")]
 pub mod function;
+pub mod inbox;
 pub mod liveness;
+mod marks;
 pub mod message;
-pub mod reconcile;
+pub mod missed_events;
+pub mod observer;
+pub mod reconciler;
+mod registrations;
+pub mod scope;
+pub mod target_health;
+pub mod teardown;
+pub mod totals;
 pub mod worker;
+pub mod writes;

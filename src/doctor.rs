@@ -8,7 +8,7 @@ use serde::Serialize;
 use crate::aws::AwsError;
 use crate::aws::diagnostics::{Caller, DeletionProtection, RuleTarget, TaskNetwork};
 use crate::aws::event_source::QueueDescription;
-use crate::controller::reconcile::Scope;
+use crate::controller::scope::Scope;
 use crate::event_source::EventSourceState;
 use jvb_watcher_rules::model::LoadBalancer;
 use jvb_watcher_rules::plan::OwnerTag;

@@ -7,7 +7,7 @@
 
 use crate::aws::AwsError;
 use crate::aws::event_source::{EventSource, QueueDescription};
-use crate::controller::reconcile::Scope;
+use crate::controller::scope::Scope;
 use jvb_watcher_rules::finding::{Finding, FindingName};
 
 pub mod location;

@@ -19,7 +19,7 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
-use crate::controller::liveness::{Liveness, Trouble};
+use crate::controller::liveness::{Liveness, Unhealthy};
 use crate::telemetry::metrics::{self, Metrics};
 
 /// The path of liveness: 200, or 503 and the reason why the worker is stuck.
@@ -146,10 +146,10 @@ fn respond<B>(request: &Request<B>, shown: &Shown) -> Response<Full<Bytes>> {
     response
 }
 
-fn state(state: Result<(), Trouble>) -> Response<Full<Bytes>> {
+fn state(state: Result<(), Unhealthy>) -> Response<Full<Bytes>> {
     match state {
         Ok(()) => text(StatusCode::OK, "ok"),
-        Err(Trouble(why)) => text(StatusCode::SERVICE_UNAVAILABLE, &why),
+        Err(Unhealthy(why)) => text(StatusCode::SERVICE_UNAVAILABLE, &why),
     }
 }
 
@@ -194,7 +194,7 @@ mod tests {
         tokio::time::sleep(Duration::from_secs(51)).await;
         let (status, text, _) = ask(Method::GET, LIVE_PATH, &liveness).await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(text, "the worker has been deleting messages for 51 s; that takes 50 s at most\n");
+        assert_eq!(text, "the worker has been deleting messages for 51 s; the limit is 50 s\n");
     }
 
     #[tokio::test]

@@ -1,4 +1,4 @@
-//! Shutdown: a signal says when to stop taking on work, and a bound says when to let go of what is in hand.
+//! Shutdown: an order to take on no more work, and a bound for the work in hand.
 
 use std::time::Duration;
 
@@ -7,22 +7,22 @@ use tokio::sync::watch;
 
 use crate::telemetry::log::StopReason;
 
-/// How long the reconcile in hand may go on after the signal. ECS kills a task 30 s after SIGTERM unless told otherwise.
+/// How long the reconciliation in hand may go on after the order. ECS kills a task 30 s after SIGTERM by default.
 pub const GRACE: Duration = Duration::from_secs(10);
 
-/// Tells whoever asks whether to stop.
+/// Receives the order to stop. Clones receive the same order.
 #[derive(Clone, Debug)]
 pub struct Shutdown {
     reason: watch::Receiver<Option<StopReason>>,
 }
 
-/// Orders the shutdown; clones order the same one.
+/// Gives the order to stop. Clones give the same order.
 #[derive(Clone, Debug)]
 pub struct ShutdownOrder {
     reason: watch::Sender<Option<StopReason>>,
 }
 
-/// A shutdown and the means to order it.
+/// Creates a shutdown and the means to order it.
 pub fn channel() -> (ShutdownOrder, Shutdown) {
     let (sender, receiver) = watch::channel(None);
     (ShutdownOrder { reason: sender }, Shutdown { reason: receiver })
@@ -40,7 +40,7 @@ impl ShutdownOrder {
         });
     }
 
-    /// Orders the shutdown when SIGTERM or SIGINT comes; returns once the handlers are in place.
+    /// Orders the shutdown at SIGTERM or SIGINT, from now on, also where the parent process had them ignored.
     ///
     /// # Errors
     ///
@@ -62,12 +62,12 @@ impl ShutdownOrder {
 }
 
 impl Shutdown {
-    /// Why to stop, once it has been ordered.
+    /// The reason to stop, once the shutdown is ordered.
     pub fn ordered(&self) -> Option<StopReason> {
         *self.reason.borrow()
     }
 
-    /// Waits for the order. Without anybody left to give it, waits for ever.
+    /// Waits for the order; for ever, if every [`ShutdownOrder`] is dropped.
     pub async fn begun(&self) -> StopReason {
         let mut reason = self.reason.clone();
         loop {
@@ -80,7 +80,7 @@ impl Shutdown {
         }
     }
 
-    /// Waits until what is in hand must be let go of.
+    /// Waits until the work in hand must be given up.
     pub async fn grace_over(&self) {
         self.begun().await;
         tokio::time::sleep(GRACE).await;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::aws::event_source::QueueDescription;
-use crate::controller::reconcile::Scope;
+use crate::controller::scope::Scope;
 use jvb_watcher_rules::bounds::{Backlog, overdue};
 use jvb_watcher_rules::finding::{Finding, FindingName};
 use jvb_watcher_rules::model::{

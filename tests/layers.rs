@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The modules from the ground up, as ARCHITECTURE.md has them.
-const LAYERS: [&str; 21] = [
+const LAYERS: [&str; 36] = [
     "name_resolution",
     "clock",
     "aws",
@@ -17,9 +17,22 @@ const LAYERS: [&str; 21] = [
     "telemetry::metrics",
     "telemetry::publish",
     "shutdown",
+    "controller::scope",
+    "controller::totals",
+    "controller::context",
     "controller::message",
+    "controller::inbox",
     "controller::liveness",
-    "controller::reconcile",
+    "controller::missed_events",
+    "controller::target_health",
+    "controller::observer",
+    "controller::writes",
+    "controller::registrations",
+    "controller::marks",
+    "controller::teardown",
+    "controller::execution",
+    "controller::error_policy",
+    "controller::reconciler",
     "controller::worker",
     "controller::function",
     "event_source",

@@ -24,7 +24,7 @@ use jiff::Timestamp;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::CommandError;
-use super::run::watch;
+use super::run::Run;
 use super::sandbox::introduce;
 use crate::aws::client;
 use crate::controller::liveness::Liveness;
@@ -194,7 +194,9 @@ async fn evening(
     let run_options = run_options(scenario, &region, level);
     let (order, shutdown) = shutdown::channel();
     let shown = Shown::new(Liveness::new(run_options.watch.policy.resync_interval));
-    let watcher = watch(&sdk, &settings, &run_options, &log, shown, (order.clone(), shutdown));
+    let options = &run_options;
+    let run = Run { sdk: &sdk, settings: &settings, options, log: &log, shown, order: order.clone(), shutdown };
+    let watcher = run.until_stopped();
     tokio::pin!(watcher);
     let left = tokio::select! {
         ended = &mut watcher => {

@@ -1,4 +1,4 @@
-//! `health`: asks a worker's `--listen` address whether it lives, for a container without a shell.
+//! `health`: probes the liveness endpoint of a worker, for a container without a shell.
 
 use clap::Args;
 
@@ -36,27 +36,27 @@ pub const HELP: Help = Help {
     see_also: &["run", "status"],
 };
 
-/// A worker that lives answers within milliseconds.
+/// The time limit; a healthy worker answers within milliseconds.
 const LIMIT: Duration = Duration::from_secs(2);
 
-/// So much of an answer is read; the worker's own are a line.
+/// The longest answer that is read; the worker's own are one line.
 const ANSWER_BYTES: usize = 4 * 1024;
 
 type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// Asks, and fails unless the worker says that it lives.
+/// Probes the worker.
 ///
 /// # Errors
 ///
-/// Why it doesn't, or why it can't be asked.
+/// When the worker is unhealthy, or doesn't answer.
 pub async fn health(options: &HealthOptions) -> Result<(), CommandError> {
-    let address = reachable(options.listen);
-    let (status, text) = match tokio::time::timeout(LIMIT, ask(address)).await {
+    let address = probe_address(options.listen);
+    let (status, text) = match tokio::time::timeout(LIMIT, probe(address)).await {
         Ok(Ok(answer)) => answer,
-        Ok(Err(error)) => return Err(CommandError::Failed(format!("{address} can't be asked: {error}"))),
+        Ok(Err(error)) => return Err(CommandError::Failed(format!("cannot probe {address}: {error}"))),
         Err(_) => {
             let limit = LIMIT.as_secs();
-            return Err(CommandError::Failed(format!("{address} has not answered within {limit} s")));
+            return Err(CommandError::Failed(format!("{address} did not answer within {limit} s")));
         }
     };
     match status {
@@ -65,8 +65,8 @@ pub async fn health(options: &HealthOptions) -> Result<(), CommandError> {
     }
 }
 
-/// Where to ask a worker that listens on this address: one that listens on all of them, on the loopback.
-fn reachable(listen: SocketAddr) -> SocketAddr {
+/// The address at which to probe a worker: the loopback address, if it listens on all addresses.
+fn probe_address(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
@@ -75,7 +75,7 @@ fn reachable(listen: SocketAddr) -> SocketAddr {
     SocketAddr::new(ip, listen.port())
 }
 
-async fn ask(address: SocketAddr) -> Result<(StatusCode, String), BoxError> {
+async fn probe(address: SocketAddr) -> Result<(StatusCode, String), BoxError> {
     let stream = TcpStream::connect(address).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     let request = Request::get(LIVE_PATH).header(header::HOST, address.to_string()).body(Empty::<Bytes>::new())?;
@@ -88,7 +88,7 @@ async fn ask(address: SocketAddr) -> Result<(StatusCode, String), BoxError> {
     tokio::pin!(exchange);
     tokio::select! {
         answer = &mut exchange => answer,
-        // The connection may end as soon as the answer is there.
+        // The connection may end as soon as it has delivered the answer.
         _ = connection => exchange.await,
     }
 }
@@ -98,8 +98,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_worker_that_listens_everywhere_is_asked_on_the_loopback() {
-        for (listen, asked) in [
+    fn probes_a_worker_that_listens_on_all_addresses_at_the_loopback() {
+        for (listen, probed) in [
             ("0.0.0.0:8081", "127.0.0.1:8081"),
             ("[::]:8081", "[::1]:8081"),
             ("127.0.0.1:80", "127.0.0.1:80"),
@@ -107,7 +107,7 @@ mod tests {
             ("[fd00::7]:8081", "[fd00::7]:8081"),
         ] {
             let listen: SocketAddr = listen.parse().expect("an address");
-            assert_eq!(reachable(listen).to_string(), asked);
+            assert_eq!(probe_address(listen).to_string(), probed);
         }
     }
 }

@@ -14,18 +14,15 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use tokio::time::Instant;
 
-use super::{CommandError, connect, metrics, monitor_config, policy, publisher, started};
-use crate::aws::client::{AwsEventSource, AwsPlatform, SqsQueue};
+use super::assemble::{Assembly, assemble};
+use super::{CommandError, connect, publisher, started};
+use crate::aws::client::SqsQueue;
 use crate::aws::{ErrorKind, Queue, QueueSettings};
 use crate::controller::liveness::Liveness;
-use crate::controller::reconcile::Reconciler;
-use crate::controller::worker::{Inbox, Lifetime, Timing, Worker, WorkerParts};
-use crate::event_source::monitor::EventSourceMonitor;
+use crate::controller::worker::{Lifetime, Timing, Worker, WorkerParts};
 use crate::listen::{Listener, Shown};
 use crate::shutdown::{self, Shutdown, ShutdownOrder};
 use crate::telemetry::log::{Event, Failure, Form, Log, StopReason};
-use crate::telemetry::metrics::Metric;
-use jvb_watcher_rules::finding::StandingFindings;
 
 /// The options of `run`.
 #[derive(Debug, Args)]
@@ -57,20 +54,21 @@ pub const HELP: Help = Help {
     see_also: &["lambda", "status", "doctor", "health"],
 };
 
-/// The first answer of the queue is waited for this long; then the looks begin.
-const FIRST_POLL: Duration = Duration::from_secs(10);
+/// How long to wait for the queue's settings before the first reconciliation.
+const SETTINGS_TIME: Duration = Duration::from_secs(10);
 
-/// With `--exit-when-empty`, for cron: a run that hasn't come to its end by then fails, lest runs pile up.
+/// With `--exit-when-empty`, for cron: how long a run may take, so that runs don't pile up.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(5 * 60);
 
-/// Events that still wait for their bus when the worker has stopped get this long.
+/// How long to publish the remaining events after the worker has stopped.
 const LAST_EVENTS: Duration = Duration::from_secs(3);
 
-/// Watches until told to stop.
+/// Runs the worker until it is told to stop.
 ///
 /// # Errors
 ///
-/// When the address of `--listen` can't be had, or when the configuration is wrong: without credentials or a region, or with a queue that doesn't exist.
+/// When the address of `--listen` can't be bound, or when the configuration is wrong: no credentials, no region, or a
+/// queue that doesn't exist.
 pub async fn run(settings: &Settings, options: &RunOptions, log: &Log) -> Result<(), CommandError> {
     let (order, shutdown) = shutdown::channel();
     order.on_signals()?;
@@ -79,17 +77,17 @@ pub async fn run(settings: &Settings, options: &RunOptions, log: &Log) -> Result
         listen(address, &shown, log).await?;
     }
     let sdk = connect(settings, log).await?;
-    watch(&sdk, settings, options, log, shown, (order, shutdown)).await
+    Run { sdk: &sdk, settings, options, log, shown, order, shutdown }.until_stopped().await
 }
 
-/// Serves what `--listen` asks for, from now on and beside everything else.
+/// Starts the server of `--listen`.
 async fn listen(address: SocketAddr, shown: &Shown, log: &Log) -> Result<(), CommandError> {
     let listener = Listener::bind(address).await.map_err(|error| {
         CommandError::Failed(match error.kind() {
             io::ErrorKind::AddrInUse => {
-                format!("--listen: {address} is in use; give another port, or stop what listens there")
+                format!("--listen: {address} is in use; give another port, or stop the process that uses it")
             }
-            _ => format!("--listen: {address} can't be listened on: {error}"),
+            _ => format!("--listen: cannot listen on {address}: {error}"),
         })
     })?;
     log.emit(&Event::Listening { address: listener.address().to_string() });
@@ -97,88 +95,85 @@ async fn listen(address: SocketAddr, shown: &Shown, log: &Log) -> Result<(), Com
     Ok(())
 }
 
-/// Watches over a connection until the shutdown is ordered.
-pub(super) async fn watch(
-    sdk: &SdkConfig,
-    settings: &Settings,
-    options: &RunOptions,
-    log: &Log,
-    shown: Shown,
-    (order, shutdown): (ShutdownOrder, Shutdown),
-) -> Result<(), CommandError> {
-    let began = Instant::now();
-    let queue = SqsQueue::new(sdk, &settings.queue);
-    let queue_settings = first_poll(&queue, &settings.queue, &shutdown, log).await?;
-    log.emit(&started(Form::Run, settings, &options.watch, sdk));
-    let publisher = publisher(sdk, &options.watch, log);
-    let (platform, policy) = (AwsPlatform::new(sdk), policy(settings, &options.watch.policy));
-    let clock = platform.clock();
-    let metrics = metrics(settings, &options.watch.metrics, log, clock.clone());
-    let liveness = shown.with_metrics(metrics.clone());
-    let mut reconciler = Reconciler::new(platform, settings.scope.clone(), policy, log.clone(), clock.clone())
-        .with_metrics(metrics.clone());
-    // A run from cron is over before a check says anything; `doctor` is for its user.
-    if options.watch.feed_check == FeedCheck::Hourly && !options.exit_when_empty {
-        let standing = StandingFindings::default();
-        reconciler = reconciler.with_feed(standing.clone());
-        let config = monitor_config(settings, standing, log, clock.clone());
-        tokio::spawn(EventSourceMonitor::new(AwsEventSource::new(sdk), config).run());
-    }
-    let inbox = Inbox::new(settings.scope.clone(), log.clone()).with_metrics(metrics.clone());
-    let lifetime = if options.exit_when_empty {
-        let order = order.clone();
-        tokio::spawn(async move {
-            tokio::time::sleep(GIVE_UP_AFTER).await;
-            order.stop(StopReason::GaveUp);
-        });
-        Lifetime::UntilEmpty
-    } else {
-        Lifetime::UntilStopped
-    };
-    let queue = (queue, queue_settings);
-    let worker = {
-        let (queue, queue_settings) = queue;
-        Worker::new(WorkerParts {
+/// The worker over one connection to AWS.
+pub(super) struct Run<'a> {
+    /// The connection.
+    pub(super) sdk: &'a SdkConfig,
+    /// What to watch.
+    pub(super) settings: &'a Settings,
+    /// The options of `run`.
+    pub(super) options: &'a RunOptions,
+    /// The log.
+    pub(super) log: &'a Log,
+    /// What `--listen` serves.
+    pub(super) shown: Shown,
+    /// The order to stop, for the time limit of `--exit-when-empty`.
+    pub(super) order: ShutdownOrder,
+    /// The order to stop.
+    pub(super) shutdown: Shutdown,
+}
+
+impl Run<'_> {
+    /// Works until the shutdown is ordered.
+    pub(super) async fn until_stopped(self) -> Result<(), CommandError> {
+        let Self { sdk, settings, options, log, shown, order, shutdown } = self;
+        let began = Instant::now();
+        let queue = SqsQueue::new(sdk, &settings.queue);
+        let queue_settings = queue_settings(&queue, &settings.queue, &shutdown, log).await?;
+        log.emit(&started(Form::Run, settings, &options.watch, sdk));
+        let publisher = publisher(sdk, &options.watch, log);
+        // A run from cron ends before a check of the event source reports anything; its user has `doctor`.
+        let feed_check = if options.exit_when_empty { FeedCheck::Off } else { options.watch.feed_check };
+        let Assembly { reconciler, monitor } = assemble(sdk, settings, &options.watch, feed_check, log);
+        let context = reconciler.context().clone();
+        if let Some(monitor) = monitor {
+            tokio::spawn(monitor.run());
+        }
+        let worker = Worker::new(WorkerParts {
             queue,
             queue_settings,
             reconciler,
-            inbox,
-            lifetime,
+            lifetime: if options.exit_when_empty { Lifetime::UntilEmpty } else { Lifetime::UntilStopped },
             shutdown,
-            log: log.clone(),
-            clock,
-            liveness,
+            liveness: shown.with_metrics(context.metrics.clone()),
             timing: Timing::default(),
-        })
-    };
-    let reason = worker.run().await;
-    metrics.finish();
-    if let Some(publisher) = publisher {
-        publisher.flush(LAST_EVENTS).await;
-    }
-    log.emit(&Event::WatcherStopped {
-        reason,
-        uptime_seconds: began.elapsed().as_secs(),
-        messages: metrics.total(Metric::EventsReceived),
-        foreign: metrics.total(Metric::EventsForeign),
-        reconciliations: metrics.total(Metric::Reconciles),
-        aws_calls: metrics.total(Metric::AwsCalls),
-    });
-    match reason {
-        StopReason::GaveUp => {
-            let limit = humantime::format_duration(GIVE_UP_AFTER);
-            Err(CommandError::Failed(format!(
-                "the queue could not be emptied, or the work done, within {limit}; what failed is in the log (poll_failed, \
-                 reconcile_failed)"
-            )))
+        });
+        if options.exit_when_empty {
+            tokio::spawn(async move {
+                tokio::time::sleep(GIVE_UP_AFTER).await;
+                order.stop(StopReason::GaveUp);
+            });
         }
-        StopReason::Sigterm | StopReason::Sigint | StopReason::QueueEmpty => Ok(()),
+        let reason = worker.run().await;
+        context.metrics.finish();
+        if let Some(publisher) = publisher {
+            publisher.flush(LAST_EVENTS).await;
+        }
+        let totals = context.totals.get();
+        log.emit(&Event::WatcherStopped {
+            reason,
+            uptime_seconds: began.elapsed().as_secs(),
+            messages: totals.messages,
+            foreign: totals.foreign,
+            reconciliations: totals.reconciliations,
+            aws_calls: totals.aws_calls().sent,
+        });
+        match reason {
+            StopReason::GaveUp => {
+                let limit = humantime::format_duration(GIVE_UP_AFTER);
+                Err(CommandError::Failed(format!(
+                    "the queue is not empty, or a teardown is not complete, after {limit}; see poll_failed and \
+                     reconcile_failed in the log"
+                )))
+            }
+            StopReason::Sigterm | StopReason::Sigint | StopReason::QueueEmpty => Ok(()),
+        }
     }
 }
 
-/// Asks for the queue's settings once. Only a queue that doesn't exist is a mistake in the configuration; one that
-/// doesn't answer is the worker's to ask again, beside its looks.
-async fn first_poll(
+/// Reads the queue's settings once. Only a queue that doesn't exist is a wrong configuration; without an answer the worker
+/// reads them again between its reconciliations.
+async fn queue_settings(
     queue: &SqsQueue,
     name: &str,
     shutdown: &Shutdown,
@@ -186,7 +181,7 @@ async fn first_poll(
 ) -> Result<Option<QueueSettings>, CommandError> {
     let answer = tokio::select! {
         _ = shutdown.begun() => return Ok(None),
-        answer = tokio::time::timeout(FIRST_POLL, queue.settings()) => answer,
+        answer = tokio::time::timeout(SETTINGS_TIME, queue.settings()) => answer,
     };
     match answer {
         Ok(Ok(settings)) => Ok(Some(settings)),

@@ -2,7 +2,7 @@
 
 use super::options::{PlatformOptions, QueueOptions};
 use crate::aws::client::Connection;
-use crate::controller::reconcile::Scope;
+use crate::controller::scope::Scope;
 use crate::telemetry::log::Identity;
 use jvb_watcher_rules::model::cluster_name;
 

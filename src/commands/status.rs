@@ -13,7 +13,9 @@ use crate::aws::AwsError;
 use crate::aws::client::{AwsEventSource, AwsPlatform};
 use crate::aws::event_source::{EventSource, QueueDescription};
 use crate::clock::Clock;
-use crate::controller::reconcile::{Hints, Reconciler};
+use crate::controller::context::Context;
+use crate::controller::message::Hints;
+use crate::controller::reconciler::{Reconciler, ReconcilerParts};
 use crate::event_source;
 use crate::status::{Snapshot, Status, text};
 use crate::telemetry::log::Log;
@@ -76,7 +78,8 @@ pub async fn status(
     let platform = AwsPlatform::new(&sdk);
     let clock = platform.clock();
     let policy = policy(settings, &options.policy);
-    let reconciler = Reconciler::new(platform, settings.scope.clone(), policy.clone(), log.clone(), clock.clone());
+    let context = Context::new(settings.scope.clone(), log.clone(), clock.clone());
+    let reconciler = Reconciler::new(ReconcilerParts::new(platform, context, policy.clone()));
     let observer = Observer { settings, options, policy, reconciler, event_source: AwsEventSource::new(&sdk) };
     let style = Style::of_stdout(no_color);
     if options.watch {
@@ -112,7 +115,7 @@ struct EventSourceReading {
 impl Observer<'_> {
     async fn observe(&self, clock: &dyn Clock) -> Result<Status, AwsError> {
         let hints = Hints::default();
-        let (look, reading) = tokio::join!(self.reconciler.look(&hints), self.read_event_source());
+        let (look, reading) = tokio::join!(self.reconciler.observe(&hints), self.read_event_source());
         let look = look?;
         Ok(Status::new(&Snapshot {
             scope: &self.settings.scope,

@@ -1,142 +1,143 @@
-//! The worker as a function that is called: an invocation brings messages or a tick, the same look and repair follow,
-//! and the answer says which messages are to come again. To receive and to delete them is the caller's part.
+//! The controller as a function: each invocation brings messages or a tick, and its response says which messages failed.
+//! The caller receives and deletes them.
 //!
-//! What is remembered lives from invocation to invocation. Between two of them the process is frozen, or gone: nothing
-//! here goes on beside an invocation, and what must not be lost is in the balancer's tags.
+//! Memory lasts from one invocation to the next. In between the process is frozen, or gone: nothing runs beside an
+//! invocation, and what must not be lost is in the load balancer's tags.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::aws::{AwsError, ErrorKind, Message, Platform, Queue, Receipt, Redrive};
-use crate::clock::{Moment, SharedClock};
-use crate::controller::reconcile::{Hints, Outcome, Progress, Reconciler};
-use crate::controller::worker::{
-    Batch, FailedAttempt, Inbox, LAST_RECEIVE, SETTINGS_VALID_FOR, attempt, until_next_look,
-};
+use crate::clock::Moment;
+use crate::controller::context::Context;
+use crate::controller::error_policy;
+use crate::controller::inbox::{Batch, Inbox, LAST_RECEIVE};
+use crate::controller::message::Hints;
+use crate::controller::reconciler::{Outcome, Progress, Reconciler};
+use crate::controller::worker::{SETTINGS_VALID_FOR, until_requeue};
 use crate::retry::Retry;
-use crate::telemetry::log::{Event, Failure, Log};
+use crate::telemetry::log::{Event, Failure};
 
-/// An invocation's answer is on its way so long before the deadline.
+/// How long before its deadline an invocation responds.
 const MARGIN: Duration = Duration::from_secs(1);
 
-/// A further look isn't begun with less time left than one takes on a slow day.
-const TIME_FOR_A_LOOK: Duration = Duration::from_secs(3);
+/// The time that must be left for another reconciliation: what one takes on a slow day.
+const TIME_TO_RECONCILE: Duration = Duration::from_secs(3);
 
-/// How long the queue may take to say what it is set to.
+/// The time for reading the queue's settings.
 const TIME_FOR_SETTINGS: Duration = Duration::from_secs(5);
 
-/// What an invocation brings.
+/// The payload of an invocation.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Work {
-    /// Messages from the queue.
+pub enum Request {
+    /// Messages of the queue.
     Messages(Vec<Message>),
-    /// The schedule's order to look.
+    /// A schedule's tick: reconcile.
     Tick,
 }
 
-/// What came of an invocation.
+/// The response to an invocation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Answer {
-    /// The ids of the messages that are to come again; all others may be deleted.
+pub struct Response {
+    /// The ids of the messages that must reappear; all others may be deleted.
     pub failed: Vec<String>,
 }
 
-/// Keeps one service true, invocation by invocation.
+/// Reconciles one service, invocation by invocation.
 pub struct Function<Q, P> {
-    /// Asked for its settings only.
+    /// Only its settings are read.
     queue: Q,
-    /// The queue's redrive, and when it was read.
+    /// The queue's redrive policy, and when it was read.
     redrive: Option<(Redrive, Moment)>,
     reconciler: Reconciler<P>,
     inbox: Inbox,
-    log: Log,
-    clock: SharedClock,
+    context: Context,
 }
 
 impl<Q: Queue, P: Platform> Function<Q, P> {
-    /// A function that hasn't looked yet.
-    pub fn new(queue: Q, reconciler: Reconciler<P>, inbox: Inbox, log: Log, clock: SharedClock) -> Self {
-        Self { queue, redrive: None, reconciler, inbox, log, clock }
+    /// A function that has not reconciled yet.
+    pub fn new(queue: Q, reconciler: Reconciler<P>) -> Self {
+        let context = reconciler.context().clone();
+        Self { queue, redrive: None, reconciler, inbox: Inbox::new(context.clone()), context }
     }
 
-    /// Does the work, and answers in time. The looks go on while a teardown is under way, until the deadline is near.
+    /// Handles an invocation, and responds before its deadline. It goes on while a teardown is under way and time is left.
     ///
     /// # Errors
     ///
-    /// When the look that a tick orders has failed. Messages that no look has followed are in the answer instead.
-    pub async fn invoke(&mut self, work: Work, deadline: Instant) -> Result<Answer, AwsError> {
+    /// When the reconciliation of a tick failed. Messages whose reconciliation failed are in the response instead.
+    pub async fn invoke(&mut self, request: Request, deadline: Instant) -> Result<Response, AwsError> {
         let deadline = deadline.checked_sub(MARGIN).unwrap_or(deadline);
-        match work {
-            Work::Messages(messages) => Ok(self.take(messages, deadline).await),
-            Work::Tick => {
-                self.settle(Hints::default(), deadline).await?;
-                Ok(Answer::default())
-            }
-        }
+        let response = match request {
+            Request::Messages(messages) => Ok(self.handle(messages, deadline).await),
+            Request::Tick => self.reconcile(Hints::default(), deadline).await.map(|()| Response::default()),
+        };
+        self.context.totals.set_queue_calls(self.queue.calls());
+        response
     }
 
-    async fn take(&mut self, messages: Vec<Message>, deadline: Instant) -> Answer {
-        // Before that receive the redrive makes no difference.
+    async fn handle(&mut self, messages: Vec<Message>, deadline: Instant) -> Response {
+        // Before that receive the redrive policy makes no difference.
         let redrive = match messages.iter().any(|message| message.receive_count >= LAST_RECEIVE) {
             true => self.redrive(deadline).await,
             false => Redrive::ToDeadLetterQueue,
         };
         let mut batch = Batch::default();
         for message in messages {
-            self.inbox.sort(message, redrive, &mut batch);
+            self.inbox.add(message, redrive, &mut batch);
         }
-        self.reconciler.count_messages(batch.relevant.len(), batch.foreign);
-        let mut failed = batch.left;
-        if !batch.relevant.is_empty() && self.settle(batch.hints, deadline).await.is_err() {
+        let mut failed = batch.malformed;
+        if !batch.relevant.is_empty() && self.reconcile(batch.hints, deadline).await.is_err() {
             failed.extend(batch.relevant);
         }
-        Answer { failed: failed.into_iter().map(|Receipt { message_id, .. }| message_id).collect() }
+        Response { failed: failed.into_iter().map(|Receipt { message_id, .. }| message_id).collect() }
     }
 
-    /// What becomes of messages that nobody deletes. While the queue doesn't tell, nothing is deleted.
+    /// Reads the queue's redrive policy. Without an answer the messages are left to one.
     async fn redrive(&mut self, deadline: Instant) -> Redrive {
-        if let Some((redrive, read)) = self.redrive
-            && read.elapsed(&*self.clock) < SETTINGS_VALID_FOR
+        if let Some((redrive, read_at)) = self.redrive
+            && read_at.elapsed(&*self.context.clock) < SETTINGS_VALID_FOR
         {
             return redrive;
         }
         let limit = deadline.min(Instant::now() + TIME_FOR_SETTINGS);
         match tokio::time::timeout_at(limit, self.queue.settings()).await {
             Ok(Ok(settings)) => {
-                self.redrive = Some((settings.redrive, Moment::now(&*self.clock)));
+                self.redrive = Some((settings.redrive, Moment::now(&*self.context.clock)));
                 settings.redrive
             }
             Ok(Err(error)) => {
-                self.log.emit(&Event::PollFailed { failure: Failure::new(&error, 1, Duration::ZERO) });
+                self.context.log.emit(&Event::PollFailed { failure: Failure::new(&error, 1, Duration::ZERO) });
                 Redrive::ToDeadLetterQueue
             }
             Err(_) => Redrive::ToDeadLetterQueue,
         }
     }
 
-    /// Reconciles until it succeeds, and then until nothing more can be done at once; as far as the time goes.
+    /// Reconciles until it succeeds, and until no teardown is under way, as far as the time allows.
     ///
     /// # Errors
     ///
-    /// When no look has succeeded.
-    async fn settle(&mut self, mut hints: Hints, deadline: Instant) -> Result<(), AwsError> {
+    /// The last error, when no reconciliation has succeeded.
+    async fn reconcile(&mut self, mut hints: Hints, deadline: Instant) -> Result<(), AwsError> {
         let mut retry = Retry::default();
-        let mut settled = false;
+        let mut has_succeeded = false;
         loop {
-            let (wait, failure) = match self.attempt_by(deadline, &hints, &mut retry).await {
+            let (wait, failure) = match self.reconcile_by(deadline, &hints).await {
                 Ok(outcome) if outcome.progress == Progress::Settled => return Ok(()),
                 Ok(outcome) => {
-                    settled = true;
+                    has_succeeded = true;
+                    retry.succeeded();
                     hints = Hints::default();
-                    (until_next_look(&outcome, &self.clock), None)
+                    (until_requeue(&outcome, &self.context), None)
                 }
-                Err(FailedAttempt { error, wait }) => (wait, Some(error)),
+                Err(error) => (error_policy::requeue_after(&error, &mut retry, &self.context.log), Some(error)),
             };
-            if Instant::now() + wait + TIME_FOR_A_LOOK > deadline {
+            if Instant::now() + wait + TIME_TO_RECONCILE > deadline {
                 return match failure {
-                    Some(error) if !settled => Err(error),
-                    // What is left is the next tick's.
+                    Some(error) if !has_succeeded => Err(error),
+                    // The next tick continues.
                     _ => Ok(()),
                 };
             }
@@ -144,27 +145,17 @@ impl<Q: Queue, P: Platform> Function<Q, P> {
         }
     }
 
-    /// One try, which the deadline ends.
-    async fn attempt_by(
-        &mut self,
-        deadline: Instant,
-        hints: &Hints,
-        retry: &mut Retry,
-    ) -> Result<Outcome, FailedAttempt> {
-        if Instant::now() < deadline {
-            let tried = attempt(&mut self.reconciler, hints, self.queue.calls(), retry, &self.log);
-            if let Ok(ended) = tokio::time::timeout_at(deadline, tried).await {
-                return ended;
-            }
+    /// Reconciles once, until the deadline.
+    async fn reconcile_by(&mut self, deadline: Instant, hints: &Hints) -> Result<Outcome, AwsError> {
+        if Instant::now() >= deadline {
+            return Err(out_of_time());
         }
-        let error = out_of_time();
-        let (attempt, wait) = retry.failed(error.kind);
-        self.log.emit(&Event::ReconcileFailed { failure: Failure::new(&error, attempt, wait) });
-        Err(FailedAttempt { error, wait })
+        let reconciled = tokio::time::timeout_at(deadline, self.reconciler.reconcile(hints)).await;
+        reconciled.unwrap_or_else(|_| Err(out_of_time()))
     }
 }
 
-/// The deadline came before the look, or an act of it, had ended.
+/// The error of a reconciliation that the deadline ended.
 fn out_of_time() -> AwsError {
     AwsError {
         kind: ErrorKind::Unavailable,
@@ -172,8 +163,8 @@ fn out_of_time() -> AwsError {
         operation: "InvokeFunction",
         resource: "the function".to_owned(),
         code: None,
-        message: "its time was nearly over, so the look was given up; the next invocation looks again, and if this \
-                  goes on, give the function a longer timeout"
+        message: "the invocation's time was nearly over, so the reconciliation was cancelled; the next invocation \
+                  retries. If this repeats, give the function a longer timeout"
             .to_owned(),
         request_id: None,
     }

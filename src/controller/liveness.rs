@@ -1,7 +1,7 @@
-//! The worker's liveness: what it does and how long that may take, for whoever asks whether it lives.
+//! Liveness and readiness: what `/healthz` and `/readyz` report.
 //!
-//! While AWS fails the worker tries again, and is healthy: to restart it would mend nothing. What isn't healthy is a
-//! worker that has been at one thing for longer than that thing can take.
+//! Failures of AWS don't make a worker unhealthy: it retries, and a restart wouldn't help. A worker is unhealthy when one
+//! activity has taken longer than it can take.
 
 use std::fmt;
 use std::time::Duration;
@@ -11,43 +11,43 @@ use tokio::time::Instant;
 
 use crate::aws::{AwsError, LONGEST_CALL};
 
-/// A look and its repair, with every call at its limit: two looks of five calls in a row and six seconds of waiting for
-/// a task's version, the deletion, and the writes for half a dozen groups, is a little over eight minutes.
-const LONGEST_LOOK: Duration = Duration::from_secs(10 * 60);
+/// The longest reconciliation, with every call at its limit: two observations of five calls in a row and six seconds of
+/// waiting for a task's version, the deletion, and the writes for half a dozen groups take a little over eight minutes.
+const LONGEST_RECONCILIATION: Duration = Duration::from_secs(10 * 60);
 
-/// The machine may be busy, or asleep for a moment.
+/// Tolerates a machine that is busy or suspended for a moment.
 const SLACK: Duration = Duration::from_secs(30);
 
-/// Beyond the resync interval a success may be this old: a poll that fails (50 s), a round of draining (35 s) and of
-/// deleting (20 s) may come before the look.
-const SUCCESS_DUE: Duration = Duration::from_secs(2 * 60);
+/// How much older than the resync interval the last success may be: a failed poll (50 s), a round of receiving (35 s) and
+/// one of deleting (20 s) may precede the reconciliation.
+const SUCCESS_OVERDUE_AFTER: Duration = Duration::from_secs(2 * 60);
 
-/// What the worker does.
+/// An activity of the worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Activity {
-    /// It finds credentials and its queue.
+    /// Looks up credentials and the queue.
     Starting,
-    /// It waits for messages, so long at most, and takes them.
+    /// Waits for messages, at most this long, and receives them.
     Receiving(Duration),
-    /// It deletes messages; so long at most.
+    /// Deletes messages, for at most this long.
     Deleting(Duration),
-    /// It looks, and repairs.
-    Looking,
-    /// After a failure, it waits for so long.
+    /// Reconciles.
+    Reconciling,
+    /// Waits this long after a failure.
     Waiting(Duration),
 }
 
 impl Activity {
-    /// The longest time that it can take.
-    fn longest(self) -> Duration {
+    /// The longest time that the activity can take.
+    fn limit(self) -> Duration {
         SLACK
             + match self {
                 // The credentials have fifteen seconds, the queue ten.
                 Self::Starting => SLACK,
-                // The queue's name may have to be looked up first.
+                // The queue's URL may have to be looked up first.
                 Self::Receiving(wait) => wait + 2 * LONGEST_CALL,
                 Self::Deleting(limit) => limit,
-                Self::Looking => LONGEST_LOOK,
+                Self::Reconciling => LONGEST_RECONCILIATION,
                 Self::Waiting(wait) => wait,
             }
     }
@@ -59,42 +59,42 @@ impl fmt::Display for Activity {
             Self::Starting => "starting",
             Self::Receiving(_) => "receiving messages",
             Self::Deleting(_) => "deleting messages",
-            Self::Looking => "looking and repairing",
-            Self::Waiting(_) => "waiting before the next try",
+            Self::Reconciling => "reconciling",
+            Self::Waiting(_) => "waiting for the next attempt",
         })
     }
 }
 
-/// Why the worker doesn't live, or isn't ready, in one line.
+/// The reason, in one line, why a probe fails.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trouble(pub String);
+pub struct Unhealthy(pub String);
 
-/// Where the worker says what it does, and others ask. Clones are of the same liveness.
+/// The state that the worker reports and probes read. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Liveness {
     state: watch::Sender<State>,
-    /// No success may be older.
-    success_good_for: Duration,
+    /// The age at which the last success is too old.
+    success_valid_for: Duration,
 }
 
 #[derive(Debug)]
 struct State {
     activity: Activity,
     since: Instant,
-    /// When a look last succeeded.
+    /// When a reconciliation last succeeded.
     succeeded: Option<Instant>,
-    /// What the last look met, unless it succeeded.
+    /// The error of the last reconciliation, unless it succeeded.
     failure: Option<AwsError>,
 }
 
 impl Liveness {
-    /// The liveness of a worker that starts, and that will look at least this often.
+    /// The liveness of a worker that starts, and that will reconcile at least this often.
     pub fn new(resync_interval: Duration) -> Self {
         let state = State { activity: Activity::Starting, since: Instant::now(), succeeded: None, failure: None };
-        Self { state: watch::Sender::new(state), success_good_for: resync_interval + SUCCESS_DUE }
+        Self { state: watch::Sender::new(state), success_valid_for: resync_interval + SUCCESS_OVERDUE_AFTER }
     }
 
-    /// The worker begins something.
+    /// Records that an activity begins.
     pub fn begin(&self, activity: Activity) {
         self.state.send_modify(|state| {
             state.activity = activity;
@@ -102,7 +102,7 @@ impl Liveness {
         });
     }
 
-    /// A look succeeded.
+    /// Records a reconciliation that succeeded.
     pub fn succeeded(&self) {
         self.state.send_modify(|state| {
             state.succeeded = Some(Instant::now());
@@ -110,51 +110,54 @@ impl Liveness {
         });
     }
 
-    /// A look, or one of its acts, failed.
+    /// Records a reconciliation that failed.
     pub fn failed(&self, error: &AwsError) {
         self.state.send_modify(|state| state.failure = Some(error.clone()));
     }
 
-    /// Whether the worker's loop turns.
+    /// Checks that the worker's loop makes progress.
     ///
     /// # Errors
     ///
-    /// What it is stuck at.
-    pub fn live(&self) -> Result<(), Trouble> {
+    /// The activity that takes too long.
+    pub fn live(&self) -> Result<(), Unhealthy> {
         let State { activity, since, .. } = *self.state.borrow();
-        let (elapsed, longest) = (since.elapsed(), activity.longest());
-        if elapsed <= longest {
+        let (elapsed, limit) = (since.elapsed(), activity.limit());
+        if elapsed <= limit {
             return Ok(());
         }
-        let (elapsed, longest) = (elapsed.as_secs(), longest.as_secs());
-        Err(Trouble(format!("the worker has been {activity} for {elapsed} s; that takes {longest} s at most")))
+        let (elapsed, limit) = (elapsed.as_secs(), limit.as_secs());
+        Err(Unhealthy(format!("the worker has been {activity} for {elapsed} s; the limit is {limit} s")))
     }
 
-    /// Whether the worker keeps the service true: a look has succeeded, lately, and none has failed since in a way that
-    /// only a person can mend.
+    /// Checks that a reconciliation has succeeded recently, and that none has failed since with a permanent error.
     ///
     /// # Errors
     ///
-    /// Why it doesn't.
-    pub fn ready(&self) -> Result<(), Trouble> {
+    /// The age of the last success, or the error.
+    pub fn ready(&self) -> Result<(), Unhealthy> {
         let state = self.state.borrow();
-        let lasting = state.failure.as_ref().filter(|failure| !failure.kind.is_transient());
-        let why = match (state.succeeded, lasting) {
-            (_, Some(failure)) => return Err(Trouble::of(&format!("the last look failed: {failure}"))),
-            (Some(succeeded), None) if succeeded.elapsed() <= self.success_good_for => return Ok(()),
-            (Some(succeeded), None) => format!("no look has succeeded for {} s", succeeded.elapsed().as_secs()),
-            (None, None) => "no look has succeeded yet".to_owned(),
+        let permanent = state.failure.as_ref().filter(|failure| !failure.kind.is_transient());
+        let why = match (state.succeeded, permanent) {
+            (_, Some(failure)) => {
+                return Err(Unhealthy::on_one_line(&format!("the last reconciliation failed: {failure}")));
+            }
+            (Some(succeeded), None) if succeeded.elapsed() <= self.success_valid_for => return Ok(()),
+            (Some(succeeded), None) => {
+                format!("no reconciliation has succeeded for {} s", succeeded.elapsed().as_secs())
+            }
+            (None, None) => "no reconciliation has succeeded yet".to_owned(),
         };
         Err(match &state.failure {
-            Some(failure) => Trouble::of(&format!("{why}; the last one failed: {failure}")),
-            None => Trouble(why),
+            Some(failure) => Unhealthy::on_one_line(&format!("{why}; the last one failed: {failure}")),
+            None => Unhealthy(why),
         })
     }
 }
 
-impl Trouble {
-    /// In one line: what AWS says may have several.
-    fn of(text: &str) -> Self {
+impl Unhealthy {
+    /// Replaces line breaks, which AWS's messages may contain.
+    fn on_one_line(text: &str) -> Self {
         Self(text.split_whitespace().collect::<Vec<_>>().join(" "))
     }
 }
@@ -181,49 +184,52 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_lives_as_long_as_what_it_does_can_take_and_not_longer() {
-        for (activity, longest) in [
+    async fn is_live_until_an_activity_exceeds_its_limit() {
+        for (activity, limit) in [
             (Activity::Starting, 60),
             (Activity::Receiving(Duration::from_secs(20)), 110),
             (Activity::Deleting(Duration::from_secs(20)), 50),
-            (Activity::Looking, 630),
+            (Activity::Reconciling, 630),
             (Activity::Waiting(Duration::from_secs(60)), 90),
         ] {
             let liveness = liveness();
             liveness.begin(activity);
-            tokio::time::sleep(Duration::from_secs(longest)).await;
+            tokio::time::sleep(Duration::from_secs(limit)).await;
             assert_eq!(liveness.live(), Ok(()), "{activity:?}");
             tokio::time::sleep(Duration::from_secs(1)).await;
-            let Trouble(why) = liveness.live().expect_err("too long");
-            assert!(why.contains(&format!("{activity} for {} s", longest + 1)), "{why}");
+            let Unhealthy(why) = liveness.live().expect_err("too long");
+            assert!(why.contains(&format!("{activity} for {} s", limit + 1)), "{why}");
             liveness.begin(activity);
-            assert_eq!(liveness.live(), Ok(()), "it goes on");
+            assert_eq!(liveness.live(), Ok(()), "the next activity begins");
         }
     }
 
     #[tokio::test(start_paused = true)]
-    async fn it_is_ready_once_a_look_has_succeeded_and_as_long_as_that_is_recent() {
+    async fn is_ready_after_a_success_and_while_it_is_recent() {
         let liveness = liveness();
-        assert_eq!(liveness.ready(), Err(Trouble("no look has succeeded yet".into())));
+        assert_eq!(liveness.ready(), Err(Unhealthy("no reconciliation has succeeded yet".into())));
         liveness.failed(&error(ErrorKind::Unavailable));
-        let Trouble(why) = liveness.ready().expect_err("not ready");
-        assert!(why.starts_with("no look has succeeded yet; ") && why.ends_with("first line second line"), "{why}");
+        let Unhealthy(why) = liveness.ready().expect_err("not ready");
+        assert!(
+            why.starts_with("no reconciliation has succeeded yet; ") && why.ends_with("first line second line"),
+            "{why}"
+        );
         liveness.succeeded();
         assert_eq!(liveness.ready(), Ok(()));
         tokio::time::sleep(Duration::from_secs(180)).await;
         assert_eq!(liveness.ready(), Ok(()));
         tokio::time::sleep(Duration::from_secs(1)).await;
-        assert_eq!(liveness.ready(), Err(Trouble("no look has succeeded for 181 s".into())));
+        assert_eq!(liveness.ready(), Err(Unhealthy("no reconciliation has succeeded for 181 s".into())));
     }
 
     #[test]
-    fn a_failure_that_passes_leaves_it_ready_and_one_that_a_person_must_mend_does_not() {
+    fn stays_ready_after_a_transient_error_and_not_after_a_permanent_one() {
         let liveness = liveness();
         liveness.succeeded();
         liveness.failed(&error(ErrorKind::Throttled));
         assert_eq!(liveness.ready(), Ok(()));
         liveness.failed(&error(ErrorKind::AccessDenied));
-        let Trouble(why) = liveness.ready().expect_err("not ready");
+        let Unhealthy(why) = liveness.ready().expect_err("not ready");
         assert!(why.contains("ecs:DescribeServices on p-service"), "{why}");
         liveness.succeeded();
         assert_eq!(liveness.ready(), Ok(()));

@@ -1,22 +1,25 @@
-//! From the body of a queue message to what it is worth: a hint where to look, and nothing more.
+//! Parses queue messages into hints.
 //!
-//! EventBridge puts its whole envelope into the message. An event never decides anything; it names a task and the
-//! version of it that a look must have caught up with. So all that is asked of it is a cluster and a task's ARN.
+//! EventBridge puts its whole envelope into the message. An event decides nothing: it names a task, and the version of
+//! that task which the next observation must have caught up with. Only the cluster and the task's ARN are required.
+
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::controller::scope::Scope;
 use jvb_watcher_rules::model::{TaskId, cluster_name};
 
 #[cfg(any(test, fuzzing))]
 pub mod check;
 
-/// What a well-formed message says.
+/// A well-formed message.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Notice {
-    /// An ECS task changed.
+pub enum EventBridgeEvent {
+    /// An ECS Task State Change event.
     TaskStateChange(TaskStateChange),
-    /// Some other event: another source, or another detail-type of the same.
+    /// Any other event.
     Other {
         /// The envelope's `source`.
         source: String,
@@ -25,50 +28,75 @@ pub enum Notice {
     },
 }
 
-/// The part of an ECS Task State Change event that the watcher goes by.
+/// The fields of an ECS Task State Change event that the controller reads.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskStateChange {
     /// The name of the task's cluster.
     pub cluster: String,
-    /// `service:NAME` or `family:NAME`, where the event says.
+    /// `service:NAME` or `family:NAME`, if the event has it.
     pub group: Option<String>,
-    /// Which task to look at, and how new the look must be.
+    /// The task and its version.
     pub hint: Hint,
 }
 
-/// Where to look.
+/// A task that changed.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Hint {
-    /// The task that changed.
+    /// The task.
     pub task: TaskId,
-    /// The version that the change gave it (`detail.version`).
+    /// Its version after the change (`detail.version`).
     pub version: Option<i64>,
-    /// When the event was made (the envelope's `time`).
+    /// The time of the event (the envelope's `time`).
     pub time: Option<Timestamp>,
 }
 
-/// Why a message is of no use to anyone.
+/// The hints of a batch of messages: the tasks to read beside those that ECS lists, and how fresh the answers must be.
+#[derive(Clone, Debug, Default)]
+pub struct Hints {
+    /// The tasks that events named, each with the newest of what they said about it.
+    pub tasks: BTreeMap<TaskId, TaskHint>,
+}
+
+/// What the events of a batch said about one task.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct TaskHint {
+    /// The newest version.
+    pub version: Option<i64>,
+    /// The time of the latest event.
+    pub time: Option<Timestamp>,
+}
+
+impl Hints {
+    /// Adds the hint of one event.
+    pub fn add(&mut self, hint: Hint) {
+        let known = self.tasks.entry(hint.task).or_default();
+        known.version = known.version.max(hint.version);
+        known.time = known.time.max(hint.time);
+    }
+}
+
+/// Why a message can't be parsed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Malformed {
     /// The body isn't JSON.
     #[error("not JSON: {0}")]
     NotJson(String),
-    /// It is JSON, but not an EventBridge envelope.
+    /// The body is JSON, but not an EventBridge envelope.
     #[error("not an EventBridge envelope: {0}")]
     NotAnEnvelope(&'static str),
-    /// It is a task's event without a task or a cluster.
+    /// An ECS Task State Change event lacks its task or its cluster.
     #[error("no task in an ECS Task State Change event: {0}")]
     NoTask(&'static str),
 }
 
-impl Notice {
-    /// Reads a message's body.
+impl EventBridgeEvent {
+    /// Parses a message's body.
     ///
-    /// Fields that the watcher doesn't know or need may be there or not, in any shape: AWS adds to them over time.
+    /// Fields that the controller doesn't read may be absent or of any shape: AWS adds to them over time.
     ///
     /// # Errors
     ///
-    /// When the body isn't an envelope, or is one of a task without the task.
+    /// When the body isn't an envelope, or is a task's event that doesn't name the task.
     pub fn parse(body: &str) -> Result<Self, Malformed> {
         let envelope: Value = serde_json::from_str(body).map_err(|error| Malformed::NotJson(error.to_string()))?;
         let Value::Object(_) = envelope else {
@@ -96,15 +124,10 @@ impl Notice {
         }))
     }
 
-    /// The hint, when the event may concern this service: it is of its cluster, and its group, where it has one, is
-    /// the service's. `None` for a foreign event.
-    pub fn concerning(self, cluster: &str, service: &str) -> Option<Hint> {
-        let Self::TaskStateChange(change) = self else { return None };
-        let of_service = match &change.group {
-            Some(group) => group.strip_prefix("service:") == Some(service),
-            None => true,
-        };
-        (change.cluster == cluster_name(cluster) && of_service).then_some(change.hint)
+    /// Returns the hint for this service; `None` if the event is foreign.
+    pub fn hint_for(self, scope: &Scope) -> Option<Hint> {
+        let Self::TaskStateChange(TaskStateChange { cluster, group, hint }) = self else { return None };
+        scope.includes(&cluster, group.as_deref()).then_some(hint)
     }
 }
 

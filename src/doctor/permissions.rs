@@ -4,7 +4,7 @@ use super::Check;
 use crate::aws::diagnostics::PermissionProbe;
 use crate::aws::operation::ApiOperation;
 use crate::aws::{AwsError, ErrorKind};
-use crate::controller::reconcile::Scope;
+use crate::controller::scope::Scope;
 use crate::event_source::location::Location;
 
 /// The worker's operations that can't be probed without effect: no call of them is harmless, or the policy allows them

@@ -7,7 +7,7 @@ use super::{findings, read};
 use crate::aws::AwsError;
 use crate::aws::event_source::EventSource;
 use crate::clock::{Moment, SharedClock};
-use crate::controller::reconcile::Scope;
+use crate::controller::scope::Scope;
 use crate::telemetry::log::{Event, Failure, Log};
 use jvb_watcher_rules::finding::StandingFindings;
 

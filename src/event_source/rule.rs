@@ -5,7 +5,7 @@ use super::queue_policy::may_send;
 use super::sample_event::{SampleTask, sample_event};
 use crate::aws::AwsError;
 use crate::aws::event_source::{EventSource, QueueDescription, Rule, RuleState};
-use crate::controller::reconcile::Scope;
+use crate::controller::scope::Scope;
 use jvb_watcher_rules::finding::{Finding, FindingName};
 
 /// A rule with the queue as a target.

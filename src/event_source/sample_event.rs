@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::location::Location;
-use crate::controller::reconcile::Scope;
+use crate::controller::scope::Scope;
 use jvb_watcher_rules::model::cluster_name;
 
 /// The id of the sample task, which ECS never assigns.
@@ -88,7 +88,7 @@ pub fn sample_event(scope: &Scope, location: &Location, task: SampleTask) -> Val
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::controller::message::Notice;
+    use crate::controller::message::EventBridgeEvent;
 
     #[test]
     fn the_watcher_accepts_sample_events() {
@@ -96,8 +96,8 @@ mod tests {
         let location = Location::of_arn("arn:aws-cn:sqs:cn-north-1:111122223333:q");
         for task in [SampleTask::Running, SampleTask::Stopped] {
             let event = sample_event(&scope, &location, task);
-            let notice = Notice::parse(&event.to_string()).expect("well-formed");
-            assert!(notice.concerning(&scope.cluster, &scope.service).is_some(), "{event}");
+            let parsed = EventBridgeEvent::parse(&event.to_string()).expect("well-formed");
+            assert!(parsed.hint_for(&scope).is_some(), "{event}");
             assert_eq!(event["detail"]["clusterArn"], "arn:aws-cn:ecs:cn-north-1:111122223333:cluster/p-cluster");
         }
     }

@@ -9,7 +9,9 @@ use super::command::LoadBalancerCommand;
 use super::progress::Progress;
 use crate::aws::{Deadline, Platform};
 use crate::clock::{Moment, SharedClock};
-use crate::controller::reconcile::{OBSERVATION_VALID_FOR, Reconciler, Scope};
+use crate::controller::context::Context as ControllerContext;
+use crate::controller::reconciler::{OBSERVATION_VALID_FOR, Reconciler, ReconcilerParts};
+use crate::controller::scope::Scope;
 use crate::retry::Jitter;
 use crate::shutdown::Shutdown;
 use crate::telemetry::log::Log;
@@ -76,6 +78,7 @@ impl<P: Platform + Clone> Context<P> {
             unused_grace: grace.unused,
             resync_interval: super::engine::POLL_INTERVAL,
         };
-        Reconciler::new(self.platform.clone(), self.scope.clone(), policy, self.log.clone(), self.clock.clone())
+        let context = ControllerContext::new(self.scope.clone(), self.log.clone(), self.clock.clone());
+        Reconciler::new(ReconcilerParts::new(self.platform.clone(), context, policy))
     }
 }

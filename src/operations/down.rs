@@ -14,8 +14,9 @@ use super::phase::{BoundedPhase, CompletedPhase};
 use super::report::DownReport;
 use super::run::{LeasedService, Run};
 use super::{CONSISTENCY_DELAY, SHORT_PHASE_LIMIT};
-use crate::aws::{Calls, Deadline, Platform, Scaling};
-use crate::controller::reconcile::{Hints, OBSERVATION_VALID_FOR, Reconciler};
+use crate::aws::{Deadline, Platform, Scaling};
+use crate::controller::message::Hints;
+use crate::controller::reconciler::{OBSERVATION_VALID_FOR, Reconciler};
 use crate::telemetry::log::{Phase, Verb, rfc3339_millis};
 use jvb_watcher_rules::finding::FindingName;
 use jvb_watcher_rules::hold::{Hold, Holder};
@@ -178,7 +179,7 @@ impl<P: Platform + Scaling + Clone> Down<P> {
     async fn acquire_lease(&mut self) -> Result<PhaseStatus, OperationError> {
         let deadline = self.run.context.deadline();
         let service = self.run.service().await?;
-        let look = self.registrar.look(&Hints::default()).await?;
+        let look = self.registrar.observe(&Hints::default()).await?;
         self.hindrance_in(&look.observation)?;
         let detail = self.run.acquire_lease(&service, &deadline).await?;
         self.record(&look.observation);
@@ -225,11 +226,11 @@ impl<P: Platform + Scaling + Clone> Down<P> {
         }
         // Without a command, the teardown begins with the same observation that finds the service idle.
         let observation = match self.run.context.command {
-            None => self.teardown.reconcile_and_show(&Hints::default(), Calls::default()).await?.1.observation,
+            None => self.teardown.reconcile(&Hints::default()).await?.observed.observation,
             Some(_) => {
-                let look = self.registrar.look(&Hints::default()).await?;
+                let look = self.registrar.observe(&Hints::default()).await?;
                 if !plan::is_idle(&look.observation, self.run.context.now()) {
-                    self.registrar.reconcile(&Hints::default(), Calls::default()).await?;
+                    self.registrar.reconcile(&Hints::default()).await?;
                 }
                 look.observation
             }
@@ -266,7 +267,7 @@ impl<P: Platform + Scaling + Clone> Down<P> {
             return Ok(status);
         }
         let deadline = self.run.context.deadline();
-        let look = self.teardown.look(&Hints::default()).await?;
+        let look = self.teardown.observe(&Hints::default()).await?;
         let observation = &look.observation;
         self.record(observation);
         self.hindrance_in(observation)?;
@@ -299,7 +300,7 @@ impl<P: Platform + Scaling + Clone> Down<P> {
                 ))),
             };
         }
-        let outcome = self.teardown.reconcile(&Hints::default(), Calls::default()).await?;
+        let outcome = self.teardown.reconcile(&Hints::default()).await?;
         if let Some(finding) = outcome.findings.iter().find(|finding| finding.name == FindingName::DeletionProtected) {
             return Err(OperationError::Refused(format!("{name}: {}. {}", finding.detail, finding.name.advice())));
         }
@@ -379,7 +380,7 @@ impl<P: Platform + Scaling + Clone> Down<P> {
 
     async fn steps(&self) -> Result<Vec<String>, OperationError> {
         let service = self.run.service().await?;
-        let look = self.registrar.look(&Hints::default()).await?;
+        let look = self.registrar.observe(&Hints::default()).await?;
         self.hindrance_in(&look.observation)?;
         let name = self.name();
         let limit = |limit: Duration| format!("(limit {})", humantime::format_duration(limit));

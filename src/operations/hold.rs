@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::failure::OperationError;
 use crate::aws::{AwsError, Deadline, Platform};
 use crate::clock::{Moment, SharedClock};
-use crate::controller::reconcile::OBSERVATION_VALID_FOR;
+use crate::controller::reconciler::OBSERVATION_VALID_FOR;
 use crate::telemetry::log::{Event, Log, rfc3339_millis};
 use jvb_watcher_rules::hold::{Hold, Holder};
 use jvb_watcher_rules::model::{IDLE_SINCE_TAG, LOAD_BALANCER_TAG, Tags};

@@ -11,7 +11,7 @@ use super::hold::{self, HoldTarget};
 use super::lease::{Lease, LeaseState};
 use super::phase::CompletedPhase;
 use crate::aws::{AwsError, Deadline, Platform, ScalableService, Scaling};
-use crate::controller::reconcile::Scope;
+use crate::controller::scope::Scope;
 use crate::retry::Retry;
 use crate::telemetry::log::{Phase, Verb, rfc3339_millis};
 use jvb_watcher_rules::hold::{Hold, Holder};

@@ -24,7 +24,10 @@ use super::up::{Probe, Up};
 use super::*;
 use crate::aws::ErrorKind;
 use crate::aws::fake::{FakeAws, FakeClock, World};
-use crate::controller::reconcile::{Hints, Reconciler, Scope};
+use crate::controller::context::Context as ControllerContext;
+use crate::controller::message::Hints;
+use crate::controller::reconciler::{Reconciler, ReconcilerParts};
+use crate::controller::scope::Scope;
 use crate::retry::Jitter;
 use crate::shutdown::{self, ShutdownOrder};
 use crate::telemetry::log::{Phase, StopReason, Verb, rfc3339_millis};
@@ -167,7 +170,8 @@ impl Platform {
     fn watcher(&self) -> Reconciler<FakeAws> {
         let scope = Scope { cluster: "p-cluster".into(), service: "p-service".into() };
         let policy = Policy { teardown: Teardown::All, ..policy() };
-        Reconciler::new(self.cloud.clone(), scope, policy, self.log.log(self.clock.clone()), self.clock.clone())
+        let context = ControllerContext::new(scope, self.log.log(self.clock.clone()), self.clock.clone());
+        Reconciler::new(ReconcilerParts::new(self.cloud.clone(), context, policy))
     }
 
     fn tags(&self) -> Tags {

@@ -16,8 +16,9 @@ use super::registration::Registrations;
 use super::report::{GroupReport, TaskReport, UpReport};
 use super::run::{CommandState, Run};
 use super::{CONSISTENCY_DELAY, SHORT_PHASE_LIMIT};
-use crate::aws::{AwsError, Calls, Deadline, LoadBalancerDescription, Platform, Scaling};
-use crate::controller::reconcile::{Hints, OBSERVATION_VALID_FOR, Reconciler};
+use crate::aws::{AwsError, Deadline, LoadBalancerDescription, Platform, Scaling};
+use crate::controller::message::Hints;
+use crate::controller::reconciler::{OBSERVATION_VALID_FOR, Reconciler};
 use crate::telemetry::log::{Phase, Verb, rfc3339_millis};
 use jvb_watcher_rules::hold::{Hold, Holder};
 use jvb_watcher_rules::model::{
@@ -189,21 +190,21 @@ impl<P: Platform + Scaling + Clone> Up<P> {
     async fn acquire_lease(&mut self) -> Result<PhaseStatus, OperationError> {
         let deadline = self.run.context.deadline();
         let service = self.run.service().await?;
-        let look = self.registrar.look(&Hints::default()).await?;
+        let look = self.registrar.observe(&Hints::default()).await?;
         self.validate(look.observation.load_balancer.as_ref())?;
         Ok(PhaseStatus::Completed(self.run.acquire_lease(&service, &deadline).await?))
     }
 
     async fn create_load_balancer(&mut self) -> Result<PhaseStatus, OperationError> {
         let leased = self.run.verify_lease().await?;
-        let look = self.finisher.look(&Hints::default()).await?;
+        let look = self.finisher.observe(&Hints::default()).await?;
         let Some(load_balancer) = &look.observation.load_balancer else {
             self.settled_at = None;
             let is_deleting = matches!(look.plan.lifecycle, LifecycleAction::DeleteTargetGroups { .. });
             let is_marked = !look.observation.orphaned_target_groups.is_empty();
             if is_deleting || is_marked && plan::is_idle(&look.observation, self.run.context.now()) {
                 // Terraform would adopt the old groups while a watcher deletes them.
-                self.finisher.reconcile(&Hints::default(), Calls::default()).await?;
+                self.finisher.reconcile(&Hints::default()).await?;
                 return Ok(PhaseStatus::Waiting("a teardown is in progress; its target groups go first".to_owned()));
             }
             return self.run_command();
@@ -215,7 +216,7 @@ impl<P: Platform + Scaling + Clone> Up<P> {
         }
         if let LifecycleAction::Unmark { .. } = look.plan.lifecycle {
             // An idle mark from before this operation would shorten the next grace period.
-            self.finisher.reconcile(&Hints::default(), Calls::default()).await?;
+            self.finisher.reconcile(&Hints::default()).await?;
         }
         let settled_at = *self.settled_at.get_or_insert_with(|| Instant::now() + OBSERVATION_VALID_FOR);
         let Counts { desired, running, .. } = leased.service.counts;
@@ -300,8 +301,8 @@ impl<P: Platform + Scaling + Clone> Up<P> {
     /// Registers the serving tasks, and keeps the observation; returns the finding that hinders a registration.
     async fn register(&mut self) -> Result<Option<String>, OperationError> {
         self.run.verify_lease().await?;
-        let (outcome, look) = self.registrar.reconcile_and_show(&Hints::default(), Calls::default()).await?;
-        let observation = look.observation;
+        let outcome = self.registrar.reconcile(&Hints::default()).await?;
+        let observation = outcome.observed.observation;
         if let Service::Found(counts) = observation.service
             && counts.desired < self.wanted
         {
@@ -433,7 +434,7 @@ impl<P: Platform + Scaling + Clone> Up<P> {
 
     async fn steps(&self) -> Result<Vec<String>, OperationError> {
         let service = self.run.service().await?;
-        let look = self.registrar.look(&Hints::default()).await?;
+        let look = self.registrar.observe(&Hints::default()).await?;
         let load_balancer = look.observation.load_balancer.as_ref();
         self.validate(load_balancer)?;
         let (name, spec) = (self.name(), &self.spec);

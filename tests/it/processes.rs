@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use jiff::Timestamp;
-use jvb_watcher::controller::reconcile::OBSERVATION_VALID_FOR;
+use jvb_watcher::controller::reconciler::OBSERVATION_VALID_FOR;
 use jvb_watcher_sandbox::api::{ApiError, Request, Tag, ecs, elb, sqs};
 use jvb_watcher_sandbox::faults::{FaultPlan, Faults};
 use jvb_watcher_sandbox::platform::{self, PROJECT};

@@ -12,7 +12,7 @@ use crate::budget::Budget;
 use crate::coverage::Coverage;
 use crate::environment::Actor;
 use crate::snapshot::Snapshot;
-use jvb_watcher::controller::reconcile::OBSERVATION_VALID_FOR;
+use jvb_watcher::controller::reconciler::OBSERVATION_VALID_FOR;
 use jvb_watcher_rules::plan::Policy;
 use jvb_watcher_sandbox::api::{ApiError, Request, Response, ecs, elb, sqs};
 use jvb_watcher_sandbox::platform;

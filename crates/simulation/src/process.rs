@@ -18,9 +18,12 @@ use crate::environment::{Actor, Environment};
 use crate::intercept::Intercepted;
 use crate::recorder::LogRecorder;
 use jvb_watcher::clock::{AwsClock, Clock, SharedClock};
+use jvb_watcher::controller::context::Context as ControllerContext;
 use jvb_watcher::controller::liveness::Liveness;
-use jvb_watcher::controller::reconcile::{Reconciler, Scope};
-use jvb_watcher::controller::worker::{self, Inbox, Lifetime, Timing, WorkerParts};
+use jvb_watcher::controller::reconciler::{Reconciler, ReconcilerParts};
+use jvb_watcher::controller::scope::Scope;
+use jvb_watcher::controller::teardown::ProcessId;
+use jvb_watcher::controller::worker::{self, Lifetime, Timing, WorkerParts};
 use jvb_watcher::retry::Jitter;
 use jvb_watcher::shutdown::{self, ShutdownOrder};
 use jvb_watcher::telemetry::log::{Format, Identity, Level, Log, LogConfig, Output, StopReason};
@@ -123,19 +126,19 @@ impl Worker {
         };
         let liveness = Liveness::new(policy.resync_interval);
         let cloud = Intercepted::new(connection, BugInterceptor::new(bug, &scope.service, clock.clone()));
-        let inbox = Inbox::new(scope.clone(), log.clone());
-        let reconciler =
-            Reconciler::new(cloud.clone(), scope, policy, log.clone(), clock.clone()).with_planner(bugs::planner(bug));
+        let context = ControllerContext::new(scope, log, clock);
+        let reconciler = Reconciler::new(ReconcilerParts {
+            process: ProcessId::new(number),
+            planner: bugs::planner(bug),
+            ..ReconcilerParts::new(cloud.clone(), context, policy)
+        });
         let (order, shutdown) = shutdown::channel();
         let worker = worker::Worker::new(WorkerParts {
             queue: cloud,
             queue_settings: None,
             reconciler,
-            inbox,
             lifetime: Lifetime::UntilStopped,
             shutdown,
-            log,
-            clock,
             liveness,
             timing: Timing { longest_poll, jitter: Jitter::NONE },
         });

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use super::*;
 use crate::aws::fake::{FakeAws, FakeClock, Lines, noon};
-use crate::controller::reconcile::Scope;
+use crate::controller::reconciler::ReconcilerParts;
+use crate::controller::scope::Scope;
 use jvb_watcher_rules::model::Observation;
 use jvb_watcher_rules::plan::samples::{
     balancer, counts, idle, marked_balancer, minutes, observation, policy, running, seconds,
@@ -21,24 +22,23 @@ fn bench(seen: Observation) -> Bench {
     let cloud = FakeAws::new(seen);
     let lines = Lines::default();
     let clock = FakeClock::noon();
-    let log = lines.log(clock.clone());
     let scope = Scope { cluster: "p-cluster".into(), service: "p-service".into() };
-    let reconciler = Reconciler::new(cloud.clone(), scope.clone(), policy(), log.clone(), clock.clone());
-    let inbox = Inbox::new(scope, log.clone());
-    let function = Function::new(cloud.clone(), reconciler, inbox, log, clock.clone());
+    let context = Context::new(scope, lines.log(clock.clone()), clock.clone());
+    let reconciler = Reconciler::new(ReconcilerParts::new(cloud.clone(), context, policy()));
+    let function = Function::new(cloud.clone(), reconciler);
     Bench { cloud, lines, clock, function }
 }
 
 impl Bench {
-    /// An invocation with a minute to go; returns what came of it, and how long it took.
-    async fn invoke(&mut self, work: Work) -> (Result<Answer, AwsError>, Duration) {
+    /// Invokes the function with a minute to go, and returns the response and how long it took.
+    async fn invoke(&mut self, request: Request) -> (Result<Response, AwsError>, Duration) {
         let began = Instant::now();
-        let answer = self.function.invoke(work, began + minutes(1)).await;
-        (answer, began.elapsed())
+        let response = self.function.invoke(request, began + minutes(1)).await;
+        (response, began.elapsed())
     }
 
     async fn messages(&mut self, messages: &[Message]) -> Vec<String> {
-        self.invoke(Work::Messages(messages.to_vec())).await.0.expect("messages are answered for one by one").failed
+        self.invoke(Request::Messages(messages.to_vec())).await.0.expect("a response").failed
     }
 }
 
@@ -71,7 +71,7 @@ fn malformed(receive_count: u32) -> Message {
 }
 
 #[tokio::test(start_paused = true)]
-async fn messages_of_the_service_are_done_once_a_look_has_followed_them() {
+async fn acknowledges_messages_after_a_reconciliation() {
     let mut bench = bench(in_use());
     assert_eq!(bench.messages(&[event(), foreign(), event()]).await, [""; 0]);
     assert_eq!(bench.lines.of("target_registered").len(), 2);
@@ -83,22 +83,22 @@ async fn messages_of_the_service_are_done_once_a_look_has_followed_them() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_malformed_message_comes_again_and_the_others_do_not() {
+async fn fails_only_the_malformed_message() {
     let mut bench = bench(in_use());
     assert_eq!(bench.messages(&[event(), malformed(1), foreign()]).await, ["malformed"]);
     assert_eq!(bench.lines.of("message_rejected").len(), 1);
-    assert_eq!(bench.cloud.count("GetQueueAttributes"), 0, "it comes again in any case");
+    assert_eq!(bench.cloud.count("GetQueueAttributes"), 0, "it reappears in any case");
 }
 
 #[tokio::test(start_paused = true)]
-async fn messages_of_others_take_no_look() {
+async fn does_not_reconcile_for_foreign_messages() {
     let mut bench = bench(in_use());
     assert_eq!(bench.messages(&[foreign(), malformed(1)]).await, ["malformed"]);
     assert_eq!(bench.cloud.count("DescribeServices"), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn on_a_queue_without_a_redrive_policy_a_malformed_message_is_done_with_at_the_fifth_receive() {
+async fn acknowledges_a_malformed_message_at_the_fifth_receive_without_a_redrive_policy() {
     let mut bench = bench(in_use());
     assert_eq!(bench.messages(&[malformed(5)]).await, [""; 0]);
     assert_eq!(bench.lines.of("message_rejected")[0]["deleted"], true);
@@ -110,18 +110,18 @@ async fn on_a_queue_without_a_redrive_policy_a_malformed_message_is_done_with_at
 }
 
 #[tokio::test(start_paused = true)]
-async fn while_the_queue_does_not_tell_its_redrive_policy_a_malformed_message_comes_again() {
+async fn fails_a_malformed_message_while_the_redrive_policy_is_unknown() {
     let mut bench = bench(in_use());
     bench.cloud.fail("GetQueueAttributes", ErrorKind::AccessDenied, 1);
     assert_eq!(bench.messages(&[malformed(5)]).await, ["malformed"]);
     assert_eq!(bench.lines.of("poll_failed").len(), 1);
     bench.cloud.delay("GetQueueAttributes", minutes(5));
-    let (answer, took) = bench.invoke(Work::Messages(vec![malformed(5)])).await;
-    assert_eq!((answer.expect("an answer").failed.len(), took), (1, TIME_FOR_SETTINGS));
+    let (response, took) = bench.invoke(Request::Messages(vec![malformed(5)])).await;
+    assert_eq!((response.expect("a response").failed.len(), took), (1, TIME_FOR_SETTINGS));
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_passes_is_tried_again_within_the_invocation() {
+async fn retries_a_transient_error_within_the_invocation() {
     let mut bench = bench(in_use());
     bench.cloud.fail("DescribeServices", ErrorKind::Throttled, 3);
     assert_eq!(bench.messages(&[event()]).await, [""; 0]);
@@ -129,64 +129,64 @@ async fn what_passes_is_tried_again_within_the_invocation() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_lasts_is_left_to_the_next_invocation_at_once() {
+async fn leaves_a_permanent_error_to_the_next_invocation_at_once() {
     let mut bench = bench(in_use());
     bench.cloud.fail("DescribeServices", ErrorKind::AccessDenied, 10);
-    let (answer, took) = bench.invoke(Work::Messages(vec![event(), foreign(), malformed(1)])).await;
-    assert_eq!(answer.expect("an answer").failed, ["malformed", "event"]);
-    assert_eq!(took, Duration::ZERO, "nobody pays for waiting");
+    let (response, took) = bench.invoke(Request::Messages(vec![event(), foreign(), malformed(1)])).await;
+    assert_eq!(response.expect("a response").failed, ["malformed", "event"]);
+    assert_eq!(took, Duration::ZERO, "no time is billed for waiting");
     assert_eq!(bench.lines.of("reconcile_failed").len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn messages_whose_look_fails_to_the_end_come_again_in_time() {
+async fn fails_messages_before_the_deadline_when_every_attempt_fails() {
     let mut bench = bench(in_use());
     bench.cloud.fail("DescribeServices", ErrorKind::Unavailable, 10_000);
-    let (answer, took) = bench.invoke(Work::Messages(vec![event()])).await;
-    assert_eq!(answer.expect("an answer").failed, ["event"]);
+    let (response, took) = bench.invoke(Request::Messages(vec![event()])).await;
+    assert_eq!(response.expect("a response").failed, ["event"]);
     assert!(took <= minutes(1) - MARGIN, "{took:?}");
     assert!(bench.lines.of("reconcile_failed").len() > 3);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_look_that_would_outlast_the_invocation_is_given_up_in_time() {
+async fn cancels_a_reconciliation_before_the_deadline() {
     let mut bench = bench(in_use());
     bench.cloud.delay("DescribeTags", minutes(10));
-    let (answer, took) = bench.invoke(Work::Messages(vec![event()])).await;
-    assert_eq!(answer.expect("an answer").failed, ["event"]);
+    let (response, took) = bench.invoke(Request::Messages(vec![event()])).await;
+    assert_eq!(response.expect("a response").failed, ["event"]);
     assert_eq!(took, minutes(1) - MARGIN);
     let line = &bench.lines.of("reconcile_failed")[0];
     assert!(line["error"].as_str().expect("a text").contains("timeout"), "{line}");
 
     bench.cloud.delay("DescribeTags", Duration::ZERO);
-    assert_eq!(bench.messages(&[event()]).await, [""; 0], "the next one does it");
+    assert_eq!(bench.messages(&[event()]).await, [""; 0], "the next invocation succeeds");
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_invocation_whose_time_is_over_begins_nothing() {
+async fn calls_nothing_after_the_deadline() {
     let mut bench = bench(in_use());
-    let answer = bench.function.invoke(Work::Messages(vec![event()]), Instant::now()).await;
-    assert_eq!(answer.expect("an answer").failed, ["event"]);
+    let response = bench.function.invoke(Request::Messages(vec![event()]), Instant::now()).await;
+    assert_eq!(response.expect("a response").failed, ["event"]);
     assert_eq!(bench.cloud.world().calls, [""; 0]);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_tick_whose_look_fails_is_an_error_that_says_what_failed() {
+async fn fails_a_tick_with_the_error_of_its_reconciliation() {
     let mut bench = bench(in_use());
     bench.cloud.fail("DescribeServices", ErrorKind::AccessDenied, 1);
-    let error = bench.invoke(Work::Tick).await.0.expect_err("the look failed");
+    let error = bench.invoke(Request::Tick).await.0.expect_err("the reconciliation failed");
     assert_eq!((error.kind, error.operation), (ErrorKind::AccessDenied, "DescribeServices"));
-    assert_eq!(bench.invoke(Work::Tick).await.0, Ok(Answer::default()));
+    assert_eq!(bench.invoke(Request::Tick).await.0, Ok(Response::default()));
 }
 
 #[tokio::test(start_paused = true)]
-async fn ticks_alone_mark_and_tear_down() {
+async fn marks_and_tears_down_by_ticks_alone() {
     let mut bench = bench(idle(balancer(&[])));
-    let (_, took) = bench.invoke(Work::Tick).await;
+    let (_, took) = bench.invoke(Request::Tick).await;
     assert_eq!(bench.lines.of("idle_marked").len(), 1);
-    assert_eq!(took, Duration::ZERO, "the grace isn't waited for");
+    assert_eq!(took, Duration::ZERO, "the grace period isn't waited for");
     tokio::time::sleep(minutes(1)).await;
-    let (_, took) = bench.invoke(Work::Tick).await;
+    let (_, took) = bench.invoke(Request::Tick).await;
     assert_eq!(bench.lines.of("teardown_completed").len(), 1);
     assert!(took < seconds(10), "{took:?}");
     let deletions = bench.cloud.calls_of(&["DeleteLoadBalancer", "DeleteTargetGroup"]);
@@ -194,17 +194,17 @@ async fn ticks_alone_mark_and_tear_down() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_teardown_that_takes_longer_is_left_to_the_next_tick_and_the_messages_are_done() {
+async fn leaves_a_long_teardown_to_the_next_tick_and_acknowledges_the_messages() {
     let mut bench = bench(idle(marked_balancer(&[], noon() - minutes(5))));
     bench.cloud.fail("DeleteTargetGroup", ErrorKind::ResourceInUse, 10_000);
-    let (answer, took) = bench.invoke(Work::Messages(vec![event()])).await;
-    assert_eq!(answer, Ok(Answer::default()), "a look has followed them");
+    let (response, took) = bench.invoke(Request::Messages(vec![event()])).await;
+    assert_eq!(response, Ok(Response::default()), "a reconciliation has succeeded");
     assert!((seconds(45)..=minutes(1) - MARGIN).contains(&took), "{took:?}");
     assert_eq!(bench.lines.of("load_balancer_deleted").len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_failure_after_a_look_that_succeeded_does_not_bring_the_messages_back() {
+async fn acknowledges_messages_when_a_later_reconciliation_fails() {
     let mut bench = bench(idle(marked_balancer(&[], noon() - minutes(5))));
     bench.cloud.fail("DeleteTargetGroup", ErrorKind::AccessDenied, 10_000);
     assert_eq!(bench.messages(&[event()]).await, [""; 0]);
@@ -212,12 +212,12 @@ async fn a_failure_after_a_look_that_succeeded_does_not_bring_the_messages_back(
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_freeze_between_the_look_that_confirms_and_the_deletion_lets_nothing_be_deleted_on_it() {
+async fn does_not_delete_on_an_observation_from_before_a_freeze() {
     let mut bench = bench(idle(marked_balancer(&[], noon() - minutes(5))));
     let clock = bench.clock.clone();
     bench.cloud.before("DescribeServices", 2, move |_| clock.freeze(seconds(11)));
-    bench.invoke(Work::Tick).await.0.expect("the next look is fresh");
+    bench.invoke(Request::Tick).await.0.expect("the next observation is fresh");
     let first = &bench.lines.of("reconcile_failed")[0];
-    assert!(first["error"].as_str().expect("a text").contains("began more than 10s ago"), "{first}");
-    assert_eq!(bench.cloud.count("DescribeServices"), 6, "two looks before each deletion, and two after it");
+    assert!(first["error"].as_str().expect("a text").contains("is older than 10s"), "{first}");
+    assert_eq!(bench.cloud.count("DescribeServices"), 6, "two observations before each deletion, and two after it");
 }

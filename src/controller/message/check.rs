@@ -1,26 +1,28 @@
-//! What must hold for every message body there is: for the tests and the fuzzing.
+//! Properties of the parser that hold for every message body; the unit tests and the fuzzer use them.
 
 use serde_json::Value;
 
-use super::Notice;
+use super::EventBridgeEvent;
+use crate::controller::scope::Scope;
 use jvb_watcher_rules::model::cluster_name;
 
-/// Clusters and services that may be somebody's, the fixtures' among them.
+/// Clusters and services, those of the fixtures among them.
 const SERVICES: [(&str, &str); 4] =
     [("jitsi-cluster", "jitsi-service"), ("jitsi-cluster", "jitsi"), ("default", "jitsi-service"), ("", "")];
 
-/// Reads a body, and holds what comes of it against what stands in it.
+/// Parses a body and compares the hint with the body's JSON.
 ///
 /// # Panics
 ///
-/// When the notice concerns a service that the event doesn't name, or names a task that isn't in the body.
+/// When the hint is for a service that the event doesn't name, or for a task that isn't in the body.
 pub fn body(body: &str) {
-    let Ok(notice) = Notice::parse(body) else { return };
-    // What was read as a notice is JSON.
+    let Ok(event) = EventBridgeEvent::parse(body) else { return };
+    // What was parsed as an event is JSON.
     let envelope: Value = serde_json::from_str(body).unwrap_or_default();
     let detail = &envelope["detail"];
     for (cluster, service) in SERVICES {
-        let Some(hint) = notice.clone().concerning(cluster, service) else { continue };
+        let scope = Scope { cluster: cluster.to_owned(), service: service.to_owned() };
+        let Some(hint) = event.clone().hint_for(&scope) else { continue };
         assert_eq!(envelope["source"], "aws.ecs");
         assert_eq!(envelope["detail-type"], "ECS Task State Change");
         let named = [&detail["taskArn"], &envelope["resources"][0]].map(|arn| arn.as_str().unwrap_or_default());

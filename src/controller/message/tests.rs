@@ -10,10 +10,14 @@ const CLUSTER: &str = "jitsi-cluster";
 const SERVICE: &str = "jitsi-service";
 const TASK: &str = "0f3d6c1e8a9b4f27b5d0c4e19a7f6b32";
 
-/// What a fixture must become for the service `jitsi-service` in `jitsi-cluster`.
+fn scope() -> Scope {
+    Scope { cluster: CLUSTER.into(), service: SERVICE.into() }
+}
+
+/// The expected result of a fixture for the service `jitsi-service` in `jitsi-cluster`.
 #[derive(Debug, PartialEq)]
-enum Becomes {
-    /// A hint at a task, with a version and a time.
+enum Expected {
+    /// A hint with a task, a version and a time.
     Hint(&'static str, Option<i64>, Option<&'static str>),
     Foreign,
     NotJson,
@@ -21,9 +25,9 @@ enum Becomes {
     NoTask,
 }
 
-use Becomes::{Foreign, Hint as At, NoTask, NotAnEnvelope, NotJson};
+use Expected::{Foreign, Hint as At, NoTask, NotAnEnvelope, NotJson};
 
-const TABLE: &[(&str, Becomes)] = &[
+const TABLE: &[(&str, Expected)] = &[
     ("life-1-provisioning", At(TASK, Some(1), Some("2026-11-20T18:00:12Z"))),
     ("life-2-pending", At(TASK, Some(2), Some("2026-11-20T18:00:21Z"))),
     ("life-3-activating", At(TASK, Some(3), Some("2026-11-20T18:00:50Z"))),
@@ -85,26 +89,26 @@ fn expected_hint(task: &str, version: Option<i64>, time: Option<&str>) -> Hint {
 }
 
 #[test]
-fn every_fixture_becomes_what_the_table_says() {
+fn parses_every_fixture_as_the_table_says() {
     for (name, body) in fixtures() {
-        let (_, expected) = TABLE.iter().find(|(of, _)| *of == name).unwrap_or_else(|| panic!("{name} is in no row"));
-        let notice = Notice::parse(&body);
-        match (notice, expected) {
-            (Ok(notice), At(task, version, time)) => {
-                let hint = notice.concerning(CLUSTER, SERVICE);
+        let (_, expected) = TABLE.iter().find(|(of, _)| *of == name).unwrap_or_else(|| panic!("{name} has no row"));
+        let event = EventBridgeEvent::parse(&body);
+        match (event, expected) {
+            (Ok(event), At(task, version, time)) => {
+                let hint = event.hint_for(&scope());
                 assert_eq!(hint, Some(expected_hint(task, *version, *time)), "{name}");
             }
-            (Ok(notice), Foreign) => assert_eq!(notice.concerning(CLUSTER, SERVICE), None, "{name}"),
+            (Ok(event), Foreign) => assert_eq!(event.hint_for(&scope()), None, "{name}"),
             (Err(Malformed::NotJson(_)), NotJson)
             | (Err(Malformed::NotAnEnvelope(_)), NotAnEnvelope)
             | (Err(Malformed::NoTask(_)), NoTask) => {}
-            (notice, expected) => panic!("{name} became {notice:?}, not {expected:?}"),
+            (event, expected) => panic!("{name} is parsed as {event:?}, not {expected:?}"),
         }
     }
 }
 
 #[test]
-fn every_row_of_the_table_has_its_fixture() {
+fn has_a_fixture_for_every_row_of_the_table() {
     let fixtures = fixtures();
     for (name, _) in TABLE {
         assert!(fixtures.contains_key(*name), "fixtures/events/{name}.json is missing");
@@ -112,25 +116,25 @@ fn every_row_of_the_table_has_its_fixture() {
 }
 
 #[test]
-fn a_foreign_event_is_still_read_for_what_it_is() {
+fn parses_events_of_other_types() {
     let fixtures = fixtures();
-    let notice = Notice::parse(&fixtures["foreign-detail-type"]).expect("an envelope");
-    assert_eq!(notice, Notice::Other { source: "aws.ecs".into(), detail_type: "ECS Service Action".into() });
+    let event = EventBridgeEvent::parse(&fixtures["foreign-detail-type"]).expect("an envelope");
+    assert_eq!(event, EventBridgeEvent::Other { source: "aws.ecs".into(), detail_type: "ECS Service Action".into() });
 }
 
 #[test]
-fn a_cluster_may_be_configured_by_its_arn() {
+fn matches_a_cluster_that_is_configured_by_its_arn() {
     let fixtures = fixtures();
-    let notice = Notice::parse(&fixtures["life-4-running"]).expect("an envelope");
+    let event = EventBridgeEvent::parse(&fixtures["life-4-running"]).expect("an envelope");
     let arn = format!("arn:aws:ecs:eu-west-1:111122223333:cluster/{CLUSTER}");
-    assert!(notice.concerning(&arn, SERVICE).is_some());
+    assert!(event.hint_for(&Scope { cluster: arn, ..scope() }).is_some());
 }
 
 #[test]
-fn a_service_whose_name_begins_like_ours_is_foreign() {
+fn treats_a_service_whose_name_is_a_prefix_as_foreign() {
     let fixtures = fixtures();
-    let notice = Notice::parse(&fixtures["life-4-running"]).expect("an envelope");
-    assert_eq!(notice.concerning(CLUSTER, "jitsi"), None);
+    let event = EventBridgeEvent::parse(&fixtures["life-4-running"]).expect("an envelope");
+    assert_eq!(event.hint_for(&Scope { service: "jitsi".into(), ..scope() }), None);
 }
 
 fn arbitrary_json() -> impl Strategy<Value = Value> {
@@ -167,22 +171,22 @@ fn arbitrary_json() -> impl Strategy<Value = Value> {
 
 proptest! {
     #[test]
-    fn no_text_makes_the_parser_panic(body in ".*") {
+    fn does_not_panic_on_any_text(body in ".*") {
         check::body(&body);
     }
 
     #[test]
-    fn no_bytes_make_the_parser_panic(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
+    fn does_not_panic_on_any_bytes(bytes in prop::collection::vec(any::<u8>(), 0..400)) {
         check::body(&String::from_utf8_lossy(&bytes));
     }
 
     #[test]
-    fn no_json_makes_the_parser_panic(json in arbitrary_json()) {
+    fn does_not_panic_on_any_json(json in arbitrary_json()) {
         check::body(&json.to_string());
     }
 
     #[test]
-    fn a_fixture_cut_anywhere_is_malformed_or_well_formed_but_never_a_panic(
+    fn does_not_panic_on_a_truncated_fixture(
         name in prop::sample::select(fixtures().into_keys().collect::<Vec<_>>()),
         cut in any::<prop::sample::Index>(),
     ) {
@@ -194,18 +198,18 @@ proptest! {
     }
 
     #[test]
-    fn whatever_else_an_event_says_the_hint_stays(extra in arbitrary_json(), field in "[a-z]{4,12}") {
+    fn ignores_additional_fields(extra in arbitrary_json(), field in "[a-z]{4,12}") {
         let mut event: Value = serde_json::from_str(&fixtures()["life-4-running"]).expect("JSON");
         event["detail"]["attachments"] = extra.clone();
         event["detail"][format!("x-{field}")] = extra.clone();
         event[format!("x-{field}")] = extra;
-        let notice = Notice::parse(&event.to_string()).expect("an envelope");
+        let event = EventBridgeEvent::parse(&event.to_string()).expect("an envelope");
         let expected = expected_hint(TASK, Some(4), Some("2026-11-20T18:00:52Z"));
-        prop_assert_eq!(notice.concerning(CLUSTER, SERVICE), Some(expected));
+        prop_assert_eq!(event.hint_for(&scope()), Some(expected));
     }
 
     #[test]
-    fn task_ids_are_never_longer_or_stranger_than_ecs_takes(arn in "arn:aws:ecs:[a-z0-9-]{0,9}:[0-9]{0,12}:task/[ -~]{0,80}") {
+    fn accepts_only_task_ids_that_ecs_accepts(arn in "arn:aws:ecs:[a-z0-9-]{0,9}:[0-9]{0,12}:task/[ -~]{0,80}") {
         if let Some(id) = TaskId::from_arn(&arn) {
             prop_assert!(matches!(id.as_str().len(), 32 | 36));
             prop_assert!(id.as_str().chars().all(|c| c.is_ascii_hexdigit() || c == '-'));
@@ -213,8 +217,8 @@ proptest! {
     }
 }
 
-/// What may be put into a fixture: a byte, or something that stands in one.
-fn splinter() -> impl Strategy<Value = Vec<u8>> {
+/// A fragment to splice into a fixture: a byte, or a word that occurs in fixtures.
+fn fragment() -> impl Strategy<Value = Vec<u8>> {
     let words = [
         "\"",
         "{",
@@ -245,26 +249,27 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 4_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn a_fixture_changed_anywhere_is_no_panic_and_no_hint_for_another_service(
+    fn gives_no_hint_for_another_service_when_a_fixture_is_mutated(
         name in prop::sample::select(fixtures().into_keys().collect::<Vec<_>>()),
-        changes in prop::collection::vec((any::<prop::sample::Index>(), 0..30_usize, splinter()), 1..8),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), 0..30_usize, fragment()), 1..8),
     ) {
         let mut body = FIXTURES[&name].clone().into_bytes();
-        for (place, length, splinter) in changes {
+        for (place, length, fragment) in changes {
             let from = place.index(body.len() + 1);
             let until = (from + length).min(body.len());
-            body.splice(from..until, splinter);
+            body.splice(from..until, fragment);
         }
         check::body(&String::from_utf8_lossy(&body));
     }
 }
 
 #[test]
-fn what_the_fuzzing_kept_is_read_or_refused() {
-    let kept = include_str!("../../../fixtures/fuzz/event/bodies.jsonl");
-    let bodies: Vec<String> = kept.lines().map(|line| serde_json::from_str(line).expect("a text")).collect();
+fn does_not_panic_on_the_corpus_of_the_fuzzer() {
+    let corpus = include_str!("../../../fixtures/fuzz/event/bodies.jsonl");
+    let bodies: Vec<String> = corpus.lines().map(|line| serde_json::from_str(line).expect("a text")).collect();
     assert!(
-        bodies.iter().any(|body| Notice::parse(body).is_ok()) && bodies.iter().any(|body| Notice::parse(body).is_err())
+        bodies.iter().any(|body| EventBridgeEvent::parse(body).is_ok())
+            && bodies.iter().any(|body| EventBridgeEvent::parse(body).is_err())
     );
     for body in &bodies {
         check::body(body);

@@ -7,7 +7,7 @@ async fn beside_a_watcher<T>(platform: &Platform, work: impl Future<Output = T>)
     let mut watcher = platform.watcher();
     let watch = async {
         loop {
-            let _ = watcher.reconcile(&Hints::default(), crate::aws::Calls::default()).await;
+            let _ = watcher.reconcile(&Hints::default()).await;
             tokio::time::sleep(seconds(5)).await;
         }
     };

@@ -6,7 +6,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::Bug;
-use jvb_watcher::controller::reconcile::Planner;
+use jvb_watcher::controller::reconciler::Planner;
 use jvb_watcher_rules::hold::Hold;
 use jvb_watcher_rules::model::{
     Counts, DesiredStatus, HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LastStatus, LoadBalancer, Observation,

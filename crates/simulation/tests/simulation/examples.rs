@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use jiff::SignedDuration;
 
-use jvb_watcher::controller::reconcile::{Hints, Reconciler};
+use jvb_watcher::controller::context::Context;
+use jvb_watcher::controller::message::Hints;
+use jvb_watcher::controller::reconciler::{Reconciler, ReconcilerParts};
 use jvb_watcher_rules::model::{
     DesiredStatus, LOAD_BALANCER_TAG, LastStatus, LoadBalancer, Observation, TargetState, TargetType, Task,
 };
@@ -156,13 +158,16 @@ fn used_between_the_observations(bug: Option<Bug>) -> Result<(), String> {
         let observations = Arc::new(AtomicU32::new(0));
         let scaling = ScaleUpAtSecondObservation { operator: operator.clone(), observations: observations.clone() };
         let platform = Intercepted::new(connection, scaling);
-        let mut reconciler =
-            Reconciler::new(platform, setup.scope, setup.policy, log, clock).with_planner(planner(bug));
-        let marked = reconciler.reconcile(&Hints::default(), Default::default()).await;
+        let context = Context::new(setup.scope, log, clock);
+        let mut reconciler = Reconciler::new(ReconcilerParts {
+            planner: planner(bug),
+            ..ReconcilerParts::new(platform, context, setup.policy)
+        });
+        let marked = reconciler.reconcile(&Hints::default()).await;
         marked.map_err(|error| error.to_string())?;
         tokio::time::sleep(day.policy.idle_grace + seconds(1)).await;
         observations.store(0, Ordering::Relaxed);
-        let reconciled = reconciler.reconcile(&Hints::default(), Default::default()).await;
+        let reconciled = reconciler.reconcile(&Hints::default()).await;
         reconciled.map_err(|error| error.to_string())?;
         match operator.load_balancer() {
             Ok(Some(_)) if observations.load(Ordering::Relaxed) == 2 => Ok(()),

@@ -1,71 +1,91 @@
-//! The look: what AWS says, gathered into one observation.
+//! Reads what AWS shows into one observation.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use futures_util::future::try_join_all;
 
-use super::{Hints, Reconciler, Scope};
 use crate::aws::{AwsError, ErrorKind, LoadBalancerDescription, Platform, TargetGroupDescription};
+use crate::controller::context::Context;
+use crate::controller::message::Hints;
+use crate::controller::scope::Scope;
 use crate::telemetry::log::Event;
 use jvb_watcher_rules::model::{
     LOAD_BALANCER_TAG, LoadBalancer, Observation, Service, Tags, Target, TargetGroup, TargetType, Task, TaskId,
     load_balancer_name,
 };
-use jvb_watcher_rules::plan::Teardown;
+use jvb_watcher_rules::plan::{Policy, Teardown};
 
-/// How often to look again for a task version that an event has announced.
-const FRESHNESS_LOOKS: u32 = 5;
+/// How often to describe a task again whose announced version ECS doesn't show yet.
+const FRESHNESS_RETRIES: u32 = 5;
 
-/// How long to wait before each of those looks.
+/// The wait before each of those retries.
 const FRESHNESS_WAIT: Duration = Duration::from_secs(1);
 
-/// So many tasks that are behind are told of at one look; forged events can name any number.
-const BEHIND_TOLD: usize = 10;
+/// How many tasks behind their version one observation logs; forged events can name any number.
+const LOGGED_BEHIND: usize = 10;
 
-/// How often to look at a balancer that changes under the look, before the whole look counts as failed.
-const CHANGING_LOOKS: u32 = 3;
+/// How often to read a load balancer that changes while it is read, before the observation fails.
+const CONSISTENT_READ_ATTEMPTS: u32 = 3;
 
-/// A task that an event this young names, and that ECS doesn't show, is likely to show up yet.
+/// The age up to which an event's task that ECS doesn't show may still appear.
 const YOUNG_EVENT: Duration = Duration::from_secs(60);
 
-impl<P: Platform> Reconciler<P> {
-    pub(super) async fn observe(&self, hints: &Hints) -> Result<Observation, AwsError> {
+/// Reads what AWS shows.
+pub struct Observer<'a, P> {
+    /// AWS.
+    pub platform: &'a P,
+    /// The service, the log and the clock.
+    pub context: &'a Context,
+    /// The load balancer's name, and whether its target groups belong to it.
+    pub policy: &'a Policy,
+}
+
+impl<P: Platform> Observer<'_, P> {
+    /// Reads the service, its tasks, and the load balancer with its target groups. The fields that AWS doesn't know are
+    /// empty.
+    ///
+    /// # Errors
+    ///
+    /// The first call that failed.
+    pub async fn observe(&self, hints: &Hints) -> Result<Observation, AwsError> {
+        let Scope { cluster, service } = &self.context.scope;
         let tasks = async {
-            // The counts are read no earlier than the tasks: a service that is found idle was so at the end of the look.
+            // The counts are read after the tasks: a service that is found idle was idle at the end of the observation.
             let tasks = self.tasks(hints).await?;
-            let service = self.platform.service(&self.scope.cluster, &self.scope.service).await?;
+            let service = self.platform.service(cluster, service).await?;
             Ok((service, tasks))
         };
-        let ((service, tasks), (load_balancer, orphaned_target_groups)) = tokio::try_join!(tasks, self.balancer())?;
+        let ((service, tasks), (load_balancer, orphaned_target_groups)) =
+            tokio::try_join!(tasks, self.load_balancer())?;
         let tasks = if service == Service::Missing { Vec::new() } else { tasks };
         Ok(Observation {
             service,
             tasks,
             load_balancer,
             orphaned_target_groups,
-            unmatched_since: self.memory.unmatched_since.clone(),
-            teardown_begun_at: self.memory.teardown.as_ref().map(|teardown| teardown.begun_at),
+            unmatched_since: BTreeMap::new(),
+            teardown_begun_at: None,
         })
     }
 
-    /// The service's tasks: those that ListTasks shows and those that the hints name, since a list can lag behind an
-    /// event; each as new as the events say it must be, or as new as it gets.
+    /// Reads the service's tasks: those that ListTasks returns and those that the hints name, since the list can lag
+    /// behind an event. Waits until each has the version that an event announced, within limits.
     async fn tasks(&self, hints: &Hints) -> Result<Vec<Task>, AwsError> {
-        let Scope { cluster, service } = &self.scope;
+        let Scope { cluster, service } = &self.context.scope;
         let listed = match self.platform.list_tasks(cluster, service).await {
             Ok(listed) => listed,
-            // No such cluster or service; DescribeServices tells the same, and is believed.
+            // There is no such cluster or service; DescribeServices, which decides, reports it too.
             Err(error) if error.is(ErrorKind::NotFound) => return Ok(Vec::new()),
             Err(error) => return Err(error),
         };
         let ids: BTreeSet<TaskId> = listed.iter().cloned().chain(hints.tasks.keys().cloned()).collect();
         let mut tasks: BTreeMap<TaskId, Task> = BTreeMap::new();
         let mut wanted: Vec<TaskId> = ids.into_iter().collect();
-        for looks in 0.. {
+        for attempt in 0.. {
             let described = match self.platform.describe_tasks(cluster, &wanted).await {
-                // One id that ECS won't take fails the whole call. Those that it listed itself it takes.
-                Err(error) if error.is(ErrorKind::Rejected) && looks == 0 && !hints.tasks.is_empty() => {
+                // One id that ECS rejects fails the whole call. It accepts those that it listed.
+                Err(error) if error.is(ErrorKind::Rejected) && attempt == 0 && !hints.tasks.is_empty() => {
                     self.platform.describe_tasks(cluster, &listed).await?
                 }
                 described => described?,
@@ -75,19 +95,19 @@ impl<P: Platform> Reconciler<P> {
             if wanted.is_empty() {
                 break;
             }
-            if looks == FRESHNESS_LOOKS {
-                self.tell_behind(hints, &tasks, &wanted);
+            if attempt == FRESHNESS_RETRIES {
+                self.log_behind(hints, &tasks, &wanted);
                 break;
             }
             tokio::time::sleep(FRESHNESS_WAIT).await;
         }
-        let group = format!("service:{service}");
+        let group = self.context.scope.task_group();
         Ok(tasks.into_values().filter(|task| task.group.as_ref() == Some(&group)).collect())
     }
 
-    /// The tasks that events know better than ECS's answers do so far.
+    /// The tasks of which ECS shows an older version than an event announced.
     fn behind(&self, hints: &Hints, tasks: &BTreeMap<TaskId, Task>) -> Vec<TaskId> {
-        let now = self.clock.now();
+        let now = self.context.clock.now();
         let is_behind = |id: &TaskId| {
             let hint = hints.tasks.get(id)?;
             let announced = hint.version?;
@@ -100,10 +120,10 @@ impl<P: Platform> Reconciler<P> {
         hints.tasks.keys().filter(|id| is_behind(id).unwrap_or(false)).cloned().collect()
     }
 
-    fn tell_behind(&self, hints: &Hints, tasks: &BTreeMap<TaskId, Task>, behind: &[TaskId]) {
-        for id in behind.iter().take(BEHIND_TOLD) {
+    fn log_behind(&self, hints: &Hints, tasks: &BTreeMap<TaskId, Task>, behind: &[TaskId]) {
+        for id in behind.iter().take(LOGGED_BEHIND) {
             let announced = hints.tasks.get(id).and_then(|hint| hint.version);
-            self.log.emit(&Event::TaskVersionBehind {
+            self.context.log.emit(&Event::TaskVersionBehind {
                 task_id: id.to_string(),
                 event_version: announced.unwrap_or_default(),
                 seen_version: tasks.get(id).and_then(|task| task.version),
@@ -111,35 +131,38 @@ impl<P: Platform> Reconciler<P> {
         }
     }
 
-    /// The balancer with all that is behind it; or, when it is gone, what a teardown may have left.
-    async fn balancer(&self) -> Result<(Option<LoadBalancer>, Vec<TargetGroup>), AwsError> {
+    /// Reads the load balancer with its target groups; or, when it doesn't exist, the target groups of an earlier one.
+    async fn load_balancer(&self) -> Result<(Option<LoadBalancer>, Vec<TargetGroup>), AwsError> {
         let name = &self.policy.load_balancer;
-        let mut changing = None;
-        for _ in 0..CHANGING_LOOKS {
+        let mut changed = None;
+        for _ in 0..CONSISTENT_READ_ATTEMPTS {
             let Some(description) = self.platform.load_balancer(name).await? else {
-                return Ok((None, self.orphans().await?));
+                return Ok((None, self.orphaned_target_groups().await?));
             };
-            match self.fill_in(description).await {
-                Ok(balancer) => return Ok((Some(balancer), Vec::new())),
-                // The balancer or a group went between two calls. Only a new look tells which.
-                Err(error) if error.is(ErrorKind::NotFound) => changing = Some(error),
+            match self.with_target_groups(description).await {
+                Ok(load_balancer) => return Ok((Some(load_balancer), Vec::new())),
+                // The load balancer or a group was deleted between two calls. Reading again shows which.
+                Err(error) if error.is(ErrorKind::NotFound) => changed = Some(error),
                 Err(error) => return Err(error),
             }
         }
-        changing.map_or_else(|| Ok((None, Vec::new())), Err)
+        changed.map_or_else(|| Ok((None, Vec::new())), Err)
     }
 
-    async fn fill_in(&self, description: LoadBalancerDescription) -> Result<LoadBalancer, AwsError> {
+    async fn with_target_groups(&self, description: LoadBalancerDescription) -> Result<LoadBalancer, AwsError> {
         let LoadBalancerDescription { arn, name, kind, state, created_at, dns_name: _ } = description;
         let groups = self.platform.target_groups(Some(&arn)).await?;
         let arns: Vec<_> = std::iter::once(&arn).chain(groups.iter().map(|group| &group.arn)).cloned().collect();
         let contents = try_join_all(groups.iter().map(|group| self.contents(group)));
         let (mut tags, contents) = tokio::try_join!(self.platform.tags(&arns), contents)?;
-        if let Some(gone) = arns.iter().find(|arn| !tags.contains_key(*arn)) {
-            return Err(gone_meanwhile(gone));
+        if let Some(deleted) = arns.iter().find(|arn| !tags.contains_key(*arn)) {
+            return Err(deleted_meanwhile(deleted));
         }
-        let target_groups =
-            groups.into_iter().zip(contents).map(|(group, contents)| with(group, &mut tags, contents)).collect();
+        let target_groups = groups
+            .into_iter()
+            .zip(contents)
+            .map(|(group, contents)| target_group(group, &mut tags, contents))
+            .collect();
         let tags = tags.remove(&arn).unwrap_or_default();
         Ok(LoadBalancer { arn, name, kind, state, created_at, tags, target_groups })
     }
@@ -155,8 +178,8 @@ impl<P: Platform> Reconciler<P> {
         })
     }
 
-    /// The groups that carry the mark of a balancer of our name, behind none or still shown behind that one.
-    async fn orphans(&self) -> Result<Vec<TargetGroup>, AwsError> {
+    /// Reads the target groups whose mark names a load balancer of the configured name, and that are behind no other.
+    async fn orphaned_target_groups(&self) -> Result<Vec<TargetGroup>, AwsError> {
         if self.policy.teardown != Teardown::All {
             return Ok(Vec::new());
         }
@@ -165,36 +188,36 @@ impl<P: Platform> Reconciler<P> {
         groups.retain(|group| group.load_balancer_arns.iter().all(|arn| load_balancer_name(arn) == Some(name)));
         let arns: Vec<_> = groups.iter().map(|group| group.arn.clone()).collect();
         let mut tags = self.platform.tags(&arns).await?;
-        let mut orphans: Vec<_> = groups.into_iter().map(|group| with(group, &mut tags, Contents::default())).collect();
-        orphans.retain(|group| {
-            let marked_with = group.tags.get(LOAD_BALANCER_TAG).map(String::as_str);
-            marked_with.and_then(load_balancer_name) == Some(name)
-        });
-        Ok(orphans)
+        let groups = groups.into_iter().map(|group| target_group(group, &mut tags, Contents::default()));
+        let is_orphaned = |group: &TargetGroup| {
+            let marked_for = group.tags.get(LOAD_BALANCER_TAG).map(String::as_str);
+            marked_for.and_then(load_balancer_name) == Some(name)
+        };
+        Ok(groups.filter(is_orphaned).collect())
     }
 }
 
-/// A balancer or a group went between two calls of a look.
-fn gone_meanwhile(arn: &str) -> AwsError {
+/// The error of a load balancer or group that was deleted between two calls.
+fn deleted_meanwhile(arn: &str) -> AwsError {
     AwsError {
         kind: ErrorKind::NotFound,
         service: "elasticloadbalancing",
         operation: "DescribeTags",
         resource: arn.to_owned(),
         code: None,
-        message: "it went while it was looked at".to_owned(),
+        message: "it was deleted while it was read".to_owned(),
         request_id: None,
     }
 }
 
-/// What is in a target group.
+/// The targets of a target group.
 #[derive(Default)]
 struct Contents {
     targets: Vec<Target>,
     healthy_others: usize,
 }
 
-fn with(group: TargetGroupDescription, tags: &mut BTreeMap<String, Tags>, contents: Contents) -> TargetGroup {
+fn target_group(group: TargetGroupDescription, tags: &mut BTreeMap<String, Tags>, contents: Contents) -> TargetGroup {
     let TargetGroupDescription { arn, name, target_type, load_balancer_arns: _ } = group;
     let Contents { targets, healthy_others } = contents;
     let tags = tags.remove(&arn).unwrap_or_default();

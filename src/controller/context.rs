@@ -1,0 +1,29 @@
+//! What the parts of one controller share.
+
+use crate::clock::SharedClock;
+use crate::controller::scope::Scope;
+use crate::controller::totals::Totals;
+use crate::telemetry::log::Log;
+use crate::telemetry::metrics::Metrics;
+
+/// What the parts of one controller share. Clones write to the same log, metrics and totals.
+#[derive(Clone)]
+pub struct Context {
+    /// The service that is reconciled.
+    pub scope: Scope,
+    /// The log.
+    pub log: Log,
+    /// The clock, corrected by AWS's.
+    pub clock: SharedClock,
+    /// The metrics.
+    pub metrics: Metrics,
+    /// The counts since the start.
+    pub totals: Totals,
+}
+
+impl Context {
+    /// A context without metrics.
+    pub fn new(scope: Scope, log: Log, clock: SharedClock) -> Self {
+        Self { scope, log, clock, metrics: Metrics::off(), totals: Totals::default() }
+    }
+}

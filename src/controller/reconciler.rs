@@ -1,0 +1,400 @@
+//! Reconciles one service: observes, plans, and executes the plan.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use jiff::Timestamp;
+use tokio::time::Instant;
+
+use crate::aws::{AwsError, Deadline, Platform};
+use crate::clock::Moment;
+use crate::controller::context::Context;
+use crate::controller::message::Hints;
+use crate::controller::missed_events::MissedEvents;
+use crate::controller::observer::Observer;
+use crate::controller::target_health::TargetHealth;
+use crate::controller::teardown::{ProcessId, Teardown, takeover_after};
+use crate::controller::totals::Counts;
+use crate::controller::writes::{Applied, Writer};
+use crate::telemetry::log::{Event, millis};
+use crate::telemetry::metrics::{Snapshot, Summary, Usage};
+use jvb_watcher_rules::finding::{Finding, FindingLedger, FindingName, StandingFindings};
+use jvb_watcher_rules::model::{LoadBalancerState, Observation, Readiness, Service, TargetKey};
+use jvb_watcher_rules::plan::{self, LifecycleAction, Plan, Policy};
+
+/// How long after its beginning an observation may be acted on, except by RegisterTargets.
+///
+/// AWS has no conditional writes: a write overrides what changed since the observation. This bounds that window, also for
+/// a process that was frozen in between and for an AWS that is slow.
+pub const OBSERVATION_VALID_FOR: Duration = Duration::from_secs(10);
+
+/// The time after which a reconciliation logs `reconciled` although nothing changed, so that silence means trouble. It is
+/// a little shorter than the minute between two reconciliations, since a schedule's ticks may come early.
+const HEARTBEAT: Duration = Duration::from_secs(55);
+
+/// How long the memory of observations is valid without a further one: it says nothing about what happened since.
+const MEMORY_VALID_FOR: Duration = Duration::from_secs(5 * 60);
+
+/// The decision: from an observation, a policy and the time to a plan. It is [`plan::plan`] unless a test replaces it.
+pub type Planner = Arc<dyn Fn(&Observation, &Policy, Timestamp) -> Plan + Send + Sync>;
+
+/// The planner of commands that only register and deregister targets: it leaves the load balancer alone, and doesn't report
+/// that it would not be deleted.
+pub fn registrations_only(observation: &Observation, policy: &Policy, now: Timestamp) -> Plan {
+    let policy = Policy { teardown: plan::Teardown::Off, ..policy.clone() };
+    let mut plan = plan::plan(observation, &policy, now);
+    plan.findings.retain(|finding| finding.name != FindingName::TeardownOff);
+    plan
+}
+
+/// The parts of a [`Reconciler`].
+pub struct ReconcilerParts<P> {
+    /// AWS.
+    pub platform: P,
+    /// The service, the log, the clock, the metrics and the totals.
+    pub context: Context,
+    /// The policy.
+    pub policy: Policy,
+    /// The decision.
+    pub planner: Planner,
+    /// The findings of the checks of the event source, for a reconciler that has one. With these the reconciler also
+    /// reports missing events.
+    pub event_source_findings: Option<StandingFindings>,
+    /// What tells the marks of this process from those of others.
+    pub process: ProcessId,
+    /// How long after the grace period this process deletes, at the soonest, a load balancer that another process marked.
+    pub takeover_after: Duration,
+}
+
+impl<P> ReconcilerParts<P> {
+    /// The parts of a reconciler with the rules' own planner and without an event source.
+    pub fn new(platform: P, context: Context, policy: Policy) -> Self {
+        Self {
+            platform,
+            context,
+            planner: Arc::new(plan::plan),
+            event_source_findings: None,
+            process: ProcessId::default(),
+            takeover_after: takeover_after(policy.idle_grace),
+            policy,
+        }
+    }
+}
+
+/// Reconciles the targets and the load balancer of one service with its tasks.
+pub struct Reconciler<P> {
+    platform: P,
+    context: Context,
+    policy: Policy,
+    planner: Planner,
+    event_source_findings: Option<StandingFindings>,
+    memory: Memory,
+}
+
+/// What is remembered from one reconciliation to the next. A restart loses it, which costs some waiting and some log
+/// lines; what must not be lost is in the load balancer's tags.
+struct Memory {
+    observed_at: Option<Moment>,
+    unmatched_since: BTreeMap<TargetKey, Timestamp>,
+    target_health: TargetHealth,
+    load_balancer_state: Option<LoadBalancerState>,
+    findings: FindingLedger,
+    missed_events: MissedEvents,
+    teardown: Teardown,
+    /// Since when each observation has found the load balancer idle.
+    idle_since: Option<Timestamp>,
+    heartbeat: Option<Moment>,
+    /// The totals at the last `reconciled` line.
+    reported: Counts,
+}
+
+/// An observation, and the plan that follows from it.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// What AWS shows, and what is remembered.
+    pub observation: Observation,
+    /// The plan.
+    pub plan: Plan,
+    /// The beginning of the observation.
+    began: Moment,
+}
+
+/// The outcome of a reconciliation.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// When to reconcile again at the latest.
+    pub requeue_at: Timestamp,
+    /// Whether a teardown is under way.
+    pub progress: Progress,
+    /// What was observed before the writes, and the plan that they executed.
+    pub observed: Observed,
+    /// The conditions that an operator must know about.
+    pub findings: Vec<Finding>,
+}
+
+impl Outcome {
+    /// How far the serving tasks are from being reachable.
+    pub fn readiness(&self) -> Readiness {
+        self.observed.observation.readiness()
+    }
+
+    /// The number of targets without a task; a later observation that finds none either confirms that they are stale.
+    pub fn unmatched(&self) -> usize {
+        self.observed.plan.unmatched.len()
+    }
+}
+
+/// Whether more can be done at once, or only later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// Everything that can be done now is done.
+    Settled,
+    /// A teardown is under way.
+    Underway,
+}
+
+impl<P: Platform> Reconciler<P> {
+    /// A reconciler that has observed nothing.
+    pub fn new(parts: ReconcilerParts<P>) -> Self {
+        let ReconcilerParts { platform, context, policy, planner, event_source_findings, process, takeover_after } =
+            parts;
+        let memory = Memory {
+            observed_at: None,
+            unmatched_since: BTreeMap::new(),
+            target_health: TargetHealth::default(),
+            load_balancer_state: None,
+            findings: FindingLedger::default(),
+            missed_events: MissedEvents::default(),
+            teardown: Teardown::new(process, takeover_after),
+            idle_since: None,
+            heartbeat: None,
+            reported: Counts::default(),
+        };
+        Self { platform, context, policy, planner, event_source_findings, memory }
+    }
+
+    /// What the reconciler shares with the other parts of its controller.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// Reconciles the service once.
+    ///
+    /// # Errors
+    ///
+    /// The first call that failed; the other writes have been made.
+    pub async fn reconcile(&mut self, hints: &Hints) -> Result<Outcome, AwsError> {
+        let began = Instant::now();
+        let reconciling = self.context.metrics.reconciling();
+        self.forget_stale_memory();
+        if !hints.tasks.is_empty() {
+            self.memory.missed_events.event_arrived();
+        }
+        let result = match self.observe_for_writes(hints).await {
+            Ok(observed) => {
+                let Self { platform, context, policy, memory, .. } = self;
+                let now = context.clock.now();
+                let health_changes = memory.target_health.log_changes(&observed.observation, now, &context.log);
+                let writer = Writer {
+                    platform: &*platform,
+                    context: &*context,
+                    load_balancer: &policy.load_balancer,
+                    hints,
+                    deadline: Deadline::new(observed.began, OBSERVATION_VALID_FOR, context.clock.clone()),
+                };
+                let applied = writer.execute(&observed.plan, &mut memory.teardown).await;
+                self.conclude(observed, applied, health_changes, began)
+            }
+            Err(error) => Err(error),
+        };
+        let Context { metrics, totals, .. } = &self.context;
+        match &result {
+            Ok(_) => reconciling.succeeded(),
+            Err(_) => drop(reconciling),
+        }
+        totals.set_platform_calls(self.platform.calls());
+        metrics.publish_if_due(totals.get().aws_calls());
+        result
+    }
+
+    /// Observes and plans, without any write.
+    ///
+    /// # Errors
+    ///
+    /// The first call that failed.
+    pub async fn observe(&self, hints: &Hints) -> Result<Observed, AwsError> {
+        let Self { platform, context, policy, .. } = self;
+        let began = Moment::now(&*context.clock);
+        let observation = Observation {
+            unmatched_since: self.memory.unmatched_since.clone(),
+            teardown_begun_at: self.memory.teardown.begun_at(),
+            ..Observer { platform, context, policy }.observe(hints).await?
+        };
+        let plan = (self.planner)(&observation, policy, context.clock.now());
+        Ok(Observed { observation, plan, began })
+    }
+
+    /// Observes once, or twice before a deletion: the one dangerous write rests on two observations, the second one fresh.
+    async fn observe_for_writes(&self, hints: &Hints) -> Result<Observed, AwsError> {
+        let observed = self.wait_for_turn(self.observe(hints).await?);
+        match observed.plan.lifecycle {
+            LifecycleAction::DeleteLoadBalancer { .. } => {
+                Ok(self.wait_for_turn(self.observe(&Hints::default()).await?))
+            }
+            _ => Ok(observed),
+        }
+    }
+
+    fn wait_for_turn(&self, mut observed: Observed) -> Observed {
+        let Observed { observation, plan, .. } = &mut observed;
+        self.memory.teardown.wait_for_turn(observation, plan, &self.policy, self.context.clock.now());
+        observed
+    }
+
+    /// Logs what has changed, and remembers it.
+    fn conclude(
+        &mut self,
+        observed: Observed,
+        applied: Applied,
+        health_changes: usize,
+        began: Instant,
+    ) -> Result<Outcome, AwsError> {
+        let Context { clock, metrics, totals, .. } = self.context.clone();
+        if observed.plan.lifecycle == LifecycleAction::Keep {
+            self.memory.teardown.conclude(&observed.observation, &self.policy.load_balancer, &self.context);
+        }
+        let mut findings = observed.plan.findings.clone();
+        findings.extend(applied.refusals.iter().cloned());
+        findings.extend(self.event_source_findings(&observed.observation));
+        let finding_changes = self.log_findings(&findings);
+        self.remember(&observed);
+        let after = applied.after(&observed.observation);
+        self.memory.target_health.remember(&after);
+        let summary = Summary::of(&after);
+        metrics.observed(self.seen(&observed, summary), self.memory.findings.len());
+        let state_before = std::mem::replace(&mut self.memory.load_balancer_state, summary.load_balancer_state);
+        if let Some(error) = applied.error {
+            return Err(error);
+        }
+        totals.count_reconciliation();
+        let is_eventful = applied.changes() + finding_changes + health_changes > 0
+            || state_before != summary.load_balancer_state
+            || self.memory.heartbeat.is_none_or(|last| last.elapsed(&*clock) >= HEARTBEAT);
+        if is_eventful {
+            self.log_reconciled(summary, applied.changes(), began.elapsed());
+        }
+        let progress = match observed.plan.lifecycle {
+            // What AWS refuses, only an operator can continue.
+            LifecycleAction::DeleteLoadBalancer { .. } | LifecycleAction::DeleteTargetGroups { .. }
+                if applied.refusals.is_empty() =>
+            {
+                Progress::Underway
+            }
+            _ => Progress::Settled,
+        };
+        Ok(Outcome { requeue_at: observed.plan.requeue_at, progress, observed, findings })
+    }
+
+    /// Forgets observations that are too old to compare with: the process was frozen, or had no work.
+    fn forget_stale_memory(&mut self) {
+        let is_stale = |at: Moment| at.elapsed(&*self.context.clock) > MEMORY_VALID_FOR;
+        if self.memory.observed_at.is_some_and(is_stale) {
+            self.memory.unmatched_since.clear();
+            self.memory.idle_since = None;
+            self.memory.missed_events.reset();
+        }
+    }
+
+    /// The findings about the event source: those of its checks, and missing events.
+    fn event_source_findings(&mut self, observation: &Observation) -> Vec<Finding> {
+        let Some(standing) = &self.event_source_findings else { return Vec::new() };
+        let now = self.context.clock.now();
+        self.memory.missed_events.observe(observation, now);
+        let mut findings = standing.get();
+        findings.extend(self.memory.missed_events.finding(&self.context.scope.service, now));
+        findings
+    }
+
+    fn remember(&mut self, observed: &Observed) {
+        let Self { context, memory, .. } = self;
+        memory.observed_at = Some(observed.began);
+        let now = context.clock.now();
+        let is_idle = observed.observation.load_balancer.is_some() && plan::is_idle(&observed.observation, now);
+        memory.idle_since = is_idle.then(|| memory.idle_since.unwrap_or(now));
+        let before = std::mem::take(&mut memory.unmatched_since);
+        let since = |key: &TargetKey| before.get(key).copied().unwrap_or(now);
+        memory.unmatched_since = observed.plan.unmatched.iter().map(|key| (key.clone(), since(key))).collect();
+    }
+
+    /// The values of the gauges after the writes.
+    fn seen(&self, observed: &Observed, summary: Summary) -> Snapshot {
+        let Observed { observation, plan, .. } = observed;
+        let now = self.context.clock.now();
+        // The mark outlives this process, but only a load balancer that may be deleted has one.
+        let marked_since = match &plan.lifecycle {
+            LifecycleAction::Mark { idle_since, .. } => Some(*idle_since),
+            _ => plan::marked_since(observation, now),
+        };
+        let load_balancer = observation.load_balancer.as_ref().filter(|_| summary.load_balancer_state.is_some());
+        let idle_since = load_balancer.zip(self.memory.idle_since).map(|(load_balancer, since)| {
+            // What is remembered may be about an earlier load balancer, if this process was frozen in between.
+            marked_since.map_or(since, |marked| marked.min(since)).max(load_balancer.created_at)
+        });
+        let is_used = matches!(observation.service, Service::Found(_)) && !plan::is_idle(observation, now);
+        let is_torn_down = self.memory.teardown.begun_at().is_some();
+        let usage = match is_used || summary.load_balancer_state.is_some() || is_torn_down {
+            true => Usage::InUse,
+            false => Usage::Idle,
+        };
+        Snapshot { summary, idle_since, usage }
+    }
+
+    /// Logs the findings that are new, changed or cleared, and returns how many they are.
+    pub fn log_findings(&mut self, findings: &[Finding]) -> usize {
+        let changes = self.memory.findings.update(findings, self.context.clock.now());
+        for (state, finding) in &changes {
+            self.context.log.emit(&Event::Finding {
+                finding: finding.name,
+                state: *state,
+                subject: finding.subject.clone(),
+                detail: finding.detail.clone(),
+                advice: finding.name.advice().to_owned(),
+            });
+        }
+        changes.len()
+    }
+
+    /// Logs an observation that no write follows.
+    pub fn log_observed(&mut self, observed: &Observed) {
+        self.context.totals.set_platform_calls(self.platform.calls());
+        let took = observed.began.elapsed(&*self.context.clock);
+        self.log_reconciled(Summary::of(&observed.observation), 0, took);
+    }
+
+    fn log_reconciled(&mut self, summary: Summary, changes: usize, took: Duration) {
+        let Summary { counts, serving, registered, healthy, load_balancer_state, .. } = summary;
+        self.context.totals.set_platform_calls(self.platform.calls());
+        let totals = self.context.totals.get();
+        let reported = std::mem::replace(&mut self.memory.reported, totals);
+        self.context.log.emit(&Event::Reconciled {
+            desired: counts.desired,
+            running: counts.running,
+            pending: counts.pending,
+            serving,
+            registered,
+            healthy,
+            load_balancer_state: load_balancer_state.map_or("absent", LoadBalancerState::as_str).to_owned(),
+            changes,
+            findings: self.memory.findings.len(),
+            messages: totals.messages - reported.messages,
+            foreign: totals.foreign - reported.foreign,
+            aws_calls: totals.aws_calls().sent - reported.aws_calls().sent,
+            duration_ms: millis(took),
+        });
+        self.memory.heartbeat = Some(Moment::now(&*self.context.clock));
+    }
+}
+
+#[cfg(test)]
+mod tests;

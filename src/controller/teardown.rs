@@ -1,0 +1,276 @@
+//! Tears the load balancer down: deletes it, then its target groups, and verifies that nothing is left.
+//!
+//! Any number of workers may run, without a leader, and DeleteLoadBalancer succeeds also when nothing is there: no call
+//! tells which worker deleted the load balancer. Therefore a mark is also a claim. The worker whose mark stands deletes
+//! first, and the others take over a while later, in case that worker has stopped. So one worker logs a teardown and counts
+//! it. Two may do so when a takeover coincides with a late call of the worker whose mark stands.
+
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::aws::{AwsError, ErrorKind, Platform};
+use crate::controller::context::Context;
+use crate::controller::target_health::millis_between;
+use crate::controller::writes::{Applied, Writer};
+use crate::telemetry::log::{Event, rfc3339_millis};
+use jvb_watcher_rules::finding::{Finding, FindingName};
+use jvb_watcher_rules::model::{IDLE_SINCE_TAG, Observation, Tags};
+use jvb_watcher_rules::plan::{LifecycleAction, OrphanedTargetGroup, Plan, Policy};
+
+/// How long after the grace period a worker takes over the deletion from the one whose mark stands, where the grace period
+/// isn't shorter: time for two observations and a retry.
+const TAKEOVER_AFTER: Duration = Duration::from_secs(15);
+
+/// A group still in use this long after its teardown began is in use by something else.
+pub(super) const IN_USE_PASSES_WITHIN: Duration = Duration::from_secs(120);
+
+/// Identifies a process in the marks that it writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProcessId(u32);
+
+impl ProcessId {
+    /// How many ids there are: a mark's time has milliseconds, and the id is in the six digits that follow them.
+    const COUNT: u32 = 1_000_000;
+
+    /// The id of a process with this number.
+    pub fn new(number: u32) -> Self {
+        Self(number % Self::COUNT)
+    }
+
+    /// Draws an id.
+    pub fn random() -> Self {
+        Self::new(RandomState::new().hash_one("process") as u32)
+    }
+
+    /// The mark of this process for a time. It is an RFC 3339 instant, of which readers use the milliseconds.
+    fn mark(self, idle_since: Timestamp) -> String {
+        let to_the_millisecond = Timestamp::from_millisecond(idle_since.as_millisecond()).unwrap_or(idle_since);
+        format!("{:.9}", to_the_millisecond + Duration::from_nanos(self.0.into()))
+    }
+
+    /// Spreads the takeovers of several processes over as long again as the delay.
+    fn spread(self, delay: Duration) -> Duration {
+        delay + delay.mul_f64(f64::from(self.0) / f64::from(Self::COUNT))
+    }
+}
+
+/// Returns the delay of takeovers for a grace period.
+pub fn takeover_after(idle_grace: Duration) -> Duration {
+    TAKEOVER_AFTER.min(idle_grace)
+}
+
+/// The teardown as far as this process carries it out. What must survive a restart is in the tags.
+#[derive(Debug)]
+pub struct Teardown {
+    process: ProcessId,
+    takeover_after: Duration,
+    /// The mark that this process wrote last.
+    own_mark: Option<String>,
+    current: Option<Current>,
+}
+
+/// A teardown that this process has begun or resumed.
+#[derive(Debug)]
+struct Current {
+    load_balancer_arn: String,
+    begun_at: Timestamp,
+    deletion: Deletion,
+}
+
+/// What is known of this process's own request to delete the load balancer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Deletion {
+    /// None was sent, or AWS refused it.
+    NotRequested,
+    /// One was sent, and its answer was lost.
+    Unconfirmed {
+        /// When the load balancer was created.
+        created_at: Timestamp,
+    },
+    /// One succeeded, and is logged.
+    Logged,
+}
+
+impl Teardown {
+    /// No teardown, and the least delay after which to take over one that is another worker's.
+    pub fn new(process: ProcessId, takeover_after: Duration) -> Self {
+        Self { process, takeover_after: process.spread(takeover_after), own_mark: None, current: None }
+    }
+
+    /// When this process began or resumed the teardown.
+    pub fn begun_at(&self) -> Option<Timestamp> {
+        self.current.as_ref().map(|current| current.begun_at)
+    }
+
+    /// Returns the mark that this process is about to write. Whatever the call's answer: if the mark stands, it is this
+    /// process's.
+    pub fn claim(&mut self, idle_since: Timestamp) -> String {
+        let mark = self.process.mark(idle_since);
+        self.own_mark = Some(mark.clone());
+        mark
+    }
+
+    /// Removes from a plan the deletions that are another worker's for now.
+    pub fn wait_for_turn(&self, observation: &Observation, plan: &mut Plan, policy: &Policy, now: Timestamp) {
+        let turn = |tags: Option<&Tags>, idle_since: Timestamp| {
+            let mark = tags.and_then(|tags| tags.get(IDLE_SINCE_TAG));
+            let is_own = mark.is_some() && mark == self.own_mark.as_ref();
+            idle_since + policy.idle_grace + if is_own { Duration::ZERO } else { self.takeover_after }
+        };
+        let next = match &mut plan.lifecycle {
+            LifecycleAction::DeleteLoadBalancer { idle_since, .. } => {
+                let tags = observation.load_balancer.as_ref().map(|load_balancer| &load_balancer.tags);
+                Some(turn(tags, *idle_since)).filter(|turn| now < *turn)
+            }
+            LifecycleAction::DeleteTargetGroups { target_groups } => {
+                let turn = |group: &OrphanedTargetGroup| {
+                    let mut orphans = observation.orphaned_target_groups.iter();
+                    turn(orphans.find(|orphan| orphan.arn == group.arn).map(|orphan| &orphan.tags), group.idle_since)
+                };
+                let next = target_groups.iter().map(turn).min();
+                target_groups.retain(|group| turn(group) <= now);
+                next.filter(|_| target_groups.is_empty())
+            }
+            LifecycleAction::Keep | LifecycleAction::Mark { .. } | LifecycleAction::Unmark { .. } => None,
+        };
+        if let Some(next) = next {
+            plan.lifecycle = LifecycleAction::Keep;
+            plan.requeue_at = next.min(now + policy.resync_interval);
+        }
+    }
+
+    /// Ends the teardown when an observation finds nothing left of it. For a plan that deletes nothing.
+    pub fn conclude(&mut self, observation: &Observation, load_balancer: &str, context: &Context) {
+        if observation.load_balancer.is_some() {
+            // It is in use again, or another one was created.
+            self.current = None;
+            return;
+        }
+        self.confirm_deletion(load_balancer, context);
+        if observation.orphaned_target_groups.is_empty() && self.current.take().is_some() {
+            context.metrics.teardown_completed();
+            context.log.emit(&Event::TeardownCompleted { load_balancer: load_balancer.to_owned() });
+        }
+    }
+
+    /// Logs the beginning of a load balancer's teardown, once however often it is retried.
+    fn begin(
+        &mut self,
+        load_balancer_arn: &str,
+        idle_since: Timestamp,
+        resumed: bool,
+        load_balancer: &str,
+        context: &Context,
+    ) -> &mut Current {
+        let is_current = |current: &Current| current.load_balancer_arn == load_balancer_arn;
+        if !self.current.as_ref().is_some_and(is_current) {
+            let idle_since = rfc3339_millis(idle_since);
+            let load_balancer = load_balancer.to_owned();
+            context.log.emit(&Event::TeardownStarted { load_balancer, idle_since, resumed });
+            self.current = None;
+        }
+        self.current.get_or_insert_with(|| Current {
+            load_balancer_arn: load_balancer_arn.to_owned(),
+            begun_at: context.clock.now(),
+            deletion: Deletion::NotRequested,
+        })
+    }
+
+    /// Logs the deletion whose answer was lost, once the load balancer is gone.
+    fn confirm_deletion(&mut self, load_balancer: &str, context: &Context) {
+        if let Some(current) = &mut self.current
+            && let Deletion::Unconfirmed { created_at } = current.deletion
+        {
+            current.log_deletion(created_at, load_balancer, context);
+        }
+    }
+}
+
+impl Current {
+    /// Logs the load balancer's deletion, once: DescribeLoadBalancers may still show it for a moment.
+    fn log_deletion(&mut self, created_at: Timestamp, load_balancer: &str, context: &Context) {
+        if self.deletion == Deletion::Logged {
+            return;
+        }
+        self.deletion = Deletion::Logged;
+        context.log.emit(&Event::LoadBalancerDeleted {
+            load_balancer: load_balancer.to_owned(),
+            load_balancer_arn: self.load_balancer_arn.clone(),
+            uptime_seconds: millis_between(created_at, context.clock.now()) / 1000,
+        });
+    }
+}
+
+impl<P: Platform> Writer<'_, P> {
+    /// Deletes the load balancer and its listeners.
+    pub(super) async fn delete_load_balancer(
+        &self,
+        teardown: &mut Teardown,
+        arn: &str,
+        created_at: Timestamp,
+        idle_since: Timestamp,
+    ) -> Applied {
+        let current = teardown.begin(arn, idle_since, false, self.load_balancer, self.context);
+        let is_sent = !self.deadline.left().is_zero();
+        let error = match self.platform.delete_load_balancer(arn, &self.deadline).await {
+            Ok(()) => {
+                current.log_deletion(created_at, self.load_balancer, self.context);
+                return Applied { load_balancer_deleted: true, ..Applied::default() };
+            }
+            Err(error) => error,
+        };
+        match error.kind {
+            ErrorKind::NotFound => Applied::default(),
+            ErrorKind::OperationNotPermitted | ErrorKind::ResourceInUse => {
+                if let Deletion::Unconfirmed { .. } = current.deletion {
+                    current.deletion = Deletion::NotRequested;
+                }
+                let finding = self.refused(FindingName::DeletionProtected, self.load_balancer, &error);
+                Applied { refusals: vec![finding], ..Applied::default() }
+            }
+            kind => {
+                if kind == ErrorKind::Unavailable && is_sent && current.deletion == Deletion::NotRequested {
+                    current.deletion = Deletion::Unconfirmed { created_at };
+                }
+                Applied::failed(error)
+            }
+        }
+    }
+
+    /// Deletes the target groups of a load balancer that is gone.
+    pub(super) async fn delete_target_groups(
+        &self,
+        teardown: &mut Teardown,
+        groups: &[OrphanedTargetGroup],
+    ) -> Applied {
+        teardown.confirm_deletion(self.load_balancer, self.context);
+        let mut applied = Applied::default();
+        for group in groups {
+            let current =
+                teardown.begin(&group.load_balancer_arn, group.idle_since, true, self.load_balancer, self.context);
+            let in_use_until = current.begun_at + IN_USE_PASSES_WITHIN;
+            match self.platform.delete_target_group(&group.arn, &self.deadline).await {
+                Ok(()) => {
+                    applied.target_groups_deleted += 1;
+                    self.context.log.emit(&Event::TargetGroupDeleted { target_group: group.name.clone() });
+                }
+                // Another worker has deleted it.
+                Err(error) if error.is(ErrorKind::NotFound) => {}
+                // AWS counts the listeners for some seconds after the load balancer's deletion.
+                Err(error) if error.is(ErrorKind::ResourceInUse) => {
+                    if self.context.clock.now() > in_use_until {
+                        applied.refusals.push(self.refused(FindingName::TargetGroupInUse, &group.name, &error));
+                    }
+                }
+                Err(error) => applied.merge(Applied::failed(error)),
+            }
+        }
+        applied
+    }
+
+    fn refused(&self, name: FindingName, subject: &str, error: &AwsError) -> Finding {
+        Finding { name, subject: subject.to_owned(), detail: format!("AWS refuses to delete it: {}", error.message) }
+    }
+}

@@ -1,0 +1,86 @@
+//! What every write needs, and what the writes of a plan come to.
+
+use crate::aws::{AwsError, Deadline};
+use crate::controller::context::Context;
+use crate::controller::message::Hints;
+use jvb_watcher_rules::finding::Finding;
+use jvb_watcher_rules::model::{Observation, Target, TargetKey, TargetState};
+
+/// Makes the writes of one plan; the modules `registrations`, `marks` and `teardown` have the methods.
+pub struct Writer<'a, P> {
+    /// AWS.
+    pub platform: &'a P,
+    /// The log, the metrics and the clock.
+    pub context: &'a Context,
+    /// The load balancer's name.
+    pub load_balancer: &'a str,
+    /// The hints that led to the plan, for the latency of registrations.
+    pub hints: &'a Hints,
+    /// The end of the observation's validity. The process may have been frozen since, and AWS may be slow.
+    pub deadline: Deadline,
+}
+
+/// The writes that succeeded, what AWS refused, and the first error.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// The targets that were registered.
+    pub registered: Vec<TargetKey>,
+    /// The targets that were deregistered.
+    pub deregistered: Vec<TargetKey>,
+    /// How many calls wrote or removed a mark.
+    pub marks: usize,
+    /// Whether the load balancer was deleted.
+    pub load_balancer_deleted: bool,
+    /// How many target groups were deleted.
+    pub target_groups_deleted: usize,
+    /// Writes that AWS refuses until an operator acts.
+    pub refusals: Vec<Finding>,
+    /// The first call that failed.
+    pub error: Option<AwsError>,
+}
+
+impl Applied {
+    /// The result of a call that failed.
+    pub fn failed(error: AwsError) -> Self {
+        Self { error: Some(error), ..Self::default() }
+    }
+
+    /// Adds the writes that followed.
+    pub fn merge(&mut self, next: Self) {
+        self.registered.extend(next.registered);
+        self.deregistered.extend(next.deregistered);
+        self.marks += next.marks;
+        self.load_balancer_deleted |= next.load_balancer_deleted;
+        self.target_groups_deleted += next.target_groups_deleted;
+        self.refusals.extend(next.refusals);
+        self.error = self.error.take().or(next.error);
+    }
+
+    /// How many changes were made.
+    pub fn changes(&self) -> usize {
+        let deleted = usize::from(self.load_balancer_deleted) + self.target_groups_deleted;
+        self.registered.len() + self.deregistered.len() + self.marks + deleted
+    }
+
+    /// Returns what the observation would show after these writes.
+    pub fn after(&self, observation: &Observation) -> Observation {
+        let mut after = observation.clone();
+        if self.load_balancer_deleted {
+            after.load_balancer = None;
+        }
+        for group in after.load_balancer.iter_mut().flat_map(|load_balancer| &mut load_balancer.target_groups) {
+            let of_group = |keys: &[TargetKey]| {
+                keys.iter().filter(|key| key.target_group_arn == group.arn).cloned().collect::<Vec<_>>()
+            };
+            let (registered, deregistered) = (of_group(&self.registered), of_group(&self.deregistered));
+            let is_among = |keys: &[TargetKey], target: &Target| {
+                keys.iter().any(|key| (key.ip, key.port) == (target.ip, target.port))
+            };
+            group.targets.retain(|target| !is_among(&registered, target) && !is_among(&deregistered, target));
+            let initial =
+                |key: TargetKey| Target { ip: key.ip, port: key.port, state: TargetState::Initial, reason: None };
+            group.targets.extend(registered.into_iter().map(initial));
+        }
+        after
+    }
+}
