@@ -1,12 +1,9 @@
 //! `health`: probes the liveness endpoint of a worker, for a container without a shell.
 
-use clap::Args;
-
-use super::help::{Group, Help, USAGE_ERROR};
-use super::options::values::socket_address;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
+use clap::Args;
 use http::{Request, StatusCode, header};
 use http_body_util::{BodyExt, Empty, Limited};
 use hyper::body::Bytes;
@@ -15,12 +12,14 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 
 use super::CommandError;
+use super::help::{Group, Help, USAGE_ERROR};
+use super::options::values::socket_address;
 use crate::listen::LIVE_PATH;
 
 /// The options of `health`.
 #[derive(Debug, Args)]
 pub struct HealthOptions {
-    /// Address that the worker listens on; for 0.0.0.0 or [::], the loopback is asked
+    /// Address that the worker listens on; with 0.0.0.0 or [::], the loopback is probed
     #[arg(long, env = "JVB_WATCHER_LISTEN", value_name = "ADDRESS:PORT", value_parser = socket_address)]
     pub listen: SocketAddr,
 }

@@ -3,9 +3,6 @@
 //! - [`payload`]: from an event of Lambda to a request.
 //! - [`runtime`]: the environment that Lambda gives a function, and its report of a failed init.
 
-use super::help::{Group, Help, USAGE_ERROR};
-use super::options::WatchOptions;
-use super::settings::Settings;
 use std::time::{Duration, SystemTime};
 
 use aws_lambda_events::event::sqs::SqsBatchResponse;
@@ -15,6 +12,9 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use super::assemble::{Assembly, assemble};
+use super::help::{Group, Help, USAGE_ERROR};
+use super::options::WatchOptions;
+use super::settings::Settings;
 use super::{CommandError, connect, publisher, started};
 use crate::aws::AwsError;
 use crate::aws::client::{AwsEventSource, AwsPlatform, SqsQueue};
@@ -27,6 +27,8 @@ use crate::telemetry::publish::Publisher;
 mod payload;
 mod runtime;
 
+pub use runtime::init_failed;
+
 /// The help of `lambda`.
 pub const HELP: Help = Help {
     group: Group::Run,
@@ -37,8 +39,6 @@ pub const HELP: Help = Help {
     exit_status: &[(1, "the Runtime API can't be reached"), USAGE_ERROR],
     see_also: &["run", "status", "doctor"],
 };
-
-pub use runtime::init_failed;
 
 /// How long before the deadline a check of the event source ends.
 const EVENT_SOURCE_CHECK_MARGIN: Duration = Duration::from_secs(2);

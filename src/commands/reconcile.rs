@@ -1,16 +1,15 @@
 //! `reconcile`: registers and deregisters targets once.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use clap::Args;
+use tokio::time::Instant;
 
 use super::help::{Group, Help, USAGE_ERROR};
 use super::options::values::duration;
 use super::options::{DryRunOptions, LogOptions, PlatformOptions};
 use super::settings::Settings;
-use std::sync::Arc;
-use std::time::Duration;
-
-use tokio::time::Instant;
-
 use super::{CommandError, connect};
 use crate::aws::client::AwsPlatform;
 use crate::controller::context::Context;

@@ -1,20 +1,19 @@
 //! `run`: the worker.
 
-use clap::Args;
-use clap::builder::BoolishValueParser;
-
-use super::help::{Group, Help, USAGE_ERROR};
-use super::options::values::socket_address;
-use super::options::{FeedCheck, WatchOptions};
-use super::settings::Settings;
 use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
+use clap::Args;
+use clap::builder::BoolishValueParser;
 use tokio::time::Instant;
 
 use super::assemble::{Assembly, assemble};
+use super::help::{Group, Help, USAGE_ERROR};
+use super::options::values::socket_address;
+use super::options::{FeedCheck, WatchOptions};
+use super::settings::Settings;
 use super::{CommandError, connect, publisher, started};
 use crate::aws::client::SqsQueue;
 use crate::aws::{ErrorKind, Queue, QueueSettings};

@@ -110,13 +110,9 @@ mod tests {
     fn inbox() -> Inbox {
         let identity = Identity { project: "p".into(), cluster: "p-cluster".into(), service: "p-service".into() };
         let clock = Arc::new(SystemClock);
-        let log = Log::new(LogConfig {
-            identity,
-            format: Format::Json,
-            level: Level::Info,
-            clock: clock.clone(),
-            output: Output::discarded(),
-        });
+        let output = Output::discarded();
+        let config = LogConfig { identity, format: Format::Json, level: Level::Info, clock: clock.clone(), output };
+        let log = Log::new(config);
         let scope = Scope { cluster: "p-cluster".into(), service: "p-service".into() };
         Inbox::new(Context::new(scope, log, clock))
     }

@@ -272,7 +272,7 @@ impl<P: Platform> Reconciler<P> {
         let after = applied.after(&observed.observation);
         self.memory.target_health.remember(&after);
         let summary = Summary::of(&after);
-        metrics.observed(self.seen(&observed, summary), self.memory.findings.len());
+        metrics.observed(self.snapshot(&observed, summary), self.memory.findings.len());
         let state_before = std::mem::replace(&mut self.memory.load_balancer_state, summary.load_balancer_state);
         if let Some(error) = applied.error {
             return Err(error);
@@ -328,7 +328,7 @@ impl<P: Platform> Reconciler<P> {
     }
 
     /// The values of the gauges after the writes.
-    fn seen(&self, observed: &Observed, summary: Summary) -> Snapshot {
+    fn snapshot(&self, observed: &Observed, summary: Summary) -> Snapshot {
         let Observed { observation, plan, .. } = observed;
         let now = self.context.clock.now();
         // The mark outlives this process, but only a load balancer that may be deleted has one.

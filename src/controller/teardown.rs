@@ -117,7 +117,7 @@ impl Teardown {
         let turn = |tags: Option<&Tags>, idle_since: Timestamp| {
             let mark = tags.and_then(|tags| tags.get(IDLE_SINCE_TAG));
             let is_own = mark.is_some() && mark == self.own_mark.as_ref();
-            idle_since + policy.idle_grace + if is_own { Duration::ZERO } else { self.takeover_after }
+            if is_own { now } else { idle_since + policy.idle_grace + self.takeover_after }
         };
         let next = match &mut plan.lifecycle {
             LifecycleAction::DeleteLoadBalancer { idle_since, .. } => {

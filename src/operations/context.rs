@@ -79,6 +79,11 @@ impl<P: Platform + Clone> Context<P> {
             resync_interval: super::engine::POLL_INTERVAL,
         };
         let context = ControllerContext::new(self.scope.clone(), self.log.clone(), self.clock.clone());
-        Reconciler::new(ReconcilerParts::new(self.platform.clone(), context, policy))
+        // The operator has decided: nothing waits for the worker that has marked the load balancer.
+        let takeover_after = Duration::ZERO;
+        Reconciler::new(ReconcilerParts {
+            takeover_after,
+            ..ReconcilerParts::new(self.platform.clone(), context, policy)
+        })
     }
 }

@@ -128,8 +128,8 @@ impl Worker {
         let cloud = Intercepted::new(connection, BugInterceptor::new(bug, &scope.service, clock.clone()));
         let context = ControllerContext::new(scope, log, clock);
         let reconciler = Reconciler::new(ReconcilerParts {
-            process: ProcessId::new(number),
             planner: bugs::planner(bug),
+            process: ProcessId::new(number),
             ..ReconcilerParts::new(cloud.clone(), context, policy)
         });
         let (order, shutdown) = shutdown::channel();

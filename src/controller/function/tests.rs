@@ -218,6 +218,6 @@ async fn does_not_delete_on_an_observation_from_before_a_freeze() {
     bench.cloud.before("DescribeServices", 2, move |_| clock.freeze(seconds(11)));
     bench.invoke(Request::Tick).await.0.expect("the next observation is fresh");
     let first = &bench.lines.of("reconcile_failed")[0];
-    assert!(first["error"].as_str().expect("a text").contains("is older than 10s"), "{first}");
+    assert!(first["error"].as_str().expect("a text").contains("began more than 10s ago"), "{first}");
     assert_eq!(bench.cloud.count("DescribeServices"), 6, "two observations before each deletion, and two after it");
 }

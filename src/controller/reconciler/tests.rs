@@ -54,7 +54,7 @@ impl Bench {
     }
 
     fn gauges(&self, observed: &Observed) -> Snapshot {
-        self.reconciler.seen(observed, Summary::of(&observed.observation))
+        self.reconciler.snapshot(observed, Summary::of(&observed.observation))
     }
 
     /// Reconciles until nothing can be done at once any more.
