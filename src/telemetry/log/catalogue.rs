@@ -141,7 +141,7 @@ events! {
     // ---- reconciliation ----
 
     /// A reconciliation succeeded: logged when it changed something or found something new, and otherwise once a minute. If
-    /// it is absent for several minutes, the watcher doesn't work. The counts are those of the observation, before the
+    /// it is absent for several minutes, the watcher doesn't work. The values are those after the reconciliation's own
     /// actions. Level: INFO.
     Reconciled {
         /// The service's desiredCount
@@ -383,7 +383,8 @@ events! {
         },
     }
 
-    /// DeleteLoadBalancer succeeded; AWS deletes the listeners with the load balancer. Level: INFO.
+    /// This process deleted the load balancer, and AWS its listeners. If several workers run, one of them logs it; the others
+    /// log `reconciled` with the state `absent`. Level: INFO.
     LoadBalancerDeleted {
         /// The load balancer's name
         load_balancer: String,
@@ -406,7 +407,8 @@ events! {
         message: format!("deleted target group {target_group}"),
     }
 
-    /// An observation found neither the load balancer nor its target groups. Level: INFO.
+    /// An observation found neither the load balancer nor its target groups, which this process deleted. If several workers
+    /// run, one of them logs it. Level: INFO.
     TeardownCompleted {
         /// The load balancer's name
         load_balancer: String,
