@@ -1,4 +1,4 @@
-//! The adapter: implements the port with the AWS SDK. No other module knows the SDK.
+//! The adapter: implements the port with the AWS SDK. No other module calls the SDK.
 
 use std::time::Duration;
 
