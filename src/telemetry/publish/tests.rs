@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use serde::{Serialize, Serializer};
 use serde_json::json;
 use tokio::time::Instant;
 
@@ -248,30 +249,60 @@ async fn gives_up_on_an_unresponsive_bus_and_drops_the_oldest_events() {
 /// The line of docs/events.md below which everything is generated.
 const MARKER: &str = "<!-- Generated from the examples in src/telemetry/log; don't edit below this line. -->\n";
 
+/// An event as a consumer receives it.
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+struct Envelope {
+    version: &'static str,
+    id: String,
+    detail_type: &'static str,
+    source: &'static str,
+    account: &'static str,
+    time: &'static str,
+    region: &'static str,
+    resources: [&'static str; 0],
+    detail: Detail,
+}
+
+/// A line of the log with an ID, in the line's order.
+struct Detail {
+    line: String,
+    id: String,
+}
+
+impl Serialize for Detail {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let fields: Map<String, Value> = serde_json::from_str(&self.line).expect("a line is JSON");
+        let mut fields: Vec<_> = fields.into_iter().collect();
+        fields.sort_by_key(|(name, _)| self.line.find(&format!("\"{name}\":")));
+        fields.push(("id".to_owned(), self.id.clone().into()));
+        serializer.collect_map(fields)
+    }
+}
+
 #[test]
 fn documents_an_example_of_each_detail_type() {
     let page = read("events.md");
     let (before, _) = page.split_once(MARKER).expect("docs/events.md has the marker");
-    let published = examples().into_iter().filter_map(|event| Some((event.detail_type()?, event)));
+    let published: Vec<_> = examples().into_iter().filter_map(|event| Some((event.detail_type()?, event))).collect();
     let mut generated = format!("{before}{MARKER}");
-    for (number, (detail_type, event)) in published.enumerate() {
-        let mut detail: Map<String, Value> = serde_json::from_str(&line(&event)).expect("JSON");
-        detail.insert("id".to_owned(), format!("7c1d0f6b2a9e4853-{}", number + 1).into());
-        let example = json!({
-            "version": "0",
-            "id": format!("5fea7756-0ea4-451a-a703-a558b933e27{number}"),
-            "detail-type": detail_type,
-            "source": SOURCE,
-            "account": "111122223333",
-            "time": "2026-11-20T18:00:54Z",
-            "region": "eu-west-1",
-            "resources": [],
-            "detail": detail,
-        });
-        generated += &format!("\n## {detail_type}\n\n```json\n{example:#}\n```\n");
-        assert!(before.contains(&format!("| `{detail_type}` | `{}`", name_of(&event))), "no row for {detail_type}");
+    for (number, (detail_type, event)) in published.iter().enumerate() {
+        let envelope = Envelope {
+            version: "0",
+            id: format!("5fea7756-0ea4-451a-a703-a558b933e27{number}"),
+            detail_type,
+            source: SOURCE,
+            account: "111122223333",
+            time: "2026-11-20T18:00:54Z",
+            region: "eu-west-1",
+            resources: [],
+            detail: Detail { line: line(event), id: format!("7c1d0f6b2a9e4853-{}", number + 1) },
+        };
+        let example = serde_json::to_string_pretty(&envelope).expect("JSON");
+        generated += &format!("\n## {detail_type}\n\n```json\n{example}\n```\n");
+        assert!(before.contains(&format!("| `{detail_type}` | `{}`", name_of(event))), "no row for {detail_type}");
     }
     let rows = before.lines().filter(|line| line.starts_with("| `")).count();
-    assert_eq!(rows, generated.matches("\n## ").count() - before.matches("\n## ").count(), "rows for detail types");
+    assert_eq!(rows, published.len(), "a row for each detail type");
     assert_generated("events.md", &generated);
 }
