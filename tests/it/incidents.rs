@@ -47,7 +47,7 @@ fn tests_below(folder: &Path, found: &mut BTreeSet<String>) {
 #[test]
 fn every_incident_names_existing_tests() {
     let mut tests = BTreeSet::new();
-    for folder in ["src", "tests"] {
+    for folder in ["crates", "src", "tests"] {
         tests_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut tests);
     }
     let rows = rows();

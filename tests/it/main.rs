@@ -7,6 +7,8 @@ mod command_line;
 #[cfg(feature = "sandbox")]
 mod demo;
 mod doctor;
+#[cfg(all(feature = "sandbox", feature = "lambda", feature = "report", feature = "manual"))]
+mod documentation;
 mod event_source;
 mod failures;
 mod harness;
