@@ -31,11 +31,8 @@ pub fn examples() -> Vec<Event> {
         finding: FindingName::LoadBalancerMissing,
         state,
         subject: load_balancer(),
-        detail: "1 task(s) of the service run, and no load balancer of this name exists".to_owned(),
-        advice:
-            "Create the load balancer (terraform apply), or check --load-balancer; the tasks are registered as soon \
-                 as it exists."
-                .to_owned(),
+        detail: "1 task(s) of the service serve, and no load balancer of this name exists".to_owned(),
+        advice: FindingName::LoadBalancerMissing.advice().to_owned(),
     };
     vec![
         Event::WatcherStarted {
