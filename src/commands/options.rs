@@ -16,25 +16,39 @@ use values::{duration, event_bus, metrics_namespace, owner_tag};
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Platform")]
 pub struct PlatformOptions {
-    /// Project name, from which the other names derive [also env: JITSI_PROJECT]
+    /// Project name, from which the other names derive
+    ///
+    /// [also env: JITSI_PROJECT]
     #[arg(long, env = "JVB_WATCHER_PROJECT", value_name = "NAME")]
     pub project: Option<String>,
-    /// ECS cluster, by name or ARN [default: PROJECT-cluster] [also env: JITSI_CLUSTER]
+    /// ECS cluster, name or ARN [default: PROJECT-cluster]
+    ///
+    /// [also env: JITSI_CLUSTER]
     #[arg(long, env = "JVB_WATCHER_CLUSTER", value_name = "NAME")]
     pub cluster: Option<String>,
-    /// ECS service [default: PROJECT-service] [also env: JITSI_SERVICE]
+    /// ECS service [default: PROJECT-service]
+    ///
+    /// [also env: JITSI_SERVICE]
     #[arg(long, env = "JVB_WATCHER_SERVICE", value_name = "NAME")]
     pub service: Option<String>,
-    /// Network load balancer [default: PROJECT-jvb-nlb] [also env: JITSI_NLB]
+    /// Load balancer [default: PROJECT-jvb-nlb]
+    ///
+    /// [also env: JITSI_NLB]
     #[arg(long, env = "JVB_WATCHER_LOAD_BALANCER", value_name = "NAME")]
     pub load_balancer: Option<String>,
-    /// AWS region [default: as for the AWS CLI] [also env: JITSI_AWS_REGION]
+    /// AWS region [default: as for the AWS CLI]
+    ///
+    /// [also env: JITSI_AWS_REGION]
     #[arg(long, env = "JVB_WATCHER_REGION", value_name = "REGION")]
     pub region: Option<String>,
-    /// AWS profile, SSO included [default: as for the AWS CLI] [also env: JITSI_AWS_PROFILE]
+    /// AWS profile [default: as for the AWS CLI]
+    ///
+    /// Profiles of IAM Identity Center (SSO) work after `aws sso login`. [also env: JITSI_AWS_PROFILE]
     #[arg(long, env = "JVB_WATCHER_PROFILE", value_name = "NAME")]
     pub profile: Option<String>,
-    /// Endpoint of all AWS services, for an emulator [also env: AWS_ENDPOINT_URL]
+    /// Endpoint of all AWS services, for an emulator
+    ///
+    /// [also env: AWS_ENDPOINT_URL]
     #[arg(long, env = "JVB_WATCHER_ENDPOINT_URL", value_name = "URL")]
     pub endpoint_url: Option<String>,
 }
@@ -42,8 +56,10 @@ pub struct PlatformOptions {
 /// The queue that EventBridge fills.
 #[derive(Clone, Debug, Default, Args)]
 pub struct QueueOptions {
-    /// SQS queue with the ECS Task State Change events [default: PROJECT-jvb-watcher]
-    #[arg(long, env = "JVB_WATCHER_QUEUE", value_name = "NAME or URL", help_heading = "Platform")]
+    /// SQS queue, name or URL [default: PROJECT-jvb-watcher]
+    ///
+    /// An EventBridge rule fills it with the service's ECS Task State Change events.
+    #[arg(long, env = "JVB_WATCHER_QUEUE", value_name = "QUEUE", help_heading = "Platform")]
     pub queue: Option<String>,
 }
 
@@ -51,10 +67,10 @@ pub struct QueueOptions {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Log")]
 pub struct LogOptions {
-    /// Log format; auto is pretty on a terminal and JSON lines elsewhere
+    /// Log format
     #[arg(long, env = "JVB_WATCHER_LOG_FORMAT", value_name = "FORMAT", default_value = "auto")]
     pub log_format: LogFormat,
-    /// Log level; debug adds the AWS SDK's own messages
+    /// Log level
     #[arg(long, env = "JVB_WATCHER_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
     pub log_level: Level,
     /// Log errors only
@@ -109,7 +125,9 @@ pub struct DryRunOptions {
 /// The tag that makes a load balancer the watcher's to delete.
 #[derive(Clone, Debug, Args)]
 pub struct OwnerTagOptions {
-    /// Tag without which a load balancer is never held, marked or deleted
+    /// Tag of load balancers to manage
+    ///
+    /// A load balancer without it is never held, marked or deleted.
     #[arg(long, env = "JVB_WATCHER_OWNER_TAG", value_name = "KEY=VALUE", default_value = "Lifecycle=on-demand", value_parser = owner_tag)]
     pub owner_tag: OwnerTag,
 }
@@ -121,16 +139,18 @@ pub struct PolicyOptions {
     /// Longest time between two reconciliations
     #[arg(long, env = "JVB_WATCHER_RESYNC_INTERVAL", value_name = "DURATION", default_value = "60s", value_parser = duration)]
     pub resync_interval: Duration,
-    /// How long a service must have been idle before its load balancer is deleted
+    /// Idle time before the load balancer is deleted
     #[arg(long, env = "JVB_WATCHER_IDLE_GRACE", value_name = "DURATION", default_value = "60s", value_parser = duration)]
     pub idle_grace: Duration,
-    /// Age from which a load balancer that has never served counts as idle
+    /// Age from which an unused load balancer is idle
     #[arg(long, env = "JVB_WATCHER_UNUSED_GRACE", value_name = "DURATION", default_value = "15m", value_parser = duration)]
     pub unused_grace: Duration,
     /// The owner tag.
     #[command(flatten)]
     pub owner: OwnerTagOptions,
-    /// How much of an idle load balancer is deleted
+    /// Extent of the teardown
+    ///
+    /// How much of an idle load balancer is deleted.
     #[arg(long, env = "JVB_WATCHER_TEARDOWN", value_name = "EXTENT", default_value = "all")]
     pub teardown: TeardownExtent,
 }
@@ -179,7 +199,9 @@ pub struct WatchOptions {
     /// The rules.
     #[command(flatten)]
     pub policy: PolicyOptions,
-    /// Check of the queue, its rule and its access policy
+    /// Queue checks
+    ///
+    /// When to check the queue, the rule that fills it, and its access policy.
     #[arg(
         long,
         env = "JVB_WATCHER_FEED_CHECK",
@@ -188,7 +210,9 @@ pub struct WatchOptions {
         help_heading = "Watcher"
     )]
     pub feed_check: FeedCheck,
-    /// EventBridge bus, by name or ARN, on which to publish events [default: none]
+    /// EventBridge bus to publish events on [default: none]
+    ///
+    /// A name or an ARN.
     #[arg(long, env = "JVB_WATCHER_PUBLISH_EVENTS", value_name = "BUS", value_parser = event_bus, help_heading = "Watcher")]
     pub publish_events: Option<String>,
     /// The metrics.
@@ -212,7 +236,7 @@ pub enum FeedCheck {
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Watcher")]
 pub struct MetricsOptions {
-    /// Metrics for CloudWatch, as lines of a JSON log
+    /// Metrics in a JSON log
     #[arg(long, env = "JVB_WATCHER_METRICS", value_name = "FORMAT", default_value = "emf")]
     pub metrics: MetricsFormat,
     /// CloudWatch namespace of the metrics

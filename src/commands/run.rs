@@ -29,10 +29,10 @@ pub struct RunOptions {
     /// What and how to watch.
     #[command(flatten)]
     pub watch: WatchOptions,
-    /// Serve /healthz, /readyz and /metrics on this address [default: nowhere]
+    /// Serve /healthz, /readyz and /metrics [default: nowhere]
     #[arg(long, env = "JVB_WATCHER_LISTEN", value_name = "ADDRESS:PORT", value_parser = socket_address, help_heading = "Watcher")]
     pub listen: Option<SocketAddr>,
-    /// Exit once the queue is empty and nothing is left to do at once
+    /// Exit once the queue is empty and nothing is left to do
     #[arg(long, env = "JVB_WATCHER_EXIT_WHEN_EMPTY", value_parser = BoolishValueParser::new(), help_heading = "Watcher")]
     pub exit_when_empty: bool,
 }

@@ -1,13 +1,13 @@
 //! `status`: observes the platform and prints its status, once or repeatedly. Changes nothing.
 
+use std::io::{self, Write};
+
 use clap::Args;
 
-use super::help::{Group, Help, INTERRUPTED, USAGE_ERROR};
+use super::help::{Group, Help, USAGE_ERROR};
 use super::options::values::price;
 use super::options::{LogOptions, OutputFormat, OutputOptions, PlatformOptions, PolicyOptions, QueueOptions};
 use super::settings::Settings;
-use std::io::{self, Write};
-
 use super::{CommandError, connect, policy};
 use crate::aws::AwsError;
 use crate::aws::client::{AwsEventSource, AwsPlatform};
@@ -34,7 +34,9 @@ pub struct StatusOptions {
     /// The queue.
     #[command(flatten)]
     pub queue: QueueOptions,
-    /// Observe again every five seconds
+    /// Refresh every five seconds; q ends it
+    ///
+    /// On a terminal, the status is clipped to the screen. After q, the exit status is that of the last observation.
     #[arg(short, long)]
     pub watch: bool,
     /// The result.
@@ -59,7 +61,13 @@ pub const HELP: Help = Help {
         ("Follow it during a call", "jvb-watcher status --project jitsi --watch"),
         ("List the findings", "jvb-watcher status --project jitsi -o json | jq -r '.findings[].finding'"),
     ],
-    exit_status: &[(0, "well"), (1, "a call failed"), USAGE_ERROR, (3, "not well: the output says why"), INTERRUPTED],
+    exit_status: &[
+        (0, "well; a hold in force is well"),
+        (1, "a call failed"),
+        USAGE_ERROR,
+        (3, "not well: findings, overdue work, unhealthy targets or dead letters"),
+        (130, "--watch ended by a signal, e.g. Ctrl-C"),
+    ],
     see_also: &["doctor", "report", "run"],
 };
 

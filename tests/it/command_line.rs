@@ -28,15 +28,22 @@ fn assert_usage_error(finished: &Finished, parts: &[&str]) {
 async fn help_lists_commands_options_and_variables() {
     let help = Launch::bare("--help").finish().await;
     assert_eq!(help.code, Some(0));
-    for word in ["run", "reconcile", "--project", "JITSI_PROJECT", "--region", "--endpoint-url", "--log-format"] {
+    for word in ["Run:", "Operate:", "Inspect:", "Shell:", "run ", "reconcile ", "JVB_WATCHER_IDLE_GRACE"] {
         assert!(help.stdout.contains(word), "{word} is not in:\n{}", help.stdout);
     }
     let run = Launch::bare("run").args(["--help"]).finish().await;
     assert_eq!(run.code, Some(0));
-    for option in
-        ["--resync-interval", "--idle-grace", "--unused-grace", "--owner-tag", "--teardown", "--exit-when-empty"]
-            .into_iter()
-            .chain(["--metrics", "--metrics-namespace"])
+    for option in [
+        "--project",
+        "--region",
+        "--endpoint-url",
+        "--log-format",
+        "--resync-interval",
+        "--idle-grace",
+        "--unused-grace",
+    ]
+    .into_iter()
+    .chain(["--owner-tag", "--teardown", "--exit-when-empty", "--metrics", "--metrics-namespace"])
     {
         assert!(run.stdout.contains(option), "{option} is not in:\n{}", run.stdout);
         let variable = format!("JVB_WATCHER_{}", option[2..].replace('-', "_").to_uppercase());
@@ -281,7 +288,7 @@ async fn reconcile_registers_deregisters_and_exits_with_0() {
 async fn reconcile_needs_no_queue() {
     let platform = Platform::new().await;
     platform.create_load_balancer().await;
-    let finished = Launch::new(&platform, "reconcile").global(["--queue", "no-such-queue"]).finish().await;
+    let finished = Launch::new(&platform, "reconcile").env("JVB_WATCHER_QUEUE", "no-such-queue").finish().await;
     assert_eq!(finished.code, Some(0), "{finished:#?}");
 }
 

@@ -81,7 +81,7 @@ async fn without_a_terminal_there_are_plain_lines() {
     );
     let finished = finish(&["demo", "--scenario", &file.display().to_string()]).await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    for word in [">>  0.5 s  Nobody comes.", "Nothing much, in figures", "Verified", "calls by the watcher"] {
+    for word in [">>  0.5 s  Nobody comes.", "Nothing much: figures", "Verified", "calls by the watcher"] {
         assert!(finished.stdout.contains(word), "{word:?} is missing in:\n{}", finished.stdout);
     }
     assert!(!finished.stdout.contains('\x1b'), "no terminal codes");
