@@ -97,7 +97,9 @@ fn page(command: &Command, help: Option<&Help>) -> io::Result<Vec<u8>> {
     };
     roff.text([roman(others.join(", "))]);
     page.extend(roff.to_roff().into_bytes());
-    man.render_version_section(&mut page)?;
+    if help.is_none() {
+        man.render_version_section(&mut page)?;
+    }
     Ok(page)
 }
 

@@ -180,7 +180,7 @@ async fn the_command_refuses_a_port_in_use() {
     let finished = Launch::bare("sandbox").args(["--port", &port]).finish().await;
     assert_eq!(finished.code, Some(1));
     let expected =
-        format!("error: --port: port {port} is in use on 127.0.0.1; give another one, or 0 for any that is free\n");
+        format!("error: --port: port {port} is in use on 127.0.0.1; choose another one, or 0 for any free port\n");
     assert_eq!(finished.stderr, expected);
     assert_eq!(finished.stdout, "");
 }
