@@ -87,7 +87,7 @@ async fn without_aws_the_worker_is_live_but_not_ready() {
     watcher.wait_for("reconcile_failed").await;
     let (status, text) = get(&address, "/readyz").await;
     assert_eq!(status, 503);
-    assert!(text.starts_with("no look has succeeded yet; the last one failed: "), "{text}");
+    assert!(text.starts_with("no reconciliation has succeeded yet; the last one failed: "), "{text}");
     assert_eq!(text.lines().count(), 1, "{text}");
     assert_eq!(get(&address, "/healthz").await.0, 200, "a restart would change nothing");
     assert_eq!(health(&address).await.0, Some(0));
@@ -118,7 +118,7 @@ async fn slow_clients_block_neither_the_worker_nor_other_clients() {
         stream.write_all(b"GET /healthz HTTP/1.1\r\nx-slow: ").await.expect("the client can send");
         silent.push(stream);
     }
-    watcher.wait_for_looks(&platform.proxy, 2).await;
+    watcher.wait_for_reconciliations(&platform.proxy, 2).await;
     let response =
         eventually("another client gets a response", async || try_request(&address, Method::GET, "/healthz").await)
             .await;
