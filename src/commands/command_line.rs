@@ -52,7 +52,7 @@ struct Cli {
 /// A command with its options.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Watch a service: reconcile at each event and at the resync interval, until stopped
+    /// Watch a service: reconcile at each event and interval
     Run(run::RunOptions),
     /// The same as a function on AWS Lambda; the default command there
     #[cfg(feature = "lambda")]

@@ -23,18 +23,18 @@ use jvb_watcher_rules::model::{LoadBalancer, Tags, TargetGroup};
 /// The options of `doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorOptions {
-    /// The platform.
-    #[command(flatten)]
-    pub platform: PlatformOptions,
-    /// The queue.
-    #[command(flatten)]
-    pub queue: QueueOptions,
     /// The owner tag.
     #[command(flatten)]
     pub owner: OwnerTagOptions,
     /// The result.
     #[command(flatten)]
     pub output: OutputOptions,
+    /// The platform.
+    #[command(flatten)]
+    pub platform: PlatformOptions,
+    /// The queue.
+    #[command(flatten)]
+    pub queue: QueueOptions,
     /// The log.
     #[command(flatten)]
     pub log: LogOptions,

@@ -26,9 +26,6 @@ use crate::telemetry::log::Verb;
 /// The options of `down`.
 #[derive(Debug, Args)]
 pub struct DownOptions {
-    /// The platform.
-    #[command(flatten)]
-    pub platform: PlatformOptions,
     /// Shell command that destroys the load balancer [default: the watcher's own teardown]
     #[arg(long, env = "JVB_WATCHER_DOWN_COMMAND", value_name = "COMMAND", value_parser = NonEmptyStringValueParser::new())]
     pub balancer_command: Option<String>,
@@ -48,20 +45,23 @@ pub struct DownOptions {
     #[command(flatten)]
     pub dry_run: DryRunOptions,
     /// Limit until every task has stopped
-    #[arg(long, env = "JVB_WATCHER_DRAIN_TIMEOUT", value_name = "DURATION", default_value = "10m", value_parser = duration, help_heading = "Time limits")]
+    #[arg(long, env = "JVB_WATCHER_DRAIN_TIMEOUT", value_name = "DURATION", default_value = "10m", value_parser = duration, help_heading = "Time limits", hide_short_help = true)]
     pub drain_timeout: Duration,
     /// Limit until the load balancer is gone
-    #[arg(long, env = "JVB_WATCHER_TEARDOWN_TIMEOUT", value_name = "DURATION", default_value = "15m", value_parser = duration, help_heading = "Time limits")]
+    #[arg(long, env = "JVB_WATCHER_TEARDOWN_TIMEOUT", value_name = "DURATION", default_value = "15m", value_parser = duration, help_heading = "Time limits", hide_short_help = true)]
     pub teardown_timeout: Duration,
     /// Cost of an hour in which the platform runs, in US dollars
-    #[arg(long, env = "JVB_WATCHER_HOURLY_PRICE", value_name = "DOLLARS", default_value_t = Prices::default().hourly, value_parser = price, help_heading = "Prices")]
+    #[arg(long, env = "JVB_WATCHER_HOURLY_PRICE", value_name = "DOLLARS", default_value_t = Prices::default().hourly, value_parser = price, help_heading = "Prices", hide_short_help = true)]
     pub hourly_price: f64,
     /// Cost of a month in which nothing runs, in US dollars
-    #[arg(long, env = "JVB_WATCHER_IDLE_MONTHLY_PRICE", value_name = "DOLLARS", default_value_t = Prices::default().idle_monthly, value_parser = price, help_heading = "Prices")]
+    #[arg(long, env = "JVB_WATCHER_IDLE_MONTHLY_PRICE", value_name = "DOLLARS", default_value_t = Prices::default().idle_monthly, value_parser = price, help_heading = "Prices", hide_short_help = true)]
     pub idle_monthly_price: f64,
     /// The same with a load balancer that is kept, in US dollars
-    #[arg(long, env = "JVB_WATCHER_KEPT_MONTHLY_PRICE", value_name = "DOLLARS", default_value_t = Prices::default().kept_monthly, value_parser = price, help_heading = "Prices")]
+    #[arg(long, env = "JVB_WATCHER_KEPT_MONTHLY_PRICE", value_name = "DOLLARS", default_value_t = Prices::default().kept_monthly, value_parser = price, help_heading = "Prices", hide_short_help = true)]
     pub kept_monthly_price: f64,
+    /// The platform.
+    #[command(flatten)]
+    pub platform: PlatformOptions,
     /// The log.
     #[command(flatten)]
     pub log: LogOptions,

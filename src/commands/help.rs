@@ -95,6 +95,7 @@ fn after_help(help: &Help) -> String {
     for (status, meaning) in help.exit_status {
         let _ = writeln!(text, "  {status:<3}  {meaning}");
     }
-    text.truncate(text.trim_end().len());
+    let related: Vec<String> = help.see_also.iter().map(|name| format!("jvb-watcher {name}")).collect();
+    let _ = write!(text, "\n{header}See also:{header:#} {}", related.join(", "));
     text
 }

@@ -25,12 +25,12 @@ pub struct HoldOptions {
     /// Release the hold, whoever placed it
     #[arg(long)]
     pub release: bool,
-    /// The platform.
-    #[command(flatten)]
-    pub platform: PlatformOptions,
     /// The owner tag.
     #[command(flatten)]
     pub owner: OwnerTagOptions,
+    /// The platform.
+    #[command(flatten)]
+    pub platform: PlatformOptions,
     /// The log.
     #[command(flatten)]
     pub log: LogOptions,

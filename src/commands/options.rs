@@ -21,9 +21,9 @@ pub struct PlatformOptions {
     /// [also env: JITSI_PROJECT]
     #[arg(long, env = "JVB_WATCHER_PROJECT", value_name = "NAME")]
     pub project: Option<String>,
-    /// ECS cluster, name or ARN [default: PROJECT-cluster]
+    /// ECS cluster [default: PROJECT-cluster]
     ///
-    /// [also env: JITSI_CLUSTER]
+    /// A name or an ARN. [also env: JITSI_CLUSTER]
     #[arg(long, env = "JVB_WATCHER_CLUSTER", value_name = "NAME")]
     pub cluster: Option<String>,
     /// ECS service [default: PROJECT-service]
@@ -49,16 +49,16 @@ pub struct PlatformOptions {
     /// Endpoint of all AWS services, for an emulator
     ///
     /// [also env: AWS_ENDPOINT_URL]
-    #[arg(long, env = "JVB_WATCHER_ENDPOINT_URL", value_name = "URL")]
+    #[arg(long, env = "JVB_WATCHER_ENDPOINT_URL", value_name = "URL", hide_short_help = true)]
     pub endpoint_url: Option<String>,
 }
 
 /// The queue that EventBridge fills.
 #[derive(Clone, Debug, Default, Args)]
 pub struct QueueOptions {
-    /// SQS queue, name or URL [default: PROJECT-jvb-watcher]
+    /// SQS queue [default: PROJECT-jvb-watcher]
     ///
-    /// An EventBridge rule fills it with the service's ECS Task State Change events.
+    /// A name or a URL. An EventBridge rule fills it with the service's ECS Task State Change events.
     #[arg(long, env = "JVB_WATCHER_QUEUE", value_name = "QUEUE", help_heading = "Platform")]
     pub queue: Option<String>,
 }
@@ -240,7 +240,7 @@ pub struct MetricsOptions {
     #[arg(long, env = "JVB_WATCHER_METRICS", value_name = "FORMAT", default_value = "emf")]
     pub metrics: MetricsFormat,
     /// CloudWatch namespace of the metrics
-    #[arg(long, env = "JVB_WATCHER_METRICS_NAMESPACE", value_name = "NAME", default_value = "jvb-watcher", value_parser = metrics_namespace)]
+    #[arg(long, env = "JVB_WATCHER_METRICS_NAMESPACE", value_name = "NAME", default_value = "jvb-watcher", value_parser = metrics_namespace, hide_short_help = true)]
     pub metrics_namespace: String,
 }
 

@@ -23,15 +23,15 @@ use jvb_watcher_rules::plan::{OwnerTag, Plan, Policy, TargetChange, Teardown, UN
 /// The options of `reconcile`.
 #[derive(Debug, Args)]
 pub struct ReconcileOptions {
-    /// The platform.
-    #[command(flatten)]
-    pub platform: PlatformOptions,
     /// Whether to change anything.
     #[command(flatten)]
     pub dry_run: DryRunOptions,
     /// Wait until every desired task serves and is healthy in every target group; fail after this time
     #[arg(long, env = "JVB_WATCHER_WAIT_HEALTHY", value_name = "DURATION", value_parser = duration)]
     pub wait_healthy: Option<Duration>,
+    /// The platform.
+    #[command(flatten)]
+    pub platform: PlatformOptions,
     /// The log.
     #[command(flatten)]
     pub log: LogOptions,

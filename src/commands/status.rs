@@ -28,12 +28,6 @@ mod watch;
 /// The options of `status`.
 #[derive(Debug, Args)]
 pub struct StatusOptions {
-    /// The platform.
-    #[command(flatten)]
-    pub platform: PlatformOptions,
-    /// The queue.
-    #[command(flatten)]
-    pub queue: QueueOptions,
     /// Refresh every five seconds; q ends it
     ///
     /// On a terminal, the status is clipped to the screen. After q, the exit status is that of the last observation.
@@ -45,6 +39,12 @@ pub struct StatusOptions {
     /// Cost of an hour in which the load balancer exists, in US dollars
     #[arg(long, env = "JVB_WATCHER_HOURLY_PRICE", value_name = "DOLLARS", default_value = "0.19", value_parser = price)]
     pub hourly_price: f64,
+    /// The platform.
+    #[command(flatten)]
+    pub platform: PlatformOptions,
+    /// The queue.
+    #[command(flatten)]
+    pub queue: QueueOptions,
     /// The rules of the watcher.
     #[command(flatten)]
     pub policy: PolicyOptions,

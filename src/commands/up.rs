@@ -26,9 +26,6 @@ use crate::telemetry::log::Verb;
 /// The options of `up`.
 #[derive(Debug, Args)]
 pub struct UpOptions {
-    /// The platform.
-    #[command(flatten)]
-    pub platform: PlatformOptions,
     /// Number of tasks to serve; a service with more keeps them
     #[arg(long, env = "JVB_WATCHER_DESIRED", value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=5000))]
     pub desired: i32,
@@ -53,23 +50,26 @@ pub struct UpOptions {
     #[command(flatten)]
     pub dry_run: DryRunOptions,
     /// Limit of the command that creates the load balancer
-    #[arg(long, env = "JVB_WATCHER_MAKE_TIMEOUT", value_name = "DURATION", default_value = "15m", value_parser = duration, help_heading = "Time limits")]
+    #[arg(long, env = "JVB_WATCHER_MAKE_TIMEOUT", value_name = "DURATION", default_value = "15m", value_parser = duration, help_heading = "Time limits", hide_short_help = true)]
     pub make_timeout: Duration,
     /// Limit until the load balancer is active
-    #[arg(long, env = "JVB_WATCHER_ACTIVE_TIMEOUT", value_name = "DURATION", default_value = "10m", value_parser = duration, help_heading = "Time limits")]
+    #[arg(long, env = "JVB_WATCHER_ACTIVE_TIMEOUT", value_name = "DURATION", default_value = "10m", value_parser = duration, help_heading = "Time limits", hide_short_help = true)]
     pub active_timeout: Duration,
     /// Limit until as many tasks serve as are desired
-    #[arg(long, env = "JVB_WATCHER_SERVING_TIMEOUT", value_name = "DURATION", default_value = "10m", value_parser = duration, help_heading = "Time limits")]
+    #[arg(long, env = "JVB_WATCHER_SERVING_TIMEOUT", value_name = "DURATION", default_value = "10m", value_parser = duration, help_heading = "Time limits", hide_short_help = true)]
     pub serving_timeout: Duration,
     /// Limit until all tasks are registered
-    #[arg(long, env = "JVB_WATCHER_REGISTERED_TIMEOUT", value_name = "DURATION", default_value = "3m", value_parser = duration, help_heading = "Time limits")]
+    #[arg(long, env = "JVB_WATCHER_REGISTERED_TIMEOUT", value_name = "DURATION", default_value = "3m", value_parser = duration, help_heading = "Time limits", hide_short_help = true)]
     pub registered_timeout: Duration,
     /// Limit until all targets are healthy
-    #[arg(long, env = "JVB_WATCHER_HEALTHY_TIMEOUT", value_name = "DURATION", default_value = "10m", value_parser = duration, help_heading = "Time limits")]
+    #[arg(long, env = "JVB_WATCHER_HEALTHY_TIMEOUT", value_name = "DURATION", default_value = "10m", value_parser = duration, help_heading = "Time limits", hide_short_help = true)]
     pub healthy_timeout: Duration,
     /// Limit until the address of --verify-url answers
-    #[arg(long, env = "JVB_WATCHER_ANSWER_TIMEOUT", value_name = "DURATION", default_value = "5m", value_parser = duration, help_heading = "Time limits")]
+    #[arg(long, env = "JVB_WATCHER_ANSWER_TIMEOUT", value_name = "DURATION", default_value = "5m", value_parser = duration, help_heading = "Time limits", hide_short_help = true)]
     pub answer_timeout: Duration,
+    /// The platform.
+    #[command(flatten)]
+    pub platform: PlatformOptions,
     /// The log.
     #[command(flatten)]
     pub log: LogOptions,

@@ -43,7 +43,7 @@ impl Help {
     fn of(arg: &Arg) -> Self {
         let text = arg.get_long_help().or(arg.get_help()).map(ToString::to_string).unwrap_or_default();
         // The variable has a column of its own.
-        let text = text.split("\n\n[env: ").next().unwrap_or_default().to_owned();
+        let text = text.split("\n\n[env: ").next().unwrap_or_default().replace("\n\n", ". ");
         let mut help = Self { meaning: String::new(), variables: Vec::new(), default: None };
         help.variables.extend(arg.get_env().map(|name| name.to_string_lossy().into_owned()));
         let mut rest = text.as_str();
@@ -58,6 +58,7 @@ impl Help {
             rest = after;
         }
         help.meaning += rest;
+        help.meaning.truncate(help.meaning.trim_end_matches([' ', '.']).len());
         let defaults = arg.get_default_values();
         if !defaults.is_empty() && arg.get_action().takes_values() {
             let values = defaults.iter().map(|value| value.to_string_lossy().into_owned());
