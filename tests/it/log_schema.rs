@@ -35,6 +35,7 @@ fn record(line: &Value) {
 }
 
 /// Returns the events and fields that have occurred so far, as `event.field`.
+#[cfg(all(feature = "sandbox", feature = "lambda"))]
 pub fn occurred() -> BTreeSet<String> {
     OCCURRED.lock().expect("not poisoned").clone()
 }
