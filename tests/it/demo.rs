@@ -97,7 +97,7 @@ async fn an_evening_that_leaves_something_fails_and_says_what() {
     );
     let finished = finish(&["demo", "--scenario", &file.display().to_string()]).await;
     assert_eq!(finished.code, Some(1), "{}", finished.stdout);
-    for word in ["load balancer jitsi-jvb-nlb is active", "target group jitsi-jvb-udp is there", "1 desired"] {
+    for word in ["load balancer jitsi-jvb-nlb is active", "target group jitsi-jvb-udp exists", "1 desired"] {
         assert!(finished.stderr.contains(word), "{word:?} is missing in:\n{}", finished.stderr);
     }
 }
@@ -137,7 +137,7 @@ async fn a_signal_in_the_middle_ends_it_cleanly() {
 async fn every_scenario_can_be_read() {
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/scenarios");
     let mut count = 0;
-    for entry in std::fs::read_dir(directory).expect("the directory is there") {
+    for entry in std::fs::read_dir(directory).expect("the directory exists") {
         let path = entry.expect("it can be listed").path();
         if let Err(error) = jvb_watcher_sandbox::scenario::Scenario::read(&path) {
             panic!("{error}");
