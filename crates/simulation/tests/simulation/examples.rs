@@ -10,7 +10,7 @@ use jvb_watcher::controller::context::Context;
 use jvb_watcher::controller::message::Hints;
 use jvb_watcher::controller::reconciler::{Reconciler, ReconcilerParts};
 use jvb_watcher_rules::model::{
-    DesiredStatus, LOAD_BALANCER_TAG, LastStatus, LoadBalancer, Observation, TargetState, TargetType, Task,
+    DesiredStatus, LOAD_BALANCER_TAG, LastStatus, LoadBalancer, Observation, Target, TargetState, TargetType, Task,
 };
 use jvb_watcher_rules::plan::samples::{
     UDP, balancer, counts, group, idle, ip, marked, marked_balancer, minutes, noon, observation, policy, running,
@@ -129,9 +129,7 @@ fn lost_mark(bug: Option<Bug>) -> Result<(), String> {
 
 fn target_without_task(bug: Option<Bug>) -> Result<(), String> {
     let mut load_balancer = balancer(&[1]);
-    load_balancer.target_groups[0]
-        .targets
-        .push(jvb_watcher_rules::model::Target { state: TargetState::Unhealthy, ..target(9, 10000) });
+    load_balancer.target_groups[0].targets.push(Target { state: TargetState::Unhealthy, ..target(9, 10000) });
     let plan = plan(&observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer)), bug);
     expect(plan.registrations.is_empty() && plan.unmatched.iter().any(|key| key.ip == ip(9)), &plan)
 }
