@@ -157,13 +157,6 @@ impl Metrics {
 
     // ---- reading ----
 
-    /// Returns a counter since the process started.
-    pub fn total(&self, counter: Metric) -> u64 {
-        let mut total = 0;
-        self.with(|_, recorded| total = recorded.store.total(counter));
-        total
-    }
-
     /// Renders all metrics as OpenMetrics text ([`CONTENT_TYPE`]).
     pub fn exposition(&self) -> String {
         let mut text = exposition::empty();

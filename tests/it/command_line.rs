@@ -295,6 +295,7 @@ async fn reconcile_neither_marks_nor_deletes() {
     let finished = Launch::new(&platform, "reconcile").finish().await;
     assert_eq!(finished.code, Some(0), "{finished:#?}");
     assert!(!platform.tags(&load_balancer.arn).await.contains_key(MARK_SINCE));
+    assert!(finished.events("finding").is_empty(), "reconcile has no --teardown to advise on: {finished:#?}");
 
     // Not even a load balancer whose mark has expired.
     platform.add_tag(&load_balancer.arns(), MARK_SINCE, "2026-01-01T00:00:00Z").await;
@@ -495,7 +496,12 @@ async fn exit_when_empty_does_everything_that_is_due() {
         platform.tags(&load_balancer.arn).await.contains_key(MARK_SINCE),
         "the load balancer is not marked: {finished:#?}"
     );
-    assert_eq!(finished.events("watcher_stopped")[0].text("reason"), "queue_empty");
+    let stopped = finished.events("watcher_stopped")[0];
+    assert_eq!(stopped.text("reason"), "queue_empty");
+    assert_eq!((stopped.number("messages"), stopped.number("foreign")), (12, 0));
+    let reconciliations = platform.proxy.count("ecs:DescribeServices");
+    assert_eq!(stopped.number("reconciliations"), reconciliations as i64);
+    assert_eq!(stopped.number("aws_calls"), platform.proxy.calls().len() as i64, "{}", platform.proxy.summary());
 
     // Runs again, as cron does. The first run after the grace period does the whole teardown.
     let last = eventually("a run tears the load balancer down", async || {

@@ -32,7 +32,7 @@ async fn a_correct_event_source_has_no_findings(aws: Aws) {
     platform.route_events().await;
     let watcher = start(&platform);
     platform.proxy.wait_for_calls("events:TestEventPattern", 2).await;
-    watcher.wait_for_looks(&platform.proxy, 3).await;
+    watcher.wait_for_reconciliations(&platform.proxy, 3).await;
     assert_eq!(watcher.events("finding").len(), 0);
     watcher.assert_no_trouble();
 }
@@ -54,7 +54,7 @@ async fn a_worker_that_may_not_read_the_rule_works_and_names_the_action(aws: Aws
 async fn with_the_check_off_the_worker_does_not_read_the_rule(aws: Aws) {
     let platform = Platform::on(aws).await;
     let watcher = Launch::quick(&platform).start();
-    watcher.wait_for_looks(&platform.proxy, 3).await;
+    watcher.wait_for_reconciliations(&platform.proxy, 3).await;
     assert_eq!(platform.proxy.calls().iter().filter(|call| call.name.starts_with("events:")).count(), 0);
     assert_eq!(watcher.events("finding").len(), 0);
 }

@@ -1,4 +1,4 @@
-//! AWS failing, in all the ways that it has.
+//! Failures of AWS.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,24 +10,24 @@ use crate::wait::eventually;
 use crate::watcher::{Launch, Watcher};
 
 on_moto_and_sandbox!(
-    each_call_may_be_throttled_once,
-    each_call_may_fail_more_often_than_the_sdk_tries_again,
-    a_connection_that_ends_before_registering_is_made_again,
-    a_connection_that_ends_after_registering_does_no_harm,
-    a_denied_action_is_logged_as_an_error_and_works_once_it_is_allowed,
-    aws_gone_altogether_is_waited_out,
-    a_poll_that_fails_is_logged_and_tried_again,
-    a_call_that_hangs_is_given_up_and_made_again,
-    a_group_still_in_use_is_deleted_as_soon_as_aws_lets_go,
-    what_somebody_else_deleted_meanwhile_is_no_failure,
-    a_balancer_that_goes_in_the_middle_of_a_look_is_no_failure,
-    in_a_full_group_the_old_targets_make_room_for_the_new_ones,
-    a_group_that_stays_full_is_reported,
-    a_group_that_fails_keeps_nothing_else_from_being_done,
-    new_targets_are_in_before_old_ones_go,
+    tolerates_one_throttling_of_each_call,
+    tolerates_more_failures_of_each_call_than_the_sdk_retries,
+    registers_after_a_connection_lost_before_registering,
+    registers_despite_a_connection_lost_after_registering,
+    logs_a_denied_action_as_an_error_and_recovers_once_it_is_allowed,
+    recovers_from_an_outage_of_aws,
+    logs_and_retries_a_failed_poll,
+    retries_a_call_that_hangs,
+    deletes_a_target_group_once_it_is_no_longer_in_use,
+    tolerates_target_groups_that_another_deleted_meanwhile,
+    tolerates_a_load_balancer_deleted_during_the_observation,
+    deregisters_old_targets_first_in_a_full_group,
+    reports_a_group_that_stays_full,
+    changes_the_other_groups_when_one_fails,
+    registers_new_targets_before_it_deregisters_old_ones,
 );
 
-/// All calls that a worker makes from a service's first task to a torn-down load balancer.
+/// All calls that a worker makes from a service's first task to the end of the teardown.
 const OPERATIONS: [&str; 16] = [
     "sqs:ReceiveMessage",
     "sqs:DeleteMessageBatch",
@@ -47,7 +47,8 @@ const OPERATIONS: [&str; 16] = [
     "sqs:GetQueueUrl",
 ];
 
-/// From the first task to the end of the load balancer, whatever fails on the way: up, down, up within the grace, away.
+/// From the first task to the end of the teardown, whatever fails: a scale-up, a scale-down, a scale-up within the grace
+/// period, and a scale-down.
 async fn live_through_an_evening(platform: &Platform, load_balancer: &LoadBalancer) {
     platform.set_desired(2).await;
     let tasks = platform.run_tasks(2).await;
@@ -81,12 +82,12 @@ async fn live_through_an_evening(platform: &Platform, load_balancer: &LoadBalanc
     platform.wait_until_queue_empty().await;
 }
 
-/// Graces for `live_through_an_evening`: long enough to come back within, short enough to wait for.
+/// Grace periods for `live_through_an_evening`: long enough for a scale-up within them, and short enough to wait for.
 fn worker_for_an_evening(platform: &Platform) -> Watcher {
     Launch::quick(platform).args(["--idle-grace", "6s"]).start()
 }
 
-async fn each_call_may_be_throttled_once(aws: Aws) {
+async fn tolerates_one_throttling_of_each_call(aws: Aws) {
     let platform = Platform::on(aws).await;
     let load_balancer = platform.create_load_balancer().await;
     let faults: Vec<_> =
@@ -94,17 +95,17 @@ async fn each_call_may_be_throttled_once(aws: Aws) {
     let watcher = worker_for_an_evening(&platform);
     live_through_an_evening(&platform, &load_balancer).await;
     for (operation, fault) in faults {
-        // The worker need not ask for the URL of a queue that it has by now.
+        // The worker may know the queue's URL by now.
         assert!(fault.hits() == 1 || *operation == "sqs:GetQueueUrl", "{operation} was never called");
     }
     assert_eq!(watcher.stop().await, Some(0));
 }
 
-async fn each_call_may_fail_more_often_than_the_sdk_tries_again(aws: Aws) {
+async fn tolerates_more_failures_of_each_call_than_the_sdk_retries(aws: Aws) {
     let platform = Platform::on(aws).await;
     let load_balancer = platform.create_load_balancer().await;
     let mut watcher = worker_for_an_evening(&platform);
-    // Once it runs: at the start, a queue that can't be asked for is a mistake to be told at once.
+    // Once it runs: at the start, a queue that can't be read is a usage error.
     platform.proxy.wait_for_calls("sqs:ReceiveMessage", 1).await;
     for operation in ["sqs:ReceiveMessage", "ecs:DescribeServices", "elasticloadbalancing:RegisterTargets"] {
         platform.proxy.on(operation).times(4).error(503, "ServiceUnavailable", "try again later");
@@ -123,7 +124,7 @@ async fn each_call_may_fail_more_often_than_the_sdk_tries_again(aws: Aws) {
     assert!(watcher.is_running());
 }
 
-/// One task, registered although the calls that register are cut off.
+/// Registers one task although the connections of RegisterTargets are cut.
 async fn is_registered_although(aws: Aws, cut: impl Fn(&Platform)) {
     let platform = Platform::on(aws).await;
     let load_balancer = platform.create_load_balancer().await;
@@ -132,25 +133,25 @@ async fn is_registered_although(aws: Aws, cut: impl Fn(&Platform)) {
     let watcher = Launch::quick(&platform).start();
     platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
     assert!(platform.proxy.count("elasticloadbalancing:RegisterTargets") > load_balancer.groups.len());
-    watcher.wait_for_looks(&platform.proxy, 1).await;
+    watcher.wait_for_reconciliations(&platform.proxy, 1).await;
     platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
 }
 
-async fn a_connection_that_ends_before_registering_is_made_again(aws: Aws) {
+async fn registers_after_a_connection_lost_before_registering(aws: Aws) {
     is_registered_although(aws, |platform| {
         platform.proxy.on("elasticloadbalancing:RegisterTargets").times(2).drop_before();
     })
     .await;
 }
 
-async fn a_connection_that_ends_after_registering_does_no_harm(aws: Aws) {
+async fn registers_despite_a_connection_lost_after_registering(aws: Aws) {
     is_registered_although(aws, |platform| {
         platform.proxy.on("elasticloadbalancing:RegisterTargets").times(2).drop_after();
     })
     .await;
 }
 
-async fn a_denied_action_is_logged_as_an_error_and_works_once_it_is_allowed(aws: Aws) {
+async fn logs_a_denied_action_as_an_error_and_recovers_once_it_is_allowed(aws: Aws) {
     let platform = Platform::on(aws).await;
     let load_balancer = platform.create_load_balancer().await;
     let group = &load_balancer.groups[0];
@@ -174,14 +175,14 @@ async fn a_denied_action_is_logged_as_an_error_and_works_once_it_is_allowed(aws:
         "the resource is not named: {}",
         line.0
     );
-    assert!(line.number("retry_in_ms") > 20_000, "no use in asking again soon: {}", line.0);
+    assert!(line.number("retry_in_ms") > 20_000, "a retry soon would fail too: {}", line.0);
     assert!(watcher.is_running());
 
     fault.lift();
     platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
 }
 
-async fn aws_gone_altogether_is_waited_out(aws: Aws) {
+async fn recovers_from_an_outage_of_aws(aws: Aws) {
     let platform = Platform::on(aws).await;
     let load_balancer = platform.create_load_balancer().await;
     let mut watcher = Launch::quick(&platform).start();
@@ -203,7 +204,7 @@ async fn aws_gone_altogether_is_waited_out(aws: Aws) {
     assert!(watcher.is_running());
 }
 
-async fn a_poll_that_fails_is_logged_and_tried_again(aws: Aws) {
+async fn logs_and_retries_a_failed_poll(aws: Aws) {
     let platform = Platform::on(aws).await;
     let load_balancer = platform.create_load_balancer().await;
     platform.proxy.on("sqs:ReceiveMessage").times(6).error(503, "ServiceUnavailable", "try again later");
@@ -217,7 +218,7 @@ async fn a_poll_that_fails_is_logged_and_tried_again(aws: Aws) {
     platform.wait_until_queue_empty().await;
 }
 
-async fn a_call_that_hangs_is_given_up_and_made_again(aws: Aws) {
+async fn retries_a_call_that_hangs(aws: Aws) {
     let platform = Platform::on(aws).await;
     let load_balancer = platform.create_load_balancer().await;
     let fault = platform.proxy.on("elasticloadbalancing:DescribeLoadBalancers").times(1).hang();
@@ -228,7 +229,7 @@ async fn a_call_that_hangs_is_given_up_and_made_again(aws: Aws) {
     assert_eq!(watcher.stop().await, Some(0));
 }
 
-/// A load balancer past its grace, about to be torn down by the first look.
+/// A load balancer past its grace period, which the first reconciliation tears down.
 async fn about_to_be_torn_down(aws: Aws) -> (Platform, LoadBalancer, Started) {
     let platform = Platform::on(aws).await;
     let load_balancer = platform.create_load_balancer().await;
@@ -238,7 +239,7 @@ async fn about_to_be_torn_down(aws: Aws) -> (Platform, LoadBalancer, Started) {
     (platform, load_balancer, task)
 }
 
-async fn a_group_still_in_use_is_deleted_as_soon_as_aws_lets_go(aws: Aws) {
+async fn deletes_a_target_group_once_it_is_no_longer_in_use(aws: Aws) {
     let (platform, load_balancer, _) = about_to_be_torn_down(aws).await;
     let message = format!("Target group '{}' is currently in use by a listener or a rule", load_balancer.groups[0].arn);
     let fault = platform
@@ -255,9 +256,9 @@ async fn a_group_still_in_use_is_deleted_as_soon_as_aws_lets_go(aws: Aws) {
     assert_eq!(deleted.len(), load_balancer.groups.len());
 }
 
-async fn what_somebody_else_deleted_meanwhile_is_no_failure(aws: Aws) {
+async fn tolerates_target_groups_that_another_deleted_meanwhile(aws: Aws) {
     let (platform, load_balancer, _) = about_to_be_torn_down(aws).await;
-    // Another was faster: the thing is gone, and AWS says that it isn't there.
+    // Another worker was faster: AWS answers that it doesn't exist.
     let elb = |operation: &str| format!("elasticloadbalancing:{operation}");
     platform.proxy.on(&elb("DeleteLoadBalancer")).times(1).error_after(400, "LoadBalancerNotFound", "none");
     platform.proxy.on(&elb("DeleteTargetGroup")).times(2).error_after(400, "TargetGroupNotFound", "none");
@@ -267,7 +268,7 @@ async fn what_somebody_else_deleted_meanwhile_is_no_failure(aws: Aws) {
     watcher.assert_no_trouble();
 }
 
-async fn a_balancer_that_goes_in_the_middle_of_a_look_is_no_failure(aws: Aws) {
+async fn tolerates_a_load_balancer_deleted_during_the_observation(aws: Aws) {
     let platform = Platform::on(aws).await;
     platform.create_load_balancer().await;
     platform.scale_to_one().await;
@@ -285,11 +286,11 @@ async fn a_balancer_that_goes_in_the_middle_of_a_look_is_no_failure(aws: Aws) {
     for fault in &faults {
         fault.wait_for_hits(1).await;
     }
-    watcher.wait_for_looks(&platform.proxy, 2).await;
+    watcher.wait_for_reconciliations(&platform.proxy, 2).await;
     watcher.assert_no_trouble();
 }
 
-async fn in_a_full_group_the_old_targets_make_room_for_the_new_ones(aws: Aws) {
+async fn deregisters_old_targets_first_in_a_full_group(aws: Aws) {
     let platform = Platform::on(aws).await;
     let load_balancer = platform.create_load_balancer().await;
     let (old, new) = platform.one_replaced_by_another().await;
@@ -315,7 +316,7 @@ async fn in_a_full_group_the_old_targets_make_room_for_the_new_ones(aws: Aws) {
     watcher.assert_no_trouble();
 }
 
-async fn a_group_that_stays_full_is_reported(aws: Aws) {
+async fn reports_a_group_that_stays_full(aws: Aws) {
     let platform = Platform::on(aws).await;
     let load_balancer = platform.create_load_balancer().await;
     let full = platform
@@ -332,7 +333,7 @@ async fn a_group_that_stays_full_is_reported(aws: Aws) {
     watcher.wait_for_finding("target_group_full", "cleared").await;
 }
 
-async fn a_group_that_fails_keeps_nothing_else_from_being_done(aws: Aws) {
+async fn changes_the_other_groups_when_one_fails(aws: Aws) {
     let platform = Platform::on(aws).await;
     let load_balancer = platform.create_load_balancer().await;
     let (old, new) = platform.one_replaced_by_another().await;
@@ -345,7 +346,7 @@ async fn a_group_that_fails_keeps_nothing_else_from_being_done(aws: Aws) {
     );
 
     let watcher = Launch::quick(&platform).start();
-    eventually("all but the failing call is done", async || {
+    eventually("all but the failing call are made", async || {
         let good = platform.targets(&load_balancer.groups[1]).await;
         let bad = platform.targets(failing).await;
         (good == [(new.ip.clone(), load_balancer.groups[1].port)].into() && bad.is_empty()).then_some(())
@@ -357,7 +358,7 @@ async fn a_group_that_fails_keeps_nothing_else_from_being_done(aws: Aws) {
     platform.wait_for_targets(&load_balancer, &[&new.ip]).await;
 }
 
-async fn new_targets_are_in_before_old_ones_go(aws: Aws) {
+async fn registers_new_targets_before_it_deregisters_old_ones(aws: Aws) {
     let platform = Platform::on(aws).await;
     let load_balancer = platform.create_load_balancer().await;
     let (old, new) = platform.one_replaced_by_another().await;

@@ -1,4 +1,4 @@
-//! The function on AWS Lambda: the built program, spoken to over the Runtime API.
+//! The function on AWS Lambda: the built program, invoked through the Runtime API.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::stage::Aws;
 use crate::wait::eventually;
 use crate::watcher::{Launch, Watcher};
 
-/// Time for everything.
+/// Enough time for everything.
 const MINUTE: Duration = Duration::from_secs(60);
 
 /// Time for one reconciliation and not for a second one: the function requeues a teardown after two seconds, begins no
@@ -29,7 +29,7 @@ fn launch(platform: &Platform, api: &RuntimeApi) -> Launch {
         .env("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "128")
 }
 
-/// What a rule with a rate sends.
+/// The event of a rule with a rate.
 fn tick() -> Value {
     json!({
         "version": "0",
@@ -44,7 +44,7 @@ fn tick() -> Value {
     })
 }
 
-/// A message as the event source mapping hands it over.
+/// A message as the event source mapping passes it.
 fn record(id: &str, body: &str, receive_count: &str) -> Value {
     json!({
         "messageId": id,
@@ -70,8 +70,8 @@ fn batch(records: &[Value]) -> Value {
 
 const FOREIGN: &str = r#"{"source":"aws.ec2","detail-type":"EC2 Instance State-change Notification","detail":{}}"#;
 
-/// One turn of Lambda's event source mapping: receives, invokes, and deletes what the answer doesn't call failed.
-/// Returns how many messages it had.
+/// Lambda's event source mapping, once: receives, invokes, and deletes the messages that the response doesn't fail.
+/// Returns the number of messages.
 async fn map_once(platform: &Platform, api: &RuntimeApi) -> usize {
     let received = platform
         .sqs
@@ -81,7 +81,7 @@ async fn map_once(platform: &Platform, api: &RuntimeApi) -> usize {
         .message_system_attribute_names(MessageSystemAttributeName::ApproximateReceiveCount)
         .send()
         .await
-        .expect("the queue gives messages");
+        .expect("an answer of the queue");
     let messages = received.messages();
     if messages.is_empty() {
         return 0;
@@ -111,7 +111,7 @@ fn assert_leaves_the_queue_alone(platform: &Platform) {
 }
 
 #[tokio::test]
-async fn the_queues_messages_register_tasks() {
+async fn registers_tasks_for_the_queues_messages() {
     let (platform, api) = (Platform::new().await, RuntimeApi::start().await);
     let load_balancer = platform.create_load_balancer().await;
     let watcher = launch(&platform, &api).start();
@@ -136,13 +136,13 @@ async fn the_queues_messages_register_tasks() {
     watcher.assert_no_trouble();
 }
 
-/// Starts a process for one invocation, and kills it as soon as it has answered.
+/// Starts a process for so many invocations, and kills it after its last response.
 async fn one_process(platform: &Platform, api: &RuntimeApi, ticks: usize) -> Vec<String> {
     let mut watcher: Watcher = launch(platform, api).start();
     for _ in 0..ticks {
         assert_eq!(api.invoke(&tick(), ONE_LOOK).await, Outcome::Response(json!({ "batchItemFailures": [] })));
     }
-    // Frozen, or gone: from its answer on a process has no time of its own.
+    // After its response a process is frozen, or gone.
     watcher.signal("KILL");
     watcher.wait_exit().await;
     watcher.assert_no_trouble();
@@ -150,7 +150,7 @@ async fn one_process(platform: &Platform, api: &RuntimeApi, ticks: usize) -> Vec
 }
 
 #[tokio::test]
-async fn ticks_alone_tear_down_each_in_a_process_of_its_own() {
+async fn tears_down_by_ticks_in_one_process_each() {
     let (platform, api) = (Platform::new().await, RuntimeApi::start().await);
     let load_balancer = platform.create_load_balancer().await;
     let task = platform.scale_to_one().await;
@@ -164,25 +164,25 @@ async fn ticks_alone_tear_down_each_in_a_process_of_its_own() {
         assert!(platform.tags(arn).await.contains_key(MARK_SINCE));
     }
 
-    let deleted = eventually("the grace is over", async || {
+    let deleted = eventually("the load balancer is deleted after the grace period", async || {
         let events = one_process(&platform, &api, 1).await;
         (!platform.load_balancer_exists().await).then_some(events)
     })
     .await;
     assert!(deleted.contains(&"teardown_started".to_owned()), "{deleted:?}");
     assert!(deleted.contains(&"load_balancer_deleted".to_owned()), "{deleted:?}");
-    assert!(platform.target_group_exists(&load_balancer.groups[0]).await, "one look was all that the time was for");
+    assert!(platform.target_group_exists(&load_balancer.groups[0]).await, "the time was for one reconciliation");
 
     let events = one_process(&platform, &api, 2).await;
     assert!(platform.is_torn_down(&load_balancer).await);
-    let told: Vec<_> = events.iter().filter(|event| event.contains("teardown") || event.contains("group")).collect();
+    let logged: Vec<_> = events.iter().filter(|event| event.contains("teardown") || event.contains("group")).collect();
     let expected = ["teardown_started", "target_group_deleted", "target_group_deleted", "teardown_completed"];
-    assert_eq!(told, expected);
+    assert_eq!(logged, expected);
     assert_leaves_the_queue_alone(&platform);
 }
 
 #[tokio::test]
-async fn a_teardown_that_is_due_is_done_in_one_invocation_with_time_for_it() {
+async fn completes_a_teardown_in_one_invocation_with_enough_time() {
     let (platform, api) = (Platform::new().await, RuntimeApi::start().await);
     let load_balancer = platform.create_load_balancer().await;
     let watcher = launch(&platform, &api).start();
@@ -200,7 +200,7 @@ async fn a_teardown_that_is_due_is_done_in_one_invocation_with_time_for_it() {
 }
 
 #[tokio::test]
-async fn only_malformed_messages_are_called_failed() {
+async fn fails_only_malformed_messages() {
     let (platform, api) = (Platform::new().await, RuntimeApi::start().await);
     platform.create_load_balancer().await;
     let watcher = launch(&platform, &api).start();
@@ -215,11 +215,11 @@ async fn only_malformed_messages_are_called_failed() {
 }
 
 #[tokio::test]
-async fn a_message_that_nobody_can_read_ends_in_the_dead_letter_queue() {
+async fn sends_malformed_messages_to_the_dead_letter_queue() {
     let queue = Queue { dead_letter_after: Some(2), visibility_seconds: 1 };
     let (platform, api) = (Platform::with_queue(Aws::Moto, queue).await, RuntimeApi::start().await);
     let watcher = launch(&platform, &api).start();
-    platform.send_text("nobody can read this").await;
+    platform.send_text("not JSON").await;
     eventually("it is a dead letter", async || {
         map_once(&platform, &api).await;
         (platform.dead_letters().await == 1).then_some(())
@@ -229,7 +229,7 @@ async fn a_message_that_nobody_can_read_ends_in_the_dead_letter_queue() {
 }
 
 #[tokio::test]
-async fn on_a_queue_without_one_it_is_done_with_at_the_fifth_receive() {
+async fn acknowledges_a_malformed_message_at_the_fifth_receive_without_a_redrive_policy() {
     let queue = Queue { dead_letter_after: None, visibility_seconds: 30 };
     let (platform, api) = (Platform::with_queue(Aws::Moto, queue).await, RuntimeApi::start().await);
     let watcher = launch(&platform, &api).start();
@@ -237,11 +237,11 @@ async fn on_a_queue_without_one_it_is_done_with_at_the_fifth_receive() {
     assert_eq!(api.invoke(&batch(&[record("a", "{", "5")]), MINUTE).await.failures(), [""; 0]);
     let line = watcher.wait_for_that("message_rejected", |line| line["deleted"] == true).await;
     assert_eq!(line.number("receive_count"), 5);
-    assert_eq!(platform.proxy.count("sqs:DeleteMessageBatch"), 0, "to delete it is the mapping's part");
+    assert_eq!(platform.proxy.count("sqs:DeleteMessageBatch"), 0, "the mapping deletes it");
 }
 
 #[tokio::test]
-async fn while_aws_refuses_the_services_messages_come_again_and_a_tick_is_an_error() {
+async fn fails_messages_and_ticks_while_aws_denies_a_call() {
     let (platform, api) = (Platform::new().await, RuntimeApi::start().await);
     let load_balancer = platform.create_load_balancer().await;
     let watcher = launch(&platform, &api).start();
@@ -254,10 +254,10 @@ async fn while_aws_refuses_the_services_messages_come_again_and_a_tick_is_an_err
     assert_eq!(failures, "malformed own");
     let failed = watcher.wait_for("reconcile_failed").await;
     assert!(failed.text("error").contains("allow the action ecs:DescribeServices"), "{failed:?}");
-    let Outcome::Error(error) = api.invoke(&tick(), MINUTE).await else { panic!("the tick's look failed") };
+    let Outcome::Error(error) = api.invoke(&tick(), MINUTE).await else { panic!("the tick's reconciliation failed") };
     assert_eq!(error["errorType"], "LookFailed");
     assert!(error["errorMessage"].as_str().expect("a text").contains("ecs:DescribeServices"), "{error}");
-    assert!(watcher.events("diagnostic").is_empty(), "what failed is said once");
+    assert!(watcher.events("diagnostic").is_empty(), "the failure is logged once");
 
     fault.lift();
     failures = api.invoke(&batch(&records), MINUTE).await.failures().join(" ");
@@ -266,13 +266,13 @@ async fn while_aws_refuses_the_services_messages_come_again_and_a_tick_is_an_err
 }
 
 #[tokio::test]
-async fn what_passes_is_tried_again_within_the_invocation() {
+async fn retries_a_transient_error_within_the_invocation() {
     let (platform, api) = (Platform::new().await, RuntimeApi::start().await);
     let load_balancer = platform.create_load_balancer().await;
     let watcher = launch(&platform, &api).start();
     let task = platform.scale_to_one().await;
     let event = platform.event_for(&task).await.to_string();
-    // The SDK tries three times, then the function begins anew.
+    // The SDK tries three times, then the function retries.
     platform.proxy.on("ecs:DescribeServices").times(4).error(500, "ServerException", "try again");
     assert_eq!(api.invoke(&batch(&[record("own", &event, "1")]), MINUTE).await.failures(), [""; 0]);
     platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
@@ -280,7 +280,7 @@ async fn what_passes_is_tried_again_within_the_invocation() {
 }
 
 #[tokio::test]
-async fn a_look_that_would_outlast_the_invocation_is_given_up_in_time() {
+async fn cancels_a_reconciliation_before_the_deadline() {
     let (platform, api) = (Platform::new().await, RuntimeApi::start().await);
     let load_balancer = platform.create_load_balancer().await;
     let watcher = launch(&platform, &api).start();
@@ -298,7 +298,7 @@ async fn a_look_that_would_outlast_the_invocation_is_given_up_in_time() {
 }
 
 #[tokio::test]
-async fn an_event_that_it_does_not_know_is_an_error_and_the_next_one_is_taken() {
+async fn fails_an_unknown_event_and_handles_the_next_one() {
     let (platform, api) = (Platform::new().await, RuntimeApi::start().await);
     let watcher = launch(&platform, &api).start();
     let unknown = json!({ "source": "aws.ec2", "detail-type": "EC2 Instance State-change Notification" });
@@ -312,7 +312,7 @@ async fn an_event_that_it_does_not_know_is_an_error_and_the_next_one_is_taken() 
 }
 
 #[tokio::test]
-async fn a_wrong_configuration_fails_the_init_and_says_why() {
+async fn fails_the_init_with_the_reason_when_the_configuration_is_wrong() {
     let platform = Platform::new().await;
     let api = RuntimeApi::start().await;
     let cases = [
@@ -336,7 +336,7 @@ async fn a_wrong_configuration_fails_the_init_and_says_why() {
 }
 
 #[tokio::test]
-async fn elsewhere_there_is_no_function() {
+async fn refuses_to_run_outside_of_lambda() {
     let platform = Platform::new().await;
     let finished = Launch::new(&platform, "lambda").finish().await;
     assert_eq!(finished.code, Some(2));

@@ -1,4 +1,4 @@
-//! A service's life: up, down, away; and what must not happen on the way.
+//! The lifecycle of a service's load balancer: registration, idleness, teardown, and what must not happen.
 
 use aws_sdk_elasticloadbalancingv2::types::{ProtocolEnum, TargetGroupIpAddressTypeEnum, TargetTypeEnum};
 use jiff::{SignedDuration, Timestamp};
@@ -12,43 +12,43 @@ use crate::wait::eventually;
 use crate::watcher::{Launch, Line, listing};
 
 on_moto_and_sandbox!(
-    a_starting_task_is_registered_in_every_group_with_the_groups_port,
-    a_stopping_task_is_deregistered_and_the_others_stay,
-    a_task_that_is_told_to_stop_is_deregistered_while_it_still_runs,
-    when_the_service_is_idle_everything_is_marked_then_torn_down,
-    the_first_look_repairs_what_happened_while_nobody_watched,
-    a_worker_killed_within_the_grace_is_followed_by_one_that_goes_on_from_the_mark,
-    a_worker_killed_in_the_middle_of_the_teardown_is_followed_by_one_that_finishes_it,
-    two_workers_at_once_come_to_one_end_and_neither_is_troubled,
-    a_balancer_that_comes_after_the_tasks_gets_them_as_targets,
-    a_scale_up_within_the_grace_calls_the_teardown_off,
-    a_scale_up_just_before_the_deletion_is_seen_by_the_second_look,
-    terraform_wiping_the_tags_puts_the_teardown_off,
-    a_teardown_cut_off_after_the_balancers_deletion_is_finished,
-    what_another_project_left_is_left_alone,
-    teardown_of_the_load_balancer_alone_leaves_the_groups,
-    with_teardown_off_an_idle_balancer_is_only_reported,
-    a_balancer_that_never_served_has_the_unused_grace,
-    a_hold_keeps_an_idle_balancer_until_it_is_lifted,
-    a_hold_that_comes_within_the_grace_stops_the_teardown,
-    a_hold_that_is_no_instant_or_too_far_ahead_is_reported_and_not_obeyed,
-    a_balancer_without_the_owner_tag_is_reported_and_never_touched,
-    the_owner_tag_can_be_another_one,
-    an_application_balancer_is_reported_and_never_touched,
-    deletion_protection_is_reported_and_the_teardown_goes_on_when_it_is_off,
-    a_service_that_is_missing_is_reported_and_its_balancer_never_torn_down,
-    a_cluster_that_is_missing_is_reported_and_the_balancer_never_torn_down,
-    a_deleted_service_is_missing_too,
-    an_address_that_nobody_knows_is_deregistered_after_half_a_minute_and_a_serving_one_never,
-    a_healthy_target_of_somebody_elses_is_reported_and_keeps_the_balancer,
-    one_look_that_shows_no_tasks_empties_no_group,
-    an_ipv6_group_gets_the_ipv6_address,
-    a_group_of_another_target_type_is_reported_and_the_others_served,
-    what_answers_in_a_group_of_another_target_type_keeps_the_balancer,
-    a_balancer_without_groups_is_reported_until_it_has_one,
-    a_failed_balancer_is_reported,
-    a_change_of_health_is_logged_with_its_reason_and_the_time_it_took,
-    nothing_is_logged_while_nothing_happens,
+    registers_a_starting_task_in_every_group_with_the_groups_port,
+    deregisters_a_stopping_task_and_keeps_the_others,
+    deregisters_a_task_with_desired_status_stopped_while_it_runs,
+    marks_an_idle_load_balancer_and_then_tears_it_down,
+    reconciles_at_the_start_without_a_message,
+    uses_the_mark_of_a_worker_that_was_killed_within_the_grace_period,
+    resumes_the_teardown_of_a_worker_that_was_killed,
+    two_workers_reconcile_together_and_one_reports_the_teardown,
+    registers_running_tasks_with_a_new_load_balancer,
+    removes_the_mark_at_a_scale_up_within_the_grace_period,
+    does_not_delete_after_a_scale_up_between_the_two_observations,
+    restarts_the_grace_period_when_terraform_removes_the_mark,
+    deletes_the_target_groups_that_a_teardown_left,
+    keeps_the_target_groups_that_another_projects_teardown_left,
+    keeps_the_target_groups_with_teardown_load_balancer,
+    only_reports_an_idle_load_balancer_with_teardown_off,
+    waits_for_the_unused_grace_of_a_load_balancer_that_never_served,
+    keeps_an_idle_load_balancer_until_its_hold_is_released,
+    stops_the_teardown_at_a_hold_within_the_grace_period,
+    reports_and_ignores_an_invalid_hold,
+    reports_a_load_balancer_without_the_owner_tag_and_keeps_it,
+    accepts_another_owner_tag,
+    reports_an_application_load_balancer_and_keeps_it,
+    reports_deletion_protection_and_continues_once_it_is_off,
+    reports_a_missing_service_and_keeps_its_load_balancer,
+    reports_a_missing_cluster_and_keeps_the_load_balancer,
+    reports_a_deleted_service_as_missing,
+    deregisters_an_unmatched_target_after_half_a_minute,
+    reports_a_healthy_target_of_others_and_keeps_the_load_balancer,
+    deregisters_nothing_when_ecs_lists_no_tasks_for_a_moment,
+    registers_the_ipv6_address_in_an_ipv6_group,
+    reports_a_group_of_another_target_type_and_registers_in_the_others,
+    keeps_the_load_balancer_for_healthy_targets_of_another_type,
+    reports_a_load_balancer_without_groups_until_it_has_one,
+    reports_a_failed_load_balancer,
+    logs_a_change_of_health_with_its_reason_and_the_tasks_age,
+    logs_nothing_while_nothing_happens,
 );
 
 /// The events of a teardown, in their order.
@@ -78,7 +78,7 @@ async fn assert_unmarked(platform: &Platform, load_balancer: &LoadBalancer) {
     }
 }
 
-/// A platform whose one task was registered and has gone: idle, and about to be torn down if nothing is against it.
+/// An idle platform whose one task was registered and has stopped.
 async fn served_and_idle(aws: Aws) -> (Platform, LoadBalancer) {
     served_and_idle_as(aws, LoadBalancerSpec::default()).await
 }
@@ -92,7 +92,7 @@ async fn served_and_idle_as(aws: Aws, plan: LoadBalancerSpec) -> (Platform, Load
     (platform, load_balancer)
 }
 
-async fn a_starting_task_is_registered_in_every_group_with_the_groups_port(aws: Aws) {
+async fn registers_a_starting_task_in_every_group_with_the_groups_port(aws: Aws) {
     let platform = Platform::on(aws).await;
     platform.route_events().await;
     let load_balancer = platform.create_load_balancer().await;
@@ -117,7 +117,7 @@ async fn a_starting_task_is_registered_in_every_group_with_the_groups_port(aws: 
     assert_eq!(watcher.stop().await, Some(0));
 }
 
-async fn a_stopping_task_is_deregistered_and_the_others_stay(aws: Aws) {
+async fn deregisters_a_stopping_task_and_keeps_the_others(aws: Aws) {
     let platform = Platform::on(aws).await;
     let load_balancer = platform.create_load_balancer().await;
     platform.set_desired(2).await;
@@ -137,7 +137,7 @@ async fn a_stopping_task_is_deregistered_and_the_others_stay(aws: Aws) {
     watcher.assert_no_trouble();
 }
 
-async fn a_task_that_is_told_to_stop_is_deregistered_while_it_still_runs(aws: Aws) {
+async fn deregisters_a_task_with_desired_status_stopped_while_it_runs(aws: Aws) {
     let platform = Platform::on(aws).await;
     let load_balancer = platform.create_load_balancer().await;
     platform.set_desired(2).await;
@@ -165,7 +165,7 @@ async fn a_task_that_is_told_to_stop_is_deregistered_while_it_still_runs(aws: Aw
     watcher.assert_no_trouble();
 }
 
-async fn when_the_service_is_idle_everything_is_marked_then_torn_down(aws: Aws) {
+async fn marks_an_idle_load_balancer_and_then_tears_it_down(aws: Aws) {
     let platform = Platform::on(aws).await;
     let load_balancer = platform.create_load_balancer().await;
     let task = platform.scale_to_one().await;
@@ -177,11 +177,16 @@ async fn when_the_service_is_idle_everything_is_marked_then_torn_down(aws: Aws) 
 
     let marked = watcher.wait_for("idle_marked").await;
     assert_eq!(marked.text("load_balancer"), load_balancer.name);
+    // The tags are read from the call: they may be gone before a slow test reads them from AWS.
+    let tagging = &platform.proxy.calls_of("elasticloadbalancing:AddTags")[0];
+    let tagging = tagging.text();
     for arn in load_balancer.arns() {
-        let tags = platform.tags(arn).await;
-        assert_eq!(tags.get(MARK_SINCE).map(String::as_str), Some(marked.text("idle_since")), "{arn}");
-        assert_eq!(tags.get(MARK_LOAD_BALANCER), Some(&load_balancer.arn), "{arn}");
+        assert!(tagging.contains(&format!("={arn}")), "{arn} is not in {tagging}");
     }
+    // Behind the milliseconds a mark has the id of its process.
+    let to_the_millisecond = marked.text("idle_since").trim_end_matches('Z');
+    assert!(tagging.contains(MARK_SINCE) && tagging.contains(to_the_millisecond), "{tagging}");
+    assert!(tagging.contains(MARK_LOAD_BALANCER), "{tagging}");
     platform.wait_until_torn_down(&load_balancer).await;
     watcher.wait_for("teardown_completed").await;
 
@@ -198,7 +203,7 @@ async fn when_the_service_is_idle_everything_is_marked_then_torn_down(aws: Aws) 
     assert_eq!(watcher.stop().await, Some(0));
 }
 
-async fn the_first_look_repairs_what_happened_while_nobody_watched(aws: Aws) {
+async fn reconciles_at_the_start_without_a_message(aws: Aws) {
     let platform = Platform::on(aws).await;
     let load_balancer = platform.create_load_balancer().await;
     let (old, new) = platform.one_replaced_by_another().await;
@@ -211,7 +216,7 @@ async fn the_first_look_repairs_what_happened_while_nobody_watched(aws: Aws) {
     watcher.assert_no_trouble();
 }
 
-async fn a_worker_killed_within_the_grace_is_followed_by_one_that_goes_on_from_the_mark(aws: Aws) {
+async fn uses_the_mark_of_a_worker_that_was_killed_within_the_grace_period(aws: Aws) {
     let (platform, load_balancer) = served_and_idle(aws).await;
     let first = Launch::quick(&platform).args(["--idle-grace", "6s"]).start();
     let marked = first.wait_for("idle_marked").await;
@@ -225,7 +230,7 @@ async fn a_worker_killed_within_the_grace_is_followed_by_one_that_goes_on_from_t
     second.assert_no_trouble();
 }
 
-async fn a_worker_killed_in_the_middle_of_the_teardown_is_followed_by_one_that_finishes_it(aws: Aws) {
+async fn resumes_the_teardown_of_a_worker_that_was_killed(aws: Aws) {
     let (platform, load_balancer) = served_and_idle(aws).await;
     let fault = platform.proxy.on("elasticloadbalancing:DeleteTargetGroup").hang();
     let first = Launch::quick(&platform).start();
@@ -241,11 +246,13 @@ async fn a_worker_killed_in_the_middle_of_the_teardown_is_followed_by_one_that_f
     second.assert_no_trouble();
 }
 
-async fn two_workers_at_once_come_to_one_end_and_neither_is_troubled(aws: Aws) {
+async fn two_workers_reconcile_together_and_one_reports_the_teardown(aws: Aws) {
     let platform = Platform::on(aws).await;
     let load_balancer = platform.create_load_balancer().await;
     let other_way = platform.another_proxy().await;
-    let workers = [Launch::quick(&platform).start(), Launch::quick(&platform).endpoint(&other_way).start()];
+    // The grace period is so long that the worker whose mark stands is never late by as much as the takeover's delay.
+    let launch = || Launch::quick(&platform).args(["--idle-grace", "15s"]);
+    let mut workers = [launch().start(), launch().endpoint(&other_way).start()];
     for worker in &workers {
         worker.wait_for("watcher_started").await;
     }
@@ -265,13 +272,29 @@ async fn two_workers_at_once_come_to_one_end_and_neither_is_troubled(aws: Aws) {
     }
     platform.wait_until_torn_down(&load_balancer).await;
     platform.wait_until_queue_empty().await;
-    for worker in workers {
+    eventually("each worker has found the load balancer absent", async || {
+        let is_absent = |line: &Line| line.text("load_balancer_state") == "absent";
+        workers.iter().all(|worker| worker.events("reconciled").iter().any(is_absent)).then_some(())
+    })
+    .await;
+    eventually("one worker has completed the teardown", async || {
+        workers.iter().any(|worker| !worker.events("teardown_completed").is_empty()).then_some(())
+    })
+    .await;
+    for worker in &mut workers {
         worker.assert_no_trouble();
-        assert_eq!(worker.stop().await, Some(0));
+        worker.signal("TERM");
+        assert_eq!(worker.wait_exit().await.code(), Some(0));
     }
+    for event in ["teardown_started", "load_balancer_deleted", "teardown_completed"] {
+        let lines: Vec<Line> = workers.iter().flat_map(|worker| worker.events(event)).collect();
+        assert_eq!(lines.len(), 1, "{}", listing(&lines));
+    }
+    let teardowns = workers.iter().flat_map(|worker| worker.events("metrics"));
+    assert_eq!(teardowns.filter_map(|line| line["Teardowns"].as_u64()).sum::<u64>(), 1);
 }
 
-async fn a_balancer_that_comes_after_the_tasks_gets_them_as_targets(aws: Aws) {
+async fn registers_running_tasks_with_a_new_load_balancer(aws: Aws) {
     let platform = Platform::on(aws).await;
     let task = platform.scale_to_one().await;
     let watcher = Launch::quick(&platform).start();
@@ -285,7 +308,7 @@ async fn a_balancer_that_comes_after_the_tasks_gets_them_as_targets(aws: Aws) {
     watcher.assert_no_trouble();
 }
 
-async fn a_scale_up_within_the_grace_calls_the_teardown_off(aws: Aws) {
+async fn removes_the_mark_at_a_scale_up_within_the_grace_period(aws: Aws) {
     let (platform, load_balancer) = served_and_idle(aws).await;
     let watcher = Launch::quick(&platform).args(["--idle-grace", "60s"]).start();
     let marked = watcher.wait_for("idle_marked").await;
@@ -299,9 +322,9 @@ async fn a_scale_up_within_the_grace_calls_the_teardown_off(aws: Aws) {
     watcher.assert_no_trouble();
 }
 
-async fn a_scale_up_just_before_the_deletion_is_seen_by_the_second_look(aws: Aws) {
+async fn does_not_delete_after_a_scale_up_between_the_two_observations(aws: Aws) {
     let (platform, load_balancer) = served_and_idle(aws).await;
-    // The load balancer is marked for long enough, and the service comes back between two reads of its counts.
+    // The grace period is over, and the service is scaled up between two reads of its counts.
     let since = (Timestamp::now() - SignedDuration::from_secs(3600)).to_string();
     platform.add_tag(&load_balancer.arns(), MARK_SINCE, &since).await;
     platform.add_tag(&load_balancer.arns(), MARK_LOAD_BALANCER, &load_balancer.arn).await;
@@ -314,13 +337,13 @@ async fn a_scale_up_just_before_the_deletion_is_seen_by_the_second_look(aws: Aws
     let watcher = Launch::quick(&platform).start();
     idle.wait_for_hits(1).await;
     watcher.wait_for("idle_unmarked").await;
-    watcher.wait_for_looks(&platform.proxy, 2).await;
+    watcher.wait_for_reconciliations(&platform.proxy, 2).await;
     assert!(platform.is_whole(&load_balancer).await);
     assert_eq!(platform.proxy.count("elasticloadbalancing:DeleteLoadBalancer"), 0);
     watcher.assert_no_trouble();
 }
 
-async fn terraform_wiping_the_tags_puts_the_teardown_off(aws: Aws) {
+async fn restarts_the_grace_period_when_terraform_removes_the_mark(aws: Aws) {
     let (platform, load_balancer) = served_and_idle(aws).await;
     let watcher = Launch::quick(&platform).args(["--idle-grace", "4s"]).start();
     let first = watcher.wait_for("idle_marked").await;
@@ -335,7 +358,7 @@ async fn terraform_wiping_the_tags_puts_the_teardown_off(aws: Aws) {
     assert!(waited >= SignedDuration::from_secs(4), "torn down {waited} after the second mark");
 }
 
-async fn a_teardown_cut_off_after_the_balancers_deletion_is_finished(aws: Aws) {
+async fn deletes_the_target_groups_that_a_teardown_left(aws: Aws) {
     let platform = Platform::on(aws).await;
     let groups = [platform.create_unused_target_group(udp()).await, platform.create_unused_target_group(tcp()).await];
     let arn = network_arn(&platform, &platform.load_balancer_name());
@@ -354,7 +377,7 @@ async fn a_teardown_cut_off_after_the_balancers_deletion_is_finished(aws: Aws) {
     watcher.assert_no_trouble();
 }
 
-async fn what_another_project_left_is_left_alone(aws: Aws) {
+async fn keeps_the_target_groups_that_another_projects_teardown_left(aws: Aws) {
     let platform = Platform::on(aws).await;
     let ours = platform.create_unused_target_group(udp()).await;
     let theirs = [
@@ -380,7 +403,7 @@ async fn what_another_project_left_is_left_alone(aws: Aws) {
 
     let watcher = Launch::quick(&platform).start();
     watcher.wait_for("teardown_completed").await;
-    watcher.wait_for_looks(&platform.proxy, 2).await;
+    watcher.wait_for_reconciliations(&platform.proxy, 2).await;
     assert!(!platform.target_group_exists(&ours).await);
     for group in &left {
         assert!(platform.target_group_exists(group).await, "{} is gone", group.name);
@@ -388,11 +411,11 @@ async fn what_another_project_left_is_left_alone(aws: Aws) {
     watcher.assert_no_trouble();
 }
 
-async fn teardown_of_the_load_balancer_alone_leaves_the_groups(aws: Aws) {
+async fn keeps_the_target_groups_with_teardown_load_balancer(aws: Aws) {
     let (platform, load_balancer) = served_and_idle(aws).await;
     let watcher = Launch::quick(&platform).args(["--teardown", "load-balancer"]).start();
     watcher.wait_for("load_balancer_deleted").await;
-    watcher.wait_for_looks(&platform.proxy, 3).await;
+    watcher.wait_for_reconciliations(&platform.proxy, 3).await;
     assert!(!platform.load_balancer_exists().await);
     for group in &load_balancer.groups {
         assert!(platform.target_group_exists(group).await, "{} is gone", group.name);
@@ -402,17 +425,17 @@ async fn teardown_of_the_load_balancer_alone_leaves_the_groups(aws: Aws) {
     watcher.assert_no_trouble();
 }
 
-async fn with_teardown_off_an_idle_balancer_is_only_reported(aws: Aws) {
+async fn only_reports_an_idle_load_balancer_with_teardown_off(aws: Aws) {
     let (platform, load_balancer) = served_and_idle(aws).await;
     let watcher = Launch::quick(&platform).args(["--teardown", "off"]).start();
     watcher.wait_for_finding("teardown_off", "raised").await;
-    watcher.wait_for_looks(&platform.proxy, 4).await;
+    watcher.wait_for_reconciliations(&platform.proxy, 4).await;
     assert!(platform.is_whole(&load_balancer).await);
     assert_unmarked(&platform, &load_balancer).await;
     watcher.assert_no_trouble();
 }
 
-async fn a_balancer_that_never_served_has_the_unused_grace(aws: Aws) {
+async fn waits_for_the_unused_grace_of_a_load_balancer_that_never_served(aws: Aws) {
     let platform = Platform::on(aws).await;
     let created = Timestamp::now();
     let load_balancer = platform.create_load_balancer().await;
@@ -425,13 +448,13 @@ async fn a_balancer_that_never_served_has_the_unused_grace(aws: Aws) {
     watcher.assert_no_trouble();
 }
 
-async fn a_hold_keeps_an_idle_balancer_until_it_is_lifted(aws: Aws) {
+async fn keeps_an_idle_load_balancer_until_its_hold_is_released(aws: Aws) {
     let (platform, load_balancer) = served_and_idle(aws).await;
     let until = (Timestamp::now() + SignedDuration::from_hours(1)).to_string();
     platform.add_tag(&[&load_balancer.arn], HOLD, &until).await;
     let watcher = Launch::quick(&platform).start();
     watcher.wait_for_finding("hold_active", "raised").await;
-    watcher.wait_for_looks(&platform.proxy, 4).await;
+    watcher.wait_for_reconciliations(&platform.proxy, 4).await;
     assert!(platform.is_whole(&load_balancer).await);
     assert_unmarked(&platform, &load_balancer).await;
 
@@ -441,18 +464,18 @@ async fn a_hold_keeps_an_idle_balancer_until_it_is_lifted(aws: Aws) {
     watcher.assert_no_trouble();
 }
 
-async fn a_hold_that_comes_within_the_grace_stops_the_teardown(aws: Aws) {
+async fn stops_the_teardown_at_a_hold_within_the_grace_period(aws: Aws) {
     let (platform, load_balancer) = served_and_idle(aws).await;
     let watcher = Launch::quick(&platform).args(["--idle-grace", "4s"]).start();
     watcher.wait_for("idle_marked").await;
     let until = (Timestamp::now() + SignedDuration::from_hours(1)).to_string();
     platform.add_tag(&[&load_balancer.arn], HOLD, &until).await;
     watcher.wait_for_finding("hold_active", "raised").await;
-    watcher.wait_for_looks(&platform.proxy, 6).await;
+    watcher.wait_for_reconciliations(&platform.proxy, 6).await;
     assert!(platform.is_whole(&load_balancer).await);
 }
 
-async fn a_hold_that_is_no_instant_or_too_far_ahead_is_reported_and_not_obeyed(aws: Aws) {
+async fn reports_and_ignores_an_invalid_hold(aws: Aws) {
     for hold in ["tomorrow".to_owned(), (Timestamp::now() + SignedDuration::from_hours(48)).to_string()] {
         let (platform, load_balancer) = served_and_idle(aws).await;
         platform.add_tag(&[&load_balancer.arn], HOLD, &hold).await;
@@ -462,23 +485,23 @@ async fn a_hold_that_is_no_instant_or_too_far_ahead_is_reported_and_not_obeyed(a
     }
 }
 
-async fn a_balancer_without_the_owner_tag_is_reported_and_never_touched(aws: Aws) {
+async fn reports_a_load_balancer_without_the_owner_tag_and_keeps_it(aws: Aws) {
     let plan = LoadBalancerSpec { tags: vec![("Lifecycle", "permanent".to_owned())], ..LoadBalancerSpec::default() };
     let (platform, load_balancer) = served_and_idle_as(aws, plan).await;
     let watcher = Launch::quick(&platform).start();
     watcher.wait_for_finding("load_balancer_not_owned", "raised").await;
-    watcher.wait_for_looks(&platform.proxy, 4).await;
+    watcher.wait_for_reconciliations(&platform.proxy, 4).await;
     assert!(platform.is_whole(&load_balancer).await);
     assert_unmarked(&platform, &load_balancer).await;
 
-    // Its targets are kept true all the same.
+    // Its targets are still reconciled.
     let task = platform.scale_to_one().await;
     platform.send_event_for(&task).await;
     platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
     watcher.assert_no_trouble();
 }
 
-async fn the_owner_tag_can_be_another_one(aws: Aws) {
+async fn accepts_another_owner_tag(aws: Aws) {
     let plan = LoadBalancerSpec { tags: vec![("Team", "video=calls".to_owned())], ..LoadBalancerSpec::default() };
     let (platform, load_balancer) = served_and_idle_as(aws, plan).await;
     let watcher = Launch::quick(&platform).args(["--owner-tag", "Team=video=calls"]).start();
@@ -486,7 +509,7 @@ async fn the_owner_tag_can_be_another_one(aws: Aws) {
     watcher.assert_no_trouble();
 }
 
-async fn an_application_balancer_is_reported_and_never_touched(aws: Aws) {
+async fn reports_an_application_load_balancer_and_keeps_it(aws: Aws) {
     let plan = LoadBalancerSpec {
         application: true,
         groups: vec![TargetGroupSpec { suffix: "web", protocol: ProtocolEnum::Http, port: 80, ..udp() }],
@@ -498,13 +521,13 @@ async fn an_application_balancer_is_reported_and_never_touched(aws: Aws) {
     let watcher = Launch::quick(&platform).start();
     watcher.wait_for_finding("load_balancer_not_network", "raised").await;
     platform.scale_to_zero(&[&task]).await;
-    watcher.wait_for_looks(&platform.proxy, 5).await;
+    watcher.wait_for_reconciliations(&platform.proxy, 5).await;
     assert!(platform.is_whole(&load_balancer).await);
     let writes = platform.proxy.writes();
     assert!(writes.iter().all(|call| !call.starts_with("elasticloadbalancing:")), "{writes:?}");
 }
 
-async fn deletion_protection_is_reported_and_the_teardown_goes_on_when_it_is_off(aws: Aws) {
+async fn reports_deletion_protection_and_continues_once_it_is_off(aws: Aws) {
     let (platform, load_balancer) = served_and_idle(aws).await;
     platform.protect(&load_balancer, true).await;
     // moto deletes a protected load balancer; AWS answers like this. So does the sandbox by itself.
@@ -515,10 +538,10 @@ async fn deletion_protection_is_reported_and_the_teardown_goes_on_when_it_is_off
     });
     let watcher = Launch::quick(&platform).start();
     watcher.wait_for_finding("deletion_protected", "raised").await;
-    watcher.wait_for_looks(&platform.proxy, 3).await;
+    watcher.wait_for_reconciliations(&platform.proxy, 3).await;
     assert!(platform.is_whole(&load_balancer).await);
     assert!(watcher.events("load_balancer_deleted").is_empty());
-    assert_eq!(watcher.events("finding").len(), 1, "it is said once, not at every look");
+    assert_eq!(watcher.events("finding").len(), 1, "it is logged once, not at every reconciliation");
 
     platform.protect(&load_balancer, false).await;
     if let Some(refusal) = refusal {
@@ -528,7 +551,7 @@ async fn deletion_protection_is_reported_and_the_teardown_goes_on_when_it_is_off
     watcher.wait_for_finding("deletion_protected", "cleared").await;
 }
 
-async fn a_service_that_is_missing_is_reported_and_its_balancer_never_torn_down(aws: Aws) {
+async fn reports_a_missing_service_and_keeps_its_load_balancer(aws: Aws) {
     let (platform, load_balancer) = served_and_idle(aws).await;
     let since = (Timestamp::now() - SignedDuration::from_secs(3600)).to_string();
     platform.add_tag(&load_balancer.arns(), MARK_SINCE, &since).await;
@@ -537,7 +560,7 @@ async fn a_service_that_is_missing_is_reported_and_its_balancer_never_torn_down(
 
     let watcher = Launch::quick(&platform).global(["--service", "no-such-service"]).start();
     watcher.wait_for_finding("service_missing", "raised").await;
-    watcher.wait_for_looks(&platform.proxy, 5).await;
+    watcher.wait_for_reconciliations(&platform.proxy, 5).await;
     assert!(platform.is_whole(&load_balancer).await);
     assert_eq!(
         platform.targets(&load_balancer.groups[0]).await,
@@ -546,31 +569,31 @@ async fn a_service_that_is_missing_is_reported_and_its_balancer_never_torn_down(
     );
 }
 
-async fn a_cluster_that_is_missing_is_reported_and_the_balancer_never_torn_down(aws: Aws) {
+async fn reports_a_missing_cluster_and_keeps_the_load_balancer(aws: Aws) {
     let (platform, load_balancer) = served_and_idle(aws).await;
     let watcher = Launch::quick(&platform).global(["--cluster", "no-such-cluster"]).start();
     watcher.wait_for_finding("service_missing", "raised").await;
-    watcher.wait_for_looks(&platform.proxy, 4).await;
+    watcher.wait_for_reconciliations(&platform.proxy, 4).await;
     assert!(platform.is_whole(&load_balancer).await);
 }
 
-async fn a_deleted_service_is_missing_too(aws: Aws) {
+async fn reports_a_deleted_service_as_missing(aws: Aws) {
     let (platform, load_balancer) = served_and_idle(aws).await;
     let deleted = platform.ecs.delete_service().cluster(platform.cluster()).service(platform.service()).send().await;
     deleted.expect("an idle service can be deleted");
     let watcher = Launch::quick(&platform).start();
     watcher.wait_for_finding("service_missing", "raised").await;
-    watcher.wait_for_looks(&platform.proxy, 4).await;
+    watcher.wait_for_reconciliations(&platform.proxy, 4).await;
     assert!(platform.is_whole(&load_balancer).await);
 }
 
-async fn an_address_that_nobody_knows_is_deregistered_after_half_a_minute_and_a_serving_one_never(aws: Aws) {
+async fn deregisters_an_unmatched_target_after_half_a_minute(aws: Aws) {
     let platform = Platform::on(aws).await;
     let load_balancer = platform.create_load_balancer().await;
     let task = platform.scale_to_one().await;
     let stranger = "10.99.99.99";
     platform.register(&load_balancer, stranger).await;
-    // What a task has left behind fails its health checks; moto would call it healthy.
+    // The target of a task that has gone is unhealthy; on moto every target is healthy.
     platform
         .proxy
         .on("elasticloadbalancing:DescribeTargetHealth")
@@ -584,19 +607,19 @@ async fn an_address_that_nobody_knows_is_deregistered_after_half_a_minute_and_a_
     assert!(waited >= SignedDuration::from_secs(30), "deregistered after {waited}");
     assert_eq!(gone.text("reason"), "no_task");
     platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
-    watcher.wait_for_looks(&platform.proxy, 2).await;
+    watcher.wait_for_reconciliations(&platform.proxy, 2).await;
     assert!(watcher.events("target_deregistered").iter().all(|line| line.text("ip") == stranger));
     watcher.assert_no_trouble();
 }
 
-async fn a_healthy_target_of_somebody_elses_is_reported_and_keeps_the_balancer(aws: Aws) {
+async fn reports_a_healthy_target_of_others_and_keeps_the_load_balancer(aws: Aws) {
     let (platform, load_balancer) = served_and_idle(aws).await;
     let stranger = "10.99.99.98";
     platform.register(&load_balancer, stranger).await;
     let watcher = Launch::quick(&platform).start();
     let finding = watcher.wait_for_finding("target_of_others", "raised").await;
     assert!(finding.text("detail").contains(stranger));
-    watcher.wait_for_looks(&platform.proxy, 5).await;
+    watcher.wait_for_reconciliations(&platform.proxy, 5).await;
     assert!(platform.is_whole(&load_balancer).await);
     assert_unmarked(&platform, &load_balancer).await;
 
@@ -605,7 +628,7 @@ async fn a_healthy_target_of_somebody_elses_is_reported_and_keeps_the_balancer(a
     assert!(platform.is_torn_down(&load_balancer).await);
 }
 
-async fn one_look_that_shows_no_tasks_empties_no_group(aws: Aws) {
+async fn deregisters_nothing_when_ecs_lists_no_tasks_for_a_moment(aws: Aws) {
     let platform = Platform::on(aws).await;
     let load_balancer = platform.create_load_balancer().await;
     platform.set_desired(2).await;
@@ -613,16 +636,16 @@ async fn one_look_that_shows_no_tasks_empties_no_group(aws: Aws) {
     let watcher = Launch::quick(&platform).start();
     platform.wait_for_targets(&load_balancer, &[&tasks[0].ip, &tasks[1].ip]).await;
 
-    // Lists lag behind: for some looks, ECS shows nothing.
+    // Lists lag behind: for some observations, ECS lists no task.
     let empty = platform.proxy.on("ecs:ListTasks").times(6).rewrite_json(|answer| answer["taskArns"] = json!([]));
     empty.wait_for_hits(6).await;
-    watcher.wait_for_looks(&platform.proxy, 2).await;
+    watcher.wait_for_reconciliations(&platform.proxy, 2).await;
     assert!(watcher.events("target_deregistered").is_empty());
     platform.wait_for_targets(&load_balancer, &[&tasks[0].ip, &tasks[1].ip]).await;
     watcher.assert_no_trouble();
 }
 
-async fn an_ipv6_group_gets_the_ipv6_address(aws: Aws) {
+async fn registers_the_ipv6_address_in_an_ipv6_group(aws: Aws) {
     let platform = Platform::on(aws).await;
     let six = TargetGroupSpec { family: TargetGroupIpAddressTypeEnum::Ipv6, ..tcp() };
     let plan = LoadBalancerSpec { groups: vec![udp(), six], ..LoadBalancerSpec::default() };
@@ -645,7 +668,7 @@ async fn an_ipv6_group_gets_the_ipv6_address(aws: Aws) {
     .await;
     watcher.assert_no_trouble();
 
-    // Without the address the group can't be served, and a person should know.
+    // A task without the address can't be registered in the group.
     dual_stack.lift();
     platform.set_desired(2).await;
     let other = platform.run_task().await;
@@ -653,7 +676,7 @@ async fn an_ipv6_group_gets_the_ipv6_address(aws: Aws) {
     assert_eq!(finding.text("finding"), "task_without_address");
 }
 
-async fn a_group_of_another_target_type_is_reported_and_the_others_served(aws: Aws) {
+async fn reports_a_group_of_another_target_type_and_registers_in_the_others(aws: Aws) {
     let platform = Platform::on(aws).await;
     let instances = TargetGroupSpec { kind: TargetTypeEnum::Instance, ..tcp() };
     let plan = LoadBalancerSpec { groups: vec![udp(), instances], ..LoadBalancerSpec::default() };
@@ -670,13 +693,13 @@ async fn a_group_of_another_target_type_is_reported_and_the_others_served(aws: A
     watcher.assert_no_trouble();
 }
 
-async fn what_answers_in_a_group_of_another_target_type_keeps_the_balancer(aws: Aws) {
+async fn keeps_the_load_balancer_for_healthy_targets_of_another_type(aws: Aws) {
     let platform = Platform::on(aws).await;
     let instances = TargetGroupSpec { kind: TargetTypeEnum::Instance, ..tcp() };
     let plan = LoadBalancerSpec { groups: vec![udp(), instances], ..LoadBalancerSpec::default() };
     let load_balancer = platform.create_load_balancer_as(plan).await;
     let group = load_balancer.groups[1].arn.clone();
-    // Neither of these AWSs has instances.
+    // Neither moto nor the sandbox has instances.
     let answering = platform.proxy.on("elasticloadbalancing:DescribeTargetHealth").rewrite(move |request, text| {
         let (list, end) = ("<TargetHealthDescriptions", "</DescribeTargetHealthResult>");
         match (text.find(list), text.find(end)) {
@@ -698,9 +721,9 @@ async fn what_answers_in_a_group_of_another_target_type_keeps_the_balancer(aws: 
     platform.scale_to_zero(&[&task]).await;
     let finding = watcher.wait_for_finding("target_of_others", "raised").await;
     assert_eq!(finding.text("subject"), load_balancer.groups[1].name);
-    // Longer than the grace, look by look.
-    watcher.wait_for_looks(&platform.proxy, 4).await;
-    assert!(watcher.events("idle_marked").is_empty(), "an instance answers behind it");
+    // Longer than the grace period.
+    watcher.wait_for_reconciliations(&platform.proxy, 4).await;
+    assert!(watcher.events("idle_marked").is_empty(), "an instance is healthy behind it");
     assert!(platform.load_balancer_exists().await);
 
     answering.lift();
@@ -708,7 +731,7 @@ async fn what_answers_in_a_group_of_another_target_type_keeps_the_balancer(aws: 
     watcher.assert_no_trouble();
 }
 
-async fn a_balancer_without_groups_is_reported_until_it_has_one(aws: Aws) {
+async fn reports_a_load_balancer_without_groups_until_it_has_one(aws: Aws) {
     let platform = Platform::on(aws).await;
     let plan = LoadBalancerSpec { groups: Vec::new(), ..LoadBalancerSpec::default() };
     let mut load_balancer = platform.create_load_balancer_as(plan).await;
@@ -721,7 +744,7 @@ async fn a_balancer_without_groups_is_reported_until_it_has_one(aws: Aws) {
     watcher.assert_no_trouble();
 }
 
-async fn a_failed_balancer_is_reported(aws: Aws) {
+async fn reports_a_failed_load_balancer(aws: Aws) {
     let platform = Platform::on(aws).await;
     platform.create_load_balancer().await;
     platform
@@ -733,7 +756,7 @@ async fn a_failed_balancer_is_reported(aws: Aws) {
     watcher.wait_for_finding("load_balancer_failed", "raised").await;
 }
 
-async fn a_change_of_health_is_logged_with_its_reason_and_the_time_it_took(aws: Aws) {
+async fn logs_a_change_of_health_with_its_reason_and_the_tasks_age(aws: Aws) {
     let platform = Platform::on(aws).await;
     let load_balancer = platform.create_load_balancer().await;
     let initial = platform.proxy.on("elasticloadbalancing:DescribeTargetHealth").rewrite(|_, text| {
@@ -748,7 +771,7 @@ async fn a_change_of_health_is_logged_with_its_reason_and_the_time_it_took(aws: 
     let task = platform.scale_to_one().await;
     let watcher = Launch::quick(&platform).start();
     platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
-    watcher.wait_for_looks(&platform.proxy, 1).await;
+    watcher.wait_for_reconciliations(&platform.proxy, 1).await;
 
     let unhealthy = {
         initial.lift();
@@ -767,17 +790,17 @@ async fn a_change_of_health_is_logged_with_its_reason_and_the_time_it_took(aws: 
     watcher.assert_no_trouble();
 }
 
-async fn nothing_is_logged_while_nothing_happens(aws: Aws) {
+async fn logs_nothing_while_nothing_happens(aws: Aws) {
     let platform = Platform::on(aws).await;
     let load_balancer = platform.create_load_balancer().await;
     let task = platform.scale_to_one().await;
     let watcher = Launch::quick(&platform).start();
     platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
-    watcher.wait_for_looks(&platform.proxy, 2).await;
+    watcher.wait_for_reconciliations(&platform.proxy, 2).await;
     let quiet_from = watcher.position();
-    watcher.wait_for_looks(&platform.proxy, 4).await;
+    watcher.wait_for_reconciliations(&platform.proxy, 4).await;
     let said = watcher.lines().split_off(quiet_from);
-    // The first look of each minute has its figures, whatever happens.
+    // The first reconciliation of each minute publishes metrics, whatever happens.
     let (figures, said): (Vec<_>, Vec<_>) = said.into_iter().partition(|line| line.text("event") == "metrics");
     assert!(said.is_empty(), "{}", listing(&said));
     assert!(figures.len() <= 1, "{}", listing(&figures));

@@ -118,7 +118,7 @@ async fn slow_clients_block_neither_the_worker_nor_other_clients() {
         stream.write_all(b"GET /healthz HTTP/1.1\r\nx-slow: ").await.expect("the client can send");
         silent.push(stream);
     }
-    watcher.wait_for_looks(&platform.proxy, 2).await;
+    watcher.wait_for_reconciliations(&platform.proxy, 2).await;
     let response =
         eventually("another client gets a response", async || try_request(&address, Method::GET, "/healthz").await)
             .await;

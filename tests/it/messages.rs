@@ -1,4 +1,4 @@
-//! What becomes of messages: of events, of what isn't one, and of both when AWS fails.
+//! Messages: events, foreign and malformed ones, and all of them while AWS fails.
 
 use std::time::Duration;
 
@@ -11,26 +11,26 @@ use crate::wait::eventually;
 use crate::watcher::{Launch, Line, Watcher};
 
 on_moto_and_sandbox!(
-    foreign_messages_are_deleted_and_counted_and_cause_no_look,
-    malformed_messages_are_logged_and_left_to_the_redrive_policy,
-    without_a_redrive_policy_a_malformed_message_is_deleted_at_the_fifth_receive,
-    an_event_without_a_group_is_of_use,
-    an_event_without_a_version_is_of_use,
-    an_event_without_attachments_is_of_use,
-    a_cluster_and_a_task_are_all_that_an_event_needs,
-    fields_that_nobody_knows_yet_do_no_harm,
-    a_message_is_deleted_only_when_a_look_that_began_after_it_came_has_succeeded,
-    nothing_more_is_received_while_the_look_fails,
-    messages_that_come_together_have_each_their_own_end,
-    an_event_that_comes_late_changes_nothing,
-    an_event_that_was_made_up_changes_nothing,
-    a_look_waits_until_ecs_shows_the_version_that_the_event_told_of,
-    a_version_that_never_comes_is_logged_and_ecs_believed,
-    an_entry_that_could_not_be_deleted_is_tried_again,
-    an_event_that_comes_during_a_look_is_not_covered_by_it,
+    deletes_and_counts_foreign_messages_without_reconciling,
+    logs_malformed_messages_and_leaves_them_to_the_redrive_policy,
+    deletes_a_malformed_message_at_the_fifth_receive_without_a_redrive_policy,
+    uses_an_event_without_a_group,
+    uses_an_event_without_a_version,
+    uses_an_event_without_attachments,
+    uses_an_event_with_only_a_cluster_and_a_task,
+    ignores_unknown_fields,
+    deletes_a_message_only_after_a_reconciliation_that_began_after_it_arrived,
+    receives_nothing_more_while_the_reconciliation_fails,
+    handles_each_message_of_a_batch_by_itself,
+    ignores_what_a_late_event_says,
+    ignores_what_a_forged_event_says,
+    waits_until_ecs_shows_the_version_of_the_event,
+    logs_a_version_that_ecs_never_shows_and_acts_on_what_it_shows,
+    retries_an_entry_that_could_not_be_deleted,
+    reconciles_again_for_an_event_that_arrives_during_a_reconciliation,
 );
 
-/// A platform with a load balancer and a worker that has had its first look and listens to the queue.
+/// A platform with a load balancer, and a worker that has reconciled once and polls the queue.
 async fn listening(aws: Aws, queue: Queue) -> (Platform, LoadBalancer, Watcher) {
     let platform = Platform::with_queue(aws, queue).await;
     let load_balancer = platform.create_load_balancer().await;
@@ -49,9 +49,9 @@ fn deletions(platform: &Platform) -> usize {
     platform.proxy.calls_of("sqs:DeleteMessageBatch").iter().filter(|call| call.succeeded()).map(entries).sum()
 }
 
-async fn foreign_messages_are_deleted_and_counted_and_cause_no_look(aws: Aws) {
+async fn deletes_and_counts_foreign_messages_without_reconciling(aws: Aws) {
     let (platform, load_balancer, watcher) = listening(aws, Queue::default()).await;
-    let looks = platform.proxy.count("ecs:DescribeServices");
+    let before = platform.proxy.count("ecs:DescribeServices");
     let task = platform.scale_to_one().await;
     let event = platform.event_for(&task).await;
     let with = |change: &dyn Fn(&mut Value)| {
@@ -62,7 +62,7 @@ async fn foreign_messages_are_deleted_and_counted_and_cause_no_look(aws: Aws) {
     let other_cluster = platform.cluster_arn().replace("-cluster", "-other");
     let foreign = [
         with(&|event| event["detail"]["clusterArn"] = json!(other_cluster)),
-        with(&|event| event["detail"]["group"] = json!("service:somebody-else")),
+        with(&|event| event["detail"]["group"] = json!("service:another")),
         with(&|event| event["detail"]["group"] = json!("family:migration")),
         with(&|event| event["detail-type"] = json!("ECS Deployment State Change")),
         with(&|event| event["source"] = json!("aws.ec2")),
@@ -70,7 +70,7 @@ async fn foreign_messages_are_deleted_and_counted_and_cause_no_look(aws: Aws) {
     platform.send_all(&foreign).await;
     platform.wait_until_queue_empty().await;
     assert_eq!(deletions(&platform), foreign.len());
-    assert_eq!(platform.proxy.count("ecs:DescribeServices"), looks, "none of them is a reason to look");
+    assert_eq!(platform.proxy.count("ecs:DescribeServices"), before, "none of them causes a reconciliation");
 
     platform.send(&event).await;
     platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
@@ -84,7 +84,7 @@ async fn foreign_messages_are_deleted_and_counted_and_cause_no_look(aws: Aws) {
     watcher.assert_no_trouble();
 }
 
-async fn malformed_messages_are_logged_and_left_to_the_redrive_policy(aws: Aws) {
+async fn logs_malformed_messages_and_leaves_them_to_the_redrive_policy(aws: Aws) {
     let queue = Queue { dead_letter_after: Some(2), visibility_seconds: 3 };
     let (platform, load_balancer, watcher) = listening(aws, queue).await;
     let long = format!("{{\"endless\": \"{}\"", "x".repeat(5000));
@@ -99,7 +99,7 @@ async fn malformed_messages_are_logged_and_left_to_the_redrive_policy(aws: Aws) 
     let task = platform.scale_to_one().await;
     platform.send_event_for(&task).await;
 
-    // They don't keep the others from being handled.
+    // They don't prevent the handling of the others.
     platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
     eventually("the malformed ones are dead letters", async || {
         (platform.dead_letters().await == malformed.len()).then_some(())
@@ -119,21 +119,21 @@ async fn malformed_messages_are_logged_and_left_to_the_redrive_policy(aws: Aws) 
     assert_eq!(line.text("body").len(), 2048);
 }
 
-async fn without_a_redrive_policy_a_malformed_message_is_deleted_at_the_fifth_receive(aws: Aws) {
+async fn deletes_a_malformed_message_at_the_fifth_receive_without_a_redrive_policy(aws: Aws) {
     let queue = Queue { dead_letter_after: None, visibility_seconds: 1 };
     let (platform, _, watcher) = listening(aws, queue).await;
     let body = format!("so much {}", "y".repeat(3000));
     platform.send_text(&body).await;
     let last = watcher.wait_for_that("message_rejected", |line| line["deleted"] == true).await;
     assert_eq!(last.number("receive_count"), 5);
-    assert_eq!(last.text("body"), body, "what is deleted is logged whole");
+    assert_eq!(last.text("body"), body, "a deleted message is logged whole");
     platform.wait_until_queue_empty().await;
     let earlier: Vec<Line> = watcher.events("message_rejected");
     assert!(earlier.iter().filter(|line| line["deleted"] == true).count() == 1);
 }
 
-/// Takes things out of an event; the task must be registered, and the message deleted, all the same.
-async fn is_of_use_without(aws: Aws, strip: impl Fn(&mut Value)) {
+/// Removes fields from an event; the task must still be registered, and the message deleted.
+async fn is_used_without(aws: Aws, strip: impl Fn(&mut Value)) {
     let (platform, load_balancer, watcher) = listening(aws, Queue::default()).await;
     let task = platform.scale_to_one().await;
     let mut event = platform.event_for(&task).await;
@@ -148,28 +148,28 @@ fn without(event: &mut Value, field: &str) {
     event["detail"].as_object_mut().expect("a detail").remove(field).expect("the field was there");
 }
 
-async fn an_event_without_a_group_is_of_use(aws: Aws) {
-    is_of_use_without(aws, |event| without(event, "group")).await;
+async fn uses_an_event_without_a_group(aws: Aws) {
+    is_used_without(aws, |event| without(event, "group")).await;
 }
 
-async fn an_event_without_a_version_is_of_use(aws: Aws) {
-    is_of_use_without(aws, |event| without(event, "version")).await;
+async fn uses_an_event_without_a_version(aws: Aws) {
+    is_used_without(aws, |event| without(event, "version")).await;
 }
 
-async fn an_event_without_attachments_is_of_use(aws: Aws) {
-    is_of_use_without(aws, |event| without(event, "attachments")).await;
+async fn uses_an_event_without_attachments(aws: Aws) {
+    is_used_without(aws, |event| without(event, "attachments")).await;
 }
 
-async fn a_cluster_and_a_task_are_all_that_an_event_needs(aws: Aws) {
-    is_of_use_without(aws, |event| {
+async fn uses_an_event_with_only_a_cluster_and_a_task(aws: Aws) {
+    is_used_without(aws, |event| {
         let detail = json!({ "clusterArn": event["detail"]["clusterArn"], "taskArn": event["detail"]["taskArn"] });
         *event = json!({ "source": "aws.ecs", "detail-type": "ECS Task State Change", "detail": detail });
     })
     .await;
 }
 
-async fn fields_that_nobody_knows_yet_do_no_harm(aws: Aws) {
-    is_of_use_without(aws, |event| {
+async fn ignores_unknown_fields(aws: Aws) {
+    is_used_without(aws, |event| {
         event["tomorrow"] = json!({ "deep": [1, null, { "er": true }] });
         event["detail"]["tomorrow"] = json!([[], {}]);
         event["detail"]["attachments"][0]["details"][0]["value"] = json!(null);
@@ -181,7 +181,7 @@ async fn fields_that_nobody_knows_yet_do_no_harm(aws: Aws) {
     .await;
 }
 
-async fn a_message_is_deleted_only_when_a_look_that_began_after_it_came_has_succeeded(aws: Aws) {
+async fn deletes_a_message_only_after_a_reconciliation_that_began_after_it_arrived(aws: Aws) {
     // Long enough for the worker to extend it in time, at half of it.
     let queue = Queue { visibility_seconds: 12, ..Queue::default() };
     let (platform, load_balancer, mut watcher) = listening(aws, queue).await;
@@ -191,8 +191,8 @@ async fn a_message_is_deleted_only_when_a_look_that_began_after_it_came_has_succ
 
     watcher.wait_for_that("reconcile_failed", |line| line.number("attempt") >= 2).await;
     platform.proxy.wait_for_calls("sqs:ChangeMessageVisibilityBatch", 1).await;
-    assert_eq!(deletions(&platform), 0, "nothing was looked at yet");
-    assert_eq!(platform.visible_messages().await, 0, "the message is kept invisible meanwhile");
+    assert_eq!(deletions(&platform), 0, "no reconciliation has succeeded");
+    assert_eq!(platform.visible_messages().await, 0, "the message stays invisible meanwhile");
     assert_eq!(platform.queue_depth().await, 1);
     assert!(watcher.is_running());
 
@@ -202,20 +202,20 @@ async fn a_message_is_deleted_only_when_a_look_that_began_after_it_came_has_succ
     let calls = platform.proxy.calls();
     let deleted = calls.iter().position(|call| call.name == "sqs:DeleteMessageBatch").expect("it was deleted");
     let received = calls.iter().position(|call| call.name == "sqs:ReceiveMessage" && call.succeeded());
-    let good_look = calls
+    let succeeded = calls
         .iter()
         .rposition(|call| call.name == "ecs:DescribeServices" && call.succeeded() && call.at < calls[deleted].at);
-    let good_look = good_look.expect("there was a good look");
-    assert!(Some(good_look) > received);
-    assert!(calls[good_look].answered.expect("an answer") <= calls[deleted].at);
-    // While it fails, the batch in hand is enough.
+    let succeeded = succeeded.expect("a reconciliation succeeded");
+    assert!(Some(succeeded) > received);
+    assert!(calls[succeeded].answered.expect("an answer") <= calls[deleted].at);
+    // While the reconciliation fails, the worker keeps to its batch.
     let failing = watcher.events("reconcile_failed");
     assert!(!failing[0].text("error_operation").is_empty());
     assert!(!failing[0].text("error_service").is_empty());
     assert!(failing[0].number("retry_in_ms") > 0);
 }
 
-async fn nothing_more_is_received_while_the_look_fails(aws: Aws) {
+async fn receives_nothing_more_while_the_reconciliation_fails(aws: Aws) {
     let queue = Queue { visibility_seconds: 10, ..Queue::default() };
     let (platform, _, watcher) = listening(aws, queue).await;
     let fault = platform.proxy.on("ecs:DescribeServices").error(500, "ServerException", "internal");
@@ -230,19 +230,19 @@ async fn nothing_more_is_received_while_the_look_fails(aws: Aws) {
     platform.wait_until_queue_empty().await;
 }
 
-async fn messages_that_come_together_have_each_their_own_end(aws: Aws) {
+async fn handles_each_message_of_a_batch_by_itself(aws: Aws) {
     let queue = Queue { dead_letter_after: Some(2), visibility_seconds: 4 };
     let (platform, load_balancer, watcher) = listening(aws, queue).await;
     platform.set_desired(2).await;
     let tasks = platform.run_tasks(2).await;
-    // Two events, a foreign one and a malformed one, all there before the worker looks up again.
+    // Two events, a foreign one and a malformed one, all there before the worker polls again.
     watcher.signal("STOP");
     let mut bodies = Vec::new();
     for task in &tasks {
         bodies.push(platform.event_for(task).await.to_string());
     }
     let mut foreign = platform.event_for(&tasks[0]).await;
-    foreign["detail"]["group"] = json!("service:somebody-else");
+    foreign["detail"]["group"] = json!("service:another");
     bodies.push(foreign.to_string());
     bodies.push("nonsense".to_owned());
     platform.send_all(&bodies).await;
@@ -254,7 +254,7 @@ async fn messages_that_come_together_have_each_their_own_end(aws: Aws) {
     assert_eq!(watcher.events("reconcile_failed").len(), 0);
 }
 
-async fn an_event_that_comes_late_changes_nothing(aws: Aws) {
+async fn ignores_what_a_late_event_says(aws: Aws) {
     let (platform, load_balancer, watcher) = listening(aws, Queue::default()).await;
     let old = platform.scale_to_one().await;
     let running = platform.event_for(&old).await;
@@ -269,7 +269,7 @@ async fn an_event_that_comes_late_changes_nothing(aws: Aws) {
 }
 
 #[tokio::test]
-async fn stale_events_in_front_of_an_urgent_one_take_no_looks_of_their_own() {
+async fn reconciles_once_for_stale_events_and_an_urgent_one() {
     let (platform, load_balancer, watcher) = listening(Aws::Moto, Queue::default()).await;
     platform.set_desired(2).await;
     let tasks = platform.run_tasks(2).await;
@@ -277,9 +277,9 @@ async fn stale_events_in_front_of_an_urgent_one_take_no_looks_of_their_own() {
     platform.wait_for_targets(&load_balancer, &[&tasks[0].ip, &tasks[1].ip]).await;
     platform.wait_until_queue_empty().await;
 
-    // All there before the worker looks up again.
+    // All there before the worker polls again.
     watcher.signal("STOP");
-    let looks = platform.proxy.count("ecs:DescribeServices");
+    let before = platform.proxy.count("ecs:DescribeServices");
     let stale = platform.event_for(&tasks[0]).await.to_string();
     platform.send_all(&vec![stale; 300]).await;
     platform.set_desired(1).await;
@@ -289,18 +289,18 @@ async fn stale_events_in_front_of_an_urgent_one_take_no_looks_of_their_own() {
 
     platform.wait_for_targets(&load_balancer, &[&tasks[1].ip]).await;
     platform.wait_until_queue_empty().await;
-    let taken = platform.proxy.count("ecs:DescribeServices") - looks;
-    assert!(taken <= 10, "{taken} looks for 301 messages");
+    let taken = platform.proxy.count("ecs:DescribeServices") - before;
+    assert!(taken <= 10, "{taken} reconciliations for 301 messages");
     watcher.assert_no_trouble();
 }
 
-async fn an_event_that_was_made_up_changes_nothing(aws: Aws) {
+async fn ignores_what_a_forged_event_says(aws: Aws) {
     let (platform, load_balancer, watcher) = listening(aws, Queue::default()).await;
     let task = platform.scale_to_one().await;
     platform.send_event_for(&task).await;
     platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
 
-    // A task that ECS never had, and a lie about one that it has.
+    // A task that ECS never had, and a false statement about one that it has.
     let mut invented = platform.event_for(&task).await;
     let arn = task.arn.replace(&task.id, "00000000000000000000000000000000");
     invented["detail"]["taskArn"] = json!(arn);
@@ -317,8 +317,8 @@ async fn an_event_that_was_made_up_changes_nothing(aws: Aws) {
     watcher.assert_no_trouble();
 }
 
-/// Makes DescribeTasks show the task as it was before it ran, for some calls or for good. Gives the version that its
-/// event tells of; the one that is shown is the one before.
+/// Makes DescribeTasks show the task as it was before it ran, for so many calls. Returns the version that its event
+/// announces; DescribeTasks shows the one before.
 async fn lag(platform: &Platform, task: &Started, calls: usize) -> i64 {
     let version = platform.event_for(task).await["detail"]["version"].as_i64().expect("a version");
     let arn = task.arn.clone();
@@ -339,7 +339,7 @@ async fn lag(platform: &Platform, task: &Started, calls: usize) -> i64 {
     version
 }
 
-async fn a_look_waits_until_ecs_shows_the_version_that_the_event_told_of(aws: Aws) {
+async fn waits_until_ecs_shows_the_version_of_the_event(aws: Aws) {
     let (platform, load_balancer, watcher) = listening(aws, Queue::default()).await;
     let task = platform.scale_to_one().await;
     let event = platform.event_for(&task).await;
@@ -353,7 +353,7 @@ async fn a_look_waits_until_ecs_shows_the_version_that_the_event_told_of(aws: Aw
     watcher.assert_no_trouble();
 }
 
-async fn a_version_that_never_comes_is_logged_and_ecs_believed(aws: Aws) {
+async fn logs_a_version_that_ecs_never_shows_and_acts_on_what_it_shows(aws: Aws) {
     let (platform, _, watcher) = listening(aws, Queue::default()).await;
     let task = platform.scale_to_one().await;
     let event = platform.event_for(&task).await;
@@ -364,13 +364,13 @@ async fn a_version_that_never_comes_is_logged_and_ecs_believed(aws: Aws) {
     assert_eq!(line.number("event_version"), version);
     assert_eq!(line.number("seen_version"), version - 1);
     platform.wait_until_queue_empty().await;
-    assert!(watcher.events("target_registered").is_empty(), "ECS says that it doesn't run yet");
+    assert!(watcher.events("target_registered").is_empty(), "ECS shows that it doesn't run");
     watcher.assert_no_trouble();
 }
 
-async fn an_entry_that_could_not_be_deleted_is_tried_again(aws: Aws) {
+async fn retries_an_entry_that_could_not_be_deleted(aws: Aws) {
     let (platform, load_balancer, watcher) = listening(aws, Queue::default()).await;
-    // The whole call is fine, and none of its entries was.
+    // The call succeeds, and each of its entries fails.
     let fault = platform.proxy.on("sqs:DeleteMessageBatch").times(1).rewrite_json(|answer| {
         let failed: Vec<Value> = answer["Successful"]
             .as_array()
@@ -389,10 +389,10 @@ async fn an_entry_that_could_not_be_deleted_is_tried_again(aws: Aws) {
     assert!(watcher.events("message_rejected").is_empty());
 }
 
-async fn an_event_that_comes_during_a_look_is_not_covered_by_it(aws: Aws) {
+async fn reconciles_again_for_an_event_that_arrives_during_a_reconciliation(aws: Aws) {
     let (platform, load_balancer, watcher) = listening(aws, Queue::default()).await;
     let first = platform.scale_to_one().await;
-    // The look for the first task takes its time over the load balancer, after it has read the tasks.
+    // The reconciliation for the first task is slow to read the load balancer, after it has read the tasks.
     let slow = platform.proxy.on("elasticloadbalancing:DescribeTargetHealth").times(1).delay(Duration::from_secs(3));
     platform.send_event_for(&first).await;
     slow.wait_for_hits(1).await;

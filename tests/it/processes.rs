@@ -1,5 +1,5 @@
-//! Real processes, ended and frozen at the worst moments: the built program against the sandbox over HTTP, which keeps
-//! AWS true while workers come and go.
+//! Real processes, killed, terminated and suspended at the worst moments: the built program against the sandbox over
+//! HTTP.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -23,25 +23,25 @@ use crate::watcher::{Launch, Watcher};
 /// How often the worker is killed in one evening.
 const KILLS: usize = 50;
 
-/// The longest that a worker lives in that evening, in times of what its start and one look take on this machine, and the
-/// bounds of that.
+/// The longest life of a worker in that evening, in multiples of the time that its start and one reconciliation take on
+/// this machine, and the bounds of that.
 const LONGEST_LIFE: u32 = 6;
 const LONGEST_LIFE_BOUNDS: (Duration, Duration) = (Duration::from_millis(460), Duration::from_millis(1_500));
 
-/// As short as lets a message come again several times in an evening.
+/// Short enough for a message to reappear several times in an evening.
 const VISIBILITY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// A task that serves for less may be gone before any of the workers that are killed has come to its look: this long, or
-/// on a loaded machine as long as so many starts with a look take.
+/// A task that serves for less may be gone before any of the workers that are killed has observed it: this long, or on a
+/// loaded machine as long as so many starts with a reconciliation take.
 const UNSEEN: Duration = Duration::from_secs(3);
-const UNSEEN_LOOKS: u32 = 30;
+const UNSEEN_RECONCILIATIONS: u32 = 30;
 
-/// How often the world is looked at.
+/// The interval between two samples of the world.
 const BETWEEN_SAMPLES: Duration = Duration::from_millis(10);
 
-/// Up, a crash, a notice, one more, and down to nothing.
+/// A scale-up, a crash, a Spot notice, another scale-up, and a scale-down to zero.
 const EVENING: &str = r#"
-title = "An evening among kills"
+title = "An evening with kills"
 time-scale = 30
 
 [world]
@@ -74,7 +74,7 @@ scale = 0
 /// What a load balancer of another project looks like, from its name to the addresses in its groups.
 type Others = (Vec<(String, Vec<(String, String)>)>, Vec<(String, Vec<(String, String)>, Vec<String>)>);
 
-/// An AWS with the ready-made platform in it, the load balancer of another project beside it, and eyes on both.
+/// A sandbox with the platform, and with the load balancer of another project.
 struct Stage {
     sandbox: Sandbox,
     others: Others,
@@ -85,13 +85,13 @@ impl Stage {
         let world = World::new(settings, 1, Timestamp::now());
         let sandbox = Sandbox::start(world, Faults::new(1), ([127, 0, 0, 1], 0).into()).await.expect("a free port");
         sandbox.with_world(platform::set_up).expect("the platform is made");
-        sandbox.with_world(hide_messages_shortly).expect("the queue takes the setting");
-        sandbox.with_world(make_balancer_of_others).expect("another project has a load balancer too");
+        sandbox.with_world(shorten_visibility_timeout).expect("the queue takes the setting");
+        sandbox.with_world(create_load_balancer_of_others).expect("another project has a load balancer too");
         let others = sandbox.with_world(|world, _| others(world));
         Self { sandbox, others }
     }
 
-    /// With the load balancer made and a task that is registered, by a worker that goes on.
+    /// Creates the load balancer and a task, and starts a worker that registers it.
     async fn in_use(settings: Settings, launch: impl FnOnce(Launch) -> Launch) -> (Self, Watcher) {
         let stage = Self::new(settings).await;
         stage.play("[[step]]\nat = \"0s\"\ncreate-load-balancer = true\n[[step]]\nat = \"0s\"\nscale = 1\n").await;
@@ -109,6 +109,19 @@ impl Stage {
         (stage, watcher)
     }
 
+    /// Does the same with a worker that next reconciles at a message: it has found the targets healthy, and its resync
+    /// interval is longer than a test.
+    async fn in_use_at_rest(settings: Settings) -> (Self, Watcher) {
+        let (stage, watcher) = Self::in_use(settings, |launch| launch.args(["--resync-interval", "10m"])).await;
+        eventually("the worker has found both targets healthy", async || {
+            let healthy = watcher.events("target_health_changed");
+            (healthy.iter().filter(|line| line.text("to") == "healthy").count() == 2).then_some(())
+        })
+        .await;
+        stage.wait_until_queue_empty().await;
+        (stage, watcher)
+    }
+
     fn launch(&self) -> Launch {
         Launch::bare("run")
             .env("JITSI_PROJECT", PROJECT)
@@ -119,8 +132,8 @@ impl Stage {
             .env("JVB_WATCHER_UNUSED_GRACE", "1m")
     }
 
-    /// How long a worker takes, as loaded as the machine is, to start and to look once.
-    async fn time_of_first_look(&self) -> Duration {
+    /// Returns how long a worker takes on this machine to start and to reconcile once.
+    async fn time_of_first_reconciliation(&self) -> Duration {
         let began = Instant::now();
         let watcher = self.launch().start();
         watcher.wait_for("reconciled").await;
@@ -131,7 +144,7 @@ impl Stage {
 
     async fn play(&self, steps: &str) {
         let scenario = Scenario::parse("steps", &format!("title = \"Steps\"\n{steps}")).expect("a scenario");
-        play(&scenario, &self.sandbox, |_| Ok(())).await.expect("the world takes every step");
+        play(&scenario, &self.sandbox, |_| Ok(())).await.expect("the sandbox accepts every step");
     }
 
     fn scale(&self, tasks: i32) {
@@ -151,10 +164,10 @@ impl Stage {
 
     fn fault(&self, rules: Value) {
         let plan: FaultPlan = serde_json::from_value(json!({ "rules": rules })).expect("a plan");
-        self.sandbox.faults(|faults| faults.set(plan)).expect("a plan that makes sense");
+        self.sandbox.faults(|faults| faults.set(plan)).expect("a valid plan");
     }
 
-    /// The queue's messages: how many could be received now, and how many are hidden.
+    /// The numbers of the queue's messages that are visible, and that are in flight.
     fn queue(&self) -> (usize, usize) {
         self.sandbox.with_world(|world, now| {
             world.step(now);
@@ -173,11 +186,11 @@ impl Stage {
     }
 
     /// The load balancer and its groups are gone, no message is left in any queue, and the other project is as it was.
-    async fn wait_until_nothing_is_left(&self, judge: &mut Judge) {
+    async fn wait_until_nothing_is_left(&self, observer: &mut Observer) {
         eventually("load balancer, groups and messages are gone", async || {
             self.sandbox.with_world(|world, now| {
                 world.step(now);
-                judge.sample(world);
+                observer.sample(world);
                 let is_ours = |name: &str| name.starts_with(&format!("{PROJECT}-"));
                 let load_balancer = world.load_balancers().iter().any(|load_balancer| is_ours(&load_balancer.name));
                 let group = world.groups().iter().any(|group| is_ours(&group.name));
@@ -190,16 +203,16 @@ impl Stage {
     }
 
     fn assert_others_untouched(&self) {
-        assert_eq!(self.sandbox.with_world(|world, _| others(world)), self.others, "another project's was touched");
+        assert_eq!(self.sandbox.with_world(|world, _| others(world)), self.others, "the other project has changed");
     }
 }
 
-/// What AWS's own settings come to when a minute takes this share of one.
+/// AWS's own settings, sped up by a factor.
 fn faster(factor: f64) -> Settings {
     Settings::default().scaled(factor)
 }
 
-fn hide_messages_shortly(world: &mut World, now: Timestamp) -> Result<(), ApiError> {
+fn shorten_visibility_timeout(world: &mut World, now: Timestamp) -> Result<(), ApiError> {
     let (endpoint, account) = (world.settings().endpoint.clone(), world.settings().account.clone());
     let input = sqs::SetQueueAttributesInput {
         queue_url: format!("{endpoint}/{account}/{PROJECT}-jvb-watcher"),
@@ -208,8 +221,8 @@ fn hide_messages_shortly(world: &mut World, now: Timestamp) -> Result<(), ApiErr
     world.call(Request::Sqs(sqs::Request::SetQueueAttributes(input)), now).map(|_| ())
 }
 
-/// A load balancer that carries the owner tag, with a group and a target, and nobody who uses it.
-fn make_balancer_of_others(world: &mut World, now: Timestamp) -> Result<(), ApiError> {
+/// A load balancer that carries the owner tag, with a group and a target, and no user.
+fn create_load_balancer_of_others(world: &mut World, now: Timestamp) -> Result<(), ApiError> {
     let tags = || [Tag { key: "Lifecycle".to_owned(), value: "on-demand".to_owned() }].into_iter().collect();
     let load_balancer = elb::CreateLoadBalancerInput {
         name: "others-jvb-nlb".to_owned(),
@@ -246,13 +259,13 @@ fn others(world: &World) -> Others {
     )
 }
 
-/// Sees how the world fares under the workers.
+/// Samples the world while the workers run, and records violations.
 #[derive(Default)]
-struct Judge {
+struct Observer {
     tasks: BTreeMap<String, Served>,
-    had_balancer: bool,
-    /// What must never happen, and did.
-    harm: BTreeSet<String>,
+    had_load_balancer: bool,
+    /// The violations.
+    violations: BTreeSet<String>,
 }
 
 /// A task that served.
@@ -268,16 +281,16 @@ impl Served {
     }
 }
 
-impl Judge {
+impl Observer {
     fn sample(&mut self, world: &World) {
         let serving = serving(world);
         let name = format!("{PROJECT}-jvb-nlb");
-        let has_balancer = world.load_balancers().iter().any(|load_balancer| load_balancer.name == name);
+        let has_load_balancer = world.load_balancers().iter().any(|load_balancer| load_balancer.name == name);
         let in_use = !serving.is_empty() || world.services().iter().any(|service| service.desired > 0);
-        if self.had_balancer && !has_balancer && in_use {
-            self.harm.insert("the load balancer was deleted while the service was in use".to_owned());
+        if self.had_load_balancer && !has_load_balancer && in_use {
+            self.violations.insert("the load balancer was deleted while the service was in use".to_owned());
         }
-        self.had_balancer = has_balancer;
+        self.had_load_balancer = has_load_balancer;
         let groups: Vec<GroupView> =
             world.groups().into_iter().filter(|group| !group.load_balancers.is_empty()).collect();
         for (id, address) in serving {
@@ -289,13 +302,13 @@ impl Judge {
             task.until = Instant::now();
             let registered = !groups.is_empty() && groups.iter().all(holds);
             if task.registered && !registered {
-                self.harm.insert(format!("task {id} was deregistered while it served"));
+                self.violations.insert(format!("task {id} was deregistered while it served"));
             }
             task.registered |= registered;
         }
     }
 
-    async fn keep_watching(&mut self, stage: &Stage) -> std::convert::Infallible {
+    async fn keep_sampling(&mut self, stage: &Stage) -> std::convert::Infallible {
         loop {
             stage.sandbox.with_world(|world, _| self.sample(world));
             tokio::time::sleep(BETWEEN_SAMPLES).await;
@@ -303,15 +316,15 @@ impl Judge {
     }
 
     fn assert_no_deletion(&self) {
-        assert!(self.had_balancer, "the load balancer is gone");
+        assert!(self.had_load_balancer, "the load balancer is gone");
     }
 
-    /// A task that served for longer than what may go unseen was registered, and nothing happened that must not.
-    fn assert_no_harm(&self, unseen: Duration) {
-        assert_eq!(self.harm, BTreeSet::new());
+    /// Checks that there was no violation, and that each task was registered that served for longer than this.
+    fn assert_no_violation(&self, unseen: Duration) {
+        assert_eq!(self.violations, BTreeSet::new());
         let too_long = |task: &Served| !task.registered && task.until - task.since > unseen;
         let missed: Vec<&String> = self.tasks.iter().filter(|(_, task)| too_long(task)).map(|(id, _)| id).collect();
-        assert!(missed.is_empty(), "served and never were registered: {missed:?}");
+        assert!(missed.is_empty(), "served and were never registered: {missed:?}");
     }
 }
 
@@ -335,7 +348,7 @@ fn registered(world: &World) -> Vec<BTreeSet<String>> {
     groups.map(addresses).collect()
 }
 
-/// SIGTERM; the exit status is 0 within the bound, the log ends as it should, and nothing is on standard error.
+/// Terminates a worker, and checks its exit status, the end of its log, and standard error.
 async fn terminate(mut watcher: Watcher, bound: Duration) {
     watcher.signal("TERM");
     let status = watcher.wait_exit_within(bound).await;
@@ -352,13 +365,13 @@ const AT_ONCE: Duration = Duration::from_secs(19);
 const WITHIN_ITS_GRACE: Duration = Duration::from_secs(59);
 
 #[tokio::test]
-async fn killed_fifty_times_in_an_evening_the_worker_does_its_whole_job() {
+async fn does_its_whole_job_in_an_evening_of_fifty_kills() {
     let mut rng = Rng::with_seed(seed());
     let scenario = Scenario::parse("evening", EVENING).expect("a scenario");
     let stage = Stage::new(scenario.scaled_world()).await;
-    let mut judge = Judge::default();
-    let first_look = stage.time_of_first_look().await;
-    let longest_life = (first_look * LONGEST_LIFE).clamp(LONGEST_LIFE_BOUNDS.0, LONGEST_LIFE_BOUNDS.1);
+    let mut observer = Observer::default();
+    let first_reconciliation = stage.time_of_first_reconciliation().await;
+    let longest_life = (first_reconciliation * LONGEST_LIFE).clamp(LONGEST_LIFE_BOUNDS.0, LONGEST_LIFE_BOUNDS.1);
 
     let lives = async {
         for _ in 0..KILLS {
@@ -372,32 +385,32 @@ async fn killed_fifty_times_in_an_evening_the_worker_does_its_whole_job() {
     };
     tokio::select! {
         (played, ()) = async { tokio::join!(play(&scenario, &stage.sandbox, |_| Ok(())), lives) } => {
-            played.expect("the world takes every step");
+            played.expect("the sandbox accepts every step");
         }
-        never = judge.keep_watching(&stage) => match never {},
+        never = observer.keep_sampling(&stage) => match never {},
     }
     let last = stage.launch().start();
     last.wait_for("watcher_started").await;
-    stage.wait_until_nothing_is_left(&mut judge).await;
-    judge.assert_no_harm(UNSEEN.max(first_look * UNSEEN_LOOKS));
-    assert!(judge.tasks.len() >= 4, "{} tasks served", judge.tasks.len());
+    stage.wait_until_nothing_is_left(&mut observer).await;
+    observer.assert_no_violation(UNSEEN.max(first_reconciliation * UNSEEN_RECONCILIATIONS));
+    assert!(observer.tasks.len() >= 4, "{} tasks served", observer.tasks.len());
     last.assert_no_trouble();
     terminate(last, AT_ONCE).await;
 }
 
 #[tokio::test]
-async fn a_worker_frozen_with_a_batch_in_hand_loses_nothing_and_undoes_nothing() {
-    let (stage, frozen) = Stage::in_use(faster(100.0), |launch| launch).await;
-    let mut judge = Judge::default();
-    // Slow enough to be frozen in the middle of a look that has messages in hand.
-    stage.fault(json!([{ "on": "ecs:Describe*", "effect": { "kind": "latency", "least": "300ms" } }]));
+async fn loses_and_reverts_nothing_when_suspended_with_a_batch_in_flight() {
+    let (stage, suspended) = Stage::in_use(faster(100.0), |launch| launch).await;
+    let mut observer = Observer::default();
+    // Slow enough to be suspended in the middle of a reconciliation with a batch in flight.
+    stage.fault(json!([{ "on": "ecs:Describe*", "effect": { "kind": "latency", "least": "3s" } }]));
     stage.scale(2);
-    eventually("a batch is in hand", async || (stage.queue().1 > 0).then_some(())).await;
-    frozen.signal("STOP");
-    let frozen_at = Instant::now();
+    eventually("a batch is in flight", async || (stage.queue().1 > 0).then_some(())).await;
+    suspended.signal("STOP");
+    let suspended_at = Instant::now();
     stage.fault(json!([]));
 
-    // Meanwhile the platform goes on, and another worker with it.
+    // Meanwhile the platform changes, and another worker reconciles it.
     eventually("the batch is visible again", async || (stage.queue().0 > 0).then_some(())).await;
     stage.play("[[step]]\nat = \"0s\"\nact = { act = \"crash-task\", service = \"jitsi-service\" }\n").await;
     let other = stage.launch().start();
@@ -405,55 +418,55 @@ async fn a_worker_frozen_with_a_batch_in_hand_loses_nothing_and_undoes_nothing()
         let addresses: BTreeSet<String> = serving(world).values().map(Ipv4Addr::to_string).collect();
         addresses.len() == 2 && registered(world).iter().all(|group| *group == addresses)
     };
-    let all_is_right = async |judge: &mut Judge| {
+    let all_is_right = async |observer: &mut Observer| {
         eventually("two tasks serve, and they alone are registered", async || {
             stage.sandbox.with_world(|world, _| {
-                judge.sample(world);
+                observer.sample(world);
                 is_right(world).then_some(())
             })
         })
         .await;
         stage.wait_until_queue_empty().await;
     };
-    all_is_right(&mut judge).await;
+    all_is_right(&mut observer).await;
     // Until the other worker has reconciled, nothing registers a task.
-    let unseen = UNSEEN + frozen_at.elapsed();
+    let unseen = UNSEEN + suspended_at.elapsed();
 
-    let sofar = stage.calls("ecs:DescribeServices");
-    frozen.signal("CONT");
+    let before = stage.calls("ecs:DescribeServices");
+    suspended.signal("CONT");
     terminate(other, AT_ONCE).await;
-    eventually("the one that was frozen has looked again", async || {
-        stage.sandbox.with_world(|world, _| judge.sample(world));
-        (stage.calls("ecs:DescribeServices") >= sofar + 3).then_some(())
+    eventually("the worker that was suspended has reconciled again", async || {
+        stage.sandbox.with_world(|world, _| observer.sample(world));
+        (stage.calls("ecs:DescribeServices") >= before + 3).then_some(())
     })
     .await;
-    all_is_right(&mut judge).await;
+    all_is_right(&mut observer).await;
     stage.scale(0);
-    stage.wait_until_nothing_is_left(&mut judge).await;
-    judge.assert_no_harm(unseen);
+    stage.wait_until_nothing_is_left(&mut observer).await;
+    observer.assert_no_violation(unseen);
     stage.assert_others_untouched();
-    terminate(frozen, AT_ONCE).await;
+    terminate(suspended, AT_ONCE).await;
 }
 
 #[tokio::test]
-async fn a_worker_frozen_before_the_deletion_deletes_nothing_that_is_in_use_again() {
-    // Looks only when something is due.
-    let quiet = |launch: Launch| launch.args(["--resync-interval", "1m", "--idle-grace", "3s"]);
-    let (stage, frozen) = Stage::in_use(faster(100.0), quiet).await;
-    let mut judge = Judge::default();
+async fn does_not_delete_after_a_suspension_before_the_deletion() {
+    // Reconciles only when something is due.
+    let quiet = |launch: Launch| launch.args(["--resync-interval", "10m", "--idle-grace", "15s"]);
+    let (stage, suspended) = Stage::in_use(faster(100.0), quiet).await;
+    let mut observer = Observer::default();
     stage.scale(0);
-    frozen.wait_for("idle_marked").await;
+    suspended.wait_for("idle_marked").await;
     stage.wait_until_queue_empty().await;
-    let sofar = stage.calls("ecs:DescribeServices");
-    stage.fault(json!([{ "on": "elasticloadbalancing:Describe*", "effect": { "kind": "latency", "least": "400ms" } }]));
-    // The look that finds the teardown due; then the second one, which is in the middle of its reads.
-    eventually("the second look is under way", async || {
-        (stage.calls("ecs:DescribeServices") >= sofar + 2).then_some(())
+    let before = stage.calls("ecs:DescribeServices");
+    stage.fault(json!([{ "on": "elasticloadbalancing:Describe*", "effect": { "kind": "latency", "least": "2s" } }]));
+    // The observation that finds the teardown due; then the second one, in the middle of its reads.
+    eventually("the second observation is under way", async || {
+        (stage.calls("ecs:DescribeServices") >= before + 2).then_some(())
     })
     .await;
-    frozen.signal("STOP");
-    let frozen_at = Instant::now();
-    assert_eq!(stage.calls("elasticloadbalancing:DeleteLoadBalancer"), 0, "it was frozen too late");
+    suspended.signal("STOP");
+    let suspended_at = Instant::now();
+    assert_eq!(stage.calls("elasticloadbalancing:DeleteLoadBalancer"), 0, "it was suspended too late");
     stage.fault(json!([]));
 
     stage.scale(1);
@@ -461,25 +474,26 @@ async fn a_worker_frozen_before_the_deletion_deletes_nothing_that_is_in_use_agai
         stage.sandbox.with_world(|world, _| (!serving(world).is_empty()).then_some(()))
     })
     .await;
-    // Until then a look may be acted on, as the README says.
-    tokio::time::sleep((OBSERVATION_VALID_FOR + Duration::from_millis(100)).saturating_sub(frozen_at.elapsed())).await;
-    frozen.signal("CONT");
+    // Until then an observation is valid, as docs/guarantees.md says.
+    tokio::time::sleep((OBSERVATION_VALID_FOR + Duration::from_millis(100)).saturating_sub(suspended_at.elapsed()))
+        .await;
+    suspended.signal("CONT");
     eventually("the task is registered", async || {
-        stage.sandbox.with_world(|world, _| judge.sample(world));
-        judge.assert_no_deletion();
-        judge.tasks.values().any(|task| task.registered).then_some(())
+        stage.sandbox.with_world(|world, _| observer.sample(world));
+        observer.assert_no_deletion();
+        observer.tasks.values().any(|task| task.registered).then_some(())
     })
     .await;
     assert_eq!(stage.calls("elasticloadbalancing:DeleteLoadBalancer"), 0);
 
     stage.scale(0);
-    stage.wait_until_nothing_is_left(&mut judge).await;
-    judge.assert_no_harm(UNSEEN);
-    terminate(frozen, AT_ONCE).await;
+    stage.wait_until_nothing_is_left(&mut observer).await;
+    observer.assert_no_violation(UNSEEN);
+    terminate(suspended, AT_ONCE).await;
 }
 
 #[tokio::test]
-async fn sigterm_at_rest_ends_the_worker_at_once() {
+async fn stops_at_once_on_sigterm_while_it_polls() {
     let stage = Stage::new(faster(100.0)).await;
     let watcher = stage.launch().env("JVB_WATCHER_RESYNC_INTERVAL", "1m").start();
     watcher.wait_for("watcher_started").await;
@@ -489,53 +503,53 @@ async fn sigterm_at_rest_ends_the_worker_at_once() {
 }
 
 #[tokio::test]
-async fn sigterm_in_a_slow_look_lets_it_finish_and_deletes_its_messages() {
+async fn finishes_a_slow_reconciliation_on_sigterm_and_deletes_its_messages() {
     let (stage, watcher) = Stage::in_use(faster(100.0), |launch| launch).await;
     stage.fault(json!([{ "on": "ecs:DescribeServices", "effect": { "kind": "latency", "least": "1s" } }]));
     stage.replay_three_events();
-    eventually("a batch is in hand", async || (stage.queue().1 > 0).then_some(())).await;
+    eventually("a batch is in flight", async || (stage.queue().1 > 0).then_some(())).await;
     terminate(watcher, WITHIN_ITS_GRACE).await;
-    assert_eq!(stage.queue(), (0, 0), "the look was done, and so were its messages");
+    assert_eq!(stage.queue(), (0, 0), "the reconciliation succeeded, and its messages are deleted");
     stage.assert_others_untouched();
 }
 
 #[tokio::test]
-async fn sigterm_in_a_look_that_takes_too_long_makes_its_messages_visible_again() {
-    let (stage, watcher) = Stage::in_use(faster(100.0), |launch| launch).await;
+async fn makes_the_messages_of_a_long_reconciliation_visible_on_sigterm() {
+    let (stage, watcher) = Stage::in_use_at_rest(faster(100.0)).await;
     stage.fault(json!([{ "on": "ecs:DescribeServices", "effect": { "kind": "latency", "least": "1m" } }]));
-    let looks = stage.calls("ecs:DescribeServices");
+    let before = stage.calls("ecs:DescribeServices");
     stage.replay_three_events();
-    // A receive whose answer is still on its way gives nobody anything to give back.
-    eventually("a batch is in hand, and its look has begun", async || {
+    // Until the answer of a receive has arrived, the worker has no receipts to return.
+    eventually("a batch is in flight, and its reconciliation has begun", async || {
         let (visible, in_flight) = stage.queue();
-        let begun = stage.calls("ecs:DescribeServices") > looks;
+        let begun = stage.calls("ecs:DescribeServices") > before;
         (in_flight > 0 && visible + in_flight == 3 && begun).then_some(())
     })
     .await;
     terminate(watcher, WITHIN_ITS_GRACE).await;
-    assert_eq!(stage.queue(), (3, 0), "they are for the next worker at once");
+    assert_eq!(stage.queue(), (3, 0), "the next worker can receive them at once");
     stage.assert_others_untouched();
 }
 
 #[tokio::test]
-async fn sigterm_while_aws_fails_makes_the_messages_visible_again_at_once() {
-    let (stage, watcher) = Stage::in_use(faster(100.0), |launch| launch).await;
+async fn makes_the_messages_visible_at_once_on_sigterm_while_aws_fails() {
+    let (stage, watcher) = Stage::in_use_at_rest(faster(100.0)).await;
     let error = json!({ "kind": "error", "code": "InternalFailure", "status": 500 });
     stage.fault(json!([{ "on": "ecs:*", "effect": error }]));
     stage.replay_three_events();
     watcher.wait_for("reconcile_failed").await;
-    eventually("a batch is in hand", async || {
+    eventually("a batch is in flight", async || {
         let (visible, in_flight) = stage.queue();
         (in_flight > 0 && visible + in_flight == 3).then_some(())
     })
     .await;
     terminate(watcher, AT_ONCE).await;
-    assert_eq!(stage.queue(), (3, 0), "they are for the next worker at once");
+    assert_eq!(stage.queue(), (3, 0), "the next worker can receive them at once");
     stage.assert_others_untouched();
 }
 
 #[tokio::test]
-async fn sigterm_in_a_teardown_leaves_the_rest_to_the_next_worker() {
+async fn leaves_the_rest_of_a_teardown_to_the_next_worker_on_sigterm() {
     let (stage, watcher) = Stage::in_use(faster(100.0), |launch| launch).await;
     stage.fault(
         json!([{ "on": "elasticloadbalancing:DeleteLoadBalancer", "effect": { "kind": "latency", "least": "1s" } }]),
@@ -546,11 +560,11 @@ async fn sigterm_in_a_teardown_leaves_the_rest_to_the_next_worker() {
     })
     .await;
     terminate(watcher, WITHIN_ITS_GRACE).await;
-    assert_eq!(stage.queue().1, 0, "what was in hand is deleted or visible again");
+    assert_eq!(stage.queue().1, 0, "no message is left in flight");
 
     let next = stage.launch().start();
     next.wait_for("watcher_started").await;
-    stage.wait_until_nothing_is_left(&mut Judge::default()).await;
+    stage.wait_until_nothing_is_left(&mut Observer::default()).await;
     next.assert_no_trouble();
     terminate(next, AT_ONCE).await;
 }

@@ -122,7 +122,7 @@ async fn a_draining_target_is_not_deregistered_again_and_does_not_delay_the_tear
         groups.iter().all(|group| group.targets.iter().any(|it| it.id == tasks[0].ip && it.state == "draining"))
     };
     assert!(is_draining());
-    watcher.wait_for_looks(&platform.proxy, 3).await;
+    watcher.wait_for_reconciliations(&platform.proxy, 3).await;
     assert!(is_draining());
     let deregistrations = platform.proxy.count("elasticloadbalancing:DeregisterTargets");
     assert_eq!(deregistrations, balancer.groups.len(), "one request for each group");

@@ -1,4 +1,4 @@
-//! Many tasks and many more events: one look for a whole batch.
+//! Many tasks and many more events: one reconciliation for a whole batch.
 
 use std::collections::BTreeSet;
 
@@ -12,19 +12,19 @@ use crate::wait::eventually;
 use crate::watcher::Launch;
 
 on_moto_and_sandbox!(
-    a_thousand_messages_about_a_hundred_tasks_take_fewer_than_three_hundred_calls,
-    many_tasks_are_described_and_registered_in_batches,
-    tags_are_asked_for_twenty_resources_at_a_time,
+    makes_fewer_than_three_hundred_calls_for_a_thousand_messages_about_a_hundred_tasks,
+    describes_and_registers_many_tasks_in_batches,
+    describes_the_tags_of_twenty_resources_a_call,
 );
 
-async fn a_thousand_messages_about_a_hundred_tasks_take_fewer_than_three_hundred_calls(aws: Aws) {
+async fn makes_fewer_than_three_hundred_calls_for_a_thousand_messages_about_a_hundred_tasks(aws: Aws) {
     let platform = Platform::on(aws).await;
     let load_balancer = platform.create_load_balancer().await;
     platform.set_desired(100).await;
     let tasks = platform.run_tasks(100).await;
     let (stopped, serving) = tasks.split_at(40);
 
-    // What ECS would have sent about each task's life, the last of it being what is true now.
+    // The events that ECS would have sent about each task; the last one is its present state.
     let mut bodies = Vec::new();
     for task in &tasks {
         let running = platform.event_for(task).await;
@@ -52,7 +52,7 @@ async fn a_thousand_messages_about_a_hundred_tasks_take_fewer_than_three_hundred
     Rng::with_seed(seed()).shuffle(&mut bodies);
     platform.send_all(&bodies).await;
 
-    // Some of the stopped ones are registered still.
+    // Some of the stopped tasks are still registered.
     for task in &stopped[..5] {
         platform.register(&load_balancer, &task.ip).await;
     }
@@ -73,7 +73,7 @@ async fn a_thousand_messages_about_a_hundred_tasks_take_fewer_than_three_hundred
     assert_eq!(watcher.stop().await, Some(0));
 }
 
-async fn many_tasks_are_described_and_registered_in_batches(aws: Aws) {
+async fn describes_and_registers_many_tasks_in_batches(aws: Aws) {
     let platform = Platform::on(aws).await;
     let load_balancer = platform.create_load_balancer().await;
     platform.set_desired(205).await;
@@ -83,7 +83,7 @@ async fn many_tasks_are_described_and_registered_in_batches(aws: Aws) {
         let wanted: BTreeSet<_> = tasks.iter().map(|task| (task.ip.clone(), group.port)).collect();
         eventually("every task is registered", async || (platform.targets(group).await == wanted).then_some(())).await;
     }
-    // A hundred tasks a call is the limit of ECS, two hundred targets a call is a size that is known to work.
+    // ECS accepts a hundred tasks a call; two hundred targets a call is a size that is known to work.
     for call in platform.proxy.calls_of("ecs:DescribeTasks") {
         let body: serde_json::Value = serde_json::from_str(&call.body).expect("ECS speaks JSON");
         assert!(body["tasks"].as_array().is_some_and(|tasks| tasks.len() <= 100));
@@ -95,7 +95,7 @@ async fn many_tasks_are_described_and_registered_in_batches(aws: Aws) {
     watcher.assert_no_trouble();
 }
 
-async fn tags_are_asked_for_twenty_resources_at_a_time(aws: Aws) {
+async fn describes_the_tags_of_twenty_resources_a_call(aws: Aws) {
     const SUFFIXES: [&str; 24] = [
         "g00", "g01", "g02", "g03", "g04", "g05", "g06", "g07", "g08", "g09", "g10", "g11", "g12", "g13", "g14", "g15",
         "g16", "g17", "g18", "g19", "g20", "g21", "g22", "g23",
@@ -119,15 +119,15 @@ async fn tags_are_asked_for_twenty_resources_at_a_time(aws: Aws) {
     watcher.wait_for("teardown_completed").await;
     assert!(!platform.target_group_exists(&last).await);
     for call in platform.proxy.calls_of("elasticloadbalancing:DescribeTags") {
-        assert!(call.text().matches("ResourceArns.member.").count() <= 20, "AWS takes twenty");
+        assert!(call.text().matches("ResourceArns.member.").count() <= 20, "AWS accepts twenty");
     }
     watcher.assert_no_trouble();
 }
 
-/// At moto alone: it has no pages, so they are made here, with tokens that the sandbox would refuse. The sandbox has its
-/// own, of a hundred tasks: see `many_tasks_are_described_and_registered_in_batches`.
+/// On moto only: it has no pages, so the proxy makes them, with tokens that the sandbox would reject. The sandbox has
+/// pages of a hundred tasks: see `describes_and_registers_many_tasks_in_batches`.
 #[tokio::test]
-async fn every_page_of_an_answer_is_read() {
+async fn reads_every_page_of_an_answer() {
     let platform = Platform::new().await;
     let load_balancer = platform.create_load_balancer().await;
     platform.set_desired(4).await;

@@ -625,7 +625,7 @@ mod in_the_sandbox {
             let load_balancer = desk.came_up().await;
             platform.assert_tidy(&load_balancer).await;
             assert_eq!(load_balancer.groups.len(), 2, "{moment}");
-            watcher.wait_for_looks(&way, 1).await;
+            watcher.wait_for_reconciliations(&way, 1).await;
             assert!(platform.is_whole(&load_balancer).await, "{moment}");
             assert_eq!(watcher.stop().await, Some(0));
         });

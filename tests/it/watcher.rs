@@ -344,11 +344,11 @@ impl Watcher {
         self.wait_for_that("finding", |line| line.text("finding") == name && line.text("state") == state).await
     }
 
-    /// Waits for so many further looks at the service to have ended, going by the calls that a look makes.
-    pub async fn wait_for_looks(&self, proxy: &Proxy, looks: usize) {
+    /// Waits for the end of so many further reconciliations, counted by their calls.
+    pub async fn wait_for_reconciliations(&self, proxy: &Proxy, count: usize) {
         let sofar = proxy.count("ecs:DescribeServices");
         // One more than asked for: by then the last of them is surely over.
-        proxy.wait_for_calls("ecs:DescribeServices", sofar + looks + 1).await;
+        proxy.wait_for_calls("ecs:DescribeServices", sofar + count + 1).await;
     }
 
     pub fn signal(&self, signal: &str) {

@@ -443,17 +443,3 @@ fn idle_seconds_run_until_the_publication() {
     bench.pass(60_000);
     assert_eq!(bench.reconcile(ahead)[0]["IdleSeconds"], 0, "the clock of the worker that marked it is ahead");
 }
-
-#[test]
-fn totals_count_since_the_process_started() {
-    let bench = bench();
-    for _ in 0..2 {
-        bench.metrics.event_received(None);
-        bench.reconcile_with(in_use(), 0, Calls { sent: 9, throttled: 0 });
-        bench.pass(60_000);
-    }
-    assert_eq!(bench.metrics.total(Metric::EventsReceived), 2);
-    assert_eq!(bench.metrics.total(Metric::AwsCalls), 9);
-    assert_eq!(bench.metrics.total(Metric::EventsForeign), 0);
-    assert_eq!(Metrics::off().total(Metric::EventsReceived), 0);
-}
