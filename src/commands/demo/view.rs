@@ -33,10 +33,8 @@ const ID: usize = 32;
 /// Service, load balancer and queue, a line each.
 const FACTS_HEIGHT: u16 = 3;
 
-/// The places of time, level and message in a line of the log.
+/// The place of the time of day in a line's timestamp.
 const LOG_TIME: std::ops::Range<usize> = 11..19;
-const LOG_LEVEL: usize = 25;
-const LOG_MESSAGE: usize = 31;
 
 /// The sandbox at one instant, as text.
 #[derive(Debug, Default)]
@@ -211,15 +209,17 @@ fn shown(line: &str) -> (String, Style) {
     if line.starts_with(SENTENCE) {
         return (line.to_owned(), Style::new().fg(Color::Cyan).add_modifier(Modifier::BOLD));
     }
-    let (Some(time), Some(message)) = (line.get(LOG_TIME), line.get(LOG_MESSAGE..)) else {
+    let mut parts = line.splitn(3, ' ');
+    let time = parts.next().and_then(|timestamp| timestamp.get(LOG_TIME));
+    let (Some(time), Some(level), Some(message)) = (time, parts.next(), parts.next()) else {
         return (line.to_owned(), Style::new());
     };
-    let style = match line.get(LOG_LEVEL..).and_then(|rest| rest.split_whitespace().next()) {
-        Some("ERROR") => Style::new().fg(Color::Red),
-        Some("WARN") => Style::new().fg(Color::Yellow),
+    let style = match level {
+        "ERROR" => Style::new().fg(Color::Red),
+        "WARN" => Style::new().fg(Color::Yellow),
         _ => Style::new(),
     };
-    (format!("{time} {}", with_short_ids(message)), style)
+    (format!("{time} {}", with_short_ids(message.trim_start())), style)
 }
 
 /// Shortens the task ids in a text, as elsewhere in the view.
@@ -285,7 +285,7 @@ mod tests {
     fn shows_everything_on_small_and_large_terminals() {
         let mut posted = Posted { sentence: "The first caller.".to_owned(), ..Posted::default() };
         for number in 0..100 {
-            posted.lines.push_back(format!("2026-11-23T17:24:00.123Z WARN  line {number}"));
+            posted.lines.push_back(format!("2026-11-23T17:24:00.123+01:00 WARN  line {number}"));
         }
         for (width, height) in [(80, 24), (129, 30), (130, 30), (200, 50)] {
             let screen = drawn(width, height, &posted).join("\n");
@@ -326,7 +326,7 @@ mod tests {
     #[test]
     fn shortens_task_ids_in_the_log() {
         let id = "f782305f0d0374dc05e242e780a26ea0";
-        let line = format!("2026-11-23T17:24:00.123Z INFO  registered x (task {id}): its task runs");
+        let line = format!("2026-11-23T17:24:00.123+01:00 INFO  registered x (task {id}): its task runs");
         assert_eq!(shown(&line).0, "17:24:00 registered x (task f78230): its task runs");
     }
 }
