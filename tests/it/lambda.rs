@@ -16,7 +16,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 /// Time for one reconciliation and not for a second one: the function requeues a teardown after two seconds, begins no
 /// reconciliation with less than three seconds left, and responds one second before the deadline.
-const ONE_LOOK: Duration = Duration::from_millis(5900);
+const ONE_RECONCILIATION: Duration = Duration::from_millis(5900);
 
 /// The program as Lambda starts it: without any argument.
 fn launch(platform: &Platform, api: &RuntimeApi) -> Launch {
@@ -137,10 +137,13 @@ async fn registers_tasks_for_the_queues_messages() {
 }
 
 /// Starts a process for so many invocations, and kills it after its last response.
-async fn one_process(platform: &Platform, api: &RuntimeApi, ticks: usize) -> Vec<String> {
-    let mut watcher: Watcher = launch(platform, api).start();
+async fn one_process(platform: &Platform, api: &RuntimeApi, idle_grace: &str, ticks: usize) -> Vec<String> {
+    let mut watcher: Watcher = launch(platform, api).env("JVB_WATCHER_IDLE_GRACE", idle_grace).start();
     for _ in 0..ticks {
-        assert_eq!(api.invoke(&tick(), ONE_LOOK).await, Outcome::Response(json!({ "batchItemFailures": [] })));
+        assert_eq!(
+            api.invoke(&tick(), ONE_RECONCILIATION).await,
+            Outcome::Response(json!({ "batchItemFailures": [] }))
+        );
     }
     // After its response a process is frozen, or gone.
     watcher.signal("KILL");
@@ -157,7 +160,8 @@ async fn tears_down_by_ticks_in_one_process_each() {
     platform.register(&load_balancer, &task.ip).await;
     platform.scale_to_zero(&[&task]).await;
 
-    let events = one_process(&platform, &api, 2).await;
+    // A grace period that cannot end within this process.
+    let events = one_process(&platform, &api, "1h", 2).await;
     assert!(events.contains(&"idle_marked".to_owned()), "{events:?}");
     assert!(platform.is_whole(&load_balancer).await);
     for arn in load_balancer.arns() {
@@ -165,7 +169,7 @@ async fn tears_down_by_ticks_in_one_process_each() {
     }
 
     let deleted = eventually("the load balancer is deleted after the grace period", async || {
-        let events = one_process(&platform, &api, 1).await;
+        let events = one_process(&platform, &api, "1s", 1).await;
         (!platform.load_balancer_exists().await).then_some(events)
     })
     .await;
@@ -173,7 +177,7 @@ async fn tears_down_by_ticks_in_one_process_each() {
     assert!(deleted.contains(&"load_balancer_deleted".to_owned()), "{deleted:?}");
     assert!(platform.target_group_exists(&load_balancer.groups[0]).await, "the time was for one reconciliation");
 
-    let events = one_process(&platform, &api, 2).await;
+    let events = one_process(&platform, &api, "1s", 2).await;
     assert!(platform.is_torn_down(&load_balancer).await);
     let logged: Vec<_> = events.iter().filter(|event| event.contains("teardown") || event.contains("group")).collect();
     let expected = ["teardown_started", "target_group_deleted", "target_group_deleted", "teardown_completed"];
