@@ -1,6 +1,7 @@
 //! Many tasks and many more events: one reconciliation for a whole batch.
 
 use std::collections::BTreeSet;
+use std::time::{Duration, Instant};
 
 use fastrand::Rng;
 use serde_json::json;
@@ -16,6 +17,9 @@ on_moto_and_sandbox!(
     describes_and_registers_many_tasks_in_batches,
     describes_the_tags_of_twenty_resources_a_call,
 );
+
+/// The time in which the messages are handled, unless the machine is overloaded.
+const USUAL_TIME: Duration = Duration::from_secs(20);
 
 async fn makes_fewer_than_three_hundred_calls_for_a_thousand_messages_about_a_hundred_tasks(aws: Aws) {
     let platform = Platform::on(aws).await;
@@ -57,6 +61,7 @@ async fn makes_fewer_than_three_hundred_calls_for_a_thousand_messages_about_a_hu
         platform.register(&load_balancer, &task.ip).await;
     }
 
+    let began = Instant::now();
     let watcher = Launch::run(&platform).start();
     eventually("the queue is empty", async || (platform.queue_depth().await == 0).then_some(())).await;
     for group in &load_balancer.groups {
@@ -67,8 +72,12 @@ async fn makes_fewer_than_three_hundred_calls_for_a_thousand_messages_about_a_hu
         .await;
     }
     let calls = platform.proxy.calls().len();
+    // On an overloaded machine receiving takes longer, and every five seconds a reconciliation of some 25 calls comes in
+    // between.
+    let overtime = began.elapsed().saturating_sub(USUAL_TIME);
+    let allowed = 300 + 25 * usize::try_from(overtime.as_secs().div_ceil(5)).expect("a small number");
     println!("{calls} calls");
-    assert!(calls < 300, "{calls} calls:\n{}", platform.proxy.summary());
+    assert!(calls < allowed, "{calls} calls of {allowed}:\n{}", platform.proxy.summary());
     watcher.assert_no_trouble();
     assert_eq!(watcher.stop().await, Some(0));
 }
