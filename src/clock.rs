@@ -40,7 +40,7 @@ impl Moment {
         Self { monotonic: Instant::now(), wall: clock.now() }
     }
 
-    /// Returns the time elapsed since then, by the clock that shows more.
+    /// Returns the time elapsed since then: the longer of what the two clocks show.
     pub fn elapsed(&self, clock: &dyn Clock) -> Duration {
         let by_wall_clock = clock.now().duration_since(self.wall);
         // Negative if the clock was set back.

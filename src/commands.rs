@@ -7,13 +7,8 @@ use aws_config::SdkConfig;
 
 use crate::aws::AwsError;
 use crate::aws::client::{self, AwsEventBus, ConnectError};
-use crate::clock::SharedClock;
-use crate::event_source::monitor::MonitorConfig;
-use crate::telemetry::emf::Scope;
 use crate::telemetry::log::{Event, Form, Log, diagnostics};
-use crate::telemetry::metrics::Metrics;
 use crate::telemetry::publish::Publisher;
-use jvb_watcher_rules::finding::StandingFindings;
 use jvb_watcher_rules::plan::Policy;
 
 mod assemble;
@@ -49,30 +44,17 @@ pub use command_line::{Command, parse, perform, program};
 pub use console::Console;
 #[cfg(feature = "lambda")]
 pub use lambda::init_failed;
-use options::{MetricsFormat, MetricsOptions, PolicyOptions, WatchOptions};
+use options::{PolicyOptions, WatchOptions};
 use settings::{ConfigError, Settings};
 
-/// Connects to AWS. What the SDK has to say on the way there is in the error; from here on it goes to the log.
+/// Connects to AWS. From then on the log has the SDK's own messages; those of a failed connection are in its error.
 async fn connect(settings: &Settings, log: &Log) -> Result<SdkConfig, CommandError> {
     let sdk = client::connect(&settings.connection).await?;
     diagnostics::install(log);
     Ok(sdk)
 }
 
-/// Where the figures go, as the options have it.
-fn metrics(settings: &Settings, options: &MetricsOptions, log: &Log, clock: SharedClock) -> Metrics {
-    let scope = Scope {
-        namespace: options.metrics_namespace.clone(),
-        project: settings.identity.project.clone(),
-        service: settings.identity.service.clone(),
-    };
-    match options.metrics {
-        MetricsFormat::Off => Metrics::unpublished(scope, clock),
-        MetricsFormat::Emf => Metrics::new(scope, log.clone(), clock),
-    }
-}
-
-/// Where events for others wait to be sent, if anybody wants them; from now on the log's are offered to it.
+/// Starts to publish the log's events, if `--publish-events` names a bus.
 fn publisher(sdk: &SdkConfig, options: &WatchOptions, log: &Log) -> Option<Publisher> {
     let bus = AwsEventBus::new(sdk, options.publish_events.as_deref()?);
     let publisher = Publisher::default();
@@ -81,12 +63,7 @@ fn publisher(sdk: &SdkConfig, options: &WatchOptions, log: &Log) -> Option<Publi
     Some(publisher)
 }
 
-/// Returns what the event source monitor checks, by the settings.
-fn monitor_config(settings: &Settings, standing: StandingFindings, log: &Log, clock: SharedClock) -> MonitorConfig {
-    MonitorConfig { scope: settings.scope.clone(), queue: settings.queue.clone(), standing, log: log.clone(), clock }
-}
-
-/// The rules to watch by.
+/// Returns the rules that the options configure.
 fn policy(settings: &Settings, options: &PolicyOptions) -> Policy {
     Policy {
         service: settings.scope.service.clone(),
@@ -99,7 +76,7 @@ fn policy(settings: &Settings, options: &PolicyOptions) -> Policy {
     }
 }
 
-/// That the watcher begins, in this form.
+/// Returns the log event of a watcher that starts.
 fn started(form: Form, settings: &Settings, options: &WatchOptions, sdk: &SdkConfig) -> Event {
     let options = &options.policy;
     Event::WatcherStarted {
@@ -158,9 +135,7 @@ impl CommandError {
             }
         }
     }
-}
 
-impl CommandError {
     /// Returns the message for standard error, unless it is already on the output or in the log.
     pub fn message(&self) -> Option<String> {
         (!matches!(self, Self::NotWell | Self::Ended | Self::Logged { .. })).then(|| self.to_string())
@@ -206,7 +181,7 @@ impl From<AwsError> for CommandError {
 impl From<std::io::Error> for CommandError {
     fn from(error: std::io::Error) -> Self {
         match error.kind() {
-            // As with `| head`: its reader has seen enough.
+            // The reader has closed the pipe, e.g. `| head`.
             std::io::ErrorKind::BrokenPipe => Self::Interrupted,
             _ => Self::Failed(error.to_string()),
         }

@@ -2,15 +2,18 @@
 
 use aws_config::SdkConfig;
 
-use super::options::{FeedCheck, WatchOptions};
+use super::options::{FeedCheck, MetricsFormat, MetricsOptions, WatchOptions};
+use super::policy;
 use super::settings::Settings;
-use super::{metrics, monitor_config, policy};
 use crate::aws::client::{AwsEventSource, AwsPlatform};
+use crate::clock::SharedClock;
 use crate::controller::context::Context;
 use crate::controller::reconciler::{Reconciler, ReconcilerParts};
 use crate::controller::teardown::ProcessId;
-use crate::event_source::monitor::EventSourceMonitor;
+use crate::event_source::monitor::{EventSourceMonitor, MonitorConfig};
+use crate::telemetry::emf::Scope;
 use crate::telemetry::log::Log;
+use crate::telemetry::metrics::Metrics;
 use jvb_watcher_rules::finding::StandingFindings;
 
 /// A controller that is ready to work.
@@ -35,7 +38,13 @@ pub(super) fn assemble(
     let context = Context { metrics, ..context };
     let standing = (feed_check == FeedCheck::Hourly).then(StandingFindings::default);
     let monitor = standing.clone().map(|standing| {
-        let config = monitor_config(settings, standing, log, context.clock.clone());
+        let config = MonitorConfig {
+            scope: settings.scope.clone(),
+            queue: settings.queue.clone(),
+            standing,
+            log: log.clone(),
+            clock: context.clock.clone(),
+        };
         EventSourceMonitor::new(AwsEventSource::new(sdk), config)
     });
     let policy = policy(settings, &options.policy);
@@ -45,4 +54,17 @@ pub(super) fn assemble(
         ..ReconcilerParts::new(platform, context, policy)
     });
     Assembly { reconciler, monitor }
+}
+
+/// Returns the metrics that the options configure.
+fn metrics(settings: &Settings, options: &MetricsOptions, log: &Log, clock: SharedClock) -> Metrics {
+    let scope = Scope {
+        namespace: options.metrics_namespace.clone(),
+        project: settings.identity.project.clone(),
+        service: settings.identity.service.clone(),
+    };
+    match options.metrics {
+        MetricsFormat::Off => Metrics::unpublished(scope, clock),
+        MetricsFormat::Emf => Metrics::new(scope, log.clone(), clock),
+    }
 }

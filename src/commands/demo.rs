@@ -5,27 +5,25 @@
 //! - `stage`: the output of sentences and log lines: a stream, or the live view.
 //! - `view` and `screen`: the live view, and its terminal.
 
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::Args;
+use jiff::Timestamp;
+use tokio::time::{Instant, MissedTickBehavior};
 
+use super::CommandError;
 use super::help::{Group, Help, INTERRUPTED, USAGE_ERROR};
 use super::options::{
     FeedCheck, LogFormat, LogOptions, MetricsFormat, MetricsOptions, OutputFormat, OwnerTagOptions, PlatformOptions,
     PolicyOptions, QueueOptions, TeardownExtent, WatchOptions,
 };
-use super::run::RunOptions;
-use super::settings::Settings;
-use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr};
-use std::time::Duration;
-
-use jiff::Timestamp;
-use tokio::time::{Instant, MissedTickBehavior};
-
-use super::CommandError;
 use super::run::Run;
+use super::run::RunOptions;
 use super::sandbox::introduce;
+use super::settings::Settings;
 use crate::aws::client;
 use crate::controller::liveness::Liveness;
 use crate::listen::Shown;

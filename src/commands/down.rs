@@ -1,22 +1,20 @@
 //! `down`: scales the service to zero, waits until its tasks have stopped, and deletes the load balancer.
 
+use std::io::Write;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
+use tokio::time::Instant;
 
 use super::help::{Group, Help, INTERRUPTED, USAGE_ERROR};
+use super::operation::{Request, print};
 use super::options::values::{duration, price};
 use super::options::{
     DryRunOptions, LogOptions, OutputFormat, OutputOptions, OwnerTagOptions, PlatformOptions, TeardownExtent,
 };
 use super::settings::Settings;
-use std::io::Write;
-use std::sync::Arc;
-
-use tokio::time::Instant;
-
-use super::operation::{Request, print};
 use super::{CommandError, Console, connect};
 use crate::operations::command::{LoadBalancerCommand, Process};
 use crate::operations::cost::Prices;

@@ -1,5 +1,6 @@
 //! `hold`: keeps watchers from deleting the load balancer for a time, or releases the hold.
 
+use std::io::Write;
 use std::time::Duration;
 
 use clap::Args;
@@ -8,8 +9,6 @@ use super::help::{Group, Help, USAGE_ERROR};
 use super::options::values::duration;
 use super::options::{LogOptions, OwnerTagOptions, PlatformOptions};
 use super::settings::Settings;
-use std::io::Write;
-
 use super::{CommandError, Console, connect};
 use crate::aws::client::AwsPlatform;
 use crate::operations::failure::OperationError;

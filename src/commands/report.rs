@@ -1,18 +1,16 @@
 //! `report`: writes a page made of the watcher's log.
 
+use std::fs::File;
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
 use std::path::PathBuf;
 
 use clap::Args;
 
+use super::CommandError;
 use super::help::{Group, Help, USAGE_ERROR};
 use super::options::values::price;
-use std::fs::File;
-use std::io::{self, IsTerminal, Write};
-use std::path::Path;
-
 use jvb_watcher_report::{Logs, Prices, render_page};
-
-use super::CommandError;
 
 /// The options of `report`.
 #[derive(Debug, Args)]

@@ -62,7 +62,7 @@ const GIVE_UP_AFTER: Duration = Duration::from_secs(5 * 60);
 /// How long to publish the remaining events after the worker has stopped.
 const LAST_EVENTS: Duration = Duration::from_secs(3);
 
-/// Runs the worker until it is told to stop.
+/// Runs the worker until a signal stops it, or, with `--exit-when-empty`, until nothing is left to do.
 ///
 /// # Errors
 ///

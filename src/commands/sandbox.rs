@@ -1,17 +1,15 @@
 //! `sandbox`: serves an AWS sandbox on the loopback, until stopped.
 
+use std::io::{self, Write};
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use clap::Args;
-
-use super::help::{Group, Help, USAGE_ERROR};
-use super::options::values::time_scale;
-use std::io::{self, Write};
-use std::net::{Ipv4Addr, SocketAddr};
-
 use jiff::Timestamp;
 
 use super::CommandError;
+use super::help::{Group, Help, USAGE_ERROR};
+use super::options::values::time_scale;
 use crate::shutdown;
 use jvb_watcher_sandbox::faults::Faults;
 use jvb_watcher_sandbox::platform::{self, PROJECT};

@@ -1,23 +1,21 @@
 //! `up`: creates the load balancer, scales the service up, and waits until clients can connect.
 
+use std::io::Write;
+use std::path::Path;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-
-use super::help::{Group, Help, INTERRUPTED, USAGE_ERROR};
-use super::options::values::{duration, url};
-use super::options::{DryRunOptions, LogOptions, OutputFormat, OutputOptions, OwnerTagOptions, PlatformOptions};
-use super::settings::Settings;
-use std::io::Write;
-use std::path::Path;
-use std::sync::Arc;
-
 use tokio::time::Instant;
 
+use super::help::{Group, Help, INTERRUPTED, USAGE_ERROR};
 use super::operation::{Request, print};
+use super::options::values::{duration, url};
+use super::options::{DryRunOptions, LogOptions, OutputFormat, OutputOptions, OwnerTagOptions, PlatformOptions};
 use super::probe::HttpProbe;
+use super::settings::Settings;
 use super::{CommandError, Console, connect};
 use crate::operations::command::{LoadBalancerCommand, Process};
 use crate::operations::up::{Probe, Spec, Up};

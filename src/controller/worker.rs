@@ -1,4 +1,4 @@
-//! The queue loop: receive, reconcile, delete; and reconcile by the clock when no message arrives.
+//! The queue loop: receive, reconcile, delete; without messages, reconcile at the requeue time.
 
 use std::time::Duration;
 

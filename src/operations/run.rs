@@ -213,6 +213,14 @@ impl<P: Platform + Scaling + Clone> Run<P> {
         Ok(std::mem::take(&mut self.completed))
     }
 
+    /// Ends a dry run, which can fail only as its first phase would.
+    pub(super) async fn dry_run(&mut self, steps: Result<Vec<String>, OperationError>) -> Result<Vec<String>, Failure> {
+        match steps {
+            Ok(steps) => Ok(steps),
+            Err(error) => Err(self.fail(Phase::Claimed, error).await),
+        }
+    }
+
     /// Ends an operation that failed: releases what it can, and reports the state that it leaves.
     pub(super) async fn fail(&mut self, phase: Phase, error: OperationError) -> Failure {
         if !matches!(error, OperationError::Superseded(_)) {

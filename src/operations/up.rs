@@ -426,10 +426,8 @@ impl<P: Platform + Scaling + Clone> Up<P> {
     ///
     /// What would make it fail in its first phase.
     pub async fn dry_run(&mut self) -> Result<Vec<String>, Failure> {
-        match self.steps().await {
-            Ok(steps) => Ok(steps),
-            Err(error) => Err(self.run.fail(Phase::Claimed, error).await),
-        }
+        let steps = self.steps().await;
+        self.run.dry_run(steps).await
     }
 
     async fn steps(&self) -> Result<Vec<String>, OperationError> {

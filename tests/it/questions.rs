@@ -136,7 +136,7 @@ const QUESTIONS: &[Question] = &[
         }
         .boxed_local()
     }),
-    question("The load balancer is still up, although nobody calls", || {
+    question("The load balancer is still up, although the service is idle", || {
         async {
             let situation = Situation::after(&format!("{BALANCER}{SCALE_UP}")).await;
             let watcher = situation.run_watcher().await;
@@ -191,7 +191,7 @@ const QUESTIONS: &[Question] = &[
         }
         .boxed_local()
     }),
-    question("Tasks run, but nobody can call", || {
+    question("Tasks run, but no call can be made", || {
         async {
             let situation = Situation::after(SCALE_UP_ALONE).await;
             situation.wait_until_running().await;
