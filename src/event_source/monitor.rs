@@ -103,8 +103,9 @@ mod tests {
     use super::*;
     use crate::aws::ErrorKind;
     use crate::aws::event_source::{QueueDescription, Rule, RuleState};
-    use crate::aws::fake::{FakeClock, LogLines};
+    use crate::aws::fake::FakeClock;
     use crate::event_source::samples;
+    use crate::telemetry::log::fake::LogLines;
     use jvb_watcher_rules::finding::FindingName;
 
     /// An event source in memory. Clones share it.

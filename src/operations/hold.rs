@@ -173,7 +173,8 @@ impl<P: Platform> OperatorHold<P> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::fake::{FakeAws, FakeClock, LogLines};
+    use crate::aws::fake::{FakeAws, FakeClock};
+    use crate::telemetry::log::fake::LogLines;
     use jvb_watcher_rules::model::{Counts, Service};
     use jvb_watcher_rules::plan::samples::{balancer, minutes, observation, policy};
 

@@ -68,7 +68,7 @@ enum Behaviour {
 struct Platform {
     cloud: FakeAws,
     clock: Arc<FakeClock>,
-    log: crate::aws::fake::LogLines,
+    log: crate::telemetry::log::fake::LogLines,
     behaviour: Arc<Mutex<Behaviour>>,
     next_task: Arc<Mutex<u8>>,
 }
@@ -83,7 +83,7 @@ impl Platform {
         let platform = Self {
             cloud: FakeAws::new(seen),
             clock: FakeClock::noon(),
-            log: crate::aws::fake::LogLines::default(),
+            log: crate::telemetry::log::fake::LogLines::default(),
             behaviour: Arc::new(Mutex::new(Behaviour::Good)),
             next_task: Arc::new(Mutex::new(1)),
         };

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::aws::fake::{FakeAws, FakeClock, LogLines, noon};
+use crate::aws::fake::{FakeAws, FakeClock, noon};
 use crate::controller::reconciler::ReconcilerParts;
 use crate::controller::scope::Scope;
+use crate::telemetry::log::fake::LogLines;
 use jvb_watcher_rules::model::Observation;
 use jvb_watcher_rules::plan::samples::{
     balancer, counts, idle, marked_balancer, minutes, observation, policy, running, seconds,

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use super::*;
 use crate::aws::ErrorKind;
-use crate::aws::fake::{FakeAws, FakeClock, LogLines};
+use crate::aws::fake::{FakeAws, FakeClock};
 use crate::clock::Clock;
 use crate::controller::message::{Hint, TaskHint};
 use crate::controller::scope::Scope;
 use crate::controller::teardown::{IN_USE_PASSES_WITHIN, ProcessId, Teardown, takeover_after};
 use crate::telemetry::emf;
+use crate::telemetry::log::fake::LogLines;
 use crate::telemetry::metrics::Metrics;
 use jvb_watcher_rules::model::{DesiredStatus, IDLE_SINCE_TAG, LastStatus, LoadBalancer, TargetState, Task, TaskId};
 use jvb_watcher_rules::plan::samples::{

@@ -3,13 +3,14 @@
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::aws::fake::{FakeAws, FakeClock, LogLines, noon};
+use crate::aws::fake::{FakeAws, FakeClock, noon};
 use crate::aws::{ErrorKind, LONGEST_CALL, Message, Receipt};
 use crate::controller::liveness::Unhealthy;
 use crate::controller::reconciler::ReconcilerParts;
 use crate::controller::scope::Scope;
 use crate::controller::totals::{Counts, Totals};
 use crate::shutdown::{self, GRACE, ShutdownOrder};
+use crate::telemetry::log::fake::LogLines;
 use jvb_watcher_rules::model::Observation;
 use jvb_watcher_rules::plan::samples::{
     balancer, counts, idle, marked_balancer, minutes, observation, policy, running, seconds,

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use super::exposition::exposed_name;
 use super::*;
-use crate::aws::fake::{LogLines, noon};
+use crate::aws::fake::noon;
 use crate::clock::Clock;
+use crate::telemetry::log::fake::LogLines;
 use crate::telemetry::tests::{assert_generated, read};
 use jvb_watcher_rules::model::{Counts, LoadBalancerState};
 

@@ -8,8 +8,9 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::aws::event_bus::{EventBus, RejectedEntry, SOURCE};
-use crate::aws::fake::{LogLines, noon};
+use crate::aws::fake::noon;
 use crate::aws::{AwsError, ErrorKind};
+use crate::telemetry::log::fake::LogLines;
 use crate::telemetry::log::tests::documentation::line;
 use crate::telemetry::log::tests::examples::examples;
 use crate::telemetry::log::tests::name_of;
