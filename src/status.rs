@@ -196,7 +196,7 @@ impl Status {
         Self {
             at: now,
             // An operator who holds the load balancer knows of it.
-            well: remarks.is_empty() && findings.iter().all(|finding| finding.name == FindingName::HoldActive),
+            well: remarks.is_empty() && findings.iter().all(|finding| finding.name.is_informational()),
             findings: findings.into_iter().map(finding_status).collect(),
             remarks,
             unread: snapshot.unread.to_vec(),
