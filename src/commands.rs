@@ -117,7 +117,7 @@ pub enum CommandError {
     /// The log says why: `up` or `down` has failed without a terminal.
     #[error("the log says why")]
     Logged {
-        /// Whether a signal stopped it.
+        /// True if a signal stopped it.
         was_interrupted: bool,
     },
 }

@@ -40,10 +40,10 @@ pub const HELP: Help = Help {
     see_also: &["run", "status", "doctor"],
 };
 
-/// How long before the deadline a check of the event source ends.
+/// The time before the deadline at which a check of the event source ends.
 const EVENT_SOURCE_CHECK_MARGIN: Duration = Duration::from_secs(2);
 
-/// How long a response waits for events to be published,
+/// The time that a response waits for events to be published.
 const LAST_EVENTS: Duration = Duration::from_secs(2);
 
 /// and how long before the deadline it waits no longer.
@@ -71,7 +71,7 @@ enum InvocationError {
 ///
 /// # Errors
 ///
-/// When the configuration is wrong, or when the Runtime API can't be reached.
+/// Returns an error if the configuration is wrong, or if the Runtime API can't be reached.
 pub async fn lambda(settings: &Settings, options: &WatchOptions, log: &Log) -> Result<(), CommandError> {
     runtime::check_environment(|name| std::env::var(name).ok())?;
     let sdk = connect(settings, log).await?;

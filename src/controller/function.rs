@@ -19,7 +19,7 @@ use crate::controller::worker::{SETTINGS_VALID_FOR, until_requeue};
 use crate::retry::Retry;
 use crate::telemetry::log::{Event, Failure};
 
-/// How long before its deadline an invocation responds.
+/// The time before its deadline at which an invocation responds.
 const MARGIN: Duration = Duration::from_secs(1);
 
 /// The time that must be left for another reconciliation: what one takes on a slow day.
@@ -66,7 +66,8 @@ impl<Q: Queue, P: Platform> Function<Q, P> {
     ///
     /// # Errors
     ///
-    /// When the reconciliation of a tick failed. Messages whose reconciliation failed are in the response instead.
+    /// Returns an error if the reconciliation of a tick failed. Messages whose reconciliation failed are in the response
+    /// instead.
     pub async fn invoke(&mut self, request: Request, deadline: Instant) -> Result<Response, AwsError> {
         let deadline = deadline.checked_sub(MARGIN).unwrap_or(deadline);
         let response = match request {

@@ -81,7 +81,7 @@ pub struct Liveness {
 struct State {
     activity: Activity,
     since: Instant,
-    /// When a reconciliation last succeeded.
+    /// The time of the last reconciliation that succeeded.
     succeeded: Option<Instant>,
     /// The error of the last reconciliation, unless it succeeded.
     failure: Option<AwsError>,

@@ -57,7 +57,7 @@ pub struct Hints {
     pub tasks: BTreeMap<TaskId, TaskHint>,
 }
 
-/// What the events of a batch said about one task.
+/// The hint that the events of a batch give about one task.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct TaskHint {
     /// The newest version.
@@ -96,7 +96,7 @@ impl EventBridgeEvent {
     ///
     /// # Errors
     ///
-    /// When the body isn't an envelope, or is a task's event that doesn't name the task.
+    /// Returns an error if the body isn't an envelope, or is a task's event that doesn't name the task.
     pub fn parse(body: &str) -> Result<Self, Malformed> {
         let envelope: Value = serde_json::from_str(body).map_err(|error| Malformed::NotJson(error.to_string()))?;
         let Value::Object(_) = envelope else {

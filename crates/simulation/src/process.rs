@@ -44,7 +44,7 @@ pub struct Setup {
     pub policy: Policy,
     /// The queue.
     pub queue_url: String,
-    /// How long a poll waits for messages.
+    /// The time that a poll waits for messages.
     pub longest_poll: Duration,
     /// The deliberate bug in every worker.
     pub bug: Option<Bug>,

@@ -1,4 +1,4 @@
-//! What the page was made of: the lines read, and those that it leaves out.
+//! The sources of the page: the lines that were read, and those that it leaves out.
 
 use crate::format;
 use crate::logs::{LineCounts, Truncation};
