@@ -93,7 +93,7 @@ fn started(form: Form, settings: &Settings, options: &WatchOptions, sdk: &SdkCon
     }
 }
 
-/// Why a command fails.
+/// The reason why a command fails.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// Wrong usage or configuration: nothing was done.

@@ -67,7 +67,7 @@ impl Shutdown {
         *self.reason.borrow()
     }
 
-    /// Waits for the order; for ever, if every [`ShutdownOrder`] is dropped.
+    /// Waits for the order; forever, if every [`ShutdownOrder`] is dropped.
     pub async fn begun(&self) -> StopReason {
         let mut reason = self.reason.clone();
         loop {

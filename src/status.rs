@@ -58,7 +58,7 @@ pub struct Status {
     /// True if there are neither remarks nor findings, apart from a hold in force.
     pub well: bool,
     pub findings: Vec<FindingStatus>,
-    /// Problems that aren't findings of the watcher: it can't resolve them, or it isn't running.
+    /// Problems that aren't findings: overdue work, unhealthy targets, messages in the dead-letter queue.
     pub remarks: Vec<String>,
     /// The errors of what could not be read.
     pub unread: Vec<String>,

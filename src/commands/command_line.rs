@@ -135,7 +135,7 @@ pub fn parse(
     Ok(Cli::from_arg_matches(&matches)?.command)
 }
 
-/// Moves options of the platform and the log behind the command: until version 0.2 they could stand before it.
+/// Moves options of the platform and the log behind the command: they may stand before it, too.
 fn with_command_first(mut arguments: Vec<OsString>) -> Vec<OsString> {
     if let Some(at) = arguments.iter().skip(1).position(is_command).map(|at| at + 1)
         && arguments[1..at]
@@ -193,7 +193,7 @@ fn without_empty_variables(
 ///
 /// # Errors
 ///
-/// Why it failed, or what was wrong with its options.
+/// The reason why it failed, or the error in its options.
 pub async fn perform(
     command: &Command,
     environment: impl Fn(&str) -> Option<String> + Copy,

@@ -46,7 +46,7 @@ const EVENT_SOURCE_CHECK_MARGIN: Duration = Duration::from_secs(2);
 /// The time that a response waits for events to be published.
 const LAST_EVENTS: Duration = Duration::from_secs(2);
 
-/// and how long before the deadline it waits no longer.
+/// The time before the deadline at which a response stops waiting for that.
 const LAST_EVENTS_MARGIN: Duration = Duration::from_millis(500);
 
 /// An invocation that waits for its response.
@@ -56,7 +56,7 @@ struct Invocation {
     response: oneshot::Sender<Result<Response, AwsError>>,
 }
 
-/// Why an invocation fails.
+/// The reason why an invocation fails.
 #[derive(Debug, thiserror::Error)]
 enum InvocationError {
     #[error("{0}; invoke the function with messages of an SQS queue, a schedule's event, or {{}} for a tick")]

@@ -56,7 +56,7 @@ pub const HELP: Help = Help {
 /// The time limit for reading the queue's settings before the first reconciliation.
 const SETTINGS_TIME: Duration = Duration::from_secs(10);
 
-/// With `--exit-when-empty`, for cron: how long a run may take, so that runs don't pile up.
+/// The time limit of a run with `--exit-when-empty`: runs from cron must not pile up.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(5 * 60);
 
 /// The time limit for publishing the remaining events after the worker has stopped.

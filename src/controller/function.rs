@@ -95,7 +95,7 @@ impl<Q: Queue, P: Platform> Function<Q, P> {
         Response { failed: failed.into_iter().map(|Receipt { message_id, .. }| message_id).collect() }
     }
 
-    /// Reads the queue's redrive policy. Without an answer the messages are left to one.
+    /// Reads the queue's redrive policy. If that fails, malformed messages stay on the queue as if it had one.
     async fn redrive(&mut self, deadline: Instant) -> Redrive {
         if let Some((redrive, read_at)) = self.redrive
             && read_at.elapsed(&*self.context.clock) < SETTINGS_VALID_FOR

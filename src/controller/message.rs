@@ -1,7 +1,7 @@
 //! Parses queue messages into hints.
 //!
-//! EventBridge puts its whole envelope into the message. An event decides nothing: it names a task, and the version of
-//! that task which the next observation must have caught up with. Only the cluster and the task's ARN are required.
+//! EventBridge puts its whole envelope into the message. An event decides nothing: it names a task and a version of it,
+//! and the next observation must show this version or a later one. Only the cluster and the task's ARN are required.
 
 use std::collections::BTreeMap;
 
@@ -75,7 +75,7 @@ impl Hints {
     }
 }
 
-/// Why a message can't be parsed.
+/// The reason why a message can't be parsed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Malformed {
     /// The body isn't JSON.

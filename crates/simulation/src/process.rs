@@ -163,7 +163,7 @@ impl Worker {
     ///
     /// # Errors
     ///
-    /// Why it did not end in time.
+    /// The reason why it did not end in time.
     pub async fn terminate(self) -> Result<(), String> {
         self.order.stop(StopReason::Sigterm);
         let resumes_at = self.suspension.until().unwrap_or_else(Instant::now).max(Instant::now());

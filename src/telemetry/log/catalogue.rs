@@ -4,7 +4,7 @@
 //! them. Tests check their form:
 //!
 //! - An event's ends with `Level: ` and the level.
-//! - A field's is a phrase without a full stop. Of one with a `; `, docs/logs.md has the list of values before it.
+//! - A field's is a phrase without a full stop. docs/logs.md inserts the list of an enum's values before a `; `.
 //!
 //! A field's name ends with its unit (`_seconds`, `_ms`), and has one meaning and one type in all events. A field that can
 //! lack a value is an `Option` with `skip_serializing_if`: it is then absent from the line, never null.

@@ -11,7 +11,8 @@ use crate::telemetry::log::{Event, Format, Level};
 use crate::telemetry::tests::{assert_generated, read};
 
 /// The line of docs/logs.md below which everything is generated.
-const MARKER: &str = "<!-- Generated from src/telemetry/log/catalogue.rs by .ci/write-docs; don't edit below this line. -->\n";
+const MARKER: &str =
+    "<!-- Generated from src/telemetry/log/catalogue.rs by .ci/write-docs; don't edit below this line. -->\n";
 
 /// An event and its fields.
 pub struct Section {
