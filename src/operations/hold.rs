@@ -175,7 +175,7 @@ mod tests {
     use super::*;
     use crate::aws::fake::{FakeAws, FakeClock, Lines};
     use jvb_watcher_rules::model::{Counts, Service};
-    use jvb_watcher_rules::plan::samples::{balancer, minutes, observation, policy};
+    use jvb_watcher_rules::plan::samples::{load_balancer, minutes, observation, policy};
 
     struct Stage {
         aws: FakeAws,
@@ -185,7 +185,7 @@ mod tests {
 
     impl Stage {
         fn new(tags: &Tags) -> Self {
-            let mut load_balancer = balancer(&[]);
+            let mut load_balancer = load_balancer(&[]);
             load_balancer.tags.extend(tags.clone());
             let idle = Service::Found(Counts::default());
             let aws = FakeAws::new(observation(idle, Vec::new(), Some(load_balancer)));
