@@ -77,8 +77,8 @@ fn counts_a_healthy_target_at_the_address_of_a_long_stopped_task_as_another_serv
 }
 
 #[test]
-fn counts_a_healthy_target_at_the_address_of_a_just_stopped_task_as_the_tasks() {
-    let just_now = Some(noon() - minutes(4));
+fn counts_a_healthy_target_at_the_address_of_a_task_that_stopped_within_five_minutes_as_the_tasks() {
+    let just_now = Some(noon() - minutes(5));
     let task = Task { stopping_at: just_now, stopped_at: just_now, ..stopped(1) };
     let plan = plan_at_noon(&observation(counts(0, 0, 0), vec![task], Some(load_balancer(&[1]))));
     assert!(matches!(plan.lifecycle, LifecycleAction::Mark { reason: MarkReason::Idle, .. }), "{:?}", plan.lifecycle);
@@ -135,20 +135,27 @@ fn does_not_mark_the_load_balancer_of_a_scale_up_in_progress() {
 
 #[test]
 fn does_not_mark_a_provisioning_load_balancer() {
-    let state = LoadBalancerState::Provisioning;
-    let young = LoadBalancer { created_at: noon() - minutes(2), state, ..load_balancer(&[1]) };
-    let plan = plan_at_noon(&observation(counts(0, 0, 0), vec![], Some(young)));
-    assert_eq!(plan.lifecycle, LifecycleAction::Keep);
+    let just_now = Some(noon() - minutes(1));
+    let seen = |state| {
+        let task = Task { stopping_at: just_now, stopped_at: just_now, ..stopped(1) };
+        let young = LoadBalancer { created_at: noon() - minutes(2), state, ..load_balancer(&[]) };
+        observation(counts(0, 0, 0), vec![task], Some(young))
+    };
+    // It carries no traffic, whatever the service's tasks do.
+    assert_eq!(plan_at_noon(&seen(LoadBalancerState::Provisioning)).lifecycle, LifecycleAction::Keep);
+    assert_ne!(plan_at_noon(&seen(LoadBalancerState::Active)).lifecycle, LifecycleAction::Keep);
 }
 
 #[test]
 fn does_not_count_tasks_from_before_the_load_balancer_as_served() {
-    // It got its order to stop before the creation, and had stopped after it.
-    let stopping_at = Some(noon() - minutes(3));
-    let earlier = Task { stopping_at, stopped_at: Some(noon() - minutes(1)), ..stopped(1) };
-    let young = LoadBalancer { created_at: noon() - minutes(2), ..load_balancer(&[]) };
-    let plan = plan_at_noon(&observation(counts(0, 0, 0), vec![earlier], Some(young)));
-    assert_eq!(plan.lifecycle, LifecycleAction::Keep);
+    // It got its order to stop before the creation or at that instant, and had stopped after it.
+    for age in [3, 2] {
+        let stopping_at = Some(noon() - minutes(age));
+        let earlier = Task { stopping_at, stopped_at: Some(noon() - minutes(1)), ..stopped(1) };
+        let young = LoadBalancer { created_at: noon() - minutes(2), ..load_balancer(&[]) };
+        let plan = plan_at_noon(&observation(counts(0, 0, 0), vec![earlier], Some(young)));
+        assert_eq!(plan.lifecycle, LifecycleAction::Keep, "{age} min");
+    }
 }
 
 #[test]
@@ -274,6 +281,13 @@ fn restarts_the_grace_period_of_a_mark_of_another_or_an_earlier_load_balancer() 
 }
 
 #[test]
+fn gives_a_new_load_balancer_with_an_earlier_mark_the_unused_grace() {
+    let created_at = noon() - minutes(1);
+    let new = LoadBalancer { created_at, ..marked_load_balancer(&[], noon() - minutes(2)) };
+    assert_eq!(plan_at_noon(&observation(counts(0, 0, 0), vec![], Some(new))).lifecycle, LifecycleAction::Keep);
+}
+
+#[test]
 fn restarts_the_grace_period_of_a_mark_older_than_ecs_shows_tasks() {
     let made_at = noon() - minutes(600);
     for (age, stands) in [(minutes(51), true), (minutes(51) + seconds(1), false)] {
@@ -298,9 +312,14 @@ fn accepts_a_mark_with_nanoseconds_as_equal_to_that_of_its_target_groups() {
 
 #[test]
 fn finds_a_task_that_does_not_stop_and_keeps_its_load_balancer() {
-    let stuck =
-        Task { stopping_at: Some(noon() - minutes(11)), ..task(1, LastStatus::Stopping, DesiredStatus::Stopped) };
-    let plan = plan_at_noon(&observation(counts(0, 0, 0), vec![stuck], Some(load_balancer(&[]))));
+    let stopping_for = |age: Duration| {
+        let at = Some(noon() - age);
+        let stopping = Task { stopping_at: at, ..task(1, LastStatus::Stopping, DesiredStatus::Stopped) };
+        plan_at_noon(&observation(counts(0, 0, 0), vec![stopping], Some(load_balancer(&[]))))
+    };
+    let plan = stopping_for(minutes(10));
+    assert_eq!((&plan.lifecycle, names(&plan)), (&LifecycleAction::Keep, vec![]));
+    let plan = stopping_for(minutes(10) + seconds(1));
     assert_eq!((&plan.lifecycle, names(&plan)), (&LifecycleAction::Keep, vec![FindingName::TaskNotStopping]));
 }
 
@@ -357,6 +376,15 @@ fn finds_a_failed_load_balancer_and_deletes_it_when_idle() {
     let plan = plan_at_noon(&idle(failed));
     assert_eq!(names(&plan), [FindingName::LoadBalancerFailed]);
     assert!(is_deletion(&plan));
+}
+
+#[test]
+fn obeys_a_hold_of_at_most_a_day() {
+    let mut load_balancer = marked_load_balancer(&[], noon() - minutes(30));
+    load_balancer.tags.insert(HOLD_UNTIL_TAG.into(), "2026-11-21T12:00:00Z".into());
+    let plan = plan_at_noon(&idle(load_balancer));
+    assert!(matches!(plan.lifecycle, LifecycleAction::Unmark { reason: UnmarkReason::Held, .. }));
+    assert_eq!(names(&plan), [FindingName::HoldActive]);
 }
 
 #[test]
@@ -434,6 +462,7 @@ fn deletes_orphaned_target_groups_after_the_grace_period() {
     let LifecycleAction::DeleteTargetGroups { target_groups } = &due.lifecycle else { panic!("{:?}", due.lifecycle) };
     let arns: Vec<_> = target_groups.iter().map(|group| group.arn.as_str()).collect();
     assert_eq!(arns, [TCP, UDP]);
+    assert_eq!(due.requeue_at, noon() + seconds(1) + TEARDOWN_REQUEUE);
 }
 
 #[test]

@@ -48,19 +48,35 @@ fn registers_a_draining_target_of_a_serving_task_again() {
 
 #[test]
 fn deregisters_the_target_of_a_stopping_task_at_once() {
+    let just_now = Some(noon() - seconds(1));
     for stopping in [
-        stopped(2),
+        Task { stopping_at: just_now, stopped_at: just_now, ..stopped(2) },
         task(2, LastStatus::Stopping, DesiredStatus::Stopped),
         task(2, LastStatus::Running, DesiredStatus::Stopped),
     ] {
         let seen = observation(counts(1, 1, 0), vec![running(1), stopping], Some(load_balancer(&[1, 2])));
-        for group in &plan_at_noon(&seen).registrations {
+        let plan = plan_at_noon(&seen);
+        assert_eq!(plan.registrations.len(), 2);
+        for group in &plan.registrations {
             assert_eq!(group.register, []);
             assert_eq!(group.deregister.len(), 1);
             assert_eq!(group.deregister[0].key.ip, ip(2));
             assert_eq!(group.deregister[0].reason, TargetReason::TaskStopping);
         }
     }
+}
+
+#[test]
+fn leaves_targets_to_the_deletion_of_their_target_groups() {
+    // The task's targets are not yet deregistered when its load balancer is deleted.
+    let seen = idle(with_unhealthy(marked_load_balancer(&[1], noon() - minutes(30)), 1));
+    let deletion = plan_at_noon(&seen);
+    assert!(is_deletion(&deletion));
+    assert_eq!(deletion.registrations, []);
+    let keeps_groups = Policy { teardown: Teardown::LoadBalancer, ..policy() };
+    let deletion = plan(&seen, &keeps_groups, noon());
+    assert!(is_deletion(&deletion));
+    assert_eq!(deletion.registrations.iter().map(|group| group.deregister.len()).sum::<usize>(), 2);
 }
 
 #[test]
