@@ -235,6 +235,19 @@ fn removes_the_mark_at_any_sign_of_use() {
 }
 
 #[test]
+fn removes_what_is_left_of_a_mark() {
+    // A worker stopped between two calls, or an operator removed one tag of two.
+    let mut load_balancer = marked_load_balancer(&[1], noon() - minutes(30));
+    load_balancer.tags.remove(IDLE_SINCE_TAG);
+    load_balancer.target_groups[0].tags.clear();
+    load_balancer.target_groups[1].tags.remove(LOAD_BALANCER_TAG);
+    let plan = plan_at_noon(&observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer)));
+    let resources = vec![LOAD_BALANCER.into(), TCP.into()];
+    let expected = LifecycleAction::Unmark { resources, idle_since: None, reason: UnmarkReason::InUse };
+    assert_eq!(plan.lifecycle, expected);
+}
+
+#[test]
 fn restarts_the_grace_period_of_a_mark_older_than_the_last_use() {
     // No worker ran while the service was in use and became idle again.
     let marked_at = noon() - minutes(30);

@@ -47,6 +47,16 @@ fn registers_a_draining_target_of_a_serving_task_again() {
 }
 
 #[test]
+fn registers_an_address_once_that_two_serving_tasks_share() {
+    // A VPC assigns an address again before ECS shows that its last task has stopped.
+    let earlier = Task { id: running(9).id, ..running(1) };
+    let seen = observation(counts(2, 2, 0), vec![earlier, running(1)], Some(load_balancer(&[])));
+    let plan = plan_at_noon(&seen);
+    assert_eq!(plan.registrations.iter().map(|group| group.register.len()).collect::<Vec<_>>(), [1, 1]);
+    assert_eq!(plan.registrations[0].register[0].task, Some(running(1).id));
+}
+
+#[test]
 fn deregisters_the_target_of_a_stopping_task_at_once() {
     let just_now = Some(noon() - seconds(1));
     for stopping in [
