@@ -25,7 +25,8 @@ locals {
       XMPP_SERVER       = "127.0.0.1"
     }
     jvb = {
-      # Only the load balancer's addresses are advertised: neither what STUN finds nor the task's private address.
+      # The bridge advertises neither the public address that STUN finds nor the task's private one: both lead past the load
+      # balancer.
       JVB_ADVERTISE_PRIVATE_CANDIDATES = "false"
       JVB_DISABLE_STUN                 = "1"
       # By default the nickname is HOSTNAME, a variable that the images' authors expect from Docker.

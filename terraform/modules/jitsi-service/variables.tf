@@ -230,7 +230,7 @@ variable "advertise_wait_seconds" {
 }
 
 variable "readonly_root_filesystem" {
-  description = "Whether the containers' root file systems are read-only, as docker-jitsi-meet's compose file has them. ECS Exec doesn't work with it."
+  description = "Whether the containers' root file systems are read-only, as docker-jitsi-meet's compose file has them."
   type        = bool
   default     = true
 }
