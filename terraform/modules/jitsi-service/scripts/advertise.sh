@@ -6,7 +6,8 @@
 #
 # The zone's own name servers are asked, because the VPC's resolver caches. It would return a deleted load balancer's
 # addresses for up to a minute, and would repeat for up to 15 minutes that the name has none (Route 53's default for
-# negative answers). The resolver is asked only if no name server answers with authority, e.g. for a private zone.
+# negative answers). The resolver is asked only if no name server answers with authority three times in a row, e.g. for a
+# private zone.
 set -eu
 domain=$1 seconds=$2
 shift 2
@@ -56,14 +57,13 @@ authoritative_answer() {
   return 1
 }
 
-# Prints the domain's addresses, one a line.
+# Prints the domain's addresses, one a line; fails if no name server answers with authority.
 addresses() {
   name=$domain
   # Bounds a loop of aliases.
   for _ in 1 2 3 4 5 6 7 8; do
     if ! records=$(authoritative_answer "$name"); then
-      query +short "$name" A | only_addresses
-      return
+      return 1
     fi
     found=$(echo "$records" | awk '$4 == "A" { print $5 }')
     if [ -n "$found" ]; then
@@ -85,8 +85,17 @@ fi
 
 say "resolving $domain, for at most $seconds s"
 deadline=$(($(date +%s) + seconds))
+unanswered=0
 while true; do
-  JVB_ADVERTISE_IPS=$(addresses | sort -u | paste -s -d , -)
+  if found=$(addresses); then
+    unanswered=0
+  else
+    unanswered=$((unanswered + 1))
+    if [ "$unanswered" -ge 3 ]; then
+      found=$(query +short "$domain" A | only_addresses)
+    fi
+  fi
+  JVB_ADVERTISE_IPS=$(echo "$found" | sort -u | paste -s -d , -)
   if [ -n "$JVB_ADVERTISE_IPS" ]; then
     break
   fi
