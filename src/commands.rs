@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use aws_config::SdkConfig;
+use crate::aws::client::SdkConfig;
 
 use crate::aws::AwsError;
 use crate::aws::client::{self, AwsEventBus, ConnectError};

@@ -112,11 +112,6 @@ pub(super) const HELPS: &[(&str, &Help)] = &[
     ("man", &man::HELP),
 ];
 
-/// The exit statuses that commands have in common.
-#[cfg(feature = "manual")]
-pub(super) const EXIT_STATUS: &[(u8, &str)] =
-    &[(0, "done"), (1, "failed"), super::help::USAGE_ERROR, (3, "not well (status)"), super::help::INTERRUPTED];
-
 /// Returns the definition of the command line: what help, completions and man pages are made of.
 pub fn program() -> clap::Command {
     decorate(Cli::command(), HELPS)
@@ -254,9 +249,9 @@ pub async fn perform(
         #[cfg(feature = "sandbox")]
         Command::Sandbox(options) => sandbox::sandbox(options).await,
         #[cfg(feature = "manual")]
-        Command::Completions(options) => completions::completions(options),
+        Command::Completions(options) => completions::completions(options, program()),
         #[cfg(feature = "manual")]
-        Command::Man(options) => man::man(options),
+        Command::Man(options) => man::man(options, program(), HELPS),
     }
 }
 

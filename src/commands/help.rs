@@ -48,6 +48,11 @@ pub const USAGE_ERROR: (u8, &str) = (2, "wrong usage or configuration; nothing w
 /// The exit status of a command that was stopped before its end, as shells have it for Ctrl-C.
 pub const INTERRUPTED: (u8, &str) = (130, "stopped before its end");
 
+/// The exit statuses that commands have in common.
+#[cfg(feature = "manual")]
+pub const EXIT_STATUS: &[(u8, &str)] =
+    &[(0, "done"), (1, "failed"), USAGE_ERROR, (3, "not well (status)"), INTERRUPTED];
+
 /// Adds groups, examples, exit statuses and environment variables to the help of the program and of its commands.
 pub fn decorate(mut program: Command, helps: &[(&str, &Help)]) -> Command {
     let template = template(&program, helps);

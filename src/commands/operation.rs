@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::io::Write;
 use std::sync::Arc;
 
-use aws_config::SdkConfig;
+use crate::aws::client::SdkConfig;
 use serde::Serialize;
 use tokio::time::Instant;
 

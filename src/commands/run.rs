@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use aws_config::SdkConfig;
+use crate::aws::client::SdkConfig;
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use tokio::time::Instant;
@@ -19,7 +19,7 @@ use crate::aws::client::SqsQueue;
 use crate::aws::{ErrorKind, Queue, QueueSettings};
 use crate::controller::liveness::Liveness;
 use crate::controller::worker::{Lifetime, Timing, Worker, WorkerParts};
-use crate::listen::{Listener, Shown};
+use crate::listen::{Listener, ServerState};
 use crate::shutdown::{self, Shutdown, ShutdownOrder};
 use crate::telemetry::log::{Event, Failure, Form, Log, StopReason};
 
@@ -71,16 +71,16 @@ const LAST_EVENTS: Duration = Duration::from_secs(3);
 pub async fn run(settings: &Settings, options: &RunOptions, log: &Log) -> Result<(), CommandError> {
     let (order, shutdown) = shutdown::channel();
     order.on_signals()?;
-    let shown = Shown::new(Liveness::new(options.watch.policy.resync_interval));
+    let state = ServerState::new(Liveness::new(options.watch.policy.resync_interval));
     if let Some(address) = options.listen {
-        listen(address, &shown, log).await?;
+        listen(address, &state, log).await?;
     }
     let sdk = connect(settings, log).await?;
-    Run { sdk: &sdk, settings, options, log, shown, order, shutdown }.until_stopped().await
+    Run { sdk: &sdk, settings, options, log, state, order, shutdown }.until_stopped().await
 }
 
 /// Starts the server of `--listen`.
-async fn listen(address: SocketAddr, shown: &Shown, log: &Log) -> Result<(), CommandError> {
+async fn listen(address: SocketAddr, state: &ServerState, log: &Log) -> Result<(), CommandError> {
     let listener = Listener::bind(address).await.map_err(|error| {
         CommandError::Failed(match error.kind() {
             io::ErrorKind::AddrInUse => {
@@ -90,7 +90,7 @@ async fn listen(address: SocketAddr, shown: &Shown, log: &Log) -> Result<(), Com
         })
     })?;
     log.emit(&Event::Listening { address: listener.address().to_string() });
-    tokio::spawn(listener.serve(shown.clone()));
+    tokio::spawn(listener.serve(state.clone()));
     Ok(())
 }
 
@@ -105,7 +105,7 @@ pub(super) struct Run<'a> {
     /// The log.
     pub(super) log: &'a Log,
     /// What `--listen` serves.
-    pub(super) shown: Shown,
+    pub(super) state: ServerState,
     /// The order to stop, for the time limit of `--exit-when-empty`.
     pub(super) order: ShutdownOrder,
     /// The order to stop.
@@ -115,7 +115,7 @@ pub(super) struct Run<'a> {
 impl Run<'_> {
     /// Works until the shutdown is ordered.
     pub(super) async fn until_stopped(self) -> Result<(), CommandError> {
-        let Self { sdk, settings, options, log, shown, order, shutdown } = self;
+        let Self { sdk, settings, options, log, state, order, shutdown } = self;
         let began = Instant::now();
         let queue = SqsQueue::new(sdk, &settings.queue);
         let queue_settings = queue_settings(&queue, &settings.queue, &shutdown, log).await?;
@@ -134,7 +134,7 @@ impl Run<'_> {
             reconciler,
             lifetime: if options.exit_when_empty { Lifetime::UntilEmpty } else { Lifetime::UntilStopped },
             shutdown,
-            liveness: shown.with_metrics(context.metrics.clone()),
+            liveness: state.with_metrics(context.metrics.clone()),
             timing: Timing::default(),
         });
         if options.exit_when_empty {

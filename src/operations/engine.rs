@@ -6,15 +6,13 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::POLL_INTERVAL;
 use super::failure::{Failure, OperationError};
 use super::phase::{BoundedPhase, CompletedPhase};
 use super::run::{CommandState, MAX_RETRY_WAIT, Run};
 use crate::aws::{Platform, Scaling};
 use crate::retry::Retry;
 use crate::telemetry::log::{Phase, millis, rfc3339_millis};
-
-/// The shortest time between two checks of a condition.
-pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The longest time between two checks of a condition.
 const MAX_POLL_INTERVAL: Duration = Duration::from_secs(10);

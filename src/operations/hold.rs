@@ -173,14 +173,15 @@ impl<P: Platform> OperatorHold<P> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::fake::{FakeAws, FakeClock, Lines};
+    use crate::aws::fake::{FakeAws, FakeClock};
+    use crate::telemetry::log::fake::LogLines;
     use jvb_watcher_rules::model::{Counts, Service};
     use jvb_watcher_rules::plan::samples::{balancer, minutes, observation, policy};
 
     struct Stage {
         aws: FakeAws,
         clock: SharedClock,
-        log: Lines,
+        log: LogLines,
     }
 
     impl Stage {
@@ -189,7 +190,7 @@ mod tests {
             load_balancer.tags.extend(tags.clone());
             let idle = Service::Found(Counts::default());
             let aws = FakeAws::new(observation(idle, Vec::new(), Some(load_balancer)));
-            Self { aws, clock: FakeClock::noon(), log: Lines::default() }
+            Self { aws, clock: FakeClock::noon(), log: LogLines::default() }
         }
 
         fn hold(&self) -> OperatorHold<FakeAws> {
@@ -203,7 +204,7 @@ mod tests {
         }
 
         fn current(&self) -> Option<Hold> {
-            Hold::of(&self.aws.world().seen.load_balancer.as_ref()?.tags)
+            Hold::of(&self.aws.world().observed.load_balancer.as_ref()?.tags)
         }
 
         fn for_duration(&self, time: Duration, holder: Holder) -> Hold {
@@ -254,7 +255,7 @@ mod tests {
             assert_eq!(stage.hold().release().await.expect("it is released"), Released::Released);
             assert_eq!(stage.current(), None);
             assert_eq!(stage.hold().release().await.expect("nothing fails"), Released::NotHeld);
-            stage.aws.world().seen.load_balancer = None;
+            stage.aws.world().observed.load_balancer = None;
             assert_eq!(stage.hold().release().await.expect("nothing fails"), Released::NoLoadBalancer);
         }
     }
@@ -265,7 +266,7 @@ mod tests {
         let aws = stage.aws.clone();
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_secs(8)).await;
-            aws.world().seen.load_balancer = None;
+            aws.world().observed.load_balancer = None;
         });
         let error = stage.hold().place(minutes(30)).await.expect_err("it is gone");
         assert!(error.reason().contains("was deleted just before the hold"), "{}", error.reason());

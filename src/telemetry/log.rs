@@ -16,6 +16,8 @@ use crate::clock::SharedClock;
 
 mod catalogue;
 pub mod diagnostics;
+#[cfg(test)]
+pub mod fake;
 mod fields;
 mod level;
 mod operation;

@@ -3,13 +3,14 @@
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::aws::fake::{FakeAws, FakeClock, Lines, noon};
+use crate::aws::fake::{FakeAws, FakeClock, noon};
 use crate::aws::{ErrorKind, LONGEST_CALL, Message, Receipt};
 use crate::controller::liveness::Unhealthy;
 use crate::controller::reconciler::ReconcilerParts;
 use crate::controller::scope::Scope;
 use crate::controller::totals::{Counts, Totals};
 use crate::shutdown::{self, GRACE, ShutdownOrder};
+use crate::telemetry::log::fake::LogLines;
 use jvb_watcher_rules::model::Observation;
 use jvb_watcher_rules::plan::samples::{
     balancer, counts, idle, marked_balancer, minutes, observation, policy, running, seconds,
@@ -17,7 +18,7 @@ use jvb_watcher_rules::plan::samples::{
 
 struct Bench {
     cloud: FakeAws,
-    lines: Lines,
+    lines: LogLines,
     order: ShutdownOrder,
     liveness: Liveness,
     totals: Totals,
@@ -32,7 +33,7 @@ fn start(cloud: FakeAws, lifetime: Lifetime) -> Bench {
 
 /// Starts one with these settings of its queue, or none that have been read.
 fn start_with(cloud: FakeAws, settings: Option<QueueSettings>, lifetime: Lifetime) -> Bench {
-    let lines = Lines::default();
+    let lines = LogLines::default();
     let clock = FakeClock::noon();
     let scope = Scope { cluster: "p-cluster".into(), service: "p-service".into() };
     let context = Context::new(scope, lines.log(clock.clone()), clock);
