@@ -61,7 +61,7 @@ variables {
   project    = "jitsi"
   runtime    = "fargate"
   image      = "jvb-watcher:1"
-  lambda_zip = "bootstrap.zip"
+  lambda_zip = "lambda.tf" # must exist
   subnet_ids = ["subnet-0a1b2c3d4e5f60718"]
 }
 
