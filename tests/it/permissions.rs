@@ -341,8 +341,8 @@ fn the_policy_denies_everything_else() {
         // removed when the service is used again.
         tagging(elb("RemoveTags", group("jitsi-jvb-udp")), &[MARK, "jvb-watcher:load-balancer"]),
     ];
-    let delete_group = ["jitsi-jvb-tcp-tg", "jitsi-jvb-web"]
-        .map(|name| owned(marked(elb("DeleteTargetGroup", group(name)))));
+    let delete_group =
+        ["jitsi-jvb-tcp-tg", "jitsi-jvb-web"].map(|name| owned(marked(elb("DeleteTargetGroup", group(name)))));
     for (policy, deletes, deletes_groups) in [
         (policy::on_fargate(), true, true),
         (policy::on_lambda(), true, true),
