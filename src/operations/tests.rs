@@ -46,7 +46,7 @@ mod hold;
 mod success;
 mod watcher;
 
-/// How long a load balancer is provisioned, a task starts and stops, and a target passes its first health checks.
+/// The times for which a load balancer is provisioned, a task starts and stops, and a target is in its first health checks.
 const PROVISIONING: Duration = Duration::from_secs(120);
 const STARTING: Duration = Duration::from_secs(40);
 const STOPPING: Duration = Duration::from_secs(30);

@@ -71,16 +71,16 @@ def reset_tags(arn):
 
 
 def apply():
-    balancer = found("DescribeLoadBalancers", "Names", f"{project}-jvb-nlb", "LoadBalancerArn")
-    if balancer is None:
+    load_balancer = found("DescribeLoadBalancers", "Names", f"{project}-jvb-nlb", "LoadBalancerArn")
+    if load_balancer is None:
         subnets = {f"Subnets.member.{number}": subnet for number, subnet in enumerate(plan["subnets"], 1)}
         made = call("CreateLoadBalancer", Name=f"{project}-jvb-nlb", Type="network", **subnets, **TAGS)
-        balancer = made.findtext(".//LoadBalancerArn")
+        load_balancer = made.findtext(".//LoadBalancerArn")
         print("module.jvb_nlb.aws_lb.jvb: Creation complete", flush=True)
     else:
-        reset_tags(balancer)
+        reset_tags(load_balancer)
     time.sleep(plan.get("pause", 0))
-    listeners = call("DescribeListeners", LoadBalancerArn=balancer).findall(".//Listeners/member/Port")
+    listeners = call("DescribeListeners", LoadBalancerArn=load_balancer).findall(".//Listeners/member/Port")
     ports = {listener.text for listener in listeners}
     for planned in GROUPS:
         group = found("DescribeTargetGroups", "Names", planned["name"], "TargetGroupArn")
@@ -95,7 +95,7 @@ def apply():
             options = {"DefaultActions.member.1.Type": "forward", "DefaultActions.member.1.TargetGroupArn": group}
             if "certificate" in listener:
                 options |= {"Certificates.member.1.CertificateArn": listener["certificate"], "SslPolicy": listener["policy"]}
-            call("CreateListener", LoadBalancerArn=balancer, Protocol=listener["protocol"], Port=listener["port"], **options)
+            call("CreateListener", LoadBalancerArn=load_balancer, Protocol=listener["protocol"], Port=listener["port"], **options)
     if "record" in plan:
         name = found("DescribeLoadBalancers", "Names", f"{project}-jvb-nlb", "DNSName")
         record_file.write_text(json.dumps({plan["record"]: name}))
@@ -103,9 +103,9 @@ def apply():
 
 
 def destroy():
-    balancer = found("DescribeLoadBalancers", "Names", f"{project}-jvb-nlb", "LoadBalancerArn")
-    if balancer is not None:
-        call("DeleteLoadBalancer", LoadBalancerArn=balancer)
+    load_balancer = found("DescribeLoadBalancers", "Names", f"{project}-jvb-nlb", "LoadBalancerArn")
+    if load_balancer is not None:
+        call("DeleteLoadBalancer", LoadBalancerArn=load_balancer)
     for planned in GROUPS:
         for _ in range(100):
             group = found("DescribeTargetGroups", "Names", planned["name"], "TargetGroupArn")

@@ -80,7 +80,7 @@ async fn acknowledges_messages_after_a_reconciliation() {
     assert_eq!(bench.cloud.count("DescribeServices"), 1);
     let line = &bench.lines.of("reconciled")[0];
     assert_eq!((&line["messages"], &line["foreign"]), (&2.into(), &1.into()));
-    assert_eq!(bench.cloud.calls_of(&["ReceiveMessage", "DeleteMessageBatch", "Hide"]), [""; 0]);
+    assert_eq!(bench.cloud.calls_of(&["ReceiveMessage", "DeleteMessageBatch", "ExtendVisibility"]), [""; 0]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -107,8 +107,8 @@ async fn does_not_delete_after_a_scale_up_between_the_two_observations() {
 async fn does_not_delete_when_the_mark_vanishes_between_the_two_observations() {
     let mut bench = bench(overdue());
     bench.cloud.before("DescribeTags", 2, |world| {
-        let balancer = world.observed.load_balancer.as_mut().expect("a balancer");
-        balancer.tags.remove(IDLE_SINCE_TAG);
+        let load_balancer = world.observed.load_balancer.as_mut().expect("a load balancer");
+        load_balancer.tags.remove(IDLE_SINCE_TAG);
     });
     bench.reconcile().await.expect("a reconciliation");
     assert_eq!(bench.cloud.count("DeleteLoadBalancer"), 0);
@@ -212,8 +212,8 @@ async fn logs_a_deletion_whose_answer_was_lost_once_the_load_balancer_is_gone() 
     let cloud = bench.cloud.clone();
     bench.cloud.fail("DeleteLoadBalancer", ErrorKind::Unavailable, 1);
     bench.reconcile().await.expect_err("no answer");
-    let balancer = cloud.world().observed.load_balancer.take().expect("a balancer");
-    cloud.world().observed.orphaned_target_groups = balancer.target_groups;
+    let load_balancer = cloud.world().observed.load_balancer.take().expect("a load balancer");
+    cloud.world().observed.orphaned_target_groups = load_balancer.target_groups;
     bench.reconcile_to_the_end().await;
     assert_eq!(bench.lines.of("load_balancer_deleted").len(), 1);
     assert_eq!(bench.lines.of("teardown_completed").len(), 1);
@@ -353,20 +353,20 @@ fn spreads_takeovers_over_at_most_twice_the_grace_period() {
 }
 
 #[test]
-fn signs_marks_below_the_millisecond() {
+fn writes_the_process_id_below_the_millisecond() {
     let mut teardown = Teardown::new(ProcessId::new(104_733), seconds(15));
     let idle_since = noon() + Duration::from_micros(1_999);
-    assert_eq!(teardown.claim(idle_since), "2026-11-20T12:00:00.001104733Z");
+    assert_eq!(teardown.new_mark(idle_since), "2026-11-20T12:00:00.001104733Z");
 }
 
 // ---- targets ----
 
 /// The load balancer with all of its targets unhealthy.
-fn unhealthy(mut balancer: LoadBalancer) -> LoadBalancer {
-    for target in balancer.target_groups.iter_mut().flat_map(|group| &mut group.targets) {
+fn unhealthy(mut load_balancer: LoadBalancer) -> LoadBalancer {
+    for target in load_balancer.target_groups.iter_mut().flat_map(|group| &mut group.targets) {
         target.state = TargetState::Unhealthy;
     }
-    balancer
+    load_balancer
 }
 
 fn one_in_one_out() -> Observation {
@@ -499,7 +499,7 @@ async fn logs_a_change_of_health_with_the_tasks_age() {
     assert_eq!(bench.lines.of("target_health_changed").len(), 0, "the first observation has nothing to compare with");
     let set = |bench: &Bench, state| {
         let mut world = bench.cloud.world();
-        world.observed.load_balancer.as_mut().expect("a balancer").target_groups[0].targets[0].state = state;
+        world.observed.load_balancer.as_mut().expect("a load balancer").target_groups[0].targets[0].state = state;
     };
     set(&bench, TargetState::Unhealthy);
     bench.reconcile().await.expect("a reconciliation");
@@ -514,7 +514,7 @@ async fn a_registered_target_is_followed_from_initial() {
     bench.reconcile().await.expect("a reconciliation");
     {
         let mut world = bench.cloud.world();
-        for group in &mut world.observed.load_balancer.as_mut().expect("a balancer").target_groups {
+        for group in &mut world.observed.load_balancer.as_mut().expect("a load balancer").target_groups {
             group.targets = vec![target(1, if group.name == "p-jvb-udp" { 10000 } else { 4443 })];
         }
     }
@@ -685,7 +685,7 @@ async fn measures_idleness_from_the_mark_or_else_from_the_first_observation() {
     // Never used, and younger than the unused grace.
     let mut unmarked = idle(balancer(&[]));
     unmarked.tasks.clear();
-    unmarked.load_balancer.as_mut().expect("a balancer").created_at = noon();
+    unmarked.load_balancer.as_mut().expect("a load balancer").created_at = noon();
     let mut bench = self::bench(unmarked);
     for _ in 0..3 {
         let observed = bench.observe().await;
@@ -698,7 +698,7 @@ async fn measures_idleness_from_the_mark_or_else_from_the_first_observation() {
     // A load balancer that is younger than the memory is another one.
     let mut observed = bench.observe().await;
     let created_at = noon() + seconds(80);
-    observed.observation.load_balancer.as_mut().expect("a balancer").created_at = created_at;
+    observed.observation.load_balancer.as_mut().expect("a load balancer").created_at = created_at;
     assert_eq!(bench.gauges(&observed).idle_since, Some(created_at));
 
     // A use in between restarts it.

@@ -144,7 +144,7 @@ async fn extends_the_visibility_timeout_and_receives_nothing_while_the_reconcili
     tokio::time::sleep(minutes(4)).await;
     assert_eq!(cloud.count("ReceiveMessage"), received);
     assert_eq!(cloud.count("DeleteMessageBatch"), 0);
-    assert!(cloud.count("Hide") >= 7, "extended {} times in four minutes", cloud.count("Hide"));
+    assert!(cloud.count("ExtendVisibility") >= 7, "extended {} times in four minutes", cloud.count("ExtendVisibility"));
     let failures = bench.lines.of("reconcile_failed");
     assert_eq!(failures.last().expect("a failure")["retry_in_ms"], 60_000);
     assert_eq!(failures.last().expect("a failure")["level"], "ERROR");
@@ -163,7 +163,10 @@ async fn extends_the_visibility_timeout_during_a_long_reconciliation() {
     cloud.delay("DescribeTags", seconds(50));
     cloud.world().messages.push_back(event(1));
     tokio::time::sleep(seconds(90)).await;
-    assert_eq!(cloud.calls_of(&["Hide", "DeleteMessageBatch"]), ["Hide", "Hide", "DeleteMessageBatch"]);
+    assert_eq!(
+        cloud.calls_of(&["ExtendVisibility", "DeleteMessageBatch"]),
+        ["ExtendVisibility", "ExtendVisibility", "DeleteMessageBatch"]
+    );
     bench.stop().await;
 }
 
@@ -210,7 +213,7 @@ async fn finishes_the_reconciliation_and_deletes_its_batch_at_shutdown() {
     }
     let took = bench.stop().await;
     assert!((seconds(5)..seconds(7)).contains(&took), "{took:?}");
-    assert_eq!(cloud.calls_of(&["Show", "DeleteMessageBatch"]), ["DeleteMessageBatch"]);
+    assert_eq!(cloud.calls_of(&["ResetVisibility", "DeleteMessageBatch"]), ["DeleteMessageBatch"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -224,7 +227,7 @@ async fn gives_up_a_long_reconciliation_at_shutdown() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(bench.stop().await, GRACE);
-    assert_eq!(cloud.calls_of(&["Show", "DeleteMessageBatch"]), ["Show"]);
+    assert_eq!(cloud.calls_of(&["ResetVisibility", "DeleteMessageBatch"]), ["ResetVisibility"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -238,7 +241,7 @@ async fn makes_the_batch_visible_and_stops_at_once_between_two_attempts() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(bench.stop().await, Duration::ZERO);
-    assert_eq!(cloud.calls_of(&["Show", "DeleteMessageBatch"]), ["Show"]);
+    assert_eq!(cloud.calls_of(&["ResetVisibility", "DeleteMessageBatch"]), ["ResetVisibility"]);
 }
 
 #[tokio::test(start_paused = true)]
