@@ -169,7 +169,7 @@ fn plans(folder: &str, runs: &str) -> BTreeMap<String, Plan> {
 }
 
 /// Copies the folder, because terraform writes its lock file and its providers where it runs.
-fn copied() -> tempfile::TempDir {
+pub fn copied() -> tempfile::TempDir {
     let copy = tempfile::tempdir().expect("the directory for temporary files is writable");
     copy_into(&root(), copy.path());
     copy
@@ -215,7 +215,7 @@ fn folders() -> BTreeSet<PathBuf> {
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// Runs terraform, or its replacement in the variable TERRAFORM.
-fn terraform(directory: &Path, arguments: &[&str]) -> Output {
+pub fn terraform(directory: &Path, arguments: &[&str]) -> Output {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let program = std::env::var("TERRAFORM").unwrap_or_else(|_| "terraform".to_owned());
     let output = Command::new(&program).args(arguments).current_dir(directory).output().unwrap_or_else(|error| {
