@@ -178,7 +178,8 @@ impl<P: Platform> Observer<'_, P> {
         })
     }
 
-    /// Reads the target groups whose mark names a load balancer of the configured name, and that are behind no other.
+    /// Reads the target groups with the owner tag whose mark names a load balancer of the configured name, and that are
+    /// behind no other.
     async fn orphaned_target_groups(&self) -> Result<Vec<TargetGroup>, AwsError> {
         if self.policy.teardown != Teardown::All {
             return Ok(Vec::new());
@@ -191,7 +192,7 @@ impl<P: Platform> Observer<'_, P> {
         let groups = groups.into_iter().map(|group| target_group(group, &mut tags, Contents::default()));
         let is_orphaned = |group: &TargetGroup| {
             let marked_for = group.tags.get(LOAD_BALANCER_TAG).map(String::as_str);
-            marked_for.and_then(load_balancer_name) == Some(name)
+            marked_for.and_then(load_balancer_name) == Some(name) && self.policy.owner_tag.is_among(&group.tags)
         };
         Ok(groups.filter(is_orphaned).collect())
     }
