@@ -172,6 +172,13 @@ fn finds_a_serving_task_without_an_address_of_the_family() {
     let plan = plan_at_noon(&observation(counts(1, 1, 0), vec![without], Some(load_balancer(&[]))));
     assert_eq!(plan.registrations, []);
     assert_eq!(names(&plan), [FindingName::TaskWithoutAddress; 2]);
+    assert_eq!(plan.findings[1].detail, "it has no IPv4 address, which target group p-jvb-udp needs");
+
+    let mut dual_stack = load_balancer(&[1]);
+    dual_stack.target_groups[0].target_type = TargetType::Ip { family: AddressFamily::Ipv6, port: 10000 };
+    let plan = plan_at_noon(&observation(counts(1, 1, 0), vec![running(1)], Some(dual_stack)));
+    assert_eq!(names(&plan), [FindingName::TaskWithoutAddress]);
+    assert_eq!(plan.findings[0].detail, "it has no IPv6 address, which target group p-jvb-udp needs");
 }
 
 #[test]
