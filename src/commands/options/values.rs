@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::IdleGrace;
 use jvb_watcher_rules::plan::OwnerTag;
 
 /// The shortest duration that any option takes.
@@ -18,6 +19,14 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         return Err("it must be from 1s to 24h".to_owned());
     }
     Ok(duration)
+}
+
+/// Parses the grace period of an idle load balancer.
+pub fn idle_grace(text: &str) -> Result<IdleGrace, String> {
+    match text {
+        "until-paid-hour" => Ok(IdleGrace::UntilPaidHour),
+        _ => duration(text).map(IdleGrace::For).map_err(|error| format!("{error}, or until-paid-hour")),
+    }
 }
 
 /// Parses an HTTP or HTTPS URL with a host.
@@ -102,6 +111,17 @@ mod tests {
         for (wrong, says) in [("0s", "from 1s to 24h"), ("2days", "from 1s to 24h"), ("90", "90s"), ("", "90s")] {
             let message = duration(wrong).expect_err(wrong);
             assert!(message.contains(says), "{wrong:?} gives {message:?}");
+        }
+    }
+
+    #[test]
+    fn parses_grace_periods() {
+        assert_eq!(idle_grace("5m"), Ok(IdleGrace::For(Duration::from_secs(300))));
+        let until_paid_hour = idle_grace("until-paid-hour").expect("a grace period");
+        assert_eq!((until_paid_hour, until_paid_hour.at_least()), (IdleGrace::UntilPaidHour, Duration::from_secs(60)));
+        for wrong in ["0s", "soon", "until-paid", "Until-Paid-Hour", ""] {
+            let message = idle_grace(wrong).expect_err(wrong);
+            assert!(message.ends_with(", or until-paid-hour"), "{wrong:?} gives {message:?}");
         }
     }
 
