@@ -8,6 +8,7 @@ use jvb_watcher_rules::plan::{OwnerTag, Teardown};
 
 use crate::telemetry::log::Level;
 
+pub mod prices;
 pub mod values;
 
 use values::{duration, event_bus, idle_grace, metrics_namespace, owner_tag};
@@ -142,7 +143,7 @@ pub struct PolicyOptions {
     /// Idle time before the load balancer is deleted, or until-paid-hour
     ///
     /// until-paid-hour: at least 60s, and then until three minutes before the end of an hour since the load balancer's
-    /// creation. AWS bills an hour that has begun in full, so this time is free.
+    /// creation. AWS bills an hour that has begun in full, so this costs only the load balancer's public address.
     #[arg(long, env = "JVB_WATCHER_IDLE_GRACE", value_name = "DURATION", default_value = "60s", value_parser = idle_grace)]
     pub idle_grace: IdleGrace,
     /// Age from which an unused load balancer is idle

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::HOURS_PER_MONTH;
 use crate::bill::{Bill, Item};
 use crate::platform::Platform;
-use crate::prices::Prices;
+use crate::prices::{FALLBACK_REGION, Prices};
 
 /// The quantities and the prices of a platform. Totals that an operator has given replace those that follow from them.
 #[derive(Clone, Debug, PartialEq)]
@@ -77,6 +77,12 @@ pub fn billed_hours(up: Duration) -> u64 {
 
 fn hours(duration: Duration) -> f64 {
     duration.as_secs_f64() / 3600.0
+}
+
+impl Default for Model {
+    fn default() -> Self {
+        Self::new(FALLBACK_REGION, Platform::EXAMPLE)
+    }
 }
 
 impl Model {

@@ -53,6 +53,11 @@ pub fn price(text: &str) -> Result<f64, String> {
     Ok(price)
 }
 
+/// Parses an amount of what is paid for.
+pub fn quantity(text: &str) -> Result<f64, String> {
+    price(text).map_err(|error| error.replace("0.19", "2 or 0.5"))
+}
+
 /// Parses a factor of 0.001 to 100000000.
 #[cfg(feature = "sandbox")]
 pub fn time_scale(text: &str) -> Result<f64, String> {
@@ -131,6 +136,13 @@ mod tests {
         for wrong in ["$1", "", "-0.1", "NaN", "inf", "1e7"] {
             assert!(price(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn parses_quantities() {
+        assert_eq!(quantity("11.25"), Ok(11.25));
+        assert_eq!(quantity("many"), Err("write it as a number, like 2 or 0.5".to_owned()));
+        assert!(quantity("-1").is_err());
     }
 
     #[test]
