@@ -44,7 +44,7 @@ pub struct UpOptions {
     /// The result.
     #[command(flatten)]
     pub output: OutputOptions,
-    /// Whether to change anything.
+    /// Dry run or real run.
     #[command(flatten)]
     pub dry_run: DryRunOptions,
     /// Limit of the command that creates the load balancer
@@ -85,7 +85,7 @@ pub const HELP: Help = Help {
         ),
     ],
     exit_status: &[
-        (0, "calls can be made"),
+        (0, "the targets are healthy"),
         (1, "failed; the message names the phase, the state and the command to continue with"),
         USAGE_ERROR,
         INTERRUPTED,

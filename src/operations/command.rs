@@ -17,7 +17,7 @@ use tokio::time::Instant;
 /// The number of output lines that the error of a failed command repeats.
 const LAST_LINES: usize = 20;
 
-/// How long the output of a command that has ended is still read: a process that it started may keep it open.
+/// The time for which the output of a command that has ended is still read: a process that it started may keep it open.
 const OUTPUT_LIMIT: Duration = Duration::from_secs(1);
 
 /// A command that creates or destroys the load balancer.
@@ -44,7 +44,7 @@ pub struct Process {
     stop_limits: StopLimits,
 }
 
-/// How long an interrupted process has to end after each signal.
+/// The time limits of an interrupted process, after each signal.
 #[derive(Clone, Copy, Debug)]
 struct StopLimits {
     /// After SIGINT. Terraform waits for the calls that are in progress, and saves its state.

@@ -9,7 +9,7 @@ use serde::Serialize;
 /// The cost of a run of the platform, and of the idle time after it, estimated.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Cost {
-    /// How long the load balancer was up, in hours; `None` if it was deleted before `down` observed it.
+    /// The load balancer's uptime, in hours; `None` if it was deleted before `down` observed it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hours_up: Option<f64>,
     /// The hours of the load balancer that began, which are billed.
@@ -22,7 +22,7 @@ pub struct Cost {
     pub cost_items: Vec<BillItem>,
     /// The cost of an idle month, in US dollars.
     pub idle_monthly: f64,
-    /// What an idle month without the load balancer saves, in US dollars.
+    /// The savings of a month without the load balancer, in US dollars.
     pub saved_monthly: f64,
     /// The unit prices.
     pub prices: Prices,

@@ -25,9 +25,9 @@ use jvb_watcher_rules::plan::{self, Teardown};
 
 /// The extent of `down`, and its time limits.
 pub struct Spec {
-    /// How much is deleted.
+    /// The extent of the deletion.
     pub extent: Extent,
-    /// What to do about an operator's hold.
+    /// The response to an operator's hold.
     pub hold_policy: HoldPolicy,
     /// The model of the cost in the report.
     pub costs: Model,
@@ -37,7 +37,7 @@ pub struct Spec {
     pub teardown_limit: Duration,
 }
 
-/// How much is deleted.
+/// The extent of the deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
     /// The load balancer, its listeners and its target groups.
@@ -46,7 +46,7 @@ pub enum Extent {
     LoadBalancer,
 }
 
-/// What to do about an operator's hold.
+/// The response to an operator's hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HoldPolicy {
     /// Fail while it is in force.
@@ -67,9 +67,9 @@ pub struct Down<P> {
     initial: Option<InitialLoadBalancer>,
     /// The desired count before this operation set it to zero.
     scaled_from: Option<i32>,
-    /// When the load balancer command succeeded.
+    /// The time at which the load balancer command succeeded.
     command_succeeded_at: Option<Instant>,
-    /// When the load balancer was first observed to be gone.
+    /// The time of the first observation that found no load balancer.
     gone_at: Option<Timestamp>,
 }
 
@@ -179,10 +179,10 @@ impl<P: Platform + Scaling + Clone> Down<P> {
     async fn acquire_lease(&mut self) -> Result<PhaseStatus, OperationError> {
         let deadline = self.run.context.deadline();
         let service = self.run.service().await?;
-        let look = self.registrar.observe(&Hints::default()).await?;
-        self.hindrance_in(&look.observation)?;
+        let observed = self.registrar.observe(&Hints::default()).await?;
+        self.hindrance_in(&observed.observation)?;
         let detail = self.run.acquire_lease(&service, &deadline).await?;
-        self.record(&look.observation);
+        self.record(&observed.observation);
         Ok(PhaseStatus::Completed(detail))
     }
 
@@ -228,11 +228,11 @@ impl<P: Platform + Scaling + Clone> Down<P> {
         let observation = match self.run.context.command {
             None => self.teardown.reconcile(&Hints::default()).await?.observed.observation,
             Some(_) => {
-                let look = self.registrar.observe(&Hints::default()).await?;
-                if !plan::is_idle(&look.observation, self.run.context.now()) {
+                let observed = self.registrar.observe(&Hints::default()).await?;
+                if !plan::is_idle(&observed.observation, self.run.context.now()) {
                     self.registrar.reconcile(&Hints::default()).await?;
                 }
-                look.observation
+                observed.observation
             }
         };
         self.record(&observation);
@@ -267,8 +267,8 @@ impl<P: Platform + Scaling + Clone> Down<P> {
             return Ok(status);
         }
         let deadline = self.run.context.deadline();
-        let look = self.teardown.observe(&Hints::default()).await?;
-        let observation = &look.observation;
+        let observed = self.teardown.observe(&Hints::default()).await?;
+        let observation = &observed.observation;
         self.record(observation);
         self.hindrance_in(observation)?;
         if self.release_hold(observation, &deadline).await? {
@@ -370,7 +370,7 @@ impl<P: Platform + Scaling + Clone> Down<P> {
     ///
     /// # Errors
     ///
-    /// What would make it fail in its first phase.
+    /// Returns what would make the operation fail in its first phase.
     pub async fn dry_run(&mut self) -> Result<Vec<String>, Failure> {
         let steps = self.steps().await;
         self.run.dry_run(steps).await
@@ -378,8 +378,8 @@ impl<P: Platform + Scaling + Clone> Down<P> {
 
     async fn steps(&self) -> Result<Vec<String>, OperationError> {
         let service = self.run.service().await?;
-        let look = self.registrar.observe(&Hints::default()).await?;
-        self.hindrance_in(&look.observation)?;
+        let observed = self.registrar.observe(&Hints::default()).await?;
+        self.hindrance_in(&observed.observation)?;
         let name = self.name();
         let limit = |limit: Duration| format!("(limit {})", humantime::format_duration(limit));
         let mut steps = vec![format!("acquire the lease: tag {OPERATION_TAG} on the service")];
@@ -388,7 +388,7 @@ impl<P: Platform + Scaling + Clone> Down<P> {
             from => format!("set the desired count from {from} to 0"),
         });
         steps.push(format!("wait until every task has stopped {}", limit(self.spec.drain_limit)));
-        match &look.observation.load_balancer {
+        match &observed.observation.load_balancer {
             None => steps.push(format!("delete nothing: load balancer {name} doesn't exist")),
             Some(load_balancer) => {
                 if Hold::of(&load_balancer.tags).is_some() {

@@ -250,7 +250,7 @@ async fn two_workers_reconcile_together_and_one_reports_the_teardown(aws: Aws) {
     let platform = Platform::on(aws).await;
     let load_balancer = platform.create_load_balancer().await;
     let other_way = platform.another_proxy().await;
-    // The grace period is so long that the worker whose mark stands is never late by as much as the takeover's delay.
+    // The grace period is so long that the worker that wrote the mark is never late by as much as the takeover's delay.
     let launch = || Launch::quick(&platform).args(["--idle-grace", "15s"]);
     let mut workers = [launch().start(), launch().endpoint(&other_way).start()];
     for worker in &workers {

@@ -140,7 +140,7 @@ fn render() -> BTreeMap<String, Plan> {
 }
 
 /// Copies the folder, because terraform writes its lock file and its providers where it runs.
-fn copied() -> tempfile::TempDir {
+pub fn copied() -> tempfile::TempDir {
     let copy = tempfile::tempdir().expect("the directory for temporary files is writable");
     copy_into(&root(), copy.path());
     copy
@@ -153,7 +153,7 @@ fn copy_into(from: &Path, to: &Path) {
         if path.is_dir() && entry.file_name() != ".terraform" {
             std::fs::create_dir_all(&target).expect("the copy is writable");
             copy_into(&path, &target);
-        } else if path.extension().is_some_and(|extension| extension == "tf" || extension == "hcl") {
+        } else if path.extension().is_some_and(|extension| ["tf", "hcl", "sh"].iter().any(|kind| extension == *kind)) {
             std::fs::copy(&path, &target).expect("the file can be copied");
         }
     }
@@ -163,7 +163,7 @@ fn copy_into(from: &Path, to: &Path) {
 static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
 
 /// Runs terraform, or its replacement in the variable TERRAFORM.
-fn terraform(directory: &Path, arguments: &[&str]) -> Output {
+pub fn terraform(directory: &Path, arguments: &[&str]) -> Output {
     let _turn = ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner);
     let program = std::env::var("TERRAFORM").unwrap_or_else(|_| "terraform".to_owned());
     let output = Command::new(&program).args(arguments).current_dir(directory).output().unwrap_or_else(|error| {

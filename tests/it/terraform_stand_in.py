@@ -59,17 +59,17 @@ def reset_tags(arn):
 
 
 def apply():
-    balancer = found("DescribeLoadBalancers", "Names", f"{project}-jvb-nlb", "LoadBalancerArn")
-    if balancer is None:
+    load_balancer = found("DescribeLoadBalancers", "Names", f"{project}-jvb-nlb", "LoadBalancerArn")
+    if load_balancer is None:
         subnets = {f"Subnets.member.{number}": subnet for number, subnet in enumerate(plan["subnets"], 1)}
         tags = {"Tags.member.1.Key": "Lifecycle", "Tags.member.1.Value": "on-demand"}
         made = call("CreateLoadBalancer", Name=f"{project}-jvb-nlb", Type="network", **subnets, **tags)
-        balancer = made.findtext(".//LoadBalancerArn")
+        load_balancer = made.findtext(".//LoadBalancerArn")
         print("module.jvb_nlb.aws_lb.jvb: Creation complete", flush=True)
     else:
-        reset_tags(balancer)
+        reset_tags(load_balancer)
     time.sleep(plan.get("pause", 0))
-    listeners = call("DescribeListeners", LoadBalancerArn=balancer).findall(".//Listeners/member/Port")
+    listeners = call("DescribeListeners", LoadBalancerArn=load_balancer).findall(".//Listeners/member/Port")
     ports = {listener.text for listener in listeners}
     for suffix, protocol, port in (("jvb-udp", "UDP", "10000"), ("jvb-tcp-tg", "TCP", "4443")):
         group = found("DescribeTargetGroups", "Names", f"{project}-{suffix}", "TargetGroupArn")
@@ -81,14 +81,14 @@ def apply():
             reset_tags(group)
         if port not in ports:
             action = {"DefaultActions.member.1.Type": "forward", "DefaultActions.member.1.TargetGroupArn": group}
-            call("CreateListener", LoadBalancerArn=balancer, Protocol=protocol, Port=port, **action)
+            call("CreateListener", LoadBalancerArn=load_balancer, Protocol=protocol, Port=port, **action)
     print("\033[0m\033[1m\033[32m\nApply complete!\033[0m", flush=True)
 
 
 def destroy():
-    balancer = found("DescribeLoadBalancers", "Names", f"{project}-jvb-nlb", "LoadBalancerArn")
-    if balancer is not None:
-        call("DeleteLoadBalancer", LoadBalancerArn=balancer)
+    load_balancer = found("DescribeLoadBalancers", "Names", f"{project}-jvb-nlb", "LoadBalancerArn")
+    if load_balancer is not None:
+        call("DeleteLoadBalancer", LoadBalancerArn=load_balancer)
     for suffix in ("jvb-udp", "jvb-tcp-tg"):
         for _ in range(100):
             group = found("DescribeTargetGroups", "Names", f"{project}-{suffix}", "TargetGroupArn")

@@ -130,7 +130,9 @@ impl Bill {
 
 /// Formats an amount in cents, or more finely below one.
 pub fn dollars(amount: f64) -> String {
-    if amount != 0.0 && amount.abs() < 0.01 { format!("${amount:.4}") } else { format!("${amount:.2}") }
+    // Half a cent is rounded up, although the sum of prices may be a little below.
+    let amount = if amount < 0.0 { amount } else { amount + 1e-9 };
+    if amount > 1e-6 && amount < 0.01 { format!("${amount:.4}") } else { format!("${amount:.2}") }
 }
 
 #[cfg(test)]
@@ -149,5 +151,6 @@ mod tests {
     #[test]
     fn amounts_below_a_cent_are_shown() {
         assert_eq!([0.0, 0.0048, 0.01, 13.4].map(dollars), ["$0.00", "$0.0048", "$0.01", "$13.40"]);
+        assert_eq!([20.575 - 0.5, -1.25].map(dollars), ["$20.08", "$-1.25"]);
     }
 }

@@ -1,4 +1,4 @@
-//! Whether the service is idle: the condition of every teardown.
+//! The idle condition, on which every teardown depends.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use jiff::Timestamp;
 
 use crate::model::{Counts, LastStatus, Observation, Service, Target, TargetGroup, TargetState, Task};
 
-/// How long after its stop a task still counts as the one at its address, for a target that is healthy there.
+/// The time after its stop for which a task counts as the one at its address, for a target that is healthy there.
 ///
 /// The task's own target is deregistered by then, or unhealthy; and VPCs assign addresses again.
 pub const ADDRESS_RETENTION: Duration = Duration::from_secs(5 * 60);

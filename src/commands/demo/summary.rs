@@ -21,7 +21,7 @@ const EVENINGS_PER_MONTH: f64 = 30.0;
 pub struct Summary {
     /// The scenario's title.
     title: String,
-    /// Whether the sandbox's state shows that the watcher did its whole job.
+    /// True if the sandbox's state shows that the watcher did its whole job.
     verified: bool,
     /// The resources that are left and should not be.
     left: Vec<String>,
@@ -57,7 +57,7 @@ struct Times {
 /// The load balancer's uptime and cost.
 #[derive(Debug, Serialize)]
 struct LoadBalancer {
-    /// Whether no load balancer is left.
+    /// True if no load balancer is left.
     gone: bool,
     /// The number of load balancers created.
     created: usize,
@@ -122,7 +122,7 @@ impl Summary {
     ///
     /// # Errors
     ///
-    /// When standard output can't be written.
+    /// Returns an error if standard output can't be written.
     pub fn print(&self, json: bool) -> io::Result<()> {
         let mut output = io::stdout().lock();
         if json {
@@ -171,7 +171,7 @@ impl Summary {
     ///
     /// # Errors
     ///
-    /// What the watcher missed.
+    /// Returns what the watcher missed, as a sentence.
     pub fn verdict(&self) -> Result<(), String> {
         let missed = self.unregistered_tasks.iter().map(|task| format!("task {task} served and was never registered"));
         let faults: Vec<String> = self.left.iter().cloned().chain(missed).collect();

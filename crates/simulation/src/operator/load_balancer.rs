@@ -136,7 +136,7 @@ impl Operator {
         Ok(())
     }
 
-    /// Places a hold, whoever holds already.
+    /// Places a hold, and replaces one that is already there.
     pub fn hold_until(&self, until: Timestamp) -> Result<(), ApiError> {
         let Some((arn, _)) = self.load_balancer()? else { return Ok(()) };
         let (resource_arns, key) = ([arn].into_iter().collect(), "jvb-watcher:hold-until".to_owned());

@@ -59,7 +59,7 @@ fn the_margin_is_a_teardown_and_a_tick_of_the_lambda_function() {
 
 /// An idle service whose load balancer was created at 11:00, and marked at noon less this time.
 fn marked_before_noon(age: Duration) -> Observation {
-    idle(marked_balancer(&[], noon() - age))
+    idle(marked_load_balancer(&[], noon() - age))
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn deletes_at_once_when_the_paid_hour_was_missed() {
 #[test]
 fn marks_at_once_and_requeues_at_the_end_of_the_extended_grace_period() {
     for reason in [MarkReason::Idle, MarkReason::Incomplete] {
-        let mut load_balancer = marked_balancer(&[], noon() - minutes(40));
+        let mut load_balancer = marked_load_balancer(&[], noon() - minutes(40));
         load_balancer.target_groups[0].tags.clear();
         if reason == MarkReason::Idle {
             load_balancer.tags = owner_tags();
@@ -98,7 +98,7 @@ fn marks_at_once_and_requeues_at_the_end_of_the_extended_grace_period() {
 
 #[test]
 fn an_unused_load_balancer_gets_its_unused_grace_and_then_the_rest_of_its_paid_hour() {
-    let unused = observation(counts(0, 0, 0), vec![], Some(balancer(&[])));
+    let unused = observation(counts(0, 0, 0), vec![], Some(load_balancer(&[])));
     let waiting = plan(&unused, &until_paid_hour(), at("11:10:00"));
     assert_eq!((waiting.lifecycle, waiting.requeue_at), (LifecycleAction::Keep, at("11:15:00")));
     let marking = plan(&unused, &until_paid_hour(), at("11:15:00"));
@@ -134,7 +134,7 @@ fn a_mark_is_valid_for_fifty_minutes_after_the_extended_grace_period() {
 #[test]
 fn orphaned_target_groups_wait_for_the_ordinary_grace_period_only() {
     let mut orphaned = observation(counts(0, 0, 0), vec![], None);
-    orphaned.orphaned_target_groups = marked_balancer(&[], noon()).target_groups;
+    orphaned.orphaned_target_groups = marked_load_balancer(&[], noon()).target_groups;
     let waiting = plan(&orphaned, &until_paid_hour(), noon() + seconds(59));
     assert_eq!((waiting.lifecycle, waiting.requeue_at), (LifecycleAction::Keep, noon() + seconds(60)));
     let due = plan(&orphaned, &until_paid_hour(), noon() + seconds(60));
