@@ -75,6 +75,7 @@ pub async fn reconcile(settings: &Settings, options: &ReconcileOptions, log: &Lo
         teardown: Teardown::Off,
         owner_tag: OwnerTag { key: String::new(), value: String::new() },
         idle_grace: Duration::ZERO,
+        until_paid_hour: false,
         unused_grace: Duration::ZERO,
         resync_interval: HEALTH_WAIT,
     };

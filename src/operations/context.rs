@@ -75,6 +75,7 @@ impl<P: Platform + Clone> Context<P> {
             owner_tag: self.owner_tag.clone(),
             teardown,
             idle_grace: grace.idle,
+            until_paid_hour: false,
             unused_grace: grace.unused,
             resync_interval: super::POLL_INTERVAL,
         };

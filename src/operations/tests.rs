@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::command::LoadBalancerCommand;
 use super::context::Context;
-use super::cost::Prices;
+use super::cost::Model;
 use super::down::{Down, Extent, HoldPolicy};
 use super::engine::{Operation, execute, poll_interval};
 use super::failure::{Failure, OperationError};
@@ -155,7 +155,7 @@ impl Platform {
         let spec = down::Spec {
             extent: Extent::All,
             hold_policy,
-            prices: Prices::default(),
+            costs: Model::default(),
             drain_limit: minutes(5),
             teardown_limit: minutes(5),
         };

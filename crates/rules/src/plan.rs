@@ -12,7 +12,7 @@ mod lifecycle;
 mod registrations;
 
 pub use crate::idle::{groups_of_others, is_idle, targets_of_others};
-pub use crate::policy::{OwnerTag, Policy, Teardown};
+pub use crate::policy::{OwnerTag, PAID_HOUR_MARGIN, Policy, Teardown};
 pub(crate) use lifecycle::last_use;
 pub use lifecycle::marked_since;
 

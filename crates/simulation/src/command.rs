@@ -14,7 +14,7 @@ use crate::operator::Operator;
 use crate::process::{Setup, Tools};
 use jvb_watcher::operations::command::LoadBalancerCommand;
 use jvb_watcher::operations::context::Context;
-use jvb_watcher::operations::cost::Prices;
+use jvb_watcher::operations::cost::Model;
 use jvb_watcher::operations::down::{self, Down, Extent, HoldPolicy};
 use jvb_watcher::operations::engine::execute;
 use jvb_watcher::operations::failure::{Failure, OperationError};
@@ -73,7 +73,7 @@ impl Command {
                 let aim = down::Spec {
                     extent: Extent::All,
                     hold_policy: HoldPolicy::Respect,
-                    prices: Prices::default(),
+                    costs: Model::default(),
                     drain_limit: 10 * MINUTE,
                     teardown_limit: 15 * MINUTE,
                 };

@@ -99,8 +99,10 @@ events! {
         teardown: String,
         /// The maximum time between two reconciliations, in seconds
         resync_interval_seconds: f64,
-        /// The idle time before a load balancer is torn down, in seconds
+        /// The idle time before a load balancer is torn down, at least, in seconds
         idle_grace_seconds: f64,
+        /// Whether the grace period extends to just before the end of the load balancer's paid hour
+        idle_grace_until_paid_hour: bool,
         /// The age from which an unused load balancer counts as idle, in seconds
         unused_grace_seconds: f64,
     } => {

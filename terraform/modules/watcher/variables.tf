@@ -99,8 +99,8 @@ variable "idle_grace" {
   default     = "60s"
 
   validation {
-    condition     = can(regex("^[1-9][0-9]*[smh]$", var.idle_grace))
-    error_message = "The idle grace must be a positive whole number with a unit, e.g. 60s, 15m or 1h."
+    condition     = can(regex("^([1-9][0-9]*[smh]|until-paid-hour)$", var.idle_grace))
+    error_message = "The idle grace must be a positive whole number with a unit, e.g. 60s, 15m or 1h, or until-paid-hour."
   }
 }
 

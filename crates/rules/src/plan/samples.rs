@@ -37,6 +37,7 @@ pub fn policy() -> Policy {
         owner_tag: OwnerTag { key: "Lifecycle".into(), value: "on-demand".into() },
         teardown: Teardown::All,
         idle_grace: seconds(60),
+        until_paid_hour: false,
         unused_grace: minutes(15),
         resync_interval: seconds(60),
     }

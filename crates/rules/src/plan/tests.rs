@@ -10,6 +10,7 @@ use crate::model::{
 };
 
 mod lifecycle;
+mod paid_hour;
 mod properties;
 mod registrations;
 

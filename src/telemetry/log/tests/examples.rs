@@ -45,6 +45,7 @@ pub fn examples() -> Vec<Event> {
             teardown: "all".to_owned(),
             resync_interval_seconds: 60.0,
             idle_grace_seconds: 60.0,
+            idle_grace_until_paid_hour: false,
             unused_grace_seconds: 900.0,
         },
         Event::Listening { address: "127.0.0.1:8081".to_owned() },
