@@ -12,6 +12,7 @@ use crate::model::{
 mod lifecycle;
 mod properties;
 mod registrations;
+mod service;
 
 /// Makes the targets at one address fail their health checks.
 fn with_unhealthy(mut load_balancer: LoadBalancer, number: u8) -> LoadBalancer {
