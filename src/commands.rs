@@ -73,6 +73,7 @@ fn policy(settings: &Settings, options: &PolicyOptions) -> Policy {
         idle_grace: options.idle_grace,
         unused_grace: options.unused_grace,
         resync_interval: options.resync_interval,
+        allow_several_bridges: options.bridges.allow_several_bridges,
     }
 }
 

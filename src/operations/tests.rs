@@ -114,6 +114,7 @@ impl Platform {
             project: "p".into(),
             load_balancer: "p-jvb-nlb".into(),
             owner_tag: policy().owner_tag,
+            allow_several_bridges: false,
             command,
             progress: Arc::new(LoggedProgress { verb: Verb::Up, log: log.clone() }),
             log,

@@ -22,8 +22,8 @@ use crate::controller::reconciler::{OBSERVATION_VALID_FOR, Reconciler};
 use crate::telemetry::log::{Phase, Verb, rfc3339_millis};
 use jvb_watcher_rules::hold::{Hold, Holder};
 use jvb_watcher_rules::model::{
-    Counts, LoadBalancer, LoadBalancerKind, LoadBalancerState, OPERATION_TAG, Observation, Service, TargetGroup,
-    TargetType, Task,
+    Advertised, Counts, LoadBalancer, LoadBalancerKind, LoadBalancerState, OPERATION_TAG, Observation, Service,
+    Startup, TargetGroup, TargetType, Task,
 };
 use jvb_watcher_rules::plan::{self, LifecycleAction, Teardown};
 
@@ -112,6 +112,8 @@ impl<P: Platform + Scaling + Clone> Up<P> {
             observation: Observation {
                 service: Service::Missing,
                 tasks: Vec::new(),
+                startup: Startup::default(),
+                advertised: Advertised::default(),
                 load_balancer: None,
                 orphaned_target_groups: Vec::new(),
                 unmatched_since: BTreeMap::new(),
@@ -183,8 +185,25 @@ impl<P: Platform + Scaling + Clone> Up<P> {
                 "load balancer {name} doesn't exist, and no command creates it; give --terraform-dir or \
                  --balancer-command"
             ))),
-            (Some(LoadBalancerKind::Network), _) | (None, Some(_)) => Ok(()),
+            (Some(LoadBalancerKind::Network), _) | (None, Some(_)) => self.validate_desired(load_balancer),
         }
+    }
+
+    /// Refuses several bridges behind one UDP listener. A load balancer that doesn't exist will have one.
+    fn validate_desired(&self, load_balancer: Option<&LoadBalancer>) -> Result<(), OperationError> {
+        let desired = self.spec.desired;
+        let takes_no_udp = |load_balancer: &LoadBalancer| {
+            let groups = &load_balancer.target_groups;
+            !groups.is_empty() && !groups.iter().any(|group| group.protocol.takes_udp())
+        };
+        if desired <= 1 || self.run.context.allow_several_bridges || load_balancer.is_some_and(takes_no_udp) {
+            return Ok(());
+        }
+        Err(OperationError::Refused(format!(
+            "--desired {desired}: one UDP listener can serve one bridge; Jicofo chooses a conference's bridge, and the \
+             load balancer each flow's target, so media would reach the wrong bridge and calls would fail. Give --desired \
+             1; or --allow-several-bridges, if each bridge advertises an address of its own"
+        )))
     }
 
     async fn acquire_lease(&mut self) -> Result<PhaseStatus, OperationError> {

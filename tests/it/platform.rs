@@ -377,13 +377,15 @@ impl Platform {
         Group { name, arn, port: plan.port }
     }
 
-    /// Creates the rule that sends the cluster's task events to the queue.
+    /// Creates the rule that sends the cluster's task events and the service's failures to the queue.
     pub async fn route_events(&self) {
-        let pattern = json!({
-            "source": ["aws.ecs"],
-            "detail-type": ["ECS Task State Change"],
-            "detail": { "clusterArn": [self.cluster_arn()] },
+        let service = json!({
+            "detail-type": ["ECS Service Action", "ECS Deployment State Change"],
+            "resources": [self.service_arn()],
         });
+        let tasks =
+            json!({ "detail-type": ["ECS Task State Change"], "detail": { "clusterArn": [self.cluster_arn()] } });
+        let pattern = json!({ "source": ["aws.ecs"], "$or": [tasks, service] });
         self.route_by(&pattern.to_string()).await;
         if matches!(self.stage, Stage::Moto(_)) {
             // moto's response to this call is empty.
@@ -422,6 +424,10 @@ impl Platform {
             .build()
             .expect("the target is complete");
         self.events.put_targets().rule(rule).targets(target).send().await.expect("a rule's target");
+    }
+
+    pub fn service_arn(&self) -> String {
+        format!("arn:aws:ecs:{REGION}:{}:service/{}/{}", self.account, self.cluster(), self.service())
     }
 
     pub fn cluster_arn(&self) -> String {
@@ -732,8 +738,19 @@ impl Platform {
 
     /// Puts an event on the event bus. Only moto allows the sources of AWS services.
     pub async fn put_any_event(&self, source: &str, detail_type: &str, detail: &Value) {
+        self.put_event_on(detail["taskArn"].as_str().into_iter(), source, detail_type, detail).await;
+    }
+
+    /// Puts an event about these resources on the event bus. Only moto allows the sources of AWS services.
+    pub async fn put_event_on(
+        &self,
+        resources: impl Iterator<Item = &str>,
+        source: &str,
+        detail_type: &str,
+        detail: &Value,
+    ) {
         let entry = PutEventsRequestEntry::builder().source(source).detail_type(detail_type).detail(detail.to_string());
-        let entry = entry.set_resources(detail["taskArn"].as_str().map(|arn| vec![arn.to_owned()])).build();
+        let entry = entry.set_resources(Some(resources.map(str::to_owned).collect())).build();
         let put = self.events.put_events().entries(entry).send().await.expect("the event is put");
         assert_eq!(put.failed_entry_count(), 0);
     }

@@ -228,5 +228,7 @@ fn policy(idle_grace: Duration, unused_grace: Duration, resync_interval: Duratio
         idle_grace,
         unused_grace,
         resync_interval,
+        // The guarantees are about any number of tasks.
+        allow_several_bridges: true,
     }
 }

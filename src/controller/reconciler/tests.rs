@@ -7,7 +7,7 @@ use super::*;
 use crate::aws::ErrorKind;
 use crate::aws::fake::{FakeAws, FakeClock};
 use crate::clock::Clock;
-use crate::controller::message::{Hint, TaskHint};
+use crate::controller::message::{Hint, TaskChange, TaskHint};
 use crate::controller::scope::Scope;
 use crate::controller::teardown::{IN_USE_PASSES_WITHIN, ProcessId, Teardown, takeover_after};
 use crate::telemetry::emf;
@@ -528,7 +528,7 @@ async fn a_registered_target_is_followed_from_initial() {
 
 fn hints(task: &Task, version: i64, time: Timestamp) -> Hints {
     let mut hints = Hints::default();
-    hints.add(Hint { task: task.id.clone(), version: Some(version), time: Some(time) });
+    hints.add(Hint::Task(TaskChange { task: task.id.clone(), version: Some(version), time: Some(time) }));
     hints
 }
 
@@ -762,7 +762,7 @@ async fn reports_missing_events_until_one_arrives() {
     reconcile_for(&mut bench, 3).await;
     assert_eq!(states_of(&bench, "events_missing"), ["raised"]);
     let task = running(2).id;
-    let hints = Hints { tasks: [(task, TaskHint::default())].into() };
+    let hints = Hints { tasks: [(task, TaskHint::default())].into(), ..Hints::default() };
     bench.reconciler.reconcile(&hints).await.expect("a reconciliation");
     assert_eq!(states_of(&bench, "events_missing"), ["raised", "cleared"]);
 }
