@@ -20,6 +20,7 @@ use crate::aws::{AwsError, Deadline, LoadBalancerDescription, Platform, Scaling}
 use crate::controller::message::Hints;
 use crate::controller::reconciler::{OBSERVATION_VALID_FOR, Reconciler};
 use crate::telemetry::log::{Phase, Verb, rfc3339_millis};
+use jvb_watcher_rules::finding::FindingName;
 use jvb_watcher_rules::hold::{Hold, Holder};
 use jvb_watcher_rules::model::{
     Advertised, Counts, LoadBalancer, LoadBalancerKind, LoadBalancerState, OPERATION_TAG, Observation, Service,
@@ -317,7 +318,7 @@ impl<P: Platform + Scaling + Clone> Up<P> {
         Ok(PhaseStatus::Waiting(format!("desired count from {current} to {desired}")))
     }
 
-    /// Registers the serving tasks, and keeps the observation; returns the finding that hinders a registration.
+    /// Registers the serving tasks, and keeps the observation; returns the finding that hinders a start or a registration.
     async fn register(&mut self) -> Result<Option<String>, OperationError> {
         self.run.verify_lease().await?;
         let outcome = self.registrar.reconcile(&Hints::default()).await?;
@@ -337,7 +338,11 @@ impl<P: Platform + Scaling + Clone> Up<P> {
             )));
         }
         self.observation = observation;
-        let hindrance = outcome.findings.iter().find(|finding| finding.name.hinders_registration());
+        // The reason of a task that has stopped is reported with the task.
+        let explains = self.crashed().is_empty();
+        let delays =
+            |name: FindingName| name.hinders_registration() || (explains && name == FindingName::TasksNotStarting);
+        let hindrance = outcome.findings.iter().find(|finding| delays(finding.name));
         Ok(hindrance.map(|finding| format!("{}: {}. {}", finding.subject, finding.detail, finding.name.advice())))
     }
 

@@ -8,7 +8,8 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_ecs::types::{
-    AwsVpcConfiguration, Compatibility, ContainerDefinition, LaunchType, NetworkConfiguration, NetworkMode, Task,
+    AwsVpcConfiguration, Compatibility, ContainerDefinition, KeyValuePair, LaunchType, NetworkConfiguration,
+    NetworkMode, Task,
 };
 use aws_sdk_elasticloadbalancingv2::types::{
     Action, ActionTypeEnum, LoadBalancerAttribute, LoadBalancerTypeEnum, ProtocolEnum, Tag, TargetDescription,
@@ -19,6 +20,7 @@ use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 use http_body_util::{BodyExt, Full};
+use jvb_watcher_rules::model::{ADVERTISED_ADDRESSES_VARIABLE, ServiceEventName};
 use hyper::Request;
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
@@ -170,6 +172,15 @@ impl Platform {
 
     /// Creates a platform on this emulator, with these attributes of its queue.
     pub async fn with_queue(aws: Aws, queue: Queue) -> Self {
+        Self::create(aws, queue, None).await
+    }
+
+    /// Creates a platform on this emulator, whose task definition pins these addresses for media.
+    pub async fn advertising(aws: Aws, addresses: &str) -> Self {
+        Self::create(aws, Queue::default(), Some(addresses)).await
+    }
+
+    async fn create(aws: Aws, queue: Queue, advertised: Option<&str>) -> Self {
         let account = new_account();
         let stage = Stage::new(aws, account).await;
         let own = Proxy::to(stage.address(), account).await;
@@ -186,7 +197,9 @@ impl Platform {
         let project = format!("p{}", account % 100_000);
 
         ecs.create_cluster().cluster_name(format!("{project}-cluster")).send().await.expect("a cluster");
-        let container = ContainerDefinition::builder().name("jvb").image("jitsi/jvb").memory(2048).cpu(1024).build();
+        let variable = |value| KeyValuePair::builder().name(ADVERTISED_ADDRESSES_VARIABLE).value(value).build();
+        let container = ContainerDefinition::builder().name("jvb").image("jitsi/jvb").memory(2048).cpu(1024);
+        let container = container.set_environment(advertised.map(|addresses| vec![variable(addresses)])).build();
         let definition = ecs
             .register_task_definition()
             .family(format!("{project}-jvb"))
@@ -382,6 +395,7 @@ impl Platform {
         let service = json!({
             "detail-type": ["ECS Service Action", "ECS Deployment State Change"],
             "resources": [self.service_arn()],
+            "detail": { "eventName": ServiceEventName::ALL.map(ServiceEventName::as_str) },
         });
         let tasks =
             json!({ "detail-type": ["ECS Task State Change"], "detail": { "clusterArn": [self.cluster_arn()] } });
