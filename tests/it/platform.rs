@@ -20,10 +20,10 @@ use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
 use aws_types::SdkConfig;
 use aws_types::region::Region;
 use http_body_util::{BodyExt, Full};
-use jvb_watcher_rules::model::{ADVERTISED_ADDRESSES_VARIABLE, ServiceEventName};
 use hyper::Request;
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
+use jvb_watcher_rules::model::{ADVERTISED_ADDRESSES_VARIABLE, ServiceEventName};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
