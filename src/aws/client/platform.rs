@@ -311,3 +311,20 @@ impl Platform for AwsPlatform {
         self.counter.calls()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use aws_config::{BehaviorVersion, Region};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn resolves_a_name_to_its_addresses_and_an_unknown_one_to_none() {
+        let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).region(Region::new("eu-west-1"));
+        let platform = AwsPlatform::new(&config.build());
+        let loopback = platform.resolve("localhost").await;
+        assert!(!loopback.is_empty() && loopback.iter().all(IpAddr::is_loopback), "{loopback:?}");
+        // A name that never exists (RFC 2606).
+        assert_eq!(platform.resolve("load-balancer.invalid").await, Vec::<IpAddr>::new());
+    }
+}
