@@ -248,6 +248,18 @@ events! {
         },
     }
 
+    /// A read that only a finding needs failed. The reconciliation goes on; the finding is neither raised nor kept until a
+    /// read succeeds. Logged at the first of several failures; read again every fifteen minutes. Level: WARN.
+    FindingCheckFailed {
+        /// The kind of finding
+        finding: FindingName,
+        #[serde(flatten)]
+        failure: Failure,
+    } => {
+        level: Level::Warn,
+        message: format!("check of the finding {finding} failed: {}", failure.error),
+    }
+
     // ---- targets ----
 
     /// A target was registered. Level: INFO.

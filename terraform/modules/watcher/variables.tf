@@ -126,6 +126,12 @@ variable "resync_interval" {
   }
 }
 
+variable "allow_several_bridges" {
+  description = "Whether several tasks behind one UDP listener are right, and no finding: only where each bridge advertises an address of its own."
+  type        = bool
+  default     = false
+}
+
 variable "runtime" {
   description = "Where the watcher runs: lambda (costs next to nothing) or fargate."
   type        = string

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::Phase;
+use crate::model::{Phase, StopCode};
 
 fn last_status() -> impl Strategy<Value = LastStatus> {
     use LastStatus::{Running, Starting, Stopped, Stopping, Unknown};
@@ -33,10 +33,16 @@ fn ipv6() -> impl Strategy<Value = Option<Ipv6Addr>> {
 
 fn any_task(number: u8) -> impl Strategy<Value = Task> {
     let times = (prop::option::of(instant()), prop::option::of(instant()), prop::option::of(instant()));
-    (last_status(), desired_status(), ipv4(), ipv6(), times).prop_map(move |(last, desired, ipv4, ipv6, times)| {
-        let (started_at, stopping_at, stopped_at) = times;
-        Task { ipv4, ipv6, started_at, stopping_at, stopped_at, ..task(number, last, desired) }
-    })
+    let codes = vec![StopCode::FailedToStart, StopCode::EssentialContainerExited, StopCode::Other];
+    let code = prop::option::of(prop::sample::select(codes));
+    (last_status(), desired_status(), ipv4(), ipv6(), times, code).prop_map(
+        move |(last, desired, ipv4, ipv6, times, stop_code)| {
+            let (started_at, stopping_at, stopped_at) = times;
+            let stopped_reason = stop_code.map(|_| format!("reason {number}"));
+            let times = Task { started_at, stopping_at, stopped_at, ..task(number, last, desired) };
+            Task { ipv4, ipv6, stop_code, stopped_reason, ..times }
+        },
+    )
 }
 
 fn tasks() -> impl Strategy<Value = Vec<Task>> {
