@@ -14,7 +14,7 @@ use crate::controller::context::Context;
 use crate::controller::message::Hints;
 use crate::controller::missed_events::MissedEvents;
 use crate::controller::observer::Observer;
-use crate::controller::target_health::TargetHealth;
+use crate::controller::target_health::{TargetHealth, millis_between};
 use crate::controller::teardown::{ProcessId, Teardown, takeover_after};
 use crate::controller::totals::Counts;
 use crate::controller::writes::{Applied, Writer};
@@ -397,7 +397,9 @@ impl<P: Platform> Reconciler<P> {
     }
 
     fn log_reconciled(&mut self, summary: Summary, changes: usize, took: Duration) {
-        let Summary { counts, serving, registered, healthy, load_balancer_state, .. } = summary;
+        let Summary { counts, serving, registered, healthy, load_balancer_state, load_balancer_created_at, .. } =
+            summary;
+        let now = self.context.clock.now();
         self.context.totals.set_platform_calls(self.platform.calls());
         let totals = self.context.totals.get();
         let reported = std::mem::replace(&mut self.memory.reported, totals);
@@ -409,6 +411,8 @@ impl<P: Platform> Reconciler<P> {
             registered,
             healthy,
             load_balancer_state: load_balancer_state.map_or("absent", LoadBalancerState::as_str).to_owned(),
+            load_balancer_age_seconds: load_balancer_created_at
+                .map(|created_at| millis_between(created_at, now) / 1000),
             changes,
             findings: self.memory.findings.len(),
             messages: totals.messages - reported.messages,

@@ -594,6 +594,7 @@ async fn reports_the_state_after_its_own_writes() {
     bench.reconcile().await.expect("a reconciliation");
     let line = &bench.lines.of("reconciled")[0];
     assert_eq!((&line["changes"], &line["registered"], &line["healthy"]), (&4.into(), &2.into(), &0.into()));
+    assert_eq!(line["load_balancer_age_seconds"], 3600);
     bench.reconcile().await.expect("a reconciliation");
     assert_eq!(bench.cloud.count("RegisterTargets"), 2, "and AWS agrees");
     assert_eq!(bench.lines.of("target_health_changed").len(), 0);
@@ -601,7 +602,8 @@ async fn reports_the_state_after_its_own_writes() {
     let mut bench = self::bench(overdue());
     bench.reconcile().await.expect("a reconciliation");
     assert_eq!(bench.lines.of("load_balancer_deleted").len(), 1);
-    assert_eq!(bench.lines.of("reconciled")[0]["load_balancer_state"], "absent");
+    let line = &bench.lines.of("reconciled")[0];
+    assert_eq!((&line["load_balancer_state"], line.get("load_balancer_age_seconds")), (&"absent".into(), None));
 }
 
 #[tokio::test(start_paused = true)]

@@ -167,6 +167,9 @@ events! {
         healthy: usize,
         /// `absent`, `provisioning`, `active`, `active_impaired`, `failed` or `unknown`
         load_balancer_state: String,
+        /// The time since the load balancer's creation, in seconds; absent when there is no load balancer
+        #[serde(skip_serializing_if = "Option::is_none")]
+        load_balancer_age_seconds: Option<u64>,
         /// Actions: targets registered and deregistered, marks written and removed, resources deleted
         changes: usize,
         /// Active findings

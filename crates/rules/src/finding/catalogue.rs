@@ -100,6 +100,11 @@ findings! {
         advice: "Raise the quota for targets per target group, or run fewer tasks.",
         hinders_registration: true,
     }
+    TargetUnused {
+        meaning: "A task serves behind an active load balancer, and its target is `unused`: the load balancer has no subnet in the task's Availability Zone, and sends the task no traffic.",
+        advice: "Add a subnet in the task's Availability Zone to the load balancer, or limit the service to subnets in the load balancer's zones.",
+        hinders_registration: false,
+    }
     TargetOfOthers {
         meaning: "A target is healthy, and no task of the service has its address. The target and the load balancer stay.",
         advice: "Check --service and --load-balancer: a task of another service may use this load balancer. Deregister the target if it should not be there; the load balancer stays until then.",

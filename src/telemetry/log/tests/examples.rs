@@ -65,6 +65,7 @@ pub fn examples() -> Vec<Event> {
             registered: 0,
             healthy: 0,
             load_balancer_state: "active".to_owned(),
+            load_balancer_age_seconds: Some(214),
             changes: 2,
             findings: 0,
             messages: 3,
