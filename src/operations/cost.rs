@@ -106,7 +106,7 @@ mod tests {
     fn a_given_hourly_price_replaces_the_items() {
         let model = Model { hourly: Some(0.19), ..Model::default() };
         let cost = Cost::new(Some(Duration::from_secs(9000)), &model);
-        assert_eq!(cost.lines()[0], "The load balancer was up for 2.50 h; the run cost $0.47 at $0.19 an hour.");
+        assert_eq!(cost.lines()[0], "The load balancer was up for 2.50 h; the run cost $0.48 at $0.19 an hour.");
         assert_eq!((cost.cost_items.len(), cost.billed_hours), (0, Some(3.0)));
     }
 

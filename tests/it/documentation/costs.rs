@@ -31,7 +31,7 @@ fn worker_month() -> (f64, f64) {
 
 /// Formats a number without trailing zeros.
 fn number(value: f64) -> String {
-    let text = format!("{value:.9}");
+    let text = format!("{value:.10}");
     text.trim_end_matches('0').trim_end_matches('.').to_owned()
 }
 
@@ -39,9 +39,15 @@ fn rounded(value: f64) -> String {
     number((value * 100.0).round() / 100.0)
 }
 
+/// Formats a quantity with its unit, of which there can be one.
+fn counted(quantity: f64, unit: &str) -> String {
+    let unit = if quantity == 1.0 { unit.strip_suffix('s').unwrap_or(unit) } else { unit };
+    format!("{} {unit}", rounded(quantity))
+}
+
 fn rows(bill: &Bill) -> String {
     let row = |of: &BillItem| {
-        let quantity = format!("{} {}", rounded(of.quantity), of.item.unit());
+        let quantity = counted(of.quantity, of.item.unit());
         format!("| {} | {quantity} | ${} | {} |\n", of.item.name(), number(of.unit_price), dollars(of.amount()))
     };
     let total = format!("| **total** | | | **{}** |\n", dollars(bill.total()));
@@ -103,16 +109,14 @@ fn watcher_rows() -> String {
         "| item | quantity | free | price | with free tier | without |\n| --- | --- | --- | --- | --- | --- |\n"
             .to_owned();
     for item in watcher::items(FALLBACK_REGION) {
-        let (quantity, price) = (number((item.quantity * 1e4).round() / 1e4), number(item.unit_price));
+        let quantity = match item.quantity {
+            few if few < 1.0 => format!("{} {}", number((few * 1e4).round() / 1e4), item.unit),
+            many => counted(many, item.unit),
+        };
+        let price = number(item.unit_price);
         let (with, without) = (dollars(item.amount_with_free_tier()), dollars(item.amount()));
-        writeln!(
-            text,
-            "| {} | {quantity} {} | {} | ${price} | {with} | {without} |",
-            item.name,
-            item.unit,
-            number(item.free)
-        )
-        .expect("a string");
+        writeln!(text, "| {} | {quantity} | {} | ${price} | {with} | {without} |", item.name, number(item.free))
+            .expect("a string");
     }
     let month = watcher::idle_month(FALLBACK_REGION);
     let (with, without) = (dollars(month.with_free_tier), dollars(month.without));
@@ -176,11 +180,11 @@ the end of its hour, counted from its creation, so that the next call finds it a
 active, which takes some three minutes. The extension never begins another hour. It costs only the load balancer's public\n\
 IPv4 address: {extra} for 57 minutes.\n\n\
 AWS's pricing page doesn't say whether the hours count from the creation or by the clock; the watcher counts from\n\
-CreatedTime of DescribeLoadBalancers. If AWS counts by the clock, the extension can cost one hour more, {hour_price}.\n\n\
+CreatedTime of DescribeLoadBalancers. If AWS counts by the clock, the extension can cost one hour more, ${hour_price}.\n\n\
 ## What the model leaves out\n\n\
 - `status`, `down` and `report` take tasks to run as long as the load balancer exists. A task that starts later costs less.\n\
-- Traffic is an input (`--egress`), zero by default: the watcher doesn't see it. It outweighs the rest of an hour with people\n\
-  in it. The first 100 GB a month are free for the whole account; the model ignores that.\n\
+- Traffic is an input (`--egress`), zero by default: the watcher doesn't see it. It outweighs the rest of an hour with\n\
+\x20 people in it. The first 100 GB a month are free for the whole account; the model ignores that.\n\
 - Public IPv4 addresses are counted by the second, not by the hour.\n\
 - Fargate Spot has a price of its own, which changes: give `--vcpu-price` and `--memory-price`.\n\
 - The containers' logs, DNS queries other than those of alias records, and images in a registry of AWS.\n\n\
@@ -199,7 +203,7 @@ this platform costs {idle_total}.\n",
         up = EXAMPLE_MONTH.load_balancer_up.as_secs() / 60,
         tasks_up = EXAMPLE_MONTH.tasks_up.as_secs() / 60,
         extra = dollars(extra),
-        hour_price = dollars(model.prices.load_balancer_hour),
+        hour_price = number(model.prices.load_balancer_hour),
         idle_total = dollars(idle_total),
     )
 }
