@@ -248,3 +248,46 @@ fn neither_deletes_nor_deregisters_while_the_service_is_missing() {
         plan.lifecycle
     );
 }
+
+#[test]
+fn findings_hinder_registration_exactly_when_a_serving_task_stays_unregistered() {
+    let serving = |load_balancer| observation(counts(1, 1, 0), vec![running(1)], load_balancer);
+    let with = |change: &dyn Fn(&mut LoadBalancer)| {
+        let mut load_balancer = load_balancer(&[]);
+        change(&mut load_balancer);
+        serving(Some(load_balancer))
+    };
+    let held_until = |until: &'static str| {
+        with(&move |it| {
+            it.tags.insert(HOLD_UNTIL_TAG.into(), until.into());
+        })
+    };
+    let missing = Observation { service: Service::Missing, ..with(&|_| {}) };
+    let without_address = Observation { tasks: vec![Task { ipv4: None, ..running(1) }], ..with(&|_| {}) };
+    let stuck =
+        Task { stopping_at: Some(noon() - minutes(11)), ..task(2, LastStatus::Stopping, DesiredStatus::Stopped) };
+    let with_stuck_task = Observation { tasks: vec![running(1), stuck], ..with(&|_| {}) };
+    for (finding, seen) in [
+        (FindingName::ServiceMissing, missing),
+        (FindingName::LoadBalancerMissing, serving(None)),
+        (FindingName::LoadBalancerNotOwned, with(&|it| it.tags.clear())),
+        (FindingName::LoadBalancerNotNetwork, with(&|it| it.kind = LoadBalancerKind::Other("gateway".into()))),
+        (FindingName::LoadBalancerFailed, with(&|it| it.state = LoadBalancerState::Failed)),
+        (FindingName::TargetGroupMissing, with(&|it| it.target_groups.clear())),
+        (
+            FindingName::TargetGroupUnsupported,
+            with(&|it| it.target_groups[0].target_type = TargetType::Other("alb".into())),
+        ),
+        (FindingName::TargetOfOthers, with(&|it| it.target_groups[0].targets.push(target(7, 10000)))),
+        (FindingName::TaskWithoutAddress, without_address),
+        (FindingName::TaskNotStopping, with_stuck_task),
+        (FindingName::HoldActive, held_until("2026-11-20T13:00:00Z")),
+        (FindingName::HoldInvalid, held_until("tomorrow")),
+    ] {
+        let plan = plan_at_noon(&seen);
+        assert!(names(&plan).contains(&finding), "{finding}: {:?}", plan.findings);
+        let registered: usize = plan.registrations.iter().map(|group| group.register.len()).sum();
+        let hindered = plan.findings.iter().any(|finding| finding.name.hinders_registration());
+        assert_eq!(hindered, registered < 2, "{finding}: {registered} of two registrations");
+    }
+}
