@@ -94,7 +94,7 @@ fn started(form: Form, settings: &Settings, options: &WatchOptions, sdk: &SdkCon
     }
 }
 
-/// Why a command fails.
+/// The reason why a command fails.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// Wrong usage or configuration: nothing was done.
@@ -118,7 +118,7 @@ pub enum CommandError {
     /// The log says why: `up` or `down` has failed without a terminal.
     #[error("the log says why")]
     Logged {
-        /// Whether a signal stopped it.
+        /// True if a signal stopped it.
         was_interrupted: bool,
     },
 }

@@ -79,7 +79,7 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// If the address is in use, isn't local, or isn't permitted.
+    /// Returns an error if the address is in use, isn't local, or isn't permitted.
     pub async fn bind(address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;

@@ -33,7 +33,7 @@ const SHORT_PHASE_LIMIT: Duration = Duration::from_secs(5 * 60);
 /// The shortest time between two checks of a phase's condition.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
-/// How long DescribeLoadBalancers may lag behind the load balancer command that has ended.
+/// The most that DescribeLoadBalancers may lag behind the load balancer command that has ended.
 const CONSISTENCY_DELAY: Duration = Duration::from_secs(15);
 
 #[cfg(test)]

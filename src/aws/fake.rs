@@ -415,7 +415,7 @@ impl Queue for FakeAws {
         _: &[Receipt],
         visibility_timeout: Duration,
     ) -> Result<Vec<FailedEntry>, AwsError> {
-        let operation = if visibility_timeout.is_zero() { "Show" } else { "Hide" };
+        let operation = if visibility_timeout.is_zero() { "ResetVisibility" } else { "ExtendVisibility" };
         self.call(operation, |_| Ok(Vec::new())).await
     }
 

@@ -54,12 +54,12 @@ struct Cli {
 pub enum Command {
     /// Watch a service: reconcile at each event and interval
     Run(run::RunOptions),
-    /// The same as a function on AWS Lambda; the default command there
+    /// Watch a service as an AWS Lambda function; the default command there
     #[cfg(feature = "lambda")]
     Lambda(WatchOptions),
     /// Register and deregister targets once; never deletes the load balancer
     Reconcile(reconcile::ReconcileOptions),
-    /// Create the load balancer, scale the service up, and wait until calls can be made
+    /// Create the load balancer, scale the service up, and wait until its targets are healthy
     Up(up::UpOptions),
     /// Scale the service to zero, delete the load balancer, and print what the run cost
     Down(down::DownOptions),
@@ -69,15 +69,15 @@ pub enum Command {
     Status(status::StatusOptions),
     /// Check credentials, queue, rule, service, load balancer and permissions
     Doctor(doctor::DoctorOptions),
-    /// Ask a worker that runs with --listen whether it is healthy
+    /// Check the health of a worker that runs with --listen
     Health(health::HealthOptions),
-    /// Make an HTML page of the watcher's log: each day, and what it saved
+    /// Render the watcher's log as an HTML page: each day, and what it saved
     #[cfg(feature = "report")]
     Report(report::ReportOptions),
-    /// Play an evening with the real watcher on an AWS sandbox of its own
+    /// Play an evening with the real watcher on a built-in AWS sandbox
     #[cfg(feature = "sandbox")]
     Demo(demo::DemoOptions),
-    /// Serve an AWS sandbox on the loopback
+    /// Serve an AWS sandbox on 127.0.0.1
     #[cfg(feature = "sandbox")]
     Sandbox(sandbox::SandboxOptions),
     /// Print completions for a shell
@@ -135,7 +135,7 @@ pub fn parse(
     Ok(Cli::from_arg_matches(&matches)?.command)
 }
 
-/// Moves options of the platform and the log behind the command: until version 0.2 they could stand before it.
+/// Moves options of the platform and the log behind the command: they may stand before it, too.
 fn with_command_first(mut arguments: Vec<OsString>) -> Vec<OsString> {
     if let Some(at) = arguments.iter().skip(1).position(is_command).map(|at| at + 1)
         && arguments[1..at]
@@ -193,7 +193,7 @@ fn without_empty_variables(
 ///
 /// # Errors
 ///
-/// Why it failed, or what was wrong with its options.
+/// The reason why it failed, or the error in its options.
 pub async fn perform(
     command: &Command,
     environment: impl Fn(&str) -> Option<String> + Copy,

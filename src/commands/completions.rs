@@ -30,7 +30,7 @@ pub const HELP: Help = Help {
 ///
 /// # Errors
 ///
-/// When they can't be written.
+/// Returns an error if they can't be written.
 pub fn completions(options: &CompletionsOptions, mut program: Command) -> Result<(), CommandError> {
     let name = program.get_name().to_owned();
     // Into memory first: the generator panics when a reader closes the pipe.

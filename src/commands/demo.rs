@@ -50,7 +50,7 @@ use summary::Summary;
 /// The options of `demo`.
 #[derive(Debug, Args)]
 pub struct DemoOptions {
-    /// File of events to play instead; see fixtures/scenarios
+    /// Scenario file to play instead; see fixtures/scenarios
     #[arg(long, value_name = "FILE")]
     pub scenario: Option<PathBuf>,
     /// The format of the summary; with json, everything else goes to standard error

@@ -1,4 +1,4 @@
-//! What help and man pages say beyond the options: groups of commands, examples and exit statuses.
+//! The parts of help and man pages beyond the options: groups of commands, examples and exit statuses.
 
 use std::fmt::Write as _;
 
@@ -8,15 +8,15 @@ use clap::builder::Styles;
 /// The group of a command in the program's help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
-    /// What runs beside the platform.
+    /// Commands that run permanently beside the platform.
     Run,
-    /// What changes the platform.
+    /// Commands that change the platform.
     Operate,
-    /// What shows its state, and changes nothing.
+    /// Commands that show its state, and change nothing.
     Inspect,
-    /// What needs no AWS account.
+    /// Commands that need no AWS account.
     Try,
-    /// What helps at a shell.
+    /// Commands that support the shell.
     Shell,
 }
 

@@ -38,7 +38,7 @@ const SOURCE: &str = concat!("jvb-watcher ", env!("CARGO_PKG_VERSION"));
 ///
 /// # Errors
 ///
-/// When they can't be written.
+/// Returns an error if they can't be written.
 pub fn man(options: &ManOptions, program: Command, helps: &[(&str, &Help)]) -> Result<(), CommandError> {
     let mut program = program.disable_help_subcommand(true);
     program.build();

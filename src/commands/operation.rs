@@ -1,4 +1,4 @@
-//! What `up` and `down` have in common: the context of the operation, its end, and its output.
+//! The common parts of `up` and `down`: the context of the operation, its end, and its output.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};

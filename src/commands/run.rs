@@ -26,7 +26,7 @@ use crate::telemetry::log::{Event, Failure, Form, Log, StopReason};
 /// The options of `run`.
 #[derive(Debug, Args)]
 pub struct RunOptions {
-    /// What and how to watch.
+    /// The options that `run` and `lambda` share.
     #[command(flatten)]
     pub watch: WatchOptions,
     /// Serve /healthz, /readyz and /metrics [default: nowhere]
@@ -53,21 +53,21 @@ pub const HELP: Help = Help {
     see_also: &["lambda", "status", "doctor", "health"],
 };
 
-/// How long to wait for the queue's settings before the first reconciliation.
+/// The time limit for reading the queue's settings before the first reconciliation.
 const SETTINGS_TIME: Duration = Duration::from_secs(10);
 
-/// With `--exit-when-empty`, for cron: how long a run may take, so that runs don't pile up.
+/// The time limit of a run with `--exit-when-empty`: runs from cron must not pile up.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(5 * 60);
 
-/// How long to publish the remaining events after the worker has stopped.
+/// The time limit for publishing the remaining events after the worker has stopped.
 const LAST_EVENTS: Duration = Duration::from_secs(3);
 
 /// Runs the worker until a signal stops it, or, with `--exit-when-empty`, until nothing is left to do.
 ///
 /// # Errors
 ///
-/// When the address of `--listen` can't be bound, or when the configuration is wrong: no credentials, no region, or a
-/// queue that doesn't exist.
+/// Returns an error if the address of `--listen` can't be bound, or if the configuration is wrong: no credentials, no
+/// region, or a queue that doesn't exist.
 pub async fn run(settings: &Settings, options: &RunOptions, log: &Log) -> Result<(), CommandError> {
     let (order, shutdown) = shutdown::channel();
     order.on_signals()?;
@@ -98,13 +98,13 @@ async fn listen(address: SocketAddr, state: &ServerState, log: &Log) -> Result<(
 pub(super) struct Run<'a> {
     /// The connection.
     pub(super) sdk: &'a SdkConfig,
-    /// What to watch.
+    /// The platform and the rules.
     pub(super) settings: &'a Settings,
     /// The options of `run`.
     pub(super) options: &'a RunOptions,
     /// The log.
     pub(super) log: &'a Log,
-    /// What `--listen` serves.
+    /// The state that `--listen` serves.
     pub(super) state: ServerState,
     /// The order to stop, for the time limit of `--exit-when-empty`.
     pub(super) order: ShutdownOrder,

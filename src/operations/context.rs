@@ -17,7 +17,7 @@ use crate::shutdown::Shutdown;
 use crate::telemetry::log::Log;
 use jvb_watcher_rules::plan::{OwnerTag, Policy, Teardown};
 
-/// What an operation works on, and with.
+/// The resources and the tools of an operation.
 pub struct Context<P> {
     /// AWS.
     pub platform: P,

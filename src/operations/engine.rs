@@ -20,11 +20,11 @@ const MAX_POLL_INTERVAL: Duration = Duration::from_secs(10);
 /// The time that a check may take beyond the phase's limit.
 const LAST_CHECK_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long a failed load balancer command is retried after this operation superseded a running one, whose own command
-/// has this long to stop: terraform locks its state.
+/// The time for which a failed load balancer command is retried after this operation superseded a running one, whose own
+/// command has this long to stop: terraform locks its state.
 const LOCK_RETRY_LIMIT: Duration = Duration::from_secs(120);
 
-/// How often the load balancer may disappear during an `up` before the operation fails.
+/// The number of times that the load balancer may disappear during an `up` before the operation fails.
 const MAX_RESTARTS: u32 = 3;
 
 /// The status of a phase after a check.

@@ -11,7 +11,7 @@ use jvb_watcher_rules::hold::{Hold, Holder};
 use jvb_watcher_rules::model::{IDLE_SINCE_TAG, LOAD_BALANCER_TAG, Tags};
 use jvb_watcher_rules::plan::OwnerTag;
 
-/// How long a call to AWS that began within [`OBSERVATION_VALID_FOR`] may take to have its effect.
+/// The time that a call to AWS, begun within [`OBSERVATION_VALID_FOR`], may take to have its effect.
 const CALL_MARGIN: Duration = Duration::from_secs(2);
 
 /// The load balancer that a hold is on.
@@ -94,7 +94,7 @@ impl<P: Platform> OperatorHold<P> {
     ///
     /// # Errors
     ///
-    /// When a call fails, and when there is no load balancer that a watcher could delete.
+    /// Returns an error if a call fails, or if there is no load balancer that a watcher could delete.
     pub async fn place(&self, time: Duration) -> Result<Placed, OperationError> {
         let name = &self.load_balancer;
         let deadline = self.deadline();
@@ -129,11 +129,11 @@ impl<P: Platform> OperatorHold<P> {
         Ok(placed)
     }
 
-    /// Releases the hold, whoever placed it.
+    /// Releases the hold, of an operator or of `up`.
     ///
     /// # Errors
     ///
-    /// When a call fails.
+    /// Returns an error if a call fails.
     pub async fn release(&self) -> Result<Released, OperationError> {
         let deadline = self.deadline();
         let Some((arn, tags)) = self.find().await? else { return Ok(Released::NoLoadBalancer) };
@@ -176,7 +176,7 @@ mod tests {
     use crate::aws::fake::{FakeAws, FakeClock};
     use crate::telemetry::log::fake::LogLines;
     use jvb_watcher_rules::model::{Counts, Service};
-    use jvb_watcher_rules::plan::samples::{balancer, minutes, observation, policy};
+    use jvb_watcher_rules::plan::samples::{load_balancer, minutes, observation, policy};
 
     struct Stage {
         aws: FakeAws,
@@ -186,7 +186,7 @@ mod tests {
 
     impl Stage {
         fn new(tags: &Tags) -> Self {
-            let mut load_balancer = balancer(&[]);
+            let mut load_balancer = load_balancer(&[]);
             load_balancer.tags.extend(tags.clone());
             let idle = Service::Found(Counts::default());
             let aws = FakeAws::new(observation(idle, Vec::new(), Some(load_balancer)));
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_hold_is_released_whoever_placed_it_and_once() {
+    async fn a_hold_is_released_once_regardless_of_its_holder() {
         let stage = Stage::new(&Tags::new());
         for holder in [Holder::Hand, Holder::Up("1f2e".into())] {
             let stage = Stage::new(&stage.for_duration(minutes(30), holder).tags());

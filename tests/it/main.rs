@@ -14,6 +14,9 @@ mod failures;
 mod findings;
 mod harness;
 mod incidents;
+mod jitsi_scripts;
+#[cfg(feature = "sandbox")]
+mod jitsi_service;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod life;
@@ -25,6 +28,7 @@ mod manual;
 mod messages;
 mod metrics;
 mod moto;
+mod name_server;
 #[cfg(feature = "sandbox")]
 mod permissions;
 mod platform;

@@ -64,7 +64,7 @@ impl Hold {
         Self { until: now + duration.min(LONGEST_HOLD - CLOCK_SKEW), holder }
     }
 
-    /// Returns whether watchers obey the hold now.
+    /// Returns whether the hold is in force now.
     pub fn is_in_force(&self, now: Timestamp) -> bool {
         self.until > now && self.until <= now + LONGEST_HOLD
     }
@@ -107,6 +107,12 @@ mod tests {
         let mut tags = Hold::for_duration(minutes(30), noon(), Holder::Up("1f2e".into())).tags();
         tags.insert(HOLD_UNTIL_TAG.to_owned(), "2026-11-20T18:00:00Z".to_owned());
         assert_eq!(Hold::of(&tags).expect("a hold").holder, Holder::Hand);
+    }
+
+    #[test]
+    fn names_the_holder_in_the_log_without_the_operations_id() {
+        assert_eq!(Holder::Hand.as_str(), "hand");
+        assert_eq!(Holder::Up("1f2e".into()).as_str(), "up");
     }
 
     #[test]

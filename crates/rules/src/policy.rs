@@ -1,4 +1,4 @@
-//! What the operator configures.
+//! The operator's configuration of the rules.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub struct Policy {
     pub load_balancer: String,
     /// The tag without which a load balancer is never marked or deleted.
     pub owner_tag: OwnerTag,
-    /// How much of an idle load balancer is deleted.
+    /// The extent of a teardown.
     pub teardown: Teardown,
     /// The grace period: how long a service must have been idle before its load balancer is deleted.
     pub idle_grace: Duration,
@@ -48,7 +48,7 @@ impl fmt::Display for OwnerTag {
     }
 }
 
-/// How much of an idle load balancer is deleted.
+/// The extent of a teardown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Teardown {
     /// The load balancer, its listeners and its target groups.
@@ -57,4 +57,14 @@ pub enum Teardown {
     LoadBalancer,
     /// Nothing: an idle load balancer is neither marked nor deleted, only reported.
     Off,
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::plan::samples::policy;
+
+    #[test]
+    fn writes_the_owner_tag_as_the_option_takes_it() {
+        assert_eq!(policy().owner_tag.to_string(), "Lifecycle=on-demand");
+    }
 }

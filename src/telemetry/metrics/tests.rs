@@ -122,15 +122,7 @@ fn in_use() -> Snapshot {
 }
 
 fn idle() -> Snapshot {
-    let summary = Summary {
-        counts: Counts::default(),
-        serving: 0,
-        registered: 0,
-        healthy: 0,
-        unhealthy: 0,
-        load_balancer_state: None,
-    };
-    Snapshot { summary, idle_since: None, usage: Usage::Idle }
+    Snapshot { summary: Summary::default(), idle_since: None, usage: Usage::Idle }
 }
 
 /// Returns the names of the metrics that a line declares; checks that the line has exactly their fields.

@@ -248,7 +248,8 @@ async fn gives_up_on_an_unresponsive_bus_and_drops_the_oldest_events() {
 }
 
 /// The line of docs/events.md below which everything is generated.
-const MARKER: &str = "<!-- Generated from the examples in src/telemetry/log; don't edit below this line. -->\n";
+const MARKER: &str =
+    "<!-- Generated from src/telemetry/log/tests/examples.rs by .ci/write-docs; don't edit below this line. -->\n";
 
 /// An event as a consumer receives it.
 #[derive(Serialize)]

@@ -12,7 +12,7 @@ use crate::model::{
     TargetType, Task, TaskId,
 };
 
-pub const BALANCER: &str =
+pub const LOAD_BALANCER: &str =
     "arn:aws:elasticloadbalancing:eu-west-1:111122223333:loadbalancer/net/p-jvb-nlb/0a1b2c3d4e5f6071";
 pub const UDP: &str = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/p-jvb-udp/1a2b3c4d5e6f7081";
 pub const TCP: &str = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/p-jvb-tcp-tg/2a3b4c5d6e7f8091";
@@ -88,7 +88,7 @@ pub fn group(arn: &str, port: u16, targets: Vec<Target>) -> TargetGroup {
     let name = arn.split('/').nth(1).expect("a target group's ARN").to_owned();
     let target_type = TargetType::Ip { family: AddressFamily::Ipv4, port };
     let protocol = if arn == UDP { Protocol::Udp } else { Protocol::Other };
-    TargetGroup { arn: arn.into(), name, protocol, target_type, tags: Tags::new(), targets, healthy_others: 0 }
+    TargetGroup { arn: arn.into(), name, protocol, target_type, tags: owner_tags(), targets, healthy_others: 0 }
 }
 
 pub fn owner_tags() -> Tags {
@@ -97,15 +97,15 @@ pub fn owner_tags() -> Tags {
 
 pub fn marked(mut tags: Tags, since: Timestamp) -> Tags {
     tags.insert(IDLE_SINCE_TAG.into(), since.to_string());
-    tags.insert(LOAD_BALANCER_TAG.into(), BALANCER.into());
+    tags.insert(LOAD_BALANCER_TAG.into(), LOAD_BALANCER.into());
     tags
 }
 
 /// The load balancer, with the addresses of these tasks in both target groups.
-pub fn balancer(targets: &[u8]) -> LoadBalancer {
+pub fn load_balancer(targets: &[u8]) -> LoadBalancer {
     let of_port = |port| targets.iter().map(|number| target(*number, port)).collect();
     LoadBalancer {
-        arn: BALANCER.into(),
+        arn: LOAD_BALANCER.into(),
         name: "p-jvb-nlb".into(),
         kind: LoadBalancerKind::Network,
         state: LoadBalancerState::Active,
@@ -116,11 +116,11 @@ pub fn balancer(targets: &[u8]) -> LoadBalancer {
 }
 
 /// The load balancer and its target groups, marked idle since this instant.
-pub fn marked_balancer(targets: &[u8], since: Timestamp) -> LoadBalancer {
-    let mut load_balancer = balancer(targets);
+pub fn marked_load_balancer(targets: &[u8], since: Timestamp) -> LoadBalancer {
+    let mut load_balancer = load_balancer(targets);
     load_balancer.tags = marked(load_balancer.tags, since);
     for group in &mut load_balancer.target_groups {
-        group.tags = marked(Tags::new(), since);
+        group.tags = marked(owner_tags(), since);
     }
     load_balancer
 }

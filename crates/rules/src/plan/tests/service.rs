@@ -50,7 +50,7 @@ fn crashed(number: u8, after: u64, before: i64) -> Task {
 
 /// One task is desired; these are the tasks, of which none has run for long.
 fn starting(tasks: Vec<Task>, startup: Startup) -> Observation {
-    Observation { startup, ..observation(counts(1, 0, 0), tasks, Some(balancer(&[]))) }
+    Observation { startup, ..observation(counts(1, 0, 0), tasks, Some(load_balancer(&[]))) }
 }
 
 const NOT_STARTING: FindingName = FindingName::TasksNotStarting;
@@ -194,14 +194,14 @@ fn quotes_one_line_of_limited_length() {
 fn nothing_is_missing_from_a_service_without_desired_tasks() {
     let given_up = Deployment { rollout: Rollout::Failed, ..deployment() };
     let startup = Startup { deployment: Some(given_up), ..startup() };
-    let seen = Observation { startup, ..idle(balancer(&[])) };
+    let seen = Observation { startup, ..idle(load_balancer(&[])) };
     assert_eq!(details(&plan_at_noon(&seen), NOT_STARTING).len(), 0);
 }
 
 // ---- several bridges ----
 
 fn two_bridges() -> Observation {
-    observation(counts(2, 2, 0), vec![running(1), running(2)], Some(balancer(&[1, 2])))
+    observation(counts(2, 2, 0), vec![running(1), running(2)], Some(load_balancer(&[1, 2])))
 }
 
 #[test]
@@ -227,7 +227,7 @@ fn several_bridges_are_no_finding_where_they_are_allowed_or_take_no_udp() {
 fn only_serving_tasks_are_bridges() {
     let stopping = task(2, LastStatus::Running, DesiredStatus::Stopped);
     let starting = task(3, LastStatus::Starting, DesiredStatus::Running);
-    let seen = observation(counts(2, 1, 1), vec![running(1), stopping, starting], Some(balancer(&[1, 2])));
+    let seen = observation(counts(2, 1, 1), vec![running(1), stopping, starting], Some(load_balancer(&[1, 2])));
     assert_eq!(plan_at_noon(&seen).findings, []);
     let mut both = two_bridges();
     let groups = both.load_balancer.iter_mut().flat_map(|load_balancer| &mut load_balancer.target_groups);
@@ -248,7 +248,7 @@ fn pinned(address: IpAddr) -> PinnedAddress {
 fn advertising(pinned: Vec<PinnedAddress>, ipv4: Option<&[IpAddr]>) -> Observation {
     let ipv4 = ipv4.map(|addresses| addresses.iter().copied().collect());
     let advertised = Advertised { pinned, load_balancer: LoadBalancerAddresses { ipv4, ipv6: None } };
-    Observation { advertised, ..observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[1]))) }
+    Observation { advertised, ..observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer(&[1]))) }
 }
 
 #[test]
