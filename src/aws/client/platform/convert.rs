@@ -246,7 +246,7 @@ mod tests {
         assert_eq!((primary.id.as_str(), primary.rollout, primary.failed_tasks), ("ecs-svc/2", Rollout::Failed, 2));
     }
 
-    fn balancer(kind: elb::IpAddressType, zones: &[Option<(&str, Option<&str>)>]) -> LoadBalancerAddresses {
+    fn addresses_of(kind: elb::IpAddressType, zones: &[Option<(&str, Option<&str>)>]) -> LoadBalancerAddresses {
         let zone = |addresses: &Option<(&str, Option<&str>)>| {
             let address = addresses.map(|(ipv4, ipv6)| {
                 elb::LoadBalancerAddress::builder().ip_address(ipv4).set_ipv6_address(ipv6.map(str::to_owned)).build()
@@ -261,13 +261,13 @@ mod tests {
     fn the_addresses_are_known_if_every_zone_shows_one() {
         use elb::IpAddressType::{Dualstack, Ipv4};
         let set = |addresses: &[&str]| Some(addresses.iter().map(|ip| ip.parse().expect("an address")).collect());
-        let known = balancer(Ipv4, &[Some(("192.0.2.1", None)), Some(("192.0.2.2", None))]);
+        let known = addresses_of(Ipv4, &[Some(("192.0.2.1", None)), Some(("192.0.2.2", None))]);
         assert_eq!(known, LoadBalancerAddresses { ipv4: set(&["192.0.2.1", "192.0.2.2"]), ipv6: set(&[]) });
         // AWS assigned the second one, which the description doesn't show.
-        assert_eq!(balancer(Ipv4, &[Some(("192.0.2.1", None)), None]).ipv4, None);
-        assert_eq!(balancer(Ipv4, &[]).ipv4, None);
-        let dual_stack = balancer(Dualstack, &[Some(("192.0.2.1", Some("2001:db8::1")))]);
+        assert_eq!(addresses_of(Ipv4, &[Some(("192.0.2.1", None)), None]).ipv4, None);
+        assert_eq!(addresses_of(Ipv4, &[]).ipv4, None);
+        let dual_stack = addresses_of(Dualstack, &[Some(("192.0.2.1", Some("2001:db8::1")))]);
         assert_eq!(dual_stack, LoadBalancerAddresses { ipv4: set(&["192.0.2.1"]), ipv6: set(&["2001:db8::1"]) });
-        assert_eq!(balancer(Dualstack, &[Some(("192.0.2.1", None))]).ipv6, None);
+        assert_eq!(addresses_of(Dualstack, &[Some(("192.0.2.1", None))]).ipv6, None);
     }
 }
