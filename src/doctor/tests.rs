@@ -200,6 +200,14 @@ fn each_fault_is_the_result_of_one_check() {
             ("owner tag", Failed),
         ),
         (
+            Box::new(|evidence| {
+                let mut load_balancer = balancer(&[]);
+                load_balancer.target_groups[1].tags.clear();
+                evidence.load_balancer = Ok(Some(load_balancer));
+            }),
+            ("owner tag", Warning),
+        ),
+        (
             Box::new(|evidence| evidence.deletion_protection = Some(Ok(DeletionProtection::On))),
             ("deletion protection", Failed),
         ),
