@@ -139,6 +139,22 @@ pub struct RegisterTaskDefinitionInput {
 pub struct ContainerDefinition {
     pub name: String,
     pub image: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
+    pub environment: Vec<KeyValuePair>,
+    pub port_mappings: Vec<PortMapping>,
+}
+
+/// A port on which a container listens.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
+pub struct PortMapping {
+    pub container_port: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// Request of `DescribeTaskDefinition`.
@@ -479,7 +495,7 @@ pub struct Attachment {
     pub details: Vec<KeyValuePair>,
 }
 
-/// A detail of an attachment.
+/// A detail of an attachment, or a variable of a container's environment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs, reason = "AWS's API reference documents the members")]

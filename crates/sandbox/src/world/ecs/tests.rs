@@ -286,7 +286,11 @@ fn task_definitions_are_listed_by_family_and_revision() {
     let mut fixture = fixture();
     for family in ["a", "jitsi"] {
         for _ in 0..9 {
-            let container = ContainerDefinition { name: "jvb".to_owned(), image: "jvb".to_owned() };
+            let container = ContainerDefinition {
+                name: "jvb".to_owned(),
+                image: "jvb".to_owned(),
+                ..ContainerDefinition::default()
+            };
             let input = RegisterTaskDefinitionInput {
                 family: family.to_owned(),
                 container_definitions: vec![container],
