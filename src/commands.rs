@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use aws_config::SdkConfig;
+use crate::aws::client::SdkConfig;
 
 use crate::aws::AwsError;
 use crate::aws::client::{self, AwsEventBus, ConnectError};
@@ -93,7 +93,7 @@ fn started(form: Form, settings: &Settings, options: &WatchOptions, sdk: &SdkCon
     }
 }
 
-/// Why a command fails.
+/// The reason why a command fails.
 #[derive(Debug, thiserror::Error)]
 pub enum CommandError {
     /// Wrong usage or configuration: nothing was done.
@@ -117,7 +117,7 @@ pub enum CommandError {
     /// The log says why: `up` or `down` has failed without a terminal.
     #[error("the log says why")]
     Logged {
-        /// Whether a signal stopped it.
+        /// True if a signal stopped it.
         was_interrupted: bool,
     },
 }

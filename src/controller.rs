@@ -1,4 +1,4 @@
-//! The controller: reconciles the service whenever a message, a deadline or the resync interval asks for it.
+//! The controller: reconciles the service when a message arrives, at the time that a plan sets, and at the resync interval.
 //!
 //! - [`worker`]: the loop of `run`: receive, reconcile, delete.
 //! - [`function`]: the same, invocation by invocation, on AWS Lambda.

@@ -163,7 +163,7 @@ pub struct Diagnosis {
     pub warnings: usize,
     /// The number of checks that could not be made.
     pub skipped: usize,
-    /// The checks. Each stands behind those that it depends on.
+    /// The checks. Each follows those that it depends on.
     pub checks: Vec<Check>,
 }
 

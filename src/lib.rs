@@ -3,7 +3,7 @@
 //! Events from a queue are hints that name a service to reconcile; the APIs are the source of truth; one pure function,
 //! [`jvb_watcher_rules::plan::plan`], decides. ARCHITECTURE.md follows a message to a registration.
 //!
-//! The modules, each of which knows only those above it:
+//! The modules, each of which depends only on those above it:
 //!
 //! - [`clock`], [`aws`], [`retry`]: the port to AWS and its adapter, AWS's time, and the waits between retries.
 //! - [`telemetry`]: the log, the metrics, and the events published on a bus.

@@ -48,13 +48,13 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The worker's state, as the server shows it. Clones share it.
 #[derive(Clone)]
-pub struct Shown {
+pub struct ServerState {
     liveness: Liveness,
     /// Set when the worker connects to AWS; the server starts earlier.
     metrics: Arc<OnceLock<Metrics>>,
 }
 
-impl Shown {
+impl ServerState {
     /// Creates a state without metrics.
     pub fn new(liveness: Liveness) -> Self {
         Self { liveness, metrics: Arc::default() }
@@ -79,7 +79,7 @@ impl Listener {
     ///
     /// # Errors
     ///
-    /// If the address is in use, isn't local, or isn't permitted.
+    /// Returns an error if the address is in use, isn't local, or isn't permitted.
     pub async fn bind(address: SocketAddr) -> io::Result<Self> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
@@ -92,17 +92,17 @@ impl Listener {
     }
 
     /// Serves requests until the future is dropped.
-    pub async fn serve(self, shown: Shown) -> Infallible {
+    pub async fn serve(self, state: ServerState) -> Infallible {
         let permits = Arc::new(Semaphore::new(CONNECTIONS));
         loop {
             // Fails only if the semaphore is closed, which it never is.
             let permit = permits.clone().acquire_owned().await;
             match self.listener.accept().await {
                 Ok((stream, _)) => {
-                    let shown = shown.clone();
+                    let state = state.clone();
                     tokio::spawn(async move {
                         let _permit = permit;
-                        let _ = tokio::time::timeout(CONNECTION_TIME, serve_connection(stream, &shown)).await;
+                        let _ = tokio::time::timeout(CONNECTION_TIME, serve_connection(stream, &state)).await;
                     });
                 }
                 Err(_) => tokio::time::sleep(ACCEPT_PAUSE).await,
@@ -112,8 +112,8 @@ impl Listener {
 }
 
 /// Serves one request. Errors of the connection concern only the client.
-async fn serve_connection(stream: TcpStream, shown: &Shown) {
-    let service = service_fn(async |request: Request<_>| Ok::<_, Infallible>(respond(&request, shown)));
+async fn serve_connection(stream: TcpStream, state: &ServerState) {
+    let service = service_fn(async |request: Request<_>| Ok::<_, Infallible>(respond(&request, state)));
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
@@ -123,12 +123,12 @@ async fn serve_connection(stream: TcpStream, shown: &Shown) {
         .await;
 }
 
-fn respond<B>(request: &Request<B>, shown: &Shown) -> Response<Full<Bytes>> {
+fn respond<B>(request: &Request<B>, state: &ServerState) -> Response<Full<Bytes>> {
     let response = match request.uri().path() {
-        LIVE_PATH => state(shown.liveness.live()),
-        READY_PATH => state(shown.liveness.ready()),
+        LIVE_PATH => answer(state.liveness.live()),
+        READY_PATH => answer(state.liveness.ready()),
         METRICS_PATH => {
-            let metrics = shown.metrics.get().cloned().unwrap_or_else(Metrics::off);
+            let metrics = state.metrics.get().cloned().unwrap_or_else(Metrics::off);
             body(StatusCode::OK, metrics::CONTENT_TYPE, metrics.exposition())
         }
         _ => {
@@ -146,7 +146,7 @@ fn respond<B>(request: &Request<B>, shown: &Shown) -> Response<Full<Bytes>> {
     response
 }
 
-fn state(state: Result<(), Unhealthy>) -> Response<Full<Bytes>> {
+fn answer(state: Result<(), Unhealthy>) -> Response<Full<Bytes>> {
     match state {
         Ok(()) => text(StatusCode::OK, "ok"),
         Err(Unhealthy(why)) => text(StatusCode::SERVICE_UNAVAILABLE, &why),
@@ -180,7 +180,7 @@ mod tests {
 
     async fn ask(method: Method, path: &str, liveness: &Liveness) -> (StatusCode, String, Response<()>) {
         let request = Request::builder().method(method).uri(path).body(()).expect("a request");
-        let (parts, body) = respond(&request, &Shown::new(liveness.clone())).into_parts();
+        let (parts, body) = respond(&request, &ServerState::new(liveness.clone())).into_parts();
         let body = body.collect().await.expect("a whole body").to_bytes();
         let text = String::from_utf8(body.to_vec()).expect("text");
         (parts.status, text, Response::from_parts(parts, ()))

@@ -1,4 +1,4 @@
-//! Shutdown: an order to take on no more work, and a bound for the work in hand.
+//! Shutdown: an order to begin no more work, and a time limit for the work in progress.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use tokio::sync::watch;
 
 use crate::telemetry::log::StopReason;
 
-/// How long the reconciliation in hand may go on after the order. ECS kills a task 30 s after SIGTERM by default.
+/// The time limit of the reconciliation in progress after the order. ECS kills a task 30 s after SIGTERM by default.
 pub const GRACE: Duration = Duration::from_secs(10);
 
 /// Receives the order to stop. Clones receive the same order.
@@ -44,7 +44,7 @@ impl ShutdownOrder {
     ///
     /// # Errors
     ///
-    /// When the handlers can't be installed.
+    /// Returns an error if the handlers can't be installed.
     pub fn on_signals(&self) -> std::io::Result<()> {
         let mut terminate = signal(SignalKind::terminate())?;
         let mut interrupt = signal(SignalKind::interrupt())?;
@@ -67,7 +67,7 @@ impl Shutdown {
         *self.reason.borrow()
     }
 
-    /// Waits for the order; for ever, if every [`ShutdownOrder`] is dropped.
+    /// Waits for the order; forever, if every [`ShutdownOrder`] is dropped.
     pub async fn begun(&self) -> StopReason {
         let mut reason = self.reason.clone();
         loop {
@@ -80,7 +80,7 @@ impl Shutdown {
         }
     }
 
-    /// Waits until the work in hand must be given up.
+    /// Waits until the work in progress must be given up.
     pub async fn grace_over(&self) {
         self.begun().await;
         tokio::time::sleep(GRACE).await;

@@ -58,7 +58,7 @@ pub struct Status {
     /// True if there are neither remarks nor findings, apart from a hold in force.
     pub well: bool,
     pub findings: Vec<FindingStatus>,
-    /// Problems that aren't findings of the watcher: it can't resolve them, or it isn't running.
+    /// Problems that aren't findings: overdue work, unhealthy targets, messages in the dead-letter queue.
     pub remarks: Vec<String>,
     /// The errors of what could not be read.
     pub unread: Vec<String>,
@@ -196,7 +196,7 @@ impl Status {
         Self {
             at: now,
             // An operator who holds the load balancer knows of it.
-            well: remarks.is_empty() && findings.iter().all(|finding| finding.name == FindingName::HoldActive),
+            well: remarks.is_empty() && findings.iter().all(|finding| finding.name.is_informational()),
             findings: findings.into_iter().map(finding_status).collect(),
             remarks,
             unread: snapshot.unread.to_vec(),

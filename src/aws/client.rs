@@ -17,6 +17,7 @@ mod profile;
 mod queue;
 mod scaling;
 
+pub use aws_config::SdkConfig;
 #[cfg(feature = "sandbox")]
 pub use connection::connect_to_sandbox;
 pub use connection::{ConnectError, Connection, connect};

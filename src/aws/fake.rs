@@ -14,7 +14,6 @@ use super::{
     QueueSettings, Receipt, Redrive, ScalableService, Scaling, TargetGroupDescription,
 };
 use crate::clock::Clock;
-use crate::telemetry::log::{Format, Identity, Level, Log, LogConfig, Output};
 use jvb_watcher_rules::model::{
     LoadBalancer, Observation, Service, Tags, Target, TargetGroup, TargetKey, TargetState, Task, TaskId,
 };
@@ -48,42 +47,10 @@ pub fn noon() -> Timestamp {
     "2026-11-20T12:00:00Z".parse().expect("an instant")
 }
 
-/// The lines that a log has written.
-#[derive(Clone, Default)]
-pub struct Lines(Arc<Mutex<Vec<u8>>>);
-
-impl Lines {
-    /// Creates a log that writes here.
-    pub fn log(&self, clock: Arc<dyn Clock>) -> Log {
-        let identity = Identity { project: "p".into(), cluster: "p-cluster".into(), service: "p-service".into() };
-        let output = Output::direct(Box::new(self.clone()));
-        Log::new(LogConfig { identity, format: Format::Json, level: Level::Debug, clock, output })
-    }
-
-    /// Returns the lines of an event.
-    pub fn of(&self, event: &str) -> Vec<serde_json::Value> {
-        let bytes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
-        let lines = lines.map(|line| serde_json::from_slice::<serde_json::Value>(line).expect("JSON"));
-        lines.filter(|line| line["event"] == event).collect()
-    }
-}
-
-impl std::io::Write for Lines {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
-        Ok(bytes.len())
-    }
-
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
-    }
-}
-
 /// The state of AWS, and its faults.
 pub struct World {
     /// The service, its tasks, its load balancer and its orphaned target groups.
-    pub seen: Observation,
+    pub observed: Observation,
     /// The messages that can be received.
     pub messages: VecDeque<Message>,
     /// The operations called so far.
@@ -110,9 +77,9 @@ pub struct FakeAws(Arc<Mutex<World>>);
 
 impl FakeAws {
     /// Creates a world with this state.
-    pub fn new(seen: Observation) -> Self {
+    pub fn new(observed: Observation) -> Self {
         Self(Arc::new(Mutex::new(World {
-            seen,
+            observed,
             messages: VecDeque::new(),
             calls: Vec::new(),
             throttled: 0,
@@ -215,14 +182,17 @@ impl World {
     }
 
     fn group(&mut self, arn: &str) -> Result<&mut TargetGroup, ErrorKind> {
-        let groups = self.seen.load_balancer.iter_mut().flat_map(|load_balancer| &mut load_balancer.target_groups);
-        groups.chain(&mut self.seen.orphaned_target_groups).find(|group| group.arn == arn).ok_or(ErrorKind::NotFound)
+        let groups = self.observed.load_balancer.iter_mut().flat_map(|load_balancer| &mut load_balancer.target_groups);
+        groups
+            .chain(&mut self.observed.orphaned_target_groups)
+            .find(|group| group.arn == arn)
+            .ok_or(ErrorKind::NotFound)
     }
 
     fn tags(&mut self, arn: &str) -> Result<&mut Tags, ErrorKind> {
-        if self.seen.load_balancer.as_ref().is_some_and(|load_balancer| load_balancer.arn == arn) {
+        if self.observed.load_balancer.as_ref().is_some_and(|load_balancer| load_balancer.arn == arn) {
             return self
-                .seen
+                .observed
                 .load_balancer
                 .as_mut()
                 .map(|load_balancer| &mut load_balancer.tags)
@@ -243,16 +213,16 @@ fn described(group: &TargetGroup, load_balancer: Option<&LoadBalancer>) -> Targe
 
 impl Platform for FakeAws {
     async fn service(&self, _: &str, _: &str) -> Result<Service, AwsError> {
-        self.call("DescribeServices", |world| Ok(world.seen.service)).await
+        self.call("DescribeServices", |world| Ok(world.observed.service)).await
     }
 
     async fn list_tasks(&self, _: &str, _: &str) -> Result<Vec<TaskId>, AwsError> {
-        self.call("ListTasks", |world| Ok(world.seen.tasks.iter().map(|task| task.id.clone()).collect())).await
+        self.call("ListTasks", |world| Ok(world.observed.tasks.iter().map(|task| task.id.clone()).collect())).await
     }
 
     async fn describe_tasks(&self, _: &str, tasks: &[TaskId]) -> Result<Vec<Task>, AwsError> {
         let wanted = |task: &&Task| tasks.contains(&task.id);
-        self.call("DescribeTasks", |world| Ok(world.seen.tasks.iter().filter(wanted).cloned().collect())).await
+        self.call("DescribeTasks", |world| Ok(world.observed.tasks.iter().filter(wanted).cloned().collect())).await
     }
 
     async fn load_balancer(&self, _: &str) -> Result<Option<LoadBalancerDescription>, AwsError> {
@@ -264,16 +234,18 @@ impl Platform for FakeAws {
             created_at: load_balancer.created_at,
             dns_name: Some(format!("{}.elb.example", load_balancer.name)),
         };
-        self.call("DescribeLoadBalancers", |world| Ok(world.seen.load_balancer.as_ref().map(describe))).await
+        self.call("DescribeLoadBalancers", |world| Ok(world.observed.load_balancer.as_ref().map(describe))).await
     }
 
     async fn target_groups(&self, load_balancer: Option<&str>) -> Result<Vec<TargetGroupDescription>, AwsError> {
-        self.call("DescribeTargetGroups", |world| match (load_balancer, &world.seen.load_balancer) {
+        self.call("DescribeTargetGroups", |world| match (load_balancer, &world.observed.load_balancer) {
             (Some(_), None) => Err(ErrorKind::NotFound),
             (_, Some(load_balancer)) => {
                 Ok(load_balancer.target_groups.iter().map(|group| described(group, Some(load_balancer))).collect())
             }
-            (None, None) => Ok(world.seen.orphaned_target_groups.iter().map(|group| described(group, None)).collect()),
+            (None, None) => {
+                Ok(world.observed.orphaned_target_groups.iter().map(|group| described(group, None)).collect())
+            }
         })
         .await
     }
@@ -324,8 +296,8 @@ impl Platform for FakeAws {
 
     async fn delete_load_balancer(&self, _: &str, deadline: &Deadline) -> Result<(), AwsError> {
         self.write("DeleteLoadBalancer", deadline, |world| {
-            let groups = world.seen.load_balancer.take().map(|load_balancer| load_balancer.target_groups);
-            world.seen.orphaned_target_groups = groups.unwrap_or_default();
+            let groups = world.observed.load_balancer.take().map(|load_balancer| load_balancer.target_groups);
+            world.observed.orphaned_target_groups = groups.unwrap_or_default();
             Ok(())
         })
         .await
@@ -333,7 +305,7 @@ impl Platform for FakeAws {
 
     async fn delete_target_group(&self, arn: &str, deadline: &Deadline) -> Result<(), AwsError> {
         self.write("DeleteTargetGroup", deadline, |world| {
-            world.seen.orphaned_target_groups.retain(|group| group.arn != arn);
+            world.observed.orphaned_target_groups.retain(|group| group.arn != arn);
             Ok(())
         })
         .await
@@ -348,7 +320,7 @@ impl Platform for FakeAws {
 impl Scaling for FakeAws {
     async fn scalable(&self, _: &str, _: &str) -> Result<Option<ScalableService>, AwsError> {
         self.call("DescribeServices", |world| {
-            Ok(match world.seen.service {
+            Ok(match world.observed.service {
                 Service::Missing => None,
                 Service::Found(counts) => {
                     let arn = "arn:aws:ecs:eu-west-1:111122223333:service/p-cluster/p-service".to_owned();
@@ -360,7 +332,7 @@ impl Scaling for FakeAws {
     }
 
     async fn scale(&self, _: &str, _: &str, to: i32, deadline: &Deadline) -> Result<(), AwsError> {
-        self.write("UpdateService", deadline, |world| match &mut world.seen.service {
+        self.write("UpdateService", deadline, |world| match &mut world.observed.service {
             Service::Missing => Err(ErrorKind::NotFound),
             Service::Found(counts) => {
                 counts.desired = to;
@@ -414,7 +386,7 @@ impl Queue for FakeAws {
         _: &[Receipt],
         visibility_timeout: Duration,
     ) -> Result<Vec<FailedEntry>, AwsError> {
-        let operation = if visibility_timeout.is_zero() { "Show" } else { "Hide" };
+        let operation = if visibility_timeout.is_zero() { "ResetVisibility" } else { "ExtendVisibility" };
         self.call(operation, |_| Ok(Vec::new())).await
     }
 

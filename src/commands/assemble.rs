@@ -1,6 +1,6 @@
 //! The controller as `run` and `lambda` configure it.
 
-use aws_config::SdkConfig;
+use crate::aws::client::SdkConfig;
 
 use super::options::{FeedCheck, MetricsFormat, MetricsOptions, WatchOptions};
 use super::policy;

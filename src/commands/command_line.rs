@@ -54,12 +54,12 @@ struct Cli {
 pub enum Command {
     /// Watch a service: reconcile at each event and interval
     Run(run::RunOptions),
-    /// The same as a function on AWS Lambda; the default command there
+    /// Watch a service as an AWS Lambda function; the default command there
     #[cfg(feature = "lambda")]
     Lambda(WatchOptions),
     /// Register and deregister targets once; never deletes the load balancer
     Reconcile(reconcile::ReconcileOptions),
-    /// Create the load balancer, scale the service up, and wait until calls can be made
+    /// Create the load balancer, scale the service up, and wait until its targets are healthy
     Up(up::UpOptions),
     /// Scale the service to zero, delete the load balancer, and print what the run cost
     Down(down::DownOptions),
@@ -69,15 +69,15 @@ pub enum Command {
     Status(status::StatusOptions),
     /// Check credentials, queue, rule, service, load balancer and permissions
     Doctor(doctor::DoctorOptions),
-    /// Ask a worker that runs with --listen whether it is healthy
+    /// Check the health of a worker that runs with --listen
     Health(health::HealthOptions),
-    /// Make an HTML page of the watcher's log: each day, and what it saved
+    /// Render the watcher's log as an HTML page: each day, and what it saved
     #[cfg(feature = "report")]
     Report(report::ReportOptions),
-    /// Play an evening with the real watcher on an AWS sandbox of its own
+    /// Play an evening with the real watcher on a built-in AWS sandbox
     #[cfg(feature = "sandbox")]
     Demo(demo::DemoOptions),
-    /// Serve an AWS sandbox on the loopback
+    /// Serve an AWS sandbox on 127.0.0.1
     #[cfg(feature = "sandbox")]
     Sandbox(sandbox::SandboxOptions),
     /// Print completions for a shell
@@ -112,11 +112,6 @@ pub(super) const HELPS: &[(&str, &Help)] = &[
     ("man", &man::HELP),
 ];
 
-/// The exit statuses that commands have in common.
-#[cfg(feature = "manual")]
-pub(super) const EXIT_STATUS: &[(u8, &str)] =
-    &[(0, "done"), (1, "failed"), super::help::USAGE_ERROR, (3, "not well (status)"), super::help::INTERRUPTED];
-
 /// Returns the definition of the command line: what help, completions and man pages are made of.
 pub fn program() -> clap::Command {
     decorate(Cli::command(), HELPS)
@@ -140,7 +135,7 @@ pub fn parse(
     Ok(Cli::from_arg_matches(&matches)?.command)
 }
 
-/// Moves options of the platform and the log behind the command: until version 0.2 they could stand before it.
+/// Moves options of the platform and the log behind the command: they may stand before it, too.
 fn with_command_first(mut arguments: Vec<OsString>) -> Vec<OsString> {
     if let Some(at) = arguments.iter().skip(1).position(is_command).map(|at| at + 1)
         && arguments[1..at]
@@ -198,7 +193,7 @@ fn without_empty_variables(
 ///
 /// # Errors
 ///
-/// Why it failed, or what was wrong with its options.
+/// The reason why it failed, or the error in its options.
 pub async fn perform(
     command: &Command,
     environment: impl Fn(&str) -> Option<String> + Copy,
@@ -254,9 +249,9 @@ pub async fn perform(
         #[cfg(feature = "sandbox")]
         Command::Sandbox(options) => sandbox::sandbox(options).await,
         #[cfg(feature = "manual")]
-        Command::Completions(options) => completions::completions(options),
+        Command::Completions(options) => completions::completions(options, program()),
         #[cfg(feature = "manual")]
-        Command::Man(options) => man::man(options),
+        Command::Man(options) => man::man(options, program(), HELPS),
     }
 }
 

@@ -2,11 +2,10 @@
 
 use std::io::{self, Write};
 
-use clap::Args;
+use clap::{Args, Command};
 use clap_complete::{Shell, generate};
 
 use super::CommandError;
-use super::command_line::program;
 use super::help::{Group, Help, USAGE_ERROR};
 
 /// The options of `completions`.
@@ -27,17 +26,16 @@ pub const HELP: Help = Help {
     see_also: &["man"],
 };
 
-/// Writes the completions for a shell on standard output.
+/// Writes the completions of a program for a shell on standard output.
 ///
 /// # Errors
 ///
-/// When they can't be written.
-pub fn completions(options: &CompletionsOptions) -> Result<(), CommandError> {
-    let mut command = program();
-    let name = command.get_name().to_owned();
+/// Returns an error if they can't be written.
+pub fn completions(options: &CompletionsOptions, mut program: Command) -> Result<(), CommandError> {
+    let name = program.get_name().to_owned();
     // Into memory first: the generator panics when a reader closes the pipe.
     let mut script = Vec::new();
-    generate(options.shell, &mut command, &name, &mut script);
+    generate(options.shell, &mut program, &name, &mut script);
     if options.shell == Shell::Bash {
         script = with_one_name(&String::from_utf8_lossy(&script), &name).into_bytes();
     }

@@ -149,7 +149,7 @@ struct Terminal<W> {
     state: Mutex<Drawing<W>>,
 }
 
-/// What is to be written by the next flush.
+/// The text that the next flush writes.
 #[derive(Debug)]
 struct Drawing<W> {
     output: W,

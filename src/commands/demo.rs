@@ -26,7 +26,7 @@ use super::sandbox::introduce;
 use super::settings::Settings;
 use crate::aws::client;
 use crate::controller::liveness::Liveness;
-use crate::listen::Shown;
+use crate::listen::ServerState;
 use crate::shutdown;
 use crate::telemetry::log::{Level, StopReason, diagnostics};
 use jvb_watcher_rules::plan::OwnerTag;
@@ -50,7 +50,7 @@ use summary::Summary;
 /// The options of `demo`.
 #[derive(Debug, Args)]
 pub struct DemoOptions {
-    /// File of events to play instead; see fixtures/scenarios
+    /// Scenario file to play instead; see fixtures/scenarios
     #[arg(long, value_name = "FILE")]
     pub scenario: Option<PathBuf>,
     /// The format of the summary; with json, everything else goes to standard error
@@ -191,9 +191,9 @@ async fn evening(
     diagnostics::install(&log);
     let run_options = run_options(scenario, &region, level);
     let (order, shutdown) = shutdown::channel();
-    let shown = Shown::new(Liveness::new(run_options.watch.policy.resync_interval));
+    let state = ServerState::new(Liveness::new(run_options.watch.policy.resync_interval));
     let options = &run_options;
-    let run = Run { sdk: &sdk, settings: &settings, options, log: &log, shown, order: order.clone(), shutdown };
+    let run = Run { sdk: &sdk, settings: &settings, options, log: &log, state, order: order.clone(), shutdown };
     let watcher = run.until_stopped();
     tokio::pin!(watcher);
     let left = tokio::select! {

@@ -58,7 +58,7 @@ pub const HELP: Help = Help {
 ///
 /// # Errors
 ///
-/// When a check failed.
+/// Returns an error if a check failed.
 pub async fn doctor(
     settings: &Settings,
     options: &DoctorOptions,

@@ -27,7 +27,7 @@ pub struct DownOptions {
     /// Shell command that destroys the load balancer [default: the watcher's own teardown]
     #[arg(long, env = "JVB_WATCHER_DOWN_COMMAND", value_name = "COMMAND", value_parser = NonEmptyStringValueParser::new())]
     pub balancer_command: Option<String>,
-    /// How much of the load balancer is deleted
+    /// Extent of the deletion
     #[arg(long, env = "JVB_WATCHER_TEARDOWN", value_name = "EXTENT", default_value = "all")]
     pub teardown: TeardownExtent,
     /// Break a hold that an operator placed
@@ -39,7 +39,7 @@ pub struct DownOptions {
     /// The result.
     #[command(flatten)]
     pub output: OutputOptions,
-    /// Whether to change anything.
+    /// Dry run or real run.
     #[command(flatten)]
     pub dry_run: DryRunOptions,
     /// Limit until every task has stopped

@@ -47,7 +47,7 @@ type BoxError = Box<dyn std::error::Error + Send + Sync>;
 ///
 /// # Errors
 ///
-/// When the worker is unhealthy, or doesn't answer.
+/// Returns an error if the worker is unhealthy, or doesn't answer.
 pub async fn health(options: &HealthOptions) -> Result<(), CommandError> {
     let address = probe_address(options.listen);
     let (status, text) = match tokio::time::timeout(LIMIT, probe(address)).await {

@@ -1,4 +1,4 @@
-//! What help and man pages say beyond the options: groups of commands, examples and exit statuses.
+//! The parts of help and man pages beyond the options: groups of commands, examples and exit statuses.
 
 use std::fmt::Write as _;
 
@@ -8,15 +8,15 @@ use clap::builder::Styles;
 /// The group of a command in the program's help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
-    /// What runs beside the platform.
+    /// Commands that run permanently beside the platform.
     Run,
-    /// What changes the platform.
+    /// Commands that change the platform.
     Operate,
-    /// What shows its state, and changes nothing.
+    /// Commands that show its state, and change nothing.
     Inspect,
-    /// What needs no AWS account.
+    /// Commands that need no AWS account.
     Try,
-    /// What helps at a shell.
+    /// Commands that support the shell.
     Shell,
 }
 
@@ -47,6 +47,11 @@ pub const USAGE_ERROR: (u8, &str) = (2, "wrong usage or configuration; nothing w
 
 /// The exit status of a command that was stopped before its end, as shells have it for Ctrl-C.
 pub const INTERRUPTED: (u8, &str) = (130, "stopped before its end");
+
+/// The exit statuses that commands have in common.
+#[cfg(feature = "manual")]
+pub const EXIT_STATUS: &[(u8, &str)] =
+    &[(0, "done"), (1, "failed"), USAGE_ERROR, (3, "not well (status)"), INTERRUPTED];
 
 /// Adds groups, examples, exit statuses and environment variables to the help of the program and of its commands.
 pub fn decorate(mut program: Command, helps: &[(&str, &Help)]) -> Command {

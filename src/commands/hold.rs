@@ -21,7 +21,7 @@ pub struct HoldOptions {
     /// Length of the hold from now on, at most a day
     #[arg(value_name = "DURATION", value_parser = duration, required_unless_present = "release", conflicts_with = "release")]
     pub time: Option<Duration>,
-    /// Release the hold, whoever placed it
+    /// Release the hold, also one that up placed
     #[arg(long)]
     pub release: bool,
     /// The owner tag.
@@ -50,7 +50,7 @@ pub const HELP: Help = Help {
 ///
 /// # Errors
 ///
-/// When a call fails, and when there is no load balancer that a watcher could delete.
+/// Returns an error if a call fails, or if there is no load balancer that a watcher could delete.
 pub async fn hold(settings: &Settings, options: &HoldOptions, console: &Console) -> Result<(), CommandError> {
     let sdk = connect(settings, console.log()).await?;
     let platform = AwsPlatform::new(&sdk);

@@ -40,13 +40,13 @@ pub const HELP: Help = Help {
     see_also: &["run", "status", "doctor"],
 };
 
-/// How long before the deadline a check of the event source ends.
+/// The time before the deadline at which a check of the event source ends.
 const EVENT_SOURCE_CHECK_MARGIN: Duration = Duration::from_secs(2);
 
-/// How long a response waits for events to be published,
+/// The time that a response waits for events to be published.
 const LAST_EVENTS: Duration = Duration::from_secs(2);
 
-/// and how long before the deadline it waits no longer.
+/// The time before the deadline at which a response stops waiting for that.
 const LAST_EVENTS_MARGIN: Duration = Duration::from_millis(500);
 
 /// An invocation that waits for its response.
@@ -56,7 +56,7 @@ struct Invocation {
     response: oneshot::Sender<Result<Response, AwsError>>,
 }
 
-/// Why an invocation fails.
+/// The reason why an invocation fails.
 #[derive(Debug, thiserror::Error)]
 enum InvocationError {
     #[error("{0}; invoke the function with messages of an SQS queue, a schedule's event, or {{}} for a tick")]
@@ -71,7 +71,7 @@ enum InvocationError {
 ///
 /// # Errors
 ///
-/// When the configuration is wrong, or when the Runtime API can't be reached.
+/// Returns an error if the configuration is wrong, or if the Runtime API can't be reached.
 pub async fn lambda(settings: &Settings, options: &WatchOptions, log: &Log) -> Result<(), CommandError> {
     runtime::check_environment(|name| std::env::var(name).ok())?;
     let sdk = connect(settings, log).await?;

@@ -9,8 +9,7 @@ use clap_mangen::Man;
 use clap_mangen::roff::{Roff, bold, roman};
 
 use super::CommandError;
-use super::command_line::{HELPS, program};
-use super::help::{Group, Help, USAGE_ERROR};
+use super::help::{EXIT_STATUS, Group, Help, USAGE_ERROR};
 
 /// The options of `man`.
 #[derive(Debug, Args)]
@@ -34,29 +33,30 @@ pub const HELP: Help = Help {
 /// The source in the pages' footers.
 const SOURCE: &str = concat!("jvb-watcher ", env!("CARGO_PKG_VERSION"));
 
-/// Writes the program's man page on standard output, or those of all commands into a directory.
+/// Writes the program's man page on standard output, or those of all commands into a directory. `helps` has
+/// the help of each command by its name.
 ///
 /// # Errors
 ///
-/// When they can't be written.
-pub fn man(options: &ManOptions) -> Result<(), CommandError> {
-    let mut program = program().disable_help_subcommand(true);
+/// Returns an error if they can't be written.
+pub fn man(options: &ManOptions, program: Command, helps: &[(&str, &Help)]) -> Result<(), CommandError> {
+    let mut program = program.disable_help_subcommand(true);
     program.build();
     let Some(directory) = &options.all else {
-        return Ok(io::stdout().write_all(&page(&program, None)?)?);
+        return Ok(io::stdout().write_all(&page(&program, None, helps)?)?);
     };
     std::fs::create_dir_all(directory).map_err(|error| unwritable(directory, &error))?;
-    write(directory, "jvb-watcher", &page(&program, None)?)?;
-    for (name, help) in HELPS {
+    write(directory, "jvb-watcher", &page(&program, None, helps)?)?;
+    for (name, help) in helps {
         let command = program.find_subcommand(name).cloned().unwrap_or_default();
         let name = format!("jvb-watcher-{name}");
-        write(directory, &name, &page(&command.display_name(name.clone()), Some(help))?)?;
+        write(directory, &name, &page(&command.display_name(name.clone()), Some(help), helps)?)?;
     }
     Ok(())
 }
 
 /// Renders a page: what clap_mangen makes of the options, and the sections that it doesn't know.
-fn page(command: &Command, help: Option<&Help>) -> io::Result<Vec<u8>> {
+fn page(command: &Command, help: Option<&Help>, helps: &[(&str, &Help)]) -> io::Result<Vec<u8>> {
     let name = command.get_display_name().unwrap_or_else(|| command.get_name()).to_owned();
     let command = command.clone().after_help(None).after_long_help(None).help_template("");
     let man = Man::new(command.clone()).title(name).source(SOURCE);
@@ -83,7 +83,7 @@ fn page(command: &Command, help: Option<&Help>) -> io::Result<Vec<u8>> {
             roff.control("TP", []).text([bold(variable)]).text([roman(format!("Same as --{option}."))]);
         }
     }
-    let statuses = help.map_or(super::command_line::EXIT_STATUS, |help| help.exit_status);
+    let statuses = help.map_or(EXIT_STATUS, |help| help.exit_status);
     roff.control("SH", ["EXIT STATUS"]);
     for (status, meaning) in statuses {
         roff.control("TP", []).text([bold(status.to_string())]).text([roman(*meaning)]);
@@ -93,7 +93,7 @@ fn page(command: &Command, help: Option<&Help>) -> io::Result<Vec<u8>> {
         Some(help) => std::iter::once("jvb-watcher(1)".to_owned())
             .chain(help.see_also.iter().map(|other| format!("jvb-watcher-{other}(1)")))
             .collect(),
-        None => HELPS.iter().map(|(other, _)| format!("jvb-watcher-{other}(1)")).collect(),
+        None => helps.iter().map(|(other, _)| format!("jvb-watcher-{other}(1)")).collect(),
     };
     roff.text([roman(others.join(", "))]);
     page.extend(roff.to_roff().into_bytes());

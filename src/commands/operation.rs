@@ -1,11 +1,11 @@
-//! What `up` and `down` have in common: the context of the operation, its end, and its output.
+//! The common parts of `up` and `down`: the context of the operation, its end, and its output.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::io::Write;
 use std::sync::Arc;
 
-use aws_config::SdkConfig;
+use crate::aws::client::SdkConfig;
 use serde::Serialize;
 use tokio::time::Instant;
 

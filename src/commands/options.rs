@@ -106,7 +106,7 @@ pub enum OutputFormat {
     Json,
 }
 
-/// How a result is printed.
+/// The format of a result.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct OutputOptions {
     /// Format of the result on standard output
@@ -114,7 +114,7 @@ pub struct OutputOptions {
     pub output: OutputFormat,
 }
 
-/// Whether a command changes anything.
+/// The switch between a dry run and a real run.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct DryRunOptions {
     /// Print what would be done, and change nothing
@@ -150,12 +150,12 @@ pub struct PolicyOptions {
     pub owner: OwnerTagOptions,
     /// Extent of the teardown
     ///
-    /// How much of an idle load balancer is deleted.
+    /// The part of an idle load balancer that is deleted.
     #[arg(long, env = "JVB_WATCHER_TEARDOWN", value_name = "EXTENT", default_value = "all")]
     pub teardown: TeardownExtent,
 }
 
-/// How much of an idle load balancer is deleted.
+/// The extent of a teardown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum TeardownExtent {
     /// The load balancer, its listeners and its target groups
@@ -187,7 +187,7 @@ impl From<TeardownExtent> for Teardown {
     }
 }
 
-/// What `run` and `lambda` do beside reconciling.
+/// The options of `run` and `lambda` for everything but reconciling.
 #[derive(Clone, Debug, Args)]
 pub struct WatchOptions {
     /// The platform.
@@ -201,7 +201,7 @@ pub struct WatchOptions {
     pub policy: PolicyOptions,
     /// Queue checks
     ///
-    /// When to check the queue, the rule that fills it, and its access policy.
+    /// The schedule of the checks of the queue, the rule that fills it, and its access policy.
     #[arg(
         long,
         env = "JVB_WATCHER_FEED_CHECK",
@@ -223,7 +223,7 @@ pub struct WatchOptions {
     pub log: LogOptions,
 }
 
-/// When the queue, its rule and its access policy are checked.
+/// The schedule of the checks of the queue, its rule and its access policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum FeedCheck {
     /// At the start, and every hour
@@ -232,7 +232,7 @@ pub enum FeedCheck {
     Off,
 }
 
-/// How metrics are published.
+/// The options for publishing metrics.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Watcher")]
 pub struct MetricsOptions {

@@ -23,7 +23,7 @@ use jvb_watcher_rules::plan::{OwnerTag, Plan, Policy, TargetChange, Teardown, UN
 /// The options of `reconcile`.
 #[derive(Debug, Args)]
 pub struct ReconcileOptions {
-    /// Whether to change anything.
+    /// Dry run or real run.
     #[command(flatten)]
     pub dry_run: DryRunOptions,
     /// Wait until every desired task serves and is healthy in every target group; fail after this time
@@ -58,14 +58,14 @@ pub const HELP: Help = Help {
 /// The time between two reconciliations while targets become healthy.
 const HEALTH_WAIT: Duration = Duration::from_secs(2);
 
-/// How long the reconciliation that begins at the deadline may take.
+/// The time limit of the reconciliation that begins at the deadline.
 const LAST_RECONCILIATION: Duration = Duration::from_secs(10);
 
 /// Reconciles the targets once, or logs what it would change; then waits until they are healthy, if asked to.
 ///
 /// # Errors
 ///
-/// When a call fails, when something prevents the registration of tasks, or when they aren't healthy in time.
+/// Returns an error if a call fails, a finding hinders the registration of tasks, or they aren't healthy in time.
 pub async fn reconcile(settings: &Settings, options: &ReconcileOptions, log: &Log) -> Result<(), CommandError> {
     let sdk = connect(settings, log).await?;
     let policy = Policy {

@@ -4,7 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use aws_config::SdkConfig;
+use crate::aws::client::SdkConfig;
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use tokio::time::Instant;
@@ -19,14 +19,14 @@ use crate::aws::client::SqsQueue;
 use crate::aws::{ErrorKind, Queue, QueueSettings};
 use crate::controller::liveness::Liveness;
 use crate::controller::worker::{Lifetime, Timing, Worker, WorkerParts};
-use crate::listen::{Listener, Shown};
+use crate::listen::{Listener, ServerState};
 use crate::shutdown::{self, Shutdown, ShutdownOrder};
 use crate::telemetry::log::{Event, Failure, Form, Log, StopReason};
 
 /// The options of `run`.
 #[derive(Debug, Args)]
 pub struct RunOptions {
-    /// What and how to watch.
+    /// The options that `run` and `lambda` share.
     #[command(flatten)]
     pub watch: WatchOptions,
     /// Serve /healthz, /readyz and /metrics [default: nowhere]
@@ -53,34 +53,34 @@ pub const HELP: Help = Help {
     see_also: &["lambda", "status", "doctor", "health"],
 };
 
-/// How long to wait for the queue's settings before the first reconciliation.
+/// The time limit for reading the queue's settings before the first reconciliation.
 const SETTINGS_TIME: Duration = Duration::from_secs(10);
 
-/// With `--exit-when-empty`, for cron: how long a run may take, so that runs don't pile up.
+/// The time limit of a run with `--exit-when-empty`: runs from cron must not pile up.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(5 * 60);
 
-/// How long to publish the remaining events after the worker has stopped.
+/// The time limit for publishing the remaining events after the worker has stopped.
 const LAST_EVENTS: Duration = Duration::from_secs(3);
 
 /// Runs the worker until a signal stops it, or, with `--exit-when-empty`, until nothing is left to do.
 ///
 /// # Errors
 ///
-/// When the address of `--listen` can't be bound, or when the configuration is wrong: no credentials, no region, or a
-/// queue that doesn't exist.
+/// Returns an error if the address of `--listen` can't be bound, or if the configuration is wrong: no credentials, no
+/// region, or a queue that doesn't exist.
 pub async fn run(settings: &Settings, options: &RunOptions, log: &Log) -> Result<(), CommandError> {
     let (order, shutdown) = shutdown::channel();
     order.on_signals()?;
-    let shown = Shown::new(Liveness::new(options.watch.policy.resync_interval));
+    let state = ServerState::new(Liveness::new(options.watch.policy.resync_interval));
     if let Some(address) = options.listen {
-        listen(address, &shown, log).await?;
+        listen(address, &state, log).await?;
     }
     let sdk = connect(settings, log).await?;
-    Run { sdk: &sdk, settings, options, log, shown, order, shutdown }.until_stopped().await
+    Run { sdk: &sdk, settings, options, log, state, order, shutdown }.until_stopped().await
 }
 
 /// Starts the server of `--listen`.
-async fn listen(address: SocketAddr, shown: &Shown, log: &Log) -> Result<(), CommandError> {
+async fn listen(address: SocketAddr, state: &ServerState, log: &Log) -> Result<(), CommandError> {
     let listener = Listener::bind(address).await.map_err(|error| {
         CommandError::Failed(match error.kind() {
             io::ErrorKind::AddrInUse => {
@@ -90,7 +90,7 @@ async fn listen(address: SocketAddr, shown: &Shown, log: &Log) -> Result<(), Com
         })
     })?;
     log.emit(&Event::Listening { address: listener.address().to_string() });
-    tokio::spawn(listener.serve(shown.clone()));
+    tokio::spawn(listener.serve(state.clone()));
     Ok(())
 }
 
@@ -98,14 +98,14 @@ async fn listen(address: SocketAddr, shown: &Shown, log: &Log) -> Result<(), Com
 pub(super) struct Run<'a> {
     /// The connection.
     pub(super) sdk: &'a SdkConfig,
-    /// What to watch.
+    /// The platform and the rules.
     pub(super) settings: &'a Settings,
     /// The options of `run`.
     pub(super) options: &'a RunOptions,
     /// The log.
     pub(super) log: &'a Log,
-    /// What `--listen` serves.
-    pub(super) shown: Shown,
+    /// The state that `--listen` serves.
+    pub(super) state: ServerState,
     /// The order to stop, for the time limit of `--exit-when-empty`.
     pub(super) order: ShutdownOrder,
     /// The order to stop.
@@ -115,7 +115,7 @@ pub(super) struct Run<'a> {
 impl Run<'_> {
     /// Works until the shutdown is ordered.
     pub(super) async fn until_stopped(self) -> Result<(), CommandError> {
-        let Self { sdk, settings, options, log, shown, order, shutdown } = self;
+        let Self { sdk, settings, options, log, state, order, shutdown } = self;
         let began = Instant::now();
         let queue = SqsQueue::new(sdk, &settings.queue);
         let queue_settings = queue_settings(&queue, &settings.queue, &shutdown, log).await?;
@@ -134,7 +134,7 @@ impl Run<'_> {
             reconciler,
             lifetime: if options.exit_when_empty { Lifetime::UntilEmpty } else { Lifetime::UntilStopped },
             shutdown,
-            liveness: shown.with_metrics(context.metrics.clone()),
+            liveness: state.with_metrics(context.metrics.clone()),
             timing: Timing::default(),
         });
         if options.exit_when_empty {

@@ -1,4 +1,4 @@
-//! `sandbox`: serves an AWS sandbox on the loopback, until stopped.
+//! `sandbox`: serves an AWS sandbox on 127.0.0.1, until stopped.
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -23,7 +23,7 @@ pub struct SandboxOptions {
     /// Port on 127.0.0.1; 0 for any free one
     #[arg(long, value_name = "PORT", default_value_t = 4566)]
     pub port: u16,
-    /// File of events to play; see fixtures/scenarios
+    /// Scenario file to play; see fixtures/scenarios
     #[arg(long, value_name = "FILE", conflicts_with = "empty")]
     pub scenario: Option<PathBuf>,
     /// Factor by which everything is faster than on AWS [default: the scenario's, or 1]
@@ -56,7 +56,7 @@ pub const HELP: Help = Help {
 ///
 /// # Errors
 ///
-/// When the port can't be bound, or a step of the scenario fails.
+/// Returns an error if the port can't be bound, or a step of the scenario fails.
 pub async fn sandbox(options: &SandboxOptions) -> Result<(), CommandError> {
     let (order, shutdown) = shutdown::channel();
     order.on_signals()?;

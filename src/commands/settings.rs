@@ -27,7 +27,7 @@ pub struct Settings {
 pub struct ConfigError {
     /// The option's name.
     pub option: &'static str,
-    /// What is wrong with it.
+    /// The error in its value.
     pub problem: String,
 }
 

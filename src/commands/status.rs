@@ -75,7 +75,7 @@ pub const HELP: Help = Help {
 ///
 /// # Errors
 ///
-/// When the platform can't be observed, and [`CommandError::NotWell`] when it isn't well.
+/// Returns an error if the platform can't be observed, and [`CommandError::NotWell`] if it isn't well.
 pub async fn status(
     settings: &Settings,
     options: &StatusOptions,
@@ -123,13 +123,13 @@ struct EventSourceReading {
 impl Observer<'_> {
     async fn observe(&self, clock: &dyn Clock) -> Result<Status, AwsError> {
         let hints = Hints::default();
-        let (look, reading) = tokio::join!(self.reconciler.observe(&hints), self.read_event_source());
-        let look = look?;
+        let (observed, reading) = tokio::join!(self.reconciler.observe(&hints), self.read_event_source());
+        let observed = observed?;
         Ok(Status::new(&Snapshot {
             scope: &self.settings.scope,
             policy: &self.policy,
-            observation: &look.observation,
-            plan: &look.plan,
+            observation: &observed.observation,
+            plan: &observed.plan,
             queue: reading.queue.as_ref(),
             dead_letter_queue: reading.dead_letter_queue.as_ref(),
             event_source_findings: &reading.findings,

@@ -27,11 +27,18 @@ pub struct UpOptions {
     /// Number of tasks to serve; a service with more keeps them
     #[arg(long, env = "JVB_WATCHER_DESIRED", value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=5000))]
     pub desired: i32,
-    /// Terraform configuration with the module jvb_nlb, which creates a missing load balancer
+    /// Terraform configuration that creates a missing load balancer
     ///
-    /// The command is `terraform -chdir=DIR apply -target=module.jvb_nlb -auto-approve`.
+    /// The command is `terraform -chdir=DIR apply -auto-approve`. It applies the whole configuration; --terraform-arg can
+    /// limit it.
     #[arg(long, env = "JVB_WATCHER_TERRAFORM_DIR", value_name = "DIR")]
     pub terraform_dir: Option<PathBuf>,
+    /// Further argument of `terraform apply`, e.g. -var=NAME=VALUE; repeatable
+    ///
+    /// Where one configuration contains the whole platform, limit the command to the load balancer:
+    /// `--terraform-arg=-target=module.jvb_nlb`.
+    #[arg(long = "terraform-arg", value_name = "ARGUMENT", requires = "terraform_dir", allow_hyphen_values = true, value_parser = NonEmptyStringValueParser::new())]
+    pub terraform_args: Vec<String>,
     /// Shell command that creates a missing load balancer; overrides --terraform-dir
     #[arg(long, env = "JVB_WATCHER_UP_COMMAND", value_name = "COMMAND", value_parser = NonEmptyStringValueParser::new())]
     pub balancer_command: Option<String>,
@@ -44,7 +51,7 @@ pub struct UpOptions {
     /// The result.
     #[command(flatten)]
     pub output: OutputOptions,
-    /// Whether to change anything.
+    /// Dry run or real run.
     #[command(flatten)]
     pub dry_run: DryRunOptions,
     /// Limit of the command that creates the load balancer
@@ -77,15 +84,18 @@ pub struct UpOptions {
 pub const HELP: Help = Help {
     group: Group::Operate,
     examples: &[
-        ("Show the steps", "jvb-watcher up --project jitsi --terraform-dir infra --dry-run"),
-        ("Scale up, and print the load balancer's DNS name", "jvb-watcher up --project jitsi --terraform-dir infra"),
+        ("Show the steps", "jvb-watcher up --project jitsi --terraform-dir calls --dry-run"),
         (
-            "Verify at the end that the platform answers",
-            "jvb-watcher up --project jitsi --terraform-dir infra --verify-url https://meet.example.org",
+            "Scale up, verify that the platform answers, and print the load balancer's DNS name",
+            "jvb-watcher up --project jitsi --terraform-dir calls --verify-url https://meet.example.org",
+        ),
+        (
+            "Apply only the load balancer of a configuration that contains the whole platform",
+            "jvb-watcher up --project jitsi --terraform-dir infra --terraform-arg=-target=module.jvb_nlb",
         ),
     ],
     exit_status: &[
-        (0, "calls can be made"),
+        (0, "the targets are healthy"),
         (1, "failed; the message names the phase, the state and the command to continue with"),
         USAGE_ERROR,
         INTERRUPTED,
@@ -133,7 +143,7 @@ fn command(options: &UpOptions) -> Result<Option<Arc<dyn LoadBalancerCommand>>, 
         (None, Some(directory)) => {
             validate_terraform_dir(directory)
                 .map_err(|reason| CommandError::Usage(format!("--terraform-dir: {reason}")))?;
-            Process::terraform_apply(directory)
+            Process::terraform_apply(directory, &options.terraform_args)
         }
         (None, None) => return Ok(None),
     };
@@ -149,7 +159,7 @@ fn validate_terraform_dir(directory: &Path) -> Result<(), String> {
     match has_configuration {
         true => Ok(()),
         false => Err(format!(
-            "{} has no terraform files (*.tf, *.tf.json); give the directory of the configuration with the module jvb_nlb",
+            "{} has no terraform files (*.tf, *.tf.json); give the directory of the configuration that creates the load balancer",
             directory.display()
         )),
     }

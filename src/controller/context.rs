@@ -1,4 +1,4 @@
-//! What the parts of one controller share.
+//! The context that the parts of one controller share.
 
 use crate::clock::SharedClock;
 use crate::controller::scope::Scope;
@@ -6,7 +6,7 @@ use crate::controller::totals::Totals;
 use crate::telemetry::log::Log;
 use crate::telemetry::metrics::Metrics;
 
-/// What the parts of one controller share. Clones write to the same log, metrics and totals.
+/// The context that the parts of one controller share. Clones write to the same log, metrics and totals.
 #[derive(Clone)]
 pub struct Context {
     /// The service that is reconciled.

@@ -17,7 +17,7 @@ impl<P: Platform> Writer<'_, P> {
             LifecycleAction::Keep => Applied::default(),
             LifecycleAction::Mark { load_balancer_arn, idle_since, resources, reason } => {
                 let tags = Tags::from([
-                    (IDLE_SINCE_TAG.to_owned(), teardown.claim(*idle_since)),
+                    (IDLE_SINCE_TAG.to_owned(), teardown.new_mark(*idle_since)),
                     (LOAD_BALANCER_TAG.to_owned(), load_balancer_arn.clone()),
                 ]);
                 self.mark(resources, &tags, *idle_since, *reason).await

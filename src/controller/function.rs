@@ -19,7 +19,7 @@ use crate::controller::worker::{SETTINGS_VALID_FOR, until_requeue};
 use crate::retry::Retry;
 use crate::telemetry::log::{Event, Failure};
 
-/// How long before its deadline an invocation responds.
+/// The time before its deadline at which an invocation responds.
 const MARGIN: Duration = Duration::from_secs(1);
 
 /// The time that must be left for another reconciliation: what one takes on a slow day.
@@ -66,7 +66,8 @@ impl<Q: Queue, P: Platform> Function<Q, P> {
     ///
     /// # Errors
     ///
-    /// When the reconciliation of a tick failed. Messages whose reconciliation failed are in the response instead.
+    /// Returns an error if the reconciliation of a tick failed. Messages whose reconciliation failed are in the response
+    /// instead.
     pub async fn invoke(&mut self, request: Request, deadline: Instant) -> Result<Response, AwsError> {
         let deadline = deadline.checked_sub(MARGIN).unwrap_or(deadline);
         let response = match request {
@@ -94,7 +95,7 @@ impl<Q: Queue, P: Platform> Function<Q, P> {
         Response { failed: failed.into_iter().map(|Receipt { message_id, .. }| message_id).collect() }
     }
 
-    /// Reads the queue's redrive policy. Without an answer the messages are left to one.
+    /// Reads the queue's redrive policy. If that fails, malformed messages stay on the queue as if it had one.
     async fn redrive(&mut self, deadline: Instant) -> Redrive {
         if let Some((redrive, read_at)) = self.redrive
             && read_at.elapsed(&*self.context.clock) < SETTINGS_VALID_FOR

@@ -20,7 +20,7 @@ pub struct Batch {
     pub relevant: Vec<Receipt>,
     /// The messages that need no reconciliation: deleted at once.
     pub deletable: Vec<Receipt>,
-    /// How many messages were well-formed and foreign.
+    /// The number of well-formed messages about other resources.
     pub foreign: usize,
     /// The malformed messages that are left to the redrive policy.
     pub malformed: Vec<Receipt>,

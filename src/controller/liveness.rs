@@ -18,8 +18,8 @@ const LONGEST_RECONCILIATION: Duration = Duration::from_secs(10 * 60);
 /// Tolerates a machine that is busy or suspended for a moment.
 const SLACK: Duration = Duration::from_secs(30);
 
-/// How much older than the resync interval the last success may be: a failed poll (50 s), a round of receiving (35 s) and
-/// one of deleting (20 s) may precede the reconciliation.
+/// The most by which the last success may be older than the resync interval: a failed poll (50 s), a round of receiving
+/// (35 s) and one of deleting (20 s) may precede the reconciliation.
 const SUCCESS_OVERDUE_AFTER: Duration = Duration::from_secs(2 * 60);
 
 /// An activity of the worker.
@@ -81,7 +81,7 @@ pub struct Liveness {
 struct State {
     activity: Activity,
     since: Instant,
-    /// When a reconciliation last succeeded.
+    /// The time of the last reconciliation that succeeded.
     succeeded: Option<Instant>,
     /// The error of the last reconciliation, unless it succeeded.
     failure: Option<AwsError>,

@@ -1,7 +1,7 @@
 //! Parses queue messages into hints.
 //!
-//! EventBridge puts its whole envelope into the message. An event decides nothing: it names a task, and the version of
-//! that task which the next observation must have caught up with. Only the cluster and the task's ARN are required.
+//! EventBridge puts its whole envelope into the message. An event decides nothing: it names a task and a version of it,
+//! and the next observation must show this version or a later one. Only the cluster and the task's ARN are required.
 
 use std::collections::BTreeMap;
 
@@ -57,7 +57,7 @@ pub struct Hints {
     pub tasks: BTreeMap<TaskId, TaskHint>,
 }
 
-/// What the events of a batch said about one task.
+/// The hint that the events of a batch give about one task.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct TaskHint {
     /// The newest version.
@@ -75,7 +75,7 @@ impl Hints {
     }
 }
 
-/// Why a message can't be parsed.
+/// The reason why a message can't be parsed.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum Malformed {
     /// The body isn't JSON.
@@ -96,7 +96,7 @@ impl EventBridgeEvent {
     ///
     /// # Errors
     ///
-    /// When the body isn't an envelope, or is a task's event that doesn't name the task.
+    /// Returns an error if the body isn't an envelope, or is a task's event that doesn't name the task.
     pub fn parse(body: &str) -> Result<Self, Malformed> {
         let envelope: Value = serde_json::from_str(body).map_err(|error| Malformed::NotJson(error.to_string()))?;
         let Value::Object(_) = envelope else {

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use jvb_watcher_rules::finding::{Finding, FindingName};
 use jvb_watcher_rules::model::{Observation, Phase, TaskId};
 
-/// How long after a change its event may arrive. EventBridge usually takes less than a second.
+/// The time within which the event of a change must arrive. EventBridge usually takes less than a second.
 const EVENT_MAY_TAKE: Duration = Duration::from_secs(2 * 60);
 
 /// The changes that observations found while no event arrived.
@@ -19,7 +19,7 @@ const EVENT_MAY_TAKE: Duration = Duration::from_secs(2 * 60);
 pub struct MissedEvents {
     /// The tasks' phases at the last observation; `None` before the first, which may find changes of any age.
     phases: Option<BTreeMap<TaskId, Phase>>,
-    /// Whether an event has arrived since the last observation.
+    /// True if an event has arrived since the last observation.
     event_arrived: bool,
     /// The times of the first and the second observation that found an unannounced change.
     unannounced: (Option<Timestamp>, Option<Timestamp>),

@@ -16,16 +16,16 @@ use jvb_watcher_rules::model::{
 };
 use jvb_watcher_rules::plan::{Policy, Teardown};
 
-/// How often to describe a task again whose announced version ECS doesn't show yet.
+/// The number of times that a task is described again while ECS doesn't show its announced version.
 const FRESHNESS_RETRIES: u32 = 5;
 
 /// The wait before each of those retries.
 const FRESHNESS_WAIT: Duration = Duration::from_secs(1);
 
-/// How many tasks behind their version one observation logs; forged events can name any number.
+/// The most tasks behind their version that one observation logs; forged events can name any number.
 const LOGGED_BEHIND: usize = 10;
 
-/// How often to read a load balancer that changes while it is read, before the observation fails.
+/// The number of attempts to read a load balancer that changes while it is read, before the observation fails.
 const CONSISTENT_READ_ATTEMPTS: u32 = 3;
 
 /// The age up to which an event's task that ECS doesn't show may still appear.
@@ -178,7 +178,8 @@ impl<P: Platform> Observer<'_, P> {
         })
     }
 
-    /// Reads the target groups whose mark names a load balancer of the configured name, and that are behind no other.
+    /// Reads the target groups with the owner tag whose mark names a load balancer of the configured name, and that are
+    /// behind no other.
     async fn orphaned_target_groups(&self) -> Result<Vec<TargetGroup>, AwsError> {
         if self.policy.teardown != Teardown::All {
             return Ok(Vec::new());
@@ -191,7 +192,7 @@ impl<P: Platform> Observer<'_, P> {
         let groups = groups.into_iter().map(|group| target_group(group, &mut tags, Contents::default()));
         let is_orphaned = |group: &TargetGroup| {
             let marked_for = group.tags.get(LOAD_BALANCER_TAG).map(String::as_str);
-            marked_for.and_then(load_balancer_name) == Some(name)
+            marked_for.and_then(load_balancer_name) == Some(name) && self.policy.owner_tag.is_among(&group.tags)
         };
         Ok(groups.filter(is_orphaned).collect())
     }

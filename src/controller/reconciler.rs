@@ -23,17 +23,17 @@ use jvb_watcher_rules::finding::{Finding, FindingLedger, FindingName, StandingFi
 use jvb_watcher_rules::model::{LoadBalancerState, Observation, Readiness, Service, TargetKey};
 use jvb_watcher_rules::plan::{self, LifecycleAction, Plan, Policy};
 
-/// How long after its beginning an observation may be acted on, except by RegisterTargets.
+/// The time after its beginning within which writes may follow from an observation, except RegisterTargets.
 ///
 /// AWS has no conditional writes: a write overrides what changed since the observation. This bounds that window, also for
 /// a process that was frozen in between and for an AWS that is slow.
 pub const OBSERVATION_VALID_FOR: Duration = Duration::from_secs(10);
 
-/// The time after which a reconciliation logs `reconciled` although nothing changed, so that silence means trouble. It is
-/// a little shorter than the minute between two reconciliations, since a schedule's ticks may come early.
+/// The time after which a reconciliation logs `reconciled` although nothing changed, so that a missing line shows a fault.
+/// It is a little shorter than the minute between two reconciliations, since a schedule's ticks may come early.
 const HEARTBEAT: Duration = Duration::from_secs(55);
 
-/// How long the memory of observations is valid without a further one: it says nothing about what happened since.
+/// The time for which the memory of observations is valid without a further one: later changes are not in it.
 const MEMORY_VALID_FOR: Duration = Duration::from_secs(5 * 60);
 
 /// The decision: from an observation, a policy and the time to a plan. It is [`plan::plan`] unless a test replaces it.
@@ -61,9 +61,9 @@ pub struct ReconcilerParts<P> {
     /// The findings of the checks of the event source, for a reconciler that has one. With these the reconciler also
     /// reports missing events.
     pub event_source_findings: Option<StandingFindings>,
-    /// What tells the marks of this process from those of others.
+    /// The id that distinguishes this process's marks from those of others.
     pub process: ProcessId,
-    /// How long after the grace period this process deletes, at the soonest, a load balancer that another process marked.
+    /// The least time after the grace period before this process deletes a load balancer that another process marked.
     pub takeover_after: Duration,
 }
 
@@ -92,8 +92,8 @@ pub struct Reconciler<P> {
     memory: Memory,
 }
 
-/// What is remembered from one reconciliation to the next. A restart loses it, which costs some waiting and some log
-/// lines; what must not be lost is in the load balancer's tags.
+/// The memory from one reconciliation to the next. A restart loses it, which costs some waiting and some log lines;
+/// durable state is in the load balancer's tags.
 struct Memory {
     observed_at: Option<Moment>,
     unmatched_since: BTreeMap<TargetKey, Timestamp>,
@@ -102,7 +102,7 @@ struct Memory {
     findings: FindingLedger,
     missed_events: MissedEvents,
     teardown: Teardown,
-    /// Since when each observation has found the load balancer idle.
+    /// The time since which each observation has found the load balancer idle.
     idle_since: Option<Timestamp>,
     heartbeat: Option<Moment>,
     /// The totals at the last `reconciled` line.
@@ -112,7 +112,7 @@ struct Memory {
 /// An observation, and the plan that follows from it.
 #[derive(Clone, Debug)]
 pub struct Observed {
-    /// What AWS shows, and what is remembered.
+    /// The state that AWS shows, and the memory of earlier observations.
     pub observation: Observation,
     /// The plan.
     pub plan: Plan,
@@ -123,18 +123,18 @@ pub struct Observed {
 /// The outcome of a reconciliation.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// When to reconcile again at the latest.
+    /// The latest time of the next reconciliation.
     pub requeue_at: Timestamp,
-    /// Whether a teardown is under way.
+    /// The progress of a teardown.
     pub progress: Progress,
-    /// What was observed before the writes, and the plan that they executed.
+    /// The observation before the writes, and the plan that they executed.
     pub observed: Observed,
     /// The conditions that an operator must know about.
     pub findings: Vec<Finding>,
 }
 
 impl Outcome {
-    /// How far the serving tasks are from being reachable.
+    /// Returns how far the serving tasks are from being reachable.
     pub fn readiness(&self) -> Readiness {
         self.observed.observation.readiness()
     }
@@ -145,7 +145,7 @@ impl Outcome {
     }
 }
 
-/// Whether more can be done at once, or only later.
+/// The progress of a teardown: whether more can be done at once, or only later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
     /// Everything that can be done now is done.
@@ -174,7 +174,7 @@ impl<P: Platform> Reconciler<P> {
         Self { platform, context, policy, planner, event_source_findings, memory }
     }
 
-    /// What the reconciler shares with the other parts of its controller.
+    /// Returns the context that the reconciler shares with the other parts of its controller.
     pub fn context(&self) -> &Context {
         &self.context
     }

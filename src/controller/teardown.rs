@@ -1,9 +1,9 @@
 //! Tears the load balancer down: deletes it, then its target groups, and verifies that nothing is left.
 //!
-//! Any number of workers may run, without a leader, and DeleteLoadBalancer succeeds also when nothing is there: no call
-//! tells which worker deleted the load balancer. Therefore a mark is also a claim. The worker whose mark stands deletes
-//! first, and the others take over a while later, in case that worker has stopped. So one worker logs a teardown and counts
-//! it. Two may do so when a takeover coincides with a late call of the worker whose mark stands.
+//! Any number of workers may run, without a leader, and DeleteLoadBalancer succeeds also when nothing exists: no answer
+//! shows which worker deleted the load balancer. Therefore a mark also names the process that wrote it. That process deletes
+//! first; the others delete a while later, in case it has stopped. One worker therefore logs a teardown and counts it. Two
+//! may do so when a takeover coincides with a late call of the process that wrote the mark.
 
 use std::hash::{BuildHasher, RandomState};
 use std::time::Duration;
@@ -19,8 +19,8 @@ use jvb_watcher_rules::finding::{Finding, FindingName};
 use jvb_watcher_rules::model::{IDLE_SINCE_TAG, Observation, Tags};
 use jvb_watcher_rules::plan::{LifecycleAction, OrphanedTargetGroup, Plan, Policy};
 
-/// How long after the grace period a worker takes over the deletion from the one whose mark stands, where the grace period
-/// isn't shorter: time for two observations and a retry.
+/// The time after the grace period at which a worker deletes a load balancer that another worker marked, unless the grace
+/// period is shorter: enough for two observations and a retry.
 const TAKEOVER_AFTER: Duration = Duration::from_secs(15);
 
 /// A group still in use this long after its teardown began is in use by something else.
@@ -31,7 +31,7 @@ pub(super) const IN_USE_PASSES_WITHIN: Duration = Duration::from_secs(120);
 pub struct ProcessId(u32);
 
 impl ProcessId {
-    /// How many ids there are: a mark's time has milliseconds, and the id is in the six digits that follow them.
+    /// The number of ids: a mark's time has milliseconds, and the id is in the six digits that follow them.
     const COUNT: u32 = 1_000_000;
 
     /// The id of a process with this number.
@@ -79,14 +79,14 @@ struct Current {
     deletion: Deletion,
 }
 
-/// What is known of this process's own request to delete the load balancer.
+/// The state of this process's own request to delete the load balancer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Deletion {
     /// None was sent, or AWS refused it.
     NotRequested,
     /// One was sent, and its answer was lost.
     Unconfirmed {
-        /// When the load balancer was created.
+        /// The time of the load balancer's creation.
         created_at: Timestamp,
     },
     /// One succeeded, and is logged.
@@ -94,25 +94,26 @@ enum Deletion {
 }
 
 impl Teardown {
-    /// No teardown, and the least delay after which to take over one that is another worker's.
+    /// Returns the state without a teardown. `takeover_after` is the least delay before this process deletes what another
+    /// process marked.
     pub fn new(process: ProcessId, takeover_after: Duration) -> Self {
         Self { process, takeover_after: process.spread(takeover_after), own_mark: None, current: None }
     }
 
-    /// When this process began or resumed the teardown.
+    /// Returns the time at which this process began or resumed the teardown.
     pub fn begun_at(&self) -> Option<Timestamp> {
         self.current.as_ref().map(|current| current.begun_at)
     }
 
-    /// Returns the mark that this process is about to write. Whatever the call's answer: if the mark stands, it is this
-    /// process's.
-    pub fn claim(&mut self, idle_since: Timestamp) -> String {
+    /// Returns the mark that this process is about to write, and remembers it: if a later observation shows this mark, this
+    /// process deletes first, even if the call's answer was lost.
+    pub fn new_mark(&mut self, idle_since: Timestamp) -> String {
         let mark = self.process.mark(idle_since);
         self.own_mark = Some(mark.clone());
         mark
     }
 
-    /// Removes from a plan the deletions that are another worker's for now.
+    /// Removes from a plan the deletions that another process makes first.
     pub fn wait_for_turn(&self, observation: &Observation, plan: &mut Plan, policy: &Policy, now: Timestamp) {
         let turn = |tags: Option<&Tags>, idle_since: Timestamp| {
             let mark = tags.and_then(|tags| tags.get(IDLE_SINCE_TAG));

@@ -26,10 +26,10 @@ pub const LONGEST_POLL: Duration = Duration::from_secs(20);
 /// The shortest time between two reconciliations, whatever the plan asks for.
 const SHORTEST_REQUEUE: Duration = Duration::from_secs(1);
 
-/// How long the queue's settings are valid: an operator may add a redrive policy at any time.
+/// The time for which the queue's settings are valid: an operator may add a redrive policy at any time.
 pub(crate) const SETTINGS_VALID_FOR: Duration = Duration::from_secs(60 * 60);
 
-/// When the worker stops by itself.
+/// The condition on which the worker stops by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Lifetime {
     /// Never.
@@ -46,17 +46,17 @@ pub struct WorkerParts<Q, P> {
     pub queue_settings: Option<QueueSettings>,
     /// The reconciler of the service.
     pub reconciler: Reconciler<P>,
-    /// When the worker stops by itself.
+    /// The condition on which the worker stops by itself.
     pub lifetime: Lifetime,
     /// The order to stop.
     pub shutdown: Shutdown,
     /// The state that probes read.
     pub liveness: Liveness,
-    /// How long the worker waits.
+    /// The worker's waits.
     pub timing: Timing,
 }
 
-/// How long a worker waits.
+/// The waits of a worker.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
     /// The wait for a first message; [`LONGEST_POLL`] is what SQS accepts.
@@ -82,7 +82,7 @@ pub struct Worker<Q, P> {
     liveness: Liveness,
     timing: Timing,
     polling: Polling,
-    /// When to reconcile although no message has arrived. An [`Instant`], which doesn't move when a clock is set.
+    /// The time to reconcile although no message has arrived. An [`Instant`], which doesn't move when a clock is set.
     requeue_at: Instant,
     progress: Progress,
 }

@@ -1,4 +1,4 @@
-//! What every write needs, and what the writes of a plan come to.
+//! The inputs of every write, and the outcome of a plan's writes.
 
 use crate::aws::{AwsError, Deadline};
 use crate::controller::context::Context;
@@ -27,11 +27,11 @@ pub struct Applied {
     pub registered: Vec<TargetKey>,
     /// The targets that were deregistered.
     pub deregistered: Vec<TargetKey>,
-    /// How many calls wrote or removed a mark.
+    /// The number of calls that wrote or removed a mark.
     pub marks: usize,
-    /// Whether the load balancer was deleted.
+    /// True if the load balancer was deleted.
     pub load_balancer_deleted: bool,
-    /// How many target groups were deleted.
+    /// The number of target groups that were deleted.
     pub target_groups_deleted: usize,
     /// Writes that AWS refuses until an operator acts.
     pub refusals: Vec<Finding>,
@@ -56,7 +56,7 @@ impl Applied {
         self.error = self.error.take().or(next.error);
     }
 
-    /// How many changes were made.
+    /// Returns the number of changes that were made.
     pub fn changes(&self) -> usize {
         let deleted = usize::from(self.load_balancer_deleted) + self.target_groups_deleted;
         self.registered.len() + self.deregistered.len() + self.marks + deleted

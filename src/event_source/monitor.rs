@@ -103,8 +103,9 @@ mod tests {
     use super::*;
     use crate::aws::ErrorKind;
     use crate::aws::event_source::{QueueDescription, Rule, RuleState};
-    use crate::aws::fake::{FakeClock, Lines};
+    use crate::aws::fake::FakeClock;
     use crate::event_source::samples;
+    use crate::telemetry::log::fake::LogLines;
     use jvb_watcher_rules::finding::FindingName;
 
     /// An event source in memory. Clones share it.
@@ -166,13 +167,13 @@ mod tests {
     struct Bench {
         event_source: FakeEventSource,
         standing: StandingFindings,
-        lines: Lines,
+        lines: LogLines,
         monitor: EventSourceMonitor<FakeEventSource>,
     }
 
     fn bench() -> Bench {
         let (event_source, standing, lines, clock) =
-            (FakeEventSource::new(), StandingFindings::default(), Lines::default(), FakeClock::noon());
+            (FakeEventSource::new(), StandingFindings::default(), LogLines::default(), FakeClock::noon());
         let config = MonitorConfig {
             scope: Scope { cluster: "p-cluster".into(), service: "p-service".into() },
             queue: "p-jvb-watcher".into(),

@@ -17,7 +17,7 @@ use crate::shutdown::Shutdown;
 use crate::telemetry::log::Log;
 use jvb_watcher_rules::plan::{OwnerTag, Policy, Teardown};
 
-/// What an operation works on, and with.
+/// The resources and the tools of an operation.
 pub struct Context<P> {
     /// AWS.
     pub platform: P,
@@ -76,7 +76,7 @@ impl<P: Platform + Clone> Context<P> {
             teardown,
             idle_grace: grace.idle,
             unused_grace: grace.unused,
-            resync_interval: super::engine::POLL_INTERVAL,
+            resync_interval: super::POLL_INTERVAL,
         };
         let context = ControllerContext::new(self.scope.clone(), self.log.clone(), self.clock.clone());
         // The operator has decided: nothing waits for the worker that has marked the load balancer.

@@ -25,7 +25,7 @@ impl Default for Prices {
 /// The cost of a run of the platform, and of the idle time after it.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Cost {
-    /// How long the load balancer was up, in hours; `None` if it was deleted before `down` observed it.
+    /// The load balancer's uptime, in hours; `None` if it was deleted before `down` observed it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub hours_up: Option<f64>,
     /// The cost of that time, in US dollars.
@@ -33,7 +33,7 @@ pub struct Cost {
     pub cost: Option<f64>,
     /// The cost of an idle month, in US dollars.
     pub idle_monthly: f64,
-    /// What a month without the load balancer saves, in US dollars.
+    /// The savings of a month without the load balancer, in US dollars.
     pub saved_monthly: f64,
 }
 

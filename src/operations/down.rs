@@ -25,9 +25,9 @@ use jvb_watcher_rules::plan::{self, Teardown};
 
 /// The extent of `down`, and its time limits.
 pub struct Spec {
-    /// How much is deleted.
+    /// The extent of the deletion.
     pub extent: Extent,
-    /// What to do about an operator's hold.
+    /// The response to an operator's hold.
     pub hold_policy: HoldPolicy,
     /// The prices for the cost in the report.
     pub prices: Prices,
@@ -37,7 +37,7 @@ pub struct Spec {
     pub teardown_limit: Duration,
 }
 
-/// How much is deleted.
+/// The extent of the deletion.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
     /// The load balancer, its listeners and its target groups.
@@ -46,7 +46,7 @@ pub enum Extent {
     LoadBalancer,
 }
 
-/// What to do about an operator's hold.
+/// The response to an operator's hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum HoldPolicy {
     /// Fail while it is in force.
@@ -67,9 +67,9 @@ pub struct Down<P> {
     initial: Option<InitialLoadBalancer>,
     /// The desired count before this operation set it to zero.
     scaled_from: Option<i32>,
-    /// When the load balancer command succeeded.
+    /// The time at which the load balancer command succeeded.
     command_succeeded_at: Option<Instant>,
-    /// When the load balancer was first observed to be gone.
+    /// The time of the first observation that found no load balancer.
     gone_at: Option<Timestamp>,
 }
 
@@ -77,7 +77,7 @@ pub struct Down<P> {
 struct InitialLoadBalancer {
     arn: String,
     created_at: Timestamp,
-    /// The names of its target groups, by ARN.
+    /// The names of its target groups with the owner tag, by ARN.
     groups: BTreeMap<String, String>,
 }
 
@@ -157,7 +157,9 @@ impl<P: Platform + Scaling + Clone> Down<P> {
     fn record(&mut self, observation: &Observation) {
         match &observation.load_balancer {
             Some(load_balancer) => {
-                let groups = load_balancer.target_groups.iter().map(|group| (group.arn.clone(), group.name.clone()));
+                let owner_tag = &self.run.context.owner_tag;
+                let groups = load_balancer.target_groups.iter().filter(|group| owner_tag.is_among(&group.tags));
+                let groups = groups.map(|group| (group.arn.clone(), group.name.clone()));
                 let known = self.initial.take().filter(|known| known.arn == load_balancer.arn);
                 let mut initial = known.unwrap_or_else(|| InitialLoadBalancer {
                     arn: load_balancer.arn.clone(),
@@ -179,10 +181,10 @@ impl<P: Platform + Scaling + Clone> Down<P> {
     async fn acquire_lease(&mut self) -> Result<PhaseStatus, OperationError> {
         let deadline = self.run.context.deadline();
         let service = self.run.service().await?;
-        let look = self.registrar.observe(&Hints::default()).await?;
-        self.hindrance_in(&look.observation)?;
+        let observed = self.registrar.observe(&Hints::default()).await?;
+        self.hindrance_in(&observed.observation)?;
         let detail = self.run.acquire_lease(&service, &deadline).await?;
-        self.record(&look.observation);
+        self.record(&observed.observation);
         Ok(PhaseStatus::Completed(detail))
     }
 
@@ -228,11 +230,11 @@ impl<P: Platform + Scaling + Clone> Down<P> {
         let observation = match self.run.context.command {
             None => self.teardown.reconcile(&Hints::default()).await?.observed.observation,
             Some(_) => {
-                let look = self.registrar.observe(&Hints::default()).await?;
-                if !plan::is_idle(&look.observation, self.run.context.now()) {
+                let observed = self.registrar.observe(&Hints::default()).await?;
+                if !plan::is_idle(&observed.observation, self.run.context.now()) {
                     self.registrar.reconcile(&Hints::default()).await?;
                 }
-                look.observation
+                observed.observation
             }
         };
         self.record(&observation);
@@ -267,8 +269,8 @@ impl<P: Platform + Scaling + Clone> Down<P> {
             return Ok(status);
         }
         let deadline = self.run.context.deadline();
-        let look = self.teardown.observe(&Hints::default()).await?;
-        let observation = &look.observation;
+        let observed = self.teardown.observe(&Hints::default()).await?;
+        let observation = &observed.observation;
         self.record(observation);
         self.hindrance_in(observation)?;
         if self.release_hold(observation, &deadline).await? {
@@ -316,7 +318,7 @@ impl<P: Platform + Scaling + Clone> Down<P> {
     /// Verifies the deletion independently of the reconciler: by the project's names, and by what existed before.
     async fn verify_deleted(&mut self) -> Result<PhaseStatus, OperationError> {
         self.run.verify_lease().await?;
-        let Context { platform, project, .. } = &self.run.context;
+        let Context { platform, project, owner_tag, .. } = &self.run.context;
         let name = self.name();
         if let Some(load_balancer) = platform.load_balancer(name).await? {
             return Err(OperationError::Refused(format!(
@@ -329,13 +331,27 @@ impl<P: Platform + Scaling + Clone> Down<P> {
         }
         let prefix = format!("{project}-jvb-");
         let is_known = |arn: &str| self.initial.as_ref().is_some_and(|initial| initial.groups.contains_key(arn));
-        let groups = platform.target_groups(None).await?;
-        let remaining = groups.iter().filter(|group| {
+        let mut groups = platform.target_groups(None).await?;
+        groups.retain(|group| {
             is_known(&group.arn) || group.load_balancer_arns.is_empty() && group.name.starts_with(&prefix)
         });
+        let arns: Vec<_> = groups.iter().map(|group| group.arn.clone()).collect();
+        let tags = platform.tags(&arns).await?;
+        // One without the owner tag stays.
+        let is_owned = |arn: &str| tags.get(arn).is_some_and(|tags| owner_tag.is_among(tags));
+        let remaining = groups.iter().filter(|group| is_owned(&group.arn));
         let remaining: Vec<_> = remaining.map(|group| group.name.as_str()).collect();
         match remaining.as_slice() {
-            [] => Ok(PhaseStatus::Completed("no load balancer, listener or target group remains".to_owned())),
+            [] if groups.is_empty() => {
+                Ok(PhaseStatus::Completed("no load balancer, listener or target group remains".to_owned()))
+            }
+            [] => {
+                let names: Vec<_> = groups.iter().map(|group| group.name.as_str()).collect();
+                let names = names.join(", ");
+                Ok(PhaseStatus::Completed(format!(
+                    "no load balancer or listener remains; target group(s) {names} stay: no tag {owner_tag}"
+                )))
+            }
             // A group without the watcher's mark may be in use elsewhere. AWS shows a deleted one for a moment, too.
             remaining => Ok(PhaseStatus::Waiting(format!(
                 "target group(s) {} remain; if they stay, delete them (terraform destroy, or aws elbv2 \
@@ -370,7 +386,7 @@ impl<P: Platform + Scaling + Clone> Down<P> {
     ///
     /// # Errors
     ///
-    /// What would make it fail in its first phase.
+    /// Returns what would make the operation fail in its first phase.
     pub async fn dry_run(&mut self) -> Result<Vec<String>, Failure> {
         let steps = self.steps().await;
         self.run.dry_run(steps).await
@@ -378,8 +394,8 @@ impl<P: Platform + Scaling + Clone> Down<P> {
 
     async fn steps(&self) -> Result<Vec<String>, OperationError> {
         let service = self.run.service().await?;
-        let look = self.registrar.observe(&Hints::default()).await?;
-        self.hindrance_in(&look.observation)?;
+        let observed = self.registrar.observe(&Hints::default()).await?;
+        self.hindrance_in(&observed.observation)?;
         let name = self.name();
         let limit = |limit: Duration| format!("(limit {})", humantime::format_duration(limit));
         let mut steps = vec![format!("acquire the lease: tag {OPERATION_TAG} on the service")];
@@ -388,18 +404,22 @@ impl<P: Platform + Scaling + Clone> Down<P> {
             from => format!("set the desired count from {from} to 0"),
         });
         steps.push(format!("wait until every task has stopped {}", limit(self.spec.drain_limit)));
-        match &look.observation.load_balancer {
+        match &observed.observation.load_balancer {
             None => steps.push(format!("delete nothing: load balancer {name} doesn't exist")),
             Some(load_balancer) => {
                 if Hold::of(&load_balancer.tags).is_some() {
                     steps.push("release the hold".to_owned());
                 }
                 let limit = limit(self.spec.teardown_limit);
-                let groups: Vec<_> = load_balancer.target_groups.iter().map(|group| group.name.as_str()).collect();
+                let owner_tag = &self.run.context.owner_tag;
+                let groups = load_balancer.target_groups.iter().filter(|group| owner_tag.is_among(&group.tags));
+                let groups: Vec<_> = groups.map(|group| group.name.as_str()).collect();
                 steps.push(match (&self.run.context.command, self.spec.extent) {
                     (Some(command), _) => format!("run `{}` {limit}", command.text()),
-                    (None, Extent::All) => format!("delete {name}, its listeners and {} {limit}", groups.join(", ")),
-                    (None, Extent::LoadBalancer) => format!("delete {name} and its listeners {limit}"),
+                    (None, Extent::All) if !groups.is_empty() => {
+                        format!("delete {name}, its listeners and {} {limit}", groups.join(", "))
+                    }
+                    (None, _) => format!("delete {name} and its listeners {limit}"),
                 });
             }
         }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::POLL_INTERVAL;
 use super::failure::{Failure, OperationError};
 use super::phase::{BoundedPhase, CompletedPhase};
 use super::run::{CommandState, MAX_RETRY_WAIT, Run};
@@ -13,20 +14,17 @@ use crate::aws::{Platform, Scaling};
 use crate::retry::Retry;
 use crate::telemetry::log::{Phase, millis, rfc3339_millis};
 
-/// The shortest time between two checks of a condition.
-pub(super) const POLL_INTERVAL: Duration = Duration::from_secs(2);
-
 /// The longest time between two checks of a condition.
 const MAX_POLL_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The time that a check may take beyond the phase's limit.
 const LAST_CHECK_LIMIT: Duration = Duration::from_secs(10);
 
-/// How long a failed load balancer command is retried after this operation superseded a running one, whose own command
-/// has this long to stop: terraform locks its state.
+/// The time for which a failed load balancer command is retried after this operation superseded a running one, whose own
+/// command has this long to stop: terraform locks its state.
 const LOCK_RETRY_LIMIT: Duration = Duration::from_secs(120);
 
-/// How often the load balancer may disappear during an `up` before the operation fails.
+/// The number of times that the load balancer may disappear during an `up` before the operation fails.
 const MAX_RESTARTS: u32 = 3;
 
 /// The status of a phase after a check.

@@ -11,7 +11,7 @@ use jvb_watcher_rules::hold::{Hold, Holder};
 use jvb_watcher_rules::model::{IDLE_SINCE_TAG, LOAD_BALANCER_TAG, Tags};
 use jvb_watcher_rules::plan::OwnerTag;
 
-/// How long a call to AWS that began within [`OBSERVATION_VALID_FOR`] may take to have its effect.
+/// The time that a call to AWS, begun within [`OBSERVATION_VALID_FOR`], may take to have its effect.
 const CALL_MARGIN: Duration = Duration::from_secs(2);
 
 /// The load balancer that a hold is on.
@@ -94,7 +94,7 @@ impl<P: Platform> OperatorHold<P> {
     ///
     /// # Errors
     ///
-    /// When a call fails, and when there is no load balancer that a watcher could delete.
+    /// Returns an error if a call fails, or if there is no load balancer that a watcher could delete.
     pub async fn place(&self, time: Duration) -> Result<Placed, OperationError> {
         let name = &self.load_balancer;
         let deadline = self.deadline();
@@ -129,11 +129,11 @@ impl<P: Platform> OperatorHold<P> {
         Ok(placed)
     }
 
-    /// Releases the hold, whoever placed it.
+    /// Releases the hold, of an operator or of `up`.
     ///
     /// # Errors
     ///
-    /// When a call fails.
+    /// Returns an error if a call fails.
     pub async fn release(&self) -> Result<Released, OperationError> {
         let deadline = self.deadline();
         let Some((arn, tags)) = self.find().await? else { return Ok(Released::NoLoadBalancer) };
@@ -173,14 +173,15 @@ impl<P: Platform> OperatorHold<P> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aws::fake::{FakeAws, FakeClock, Lines};
+    use crate::aws::fake::{FakeAws, FakeClock};
+    use crate::telemetry::log::fake::LogLines;
     use jvb_watcher_rules::model::{Counts, Service};
     use jvb_watcher_rules::plan::samples::{balancer, minutes, observation, policy};
 
     struct Stage {
         aws: FakeAws,
         clock: SharedClock,
-        log: Lines,
+        log: LogLines,
     }
 
     impl Stage {
@@ -189,7 +190,7 @@ mod tests {
             load_balancer.tags.extend(tags.clone());
             let idle = Service::Found(Counts::default());
             let aws = FakeAws::new(observation(idle, Vec::new(), Some(load_balancer)));
-            Self { aws, clock: FakeClock::noon(), log: Lines::default() }
+            Self { aws, clock: FakeClock::noon(), log: LogLines::default() }
         }
 
         fn hold(&self) -> OperatorHold<FakeAws> {
@@ -203,7 +204,7 @@ mod tests {
         }
 
         fn current(&self) -> Option<Hold> {
-            Hold::of(&self.aws.world().seen.load_balancer.as_ref()?.tags)
+            Hold::of(&self.aws.world().observed.load_balancer.as_ref()?.tags)
         }
 
         fn for_duration(&self, time: Duration, holder: Holder) -> Hold {
@@ -247,14 +248,14 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_hold_is_released_whoever_placed_it_and_once() {
+    async fn a_hold_is_released_once_regardless_of_its_holder() {
         let stage = Stage::new(&Tags::new());
         for holder in [Holder::Hand, Holder::Up("1f2e".into())] {
             let stage = Stage::new(&stage.for_duration(minutes(30), holder).tags());
             assert_eq!(stage.hold().release().await.expect("it is released"), Released::Released);
             assert_eq!(stage.current(), None);
             assert_eq!(stage.hold().release().await.expect("nothing fails"), Released::NotHeld);
-            stage.aws.world().seen.load_balancer = None;
+            stage.aws.world().observed.load_balancer = None;
             assert_eq!(stage.hold().release().await.expect("nothing fails"), Released::NoLoadBalancer);
         }
     }
@@ -265,7 +266,7 @@ mod tests {
         let aws = stage.aws.clone();
         tokio::spawn(async move {
             tokio::time::sleep(Duration::from_secs(8)).await;
-            aws.world().seen.load_balancer = None;
+            aws.world().observed.load_balancer = None;
         });
         let error = stage.hold().place(minutes(30)).await.expect_err("it is gone");
         assert!(error.reason().contains("was deleted just before the hold"), "{}", error.reason());

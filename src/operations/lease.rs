@@ -15,15 +15,15 @@ use jvb_watcher_rules::model::{OPERATION_TAG, Tags};
 pub struct Lease {
     /// The operation.
     pub verb: Verb,
-    /// When the operation began.
+    /// The time at which the operation began.
     pub begun_at: Timestamp,
     /// The operation's unique id.
     pub id: String,
-    /// Whether the operation is over.
+    /// The state of the operation.
     pub state: LeaseState,
 }
 
-/// Whether the holder of a lease is over.
+/// The state of the operation that holds a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LeaseState {
     /// The operation runs, or was killed.

@@ -20,12 +20,12 @@ pub struct BoundedPhase {
 pub struct CompletedPhase {
     /// The phase.
     pub phase: Phase,
-    /// Whether the condition held before the operation did anything for it.
+    /// True if the condition held before the operation did anything for it.
     pub skipped: bool,
     /// The state that the phase ended with.
     pub detail: String,
-    /// When it began (RFC 3339).
+    /// The time at which it began (RFC 3339).
     pub started_at: String,
-    /// How long it took, in milliseconds.
+    /// Its duration, in milliseconds.
     pub duration_ms: u64,
 }

@@ -9,9 +9,9 @@ use jvb_watcher_rules::model::{Observation, TargetState, TargetType};
 pub struct Registrations {
     /// One for each serving task and target group of type ip.
     pub wanted: usize,
-    /// How many of them exist and aren't draining.
+    /// The number of them that exist and aren't draining.
     pub registered: usize,
-    /// How many of those are in which state, with AWS's reason where there is one.
+    /// The number of those in each state, with AWS's reason where there is one.
     pub states: BTreeMap<String, usize>,
 }
 

@@ -36,7 +36,7 @@ pub struct Run<P> {
     pub(super) completed: Vec<CompletedPhase>,
 }
 
-/// Whether the load balancer command, of this operation or of the one before, has left its work in part.
+/// The state of the load balancer command's work, of this operation or of the one before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum CommandState {
     /// It has completed, or never ran.
@@ -63,7 +63,7 @@ impl<P: Platform + Scaling + Clone> Run<P> {
         Self { context, verb, lease: None, command: CommandState::Settled, completed: Vec::new() }
     }
 
-    /// Reads the service, whoever holds the lease.
+    /// Reads the service, without verifying the lease.
     pub(super) async fn service(&self) -> Result<ScalableService, OperationError> {
         let Scope { cluster, service } = &self.context.scope;
         let found = self.context.platform.scalable(cluster, service).await?;

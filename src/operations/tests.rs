@@ -46,7 +46,7 @@ mod hold;
 mod success;
 mod watcher;
 
-/// How long a load balancer is provisioned, a task starts and stops, and a target passes its first health checks.
+/// The times for which a load balancer is provisioned, a task starts and stops, and a target is in its first health checks.
 const PROVISIONING: Duration = Duration::from_secs(120);
 const STARTING: Duration = Duration::from_secs(40);
 const STOPPING: Duration = Duration::from_secs(30);
@@ -68,7 +68,7 @@ enum Behaviour {
 struct Platform {
     cloud: FakeAws,
     clock: Arc<FakeClock>,
-    log: crate::aws::fake::Lines,
+    log: crate::telemetry::log::fake::LogLines,
     behaviour: Arc<Mutex<Behaviour>>,
     next_task: Arc<Mutex<u8>>,
 }
@@ -83,7 +83,7 @@ impl Platform {
         let platform = Self {
             cloud: FakeAws::new(seen),
             clock: FakeClock::noon(),
-            log: crate::aws::fake::Lines::default(),
+            log: crate::telemetry::log::fake::LogLines::default(),
             behaviour: Arc::new(Mutex::new(Behaviour::Good)),
             next_task: Arc::new(Mutex::new(1)),
         };
@@ -175,15 +175,15 @@ impl Platform {
     }
 
     fn tags(&self) -> Tags {
-        self.cloud.world().seen.load_balancer.as_ref().expect("a load balancer").tags.clone()
+        self.cloud.world().observed.load_balancer.as_ref().expect("a load balancer").tags.clone()
     }
 
     /// Asserts that clients can connect, and that neither hold nor mark nor lease remains.
     fn assert_up(&self) {
         let world = self.cloud.world();
-        let readiness = world.seen.readiness();
+        let readiness = world.observed.readiness();
         assert!(readiness.is_complete() && readiness.desired == 1, "{readiness:?}");
-        let tags = &world.seen.load_balancer.as_ref().expect("a load balancer").tags;
+        let tags = &world.observed.load_balancer.as_ref().expect("a load balancer").tags;
         assert!(!tags.contains_key(HOLD_UNTIL_TAG), "{tags:?}");
         assert!(!tags.contains_key(IDLE_SINCE_TAG), "{tags:?}");
         assert_ended(&world.service_tags);
@@ -192,9 +192,9 @@ impl Platform {
     /// Asserts that nothing remains.
     fn assert_down(&self) {
         let world = self.cloud.world();
-        assert_eq!(world.seen.service, Service::Found(Counts::default()));
-        assert_eq!(world.seen.load_balancer, None);
-        assert_eq!(world.seen.orphaned_target_groups, []);
+        assert_eq!(world.observed.service, Service::Found(Counts::default()));
+        assert_eq!(world.observed.load_balancer, None);
+        assert_eq!(world.observed.orphaned_target_groups, []);
         assert_ended(&world.service_tags);
     }
 }
@@ -232,9 +232,9 @@ fn advance(
     next_task: &mut u8,
     since: &mut std::collections::BTreeMap<(String, u8), Timestamp>,
 ) {
-    let Service::Found(counts) = world.seen.service else { return };
+    let Service::Found(counts) = world.observed.service else { return };
     let age = |at: Option<Timestamp>| Duration::try_from(now.duration_since(at.unwrap_or(now))).unwrap_or_default();
-    for task in &mut world.seen.tasks {
+    for task in &mut world.observed.tasks {
         let created = *since.entry((task.id.to_string(), 0)).or_insert(now);
         match task.last_status {
             LastStatus::Starting if task.desired_status == DesiredStatus::Stopped => {
@@ -265,23 +265,23 @@ fn advance(
     }
     let wanted = |task: &&mut Task| task.desired_status == DesiredStatus::Running;
     let desired = usize::try_from(counts.desired).expect("not negative");
-    let live = world.seen.tasks.iter_mut().filter(wanted).count();
-    world.seen.tasks.iter_mut().filter(wanted).skip(desired).for_each(|task| {
+    let live = world.observed.tasks.iter_mut().filter(wanted).count();
+    world.observed.tasks.iter_mut().filter(wanted).skip(desired).for_each(|task| {
         task.desired_status = DesiredStatus::Stopped;
     });
     for _ in live..desired {
         let mut new = task(*next_task, LastStatus::Starting, DesiredStatus::Running);
         (new.started_at, *next_task) = (None, next_task.wrapping_add(1).max(1));
-        world.seen.tasks.push(new);
+        world.observed.tasks.push(new);
     }
     let count = |status| {
         let of = |task: &&Task| task.last_status == status && task.desired_status == DesiredStatus::Running;
-        i32::try_from(world.seen.tasks.iter().filter(of).count()).expect("few")
+        i32::try_from(world.observed.tasks.iter().filter(of).count()).expect("few")
     };
     let (running, pending) = (count(LastStatus::Running), count(LastStatus::Starting));
-    world.seen.service = Service::Found(Counts { desired: counts.desired, running, pending });
-    let running: Vec<_> = world.seen.serving().filter_map(|task| task.ipv4).collect();
-    let Some(load_balancer) = &mut world.seen.load_balancer else { return };
+    world.observed.service = Service::Found(Counts { desired: counts.desired, running, pending });
+    let running: Vec<_> = world.observed.serving().filter_map(|task| task.ipv4).collect();
+    let Some(load_balancer) = &mut world.observed.load_balancer else { return };
     if load_balancer.state == LoadBalancerState::Provisioning && age(Some(load_balancer.created_at)) >= PROVISIONING {
         load_balancer.state = match behaviour {
             Behaviour::NeverActive => LoadBalancerState::Provisioning,
@@ -342,14 +342,14 @@ impl LoadBalancerCommand for Terraform {
             }
             let groups = {
                 let mut world = self.cloud.world();
-                if world.seen.load_balancer.is_none() {
+                if world.observed.load_balancer.is_none() {
                     let mut created = balancer(&[]);
                     created.arn = format!("{BALANCER}-{}", crate::clock::Clock::now(&*self.clock).as_second());
                     created.created_at = crate::clock::Clock::now(&*self.clock);
                     created.state = LoadBalancerState::Provisioning;
                     let groups = std::mem::take(&mut created.target_groups);
-                    let old: Vec<TargetGroup> = std::mem::take(&mut world.seen.orphaned_target_groups);
-                    world.seen.load_balancer = Some(created);
+                    let old: Vec<TargetGroup> = std::mem::take(&mut world.observed.orphaned_target_groups);
+                    world.observed.load_balancer = Some(created);
                     if old.is_empty() { groups } else { old }
                 } else {
                     balancer(&[]).target_groups
@@ -358,7 +358,7 @@ impl LoadBalancerCommand for Terraform {
             tokio::time::sleep(Duration::from_secs(30)).await;
             let mut world = self.cloud.world();
             let owner = policy().owner_tag;
-            if let Some(load_balancer) = &mut world.seen.load_balancer {
+            if let Some(load_balancer) = &mut world.observed.load_balancer {
                 if load_balancer.target_groups.is_empty() {
                     load_balancer.target_groups = groups;
                 }

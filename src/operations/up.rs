@@ -70,11 +70,11 @@ pub struct Up<P> {
     /// The load balancer, as read in the phase "load balancer active".
     load_balancer: Option<LoadBalancerDescription>,
     origin: Origin,
-    /// When a watcher's observation from before the hold can no longer lead to a write.
+    /// The time from which no watcher's observation from before the hold can lead to a write.
     settled_at: Option<Instant>,
     /// The desired count before this operation raised it.
     scaled_from: Option<i32>,
-    /// Since when the service should keep its tasks.
+    /// The time since which the service should keep its tasks.
     scaled_at: Option<Timestamp>,
     /// The number of tasks to wait for.
     wanted: i32,
@@ -190,19 +190,19 @@ impl<P: Platform + Scaling + Clone> Up<P> {
     async fn acquire_lease(&mut self) -> Result<PhaseStatus, OperationError> {
         let deadline = self.run.context.deadline();
         let service = self.run.service().await?;
-        let look = self.registrar.observe(&Hints::default()).await?;
-        self.validate(look.observation.load_balancer.as_ref())?;
+        let observed = self.registrar.observe(&Hints::default()).await?;
+        self.validate(observed.observation.load_balancer.as_ref())?;
         Ok(PhaseStatus::Completed(self.run.acquire_lease(&service, &deadline).await?))
     }
 
     async fn create_load_balancer(&mut self) -> Result<PhaseStatus, OperationError> {
         let leased = self.run.verify_lease().await?;
-        let look = self.finisher.observe(&Hints::default()).await?;
-        let Some(load_balancer) = &look.observation.load_balancer else {
+        let observed = self.finisher.observe(&Hints::default()).await?;
+        let Some(load_balancer) = &observed.observation.load_balancer else {
             self.settled_at = None;
-            let is_deleting = matches!(look.plan.lifecycle, LifecycleAction::DeleteTargetGroups { .. });
-            let is_marked = !look.observation.orphaned_target_groups.is_empty();
-            if is_deleting || is_marked && plan::is_idle(&look.observation, self.run.context.now()) {
+            let is_deleting = matches!(observed.plan.lifecycle, LifecycleAction::DeleteTargetGroups { .. });
+            let is_marked = !observed.observation.orphaned_target_groups.is_empty();
+            if is_deleting || is_marked && plan::is_idle(&observed.observation, self.run.context.now()) {
                 // Terraform would adopt the old groups while a watcher deletes them.
                 self.finisher.reconcile(&Hints::default()).await?;
                 return Ok(PhaseStatus::Waiting("a teardown is in progress; its target groups go first".to_owned()));
@@ -214,7 +214,7 @@ impl<P: Platform + Scaling + Clone> Up<P> {
         if let Origin::Command(_) = self.origin {
             return Ok(PhaseStatus::Completed(format!("{name} is created")));
         }
-        if let LifecycleAction::Unmark { .. } = look.plan.lifecycle {
+        if let LifecycleAction::Unmark { .. } = observed.plan.lifecycle {
             // An idle mark from before this operation would shorten the next grace period.
             self.finisher.reconcile(&Hints::default()).await?;
         }
@@ -424,7 +424,7 @@ impl<P: Platform + Scaling + Clone> Up<P> {
     ///
     /// # Errors
     ///
-    /// What would make it fail in its first phase.
+    /// Returns what would make the operation fail in its first phase.
     pub async fn dry_run(&mut self) -> Result<Vec<String>, Failure> {
         let steps = self.steps().await;
         self.run.dry_run(steps).await
@@ -432,8 +432,8 @@ impl<P: Platform + Scaling + Clone> Up<P> {
 
     async fn steps(&self) -> Result<Vec<String>, OperationError> {
         let service = self.run.service().await?;
-        let look = self.registrar.observe(&Hints::default()).await?;
-        let load_balancer = look.observation.load_balancer.as_ref();
+        let observed = self.registrar.observe(&Hints::default()).await?;
+        let load_balancer = observed.observation.load_balancer.as_ref();
         self.validate(load_balancer)?;
         let (name, spec) = (self.name(), &self.spec);
         let limit = |limit: Duration| format!("(limit {})", humantime::format_duration(limit));

@@ -16,6 +16,8 @@ use crate::clock::SharedClock;
 
 mod catalogue;
 pub mod diagnostics;
+#[cfg(test)]
+pub mod fake;
 mod fields;
 mod level;
 mod operation;
@@ -45,14 +47,14 @@ pub enum Format {
     Json,
     /// Time, level and message, for people.
     Pretty {
-        /// Whether levels and states are coloured.
+        /// True if levels and states are coloured.
         colour: Colour,
         /// The time zone of the timestamps.
         time_zone: TimeZone,
     },
 }
 
-/// Whether output is coloured.
+/// The choice of coloured output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Colour {
     /// With ANSI escape sequences.

@@ -4,7 +4,7 @@
 //! empties concurrently with the work, which never waits for it: while the bus doesn't respond, the oldest events are dropped
 //! and reconciliations continue.
 //!
-//! Delivery is at least once while the process lives. Buffered events are lost when the process is killed; the next process
+//! Delivery is at least once while the process runs. Buffered events are lost when the process is killed; the next process
 //! raises active findings again, and whichever worker completes a teardown publishes that.
 
 use std::collections::VecDeque;

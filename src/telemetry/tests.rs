@@ -24,8 +24,5 @@ pub fn assert_generated(file: &str, text: &str) {
     }
     let current = read(file);
     let difference = text.lines().zip(current.lines()).find(|(generated, current)| generated != current);
-    assert!(
-        current == text,
-        "docs/{file} is out of date ({difference:?}); run `{WRITE}=1 cargo test -p jvb-watcher --lib telemetry`"
-    );
+    assert!(current == text, "docs/{file} is out of date ({difference:?}); .ci/write-docs writes it");
 }

@@ -34,7 +34,7 @@ impl Screen {
     ///
     /// # Errors
     ///
-    /// When the terminal can't be written to or set.
+    /// Returns an error if the terminal can't be written to or set.
     pub fn open() -> io::Result<Self> {
         let stdin = io::stdin();
         let mut original = None;
@@ -54,7 +54,7 @@ impl Screen {
     ///
     /// # Errors
     ///
-    /// When the terminal can't be written to.
+    /// Returns an error if the terminal can't be written to.
     pub fn draw(&self, text: &str) -> io::Result<()> {
         let lines: Vec<_> = clip(text, size()).lines().map(|line| format!("{line}{ERASE_TO_END_OF_LINE}")).collect();
         // No line break follows the last line: in the last row it would scroll the first line away.

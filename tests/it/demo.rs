@@ -29,7 +29,7 @@ fn program(arguments: &[&str]) -> Command {
     command
 }
 
-/// What a program that has ended left.
+/// The output and exit status of a program that has ended.
 struct Finished {
     code: Option<i32>,
     stdout: String,

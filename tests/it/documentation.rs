@@ -1,7 +1,7 @@
 //! The generated pages of the book, docs/configuration.md and docs/findings.md: each is what the command line's definition
 //! and the catalogue of findings give.
 //!
-//! With `JVB_WATCHER_WRITE_DOCS` set, the pages are written instead of compared.
+//! With `JVB_WATCHER_WRITE_DOCS` set, as `.ci/write-docs` does, the pages are written instead of compared.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
@@ -21,10 +21,7 @@ fn check(page: &str, expected: &str) {
     }
     let actual = std::fs::read_to_string(&path).unwrap_or_default();
     let difference = expected.lines().zip(actual.lines()).find(|(expected, actual)| expected != actual);
-    assert!(
-        actual == expected,
-        "docs/{page} is stale ({difference:?}): `{WRITE}=1 cargo test --test it documentation` writes it"
-    );
+    assert!(actual == expected, "docs/{page} is out of date ({difference:?}); .ci/write-docs writes it");
 }
 
 /// The text of a table's cell.
@@ -55,6 +52,7 @@ impl Help {
                 Some(("default", default)) => help.default = Some(default.to_owned()),
                 _ => write!(help.meaning, "[{note}]").expect("a string takes everything"),
             }
+            help.meaning.truncate(help.meaning.trim_end().len());
             rest = after;
         }
         help.meaning += rest;
@@ -117,7 +115,7 @@ fn sentence(text: impl ToString) -> String {
 
 fn configuration() -> String {
     let program = program();
-    let mut page = "<!-- Generated from the command line's definition: see tests/it/documentation.rs -->\n\n\
+    let mut page = "<!-- Generated from the options in src/commands/ by .ci/write-docs; don't edit. -->\n\n\
         # Configuration\n\n\
         Every option can be given as a flag; most can be given as an environment variable, too: `--idle-grace` is\n\
         `JVB_WATCHER_IDLE_GRACE`. A flag takes precedence over its variable, `JVB_WATCHER_…` over `JITSI_…`, and a variable\n\
@@ -169,7 +167,7 @@ fn configuration() -> String {
 }
 
 fn findings() -> String {
-    let mut page = "<!-- Generated from the catalogue of findings: see tests/it/documentation.rs -->\n\n\
+    let mut page = "<!-- Generated from crates/rules/src/finding/catalogue.rs by .ci/write-docs; don't edit. -->\n\n\
         # Findings\n\n\
         A finding is a condition that an operator should know of and that the watcher cannot, or must not, change. It is\n\
         logged as the event [`finding`](logs.md#finding) when it is raised, when its detail changes, when it is cleared, and\n\

@@ -34,6 +34,7 @@ on_moto_and_sandbox!(
     reports_and_ignores_an_invalid_hold,
     reports_a_load_balancer_without_the_owner_tag_and_keeps_it,
     accepts_another_owner_tag,
+    keeps_a_target_group_without_the_owner_tag,
     reports_an_application_load_balancer_and_keeps_it,
     reports_deletion_protection_and_continues_once_it_is_off,
     reports_a_missing_service_and_keeps_its_load_balancer,
@@ -250,7 +251,7 @@ async fn two_workers_reconcile_together_and_one_reports_the_teardown(aws: Aws) {
     let platform = Platform::on(aws).await;
     let load_balancer = platform.create_load_balancer().await;
     let other_way = platform.another_proxy().await;
-    // The grace period is so long that the worker whose mark stands is never late by as much as the takeover's delay.
+    // The grace period is so long that the worker that wrote the mark is never late by as much as the takeover's delay.
     let launch = || Launch::quick(&platform).args(["--idle-grace", "15s"]);
     let mut workers = [launch().start(), launch().endpoint(&other_way).start()];
     for worker in &workers {
@@ -502,10 +503,24 @@ async fn reports_a_load_balancer_without_the_owner_tag_and_keeps_it(aws: Aws) {
 }
 
 async fn accepts_another_owner_tag(aws: Aws) {
-    let plan = LoadBalancerSpec { tags: vec![("Team", "video=calls".to_owned())], ..LoadBalancerSpec::default() };
+    let tags = || vec![("Team", "video=calls".to_owned())];
+    let groups = [udp(), tcp()].map(|group| TargetGroupSpec { tags: tags(), ..group }).into();
+    let plan = LoadBalancerSpec { tags: tags(), groups, ..LoadBalancerSpec::default() };
     let (platform, load_balancer) = served_and_idle_as(aws, plan).await;
     let watcher = Launch::quick(&platform).args(["--owner-tag", "Team=video=calls"]).start();
     platform.wait_until_torn_down(&load_balancer).await;
+    watcher.assert_no_trouble();
+}
+
+async fn keeps_a_target_group_without_the_owner_tag(aws: Aws) {
+    let groups = vec![udp(), TargetGroupSpec { tags: Vec::new(), ..tcp() }];
+    let (platform, load_balancer) = served_and_idle_as(aws, LoadBalancerSpec { groups, ..Default::default() }).await;
+    let watcher = Launch::quick(&platform).start();
+    watcher.wait_for("teardown_completed").await;
+    assert!(!platform.load_balancer_exists().await);
+    let [owned, kept] = load_balancer.groups.as_slice() else { panic!("two groups") };
+    assert!(!platform.target_group_exists(owned).await && platform.target_group_exists(kept).await);
+    assert_eq!(platform.tags(&kept.arn).await.len(), 0, "it has no mark");
     watcher.assert_no_trouble();
 }
 

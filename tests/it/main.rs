@@ -13,6 +13,9 @@ mod event_source;
 mod failures;
 mod harness;
 mod incidents;
+mod jitsi_scripts;
+#[cfg(feature = "sandbox")]
+mod jitsi_service;
 #[cfg(feature = "lambda")]
 mod lambda;
 mod life;
@@ -24,6 +27,7 @@ mod manual;
 mod messages;
 mod metrics;
 mod moto;
+mod name_server;
 #[cfg(feature = "sandbox")]
 mod permissions;
 mod platform;

@@ -224,6 +224,11 @@ fn owned(required: Authorization) -> Authorization {
     required.with("aws:ResourceTag/Lifecycle", "on-demand")
 }
 
+/// Returns the authorization for a resource with the watcher's mark.
+fn marked(required: Authorization) -> Authorization {
+    required.with(&format!("aws:ResourceTag/{MARK}"), "x")
+}
+
 /// Returns the authorization for a request that writes these tags.
 fn tagging(required: Authorization, keys: &[&str]) -> Authorization {
     required.with("aws:TagKeys", json!(keys))
@@ -249,7 +254,7 @@ fn the_policy_denies_everything_else() {
         owned(elb("DeleteLoadBalancer", load_balancer("other-jvb-nlb"))),
         owned(elb("DeleteLoadBalancer", load_balancer("jitsi-jvb-nlb-2"))),
         owned(elb("DeleteLoadBalancer", load_balancer("jitsi-jvb-nlb").replace("/net/", "/app/"))),
-        elb("DeleteTargetGroup", group("other-jvb-udp")).with(&format!("aws:ResourceTag/{MARK}"), "x"),
+        owned(marked(elb("DeleteTargetGroup", group("other-jvb-udp")))),
         elb("RegisterTargets", group("other-jvb-udp")),
         elb("DeregisterTargets", group("other-jvb-udp")),
         tagging(owned(elb("AddTags", load_balancer("other-jvb-nlb"))), &[MARK]),
@@ -265,6 +270,8 @@ fn the_policy_denies_everything_else() {
         elb("DeleteLoadBalancer", load_balancer("jitsi-jvb-nlb")).with("aws:ResourceTag/Lifecycle", "permanent"),
         elb("DeleteTargetGroup", group("jitsi-jvb-udp")),
         owned(elb("DeleteTargetGroup", group("jitsi-jvb-udp"))),
+        // The watcher may write its mark itself.
+        marked(elb("DeleteTargetGroup", group("jitsi-jvb-udp"))),
         tagging(elb("AddTags", load_balancer("jitsi-jvb-nlb")), &[MARK]),
         // Taking ownership of a load balancer, and other tags than the marks.
         tagging(elb("AddTags", load_balancer("jitsi-jvb-nlb")), &["Lifecycle"]),
@@ -335,7 +342,7 @@ fn the_policy_denies_everything_else() {
         tagging(elb("RemoveTags", group("jitsi-jvb-udp")), &[MARK, "jvb-watcher:load-balancer"]),
     ];
     let delete_group =
-        [elb("DeleteTargetGroup", group("jitsi-jvb-tcp-tg")).with(&format!("aws:ResourceTag/{MARK}"), "x")];
+        ["jitsi-jvb-tcp-tg", "jitsi-jvb-web"].map(|name| owned(marked(elb("DeleteTargetGroup", group(name)))));
     for (policy, deletes, deletes_groups) in [
         (policy::on_fargate(), true, true),
         (policy::on_lambda(), true, true),
@@ -369,7 +376,10 @@ fn dangerous_writes_have_conditions_and_no_write_applies_to_all_resources() {
             ("MarkTheLoadBalancer", json!({ "StringEquals": owner, "ForAllValues:StringEquals": marks })),
             ("MarkTargetGroups", json!({ "ForAllValues:StringEquals": marks })),
             ("DeleteTheLoadBalancer", json!({ "StringEquals": owner })),
-            ("DeleteMarkedTargetGroups", json!({ "Null": { format!("aws:ResourceTag/{MARK}"): "false" } })),
+            (
+                "DeleteMarkedTargetGroups",
+                json!({ "StringEquals": owner, "Null": { format!("aws:ResourceTag/{MARK}"): "false" } }),
+            ),
         ];
         assert_eq!(conditions, expected.iter().map(|(sid, condition)| (*sid, condition)).collect::<Vec<_>>());
         for statement in policy::statements(policy) {

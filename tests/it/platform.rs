@@ -76,6 +76,12 @@ pub struct TargetGroupSpec {
     pub port: i32,
     pub kind: TargetTypeEnum,
     pub family: TargetGroupIpAddressTypeEnum,
+    pub tags: Vec<(&'static str, String)>,
+}
+
+/// Returns the tags without which the watcher deletes nothing.
+fn owner_tags() -> Vec<(&'static str, String)> {
+    vec![("Lifecycle", "on-demand".to_owned())]
 }
 
 /// Returns the properties of the terraform module's UDP target group.
@@ -86,6 +92,7 @@ pub fn udp() -> TargetGroupSpec {
         port: 10000,
         kind: TargetTypeEnum::Ip,
         family: TargetGroupIpAddressTypeEnum::Ipv4,
+        tags: owner_tags(),
     }
 }
 
@@ -96,7 +103,7 @@ pub fn tcp() -> TargetGroupSpec {
 
 impl Default for LoadBalancerSpec {
     fn default() -> Self {
-        Self { application: false, tags: vec![("Lifecycle", "on-demand".to_owned())], groups: vec![udp(), tcp()] }
+        Self { application: false, tags: owner_tags(), groups: vec![udp(), tcp()] }
     }
 }
 
@@ -323,14 +330,13 @@ impl Platform {
     /// Creates a load balancer with these properties.
     pub async fn create_load_balancer_as(&self, plan: LoadBalancerSpec) -> LoadBalancer {
         let kind = if plan.application { LoadBalancerTypeEnum::Application } else { LoadBalancerTypeEnum::Network };
-        let tags = (!plan.tags.is_empty()).then(|| plan.tags.iter().map(|(key, value)| tag(key, value)).collect());
         let created = self
             .elb
             .create_load_balancer()
             .name(self.load_balancer_name())
             .r#type(kind)
             .set_subnets(Some(self.subnets.clone()))
-            .set_tags(tags)
+            .set_tags(set_tags(&plan.tags))
             .send()
             .await
             .expect("a load balancer");
@@ -370,6 +376,7 @@ impl Platform {
             .vpc_id(&self.vpc)
             .target_type(plan.kind)
             .ip_address_type(plan.family)
+            .set_tags(set_tags(&plan.tags))
             .send()
             .await
             .expect("a target group");
@@ -945,6 +952,11 @@ impl Platform {
 
 fn tag(key: &str, value: &str) -> Tag {
     Tag::builder().key(key).value(value).build()
+}
+
+/// Returns tags in the form of a request, which must not have an empty list.
+fn set_tags(tags: &[(&str, String)]) -> Option<Vec<Tag>> {
+    (!tags.is_empty()).then(|| tags.iter().map(|(key, value)| tag(key, value)).collect())
 }
 
 fn started_task(task: &Task) -> Started {

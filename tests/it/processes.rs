@@ -21,7 +21,7 @@ use crate::seed::seed;
 use crate::wait::eventually;
 use crate::watcher::{Launch, Watcher};
 
-/// How often the worker is killed in one evening.
+/// The number of times that the worker is killed in one evening.
 const KILLS: usize = 50;
 
 /// After so many kills a further worker lives until it has reconciled, which measures how fast the machine is.
@@ -78,7 +78,7 @@ at = "9s"
 scale = 0
 "#;
 
-/// What a load balancer of another project looks like, from its name to the addresses in its groups.
+/// The state of a load balancer of another project, from its name to the addresses in its groups.
 type Others = (Vec<(String, Vec<(String, String)>)>, Vec<(String, Vec<(String, String)>, Vec<String>)>);
 
 /// A sandbox with the platform, and with the load balancer of another project.

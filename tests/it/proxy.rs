@@ -27,7 +27,7 @@ pub struct Call {
     /// `service:Operation`, as IAM names actions, e.g. `elasticloadbalancing:RegisterTargets`.
     pub name: String,
     pub at: Instant,
-    /// When the client got the response; `None` before that, and if it got none.
+    /// The time at which the client got the response; `None` before that, and if it got none.
     pub answered: Option<Instant>,
     /// The status of the response that the client got.
     pub status: Option<u16>,
@@ -55,7 +55,7 @@ impl Call {
 type Predicate = Arc<dyn Fn(&str) -> bool + Send + Sync>;
 type Rewriting = Arc<Mutex<dyn FnMut(&str, String) -> String + Send>>;
 
-/// What happens to a call instead of, or beside, forwarding it.
+/// The treatment of a call instead of, or in addition to, forwarding it.
 #[derive(Clone)]
 enum Effect {
     /// Responds with an AWS error in the format of the call's protocol, without forwarding the call.

@@ -45,8 +45,8 @@ impl Situation {
         sandbox.with_world(platform::set_up).expect("the platform can be created");
         play(&scenario, &sandbox, |_| Ok(())).await.expect("every step succeeds");
         eventually("the load balancer is active", async || {
-            let balancers = sandbox.with_world(|world, _| world.load_balancers());
-            balancers.iter().all(|balancer| balancer.state == "active").then_some(())
+            let load_balancers = sandbox.with_world(|world, _| world.load_balancers());
+            load_balancers.iter().all(|load_balancer| load_balancer.state == "active").then_some(())
         })
         .await;
         Self { sandbox: Arc::new(sandbox) }

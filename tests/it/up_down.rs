@@ -1,6 +1,8 @@
 //! `up`, `down` and `hold` as an operator uses them, with a terraform on the PATH that creates the load balancer over the
 //! same endpoint. Every phase's failure and every interruption is in src/operations/tests, on virtual time.
 
+#[cfg(feature = "sandbox")]
+use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,6 +13,8 @@ use tempfile::TempDir;
 use crate::moto;
 use crate::platform::{Group, HOLD, LoadBalancer, MARK_LOAD_BALANCER, MARK_SINCE, Platform};
 use crate::stage::{Aws, on_moto_and_sandbox};
+#[cfg(feature = "sandbox")]
+use crate::terraform::examples;
 use crate::wait::eventually;
 use crate::watcher::{Finished, Launch, Watcher};
 
@@ -18,6 +22,7 @@ on_moto_and_sandbox!(
     up_and_down_complete,
     up_and_down_complete_beside_a_watcher,
     down_runs_a_command_that_destroys_the_load_balancer,
+    further_arguments_reach_terraform,
     a_dry_run_writes_nothing,
     a_failed_terraform_is_reported_and_a_second_run_completes,
     a_load_balancer_that_does_not_become_active_is_reported_and_a_second_run_completes,
@@ -61,6 +66,25 @@ impl<'a> Desk<'a> {
 
     fn terraform_dir(&self) -> &str {
         self.directory.path().to_str().expect("a path in Unicode")
+    }
+
+    /// Runs terraform by hand.
+    #[cfg(feature = "sandbox")]
+    async fn apply(&self) -> std::process::Output {
+        let chdir = format!("-chdir={}", self.terraform_dir());
+        tokio::process::Command::new(self.directory.path().join("terraform"))
+            .args([chdir.as_str(), "apply", "-auto-approve"])
+            .env("AWS_ENDPOINT_URL", self.platform.proxy.endpoint())
+            .output()
+            .await
+            .expect("the stand-in can be run")
+    }
+
+    /// Returns the DNS record that terraform has created.
+    #[cfg(feature = "sandbox")]
+    fn record(&self) -> Value {
+        let text = std::fs::read_to_string(self.directory.path().join("record.json")).expect("there is a record");
+        serde_json::from_str(&text).expect("it is JSON")
     }
 
     fn launch(&self, command: &str) -> Launch {
@@ -144,6 +168,20 @@ impl Platform {
             arn,
             groups: groups.target_groups().iter().map(group).collect(),
         }
+    }
+
+    /// Returns protocol and port of each listener.
+    #[cfg(feature = "sandbox")]
+    async fn listeners(&self, load_balancer: &LoadBalancer) -> Vec<String> {
+        let found =
+            self.elb.describe_listeners().load_balancer_arn(&load_balancer.arn).send().await.expect("listeners");
+        let listener = |listener: &aws_sdk_elasticloadbalancingv2::types::Listener| {
+            let protocol = listener.protocol().expect("a protocol").as_str();
+            format!("{protocol} {}", listener.port().expect("a port"))
+        };
+        let mut listeners: Vec<_> = found.listeners().iter().map(listener).collect();
+        listeners.sort();
+        listeners
     }
 
     /// Asserts that neither mark nor hold nor lease remains.
@@ -233,6 +271,59 @@ async fn down_runs_a_command_that_destroys_the_load_balancer(aws: Aws) {
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     assert!(finished.stderr.contains("Destroy complete!"), "{}", finished.stderr);
     assert!(platform.is_torn_down(&load_balancer).await);
+}
+
+/// In the design's layout, one configuration contains the whole platform, and a variable enables the load balancer.
+async fn further_arguments_reach_terraform(aws: Aws) {
+    let platform = Platform::on(aws).await;
+    let desk = Desk::new(&platform);
+    let arguments = ["-target=module.jvb_nlb", "-var=nlb_enabled=true"];
+    desk.plan(json!({ "arguments": arguments }));
+    let up =
+        desk.up().args(["--terraform-arg", arguments[0]]).args([format!("--terraform-arg={}", arguments[1]).as_str()]);
+    let finished = desk.finish(up).await;
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let finished = desk.finish(desk.launch("up").args(["--terraform-arg=-target=module.jvb_nlb"])).await;
+    assert_eq!(finished.code, Some(2), "{}", finished.stderr);
+    assert!(finished.stderr.contains("--terraform-dir"), "{}", finished.stderr);
+}
+
+/// The calls of the complete example, as terraform plans them, over two evenings: one with `up` and `down`, and one that is
+/// scaled by hand and ends with the watcher's own teardown.
+#[cfg(feature = "sandbox")]
+#[tokio::test]
+async fn the_examples_calls_come_and_go() {
+    let platform = Platform::on(Aws::Sandbox).await;
+    platform.route_events().await;
+    let watcher = Launch::quick(&platform).args(["--unused-grace", "1m"]).start();
+    watcher.wait_for("watcher_started").await;
+    let desk = Desk::new(&platform);
+    desk.plan(examples::calls_of(&platform.project));
+
+    let load_balancer = desk.came_up().await;
+    let ports = |load_balancer: &LoadBalancer| -> BTreeMap<String, i32> {
+        let strip = |group: &Group| group.name.trim_start_matches(&platform.project).to_owned();
+        load_balancer.groups.iter().map(|group| (strip(group), group.port)).collect()
+    };
+    assert_eq!(ports(&load_balancer), BTreeMap::from([("-jvb-udp".to_owned(), 10000), ("-jvb-web".to_owned(), 8000)]));
+    assert_eq!(platform.listeners(&load_balancer).await, ["TLS 443", "UDP 10000"]);
+    let first = desk.record();
+    let finished = desk.finish(desk.down()).await;
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    assert!(platform.is_torn_down(&load_balancer).await);
+    assert_eq!(desk.record(), first, "the record stays, and costs nothing");
+
+    // The next evening: terraform and the service's scale, both by hand.
+    let applied = desk.apply().await;
+    assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
+    let load_balancer = platform.balancer().await;
+    assert_ne!(desk.record(), first, "the record leads to the new load balancer");
+    let task = platform.scale_to_one().await;
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
+    platform.scale_to_zero(&[&task]).await;
+    platform.wait_until_torn_down(&load_balancer).await;
+    watcher.assert_no_trouble();
+    assert_eq!(watcher.stop().await, Some(0));
 }
 
 async fn a_dry_run_writes_nothing(aws: Aws) {

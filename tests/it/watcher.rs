@@ -190,7 +190,7 @@ const ANSWERING: [&str; 5] = ["status", "doctor", "up", "down", "hold"];
 /// The secret key that the program is given; it must never show anywhere.
 pub const SECRET: &str = "wJalrXUtnFEMIK7MDENGbPxRfiCYEXAMPLEKEY";
 
-/// What a program that has ended left.
+/// The output and exit status of a program that has ended.
 #[derive(Debug)]
 pub struct Finished {
     pub code: Option<i32>,
@@ -208,12 +208,12 @@ impl Finished {
 
 #[derive(Default)]
 struct Output {
-    /// Whether standard output is the log.
+    /// True if standard output is the log.
     is_log: bool,
     stdout: String,
     stderr: String,
     lines: Vec<Line>,
-    /// What is wrong with the log itself.
+    /// The errors in the log itself.
     complaints: Vec<String>,
 }
 
@@ -309,7 +309,7 @@ impl Watcher {
         lines.iter().map(|line| line.event().to_owned()).filter(|event| events.contains(&event.as_str())).collect()
     }
 
-    /// Where the log ends now; for `wait_for_after`.
+    /// Returns the current end of the log, for `wait_for_after`.
     pub fn position(&self) -> usize {
         self.output.lock().expect("not poisoned").lines.len()
     }

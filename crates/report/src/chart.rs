@@ -244,7 +244,7 @@ impl BarKind {
         (BAR_HEIGHT - self.height()) / 2
     }
 
-    /// Returns whether the bar is hatched, to be told from others without its colour.
+    /// Returns whether the bar is hatched, which distinguishes it from others without its colour.
     pub fn is_hatched(self) -> bool {
         self == Self::Unhealthy
     }

@@ -15,7 +15,7 @@ pub struct Finding {
     pub name: FindingName,
     /// The resource that it is about, by name or id.
     pub subject: String,
-    /// What was observed, in a sentence.
+    /// The observed condition, in a sentence.
     pub detail: String,
 }
 

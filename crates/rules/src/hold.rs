@@ -64,7 +64,7 @@ impl Hold {
         Self { until: now + duration.min(LONGEST_HOLD - CLOCK_SKEW), holder }
     }
 
-    /// Returns whether watchers obey the hold now.
+    /// Returns whether the hold is in force now.
     pub fn is_in_force(&self, now: Timestamp) -> bool {
         self.until > now && self.until <= now + LONGEST_HOLD
     }

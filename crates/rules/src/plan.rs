@@ -16,7 +16,7 @@ pub use crate::policy::{OwnerTag, Policy, Teardown};
 pub(crate) use lifecycle::last_use;
 pub use lifecycle::marked_since;
 
-/// How long a target must have been without a task, in at least two observations, before it counts as stale.
+/// The time without a task, in at least two observations, after which a target counts as stale.
 ///
 /// One observation can be incomplete: ListTasks is eventually consistent.
 pub const UNMATCHED_BEFORE_STALE: Duration = Duration::from_secs(30);
@@ -31,20 +31,20 @@ pub const HEALTH_REQUEUE: Duration = Duration::from_secs(10);
 /// ResourceInUse for some seconds.
 pub const TEARDOWN_REQUEUE: Duration = Duration::from_secs(2);
 
-/// The longest hold that is obeyed. A load balancer held for longer, e.g. by a slip in the year, would run unseen.
+/// The longest valid hold. One that ends later, e.g. because of a wrong year, would keep a load balancer unnoticed.
 pub const LONGEST_HOLD: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How far ahead of this clock a mark can lie and still be valid; the clocks of workers differ.
+/// The most that a valid mark can be ahead of this clock; the clocks of workers differ.
 pub const CLOCK_SKEW: Duration = Duration::from_secs(5 * 60);
 
-/// How long a task can take to stop before that is a finding. Fargate's `stopTimeout` is at most two minutes.
+/// The time after which a stopping task is a finding. Fargate's `stopTimeout` is at most two minutes.
 pub const STOPPING_LIMIT: Duration = Duration::from_secs(10 * 60);
 
-/// How long a mark is valid beyond the grace period. ECS shows stopped tasks for about an hour; a use that an older mark
-/// has missed would be invisible.
+/// The time beyond the grace period for which a mark is valid. ECS shows stopped tasks for about an hour; a use that an
+/// older mark has missed would be invisible.
 pub const MARK_VALID_FOR: Duration = Duration::from_secs(50 * 60);
 
-/// What to change, what to report, and when to reconcile again.
+/// A decision: the changes, the findings, and the time of the next reconciliation.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Plan {
     /// The targets to register and deregister, by target group; only groups with a change.

@@ -1,4 +1,4 @@
-//! What the operator configures.
+//! The operator's configuration of the rules.
 
 use std::fmt;
 use std::time::Duration;
@@ -14,7 +14,7 @@ pub struct Policy {
     pub load_balancer: String,
     /// The tag without which a load balancer is never marked or deleted.
     pub owner_tag: OwnerTag,
-    /// How much of an idle load balancer is deleted.
+    /// The extent of a teardown.
     pub teardown: Teardown,
     /// The grace period: how long a service must have been idle before its load balancer is deleted.
     pub idle_grace: Duration,
@@ -46,7 +46,7 @@ impl fmt::Display for OwnerTag {
     }
 }
 
-/// How much of an idle load balancer is deleted.
+/// The extent of a teardown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Teardown {
     /// The load balancer, its listeners and its target groups.

@@ -4,7 +4,7 @@
 //! a timer, and timers fire in order. The same seed and the same requests at the same times therefore give the same
 //! world, to the byte.
 //!
-//! # Where to look
+//! # Modules
 //!
 //! - `ecs`, `elb`, `eventbridge`, `sqs`, `sts`: the services, with a file for each kind of resource.
 //! - `names`, `calls`: alias records, Jitsi's containers in the tasks, and the callers who join by name.

@@ -1,4 +1,4 @@
-//! Deliberate bugs: a test suite is worth what it catches.
+//! Deliberate bugs, which show what the tests catch.
 //!
 //! None is in the product. A bug is a wrapper around a part of the worker: around its planner (it changes the observation
 //! or the policy before the decision, or the plan after it), its platform, its queue, or its clock. A bug that no wrapper can

@@ -1,6 +1,6 @@
 //! The checker of the guarantees: it observes AWS itself, at every write of every actor and every step of the world.
 //!
-//! It shares no code with the watcher and knows nothing of marks, observations or plans, only what must not happen.
+//! It shares no code with the watcher, and reads no marks, observations or plans: it checks only what must not happen.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -34,8 +34,8 @@ pub const LONGEST_LAG: Duration = Duration::from_secs(8);
 /// The largest error of the watcher's clock once AWS's answers have corrected it.
 const CLOCK_ERROR: Duration = Duration::from_secs(3);
 
-/// How long after its stop a task counts as the one at its address: five minutes for the watcher, and the age of its
-/// observation.
+/// The time after its stop for which a task counts as the one at its address: five minutes for the watcher, and the age of
+/// its observation.
 const ADDRESS_RETENTION: SignedDuration = SignedDuration::from_secs(6 * 60);
 
 /// The beginning of the watcher's own tags, and the two that matter here.
@@ -83,7 +83,7 @@ impl fmt::Display for Violation {
 pub struct Bounds {
     /// The project whose platform it is.
     pub project: String,
-    /// How long the service must have been idle before a deletion.
+    /// The time for which the service must have been idle before a deletion.
     pub idle_grace: Duration,
     /// The age of a load balancer that has never served before its deletion.
     pub unused_grace: Duration,
@@ -111,15 +111,15 @@ pub struct Checker {
     pub violations: Vec<Violation>,
     /// The bound on calls.
     pub budget: Budget,
-    /// Since when tasks are desired.
+    /// The time since which tasks are desired.
     desired_since: Option<Timestamp>,
-    /// Since when the service is missing.
+    /// The time since which the service is missing.
     missing_since: Option<Timestamp>,
-    /// Since when a target of another owner is healthy.
+    /// The time since which a target of another owner is healthy.
     others_since: Option<Timestamp>,
-    /// Since when each load balancer of the platform has lacked the owner tag.
+    /// The time since which each load balancer of the platform has lacked the owner tag.
     not_owned_since: BTreeMap<String, Timestamp>,
-    /// Since when a task of the service has served at each address.
+    /// The time since which a task of the service has served at each address.
     serving_since: BTreeMap<String, Timestamp>,
     scale_ups: ScaleUps,
     /// The actor that marked each load balancer last.

@@ -52,7 +52,7 @@ struct Failed {
 /// The result of an attempt.
 type Answer = Result<Box<Response>, Failed>;
 
-/// How often a call may be attempted.
+/// The number of attempts that a call may take.
 #[derive(Clone, Copy)]
 enum Attempts {
     Several,

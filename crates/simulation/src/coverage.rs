@@ -1,4 +1,4 @@
-//! What the days have covered: a simulation that never reaches the dangerous moments proves nothing.
+//! The coverage of the days: a simulation that never reaches the dangerous moments proves nothing.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -26,7 +26,7 @@ const HOUR: Duration = Duration::from_secs(60 * 60);
 /// The end of the schedule; the quiet end of the day follows.
 const SCHEDULE_ENDS_AT: Duration = Duration::from_secs(22 * 60 * 60);
 
-/// How much goes wrong on a day.
+/// The rate of faults on a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
     /// Operators scale; AWS behaves as documented.
@@ -51,7 +51,7 @@ pub enum Action {
     Run {
         /// The command.
         command: Command,
-        /// When it is killed, unless it ends before.
+        /// The time at which it is killed, unless it ends before.
         killed_after: Option<Duration>,
     },
     /// An operator sets the desired count.
@@ -69,36 +69,36 @@ pub enum Action {
     CreateLoadBalancer,
     /// An operator places a hold.
     Hold {
-        /// How long.
+        /// The duration.
         time: Duration,
     },
     /// An operator releases the hold.
     ReleaseHold,
     /// An operator removes the owner tag, or restores it.
     SetOwnerTag {
-        /// Whether the load balancer has it from now on.
+        /// True if the load balancer has it from now on.
         present: bool,
     },
     /// An operator switches deletion protection on or off.
     SetDeletionProtection {
-        /// Whether it is on.
+        /// True if it is on.
         enabled: bool,
     },
     /// An operator registers or deregisters an address.
     SetTarget {
         /// The address.
         ip: String,
-        /// Whether it is registered.
+        /// True if it is registered.
         registered: bool,
     },
     /// An operator runs a task of no service behind the load balancer for a while.
     RunForeignTask {
-        /// How long.
+        /// The duration.
         time: Duration,
     },
     /// An operator enables or disables the rule that fills the queue.
     SetRule {
-        /// Whether it is enabled.
+        /// True if it is enabled.
         enabled: bool,
     },
     /// An operator deletes the service.
@@ -140,26 +140,26 @@ pub enum Action {
 pub struct Day {
     /// The seed.
     pub seed: u64,
-    /// How much goes wrong.
+    /// The rate of faults.
     pub severity: Severity,
     /// The error of each worker's clock; its length is the number of workers.
     pub clocks: Vec<SignedDuration>,
     /// The workers' policy.
     pub policy: Policy,
-    /// How long a poll waits for messages.
+    /// The time that a poll waits for messages.
     pub longest_poll: Duration,
-    /// How long a task takes from SIGTERM to STOPPED.
+    /// The time that a task takes from SIGTERM to STOPPED.
     pub stopping: Duration,
-    /// How long a deleted load balancer is still described.
+    /// The time for which a deleted load balancer is still described.
     pub deleted_visible: Duration,
     /// The actions with their times since midnight, in order.
     pub schedule: Vec<(Duration, Action)>,
 }
 
-/// How to play a day.
+/// Options for playing a day.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Options {
-    /// Whether to record the history.
+    /// True to record the history.
     pub history: bool,
     /// The deliberate bug in every worker.
     pub bug: Option<Bug>,
@@ -170,9 +170,9 @@ pub struct Options {
 pub struct Report {
     /// The violations of the guarantees, in order; a day ends at its first one.
     pub violations: Vec<Violation>,
-    /// What the day covered.
+    /// The day's coverage.
     pub coverage: Coverage,
-    /// What happened, if it was recorded.
+    /// The history, if it was recorded.
     pub history: Vec<String>,
 }
 

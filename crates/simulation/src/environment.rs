@@ -1,4 +1,4 @@
-//! What all actors of a day share: AWS, the faults on the way to it, virtual time, and the checker.
+//! The environment of all actors of a day: AWS, the faults on the way to it, virtual time, and the checker.
 //!
 //! Time is tokio's, paused. The world is stepped lazily: before each access it processes, in order, everything that has
 //! become due since the last one, and the checker observes every step.
@@ -22,7 +22,7 @@ use jvb_watcher_sandbox::faults::{Faults, Verdict};
 use jvb_watcher_sandbox::platform;
 use jvb_watcher_sandbox::world::{Settings, World};
 
-/// Who makes a call.
+/// The maker of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Actor {
     /// A worker process, by its number; a restarted one has another number.
@@ -52,15 +52,15 @@ pub struct State {
     pub faults: Faults,
     /// The checker of the guarantees.
     pub checker: Checker,
-    /// What the day has covered.
+    /// The day's coverage.
     pub coverage: Coverage,
     /// The faults that wait for a call; the first that matches it occurs.
     pub call_faults: Vec<CallFault>,
-    /// What happened, line by line, if it is recorded.
+    /// The history, line by line, if it is recorded.
     pub history: Option<Vec<String>>,
     /// The randomness of latencies.
     random: Rng,
-    /// Where process faults at calls are announced.
+    /// The channel that announces process faults at calls.
     process_faults: UnboundedSender<(Actor, ProcessFault)>,
 }
 
@@ -124,7 +124,7 @@ impl Environment {
     ///
     /// # Errors
     ///
-    /// What AWS answers.
+    /// The response of AWS.
     pub fn perform(&self, actor: Actor, request: &Request) -> Result<Response, ApiError> {
         let is_read = is_read(request.operation());
         let answer = self.with(|state, now| {

@@ -7,17 +7,17 @@ use std::time::Duration;
 pub enum ProcessFault {
     /// The process is killed, and its slot stays empty for a while.
     Kill {
-        /// How long the slot stays empty.
+        /// The time for which the slot stays empty.
         downtime: Duration,
     },
     /// The process receives SIGTERM, and its slot stays empty for a while.
     Terminate {
-        /// How long the slot stays empty.
+        /// The time for which the slot stays empty.
         downtime: Duration,
     },
     /// The process is suspended for a while.
     Suspend {
-        /// How long.
+        /// The duration.
         time: Duration,
     },
 }

@@ -24,7 +24,7 @@ impl<C: Clone, I> Clone for Intercepted<C, I> {
     }
 }
 
-/// What an [`Intercepted`] platform and queue do differently; by default nothing.
+/// The changes that an [`Intercepted`] platform and queue make; by default none.
 pub trait Interceptor: Send + Sync {
     /// Runs before each call of the platform.
     fn before(&self, operation: Operation) -> impl Future<Output = ()> + Send {

@@ -1,9 +1,9 @@
 //! Simulated days of `jvb-watcher`: the real worker on virtual time, in one process, over the sandbox's world.
 //!
 //! A [`day::Day`] is drawn from a seed: when operators scale, what they change by hand, how AWS fails, and which process is
-//! killed or suspended at which call. It is played in an [`environment::Environment`] to real workers, beside an
-//! [`operator::Operator`] and the real commands `up` and `down`. The [`checker`] observes every write and every step of
-//! the world for violations of the guarantees. The same seed gives the same day, to the byte.
+//! killed or suspended at which call. Real workers, an [`operator::Operator`] and the real commands `up` and `down` go
+//! through it in an [`environment::Environment`]. The [`checker`] observes every write and every step of the world for
+//! violations of the guarantees. The same seed gives the same day, to the byte.
 //!
 //! [`bugs`] are deliberate bugs, each of which must be caught.
 

@@ -44,7 +44,7 @@ pub struct Setup {
     pub policy: Policy,
     /// The queue.
     pub queue_url: String,
-    /// How long a poll waits for messages.
+    /// The time that a poll waits for messages.
     pub longest_poll: Duration,
     /// The deliberate bug in every worker.
     pub bug: Option<Bug>,
@@ -163,7 +163,7 @@ impl Worker {
     ///
     /// # Errors
     ///
-    /// Why it did not end in time.
+    /// The reason why it did not end in time.
     pub async fn terminate(self) -> Result<(), String> {
         self.order.stop(StopReason::Sigterm);
         let resumes_at = self.suspension.until().unwrap_or_else(Instant::now).max(Instant::now());

@@ -12,7 +12,7 @@ use jvb_watcher::telemetry::log::{Event, Format, Level, Subscriber};
 
 /// Counts a process's log lines, and adds them to the history.
 pub struct LogRecorder {
-    /// Where they are counted.
+    /// The counts.
     pub environment: Arc<Environment>,
     /// The process.
     pub actor: Actor,

@@ -100,7 +100,7 @@ fn timeouts() -> TimeoutConfig {
 ///
 /// # Errors
 ///
-/// When there is no region, no such profile, or no credentials.
+/// Returns an error if there is no region, no such profile, or no credentials.
 pub async fn connect(connection: &Connection) -> Result<SdkConfig, ConnectError> {
     let selected = connection.profile.as_deref();
     if selected.is_some()

@@ -25,7 +25,7 @@ impl Screen {
     ///
     /// # Errors
     ///
-    /// When the terminal can't be drawn on.
+    /// Returns an error if the terminal can't be drawn on.
     pub fn open() -> io::Result<Self> {
         match ratatui::try_init() {
             Ok(terminal) => Ok(Self { terminal }),
@@ -41,7 +41,7 @@ impl Screen {
     ///
     /// # Errors
     ///
-    /// When the terminal is closed.
+    /// Returns an error if the terminal is closed.
     pub async fn keep_showing(&mut self, title: &str, board: &Board, sandbox: &Sandbox) -> io::Result<()> {
         let began = Instant::now();
         let mut frames = tokio::time::interval(BETWEEN_FRAMES);

@@ -60,7 +60,7 @@ impl Stage {
     ///
     /// # Errors
     ///
-    /// When the output is closed (`demo | head`).
+    /// Returns an error if the output is closed (`demo | head`).
     pub fn show(&self, step: &Step) -> io::Result<()> {
         let Some(sentence) = &step.say else { return Ok(()) };
         let line = format!("{SENTENCE}{:4.1} s  {sentence}", step.at.as_secs_f64());

@@ -12,7 +12,7 @@ use jvb_watcher_sandbox::scenario::Scenario;
 use jvb_watcher_sandbox::wire::Sandbox;
 use jvb_watcher_sandbox::world::{CallEvent, World};
 
-/// What a network load balancer costs an hour in US East, its capacity units aside (see AWS's price list).
+/// The hourly price of a network load balancer in US East, without capacity units (see AWS's price list).
 const DOLLARS_PER_HOUR: f64 = 0.0225;
 
 /// The hours of a month in AWS's pricing.
@@ -26,7 +26,7 @@ const EVENINGS_PER_MONTH: f64 = 30.0;
 pub struct Summary {
     /// The scenario's title.
     title: String,
-    /// Whether the sandbox's state shows that the watcher did its whole job.
+    /// True if the sandbox's state shows that the watcher did its whole job.
     verified: bool,
     /// The resources that are left and should not be.
     left: Vec<String>,
@@ -99,7 +99,7 @@ struct Times {
 /// The load balancer's uptime and cost.
 #[derive(Debug, Serialize)]
 struct LoadBalancer {
-    /// Whether no load balancer is left.
+    /// True if no load balancer is left.
     gone: bool,
     /// The number of load balancers created.
     created: usize,
@@ -156,7 +156,7 @@ impl Summary {
     ///
     /// # Errors
     ///
-    /// When standard output can't be written.
+    /// Returns an error if standard output can't be written.
     pub fn print(&self, json: bool) -> io::Result<()> {
         let mut output = io::stdout().lock();
         if json {
@@ -207,7 +207,7 @@ impl Summary {
     ///
     /// # Errors
     ///
-    /// What the watcher missed.
+    /// Returns what the watcher missed, as a sentence.
     pub fn verdict(&self) -> Result<(), String> {
         let missed = self.unregistered_tasks.iter().map(|task| format!("task {task} served and was never registered"));
         let kept_out = self.callers.never_joined.iter().map(|caller| format!("caller {caller} never joined the call"));

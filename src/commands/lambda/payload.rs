@@ -18,7 +18,7 @@ const SCHEDULES: [&str; 2] = ["aws.events", "aws.scheduler"];
 ///
 /// # Errors
 ///
-/// Why the function can't handle it.
+/// The reason why the function can't handle it.
 pub(super) fn request(payload: Value) -> Result<Request, String> {
     if payload.get("Records").is_some() {
         let batch: SqsEvent =

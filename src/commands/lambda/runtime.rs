@@ -18,7 +18,7 @@ const RUNTIME_VARIABLES: [&str; 2] = ["AWS_LAMBDA_FUNCTION_NAME", "AWS_LAMBDA_FU
 /// One that it requires to be a whole number.
 const MEMORY_SIZE: &str = "AWS_LAMBDA_FUNCTION_MEMORY_SIZE";
 
-/// How long the report of a failed init may take. The Runtime API is on the same machine.
+/// The time limit for reporting a failed init. The Runtime API is on the same machine.
 const REPORT_TIME: Duration = Duration::from_secs(2);
 
 /// Checks that Lambda has started the program, with the variables that a function needs.

@@ -3,9 +3,10 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::aws::fake::{FakeAws, FakeClock, Lines, noon};
+use crate::aws::fake::{FakeAws, FakeClock, noon};
 use crate::controller::reconciler::ReconcilerParts;
 use crate::controller::scope::Scope;
+use crate::telemetry::log::fake::LogLines;
 use jvb_watcher_rules::model::Observation;
 use jvb_watcher_rules::plan::samples::{
     balancer, counts, idle, marked_balancer, minutes, observation, policy, running, seconds,
@@ -13,14 +14,14 @@ use jvb_watcher_rules::plan::samples::{
 
 struct Bench {
     cloud: FakeAws,
-    lines: Lines,
+    lines: LogLines,
     clock: Arc<FakeClock>,
     function: Function<FakeAws, FakeAws>,
 }
 
-fn bench(seen: Observation) -> Bench {
-    let cloud = FakeAws::new(seen);
-    let lines = Lines::default();
+fn bench(observed: Observation) -> Bench {
+    let cloud = FakeAws::new(observed);
+    let lines = LogLines::default();
     let clock = FakeClock::noon();
     let scope = Scope { cluster: "p-cluster".into(), service: "p-service".into() };
     let context = Context::new(scope, lines.log(clock.clone()), clock.clone());
@@ -79,7 +80,7 @@ async fn acknowledges_messages_after_a_reconciliation() {
     assert_eq!(bench.cloud.count("DescribeServices"), 1);
     let line = &bench.lines.of("reconciled")[0];
     assert_eq!((&line["messages"], &line["foreign"]), (&2.into(), &1.into()));
-    assert_eq!(bench.cloud.calls_of(&["ReceiveMessage", "DeleteMessageBatch", "Hide"]), [""; 0]);
+    assert_eq!(bench.cloud.calls_of(&["ReceiveMessage", "DeleteMessageBatch", "ExtendVisibility"]), [""; 0]);
 }
 
 #[tokio::test(start_paused = true)]

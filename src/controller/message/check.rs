@@ -14,7 +14,7 @@ const SERVICES: [(&str, &str); 4] =
 ///
 /// # Panics
 ///
-/// When the hint is for a service that the event doesn't name, or for a task that isn't in the body.
+/// Panics if the hint is for a service that the event doesn't name, or for a task that isn't in the body.
 pub fn body(body: &str) {
     let Ok(event) = EventBridgeEvent::parse(body) else { return };
     // What was parsed as an event is JSON.

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use super::*;
 use crate::aws::ErrorKind;
-use crate::aws::fake::{FakeAws, FakeClock, Lines};
+use crate::aws::fake::{FakeAws, FakeClock};
 use crate::clock::Clock;
 use crate::controller::message::{Hint, TaskHint};
 use crate::controller::scope::Scope;
 use crate::controller::teardown::{IN_USE_PASSES_WITHIN, ProcessId, Teardown, takeover_after};
 use crate::telemetry::emf;
+use crate::telemetry::log::fake::LogLines;
 use crate::telemetry::metrics::Metrics;
 use jvb_watcher_rules::model::{DesiredStatus, IDLE_SINCE_TAG, LastStatus, LoadBalancer, TargetState, Task, TaskId};
 use jvb_watcher_rules::plan::samples::{
@@ -20,18 +21,18 @@ use jvb_watcher_rules::plan::samples::{
 
 struct Bench {
     cloud: FakeAws,
-    lines: Lines,
+    lines: LogLines,
     clock: Arc<FakeClock>,
     reconciler: Reconciler<FakeAws>,
 }
 
-fn bench(seen: Observation) -> Bench {
-    bench_on(FakeAws::new(seen), |parts| parts)
+fn bench(observed: Observation) -> Bench {
+    bench_on(FakeAws::new(observed), |parts| parts)
 }
 
 /// A reconciler on this AWS, with its parts changed.
 fn bench_on(cloud: FakeAws, change: impl FnOnce(ReconcilerParts<FakeAws>) -> ReconcilerParts<FakeAws>) -> Bench {
-    let lines = Lines::default();
+    let lines = LogLines::default();
     let clock = FakeClock::noon();
     let scope = Scope { cluster: "p-cluster".into(), service: "p-service".into() };
     let context = Context::new(scope, lines.log(clock.clone()), clock.clone());
@@ -40,8 +41,8 @@ fn bench_on(cloud: FakeAws, change: impl FnOnce(ReconcilerParts<FakeAws>) -> Rec
 }
 
 /// A reconciler that events lead, with these findings about the event source.
-fn bench_with_event_source(seen: Observation, standing: StandingFindings) -> Bench {
-    bench_on(FakeAws::new(seen), |parts| ReconcilerParts { event_source_findings: Some(standing), ..parts })
+fn bench_with_event_source(observed: Observation, standing: StandingFindings) -> Bench {
+    bench_on(FakeAws::new(observed), |parts| ReconcilerParts { event_source_findings: Some(standing), ..parts })
 }
 
 impl Bench {
@@ -94,7 +95,7 @@ async fn deletes_the_load_balancer_then_its_target_groups_and_verifies_that_noth
 #[tokio::test(start_paused = true)]
 async fn does_not_delete_after_a_scale_up_between_the_two_observations() {
     let mut bench = bench(overdue());
-    bench.cloud.before("DescribeServices", 2, |world| world.seen.service = counts(1, 0, 0));
+    bench.cloud.before("DescribeServices", 2, |world| world.observed.service = counts(1, 0, 0));
     bench.reconcile().await.expect("a reconciliation");
     assert_eq!(bench.cloud.count("DescribeServices"), 2);
     assert_eq!(bench.cloud.count("DeleteLoadBalancer"), 0);
@@ -106,8 +107,8 @@ async fn does_not_delete_after_a_scale_up_between_the_two_observations() {
 async fn does_not_delete_when_the_mark_vanishes_between_the_two_observations() {
     let mut bench = bench(overdue());
     bench.cloud.before("DescribeTags", 2, |world| {
-        let balancer = world.seen.load_balancer.as_mut().expect("a balancer");
-        balancer.tags.remove(IDLE_SINCE_TAG);
+        let load_balancer = world.observed.load_balancer.as_mut().expect("a load balancer");
+        load_balancer.tags.remove(IDLE_SINCE_TAG);
     });
     bench.reconcile().await.expect("a reconciliation");
     assert_eq!(bench.cloud.count("DeleteLoadBalancer"), 0);
@@ -146,11 +147,11 @@ async fn reports_deletion_protection_and_logs_the_teardown_once() {
 #[tokio::test(start_paused = true)]
 async fn logs_a_deletion_once_when_aws_still_shows_the_load_balancer() {
     let mut bench = bench(overdue());
-    let shown = bench.cloud.world().seen.load_balancer.clone();
+    let shown = bench.cloud.world().observed.load_balancer.clone();
     // Two observations precede the first deletion; at the third AWS still shows the load balancer.
     bench.cloud.before("DescribeLoadBalancers", 3, move |world| {
-        world.seen.load_balancer = shown;
-        world.seen.orphaned_target_groups.clear();
+        world.observed.load_balancer = shown;
+        world.observed.orphaned_target_groups.clear();
     });
     bench.reconcile_to_the_end().await;
     assert_eq!(bench.cloud.count("DeleteLoadBalancer"), 2);
@@ -211,8 +212,8 @@ async fn logs_a_deletion_whose_answer_was_lost_once_the_load_balancer_is_gone() 
     let cloud = bench.cloud.clone();
     bench.cloud.fail("DeleteLoadBalancer", ErrorKind::Unavailable, 1);
     bench.reconcile().await.expect_err("no answer");
-    let balancer = cloud.world().seen.load_balancer.take().expect("a balancer");
-    cloud.world().seen.orphaned_target_groups = balancer.target_groups;
+    let load_balancer = cloud.world().observed.load_balancer.take().expect("a load balancer");
+    cloud.world().observed.orphaned_target_groups = load_balancer.target_groups;
     bench.reconcile_to_the_end().await;
     assert_eq!(bench.lines.of("load_balancer_deleted").len(), 1);
     assert_eq!(bench.lines.of("teardown_completed").len(), 1);
@@ -223,8 +224,8 @@ async fn does_not_log_a_deletion_that_aws_refused_it_and_another_made() {
     let mut bench = bench(overdue());
     bench.cloud.fail("DeleteLoadBalancer", ErrorKind::OperationNotPermitted, 1);
     bench.reconcile().await.expect("a reconciliation");
-    let load_balancer = bench.cloud.world().seen.load_balancer.take().expect("a load balancer");
-    bench.cloud.world().seen.orphaned_target_groups = load_balancer.target_groups;
+    let load_balancer = bench.cloud.world().observed.load_balancer.take().expect("a load balancer");
+    bench.cloud.world().observed.orphaned_target_groups = load_balancer.target_groups;
     bench.reconcile_to_the_end().await;
     assert_eq!(bench.lines.of("load_balancer_deleted").len(), 0);
     assert_eq!(bench.lines.of("target_group_deleted").len(), 2);
@@ -275,7 +276,7 @@ async fn one_of_several_workers_reports_the_teardown_and_counts_it() {
     }
     let mut benches = [1, 2, 3].map(|number| bench_beside(&cloud, number));
     reconcile_together(&mut benches, minutes(3)).await;
-    assert!(cloud.world().seen.load_balancer.is_none());
+    assert!(cloud.world().observed.load_balancer.is_none());
     for (event, times) in
         [("teardown_started", 1), ("load_balancer_deleted", 1), ("target_group_deleted", 2), ("teardown_completed", 1)]
     {
@@ -330,7 +331,7 @@ async fn claims_a_mark_whose_answer_was_lost() {
     for tags in std::iter::once(&mut marked.tags).chain(groups) {
         tags.insert(IDLE_SINCE_TAG.into(), "2026-11-20T12:00:00.000000000Z".into());
     }
-    bench.cloud.world().seen.load_balancer = Some(marked);
+    bench.cloud.world().observed.load_balancer = Some(marked);
     tokio::time::sleep(policy().idle_grace).await;
     bench.reconcile().await.expect("a reconciliation");
     assert_eq!(bench.cloud.count("DeleteLoadBalancer"), 1);
@@ -352,20 +353,20 @@ fn spreads_takeovers_over_at_most_twice_the_grace_period() {
 }
 
 #[test]
-fn signs_marks_below_the_millisecond() {
+fn writes_the_process_id_below_the_millisecond() {
     let mut teardown = Teardown::new(ProcessId::new(104_733), seconds(15));
     let idle_since = noon() + Duration::from_micros(1_999);
-    assert_eq!(teardown.claim(idle_since), "2026-11-20T12:00:00.001104733Z");
+    assert_eq!(teardown.new_mark(idle_since), "2026-11-20T12:00:00.001104733Z");
 }
 
 // ---- targets ----
 
 /// The load balancer with all of its targets unhealthy.
-fn unhealthy(mut balancer: LoadBalancer) -> LoadBalancer {
-    for target in balancer.target_groups.iter_mut().flat_map(|group| &mut group.targets) {
+fn unhealthy(mut load_balancer: LoadBalancer) -> LoadBalancer {
+    for target in load_balancer.target_groups.iter_mut().flat_map(|group| &mut group.targets) {
         target.state = TargetState::Unhealthy;
     }
-    balancer
+    load_balancer
 }
 
 fn one_in_one_out() -> Observation {
@@ -461,7 +462,7 @@ async fn deregisters_an_unmatched_target_after_thirty_seconds() {
 async fn restarts_the_thirty_seconds_when_the_targets_task_appears() {
     let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(unhealthy(balancer(&[1, 7])))));
     for tasks in [vec![running(1)], vec![running(1), running(7)], vec![running(1)]] {
-        bench.cloud.world().seen.tasks = tasks;
+        bench.cloud.world().observed.tasks = tasks;
         bench.reconcile().await.expect("a reconciliation");
         tokio::time::sleep(seconds(20)).await;
     }
@@ -498,7 +499,7 @@ async fn logs_a_change_of_health_with_the_tasks_age() {
     assert_eq!(bench.lines.of("target_health_changed").len(), 0, "the first observation has nothing to compare with");
     let set = |bench: &Bench, state| {
         let mut world = bench.cloud.world();
-        world.seen.load_balancer.as_mut().expect("a balancer").target_groups[0].targets[0].state = state;
+        world.observed.load_balancer.as_mut().expect("a load balancer").target_groups[0].targets[0].state = state;
     };
     set(&bench, TargetState::Unhealthy);
     bench.reconcile().await.expect("a reconciliation");
@@ -513,7 +514,7 @@ async fn a_registered_target_is_followed_from_initial() {
     bench.reconcile().await.expect("a reconciliation");
     {
         let mut world = bench.cloud.world();
-        for group in &mut world.seen.load_balancer.as_mut().expect("a balancer").target_groups {
+        for group in &mut world.observed.load_balancer.as_mut().expect("a load balancer").target_groups {
             group.targets = vec![target(1, if group.name == "p-jvb-udp" { 10000 } else { 4443 })];
         }
     }
@@ -535,7 +536,7 @@ fn hints(task: &Task, version: i64, time: Timestamp) -> Hints {
 async fn waits_until_ecs_shows_the_version_of_the_event() {
     let old = Task { version: Some(3), ..task(1, LastStatus::Starting, DesiredStatus::Running) };
     let mut bench = bench(observation(counts(1, 1, 0), vec![old], Some(balancer(&[]))));
-    bench.cloud.before("DescribeTasks", 3, |world| world.seen.tasks = vec![running(1)]);
+    bench.cloud.before("DescribeTasks", 3, |world| world.observed.tasks = vec![running(1)]);
     let began = Instant::now();
     bench.reconciler.reconcile(&hints(&running(1), 4, noon())).await.expect("a reconciliation");
     assert_eq!(began.elapsed(), seconds(2));
@@ -612,7 +613,7 @@ async fn reports_the_state_before_writes_that_failed() {
 async fn logs_a_load_balancer_that_another_has_deleted_or_created() {
     let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[1]))));
     for load_balancer in [Some(balancer(&[1])), None, Some(balancer(&[1]))] {
-        bench.cloud.world().seen.load_balancer = load_balancer;
+        bench.cloud.world().observed.load_balancer = load_balancer;
         bench.reconcile().await.expect("a reconciliation");
     }
     let states = bench.lines.of("reconciled").into_iter().map(|line| line["load_balancer_state"].clone());
@@ -651,7 +652,7 @@ async fn counts_messages_once() {
         bench.reconciler.context.totals.count_foreign();
     }
     bench.reconcile().await.expect("a reconciliation");
-    bench.cloud.world().seen.load_balancer = None;
+    bench.cloud.world().observed.load_balancer = None;
     bench.reconcile().await.expect("a reconciliation");
     let lines = bench.lines.of("reconciled");
     assert_eq!((&lines[0]["messages"], &lines[0]["foreign"]), (&3.into(), &2.into()));
@@ -668,8 +669,8 @@ async fn reconciles_correctly_beside_another_worker() {
         let (one, other) = tokio::join!(first.reconcile(), second.reconcile());
         one.and(other).expect("neither fails");
     }
-    assert!(first.cloud.world().seen.load_balancer.is_none());
-    assert_eq!(first.cloud.world().seen.orphaned_target_groups, []);
+    assert!(first.cloud.world().observed.load_balancer.is_none());
+    assert_eq!(first.cloud.world().observed.orphaned_target_groups, []);
 }
 
 // ---- the gauges ----
@@ -684,7 +685,7 @@ async fn measures_idleness_from_the_mark_or_else_from_the_first_observation() {
     // Never used, and younger than the unused grace.
     let mut unmarked = idle(balancer(&[]));
     unmarked.tasks.clear();
-    unmarked.load_balancer.as_mut().expect("a balancer").created_at = noon();
+    unmarked.load_balancer.as_mut().expect("a load balancer").created_at = noon();
     let mut bench = self::bench(unmarked);
     for _ in 0..3 {
         let observed = bench.observe().await;
@@ -697,7 +698,7 @@ async fn measures_idleness_from_the_mark_or_else_from_the_first_observation() {
     // A load balancer that is younger than the memory is another one.
     let mut observed = bench.observe().await;
     let created_at = noon() + seconds(80);
-    observed.observation.load_balancer.as_mut().expect("a balancer").created_at = created_at;
+    observed.observation.load_balancer.as_mut().expect("a load balancer").created_at = created_at;
     assert_eq!(bench.gauges(&observed).idle_since, Some(created_at));
 
     // A use in between restarts it.
@@ -753,11 +754,11 @@ async fn reports_missing_events_until_one_arrives() {
     let seen = observation(counts(0, 0, 0), vec![], Some(balancer(&[])));
     let mut bench = bench_with_event_source(seen, StandingFindings::default());
     reconcile_for(&mut bench, 2).await;
-    bench.cloud.world().seen.tasks = vec![running(1)];
-    bench.cloud.world().seen.service = counts(1, 1, 0);
+    bench.cloud.world().observed.tasks = vec![running(1)];
+    bench.cloud.world().observed.service = counts(1, 1, 0);
     reconcile_for(&mut bench, 5).await;
     assert_eq!(states_of(&bench, "events_missing"), Vec::<String>::new(), "the event may still arrive");
-    bench.cloud.world().seen.tasks = vec![running(1), running(2)];
+    bench.cloud.world().observed.tasks = vec![running(1), running(2)];
     reconcile_for(&mut bench, 3).await;
     assert_eq!(states_of(&bench, "events_missing"), ["raised"]);
     let task = running(2).id;
@@ -771,7 +772,7 @@ async fn does_not_report_missing_events_without_an_event_source() {
     let mut bench = bench(observation(counts(0, 0, 0), vec![], Some(balancer(&[]))));
     reconcile_for(&mut bench, 2).await;
     for tasks in [vec![running(1)], vec![running(1), running(2)]] {
-        bench.cloud.world().seen.tasks = tasks;
+        bench.cloud.world().observed.tasks = tasks;
         reconcile_for(&mut bench, 5).await;
     }
     assert_eq!(states_of(&bench, "events_missing"), Vec::<String>::new());

@@ -12,7 +12,7 @@ use crate::telemetry::log::{Event, Failure, Log};
 /// The entries that a batch call of SQS accepts.
 const ENTRIES_PER_CALL: usize = 10;
 
-/// How often an entry that fails within a batch call is tried, before its message is left to reappear.
+/// The number of attempts for an entry that fails within a batch call, before its message is left to reappear.
 const DELETE_ATTEMPTS: u32 = 2;
 
 /// The longest time of deleting a batch: two hundred calls take some seconds. A message that is left reappears, which

@@ -24,7 +24,7 @@ const DRAIN_TIME: Duration = Duration::from_secs(5);
 /// The state of polling.
 pub(super) struct Polling {
     settings: QueueSettings,
-    /// When to read the settings (again).
+    /// The time of the next read of the settings.
     settings_due: Instant,
     retry: Retry,
     /// After a failed poll, when to poll again.
@@ -49,7 +49,7 @@ impl Polling {
     }
 }
 
-/// How much of the queue was received.
+/// The part of the queue that was received.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Received {
     /// Everything that SQS showed.

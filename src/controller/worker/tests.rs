@@ -3,13 +3,14 @@
 use tokio::task::JoinHandle;
 
 use super::*;
-use crate::aws::fake::{FakeAws, FakeClock, Lines, noon};
+use crate::aws::fake::{FakeAws, FakeClock, noon};
 use crate::aws::{ErrorKind, LONGEST_CALL, Message, Receipt};
 use crate::controller::liveness::Unhealthy;
 use crate::controller::reconciler::ReconcilerParts;
 use crate::controller::scope::Scope;
 use crate::controller::totals::{Counts, Totals};
 use crate::shutdown::{self, GRACE, ShutdownOrder};
+use crate::telemetry::log::fake::LogLines;
 use jvb_watcher_rules::model::Observation;
 use jvb_watcher_rules::plan::samples::{
     balancer, counts, idle, marked_balancer, minutes, observation, policy, running, seconds,
@@ -17,7 +18,7 @@ use jvb_watcher_rules::plan::samples::{
 
 struct Bench {
     cloud: FakeAws,
-    lines: Lines,
+    lines: LogLines,
     order: ShutdownOrder,
     liveness: Liveness,
     totals: Totals,
@@ -32,7 +33,7 @@ fn start(cloud: FakeAws, lifetime: Lifetime) -> Bench {
 
 /// Starts one with these settings of its queue, or none that have been read.
 fn start_with(cloud: FakeAws, settings: Option<QueueSettings>, lifetime: Lifetime) -> Bench {
-    let lines = Lines::default();
+    let lines = LogLines::default();
     let clock = FakeClock::noon();
     let scope = Scope { cluster: "p-cluster".into(), service: "p-service".into() };
     let context = Context::new(scope, lines.log(clock.clone()), clock);
@@ -143,7 +144,7 @@ async fn extends_the_visibility_timeout_and_receives_nothing_while_the_reconcili
     tokio::time::sleep(minutes(4)).await;
     assert_eq!(cloud.count("ReceiveMessage"), received);
     assert_eq!(cloud.count("DeleteMessageBatch"), 0);
-    assert!(cloud.count("Hide") >= 7, "extended {} times in four minutes", cloud.count("Hide"));
+    assert!(cloud.count("ExtendVisibility") >= 7, "extended {} times in four minutes", cloud.count("ExtendVisibility"));
     let failures = bench.lines.of("reconcile_failed");
     assert_eq!(failures.last().expect("a failure")["retry_in_ms"], 60_000);
     assert_eq!(failures.last().expect("a failure")["level"], "ERROR");
@@ -162,7 +163,10 @@ async fn extends_the_visibility_timeout_during_a_long_reconciliation() {
     cloud.delay("DescribeTags", seconds(50));
     cloud.world().messages.push_back(event(1));
     tokio::time::sleep(seconds(90)).await;
-    assert_eq!(cloud.calls_of(&["Hide", "DeleteMessageBatch"]), ["Hide", "Hide", "DeleteMessageBatch"]);
+    assert_eq!(
+        cloud.calls_of(&["ExtendVisibility", "DeleteMessageBatch"]),
+        ["ExtendVisibility", "ExtendVisibility", "DeleteMessageBatch"]
+    );
     bench.stop().await;
 }
 
@@ -209,7 +213,7 @@ async fn finishes_the_reconciliation_and_deletes_its_batch_at_shutdown() {
     }
     let took = bench.stop().await;
     assert!((seconds(5)..seconds(7)).contains(&took), "{took:?}");
-    assert_eq!(cloud.calls_of(&["Show", "DeleteMessageBatch"]), ["DeleteMessageBatch"]);
+    assert_eq!(cloud.calls_of(&["ResetVisibility", "DeleteMessageBatch"]), ["DeleteMessageBatch"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -223,7 +227,7 @@ async fn gives_up_a_long_reconciliation_at_shutdown() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(bench.stop().await, GRACE);
-    assert_eq!(cloud.calls_of(&["Show", "DeleteMessageBatch"]), ["Show"]);
+    assert_eq!(cloud.calls_of(&["ResetVisibility", "DeleteMessageBatch"]), ["ResetVisibility"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -237,7 +241,7 @@ async fn makes_the_batch_visible_and_stops_at_once_between_two_attempts() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     assert_eq!(bench.stop().await, Duration::ZERO);
-    assert_eq!(cloud.calls_of(&["Show", "DeleteMessageBatch"]), ["Show"]);
+    assert_eq!(cloud.calls_of(&["ResetVisibility", "DeleteMessageBatch"]), ["ResetVisibility"]);
 }
 
 #[tokio::test(start_paused = true)]

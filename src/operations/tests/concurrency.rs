@@ -62,7 +62,7 @@ async fn an_operation_fails_when_an_operator_scales_the_service() {
         tokio::spawn(async move {
             tokio::time::sleep(seconds(after)).await;
             let mut world = cloud.world();
-            if let Service::Found(counts) = &mut world.seen.service {
+            if let Service::Found(counts) = &mut world.observed.service {
                 counts.desired = desired;
             }
         });
@@ -73,7 +73,7 @@ async fn an_operation_fails_when_an_operator_scales_the_service() {
     assert_eq!(platform.cloud.count("DeleteLoadBalancer"), 0);
     platform.set(Behaviour::TasksNeverStart);
     by_hand(0, 20);
-    platform.cloud.world().seen.service = Service::Found(Counts { desired: 3, running: 2, pending: 0 });
+    platform.cloud.world().observed.service = Service::Found(Counts { desired: 3, running: 2, pending: 0 });
     let failure = failed(execute(&mut platform.up("u")).await);
     assert!(failure.reason.contains("desired count was set to 0"), "{failure}");
 }
@@ -176,7 +176,7 @@ async fn an_interrupted_up_stops_terraform_and_can_be_repeated() {
         assert!(matches!(failure.error, OperationError::Interrupted), "{failure}");
         assert!(!failure.advice.contains("fix"), "nothing is broken: {}", failure.advice);
         assert_over(&platform.cloud.world().service_tags);
-        if let Some(load_balancer) = &platform.cloud.world().seen.load_balancer {
+        if let Some(load_balancer) = &platform.cloud.world().observed.load_balancer {
             assert!(!load_balancer.tags.contains_key(HOLD_UNTIL_TAG), "after {after} s");
         }
         execute(&mut platform.up("again")).await.unwrap_or_else(|failure| panic!("after {after} s: {failure}"));

@@ -16,8 +16,8 @@ impl LoadBalancerCommand for Destroy {
         Box::pin(async {
             tokio::time::sleep(seconds(20)).await;
             let mut world = self.cloud.world();
-            world.seen.load_balancer = None;
-            world.seen.orphaned_target_groups.clone_from(&self.leaves);
+            world.observed.load_balancer = None;
+            world.observed.orphaned_target_groups.clone_from(&self.leaves);
             Ok(())
         })
     }
@@ -39,7 +39,8 @@ async fn down_runs_its_command_after_every_task_has_stopped() {
 async fn target_groups_that_the_command_leaves_are_named() {
     let platform = Platform::new(nothing());
     platform.bring_up().await;
-    let left = platform.cloud.world().seen.load_balancer.as_ref().expect("a load balancer").target_groups[0].clone();
+    let left =
+        platform.cloud.world().observed.load_balancer.as_ref().expect("a load balancer").target_groups[0].clone();
     let command = Arc::new(Destroy { cloud: platform.cloud.clone(), leaves: vec![left] });
     let failure = failed(execute(&mut platform.down_with("d", Some(command), HoldPolicy::Respect)).await);
     assert_eq!(failure.phase, Phase::NothingLeft);

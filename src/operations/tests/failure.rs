@@ -299,17 +299,17 @@ async fn up_recreates_a_load_balancer_that_is_deleted_before_its_use_and_fails_a
     tokio::spawn(async move {
         tokio::time::sleep(seconds(60)).await;
         let mut world = cloud.world();
-        world.seen.load_balancer = None;
+        world.observed.load_balancer = None;
     });
     platform.bring_up().await;
     platform.assert_up();
 
     let cloud = platform.cloud.clone();
     platform.set(Behaviour::TasksNeverStart);
-    cloud.world().seen.service = Service::Found(Counts { desired: 2, running: 1, pending: 0 });
+    cloud.world().observed.service = Service::Found(Counts { desired: 2, running: 1, pending: 0 });
     tokio::spawn(async move {
         tokio::time::sleep(seconds(60)).await;
-        cloud.world().seen.load_balancer = None;
+        cloud.world().observed.load_balancer = None;
     });
     let failure = failed(execute(&mut platform.up("again")).await);
     assert!(failure.reason.contains("deleted during the operation"), "{failure}");

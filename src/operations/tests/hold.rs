@@ -20,7 +20,7 @@ async fn an_operators_hold_stays_unless_down_is_forced() {
     platform.bring_up().await;
     let until = "2026-11-20T20:00:00.000Z".to_owned();
     let hold = |world: &mut World| {
-        let load_balancer = world.seen.load_balancer.as_mut().expect("a load balancer");
+        let load_balancer = world.observed.load_balancer.as_mut().expect("a load balancer");
         load_balancer.tags.insert(HOLD_UNTIL_TAG.into(), until.clone());
     };
     hold(&mut platform.cloud.world());

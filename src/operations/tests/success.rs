@@ -48,10 +48,10 @@ async fn a_second_run_completes_at_once_and_writes_nothing() {
 async fn up_keeps_a_higher_desired_count() {
     let platform = Platform::new(nothing());
     platform.bring_up().await;
-    platform.cloud.world().seen.service = Service::Found(Counts { desired: 3, running: 1, pending: 0 });
+    platform.cloud.world().observed.service = Service::Found(Counts { desired: 3, running: 1, pending: 0 });
     execute(&mut platform.up("again")).await.unwrap_or_else(|failure| panic!("{failure}"));
-    assert_eq!(platform.cloud.world().seen.readiness().desired, 3);
-    assert_eq!(platform.cloud.world().seen.readiness().serving, 3, "up waits for all of them");
+    assert_eq!(platform.cloud.world().observed.readiness().desired, 3);
+    assert_eq!(platform.cloud.world().observed.readiness().serving, 3, "up waits for all of them");
 }
 
 #[tokio::test(start_paused = true)]

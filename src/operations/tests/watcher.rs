@@ -37,12 +37,12 @@ async fn a_teardown_that_is_due_during_up_is_prevented_or_completed_first() {
     for due_in in (0..30).step_by(2) {
         let platform = Platform::new(nothing());
         platform.bring_up().await;
-        platform.cloud.world().seen.service = Service::Found(Counts::default());
+        platform.cloud.world().observed.service = Service::Found(Counts::default());
         tokio::time::sleep(minutes(2)).await;
         let marked_at = crate::clock::Clock::now(&*platform.clock) - seconds(60) + seconds(due_in);
         {
             let mut world = platform.cloud.world();
-            let load_balancer = world.seen.load_balancer.as_mut().expect("a load balancer");
+            let load_balancer = world.observed.load_balancer.as_mut().expect("a load balancer");
             let mark = Tags::from([
                 (IDLE_SINCE_TAG.to_owned(), rfc3339_millis(marked_at)),
                 (LOAD_BALANCER_TAG.to_owned(), load_balancer.arn.clone()),
@@ -68,16 +68,16 @@ async fn a_watcher_continues_when_a_hold_expires() {
     platform.bring_up().await;
     {
         let mut world = platform.cloud.world();
-        world.seen.service = Service::Found(Counts::default());
+        world.observed.service = Service::Found(Counts::default());
         let hold =
             Hold::for_duration(minutes(20), crate::clock::Clock::now(&*platform.clock), Holder::Up("dead".into()));
-        world.seen.load_balancer.as_mut().expect("a load balancer").tags.extend(hold.tags());
+        world.observed.load_balancer.as_mut().expect("a load balancer").tags.extend(hold.tags());
     }
     beside_a_watcher(&platform, async {
         tokio::time::sleep(minutes(19)).await;
-        assert!(platform.cloud.world().seen.load_balancer.is_some(), "it is held");
+        assert!(platform.cloud.world().observed.load_balancer.is_some(), "it is held");
         tokio::time::sleep(minutes(3)).await;
-        assert!(platform.cloud.world().seen.load_balancer.is_none(), "the hold and the grace period are over");
+        assert!(platform.cloud.world().observed.load_balancer.is_none(), "the hold and the grace period are over");
     })
     .await;
 }

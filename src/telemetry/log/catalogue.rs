@@ -1,6 +1,13 @@
 //! The log's events. Everything that defines an event is here: fields, level, message, and detail type in EventBridge.
 //!
-//! The doc comments are documentation for users: docs/logs.md and docs/logs.schema.json are generated from them.
+//! The doc comments are documentation for users: `.ci/write-docs` generates docs/logs.md and docs/logs.schema.json from
+//! them. Tests check their form:
+//!
+//! - An event's ends with `Level: ` and the level.
+//! - A field's is a phrase without a full stop. docs/logs.md inserts the list of an enum's values before a `; `.
+//!
+//! A field's name ends with its unit (`_seconds`, `_ms`), and has one meaning and one type in all events. A field that can
+//! lack a value is an `Option` with `skip_serializing_if`: it is then absent from the line, never null.
 
 use std::time::Duration;
 
@@ -92,7 +99,7 @@ events! {
         teardown: String,
         /// The maximum time between two reconciliations, in seconds
         resync_interval_seconds: f64,
-        /// How long a load balancer is idle before it is torn down, in seconds
+        /// The idle time before a load balancer is torn down, in seconds
         idle_grace_seconds: f64,
         /// The age from which an unused load balancer counts as idle, in seconds
         unused_grace_seconds: f64,
@@ -188,8 +195,8 @@ events! {
         message: format!("reconciliation failed: {}", failure.error),
     }
 
-    /// An event has a newer version of a task than ECS returned in six observations, a second apart. The watcher goes by
-    /// ECS. Level: WARN.
+    /// An event has a newer version of a task than ECS returned in six observations, a second apart. The watcher uses
+    /// what ECS returns. Level: WARN.
     TaskVersionBehind {
         /// The task
         task_id: String,
@@ -203,7 +210,7 @@ events! {
         message: {
             let observed = seen_version.map_or("not the task".to_owned(), |version| format!("version {version}"));
             let task = short_id(task_id);
-            format!("event has version {event_version} of task {task}, ECS returns {observed}; going by ECS")
+            format!("event has version {event_version} of task {task}, ECS returns {observed}; using what ECS returns")
         },
     }
 
@@ -223,7 +230,8 @@ events! {
         advice: String,
     } => {
         level: match (state, finding) {
-            (FindingState::Cleared, _) | (_, FindingName::HoldActive) => Level::Info,
+            (FindingState::Cleared, _) => Level::Info,
+            (_, finding) if finding.is_informational() => Level::Info,
             _ => Level::Warn,
         },
         message: match state {
@@ -374,7 +382,7 @@ events! {
         load_balancer: String,
         /// The value of the mark (RFC 3339)
         idle_since: String,
-        /// Whether the load balancer no longer exists, and only its target groups are left
+        /// True if the load balancer no longer exists, and only its target groups are left
         resumed: bool,
     } => {
         message: {
@@ -431,7 +439,7 @@ events! {
         body: String,
         /// The number of receives
         receive_count: u32,
-        /// Whether the message was deleted
+        /// True if the watcher deleted the message
         deleted: bool,
     } => {
         level: Level::Warn,
@@ -521,7 +529,7 @@ events! {
         operation: Verb,
         /// The phase, named by its end condition
         phase: Phase,
-        /// Whether the end condition was met without an action
+        /// True if the end condition was met without an action
         skipped: bool,
         /// The result, for people
         detail: String,
@@ -531,7 +539,7 @@ events! {
         message: format!("{}: {}: completed: {detail}", operation.as_str(), phase.label()),
     }
 
-    /// The balancer command, usually terraform, wrote a line. Level: INFO.
+    /// The load balancer command, usually Terraform, wrote a line. Level: INFO.
     CommandOutput {
         /// The command
         operation: Verb,

@@ -61,7 +61,7 @@ impl Output {
     ///
     /// # Errors
     ///
-    /// If the buffer is full.
+    /// Returns an error if the buffer is full.
     pub(super) fn write_line(&self, line: String) -> Result<(), Dropped> {
         match &self.0 {
             Kind::Direct(writer) => {

@@ -24,7 +24,7 @@ pub fn line(event: &Event, at: Timestamp, time_zone: &TimeZone, colour: Colour) 
     let time = at.to_zoned_datetime(time_zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%.3f%:z");
     let level = event.level();
     let message = on_one_line(&event.message());
-    // Text of libraries and of the balancer command isn't about these states.
+    // Text of libraries and of the load balancer command isn't about these states.
     let is_foreign = matches!(event, Event::Diagnostic { .. } | Event::CommandOutput { .. });
     let message = if colour == Colour::On && !is_foreign { colour_states(&message) } else { message };
     let style = match colour {

@@ -18,7 +18,7 @@ pub struct Interval {
     values: BTreeMap<Metric, Vec<u64>>,
     /// The age of the oldest message received.
     queue_age: Option<Duration>,
-    /// Whether an observation has succeeded. Gauges of an earlier interval's observation aren't published again.
+    /// True if an observation has succeeded. Gauges of an earlier interval's observation aren't published again.
     observed: bool,
     /// The counters at the last document.
     published_totals: BTreeMap<Metric, u64>,

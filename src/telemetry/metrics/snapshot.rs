@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use jvb_watcher_rules::model::{Counts, LoadBalancerState, Observation, Service, TargetState};
 
 /// The counts of an observation. Two observations with equal summaries show no change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Summary {
     /// The service's counts; all zero when it is missing.
     pub counts: Counts,
@@ -47,7 +47,7 @@ pub struct Snapshot {
     pub summary: Summary,
     /// The time since which the load balancer is idle, if it is.
     pub idle_since: Option<Timestamp>,
-    /// Whether there is anything to watch.
+    /// The use of the platform.
     pub usage: Usage,
 }
 
@@ -60,7 +60,7 @@ impl Snapshot {
     }
 }
 
-/// Whether there is anything to watch.
+/// The use of the platform: whether there is anything to watch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Usage {
     /// The service is in use, a load balancer exists, or a teardown is in progress.

@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use super::exposition::exposed_name;
 use super::*;
-use crate::aws::fake::{Lines, noon};
+use crate::aws::fake::noon;
 use crate::clock::Clock;
+use crate::telemetry::log::fake::LogLines;
 use crate::telemetry::tests::{assert_generated, read};
 use jvb_watcher_rules::model::{Counts, LoadBalancerState};
 
@@ -68,13 +69,13 @@ impl Clock for SetClock {
 
 struct Bench {
     metrics: Metrics,
-    lines: Lines,
+    lines: LogLines,
     clock: SetClock,
 }
 
 fn bench() -> Bench {
     let clock = SetClock(Arc::new(Mutex::new(noon())));
-    let lines = Lines::default();
+    let lines = LogLines::default();
     let log = lines.log(Arc::new(clock.clone()));
     let scope = Scope { namespace: "Jitsi/JVB".into(), project: "p".into(), service: "p-service".into() };
     Bench { metrics: Metrics::new(scope, log, Arc::new(clock.clone())), lines, clock }
@@ -121,15 +122,7 @@ fn in_use() -> Snapshot {
 }
 
 fn idle() -> Snapshot {
-    let summary = Summary {
-        counts: Counts::default(),
-        serving: 0,
-        registered: 0,
-        healthy: 0,
-        unhealthy: 0,
-        load_balancer_state: None,
-    };
-    Snapshot { summary, idle_since: None, usage: Usage::Idle }
+    Snapshot { summary: Summary::default(), idle_since: None, usage: Usage::Idle }
 }
 
 /// Returns the names of the metrics that a line declares; checks that the line has exactly their fields.

@@ -8,8 +8,9 @@ use tokio::time::Instant;
 
 use super::*;
 use crate::aws::event_bus::{EventBus, RejectedEntry, SOURCE};
-use crate::aws::fake::{Lines, noon};
+use crate::aws::fake::noon;
 use crate::aws::{AwsError, ErrorKind};
+use crate::telemetry::log::fake::LogLines;
 use crate::telemetry::log::tests::documentation::line;
 use crate::telemetry::log::tests::examples::examples;
 use crate::telemetry::log::tests::name_of;
@@ -75,19 +76,19 @@ impl EventBus for Bus {
     }
 }
 
-fn log() -> (Log, Lines) {
+fn log() -> (Log, LogLines) {
     struct Noon;
     impl crate::clock::Clock for Noon {
         fn now(&self) -> Timestamp {
             noon()
         }
     }
-    let lines = Lines::default();
+    let lines = LogLines::default();
     (lines.log(Arc::new(Noon)), lines)
 }
 
 /// Returns a log whose events are published on the bus, its lines, and its publisher.
-fn publishing(bus: &Bus) -> (Log, Lines, Publisher) {
+fn publishing(bus: &Bus) -> (Log, LogLines, Publisher) {
     let (log, lines) = log();
     let publisher = Publisher::default();
     log.subscribe(Arc::new(publisher.clone()));
@@ -247,7 +248,8 @@ async fn gives_up_on_an_unresponsive_bus_and_drops_the_oldest_events() {
 }
 
 /// The line of docs/events.md below which everything is generated.
-const MARKER: &str = "<!-- Generated from the examples in src/telemetry/log; don't edit below this line. -->\n";
+const MARKER: &str =
+    "<!-- Generated from src/telemetry/log/tests/examples.rs by .ci/write-docs; don't edit below this line. -->\n";
 
 /// An event as a consumer receives it.
 #[derive(Serialize)]

@@ -1,23 +1,14 @@
-# The rest of the platform: the cluster, the service with a desired count of zero, its task definition, Service Connect and
-# the security group. Operators or their scripts scale the service and create the load balancer; jvb-watcher registers the
-# tasks with it.
+# The platform's ECS service: one task that runs a whole conference server. It is created with no tasks; jvb-watcher's `up`
+# and `down` scale it. The load balancer is another module's, since it exists only while there are calls.
 
 data "aws_region" "current" {}
 
 locals {
   tags = merge(var.tags, { Project = var.project_name })
-
-  # The ports on which the containers listen.
-  ports = {
-    web    = 443
-    udp    = 10000
-    tcp    = 4443
-    health = 8080
-  }
 }
 
 resource "aws_cloudwatch_log_group" "jitsi" {
-  #checkov:skip=CKV_AWS_158:CloudWatch encrypts the log with its own keys; a KMS key costs $1 a month.
+  #checkov:skip=CKV_AWS_158:CloudWatch Logs encrypts the log with its own keys; a KMS key costs $1 a month.
   #checkov:skip=CKV_AWS_338:The log is for operations, not for audit; log_retention_days sets its retention.
   name              = "/ecs/${var.project_name}"
   retention_in_days = var.log_retention_days
@@ -25,7 +16,7 @@ resource "aws_cloudwatch_log_group" "jitsi" {
 }
 
 resource "aws_ecs_cluster" "jitsi" {
-  #checkov:skip=CKV_AWS_65:Container Insights costs more a month than the idle platform; container_insights enables it.
+  #checkov:skip=CKV_AWS_65:AWS bills Container Insights as custom metrics; container_insights enables it.
   name = "${var.project_name}-cluster"
 
   setting {
@@ -36,103 +27,77 @@ resource "aws_ecs_cluster" "jitsi" {
   tags = local.tags
 }
 
-resource "aws_service_discovery_private_dns_namespace" "jitsi" {
-  name        = "${var.project_name}.local"
+resource "aws_ecs_cluster_capacity_providers" "jitsi" {
+  count = var.fargate_spot ? 1 : 0
+
+  cluster_name       = aws_ecs_cluster.jitsi.name
+  capacity_providers = ["FARGATE_SPOT"]
+}
+
+resource "aws_service_discovery_http_namespace" "jitsi" {
+  count = var.service_connect ? 1 : 0
+
+  name        = var.project_name
   description = "Service Connect of ${var.project_name}"
-  vpc         = var.vpc_id
   tags        = local.tags
 }
 
-resource "aws_ecs_task_definition" "jitsi" {
-  #checkov:skip=CKV_AWS_336:Jitsi's images write their configuration files at start.
-  family                   = var.project_name
-  requires_compatibilities = ["FARGATE"]
-  network_mode             = "awsvpc"
-  cpu                      = var.cpu
-  memory                   = var.memory
-  execution_role_arn       = aws_iam_role.execution.arn
-  task_role_arn            = aws_iam_role.task.arn
-
-  container_definitions = jsonencode([
-    {
-      name        = "web"
-      image       = var.images.web
-      essential   = true
-      environment = [for name, value in var.web_environment : { name = name, value = value }]
-      # Service Connect refers to a port by its name.
-      portMappings     = [{ name = "web", containerPort = local.ports.web, protocol = "tcp", appProtocol = "http" }]
-      logConfiguration = local.log_configuration.web
-    },
-    {
-      name      = "jvb"
-      image     = var.images.jvb
-      essential = true
-      environment = [for name, value in merge(var.jvb_environment, {
-        JVB_ADVERTISE_IPS   = join(",", var.jvb_advertise_ips)
-        JVB_PORT            = tostring(local.ports.udp)
-        JVB_TCP_PORT        = tostring(local.ports.tcp)
-        JVB_TCP_MAPPED_PORT = tostring(local.ports.tcp)
-      }) : { name = name, value = value }]
-      portMappings = [
-        { name = "jvb-udp", containerPort = local.ports.udp, protocol = "udp" },
-        { name = "jvb-tcp", containerPort = local.ports.tcp, protocol = "tcp" },
-        { name = "jvb-health", containerPort = local.ports.health, protocol = "tcp" },
-      ]
-      # A stopping bridge keeps its calls until the stop timeout; 120 s is Fargate's maximum.
-      stopTimeout      = 120
-      logConfiguration = local.log_configuration.jvb
-    },
-  ])
-
-  tags = local.tags
-}
-
-locals {
-  log_configuration = { for container in ["web", "jvb"] : container => {
-    logDriver = "awslogs"
-    options = {
-      "awslogs-group"         = aws_cloudwatch_log_group.jitsi.name
-      "awslogs-region"        = data.aws_region.current.region
-      "awslogs-stream-prefix" = container
-    }
-  } }
-}
-
 resource "aws_ecs_service" "jitsi" {
-  #checkov:skip=CKV_AWS_333:The tasks are in public subnets without NAT and need public addresses to pull their images.
+  #checkov:skip=CKV_AWS_333:A NAT gateway costs more than the platform. The security group has no rule that lets the internet in.
   name            = "${var.project_name}-service"
   cluster         = aws_ecs_cluster.jitsi.id
   task_definition = aws_ecs_task_definition.jitsi.arn
   desired_count   = 0 # scaled up on demand
-  launch_type     = "FARGATE"
+  launch_type     = var.fargate_spot ? null : "FARGATE"
   propagate_tags  = "SERVICE"
+
+  # Never two conference servers side by side: callers of one room would be in two. ECS stops the old task before it
+  # starts the new one.
+  deployment_minimum_healthy_percent = 0
+  deployment_maximum_percent         = 100
+
+  # A revision that doesn't start gives way to the one before it.
+  deployment_circuit_breaker {
+    enable   = true
+    rollback = true
+  }
+
+  # Moving the one task to another zone would end its calls.
+  availability_zone_rebalancing = "DISABLED"
+
+  dynamic "capacity_provider_strategy" {
+    for_each = aws_ecs_cluster_capacity_providers.jitsi
+    content {
+      capacity_provider = "FARGATE_SPOT"
+      weight            = 1
+    }
+  }
 
   network_configuration {
     subnets          = var.subnet_ids
     security_groups  = [aws_security_group.jitsi.id]
-    assign_public_ip = true
+    assign_public_ip = var.assign_public_ip
   }
 
-  service_connect_configuration {
-    enabled   = true
-    namespace = aws_service_discovery_private_dns_namespace.jitsi.arn
+  dynamic "service_connect_configuration" {
+    for_each = aws_service_discovery_http_namespace.jitsi
+    content {
+      enabled   = true
+      namespace = service_connect_configuration.value.arn
 
-    service {
-      port_name      = "web"
-      discovery_name = "jitsi-web"
+      service {
+        port_name      = "web"
+        discovery_name = "jitsi-web"
 
-      client_alias {
-        port     = local.ports.web
-        dns_name = "jitsi-web"
+        client_alias {
+          port     = var.ports.web
+          dns_name = "jitsi-web"
+        }
       }
-    }
 
-    log_configuration {
-      log_driver = "awslogs"
-      options = {
-        "awslogs-group"         = aws_cloudwatch_log_group.jitsi.name
-        "awslogs-region"        = data.aws_region.current.region
-        "awslogs-stream-prefix" = "service-connect"
+      log_configuration {
+        log_driver = local.log_configuration["service-connect"].logDriver
+        options    = local.log_configuration["service-connect"].options
       }
     }
   }
@@ -140,7 +105,7 @@ resource "aws_ecs_service" "jitsi" {
   # No load_balancer block: the load balancer exists only on demand, and jvb-watcher registers the tasks.
 
   lifecycle {
-    ignore_changes = [desired_count] # set by scaling, not by terraform
+    ignore_changes = [desired_count] # set by scaling, not by Terraform
   }
 
   tags = local.tags

@@ -1,5 +1,6 @@
 terraform {
-  required_version = ">= 1.7"
+  # Validations refer to other variables since 1.9.
+  required_version = ">= 1.9"
 
   required_providers {
     aws = {

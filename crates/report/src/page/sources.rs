@@ -1,4 +1,4 @@
-//! What the page was made of: the lines read, and those that it leaves out.
+//! The sources of the page: the lines that were read, and those that it leaves out.
 
 use crate::format;
 use crate::logs::{LineCounts, Truncation};
@@ -7,7 +7,7 @@ use crate::logs::{LineCounts, Truncation};
 pub struct Sources {
     pub lines_read: u64,
     pub lines_used: u64,
-    /// Why the page is incomplete, a sentence for each log.
+    /// The reasons why the page is incomplete, a sentence for each log.
     pub warnings: Vec<String>,
     /// The lines that are left out, a sentence for each reason.
     pub notes: Vec<String>,

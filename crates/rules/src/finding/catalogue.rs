@@ -1,11 +1,17 @@
 //! The catalogue of findings: the one place that names, explains and classifies each of them.
 //!
-//! To add a finding, add an entry below. The log's schema, `docs/findings.md` and the findings of `status` follow.
+//! To add a finding, add an entry below; `.ci/write-docs` then writes its rows in docs/.
 
 use std::fmt;
 
 use serde::Serialize;
 
+/// Defines [`FindingName`].
+///
+/// Each entry has
+/// - `meaning`: the condition, in one or two sentences of Markdown;
+/// - `advice`: what the operator has to do, as an imperative;
+/// - `hinders_registration`: whether serving tasks can't be registered as they should. `reconcile` and `up` then fail.
 macro_rules! findings {
     ($($name:ident {
         meaning: $meaning:literal,
@@ -24,7 +30,7 @@ macro_rules! findings {
             /// All findings, in the order of the catalogue.
             pub const ALL: &[Self] = &[$(Self::$name),+];
 
-            /// Returns the condition that the finding stands for, in one or two sentences of Markdown.
+            /// Returns the condition that the finding reports, in one or two sentences of Markdown.
             pub fn meaning(self) -> &'static str {
                 match self {
                     $(Self::$name => $meaning,)+
@@ -166,9 +172,27 @@ findings! {
     }
 }
 
+impl FindingName {
+    /// Returns whether the finding only informs: an operator has chosen the condition, and the platform is well.
+    pub fn is_informational(self) -> bool {
+        self == Self::HoldActive
+    }
+}
+
 impl fmt::Display for FindingName {
     /// Writes the name as it is in the log.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.serialize(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_hold_needs_no_action() {
+        let informational: Vec<_> = FindingName::ALL.iter().filter(|name| name.is_informational()).collect();
+        assert_eq!(informational, [&FindingName::HoldActive]);
     }
 }

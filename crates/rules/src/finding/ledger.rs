@@ -1,4 +1,4 @@
-//! Which findings to report: each when it is raised, changed or cleared, and seldom in between.
+//! Decides which findings to report: each when it is raised, changed or cleared, and every fifteen minutes in between.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use serde::Serialize;
 
 use super::{Finding, FindingName};
 
-/// The interval at which a standing finding is reported again.
+/// The interval at which a current finding is reported again.
 const REPEAT_INTERVAL: Duration = Duration::from_secs(15 * 60);
 
-/// How a finding differs from the last report.
+/// The difference between a finding and its last report.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[cfg_attr(feature = "testing", derive(serde::Deserialize, schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -20,13 +20,13 @@ pub enum FindingState {
     Raised,
     /// The last observation had it, with another detail.
     Changed,
-    /// It stands, and was last reported fifteen minutes ago.
+    /// The last observation had it, and it was last reported fifteen minutes ago.
     Repeated,
-    /// It no longer stands.
+    /// The last observation had it, and this one doesn't.
     Cleared,
 }
 
-/// The standing findings, with the time of each one's last report.
+/// The current findings, with the time of each one's last report.
 #[derive(Debug, Default)]
 pub struct FindingLedger {
     standing: BTreeMap<(FindingName, String), Standing>,
@@ -64,12 +64,12 @@ impl FindingLedger {
         reports
     }
 
-    /// Returns the number of standing findings.
+    /// Returns the number of current findings.
     pub fn len(&self) -> usize {
         self.standing.len()
     }
 
-    /// Returns whether no finding stands.
+    /// Returns whether there is no current finding.
     pub fn is_empty(&self) -> bool {
         self.standing.is_empty()
     }

@@ -77,7 +77,7 @@ impl Observation {
     }
 }
 
-/// How far a service is from serving calls.
+/// The progress of a service towards serving calls.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Readiness {
     /// The number of desired tasks.

@@ -79,7 +79,7 @@ pub fn target(number: u8, port: u16) -> Target {
 pub fn group(arn: &str, port: u16, targets: Vec<Target>) -> TargetGroup {
     let name = arn.split('/').nth(1).expect("a target group's ARN").to_owned();
     let target_type = TargetType::Ip { family: AddressFamily::Ipv4, port };
-    TargetGroup { arn: arn.into(), name, target_type, tags: Tags::new(), targets, healthy_others: 0 }
+    TargetGroup { arn: arn.into(), name, target_type, tags: owner_tags(), targets, healthy_others: 0 }
 }
 
 pub fn owner_tags() -> Tags {
@@ -111,7 +111,7 @@ pub fn marked_balancer(targets: &[u8], since: Timestamp) -> LoadBalancer {
     let mut load_balancer = balancer(targets);
     load_balancer.tags = marked(load_balancer.tags, since);
     for group in &mut load_balancer.target_groups {
-        group.tags = marked(Tags::new(), since);
+        group.tags = marked(owner_tags(), since);
     }
     load_balancer
 }

@@ -51,7 +51,7 @@ pub enum Timer {
         /// Id of the task.
         id: String,
     },
-    /// Forgets a stopped task.
+    /// Removes a stopped task.
     ForgetTask {
         /// Id of the task.
         id: String,
@@ -61,7 +61,7 @@ pub enum Timer {
         /// The service.
         service: ServiceKey,
     },
-    /// Forgets a deleted service.
+    /// Removes a deleted service.
     ForgetService {
         /// The service.
         service: ServiceKey,

@@ -51,7 +51,7 @@ pub enum Timer {
         /// ARN of the load balancer.
         load_balancer: String,
     },
-    /// Forgets a deleted load balancer.
+    /// Removes a deleted load balancer.
     ForgetLoadBalancer {
         /// ARN of the load balancer.
         load_balancer: String,

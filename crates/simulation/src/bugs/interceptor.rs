@@ -18,7 +18,7 @@ pub struct BugInterceptor {
     clock: SharedClock,
     /// The beginning of the `group` of the service's tasks.
     group: String,
-    /// Whether a call has failed.
+    /// True if a call has failed.
     has_failed: AtomicBool,
     /// The ids of the foreign messages that were received.
     foreign: Mutex<BTreeSet<String>>,

@@ -15,7 +15,7 @@ const TRANSIENT: [&str; 5] =
 /// The reads that concern a load balancer which DescribeLoadBalancers has returned.
 const OF_THE_LOAD_BALANCER: [&str; 3] = ["DescribeTags", "DescribeTargetGroups", "DescribeTargetHealth"];
 
-/// What each process has received and read, and what has failed.
+/// The messages that each process has received, its reads, and its failures.
 pub(super) struct Messages {
     /// The `group` of the service's tasks.
     group: String,

@@ -10,16 +10,16 @@ use jvb_watcher_sandbox::world::World;
 /// The last scale-ups and holds, as far as they were written to load balancers and target groups.
 #[derive(Default)]
 pub(super) struct ScaleUps {
-    /// When a scale-up last touched a target group, or removed marks.
+    /// The last time that a scale-up touched a target group, or removed marks.
     touched_at: Option<Timestamp>,
     /// The load balancer from which alone marks were last removed, and when. That is forgotten with the load balancer: its
     /// target groups keep their marks, and are deleted after it.
     unmarked: Option<(String, Timestamp)>,
-    /// When a scale-up last created a load balancer or a listener.
+    /// The last time that a scale-up created a load balancer or a listener.
     created_at: Option<Timestamp>,
     /// The hold that was placed last, unless it was released.
     pub hold: Option<Hold>,
-    /// When a hold last ended by a release.
+    /// The last time that a hold ended by a release.
     pub released_at: Option<Timestamp>,
 }
 

@@ -84,21 +84,21 @@ impl Platform for Connection {
             Err(error) if error.is(ErrorKind::NotFound) => return Ok(None),
             Err(error) => return Err(error),
         };
-        Ok(output.load_balancers.member.into_iter().next().map(|balancer| LoadBalancerDescription {
-            arn: balancer.load_balancer_arn,
-            name: balancer.load_balancer_name,
-            kind: match balancer.r#type.as_str() {
+        Ok(output.load_balancers.member.into_iter().next().map(|load_balancer| LoadBalancerDescription {
+            arn: load_balancer.load_balancer_arn,
+            name: load_balancer.load_balancer_name,
+            kind: match load_balancer.r#type.as_str() {
                 "network" => LoadBalancerKind::Network,
                 other => LoadBalancerKind::Other(other.to_owned()),
             },
-            state: match balancer.state.code.as_str() {
+            state: match load_balancer.state.code.as_str() {
                 "provisioning" => LoadBalancerState::Provisioning,
                 "active" => LoadBalancerState::Active,
                 "failed" => LoadBalancerState::Failed,
                 _ => LoadBalancerState::Unknown,
             },
-            created_at: balancer.created_time.and_then(to_millisecond).unwrap_or_default(),
-            dns_name: Some(balancer.dns_name),
+            created_at: load_balancer.created_time.and_then(to_millisecond).unwrap_or_default(),
+            dns_name: Some(load_balancer.dns_name),
         }))
     }
 

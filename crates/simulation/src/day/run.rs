@@ -31,7 +31,7 @@ pub(super) struct Run<'a> {
     pub(super) malformed: usize,
     setup: Setup,
     slots: Vec<Slot>,
-    /// How to kill and suspend the commands that were started, by number.
+    /// The handles to kill and suspend the commands that were started, by number.
     commands: BTreeMap<u32, (AbortHandle, Arc<Suspension>)>,
     next_worker: u32,
     next_command: u32,

@@ -7,6 +7,11 @@ use jiff::Timestamp;
 use super::{GROUPS, Operator};
 use jvb_watcher_sandbox::api::{ApiError, Tag, elb};
 
+/// Returns the tags without which a watcher deletes nothing.
+fn owner_tags() -> elb::Members<Tag> {
+    [Tag { key: "Lifecycle".to_owned(), value: "on-demand".to_owned() }].into_iter().collect()
+}
+
 impl Operator {
     /// Returns the load balancer's ARN and state.
     pub fn load_balancer(&self) -> Result<Option<(String, String)>, ApiError> {
@@ -43,7 +48,7 @@ impl Operator {
             name: self.load_balancer_name(),
             r#type: Some("network".to_owned()),
             subnets: ["subnet-0a1b2c3d4e5f60718".to_owned()].into_iter().collect(),
-            tags: [Tag { key: "Lifecycle".to_owned(), value: "on-demand".to_owned() }].into_iter().collect(),
+            tags: owner_tags(),
             ..Default::default()
         }))?;
         let elb::Response::CreateLoadBalancer(output) = output else { unreachable!("another answer") };
@@ -59,6 +64,7 @@ impl Operator {
             target_type: Some("ip".to_owned()),
             health_check_protocol: Some("TCP".to_owned()),
             health_check_port: Some("8080".to_owned()),
+            tags: owner_tags(),
             ..Default::default()
         }))?;
         let elb::Response::CreateTargetGroup(output) = output else { unreachable!("another answer") };
@@ -136,7 +142,7 @@ impl Operator {
         Ok(())
     }
 
-    /// Places a hold, whoever holds already.
+    /// Places a hold, and replaces one that is already there.
     pub fn hold_until(&self, until: Timestamp) -> Result<(), ApiError> {
         let Some((arn, _)) = self.load_balancer()? else { return Ok(()) };
         let (resource_arns, key) = ([arn].into_iter().collect(), "jvb-watcher:hold-until".to_owned());

@@ -15,7 +15,7 @@ use jvb_watcher_simulation::day::{Day, Options, Report};
 /// The number of days, from seed 1 on.
 const DAYS: u64 = 2_000;
 
-/// The moments and log lines without which the days prove little.
+/// The moments and log lines that the days must reach: without them they prove little.
 const REQUIRED: &[&str] = &[
     "a worker was killed just before DeleteLoadBalancer",
     "a worker was killed just after DeleteLoadBalancer",

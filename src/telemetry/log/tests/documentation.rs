@@ -11,7 +11,8 @@ use crate::telemetry::log::{Event, Format, Level};
 use crate::telemetry::tests::{assert_generated, read};
 
 /// The line of docs/logs.md below which everything is generated.
-const MARKER: &str = "<!-- Generated from src/telemetry/log/catalogue.rs; don't edit below this line. -->\n";
+const MARKER: &str =
+    "<!-- Generated from src/telemetry/log/catalogue.rs by .ci/write-docs; don't edit below this line. -->\n";
 
 /// An event and its fields.
 pub struct Section {
@@ -29,7 +30,7 @@ pub struct Field {
     pub name: String,
     /// The JSON type.
     pub kind: String,
-    /// Whether the field is absent when it has no value.
+    /// True if the field is absent when it has no value.
     pub optional: bool,
     /// The values that the field is limited to.
     pub values: Vec<String>,

@@ -35,7 +35,7 @@ impl Planner<'_> {
         let own = load_balancer.tags.get(LOAD_BALANCER_TAG) == Some(&load_balancer.arn)
             && since >= self.creation_of(load_balancer);
         let unused_since = self.last_use().is_none_or(|last_use| last_use <= since);
-        // A hold in force has been obeyed before; one that lies further ahead is invalid.
+        // A hold in force was valid before, too; one that ends further ahead is invalid.
         let is_over = |hold: &Hold| hold.until <= self.now;
         let held_until = Hold::of(&load_balancer.tags).filter(is_over).map(|hold| hold.until);
         let unheld_since = held_until.is_none_or(|until| until <= since);

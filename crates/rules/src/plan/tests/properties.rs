@@ -95,8 +95,12 @@ fn any_group(arn: &'static str, port: u16) -> impl Strategy<Value = TargetGroup>
         2 => Just(TargetType::Ip { family: AddressFamily::Ipv6, port }),
         1 => Just(TargetType::Other("instance".into())),
     ];
-    (target_type, targets(port), 0..2usize, mark_tags()).prop_map(
-        move |(target_type, targets, healthy_others, tags)| {
+    let owned = prop::bool::weighted(0.85);
+    (target_type, targets(port), 0..2usize, owned, mark_tags()).prop_map(
+        move |(target_type, targets, healthy_others, owned, mut tags)| {
+            if owned {
+                tags.extend(owner_tags());
+            }
             let takes_addresses = matches!(target_type, TargetType::Ip { .. });
             let (targets, healthy_others) = if takes_addresses { (targets, 0) } else { (Vec::new(), healthy_others) };
             TargetGroup { target_type, tags, healthy_others, ..group(arn, port, targets) }
@@ -310,6 +314,7 @@ proptest! {
         for deleted in target_groups {
             let group = seen.orphaned_target_groups.iter().find(|group| group.arn == deleted.arn).expect("an orphaned target group");
             prop_assert_eq!(group.tags.get(LOAD_BALANCER_TAG).map(String::as_str), Some(BALANCER));
+            prop_assert!(group.tags.contains_key("Lifecycle"));
             let since: Timestamp = group.tags[IDLE_SINCE_TAG].parse().expect("an instant");
             prop_assert!(since + policy.idle_grace <= noon());
         }
@@ -323,6 +328,12 @@ proptest! {
         let lifecycle = plan(&seen, &policy, noon()).lifecycle;
         if matches!(lifecycle, LifecycleAction::Mark { .. } | LifecycleAction::Unmark { .. } | LifecycleAction::DeleteLoadBalancer { .. }) {
             prop_assert!(owned, "{lifecycle:?}");
+        }
+        if let LifecycleAction::Mark { resources, .. } = &lifecycle {
+            let groups = seen.load_balancer.iter().flat_map(|load_balancer| &load_balancer.target_groups);
+            for group in groups.filter(|group| !group.tags.contains_key("Lifecycle")) {
+                prop_assert!(!resources.contains(&group.arn), "{lifecycle:?}");
+            }
         }
     }
 
