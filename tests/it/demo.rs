@@ -70,7 +70,7 @@ async fn the_evening_is_verified_and_summed_up() {
     let uptime = summary["load_balancer"]["uptime_seconds"].as_f64().expect("a number");
     assert!((10.0..60.0).contains(&uptime), "{uptime} s");
     for word in [
-        ">>  0.5 s  20:00. A user opens a room",
+        ">>  0.5 s  20:00. A user opens https://meet.jitsi.test.",
         "registered target 10.0.1.10:10000",
         "registered target 10.0.1.10:8000",
         "marked jitsi-jvb-nlb as idle",
