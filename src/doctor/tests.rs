@@ -9,7 +9,7 @@ use crate::event_source::rule::ObservedRule;
 use crate::event_source::samples::{DEAD, QUEUE, RULE, event_source, policy, queue, rule};
 use crate::text::{Style, WIDTH};
 use jvb_watcher_rules::model::{LoadBalancerKind, TargetType};
-use jvb_watcher_rules::plan::samples::balancer;
+use jvb_watcher_rules::plan::samples::load_balancer;
 
 const EVENTS: &str = r#"{"Service": "events.amazonaws.com"}"#;
 
@@ -50,7 +50,7 @@ impl Fixture {
             dead_letter_queue: Some(Ok(Some(dead))),
             rule_targets: vec![RuleTargets { rule: "p-jvb-watcher".to_owned(), targets: Ok(vec![target]) }],
             task_network: Ok(Some(TaskNetwork::Awsvpc)),
-            load_balancer: Ok(Some(balancer(&[]))),
+            load_balancer: Ok(Some(load_balancer(&[]))),
             deletion_protection: Some(Ok(DeletionProtection::Off)),
             probes: probes.into_iter().map(|probe| ProbeResult { probe, answer: Some(Ok(())) }).collect(),
         }
@@ -182,13 +182,13 @@ fn each_fault_is_the_result_of_one_check() {
         (
             Box::new(|evidence| {
                 let kind = LoadBalancerKind::Other("application".to_owned());
-                evidence.load_balancer = Ok(Some(LoadBalancer { kind, ..balancer(&[]) }));
+                evidence.load_balancer = Ok(Some(LoadBalancer { kind, ..load_balancer(&[]) }));
             }),
             ("load balancer", Failed),
         ),
         (
             Box::new(|evidence| {
-                evidence.load_balancer = Ok(Some(LoadBalancer { tags: Default::default(), ..balancer(&[]) }));
+                evidence.load_balancer = Ok(Some(LoadBalancer { tags: Default::default(), ..load_balancer(&[]) }));
             }),
             ("owner tag", Failed),
         ),
@@ -198,13 +198,13 @@ fn each_fault_is_the_result_of_one_check() {
         ),
         (
             Box::new(|evidence| {
-                evidence.load_balancer = Ok(Some(LoadBalancer { target_groups: Vec::new(), ..balancer(&[]) }));
+                evidence.load_balancer = Ok(Some(LoadBalancer { target_groups: Vec::new(), ..load_balancer(&[]) }));
             }),
             ("target groups", Failed),
         ),
         (
             Box::new(|evidence| {
-                let mut load_balancer = balancer(&[]);
+                let mut load_balancer = load_balancer(&[]);
                 load_balancer.target_groups[1].target_type = TargetType::Other("instance".to_owned());
                 evidence.load_balancer = Ok(Some(load_balancer));
             }),

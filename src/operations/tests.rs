@@ -36,7 +36,7 @@ use jvb_watcher_rules::model::{
     Counts, DesiredStatus, HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LastStatus, LoadBalancerKind,
     LoadBalancerState, OPERATION_TAG, Observation, Service, Tags, TargetGroup, Task,
 };
-use jvb_watcher_rules::plan::samples::{BALANCER, balancer, minutes, observation, policy, seconds, task};
+use jvb_watcher_rules::plan::samples::{LOAD_BALANCER, load_balancer, minutes, observation, policy, seconds, task};
 use jvb_watcher_rules::plan::{Policy, Teardown};
 
 mod concurrency;
@@ -343,8 +343,8 @@ impl LoadBalancerCommand for Terraform {
             let groups = {
                 let mut world = self.cloud.world();
                 if world.observed.load_balancer.is_none() {
-                    let mut created = balancer(&[]);
-                    created.arn = format!("{BALANCER}-{}", crate::clock::Clock::now(&*self.clock).as_second());
+                    let mut created = load_balancer(&[]);
+                    created.arn = format!("{LOAD_BALANCER}-{}", crate::clock::Clock::now(&*self.clock).as_second());
                     created.created_at = crate::clock::Clock::now(&*self.clock);
                     created.state = LoadBalancerState::Provisioning;
                     let groups = std::mem::take(&mut created.target_groups);
@@ -352,7 +352,7 @@ impl LoadBalancerCommand for Terraform {
                     world.observed.load_balancer = Some(created);
                     if old.is_empty() { groups } else { old }
                 } else {
-                    balancer(&[]).target_groups
+                    load_balancer(&[]).target_groups
                 }
             };
             tokio::time::sleep(Duration::from_secs(30)).await;

@@ -4,7 +4,8 @@ use crate::text::{Style, WIDTH};
 use jvb_watcher_rules::model::{DesiredStatus, TargetState};
 use jvb_watcher_rules::plan::plan;
 use jvb_watcher_rules::plan::samples::{
-    balancer, counts, idle, marked_balancer, minutes, noon, observation, policy, running, seconds, stopped, task,
+    counts, idle, load_balancer, marked_load_balancer, minutes, noon, observation, policy, running, seconds, stopped,
+    task,
 };
 
 fn status_with(observation: &Observation, queue: &QueueDescription, event_source_findings: &[Finding]) -> Status {
@@ -30,7 +31,7 @@ fn status(observation: &Observation) -> Status {
 }
 
 fn in_use() -> Observation {
-    observation(counts(1, 1, 0), vec![running(1), stopped(2)], Some(balancer(&[1])))
+    observation(counts(1, 1, 0), vec![running(1), stopped(2)], Some(load_balancer(&[1])))
 }
 
 #[test]
@@ -51,7 +52,7 @@ fn a_platform_in_use_is_well() {
 
 #[test]
 fn findings_of_the_observation_and_the_event_source_come_first() {
-    let mut observed = idle(balancer(&[]));
+    let mut observed = idle(load_balancer(&[]));
     observed.load_balancer.as_mut().expect("a load balancer").tags.clear();
     let disabled = Finding {
         name: FindingName::RuleDisabled,
@@ -69,7 +70,7 @@ fn findings_of_the_observation_and_the_event_source_come_first() {
 
 #[test]
 fn the_next_actions_are_listed() {
-    let unregistered = observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[])));
+    let unregistered = observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer(&[])));
     let status = status(&unregistered);
     let acts: Vec<_> = status.next.intents.iter().map(|intent| (intent.act, intent.text.as_str())).collect();
     assert_eq!(
@@ -94,11 +95,11 @@ fn an_unhealthy_target_is_not_well() {
 
 #[test]
 fn a_mark_shows_when_the_load_balancer_is_deleted() {
-    let marked = idle(marked_balancer(&[], noon() - seconds(20)));
+    let marked = idle(marked_load_balancer(&[], noon() - seconds(20)));
     let pending = status(&marked);
     assert_eq!(pending.next.teardown_due_at, Some(noon() + seconds(40)));
     assert!(text(&pending, Style::Plain).contains("delete the load balancer at 2026-11-20T12:00:40Z if it stays idle"));
-    let over = status(&idle(marked_balancer(&[], noon() - seconds(60))));
+    let over = status(&idle(marked_load_balancer(&[], noon() - seconds(60))));
     assert_eq!(over.next.intents[0].act, IntentKind::DeleteLoadBalancer);
     assert_eq!(over.next.teardown_due_at, None);
 }
@@ -159,7 +160,7 @@ fn json_uses_the_field_names_of_the_log() {
 
 #[test]
 fn times_have_whole_seconds() {
-    let mut observed = idle(marked_balancer(&[], noon() - seconds(20)));
+    let mut observed = idle(marked_load_balancer(&[], noon() - seconds(20)));
     let created_at = &mut observed.load_balancer.as_mut().expect("a load balancer").created_at;
     *created_at += std::time::Duration::from_nanos(123_456_789);
     let json = serde_json::to_string(&status(&observed)).expect("JSON");
@@ -169,7 +170,7 @@ fn times_have_whole_seconds() {
 
 fn not_registered_for(age: std::time::Duration) -> Observation {
     let task = Task { started_at: Some(noon() - age), ..running(1) };
-    observation(counts(1, 1, 0), vec![task], Some(balancer(&[])))
+    observation(counts(1, 1, 0), vec![task], Some(load_balancer(&[])))
 }
 
 #[test]
@@ -192,15 +193,15 @@ fn overdue_messages_are_not_well() {
 
 #[test]
 fn an_overdue_teardown_is_not_well() {
-    assert!(status(&idle(marked_balancer(&[], noon() - seconds(240)))).well, "within the bound of 4m");
-    let overdue = status(&idle(marked_balancer(&[], noon() - seconds(241))));
+    assert!(status(&idle(marked_load_balancer(&[], noon() - seconds(240)))).well, "within the bound of 4m");
+    let overdue = status(&idle(marked_load_balancer(&[], noon() - seconds(241))));
     assert!(!overdue.well);
     assert!(overdue.remarks[0].starts_with("p-jvb-nlb idle for 4m 1s and not deleted (bound: 4m)"), "{overdue:?}");
 }
 
 #[test]
 fn a_hold_is_well() {
-    let mut held = idle(balancer(&[]));
+    let mut held = idle(load_balancer(&[]));
     let tags = &mut held.load_balancer.as_mut().expect("a load balancer").tags;
     tags.insert(HOLD_UNTIL_TAG.to_owned(), (noon() + minutes(60)).to_string());
     let well = status(&held);

@@ -20,3 +20,6 @@ pub use service::{Counts, Service, cluster_name};
 pub use tags::{HELD_BY_TAG, HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, OPERATION_TAG, Tags};
 pub use target::{AddressFamily, Target, TargetKey, TargetKeys, TargetState};
 pub use task::{DesiredStatus, LastStatus, Phase, Task, TaskId};
+
+#[cfg(test)]
+mod tests;

@@ -56,3 +56,13 @@ pub enum Teardown {
     /// Nothing: an idle load balancer is neither marked nor deleted, only reported.
     Off,
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::plan::samples::policy;
+
+    #[test]
+    fn writes_the_owner_tag_as_the_option_takes_it() {
+        assert_eq!(policy().owner_tag.to_string(), "Lifecycle=on-demand");
+    }
+}

@@ -160,7 +160,7 @@ async fn a_command_that_does_not_create_the_load_balancer_is_refused() {
 #[tokio::test(start_paused = true)]
 async fn up_refuses_what_cannot_succeed_before_it_writes() {
     let without_service = Observation { service: Service::Missing, ..nothing() };
-    let mut application = balancer(&[]);
+    let mut application = load_balancer(&[]);
     application.kind = LoadBalancerKind::Other("application".to_owned());
     let with_application = observation(Service::Found(Counts::default()), Vec::new(), Some(application));
     let cases = [
@@ -180,9 +180,9 @@ async fn up_refuses_what_cannot_succeed_before_it_writes() {
 
 #[tokio::test(start_paused = true)]
 async fn down_refuses_a_foreign_or_held_load_balancer_before_it_writes() {
-    let mut foreign = balancer(&[]);
+    let mut foreign = load_balancer(&[]);
     foreign.tags.clear();
-    let mut held = balancer(&[]);
+    let mut held = load_balancer(&[]);
     held.tags.insert(HOLD_UNTIL_TAG.into(), "2026-11-20T13:00:00Z".into());
     for (load_balancer, why) in [(foreign, "doesn't have the tag Lifecycle=on-demand"), (held, "--force")] {
         let counts = Counts { desired: 1, running: 0, pending: 0 };

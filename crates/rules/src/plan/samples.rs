@@ -12,7 +12,7 @@ use crate::model::{
     Task, TaskId,
 };
 
-pub const BALANCER: &str =
+pub const LOAD_BALANCER: &str =
     "arn:aws:elasticloadbalancing:eu-west-1:111122223333:loadbalancer/net/p-jvb-nlb/0a1b2c3d4e5f6071";
 pub const UDP: &str = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/p-jvb-udp/1a2b3c4d5e6f7081";
 pub const TCP: &str = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/p-jvb-tcp-tg/2a3b4c5d6e7f8091";
@@ -88,15 +88,15 @@ pub fn owner_tags() -> Tags {
 
 pub fn marked(mut tags: Tags, since: Timestamp) -> Tags {
     tags.insert(IDLE_SINCE_TAG.into(), since.to_string());
-    tags.insert(LOAD_BALANCER_TAG.into(), BALANCER.into());
+    tags.insert(LOAD_BALANCER_TAG.into(), LOAD_BALANCER.into());
     tags
 }
 
 /// The load balancer, with the addresses of these tasks in both target groups.
-pub fn balancer(targets: &[u8]) -> LoadBalancer {
+pub fn load_balancer(targets: &[u8]) -> LoadBalancer {
     let of_port = |port| targets.iter().map(|number| target(*number, port)).collect();
     LoadBalancer {
-        arn: BALANCER.into(),
+        arn: LOAD_BALANCER.into(),
         name: "p-jvb-nlb".into(),
         kind: LoadBalancerKind::Network,
         state: LoadBalancerState::Active,
@@ -107,8 +107,8 @@ pub fn balancer(targets: &[u8]) -> LoadBalancer {
 }
 
 /// The load balancer and its target groups, marked idle since this instant.
-pub fn marked_balancer(targets: &[u8], since: Timestamp) -> LoadBalancer {
-    let mut load_balancer = balancer(targets);
+pub fn marked_load_balancer(targets: &[u8], since: Timestamp) -> LoadBalancer {
+    let mut load_balancer = load_balancer(targets);
     load_balancer.tags = marked(load_balancer.tags, since);
     for group in &mut load_balancer.target_groups {
         group.tags = marked(owner_tags(), since);

@@ -74,7 +74,7 @@ fn mark_tags() -> impl Strategy<Value = Tags> {
         4 => since.prop_map(|since| marked(Tags::new(), since)),
         1 => Just(Tags::from([(IDLE_SINCE_TAG.into(), "soon".into())])),
         1 => Just(marked(Tags::new(), noon())).prop_map(|mut tags| {
-            tags.insert(LOAD_BALANCER_TAG.into(), BALANCER.replace("p-jvb-nlb", "q-jvb-nlb"));
+            tags.insert(LOAD_BALANCER_TAG.into(), LOAD_BALANCER.replace("p-jvb-nlb", "q-jvb-nlb"));
             tags
         }),
     ]
@@ -113,7 +113,7 @@ fn groups() -> impl Strategy<Value = Vec<TargetGroup>> {
     prop_oneof![6 => both, 1 => any_group(UDP, 10000).prop_map(|group| vec![group]), 1 => Just(Vec::new())]
 }
 
-fn any_balancer() -> impl Strategy<Value = LoadBalancer> {
+fn any_load_balancer() -> impl Strategy<Value = LoadBalancer> {
     use LoadBalancerState::{Active, ActiveImpaired, Failed, Provisioning, Unknown};
     let kind = prop_oneof![9 => Just(LoadBalancerKind::Network), 1 => Just(LoadBalancerKind::Other("gateway".into()))];
     let state =
@@ -125,13 +125,13 @@ fn any_balancer() -> impl Strategy<Value = LoadBalancer> {
                 tags.extend(owner_tags());
             }
             tags.extend(hold.map(|until| (HOLD_UNTIL_TAG.to_owned(), until)));
-            LoadBalancer { kind, state, created_at, tags, target_groups, ..balancer(&[]) }
+            LoadBalancer { kind, state, created_at, tags, target_groups, ..load_balancer(&[]) }
         },
     )
 }
 
 fn any_observation() -> impl Strategy<Value = Observation> {
-    let load_balancer = prop::option::weighted(0.85, any_balancer());
+    let load_balancer = prop::option::weighted(0.85, any_load_balancer());
     let since = prop::collection::vec(prop::option::of(instant()), 24);
     (service(), tasks(), load_balancer, groups(), since).prop_map(|(service, tasks, load_balancer, orphans, since)| {
         let mut seen = observation(service, tasks, load_balancer);
@@ -313,7 +313,7 @@ proptest! {
         prop_assert_eq!(seen.service, counts(0, 0, 0));
         for deleted in target_groups {
             let group = seen.orphaned_target_groups.iter().find(|group| group.arn == deleted.arn).expect("an orphaned target group");
-            prop_assert_eq!(group.tags.get(LOAD_BALANCER_TAG).map(String::as_str), Some(BALANCER));
+            prop_assert_eq!(group.tags.get(LOAD_BALANCER_TAG).map(String::as_str), Some(LOAD_BALANCER));
             prop_assert!(group.tags.contains_key("Lifecycle"));
             let since: Timestamp = group.tags[IDLE_SINCE_TAG].parse().expect("an instant");
             prop_assert!(since + policy.idle_grace <= noon());
