@@ -79,19 +79,6 @@ mock_provider "aws" {
   }
 }
 
-# So that a plan shows which group a listener forwards to.
-override_resource {
-  target          = module.jvb_nlb.aws_lb_target_group.jvb_udp
-  override_during = plan
-  values          = { arn = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/jitsi-jvb-udp/1a2b3c4d5e6f7081" }
-}
-
-override_resource {
-  target          = module.jvb_nlb.aws_lb_target_group.web
-  override_during = plan
-  values          = { arn = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/jitsi-jvb-web/2a3b4c5d6e7f8091" }
-}
-
 override_data {
   target = data.terraform_remote_state.platform
   values = {
@@ -115,6 +102,19 @@ variables {
 
 run "before" {
   command = plan
+
+  # So that a plan shows which group a listener forwards to.
+  override_resource {
+    target          = module.jvb_nlb.aws_lb_target_group.jvb_udp
+    override_during = plan
+    values          = { arn = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/jitsi-jvb-udp/1a2b3c4d5e6f7081" }
+  }
+
+  override_resource {
+    target          = module.jvb_nlb.aws_lb_target_group.web
+    override_during = plan
+    values          = { arn = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/jitsi-jvb-web/2a3b4c5d6e7f8091" }
+  }
 }
 
 run "first_evening" {
