@@ -12,8 +12,8 @@ use aws_sdk_ecs::types::{
     NetworkMode, Task,
 };
 use aws_sdk_elasticloadbalancingv2::types::{
-    Action, ActionTypeEnum, LoadBalancerAttribute, LoadBalancerTypeEnum, ProtocolEnum, Tag, TargetDescription,
-    TargetGroupIpAddressTypeEnum, TargetHealthStateEnum, TargetTypeEnum,
+    Action, ActionTypeEnum, Certificate, LoadBalancerAttribute, LoadBalancerTypeEnum, ProtocolEnum, Tag,
+    TargetDescription, TargetGroupIpAddressTypeEnum, TargetHealthStateEnum, TargetTypeEnum,
 };
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
@@ -76,6 +76,8 @@ pub struct TargetGroupSpec {
     pub suffix: &'static str,
     pub protocol: ProtocolEnum,
     pub port: i32,
+    /// The protocol and the port of its listener, if they are others than the group's.
+    pub listener: Option<(ProtocolEnum, i32)>,
     pub kind: TargetTypeEnum,
     pub family: TargetGroupIpAddressTypeEnum,
     pub tags: Vec<(&'static str, String)>,
@@ -92,20 +94,22 @@ pub fn udp() -> TargetGroupSpec {
         suffix: "jvb-udp",
         protocol: ProtocolEnum::Udp,
         port: 10000,
+        listener: None,
         kind: TargetTypeEnum::Ip,
         family: TargetGroupIpAddressTypeEnum::Ipv4,
         tags: owner_tags(),
     }
 }
 
-/// Returns the properties of the terraform module's TCP target group.
-pub fn tcp() -> TargetGroupSpec {
-    TargetGroupSpec { suffix: "jvb-tcp-tg", protocol: ProtocolEnum::Tcp, port: 4443, ..udp() }
+/// Returns the properties of the terraform module's target group for HTTPS.
+pub fn web() -> TargetGroupSpec {
+    let listener = Some((ProtocolEnum::Tls, 443));
+    TargetGroupSpec { suffix: "jvb-web", protocol: ProtocolEnum::Tcp, port: 8000, listener, ..udp() }
 }
 
 impl Default for LoadBalancerSpec {
     fn default() -> Self {
-        Self { application: false, tags: owner_tags(), groups: vec![udp(), tcp()] }
+        Self { application: false, tags: owner_tags(), groups: vec![udp(), web()] }
     }
 }
 
@@ -365,11 +369,16 @@ impl Platform {
     pub async fn create_target_group(&self, load_balancer: &str, plan: TargetGroupSpec) -> Group {
         let group = self.create_unused_target_group(plan.clone()).await;
         let action = Action::builder().r#type(ActionTypeEnum::Forward).target_group_arn(&group.arn).build();
+        let (protocol, port) = plan.listener.unwrap_or((plan.protocol, plan.port));
+        // moto checks certificates of ACM, but not those of IAM.
+        let certificate = format!("arn:aws:iam::{:012}:server-certificate/meet", self.account);
+        let certificate = Certificate::builder().certificate_arn(certificate).build();
         self.elb
             .create_listener()
             .load_balancer_arn(load_balancer)
-            .protocol(plan.protocol)
-            .port(plan.port)
+            .set_certificates((protocol == ProtocolEnum::Tls).then(|| vec![certificate]))
+            .protocol(protocol)
+            .port(port)
             .default_actions(action)
             .send()
             .await

@@ -204,7 +204,8 @@ const QUESTIONS: &[Question] = &[
             let situation = Situation::after(&format!("{BALANCER}{SCALE_UP}")).await;
             let watcher = situation.run_watcher().await;
             let address = situation.sandbox.with_world(|world, _| world.tasks()[0].address);
-            situation.act(Incident::TargetUnhealthy { ip: address.expect("the task has an address").into() });
+            situation
+                .act(Incident::TargetUnhealthy { ip: address.expect("the task has an address").into(), port: None });
             eventually("both targets are unhealthy", async || {
                 let groups = situation.sandbox.with_world(|world, _| world.groups());
                 groups.iter().all(|group| group.targets.iter().all(|it| it.state == "unhealthy")).then_some(())

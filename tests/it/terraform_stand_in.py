@@ -3,9 +3,10 @@
 terraform's order, idempotently, and removes the tags that it doesn't know; or it destroys the load balancer.
 
 jvb.json in the directory of -chdir says what it creates: `groups` are the target groups with their listeners, `record` is
-the name of a DNS record, which it writes to record.json. It also says how it misbehaves: `fail` is an error to end with,
-`pause` how many seconds to wait once the load balancer exists. `arguments` are those that it must have got beside the
-command and -auto-approve. The file `lock` exists while it runs."""
+the name of a DNS record. It writes the record to record.json and to the control API of the sandbox at the URL `sandbox`,
+which has no Route 53. The file also says how it misbehaves: `fail` is an error to end with, `pause` how many seconds to
+wait once the load balancer exists. `arguments` are those that it must have got beside the command and -auto-approve. The
+file `lock` exists while it runs."""
 
 import json
 import os
@@ -88,6 +89,9 @@ def apply():
             made = call("CreateTargetGroup", Name=planned["name"], Protocol=planned["protocol"], Port=planned["port"],
                         VpcId=plan["vpc"], TargetType="ip", **planned.get("health_check", {}), **TAGS)
             group = made.findtext(".//TargetGroupArn")
+            for key, value in planned.get("attributes", {}).items():
+                attribute = {"Attributes.member.1.Key": key, "Attributes.member.1.Value": value}
+                call("ModifyTargetGroupAttributes", TargetGroupArn=group, **attribute)
         else:
             reset_tags(group)
         listener = planned.get("listener", planned)
@@ -99,6 +103,8 @@ def apply():
     if "record" in plan:
         name = found("DescribeLoadBalancers", "Names", f"{project}-jvb-nlb", "DNSName")
         record_file.write_text(json.dumps({plan["record"]: name}))
+        act = {"act": "put-record", "name": plan["record"], "target": name}
+        urllib.request.urlopen(plan["sandbox"] + "/_sandbox/act", json.dumps(act).encode()).close()
     print("\033[0m\033[1m\033[32m\nApply complete!\033[0m", flush=True)
 
 

@@ -3,20 +3,24 @@
 
 #[cfg(feature = "sandbox")]
 use std::collections::BTreeMap;
+#[cfg(feature = "sandbox")]
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+#[cfg(feature = "sandbox")]
+use jvb_watcher_sandbox::world::{Advertised, CallEvent, Incident};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::moto;
 use crate::platform::{Group, HOLD, LoadBalancer, MARK_LOAD_BALANCER, MARK_SINCE, Platform};
 use crate::stage::{Aws, on_moto_and_sandbox};
-#[cfg(feature = "sandbox")]
-use crate::terraform::examples;
 use crate::wait::eventually;
 use crate::watcher::{Finished, Launch, Watcher};
+#[cfg(feature = "sandbox")]
+use crate::{jitsi_service, terraform::examples};
 
 on_moto_and_sandbox!(
     up_and_down_complete,
@@ -117,6 +121,10 @@ impl<'a> Desk<'a> {
     }
 }
 
+/// The state of a caller while no load balancer is active.
+#[cfg(feature = "sandbox")]
+const NO_NAME: CallEvent = CallEvent::NoSignIn("the name does not resolve");
+
 /// Parses the log on standard error, which has nothing else.
 fn events(stderr: &str) -> Vec<Value> {
     let parse = |line| serde_json::from_str(line).unwrap_or_else(|_| panic!("{line:?} is not JSON in:\n{stderr}"));
@@ -168,6 +176,54 @@ impl Platform {
             arn,
             groups: groups.target_groups().iter().map(group).collect(),
         }
+    }
+
+    /// Lets the next tasks of the service be those that the module jitsi-service plans, and gives their domain to the callers.
+    #[cfg(feature = "sandbox")]
+    fn run_conferences(&self, domain: &str) {
+        use jvb_watcher_sandbox::api::{Request, ecs};
+
+        let definition = ecs::RegisterTaskDefinitionInput {
+            family: self.project.clone(),
+            container_definitions: serde_json::from_value(jitsi_service::container_definitions()).expect("containers"),
+            ..Default::default()
+        };
+        let update = ecs::UpdateServiceInput {
+            cluster: Some(self.cluster()),
+            service: self.service(),
+            task_definition: Some(self.project.clone()),
+            ..Default::default()
+        };
+        self.sandbox().with_world(|world, now| {
+            world.settings_mut().calls.domain = Some(domain.to_owned());
+            for request in [ecs::Request::RegisterTaskDefinition(definition), ecs::Request::UpdateService(update)] {
+                world.call(Request::Ecs(request), now).expect("the sandbox accepts the planned task");
+            }
+        });
+    }
+
+    /// Waits until the only caller is in a state.
+    #[cfg(feature = "sandbox")]
+    async fn wait_for_caller(&self, state: CallEvent) {
+        eventually(&format!("the caller is in the state {state:?}"), async || {
+            let callers = self.sandbox().with_world(|world, _| world.callers());
+            callers.iter().all(|caller| caller.state == state).then_some(())
+        })
+        .await;
+    }
+
+    #[cfg(feature = "sandbox")]
+    fn has_no_listeners(&self) -> bool {
+        self.sandbox().with_world(|world, _| world.listeners().is_empty())
+    }
+
+    /// Returns the addresses of the load balancer, and those that the bridge of each running task advertises.
+    #[cfg(feature = "sandbox")]
+    fn addresses(&self) -> (Vec<Ipv4Addr>, Vec<Advertised>) {
+        self.sandbox().with_world(|world, _| {
+            let load_balancers = world.load_balancers().into_iter().flat_map(|found| found.addresses).collect();
+            (load_balancers, world.tasks().into_iter().filter_map(|task| task.advertised).collect())
+        })
     }
 
     /// Returns protocol and port of each listener.
@@ -288,19 +344,30 @@ async fn further_arguments_reach_terraform(aws: Aws) {
     assert!(finished.stderr.contains("--terraform-dir"), "{}", finished.stderr);
 }
 
-/// The calls of the complete example, as terraform plans them, over two evenings: one with `up` and `down`, and one that is
-/// scaled by hand and ends with the watcher's own teardown.
+/// The complete example as terraform plans it, over two evenings: one with `up` and `down`, and one that is scaled by hand
+/// and ends with the watcher's own teardown. On both a caller joins by name.
 #[cfg(feature = "sandbox")]
 #[tokio::test]
-async fn the_examples_calls_come_and_go() {
+async fn the_calls_that_terraform_plans_come_and_go() {
     let platform = Platform::on(Aws::Sandbox).await;
     platform.route_events().await;
     let watcher = Launch::quick(&platform).args(["--unused-grace", "1m"]).start();
     watcher.wait_for("watcher_started").await;
     let desk = Desk::new(&platform);
-    desk.plan(examples::calls_of(&platform.project));
+    let mut plan = examples::calls_of(&platform);
+    plan["sandbox"] = json!(platform.sandbox().endpoint());
+    platform.run_conferences(plan["record"].as_str().expect("a name"));
+    desk.plan(plan);
+    platform
+        .sandbox()
+        .with_world(|world, now| world.inject(Incident::Callers { n: 1 }, now))
+        .expect("there is a domain");
+    platform.wait_for_caller(NO_NAME).await;
 
     let load_balancer = desk.came_up().await;
+    platform.wait_for_caller(CallEvent::Joined).await;
+    let (first_addresses, advertised) = platform.addresses();
+    assert_eq!((first_addresses.len(), advertised), (1, vec![Advertised::Addresses(first_addresses.clone())]));
     let ports = |load_balancer: &LoadBalancer| -> BTreeMap<String, i32> {
         let strip = |group: &Group| group.name.trim_start_matches(&platform.project).to_owned();
         load_balancer.groups.iter().map(|group| (strip(group), group.port)).collect()
@@ -311,7 +378,9 @@ async fn the_examples_calls_come_and_go() {
     let finished = desk.finish(desk.down()).await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     assert!(platform.is_torn_down(&load_balancer).await);
+    assert!(platform.has_no_listeners());
     assert_eq!(desk.record(), first, "the record stays, and costs nothing");
+    platform.wait_for_caller(NO_NAME).await;
 
     // The next evening: terraform and the service's scale, both by hand.
     let applied = desk.apply().await;
@@ -320,8 +389,14 @@ async fn the_examples_calls_come_and_go() {
     assert_ne!(desk.record(), first, "the record leads to the new load balancer");
     let task = platform.scale_to_one().await;
     platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
+    platform.wait_for_caller(CallEvent::Joined).await;
+    let (addresses, advertised) = platform.addresses();
+    assert_eq!(advertised, [Advertised::Addresses(addresses.clone())]);
+    assert_ne!(addresses, first_addresses, "the bridge has found the new address by itself");
     platform.scale_to_zero(&[&task]).await;
     platform.wait_until_torn_down(&load_balancer).await;
+    assert!(platform.has_no_listeners());
+    platform.wait_for_caller(NO_NAME).await;
     watcher.assert_no_trouble();
     assert_eq!(watcher.stop().await, Some(0));
 }

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 use serde_json::{Value, json};
 
 use super::{Change, Plan, plans};
+use crate::platform::{Platform, REGION};
 
 /// A terraform test that plans the platform, a second one in another region, and a second one in the same region.
 const PLATFORMS: &str = r#"
@@ -137,8 +138,9 @@ static PLATFORM: LazyLock<BTreeMap<String, Plan>> = LazyLock::new(|| plans("exam
 
 static CALLS_PLANS: LazyLock<BTreeMap<String, Plan>> = LazyLock::new(|| plans("examples/complete/calls", CALLS));
 
-/// Returns what the calls' configuration creates, for the stand-in for terraform, with the names of another project.
-pub fn calls_of(project: &str) -> Value {
+/// Returns what the calls' configuration creates, for the stand-in for terraform, with the names of another project, in its
+/// own region and account.
+pub fn calls_of(platform: &Platform) -> Value {
     let changes = CALLS_PLANS["before"].changes();
     let of_kind =
         |kind: &'static str| changes.iter().filter(move |change| change.kind == kind).map(|change| change.after);
@@ -162,6 +164,7 @@ pub fn calls_of(project: &str) -> Value {
             "protocol": group["protocol"],
             "port": group["port"],
             "listener": listener_of(group["name"].as_str().expect("a group has a name")),
+            "attributes": { "deregistration_delay.timeout_seconds": group["deregistration_delay"] },
             "health_check": {
                 "HealthCheckProtocol": check["protocol"],
                 "HealthCheckPath": check["path"],
@@ -171,7 +174,10 @@ pub fn calls_of(project: &str) -> Value {
     });
     let record = of_kind("aws_route53_record").next().expect("the plan has a record")["name"].clone();
     let planned = json!({ "groups": groups.collect::<Vec<_>>(), "record": record }).to_string();
-    serde_json::from_str(&planned.replace("\"jitsi-", &format!("\"{project}-"))).expect("it is JSON")
+    let planned = planned
+        .replace("\"jitsi-", &format!("\"{}-", platform.project))
+        .replace(":eu-west-1:111122223333:", &format!(":{REGION}:{:012}:", platform.account));
+    serde_json::from_str(&planned).expect("it is JSON")
 }
 
 /// The types of resources whose names belong to the account, not to a region.

@@ -139,9 +139,12 @@ pub struct RegisterTaskDefinitionInput {
 pub struct ContainerDefinition {
     pub name: String,
     pub image: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
     pub environment: Vec<KeyValuePair>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub secrets: Vec<Secret>,
+    pub port_mappings: Vec<PortMapping>,
 }
 
 /// A variable of a container's environment whose value is in Secrets Manager or in Parameter Store.
@@ -151,6 +154,18 @@ pub struct ContainerDefinition {
 pub struct Secret {
     pub name: String,
     pub value_from: String,
+}
+
+/// A port on which a container listens.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
+pub struct PortMapping {
+    pub container_port: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// Request of `DescribeTaskDefinition`.

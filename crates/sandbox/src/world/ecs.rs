@@ -22,7 +22,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 
-pub use addresses::Addresses;
+pub use addresses::{Addresses, addresses_of, v4_of};
 use clusters::Cluster;
 pub use services::{Service, ServiceKey};
 pub use task::{Status, Task};

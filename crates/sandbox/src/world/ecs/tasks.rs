@@ -49,11 +49,16 @@ impl Ecs {
         context: &mut Context<'_>,
     ) -> Result<(), ApiError> {
         let id = self.pick_running(service, task, context)?;
-        if let Some(task) = self.tasks.get_mut(&id) {
-            task.crash(exit_code, &mut self.addresses, context);
-        }
-        self.after_change(&id, context);
+        self.exit_containers(&id, exit_code, context);
         Ok(())
+    }
+
+    /// Makes the essential containers of a task exit.
+    pub fn exit_containers(&mut self, id: &str, exit_code: i32, context: &mut Context<'_>) {
+        if let Some(task) = self.tasks.get_mut(id) {
+            task.crash(exit_code, &mut self.addresses, context);
+            self.after_change(id, context);
+        }
     }
 
     /// Gives a running task a Spot interruption notice.

@@ -497,7 +497,13 @@ fn a_task_definition_is_described_with_its_environment() {
     let mut fixture = fixture();
     let environment = vec![KeyValuePair { name: "JVB_ADVERTISE_IPS".to_owned(), value: "192.0.2.1".to_owned() }];
     let secrets = vec![Secret { name: "JVB_AUTH_PASSWORD".to_owned(), value_from: "arn:aws:ssm:p".to_owned() }];
-    let container = ContainerDefinition { name: "jvb".to_owned(), image: "jvb".to_owned(), environment, secrets };
+    let container = ContainerDefinition {
+        name: "jvb".to_owned(),
+        image: "jvb".to_owned(),
+        environment,
+        secrets,
+        ..ContainerDefinition::default()
+    };
     let input = RegisterTaskDefinitionInput {
         family: "pinned".to_owned(),
         container_definitions: vec![container.clone()],
