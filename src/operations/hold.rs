@@ -176,7 +176,7 @@ mod tests {
     use crate::aws::fake::{FakeAws, FakeClock};
     use crate::telemetry::log::fake::LogLines;
     use jvb_watcher_rules::model::{Counts, Service};
-    use jvb_watcher_rules::plan::samples::{balancer, minutes, observation, policy};
+    use jvb_watcher_rules::plan::samples::{load_balancer, minutes, observation, policy};
 
     struct Stage {
         aws: FakeAws,
@@ -186,7 +186,7 @@ mod tests {
 
     impl Stage {
         fn new(tags: &Tags) -> Self {
-            let mut load_balancer = balancer(&[]);
+            let mut load_balancer = load_balancer(&[]);
             load_balancer.tags.extend(tags.clone());
             let idle = Service::Found(Counts::default());
             let aws = FakeAws::new(observation(idle, Vec::new(), Some(load_balancer)));

@@ -1,26 +1,38 @@
 use super::*;
 use crate::event_source::samples::queue;
 use crate::text::{Style, WIDTH};
+use jvb_watcher_cost::Platform;
 use jvb_watcher_rules::model::{DesiredStatus, TargetState};
 use jvb_watcher_rules::plan::plan;
 use jvb_watcher_rules::plan::samples::{
-    balancer, counts, idle, marked_balancer, minutes, noon, observation, policy, running, seconds, stopped, task,
+    counts, idle, load_balancer, marked_load_balancer, minutes, noon, observation, policy, running, seconds, stopped,
+    task,
 };
 
 fn status_with(observation: &Observation, queue: &QueueDescription, event_source_findings: &[Finding]) -> Status {
-    let (policy, now) = (policy(), noon());
+    status_at(&policy(), &Model::default(), observation, queue, event_source_findings)
+}
+
+fn status_at(
+    policy: &Policy,
+    costs: &Model,
+    observation: &Observation,
+    queue: &QueueDescription,
+    event_source_findings: &[Finding],
+) -> Status {
+    let now = noon();
     let scope = Scope { cluster: "p-cluster".to_owned(), service: "p-service".to_owned() };
-    let plan = plan(observation, &policy, now);
+    let plan = plan(observation, policy, now);
     Status::new(&Snapshot {
         scope: &scope,
-        policy: &policy,
+        policy,
         observation,
         plan: &plan,
         queue: Some(queue),
         dead_letter_queue: None,
         event_source_findings,
         unread: &[],
-        hourly_price_usd: 0.19,
+        costs,
         now,
     })
 }
@@ -30,7 +42,7 @@ fn status(observation: &Observation) -> Status {
 }
 
 fn in_use() -> Observation {
-    observation(counts(1, 1, 0), vec![running(1), stopped(2)], Some(balancer(&[1])))
+    observation(counts(1, 1, 0), vec![running(1), stopped(2)], Some(load_balancer(&[1])))
 }
 
 #[test]
@@ -39,7 +51,8 @@ fn a_platform_in_use_is_well() {
     assert!(status.well);
     let load_balancer = status.load_balancer.as_ref().expect("a load balancer");
     assert_eq!((load_balancer.age_seconds, load_balancer.state), (3600, "active"));
-    assert!((load_balancer.cost_usd - 0.19).abs() < 1e-9, "an hour at the hourly price");
+    assert!((load_balancer.cost_usd - Model::default().hour().total()).abs() < 1e-9, "an hour of everything");
+    assert_eq!((load_balancer.billed_hours, load_balancer.paid_until), (1, noon()));
     assert_eq!(status.tasks[0].state, TaskState::Serving);
     assert_eq!(status.tasks[0].age_seconds, Some(50 * 60));
     assert_eq!(status.target_groups.len(), 2);
@@ -51,7 +64,7 @@ fn a_platform_in_use_is_well() {
 
 #[test]
 fn findings_of_the_observation_and_the_event_source_come_first() {
-    let mut observed = idle(balancer(&[]));
+    let mut observed = idle(load_balancer(&[]));
     observed.load_balancer.as_mut().expect("a load balancer").tags.clear();
     let disabled = Finding {
         name: FindingName::RuleDisabled,
@@ -69,7 +82,7 @@ fn findings_of_the_observation_and_the_event_source_come_first() {
 
 #[test]
 fn the_next_actions_are_listed() {
-    let unregistered = observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[])));
+    let unregistered = observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer(&[])));
     let status = status(&unregistered);
     let acts: Vec<_> = status.next.intents.iter().map(|intent| (intent.act, intent.text.as_str())).collect();
     assert_eq!(
@@ -94,13 +107,52 @@ fn an_unhealthy_target_is_not_well() {
 
 #[test]
 fn a_mark_shows_when_the_load_balancer_is_deleted() {
-    let marked = idle(marked_balancer(&[], noon() - seconds(20)));
+    let marked = idle(marked_load_balancer(&[], noon() - seconds(20)));
     let pending = status(&marked);
     assert_eq!(pending.next.teardown_due_at, Some(noon() + seconds(40)));
     assert!(text(&pending, Style::Plain).contains("delete the load balancer at 2026-11-20T12:00:40Z if it stays idle"));
-    let over = status(&idle(marked_balancer(&[], noon() - seconds(60))));
+    let over = status(&idle(marked_load_balancer(&[], noon() - seconds(60))));
     assert_eq!(over.next.intents[0].act, IntentKind::DeleteLoadBalancer);
     assert_eq!(over.next.teardown_due_at, None);
+}
+
+#[test]
+fn a_grace_period_until_the_paid_hour_ends_shows_its_end() {
+    let observed =
+        idle(LoadBalancer { created_at: noon() - minutes(90), ..marked_load_balancer(&[], noon() - minutes(5)) });
+    let policy = Policy { until_paid_hour: true, ..policy() };
+    let status = status_at(&policy, &Model::default(), &observed, &queue(), &[]);
+    assert!(status.well);
+    assert_eq!(status.next.teardown_due_at, Some(noon() + minutes(27)));
+    let load_balancer = status.load_balancer.as_ref().expect("a load balancer");
+    assert_eq!((load_balancer.billed_hours, load_balancer.paid_until), (2, noon() + minutes(30)));
+    let text = text(&status, Style::Plain);
+    assert!(text.contains("its hour is paid until 2026-11-20T12:30:00Z"), "{text}");
+}
+
+#[test]
+fn the_cost_is_itemised_and_names_another_regions_prices_as_such() {
+    let costs = Model::new("eu-north-1", Platform::EXAMPLE);
+    let status = status_at(&policy(), &costs, &in_use(), &queue(), &[]);
+    let json = serde_json::to_value(&status).expect("JSON");
+    let load_balancer = &json["load_balancer"];
+    let items = load_balancer["cost_items"].as_array().expect("items");
+    let sum: f64 = items.iter().map(|of| of["cost_usd"].as_f64().expect("a number")).sum();
+    assert!((sum - load_balancer["cost_usd"].as_f64().expect("a number")).abs() < 1e-9, "{load_balancer}");
+    assert_eq!((&items[0]["item"], &items[0]["quantity"]), (&"load_balancer".into(), &1.0.into()));
+    assert_eq!(load_balancer["prices"]["listed_region"], "us-east-1");
+    let text = text(&status, Style::Plain);
+    assert!(text.contains("$0.11 since its creation, at $0.11 an hour, without traffic"), "{text}");
+    assert!(text.contains("prices of us-east-1 of "), "{text}");
+}
+
+#[test]
+fn a_given_hourly_price_is_shown_without_items() {
+    let costs = Model { hourly: Some(0.19), ..Model::default() };
+    let status = status_at(&policy(), &costs, &in_use(), &queue(), &[]);
+    let load_balancer = status.load_balancer.as_ref().expect("a load balancer");
+    assert_eq!((load_balancer.cost_usd, load_balancer.cost_items.len()), (0.19, 0));
+    assert!(text(&status, Style::Plain).contains("$0.19 since its creation, at $0.19 an hour\n"));
 }
 
 #[test]
@@ -159,7 +211,7 @@ fn json_uses_the_field_names_of_the_log() {
 
 #[test]
 fn times_have_whole_seconds() {
-    let mut observed = idle(marked_balancer(&[], noon() - seconds(20)));
+    let mut observed = idle(marked_load_balancer(&[], noon() - seconds(20)));
     let created_at = &mut observed.load_balancer.as_mut().expect("a load balancer").created_at;
     *created_at += std::time::Duration::from_nanos(123_456_789);
     let json = serde_json::to_string(&status(&observed)).expect("JSON");
@@ -169,7 +221,7 @@ fn times_have_whole_seconds() {
 
 fn not_registered_for(age: std::time::Duration) -> Observation {
     let task = Task { started_at: Some(noon() - age), ..running(1) };
-    observation(counts(1, 1, 0), vec![task], Some(balancer(&[])))
+    observation(counts(1, 1, 0), vec![task], Some(load_balancer(&[])))
 }
 
 #[test]
@@ -192,15 +244,15 @@ fn overdue_messages_are_not_well() {
 
 #[test]
 fn an_overdue_teardown_is_not_well() {
-    assert!(status(&idle(marked_balancer(&[], noon() - seconds(240)))).well, "within the bound of 4m");
-    let overdue = status(&idle(marked_balancer(&[], noon() - seconds(241))));
+    assert!(status(&idle(marked_load_balancer(&[], noon() - seconds(240)))).well, "within the bound of 4m");
+    let overdue = status(&idle(marked_load_balancer(&[], noon() - seconds(241))));
     assert!(!overdue.well);
     assert!(overdue.remarks[0].starts_with("p-jvb-nlb idle for 4m 1s and not deleted (bound: 4m)"), "{overdue:?}");
 }
 
 #[test]
 fn a_hold_is_well() {
-    let mut held = idle(balancer(&[]));
+    let mut held = idle(load_balancer(&[]));
     let tags = &mut held.load_balancer.as_mut().expect("a load balancer").tags;
     tags.insert(HOLD_UNTIL_TAG.to_owned(), (noon() + minutes(60)).to_string());
     let well = status(&held);

@@ -125,8 +125,8 @@ async fn a_signal_in_the_middle_ends_it_cleanly() {
             }
         }
         let id = running.id().expect("it runs").to_string();
-        let told = Command::new("kill").args(["-s", signal, &id]).status().await.expect("there is a kill");
-        assert!(told.success());
+        let sent = Command::new("kill").args(["-s", signal, &id]).status().await.expect("there is a kill");
+        assert!(sent.success());
         let status = tokio::time::timeout(PATIENCE, running.wait()).await;
         let status = status.expect("it ends at once").expect("it can be waited for");
         assert_eq!(status.code(), Some(130), "after SIG{signal}");

@@ -1,7 +1,8 @@
 //! Checks that every documented event and field occurs in the log of a test.
 //!
-//! The check runs beside the tests whose logs it needs, and waits for them. It passes only if everything has occurred in
-//! this process, whatever the order of the tests; its name makes it start last, so that it occupies no test thread before.
+//! The check runs concurrently with the tests whose logs it needs, and waits for them. It passes only if everything has
+//! occurred in this process, whatever the order of the tests; its name makes it start last, so that it occupies no test
+//! thread before.
 
 use std::collections::BTreeSet;
 use std::process::Command;

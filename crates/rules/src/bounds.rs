@@ -32,7 +32,7 @@ impl Bounds {
     pub fn new(policy: &Policy) -> Self {
         Self {
             registration: policy.resync_interval + REGISTRATION_ALLOWANCE,
-            teardown: policy.resync_interval + policy.idle_grace + TEARDOWN_ALLOWANCE,
+            teardown: policy.resync_interval + policy.longest_idle_grace() + TEARDOWN_ALLOWANCE,
         }
     }
 }
@@ -175,8 +175,8 @@ mod tests {
     use super::*;
     use crate::model::{DesiredStatus, HOLD_UNTIL_TAG, LoadBalancer, Task};
     use crate::plan::samples::{
-        balancer, counts, idle, marked_balancer, minutes, noon, observation, owner_tags, policy, running, seconds,
-        stopped, task,
+        counts, idle, load_balancer, marked_load_balancer, minutes, noon, observation, owner_tags, policy, running,
+        seconds, stopped, task,
     };
     use crate::plan::{Teardown, plan};
 
@@ -200,13 +200,16 @@ mod tests {
     }
 
     fn unregistered(tasks: Vec<Task>) -> Observation {
-        observation(counts(1, 1, 0), tasks, Some(balancer(&[])))
+        observation(counts(1, 1, 0), tasks, Some(load_balancer(&[])))
     }
 
     #[test]
     fn the_bounds_are_those_of_the_guarantees() {
         let policy = Policy { resync_interval: seconds(30), idle_grace: seconds(45), ..policy() };
         assert_eq!(Bounds::new(&policy), Bounds { registration: seconds(120), teardown: seconds(195) });
+        // Until three minutes before the end of a paid hour, which begins when the grace period ends at the worst.
+        let policy = Policy { until_paid_hour: true, ..policy };
+        assert_eq!(Bounds::new(&policy), Bounds { registration: seconds(120), teardown: seconds(195) + minutes(57) });
     }
 
     #[test]
@@ -243,7 +246,7 @@ mod tests {
         let stopped_for = |age: Duration| {
             let at = Some(noon() - age);
             let stopped = Task { stopping_at: at, stopped_at: at, ..stopped(2) };
-            observation(counts(1, 1, 0), vec![running(1), stopped], Some(balancer(&[1, 2])))
+            observation(counts(1, 1, 0), vec![running(1), stopped], Some(load_balancer(&[1, 2])))
         };
         assert_eq!(found(&stopped_for(seconds(150)), 0), []);
         let groups = ["p-jvb-tcp-tg", "p-jvb-udp"];
@@ -253,7 +256,7 @@ mod tests {
 
     #[test]
     fn nothing_is_overdue_while_the_platform_is_as_planned() {
-        assert_eq!(found(&observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[1]))), 0), []);
+        assert_eq!(found(&observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer(&[1]))), 0), []);
         assert_eq!(found(&observation(counts(0, 0, 0), vec![], None), 0), []);
     }
 
@@ -265,7 +268,7 @@ mod tests {
     fn unmarked(age: Duration) -> Observation {
         let at = Some(noon() - age);
         let stopped = Task { stopping_at: at, stopped_at: at, ..stopped(1) };
-        observation(counts(0, 0, 0), vec![stopped], Some(balancer(&[])))
+        observation(counts(0, 0, 0), vec![stopped], Some(load_balancer(&[])))
     }
 
     #[test]
@@ -276,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_marked_load_balancer_is_overdue_by_its_mark() {
-        let marked = |age| idle(marked_balancer(&[], noon() - age));
+        let marked = |age| idle(marked_load_balancer(&[], noon() - age));
         assert_eq!(found(&marked(seconds(30)), 0), [], "in its grace period");
         assert_eq!(found(&marked(seconds(240)), 0), []);
         assert_eq!(found(&marked(seconds(241)), 0), teardown_of(seconds(241)));
@@ -285,7 +288,7 @@ mod tests {
     #[test]
     fn a_load_balancer_with_an_unmarked_target_group_is_overdue_by_its_mark() {
         let marked = |age| {
-            let mut observed = idle(marked_balancer(&[], noon() - age));
+            let mut observed = idle(marked_load_balancer(&[], noon() - age));
             observed.load_balancer.as_mut().expect("a load balancer").target_groups[0].tags = owner_tags();
             observed
         };
@@ -296,7 +299,7 @@ mod tests {
     #[test]
     fn an_unused_load_balancer_is_overdue_after_its_unused_grace() {
         let unused = |age| {
-            let load_balancer = LoadBalancer { created_at: noon() - age, ..balancer(&[]) };
+            let load_balancer = LoadBalancer { created_at: noon() - age, ..load_balancer(&[]) };
             observation(counts(0, 0, 0), vec![], Some(load_balancer))
         };
         assert_eq!(found(&unused(minutes(15) + seconds(240)), 0), []);
@@ -320,7 +323,7 @@ mod tests {
     #[test]
     fn the_target_groups_of_a_deleted_load_balancer_are_overdue_by_their_marks() {
         let orphaned = |age| {
-            let marked = marked_balancer(&[], noon() - age);
+            let marked = marked_load_balancer(&[], noon() - age);
             let observed = observation(counts(0, 0, 0), vec![], None);
             Observation { orphaned_target_groups: marked.target_groups, ..observed }
         };
@@ -339,13 +342,14 @@ mod tests {
         let mut foreign = unmarked(minutes(30));
         foreign.load_balancer.as_mut().expect("a load balancer").tags.clear();
         assert_eq!(found(&foreign, 0), []);
-        let in_use = observation(counts(1, 1, 0), vec![running(1)], Some(marked_balancer(&[1], noon() - minutes(30))));
+        let in_use =
+            observation(counts(1, 1, 0), vec![running(1)], Some(marked_load_balancer(&[1], noon() - minutes(30))));
         assert_eq!(found(&in_use, 0), [], "it is about to be unmarked");
     }
 
     #[test]
     fn messages_are_overdue_when_no_task_has_changed_for_longer_than_the_bound() {
-        let serving = |age| observation(counts(1, 1, 0), vec![started(age, 1), stopped(2)], Some(balancer(&[1])));
+        let serving = |age| observation(counts(1, 1, 0), vec![started(age, 1), stopped(2)], Some(load_balancer(&[1])));
         assert_eq!(found(&serving(seconds(150)), 323), []);
         assert_eq!(found(&serving(seconds(151)), 323), [(Work::Messages, QUEUE.to_owned(), 323, seconds(151))]);
         assert_eq!(found(&serving(seconds(151)), 0), [], "the queue is empty");
@@ -354,7 +358,7 @@ mod tests {
     #[test]
     fn messages_of_a_changing_task_are_not_overdue() {
         let with = |task: Task| {
-            let without_groups = LoadBalancer { target_groups: Vec::new(), ..balancer(&[]) };
+            let without_groups = LoadBalancer { target_groups: Vec::new(), ..load_balancer(&[]) };
             observation(counts(2, 1, 1), vec![running(1), task], Some(without_groups))
         };
         let kinds = |task| found(&with(task), 3).into_iter().map(|(work, ..)| work).collect::<Vec<_>>();

@@ -34,3 +34,26 @@ impl StandingFindings {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn clones_share_the_standing_findings_until_the_next_check() {
+        let of_check = StandingFindings::default();
+        let of_reconciler = of_check.clone();
+        assert_eq!(of_reconciler.get(), []);
+        let detail = "the queue has no rule".to_owned();
+        let missing = Finding { name: FindingName::RuleMissing, subject: "p-jvb-watcher".to_owned(), detail };
+        of_check.set(vec![missing.clone()]);
+        assert_eq!(of_reconciler.get(), [missing]);
+        of_check.set(Vec::new());
+        assert_eq!(of_reconciler.get(), []);
+    }
+
+    #[test]
+    fn writes_a_finding_under_its_name_in_the_log() {
+        assert_eq!(FindingName::TargetOfOthers.to_string(), "target_of_others");
+    }
+}

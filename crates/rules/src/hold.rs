@@ -110,6 +110,12 @@ mod tests {
     }
 
     #[test]
+    fn names_the_holder_in_the_log_without_the_operations_id() {
+        assert_eq!(Holder::Hand.as_str(), "hand");
+        assert_eq!(Holder::Up("1f2e".into()).as_str(), "up");
+    }
+
+    #[test]
     fn obeys_the_longest_hold_with_a_clock_that_is_behind() {
         let hold = Hold::for_duration(LONGEST_HOLD, noon(), Holder::Hand);
         assert!(hold.is_in_force(noon() - minutes(4)));

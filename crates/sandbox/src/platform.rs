@@ -1,5 +1,5 @@
 //! A ready-made platform: a cluster, a service with desired count 0, a queue with its dead-letter queue, and a rule that
-//! routes the cluster's task events to the queue. There is no load balancer: creating one is part of scaling up.
+//! routes the cluster's task events, and the failures of the service, to the queue. There is no load balancer: creating one is part of scaling up.
 
 use jiff::Timestamp;
 use serde_json::json;
@@ -30,13 +30,14 @@ pub fn set_up(world: &mut World, now: Timestamp) -> Result<(), ApiError> {
     let mut call = |request: Request| world.call(request, now).map(|_| ());
     call(cluster_request(cluster.clone()))?;
     call(task_definition_request())?;
-    call(service_request(cluster))?;
+    call(service_request(cluster.clone()))?;
     let dead_letter_queue = format!("{queue}-dlq");
     call(queue_request(dead_letter_queue.clone(), []))?;
     let redrive = json!({ "deadLetterTargetArn": arn("sqs", &dead_letter_queue), "maxReceiveCount": MAX_RECEIVES });
     let policy = queue_policy(&queue_arn, &rule_arn);
     call(queue_request(queue, [("RedrivePolicy", redrive.to_string()), ("Policy", policy)]))?;
-    call(rule_request(rule.clone(), &cluster_arn))?;
+    let service_arn = arn("ecs", &format!("service/{cluster}/{PROJECT}-service"));
+    call(rule_request(rule.clone(), &cluster_arn, &service_arn))?;
     call(targets_request(rule, queue_arn))
 }
 
@@ -52,7 +53,11 @@ fn task_definition_request() -> Request {
         requires_compatibilities: vec!["FARGATE".to_owned()],
         cpu: Some("1024".to_owned()),
         memory: Some("2048".to_owned()),
-        container_definitions: vec![ecs::ContainerDefinition { name: "jvb".to_owned(), image: "jitsi/jvb".to_owned() }],
+        container_definitions: vec![ecs::ContainerDefinition {
+            name: "jvb".to_owned(),
+            image: "jitsi/jvb".to_owned(),
+            ..ecs::ContainerDefinition::default()
+        }],
     }))
 }
 
@@ -98,11 +103,23 @@ fn queue_policy(queue_arn: &str, rule_arn: &str) -> String {
     .to_string()
 }
 
-fn rule_request(name: String, cluster_arn: &str) -> Request {
+fn rule_request(name: String, cluster_arn: &str, service_arn: &str) -> Request {
+    let failures = [
+        "SERVICE_TASK_START_IMPAIRED",
+        "SERVICE_TASK_PLACEMENT_FAILURE",
+        "SERVICE_TASK_CONFIGURATION_FAILURE",
+        "SERVICE_DEPLOYMENT_FAILED",
+    ];
     let pattern = json!({
         "source": ["aws.ecs"],
-        "detail-type": ["ECS Task State Change"],
-        "detail": { "clusterArn": [cluster_arn] },
+        "$or": [
+            { "detail-type": ["ECS Task State Change"], "detail": { "clusterArn": [cluster_arn] } },
+            {
+                "detail-type": ["ECS Service Action", "ECS Deployment State Change"],
+                "resources": [service_arn],
+                "detail": { "eventName": failures },
+            },
+        ],
     });
     let input = eventbridge::PutRuleInput {
         name,

@@ -9,7 +9,7 @@ use crate::controller::scope::Scope;
 use crate::telemetry::log::fake::LogLines;
 use jvb_watcher_rules::model::Observation;
 use jvb_watcher_rules::plan::samples::{
-    balancer, counts, idle, marked_balancer, minutes, observation, policy, running, seconds,
+    counts, idle, load_balancer, marked_load_balancer, minutes, observation, policy, running, seconds,
 };
 
 struct Bench {
@@ -44,7 +44,7 @@ impl Bench {
 }
 
 fn in_use() -> Observation {
-    observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[])))
+    observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer(&[])))
 }
 
 fn message(id: &str, body: &str, receive_count: u32) -> Message {
@@ -182,7 +182,7 @@ async fn fails_a_tick_with_the_error_of_its_reconciliation() {
 
 #[tokio::test(start_paused = true)]
 async fn marks_and_tears_down_by_ticks_alone() {
-    let mut bench = bench(idle(balancer(&[])));
+    let mut bench = bench(idle(load_balancer(&[])));
     let (_, took) = bench.invoke(Request::Tick).await;
     assert_eq!(bench.lines.of("idle_marked").len(), 1);
     assert_eq!(took, Duration::ZERO, "the grace period isn't waited for");
@@ -196,7 +196,7 @@ async fn marks_and_tears_down_by_ticks_alone() {
 
 #[tokio::test(start_paused = true)]
 async fn leaves_a_long_teardown_to_the_next_tick_and_acknowledges_the_messages() {
-    let mut bench = bench(idle(marked_balancer(&[], noon() - minutes(5))));
+    let mut bench = bench(idle(marked_load_balancer(&[], noon() - minutes(5))));
     bench.cloud.fail("DeleteTargetGroup", ErrorKind::ResourceInUse, 10_000);
     let (response, took) = bench.invoke(Request::Messages(vec![event()])).await;
     assert_eq!(response, Ok(Response::default()), "a reconciliation has succeeded");
@@ -206,7 +206,7 @@ async fn leaves_a_long_teardown_to_the_next_tick_and_acknowledges_the_messages()
 
 #[tokio::test(start_paused = true)]
 async fn acknowledges_messages_when_a_later_reconciliation_fails() {
-    let mut bench = bench(idle(marked_balancer(&[], noon() - minutes(5))));
+    let mut bench = bench(idle(marked_load_balancer(&[], noon() - minutes(5))));
     bench.cloud.fail("DeleteTargetGroup", ErrorKind::AccessDenied, 10_000);
     assert_eq!(bench.messages(&[event()]).await, [""; 0]);
     assert_eq!(bench.lines.of("reconcile_failed").len(), 1);
@@ -214,7 +214,7 @@ async fn acknowledges_messages_when_a_later_reconciliation_fails() {
 
 #[tokio::test(start_paused = true)]
 async fn does_not_delete_on_an_observation_from_before_a_freeze() {
-    let mut bench = bench(idle(marked_balancer(&[], noon() - minutes(5))));
+    let mut bench = bench(idle(marked_load_balancer(&[], noon() - minutes(5))));
     let clock = bench.clock.clone();
     bench.cloud.before("DescribeServices", 2, move |_| clock.freeze(seconds(11)));
     bench.invoke(Request::Tick).await.0.expect("the next observation is fresh");

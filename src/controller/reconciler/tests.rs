@@ -1,5 +1,6 @@
 //! Reconciliations against an AWS in memory.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,16 +8,19 @@ use super::*;
 use crate::aws::ErrorKind;
 use crate::aws::fake::{FakeAws, FakeClock};
 use crate::clock::Clock;
-use crate::controller::message::{Hint, TaskHint};
+use crate::controller::message::{Hint, TaskChange, TaskHint};
 use crate::controller::scope::Scope;
 use crate::controller::teardown::{IN_USE_PASSES_WITHIN, ProcessId, Teardown, takeover_after};
 use crate::telemetry::emf;
 use crate::telemetry::log::fake::LogLines;
 use crate::telemetry::metrics::Metrics;
-use jvb_watcher_rules::model::{DesiredStatus, IDLE_SINCE_TAG, LastStatus, LoadBalancer, TargetState, Task, TaskId};
+use jvb_watcher_rules::model::{
+    DesiredStatus, IDLE_SINCE_TAG, LastStatus, LoadBalancer, LoadBalancerAddresses, PinnedAddress, SchedulerMessage,
+    ServiceEvent, ServiceEventName, TargetState, Task, TaskId,
+};
 use jvb_watcher_rules::plan::samples::{
-    balancer, counts, idle, marked_balancer, minutes, noon, observation, policy, running, seconds, stopped, target,
-    task,
+    counts, idle, load_balancer, marked_load_balancer, minutes, noon, observation, policy, running, seconds, stopped,
+    target, task,
 };
 
 struct Bench {
@@ -72,7 +76,7 @@ impl Bench {
 
 /// Idle for longer than the grace period, by another process's mark.
 fn overdue() -> Observation {
-    idle(marked_balancer(&[], noon() - minutes(5)))
+    idle(marked_load_balancer(&[], noon() - minutes(5)))
 }
 
 // ---- teardown ----
@@ -148,7 +152,7 @@ async fn reports_deletion_protection_and_logs_the_teardown_once() {
 async fn logs_a_deletion_once_when_aws_still_shows_the_load_balancer() {
     let mut bench = bench(overdue());
     let shown = bench.cloud.world().observed.load_balancer.clone();
-    // Two observations precede the first deletion; at the third AWS still shows the load balancer.
+    // Two observations precede the first deletion; at the third AWS still shows the load load_balancer.
     bench.cloud.before("DescribeLoadBalancers", 3, move |world| {
         world.observed.load_balancer = shown;
         world.observed.orphaned_target_groups.clear();
@@ -162,7 +166,7 @@ async fn logs_a_deletion_once_when_aws_still_shows_the_load_balancer() {
 #[tokio::test(start_paused = true)]
 async fn resumes_a_teardown_that_another_worker_left() {
     let mut left = observation(counts(0, 0, 0), vec![], None);
-    left.orphaned_target_groups = marked_balancer(&[], noon() - minutes(5)).target_groups;
+    left.orphaned_target_groups = marked_load_balancer(&[], noon() - minutes(5)).target_groups;
     let mut bench = bench(left);
     bench.reconcile_to_the_end().await;
     assert_eq!(bench.lines.of("teardown_started")[0]["resumed"], true);
@@ -269,7 +273,7 @@ fn lines_of(benches: &[Bench], event: &str) -> Vec<serde_json::Value> {
 
 #[tokio::test(start_paused = true)]
 async fn one_of_several_workers_reports_the_teardown_and_counts_it() {
-    let cloud = FakeAws::new(idle(balancer(&[])));
+    let cloud = FakeAws::new(idle(load_balancer(&[])));
     // Each write takes as long as on AWS, so that the workers' calls overlap.
     for operation in ["AddTags", "DescribeTags", "DeleteLoadBalancer", "DeleteTargetGroup"] {
         cloud.delay(operation, Duration::from_millis(300));
@@ -295,7 +299,7 @@ async fn one_of_several_workers_reports_the_teardown_and_counts_it() {
 
 #[tokio::test(start_paused = true)]
 async fn takes_over_the_teardown_of_a_worker_that_has_stopped() {
-    let mut bench = bench(idle(marked_balancer(&[], noon())));
+    let mut bench = bench(idle(marked_load_balancer(&[], noon())));
     tokio::time::sleep(policy().idle_grace).await;
     let outcome = bench.reconcile().await.expect("a reconciliation");
     assert_eq!(outcome.requeue_at, noon() + policy().idle_grace + seconds(15));
@@ -312,7 +316,7 @@ async fn takes_over_the_teardown_of_a_worker_that_has_stopped() {
 #[tokio::test(start_paused = true)]
 async fn takes_over_the_target_groups_of_a_worker_that_has_stopped() {
     let mut left = observation(counts(0, 0, 0), vec![], None);
-    left.orphaned_target_groups = marked_balancer(&[], noon() - policy().idle_grace).target_groups;
+    left.orphaned_target_groups = marked_load_balancer(&[], noon() - policy().idle_grace).target_groups;
     let mut bench = bench(left);
     bench.reconcile().await.expect("a reconciliation");
     assert_eq!(bench.cloud.count("DeleteTargetGroup"), 0);
@@ -323,10 +327,10 @@ async fn takes_over_the_target_groups_of_a_worker_that_has_stopped() {
 
 #[tokio::test(start_paused = true)]
 async fn claims_a_mark_whose_answer_was_lost() {
-    let mut bench = bench(idle(balancer(&[])));
+    let mut bench = bench(idle(load_balancer(&[])));
     bench.cloud.fail("AddTags", ErrorKind::Unavailable, 1);
     bench.reconcile().await.expect_err("no answer");
-    let mut marked = marked_balancer(&[], noon());
+    let mut marked = marked_load_balancer(&[], noon());
     let groups = marked.target_groups.iter_mut().map(|group| &mut group.tags);
     for tags in std::iter::once(&mut marked.tags).chain(groups) {
         tags.insert(IDLE_SINCE_TAG.into(), "2026-11-20T12:00:00.000000000Z".into());
@@ -341,7 +345,7 @@ async fn claims_a_mark_whose_answer_was_lost() {
 fn spreads_takeovers_over_at_most_twice_the_grace_period() {
     let of_last = Teardown::new(ProcessId::new(999_999), takeover_after(minutes(2)));
     let of_first = Teardown::new(ProcessId::new(0), takeover_after(minutes(2)));
-    let deletion = observation(counts(0, 0, 0), vec![stopped(1)], Some(marked_balancer(&[], noon())));
+    let deletion = observation(counts(0, 0, 0), vec![stopped(1)], Some(marked_load_balancer(&[], noon())));
     for (teardown, least, most) in [(of_first, seconds(15), seconds(15)), (of_last, seconds(29), seconds(30))] {
         let now = noon() + policy().idle_grace;
         let mut plan = plan::plan(&deletion, &policy(), now);
@@ -372,7 +376,7 @@ fn unhealthy(mut load_balancer: LoadBalancer) -> LoadBalancer {
 fn one_in_one_out() -> Observation {
     let just_now = Some(noon() - minutes(1));
     let gone = Task { stopping_at: just_now, stopped_at: just_now, ..stopped(1) };
-    observation(counts(1, 1, 0), vec![gone, running(2)], Some(balancer(&[1])))
+    observation(counts(1, 1, 0), vec![gone, running(2)], Some(load_balancer(&[1])))
 }
 
 #[tokio::test(start_paused = true)]
@@ -396,7 +400,7 @@ async fn deregisters_old_targets_first_in_a_full_group() {
 
 #[tokio::test(start_paused = true)]
 async fn reports_a_full_group_without_stale_targets() {
-    let mut bench = bench(observation(counts(1, 1, 0), vec![running(2)], Some(balancer(&[]))));
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(2)], Some(load_balancer(&[]))));
     bench.cloud.fail("RegisterTargets", ErrorKind::TooManyTargets, 2);
     bench.reconcile().await.expect("nothing else failed");
     assert_eq!(bench.lines.of("finding").len(), 2);
@@ -416,7 +420,7 @@ async fn changes_the_other_groups_when_one_fails() {
 
 #[tokio::test(start_paused = true)]
 async fn registers_the_other_targets_when_aws_rejects_one() {
-    let mut bench = bench(observation(counts(2, 2, 0), vec![running(1), running(2)], Some(balancer(&[]))));
+    let mut bench = bench(observation(counts(2, 2, 0), vec![running(1), running(2)], Some(load_balancer(&[]))));
     // The first group's call of two, and the first of its calls of one.
     bench.cloud.fail("RegisterTargets", ErrorKind::InvalidTarget, 2);
     let error = bench.reconcile().await.expect_err("one target is rejected");
@@ -426,7 +430,7 @@ async fn registers_the_other_targets_when_aws_rejects_one() {
 
 #[tokio::test(start_paused = true)]
 async fn ignores_hints_that_ecs_rejects() {
-    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[]))));
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer(&[]))));
     bench.cloud.fail("DescribeTasks", ErrorKind::Rejected, 1);
     bench.reconciler.reconcile(&hints(&running(9), 4, noon() - minutes(5))).await.expect("a reconciliation");
     assert_eq!(bench.lines.of("target_registered").len(), 2);
@@ -439,7 +443,7 @@ async fn registers_a_thousand_targets_in_calls_of_two_hundred() {
         let id = TaskId::from_arn(&arn).expect("a task's ARN");
         Task { id, ipv4: Some((0x0a00_0000 + number).into()), ..running(1) }
     });
-    let mut bench = bench(observation(counts(500, 500, 0), tasks.collect(), Some(balancer(&[]))));
+    let mut bench = bench(observation(counts(500, 500, 0), tasks.collect(), Some(load_balancer(&[]))));
     bench.reconcile().await.expect("a reconciliation");
     assert_eq!(bench.cloud.count("RegisterTargets"), 6);
     assert_eq!(bench.lines.of("target_registered").len(), 1000);
@@ -447,7 +451,7 @@ async fn registers_a_thousand_targets_in_calls_of_two_hundred() {
 
 #[tokio::test(start_paused = true)]
 async fn deregisters_an_unmatched_target_after_thirty_seconds() {
-    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(unhealthy(balancer(&[1, 7])))));
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(unhealthy(load_balancer(&[1, 7])))));
     bench.reconcile().await.expect("a reconciliation");
     tokio::time::sleep(seconds(29)).await;
     bench.reconcile().await.expect("a reconciliation");
@@ -460,7 +464,7 @@ async fn deregisters_an_unmatched_target_after_thirty_seconds() {
 
 #[tokio::test(start_paused = true)]
 async fn restarts_the_thirty_seconds_when_the_targets_task_appears() {
-    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(unhealthy(balancer(&[1, 7])))));
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(unhealthy(load_balancer(&[1, 7])))));
     for tasks in [vec![running(1)], vec![running(1), running(7)], vec![running(1)]] {
         bench.cloud.world().observed.tasks = tasks;
         bench.reconcile().await.expect("a reconciliation");
@@ -472,7 +476,7 @@ async fn restarts_the_thirty_seconds_when_the_targets_task_appears() {
 
 #[tokio::test(start_paused = true)]
 async fn ignores_observations_from_before_a_long_freeze() {
-    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(unhealthy(balancer(&[1, 7])))));
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(unhealthy(load_balancer(&[1, 7])))));
     bench.reconcile().await.expect("a reconciliation");
     bench.clock.freeze(minutes(5) + seconds(1));
     bench.reconcile().await.expect("a reconciliation");
@@ -484,7 +488,7 @@ async fn ignores_observations_from_before_a_long_freeze() {
 
 #[tokio::test(start_paused = true)]
 async fn logs_once_a_minute_in_a_process_that_is_frozen_in_between() {
-    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[1]))));
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer(&[1]))));
     for _ in 0..10 {
         bench.reconcile().await.expect("a reconciliation");
         bench.clock.freeze(seconds(58));
@@ -494,7 +498,7 @@ async fn logs_once_a_minute_in_a_process_that_is_frozen_in_between() {
 
 #[tokio::test(start_paused = true)]
 async fn logs_a_change_of_health_with_the_tasks_age() {
-    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[1]))));
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer(&[1]))));
     bench.reconcile().await.expect("a reconciliation");
     assert_eq!(bench.lines.of("target_health_changed").len(), 0, "the first observation has nothing to compare with");
     let set = |bench: &Bench, state| {
@@ -510,7 +514,7 @@ async fn logs_a_change_of_health_with_the_tasks_age() {
 
 #[tokio::test(start_paused = true)]
 async fn a_registered_target_is_followed_from_initial() {
-    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[]))));
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer(&[]))));
     bench.reconcile().await.expect("a reconciliation");
     {
         let mut world = bench.cloud.world();
@@ -528,14 +532,14 @@ async fn a_registered_target_is_followed_from_initial() {
 
 fn hints(task: &Task, version: i64, time: Timestamp) -> Hints {
     let mut hints = Hints::default();
-    hints.add(Hint { task: task.id.clone(), version: Some(version), time: Some(time) });
+    hints.add(Hint::Task(TaskChange { task: task.id.clone(), version: Some(version), time: Some(time) }));
     hints
 }
 
 #[tokio::test(start_paused = true)]
 async fn waits_until_ecs_shows_the_version_of_the_event() {
     let old = Task { version: Some(3), ..task(1, LastStatus::Starting, DesiredStatus::Running) };
-    let mut bench = bench(observation(counts(1, 1, 0), vec![old], Some(balancer(&[]))));
+    let mut bench = bench(observation(counts(1, 1, 0), vec![old], Some(load_balancer(&[]))));
     bench.cloud.before("DescribeTasks", 3, |world| world.observed.tasks = vec![running(1)]);
     let began = Instant::now();
     bench.reconciler.reconcile(&hints(&running(1), 4, noon())).await.expect("a reconciliation");
@@ -547,7 +551,7 @@ async fn waits_until_ecs_shows_the_version_of_the_event() {
 
 #[tokio::test(start_paused = true)]
 async fn waits_at_most_five_seconds_for_a_version_and_logs_it() {
-    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[]))));
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer(&[]))));
     let began = Instant::now();
     bench.reconciler.reconcile(&hints(&running(1), 9, noon())).await.expect("a reconciliation");
     assert_eq!(began.elapsed(), seconds(5));
@@ -577,7 +581,7 @@ async fn tolerates_extreme_event_times() {
 #[tokio::test(start_paused = true)]
 async fn ignores_a_task_of_another_service_that_an_event_names() {
     let other = Task { group: Some("service:q-service".into()), ..running(1) };
-    let mut bench = bench(observation(counts(0, 0, 0), vec![other.clone()], Some(balancer(&[]))));
+    let mut bench = bench(observation(counts(0, 0, 0), vec![other.clone()], Some(load_balancer(&[]))));
     bench.reconciler.reconcile(&hints(&other, 4, noon())).await.expect("a reconciliation");
     assert_eq!(bench.cloud.count("RegisterTargets"), 0);
 }
@@ -590,6 +594,7 @@ async fn reports_the_state_after_its_own_writes() {
     bench.reconcile().await.expect("a reconciliation");
     let line = &bench.lines.of("reconciled")[0];
     assert_eq!((&line["changes"], &line["registered"], &line["healthy"]), (&4.into(), &2.into(), &0.into()));
+    assert_eq!(line["load_balancer_age_seconds"], 3600);
     bench.reconcile().await.expect("a reconciliation");
     assert_eq!(bench.cloud.count("RegisterTargets"), 2, "and AWS agrees");
     assert_eq!(bench.lines.of("target_health_changed").len(), 0);
@@ -597,12 +602,13 @@ async fn reports_the_state_after_its_own_writes() {
     let mut bench = self::bench(overdue());
     bench.reconcile().await.expect("a reconciliation");
     assert_eq!(bench.lines.of("load_balancer_deleted").len(), 1);
-    assert_eq!(bench.lines.of("reconciled")[0]["load_balancer_state"], "absent");
+    let line = &bench.lines.of("reconciled")[0];
+    assert_eq!((&line["load_balancer_state"], line.get("load_balancer_age_seconds")), (&"absent".into(), None));
 }
 
 #[tokio::test(start_paused = true)]
 async fn reports_the_state_before_writes_that_failed() {
-    let mut bench = bench(observation(counts(1, 1, 0), vec![running(2)], Some(balancer(&[]))));
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(2)], Some(load_balancer(&[]))));
     bench.cloud.fail("RegisterTargets", ErrorKind::TooManyTargets, 2);
     bench.reconcile().await.expect("nothing else failed");
     let line = &bench.lines.of("reconciled")[0];
@@ -611,8 +617,8 @@ async fn reports_the_state_before_writes_that_failed() {
 
 #[tokio::test(start_paused = true)]
 async fn logs_a_load_balancer_that_another_has_deleted_or_created() {
-    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[1]))));
-    for load_balancer in [Some(balancer(&[1])), None, Some(balancer(&[1]))] {
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer(&[1]))));
+    for load_balancer in [Some(load_balancer(&[1])), None, Some(load_balancer(&[1]))] {
         bench.cloud.world().observed.load_balancer = load_balancer;
         bench.reconcile().await.expect("a reconciliation");
     }
@@ -631,7 +637,7 @@ async fn does_not_advise_on_the_teardown_when_it_only_registers() {
 
 #[tokio::test(start_paused = true)]
 async fn logs_reconciliations_without_changes_once_a_minute() {
-    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[1]))));
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer(&[1]))));
     for _ in 0..=2 * HEARTBEAT.as_secs() {
         bench.reconcile().await.expect("a reconciliation");
         tokio::time::sleep(seconds(1)).await;
@@ -644,7 +650,7 @@ async fn logs_reconciliations_without_changes_once_a_minute() {
 
 #[tokio::test(start_paused = true)]
 async fn counts_messages_once() {
-    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[]))));
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer(&[]))));
     for _ in 0..3 {
         bench.reconciler.context.totals.count_message();
     }
@@ -677,13 +683,13 @@ async fn reconciles_correctly_beside_another_worker() {
 
 #[tokio::test(start_paused = true)]
 async fn measures_idleness_from_the_mark_or_else_from_the_first_observation() {
-    let mut bench = bench(idle(marked_balancer(&[], noon() - seconds(20))));
+    let mut bench = bench(idle(marked_load_balancer(&[], noon() - seconds(20))));
     let observed = bench.observe().await;
     bench.reconciler.remember(&observed);
     assert_eq!(bench.gauges(&observed).idle_since, Some(noon() - seconds(20)));
 
     // Never used, and younger than the unused grace.
-    let mut unmarked = idle(balancer(&[]));
+    let mut unmarked = idle(load_balancer(&[]));
     unmarked.tasks.clear();
     unmarked.load_balancer.as_mut().expect("a load balancer").created_at = noon();
     let mut bench = self::bench(unmarked);
@@ -702,7 +708,7 @@ async fn measures_idleness_from_the_mark_or_else_from_the_first_observation() {
     assert_eq!(bench.gauges(&observed).idle_since, Some(created_at));
 
     // A use in between restarts it.
-    let used = observation(counts(1, 0, 0), Vec::new(), Some(balancer(&[])));
+    let used = observation(counts(1, 0, 0), Vec::new(), Some(load_balancer(&[])));
     let observed = Observed { observation: used, ..bench.observe().await };
     bench.reconciler.remember(&observed);
     assert_eq!(bench.gauges(&observed).idle_since, None);
@@ -718,9 +724,9 @@ async fn is_in_use_until_the_teardown_is_complete() {
         let observed = bench.observe().await;
         bench.gauges(&observed).usage
     };
-    let nothing = Observation { load_balancer: None, ..idle(balancer(&[])) };
+    let nothing = Observation { load_balancer: None, ..idle(load_balancer(&[])) };
     assert_eq!(usage(nothing.clone()).await, Usage::Idle);
-    assert_eq!(usage(idle(balancer(&[]))).await, Usage::InUse, "a load balancer exists");
+    assert_eq!(usage(idle(load_balancer(&[]))).await, Usage::InUse, "a load balancer exists");
     assert_eq!(usage(Observation { service: counts(0, 0, 1), ..nothing.clone() }).await, Usage::InUse);
     assert_eq!(usage(Observation { service: Service::Missing, ..nothing }).await, Usage::Idle);
 
@@ -751,7 +757,7 @@ fn states_of(bench: &Bench, name: &str) -> Vec<String> {
 
 #[tokio::test(start_paused = true)]
 async fn reports_missing_events_until_one_arrives() {
-    let seen = observation(counts(0, 0, 0), vec![], Some(balancer(&[])));
+    let seen = observation(counts(0, 0, 0), vec![], Some(load_balancer(&[])));
     let mut bench = bench_with_event_source(seen, StandingFindings::default());
     reconcile_for(&mut bench, 2).await;
     bench.cloud.world().observed.tasks = vec![running(1)];
@@ -762,14 +768,14 @@ async fn reports_missing_events_until_one_arrives() {
     reconcile_for(&mut bench, 3).await;
     assert_eq!(states_of(&bench, "events_missing"), ["raised"]);
     let task = running(2).id;
-    let hints = Hints { tasks: [(task, TaskHint::default())].into() };
+    let hints = Hints { tasks: [(task, TaskHint::default())].into(), ..Hints::default() };
     bench.reconciler.reconcile(&hints).await.expect("a reconciliation");
     assert_eq!(states_of(&bench, "events_missing"), ["raised", "cleared"]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn does_not_report_missing_events_without_an_event_source() {
-    let mut bench = bench(observation(counts(0, 0, 0), vec![], Some(balancer(&[]))));
+    let mut bench = bench(observation(counts(0, 0, 0), vec![], Some(load_balancer(&[]))));
     reconcile_for(&mut bench, 2).await;
     for tasks in [vec![running(1)], vec![running(1), running(2)]] {
         bench.cloud.world().observed.tasks = tasks;
@@ -795,4 +801,191 @@ async fn reports_the_findings_about_the_event_source_with_its_own() {
     standing.set(Vec::new());
     bench.reconcile().await.expect("a reconciliation");
     assert_eq!(states_of(&bench, "rule_disabled"), ["raised", "cleared"]);
+}
+
+// ---- what the service runs ----
+
+fn finding_lines(bench: &Bench, finding: FindingName) -> Vec<serde_json::Value> {
+    let name = finding.to_string();
+    bench.lines.of("finding").into_iter().filter(|line| line["finding"] == name).collect()
+}
+
+/// A serving task whose definition pins this address, behind a load load_balancer.
+fn pinning(address: IpAddr) -> Observation {
+    let mut seen = observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer(&[1])));
+    let (task_definition, container) = ("p-jvb:3".to_owned(), "jvb".to_owned());
+    seen.advertised.pinned = vec![PinnedAddress { task_definition, container, address }];
+    seen
+}
+
+fn public(last: u8) -> IpAddr {
+    IpAddr::from([203, 0, 113, last])
+}
+
+#[tokio::test(start_paused = true)]
+async fn reads_each_revision_of_the_task_definition_once() {
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1), stopped(2)], Some(load_balancer(&[1]))));
+    for _ in 0..3 {
+        bench.reconcile().await.expect("a reconciliation");
+    }
+    assert_eq!(bench.cloud.count("DescribeTaskDefinition"), 1);
+    assert_eq!(bench.cloud.count("resolve"), 0, "nothing is pinned");
+    let next = Some("arn:aws:ecs:eu-west-1:111122223333:task-definition/p-jvb:4".to_owned());
+    bench.cloud.world().observed.tasks.push(Task { task_definition: next, ..running(3) });
+    bench.reconcile().await.expect("a reconciliation");
+    bench.reconcile().await.expect("a reconciliation");
+    assert_eq!(bench.cloud.count("DescribeTaskDefinition"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reads_no_task_definition_of_an_idle_service() {
+    let mut bench = bench(idle(load_balancer(&[])));
+    bench.reconcile().await.expect("a reconciliation");
+    assert_eq!(bench.cloud.count("DescribeTaskDefinition"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn compares_pinned_addresses_with_those_that_the_load_balancer_shows() {
+    let mut seen = pinning(public(9));
+    let ipv4 = Some([public(1)].into());
+    seen.advertised.load_balancer = LoadBalancerAddresses { ipv4, ipv6: Some(Default::default()) };
+    let mut bench = bench(seen);
+    bench.reconcile().await.expect("a reconciliation");
+    let lines = finding_lines(&bench, FindingName::AdvertisedAddressMismatched);
+    assert_eq!((lines[0]["state"].as_str(), lines[0]["subject"].as_str()), (Some("raised"), Some("p-jvb:3")));
+    assert_eq!(bench.cloud.count("resolve"), 0);
+    // Another load balancer has the address.
+    bench.cloud.world().observed.advertised.load_balancer.ipv4 = Some([public(9)].into());
+    bench.reconcile().await.expect("a reconciliation");
+    assert_eq!(finding_lines(&bench, FindingName::AdvertisedAddressMismatched)[1]["state"], "cleared");
+}
+
+#[tokio::test(start_paused = true)]
+async fn resolves_addresses_that_aws_assigned_until_the_answer_is_complete() {
+    let mut bench = bench(pinning(public(9)));
+    let found = |bench: &Bench| finding_lines(bench, FindingName::AdvertisedAddressMismatched).len();
+    // No answer, and one with more addresses than the load balancer has zones.
+    for answer in [vec![], vec![public(1), public(2)]] {
+        bench.cloud.world().resolved = answer;
+        bench.reconcile().await.expect("a reconciliation");
+        assert_eq!(found(&bench), 0);
+    }
+    bench.cloud.world().resolved = vec![public(1), "2001:db8::1".parse().expect("an address")];
+    for _ in 0..3 {
+        bench.reconcile().await.expect("a reconciliation");
+    }
+    assert_eq!(found(&bench), 1);
+    assert_eq!(bench.cloud.count("resolve"), 3, "the addresses of a load balancer don't change");
+    // A load balancer made anew has others.
+    let other = Some(load_balancer(&[1])).map(|found| LoadBalancer { arn: found.arn.replace("0a1b", "9z8y"), ..found });
+    bench.cloud.world().observed.load_balancer = other;
+    bench.cloud.world().resolved = vec![public(9)];
+    bench.reconcile().await.expect("a reconciliation");
+    assert_eq!(bench.cloud.count("resolve"), 4);
+    assert_eq!(
+        finding_lines(&bench, FindingName::AdvertisedAddressMismatched).last().expect("a line")["state"],
+        "cleared"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_denied_task_definition_is_logged_once_and_hinders_nothing() {
+    let mut seen = pinning(public(9));
+    seen.load_balancer = Some(load_balancer(&[]));
+    seen.advertised.load_balancer.ipv4 = Some([public(1)].into());
+    let mut bench = bench(seen);
+    bench.cloud.fail("DescribeTaskDefinition", ErrorKind::AccessDenied, 2);
+    for _ in 0..16 {
+        bench.reconcile().await.expect("a reconciliation");
+        tokio::time::sleep(minutes(1)).await;
+    }
+    assert_eq!(bench.lines.of("target_registered").len(), 2);
+    let failed = bench.lines.of("finding_check_failed");
+    assert_eq!(failed.len(), 1, "{failed:?}");
+    assert_eq!((&failed[0]["finding"], &failed[0]["level"]), (&"advertised_address_mismatched".into(), &"WARN".into()));
+    assert_eq!(bench.cloud.count("DescribeTaskDefinition"), 2, "a quarter of an hour lies between two tries");
+    tokio::time::sleep(minutes(15)).await;
+    bench.reconcile().await.expect("a reconciliation");
+    assert_eq!(finding_lines(&bench, FindingName::AdvertisedAddressMismatched).len(), 1);
+    assert_eq!(bench.lines.of("finding_check_failed").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_task_definition_delays_no_registration() {
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer(&[]))));
+    bench.cloud.delay("DescribeTaskDefinition", minutes(10));
+    let began = Instant::now();
+    bench.reconcile().await.expect("a reconciliation");
+    assert!(began.elapsed() <= seconds(3), "{:?}", began.elapsed());
+    assert_eq!(bench.lines.of("target_registered").len(), 2);
+    assert!(bench.lines.of("finding_check_failed")[0]["error"].as_str().is_some_and(|error| error.contains("3s")));
+}
+
+fn placement_failure(time: Timestamp) -> Hints {
+    let mut hints = Hints::default();
+    hints.add(Hint::Service(ServiceEvent {
+        name: ServiceEventName::TaskPlacementFailure,
+        reason: Some("RESOURCE:FARGATE".to_owned()),
+        time: Some(time),
+    }));
+    hints
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_alone_is_no_finding_and_explains_a_later_one() {
+    let mut bench = bench(observation(counts(1, 0, 0), vec![], Some(load_balancer(&[]))));
+    bench.reconciler.reconcile(&placement_failure(noon())).await.expect("a reconciliation");
+    // An older one that arrives late.
+    bench.reconciler.reconcile(&placement_failure(noon() - minutes(1))).await.expect("a reconciliation");
+    assert_eq!(finding_lines(&bench, FindingName::TasksNotStarting).len(), 0);
+    let text =
+        "(service p-service) was unable to place a task. Reason: Capacity is unavailable at this time.".to_owned();
+    bench.cloud.world().observed.startup.message = Some(SchedulerMessage { at: noon(), text });
+    bench.reconcile().await.expect("a reconciliation");
+    let lines = finding_lines(&bench, FindingName::TasksNotStarting);
+    let detail = lines[0]["detail"].as_str().expect("a detail");
+    assert!(detail.contains("ECS reports SERVICE_TASK_PLACEMENT_FAILURE: RESOURCE:FARGATE"), "{detail}");
+    bench.cloud.world().observed.service = counts(1, 1, 0);
+    bench.cloud.world().observed.tasks = vec![running(1)];
+    bench.reconcile().await.expect("a reconciliation");
+    assert_eq!(finding_lines(&bench, FindingName::TasksNotStarting)[1]["state"], "cleared");
+}
+
+#[tokio::test(start_paused = true)]
+async fn finds_a_service_that_is_short_of_tasks_for_ten_minutes() {
+    let mut bench = bench(observation(counts(1, 0, 1), vec![], Some(load_balancer(&[]))));
+    for minute in 0..=10 {
+        assert_eq!(finding_lines(&bench, FindingName::TasksNotStarting).len(), 0, "after {minute} minutes");
+        bench.reconcile().await.expect("a reconciliation");
+        tokio::time::sleep(minutes(1)).await;
+    }
+    assert_eq!(finding_lines(&bench, FindingName::TasksNotStarting).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn does_not_count_the_time_before_the_service_had_its_tasks() {
+    let mut bench = bench(observation(counts(1, 0, 1), vec![], Some(load_balancer(&[]))));
+    for _ in 0..30 {
+        for service in [counts(1, 0, 1), counts(1, 1, 0)] {
+            bench.cloud.world().observed.service = service;
+            bench.reconcile().await.expect("a reconciliation");
+            tokio::time::sleep(minutes(1)).await;
+        }
+    }
+    assert_eq!(finding_lines(&bench, FindingName::TasksNotStarting).len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reports_several_bridges_unless_they_are_allowed() {
+    let two = || observation(counts(2, 2, 0), vec![running(1), running(2)], Some(load_balancer(&[1, 2])));
+    let mut found = bench(two());
+    found.reconcile().await.expect("a reconciliation");
+    assert_eq!(finding_lines(&found, FindingName::SeveralBridges).len(), 1);
+    let allowed = |parts: ReconcilerParts<FakeAws>| ReconcilerParts {
+        policy: Policy { allow_several_bridges: true, ..policy() },
+        ..parts
+    };
+    let mut allowed = bench_on(FakeAws::new(two()), allowed);
+    allowed.reconcile().await.expect("a reconciliation");
+    assert_eq!(allowed.lines.of("finding").len(), 0);
 }

@@ -13,7 +13,7 @@ use crate::shutdown::{self, GRACE, ShutdownOrder};
 use crate::telemetry::log::fake::LogLines;
 use jvb_watcher_rules::model::Observation;
 use jvb_watcher_rules::plan::samples::{
-    balancer, counts, idle, marked_balancer, minutes, observation, policy, running, seconds,
+    counts, idle, load_balancer, marked_load_balancer, minutes, observation, policy, running, seconds,
 };
 
 struct Bench {
@@ -65,11 +65,11 @@ impl Bench {
 
 /// A service in use, its task not registered yet.
 fn in_use() -> Observation {
-    observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[])))
+    observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer(&[])))
 }
 
 fn quiet() -> Observation {
-    observation(counts(1, 1, 0), vec![running(1)], Some(balancer(&[1])))
+    observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer(&[1])))
 }
 
 fn message(number: usize, body: &str) -> Message {
@@ -109,7 +109,7 @@ async fn reconciles_at_every_resync_and_polls_in_between() {
 
 #[tokio::test(start_paused = true)]
 async fn shortens_the_poll_for_a_reconciliation_that_is_due() {
-    let bench = start(FakeAws::new(idle(balancer(&[]))), Lifetime::UntilStopped);
+    let bench = start(FakeAws::new(idle(load_balancer(&[]))), Lifetime::UntilStopped);
     // The mark is written at once, and the grace period lasts a minute: three polls of 20 s.
     tokio::time::sleep(seconds(61)).await;
     assert_eq!(bench.lines.of("load_balancer_deleted").len(), 1);
@@ -246,7 +246,7 @@ async fn makes_the_batch_visible_and_stops_at_once_between_two_attempts() {
 
 #[tokio::test(start_paused = true)]
 async fn until_empty_completes_the_teardown_that_is_due() {
-    let cloud = FakeAws::new(idle(marked_balancer(&[], noon() - minutes(5))));
+    let cloud = FakeAws::new(idle(marked_load_balancer(&[], noon() - minutes(5))));
     cloud.world().messages.extend((0..25).map(event));
     let bench = start(cloud.clone(), Lifetime::UntilEmpty);
     assert_eq!(bench.worker.await.expect("no panic"), StopReason::QueueEmpty);
@@ -257,7 +257,7 @@ async fn until_empty_completes_the_teardown_that_is_due() {
 
 #[tokio::test(start_paused = true)]
 async fn until_empty_does_not_wait_for_the_grace_period() {
-    let cloud = FakeAws::new(idle(balancer(&[])));
+    let cloud = FakeAws::new(idle(load_balancer(&[])));
     let bench = start(cloud.clone(), Lifetime::UntilEmpty);
     let began = Instant::now();
     assert_eq!(bench.worker.await.expect("no panic"), StopReason::QueueEmpty);
@@ -290,7 +290,7 @@ async fn until_empty_does_not_take_a_queue_that_cannot_be_read_for_an_empty_one(
 
 #[tokio::test(start_paused = true)]
 async fn until_empty_does_not_wait_for_a_teardown_that_aws_refuses() {
-    let cloud = FakeAws::new(idle(marked_balancer(&[], noon() - minutes(5))));
+    let cloud = FakeAws::new(idle(marked_load_balancer(&[], noon() - minutes(5))));
     cloud.fail("DeleteLoadBalancer", ErrorKind::OperationNotPermitted, 10_000);
     let bench = start(cloud.clone(), Lifetime::UntilEmpty);
     assert_eq!(bench.worker.await.expect("no panic"), StopReason::QueueEmpty);

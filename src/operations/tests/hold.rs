@@ -48,7 +48,7 @@ async fn down_releases_the_hold_of_a_killed_up() {
 
 #[tokio::test(start_paused = true)]
 async fn a_load_balancer_without_the_owner_tag_is_used_but_never_tagged() {
-    let mut foreign = balancer(&[]);
+    let mut foreign = load_balancer(&[]);
     foreign.tags.clear();
     let platform = Platform::new(observation(Service::Found(Counts::default()), Vec::new(), Some(foreign)));
     platform.bring_up().await;

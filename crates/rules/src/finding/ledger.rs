@@ -118,6 +118,7 @@ mod tests {
         let mut ledger = FindingLedger::default();
         let other = Finding { subject: "q-jvb-nlb".into(), ..finding("a") };
         assert_eq!(ledger.update(&[finding("a"), other.clone()], at(0)).len(), 2);
+        assert_eq!((ledger.len(), ledger.is_empty()), (2, false));
         assert_eq!(ledger.update(&[other], at(1)), [(FindingState::Cleared, finding("a"))]);
         assert_eq!(ledger.len(), 1);
     }

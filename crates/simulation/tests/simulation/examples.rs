@@ -13,8 +13,8 @@ use jvb_watcher_rules::model::{
     DesiredStatus, LOAD_BALANCER_TAG, LastStatus, LoadBalancer, Observation, Target, TargetState, TargetType, Task,
 };
 use jvb_watcher_rules::plan::samples::{
-    UDP, balancer, counts, group, idle, ip, marked, marked_balancer, minutes, noon, observation, policy, running,
-    seconds, stopped, target, task,
+    UDP, counts, group, idle, ip, load_balancer, marked, marked_load_balancer, minutes, noon, observation, policy,
+    running, seconds, stopped, target, task,
 };
 use jvb_watcher_rules::plan::{LifecycleAction, Plan};
 use jvb_watcher_sandbox::platform::PROJECT;
@@ -61,7 +61,7 @@ fn expect(holds: bool, plan: &Plan) -> Result<(), String> {
 
 /// The load balancer, marked long enough ago to be deleted.
 fn due(targets: &[u8]) -> LoadBalancer {
-    marked_balancer(targets, noon() - minutes(10))
+    marked_load_balancer(targets, noon() - minutes(10))
 }
 
 fn keeps(observation: &Observation, bug: Option<Bug>) -> Result<(), String> {
@@ -128,7 +128,7 @@ fn lost_mark(bug: Option<Bug>) -> Result<(), String> {
 }
 
 fn target_without_task(bug: Option<Bug>) -> Result<(), String> {
-    let mut load_balancer = balancer(&[1]);
+    let mut load_balancer = load_balancer(&[1]);
     load_balancer.target_groups[0].targets.push(Target { state: TargetState::Unhealthy, ..target(9, 10000) });
     let plan = plan(&observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer)), bug);
     expect(plan.registrations.is_empty() && plan.unmatched.iter().any(|key| key.ip == ip(9)), &plan)
