@@ -201,7 +201,7 @@ fn each_fault_is_the_result_of_one_check() {
         ),
         (
             Box::new(|evidence| {
-                let mut load_balancer = balancer(&[]);
+                let mut load_balancer = load_balancer(&[]);
                 load_balancer.target_groups[1].tags.clear();
                 evidence.load_balancer = Ok(Some(load_balancer));
             }),
