@@ -44,7 +44,7 @@ pub use command_line::{Command, parse, perform, program};
 pub use console::Console;
 #[cfg(feature = "lambda")]
 pub use lambda::init_failed;
-use options::{PolicyOptions, WatchOptions};
+use options::{IdleGrace, PolicyOptions, WatchOptions};
 use settings::{ConfigError, Settings};
 
 /// Connects to AWS. From then on the log has the SDK's own messages; those of a failed connection are in its error.
@@ -70,9 +70,11 @@ fn policy(settings: &Settings, options: &PolicyOptions) -> Policy {
         load_balancer: settings.load_balancer.clone(),
         owner_tag: options.owner.owner_tag.clone(),
         teardown: options.teardown.into(),
-        idle_grace: options.idle_grace,
+        idle_grace: options.idle_grace.at_least(),
+        until_paid_hour: options.idle_grace == IdleGrace::UntilPaidHour,
         unused_grace: options.unused_grace,
         resync_interval: options.resync_interval,
+        allow_several_bridges: options.bridges.allow_several_bridges,
     }
 }
 
@@ -88,7 +90,8 @@ fn started(form: Form, settings: &Settings, options: &WatchOptions, sdk: &SdkCon
         owner_tag: options.owner.owner_tag.to_string(),
         teardown: options.teardown.as_str().to_owned(),
         resync_interval_seconds: options.resync_interval.as_secs_f64(),
-        idle_grace_seconds: options.idle_grace.as_secs_f64(),
+        idle_grace_seconds: options.idle_grace.at_least().as_secs_f64(),
+        idle_grace_until_paid_hour: options.idle_grace == IdleGrace::UntilPaidHour,
         unused_grace_seconds: options.unused_grace.as_secs_f64(),
     }
 }

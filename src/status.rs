@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use crate::aws::event_source::QueueDescription;
 use crate::controller::scope::Scope;
+use jvb_watcher_cost::{BillItem, Model, Prices, billed_hours};
 use jvb_watcher_rules::bounds::{Backlog, overdue};
 use jvb_watcher_rules::finding::{Finding, FindingName};
 use jvb_watcher_rules::model::{
@@ -43,8 +44,8 @@ pub struct Snapshot<'a> {
     pub event_source_findings: &'a [Finding],
     /// The errors of what could not be read.
     pub unread: &'a [String],
-    /// The hourly price of the platform while its load balancer exists, in US dollars.
-    pub hourly_price_usd: f64,
+    /// The model of the costs.
+    pub costs: &'a Model,
     /// The time of the observation.
     pub now: Timestamp,
 }
@@ -133,9 +134,18 @@ pub struct LoadBalancerStatus {
     pub age_seconds: u64,
     /// The tags that the watcher depends on: the owner tag's key, the mark, and the hold.
     pub tags: BTreeMap<String, String>,
-    /// The cost of the platform since the load balancer's creation, in US dollars.
+    /// The cost of the platform since the load balancer's creation, with tasks as long, in US dollars.
     pub cost_usd: f64,
+    /// Its items; none at an hourly price that was given.
+    pub cost_items: Vec<BillItem>,
     pub hourly_price_usd: f64,
+    /// The hours of the load balancer that have begun, which are billed.
+    pub billed_hours: u64,
+    /// The end of the last of them.
+    #[serde(serialize_with = "whole_seconds")]
+    pub paid_until: Timestamp,
+    /// The unit prices.
+    pub prices: Prices,
 }
 
 /// A target group of the load balancer, or of a deleted one.
@@ -260,6 +270,8 @@ fn load_balancer_status(load_balancer: &LoadBalancer, snapshot: &Snapshot<'_>) -
     let shown = [snapshot.policy.owner_tag.key.as_str(), IDLE_SINCE_TAG, LOAD_BALANCER_TAG, HOLD_UNTIL_TAG];
     let tags = load_balancer.tags.iter().filter(|(key, _)| shown.contains(&key.as_str()));
     let age_seconds = seconds_between(load_balancer.created_at, snapshot.now);
+    let (costs, age) = (snapshot.costs, Duration::from_secs(age_seconds));
+    let (run, billed_hours) = (costs.run(age), billed_hours(age));
     LoadBalancerStatus {
         name: load_balancer.name.clone(),
         kind: match &load_balancer.kind {
@@ -270,8 +282,12 @@ fn load_balancer_status(load_balancer: &LoadBalancer, snapshot: &Snapshot<'_>) -
         created_at: load_balancer.created_at,
         age_seconds,
         tags: tags.map(|(key, value)| (key.clone(), value.clone())).collect(),
-        cost_usd: Duration::from_secs(age_seconds).as_secs_f64() / 3600.0 * snapshot.hourly_price_usd,
-        hourly_price_usd: snapshot.hourly_price_usd,
+        cost_usd: costs.run_cost(&run),
+        cost_items: if costs.hourly.is_some() { Vec::new() } else { costs.bill(&run).items },
+        hourly_price_usd: costs.hourly(),
+        billed_hours,
+        paid_until: load_balancer.created_at + Duration::from_secs(billed_hours * 3600),
+        prices: costs.prices.clone(),
     }
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The modules from the ground up, as ARCHITECTURE.md has them.
-const LAYERS: [&str; 34] = [
+const LAYERS: [&str; 35] = [
     "name_resolution",
     "clock",
     "aws",
@@ -25,6 +25,7 @@ const LAYERS: [&str; 34] = [
     "controller::liveness",
     "controller::missed_events",
     "controller::target_health",
+    "controller::advertised",
     "controller::observer",
     "controller::writes",
     "controller::registrations",
@@ -142,26 +143,28 @@ fn other_members(member: &str, features: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn the_product_is_built_from_the_rules_and_no_other_member() {
+fn the_product_is_built_from_the_rules_and_the_costs_and_no_other_member() {
     for features in [&["--no-default-features"][..], &["--no-default-features", "--features=lambda"]] {
-        assert_eq!(other_members("jvb-watcher", features), ["jvb-watcher-rules"], "{features:?}");
+        let members = other_members("jvb-watcher", features);
+        assert_eq!(members, ["jvb-watcher-cost", "jvb-watcher-rules"], "{features:?}");
     }
 }
 
 #[test]
-fn the_rules_depend_on_neither_tokio_nor_the_aws_sdk() {
-    assert_eq!(other_members("jvb-watcher-rules", &["--all-features"]), [""; 0]);
-    let packages = packages("jvb-watcher-rules", &["--all-features"]);
-    let forbidden: Vec<_> = packages
-        .iter()
-        .filter(|name| *name == "tokio" || ["aws-", "aws_"].iter().any(|aws| name.starts_with(aws)))
-        .collect();
-    assert!(forbidden.is_empty(), "{forbidden:?}");
-}
-
-#[test]
-fn sandbox_and_report_depend_on_no_other_member() {
-    for member in ["jvb-watcher-sandbox", "jvb-watcher-report"] {
+fn the_rules_and_the_costs_depend_on_neither_tokio_nor_the_aws_sdk() {
+    for member in ["jvb-watcher-rules", "jvb-watcher-cost"] {
         assert_eq!(other_members(member, &["--all-features"]), [""; 0], "{member}");
+        let packages = packages(member, &["--all-features"]);
+        let forbidden: Vec<_> = packages
+            .iter()
+            .filter(|name| *name == "tokio" || ["aws-", "aws_"].iter().any(|aws| name.starts_with(aws)))
+            .collect();
+        assert!(forbidden.is_empty(), "{member}: {forbidden:?}");
     }
+}
+
+#[test]
+fn the_sandbox_depends_on_no_other_member_and_the_report_on_the_costs_alone() {
+    assert_eq!(other_members("jvb-watcher-sandbox", &["--all-features"]), [""; 0]);
+    assert_eq!(other_members("jvb-watcher-report", &["--all-features"]), ["jvb-watcher-cost"]);
 }

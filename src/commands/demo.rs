@@ -17,8 +17,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::CommandError;
 use super::help::{Group, Help, INTERRUPTED, USAGE_ERROR};
 use super::options::{
-    FeedCheck, LogFormat, LogOptions, MetricsFormat, MetricsOptions, OutputFormat, OwnerTagOptions, PlatformOptions,
-    PolicyOptions, QueueOptions, TeardownExtent, WatchOptions,
+    BridgeOptions, FeedCheck, IdleGrace, LogFormat, LogOptions, MetricsFormat, MetricsOptions, OutputFormat,
+    OwnerTagOptions, PlatformOptions, PolicyOptions, QueueOptions, TeardownExtent, WatchOptions,
 };
 use super::run::Run;
 use super::run::RunOptions;
@@ -244,12 +244,14 @@ fn run_options(scenario: &Scenario, region: &str, level: Level) -> RunOptions {
             log: LogOptions { log_format: LogFormat::Pretty, log_level: level, quiet: false },
             policy: PolicyOptions {
                 resync_interval: scenario.watcher.resync_interval,
-                idle_grace: scenario.watcher.idle_grace,
+                idle_grace: IdleGrace::For(scenario.watcher.idle_grace),
                 unused_grace: scenario.watcher.unused_grace,
                 owner: OwnerTagOptions {
                     owner_tag: OwnerTag { key: "Lifecycle".to_owned(), value: "on-demand".to_owned() },
                 },
                 teardown: TeardownExtent::All,
+                // The evening shows registrations, of several tasks at a time; it has no media.
+                bridges: BridgeOptions { allow_several_bridges: true },
             },
             feed_check: FeedCheck::Hourly,
             publish_events: None,

@@ -146,12 +146,12 @@ impl Doctor<'_> {
     /// Reads the load balancer and the groups behind it, without their targets, which no check needs.
     async fn load_balancer(&self, name: &str) -> Result<Option<LoadBalancer>, AwsError> {
         let Some(description) = self.platform.load_balancer(name).await? else { return Ok(None) };
-        let LoadBalancerDescription { arn, name, kind, state, created_at, dns_name: _ } = description;
+        let LoadBalancerDescription { arn, name, kind, state, created_at, .. } = description;
         let (groups, mut tags) =
             tokio::try_join!(self.platform.target_groups(Some(&arn)), self.platform.tags(std::slice::from_ref(&arn)))?;
         let group = |group: TargetGroupDescription| {
-            let TargetGroupDescription { arn, name, target_type, .. } = group;
-            TargetGroup { arn, name, target_type, tags: Tags::new(), targets: Vec::new(), healthy_others: 0 }
+            let TargetGroupDescription { arn, name, protocol, target_type, .. } = group;
+            TargetGroup { arn, name, protocol, target_type, tags: Tags::new(), targets: Vec::new(), healthy_others: 0 }
         };
         let target_groups = groups.into_iter().map(group).collect();
         let tags = tags.remove(&arn).unwrap_or_default();

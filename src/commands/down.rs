@@ -10,6 +10,7 @@ use tokio::time::Instant;
 
 use super::help::{Group, Help, INTERRUPTED, USAGE_ERROR};
 use super::operation::{Request, print};
+use super::options::prices::PriceOptions;
 use super::options::values::{duration, price};
 use super::options::{
     DryRunOptions, LogOptions, OutputFormat, OutputOptions, OwnerTagOptions, PlatformOptions, TeardownExtent,
@@ -17,7 +18,7 @@ use super::options::{
 use super::settings::Settings;
 use super::{CommandError, Console, connect};
 use crate::operations::command::{LoadBalancerCommand, Process};
-use crate::operations::cost::Prices;
+use crate::operations::cost::Model;
 use crate::operations::down::{Down, Extent, HoldPolicy, Spec};
 use crate::telemetry::log::Verb;
 
@@ -48,15 +49,18 @@ pub struct DownOptions {
     /// Limit until the load balancer is gone
     #[arg(long, env = "JVB_WATCHER_TEARDOWN_TIMEOUT", value_name = "DURATION", default_value = "15m", value_parser = duration, help_heading = "Time limits", hide_short_help = true)]
     pub teardown_timeout: Duration,
-    /// Cost of an hour in which the platform runs, in US dollars
-    #[arg(long, env = "JVB_WATCHER_HOURLY_PRICE", value_name = "DOLLARS", default_value_t = Prices::default().hourly, value_parser = price, help_heading = "Prices", hide_short_help = true)]
-    pub hourly_price: f64,
-    /// Cost of a month in which nothing runs, in US dollars
-    #[arg(long, env = "JVB_WATCHER_IDLE_MONTHLY_PRICE", value_name = "DOLLARS", default_value_t = Prices::default().idle_monthly, value_parser = price, help_heading = "Prices", hide_short_help = true)]
-    pub idle_monthly_price: f64,
-    /// The same with a load balancer that is kept, in US dollars
-    #[arg(long, env = "JVB_WATCHER_KEPT_MONTHLY_PRICE", value_name = "DOLLARS", default_value_t = Prices::default().kept_monthly, value_parser = price, help_heading = "Prices", hide_short_help = true)]
-    pub kept_monthly_price: f64,
+    /// Cost of an hour in which the load balancer exists, in US dollars [default: the sum of its items]
+    #[arg(long, env = "JVB_WATCHER_HOURLY_PRICE", value_name = "DOLLARS", value_parser = price, hide_short_help = true)]
+    pub hourly_price: Option<f64>,
+    /// Cost of a month in which nothing runs, in US dollars [default: the sum of its items]
+    #[arg(long, env = "JVB_WATCHER_IDLE_MONTHLY_PRICE", value_name = "DOLLARS", value_parser = price, hide_short_help = true)]
+    pub idle_monthly_price: Option<f64>,
+    /// The same with a load balancer that is kept, in US dollars [default: the sum of its items]
+    #[arg(long, env = "JVB_WATCHER_KEPT_MONTHLY_PRICE", value_name = "DOLLARS", value_parser = price, hide_short_help = true)]
+    pub kept_monthly_price: Option<f64>,
+    /// The unit prices.
+    #[command(flatten)]
+    pub prices: PriceOptions,
     /// The platform.
     #[command(flatten)]
     pub platform: PlatformOptions,
@@ -97,22 +101,26 @@ pub async fn down(settings: &Settings, options: &DownOptions, console: &Console)
             return Err(CommandError::Usage(reason.to_owned()));
         }
     };
+    let sdk = connect(settings, console.log()).await?;
     let spec = Spec {
         extent,
         hold_policy: if options.force { HoldPolicy::Release } else { HoldPolicy::Respect },
-        prices: Prices {
+        costs: Model {
             hourly: options.hourly_price,
             idle_monthly: options.idle_monthly_price,
             kept_monthly: options.kept_monthly_price,
+            ..options.prices.model(sdk.region().map(AsRef::as_ref))
         },
         drain_limit: options.drain_timeout,
         teardown_limit: options.teardown_timeout,
     };
     let command = options.balancer_command.as_ref();
     let command = command.map(|line| Arc::new(Process::shell(line)) as Arc<dyn LoadBalancerCommand>);
-    let sdk = connect(settings, console.log()).await?;
     let output = options.output.output;
-    let request = Request { settings, console, verb: Verb::Down, owner_tag: &options.owner.owner_tag, command, output };
+    let owner_tag = &options.owner.owner_tag;
+    // The tasks are about to stop, so their number is nothing to report.
+    let allow_several_bridges = true;
+    let request = Request { settings, console, verb: Verb::Down, owner_tag, allow_several_bridges, command, output };
     let mut down = Down::new(request.context(&sdk)?, spec);
     if options.dry_run.dry_run {
         let began = Instant::now();

@@ -8,9 +8,10 @@ use jvb_watcher_rules::plan::{OwnerTag, Teardown};
 
 use crate::telemetry::log::Level;
 
+pub mod prices;
 pub mod values;
 
-use values::{duration, event_bus, metrics_namespace, owner_tag};
+use values::{duration, event_bus, idle_grace, metrics_namespace, owner_tag};
 
 /// The platform to work on, and how to reach AWS.
 #[derive(Clone, Debug, Default, Args)]
@@ -132,6 +133,16 @@ pub struct OwnerTagOptions {
     pub owner_tag: OwnerTag,
 }
 
+/// Whether a service may have several bridges behind one UDP listener.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct BridgeOptions {
+    /// Allow several tasks behind one UDP listener
+    ///
+    /// One UDP listener can serve one bridge. Right only where each bridge advertises an address of its own.
+    #[arg(long, env = "JVB_WATCHER_ALLOW_SEVERAL_BRIDGES", value_parser = BoolishValueParser::new())]
+    pub allow_several_bridges: bool,
+}
+
 /// The rules by which the watcher decides: of `run`, `lambda` and `status`.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Rules")]
@@ -139,9 +150,12 @@ pub struct PolicyOptions {
     /// Longest time between two reconciliations
     #[arg(long, env = "JVB_WATCHER_RESYNC_INTERVAL", value_name = "DURATION", default_value = "60s", value_parser = duration)]
     pub resync_interval: Duration,
-    /// Idle time before the load balancer is deleted
-    #[arg(long, env = "JVB_WATCHER_IDLE_GRACE", value_name = "DURATION", default_value = "60s", value_parser = duration)]
-    pub idle_grace: Duration,
+    /// Idle time before the load balancer is deleted, or until-paid-hour
+    ///
+    /// until-paid-hour: at least 60s, and then until three minutes before the end of an hour since the load balancer's
+    /// creation. AWS bills an hour that has begun in full, so this costs only the load balancer's public address.
+    #[arg(long, env = "JVB_WATCHER_IDLE_GRACE", value_name = "DURATION", default_value = "60s", value_parser = idle_grace)]
+    pub idle_grace: IdleGrace,
     /// Age from which an unused load balancer is idle
     #[arg(long, env = "JVB_WATCHER_UNUSED_GRACE", value_name = "DURATION", default_value = "15m", value_parser = duration)]
     pub unused_grace: Duration,
@@ -153,6 +167,31 @@ pub struct PolicyOptions {
     /// The part of an idle load balancer that is deleted.
     #[arg(long, env = "JVB_WATCHER_TEARDOWN", value_name = "EXTENT", default_value = "all")]
     pub teardown: TeardownExtent,
+    /// The bridges.
+    #[command(flatten)]
+    pub bridges: BridgeOptions,
+}
+
+/// How long an idle load balancer is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IdleGrace {
+    /// For this long.
+    For(Duration),
+    /// For the default grace period, and then for the rest of the hour that is paid.
+    UntilPaidHour,
+}
+
+impl IdleGrace {
+    /// The default.
+    pub const DEFAULT: Duration = Duration::from_secs(60);
+
+    /// Returns the time that the load balancer is kept for at least.
+    pub fn at_least(self) -> Duration {
+        match self {
+            Self::For(duration) => duration,
+            Self::UntilPaidHour => Self::DEFAULT,
+        }
+    }
 }
 
 /// The extent of a teardown.

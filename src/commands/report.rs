@@ -9,8 +9,9 @@ use clap::Args;
 
 use super::CommandError;
 use super::help::{Group, Help, USAGE_ERROR};
+use super::options::prices::PriceOptions;
 use super::options::values::price;
-use jvb_watcher_report::{Logs, Prices, render_page};
+use jvb_watcher_report::{Logs, Model, render_page};
 
 /// The options of `report`.
 #[derive(Debug, Args)]
@@ -23,15 +24,18 @@ pub struct ReportOptions {
     /// File to write the page to [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
-    /// Cost of an hour in which a load balancer exists, in US dollars
-    #[arg(long, value_name = "DOLLARS", default_value = "0.19", value_parser = price)]
-    pub hourly_price: f64,
-    /// Cost of a month in which nothing runs, in US dollars
-    #[arg(long, value_name = "DOLLARS", default_value = "0.73", value_parser = price)]
-    pub idle_monthly_price: f64,
+    /// Cost of an hour in which the load balancer exists, in US dollars [default: the sum of its items]
+    #[arg(long, env = "JVB_WATCHER_HOURLY_PRICE", value_name = "DOLLARS", value_parser = price, hide_short_help = true)]
+    pub hourly_price: Option<f64>,
+    /// Cost of a month in which nothing runs, in US dollars [default: the sum of its items]
+    #[arg(long, env = "JVB_WATCHER_IDLE_MONTHLY_PRICE", value_name = "DOLLARS", value_parser = price, hide_short_help = true)]
+    pub idle_monthly_price: Option<f64>,
     /// Cost of a month of always-on operation [default: 730 hours at the hourly price, plus the idle month]
-    #[arg(long, value_name = "DOLLARS", value_parser = price)]
+    #[arg(long, value_name = "DOLLARS", value_parser = price, hide_short_help = true)]
     pub always_on_monthly_price: Option<f64>,
+    /// The unit prices.
+    #[command(flatten)]
+    pub prices: PriceOptions,
 }
 
 /// The help of `report`.
@@ -80,12 +84,13 @@ pub fn report(options: &ReportOptions) -> Result<(), CommandError> {
     for truncation in logs.truncations() {
         writeln!(io::stderr(), "warning: {truncation}")?;
     }
-    let prices = Prices {
-        hour: options.hourly_price,
-        idle_month: options.idle_monthly_price,
-        always_on_month: options.always_on_monthly_price,
+    let model = |region: Option<&str>| Model {
+        hourly: options.hourly_price,
+        idle_monthly: options.idle_monthly_price,
+        always_on_monthly: options.always_on_monthly_price,
+        ..options.prices.model(region)
     };
-    let page = render_page(logs, &prices).map_err(|error| CommandError::Failed(error.to_string()))?;
+    let page = render_page(logs, model).map_err(|error| CommandError::Failed(error.to_string()))?;
     match &options.out {
         Some(out) => std::fs::write(out, page)
             .map_err(|error| CommandError::Failed(format!("writing the page to {} failed: {error}", out.display()))),

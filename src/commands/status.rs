@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use clap::Args;
 
 use super::help::{Group, Help, USAGE_ERROR};
+use super::options::prices::PriceOptions;
 use super::options::values::price;
 use super::options::{LogOptions, OutputFormat, OutputOptions, PlatformOptions, PolicyOptions, QueueOptions};
 use super::settings::Settings;
@@ -20,6 +21,7 @@ use crate::event_source;
 use crate::status::{Snapshot, Status, text};
 use crate::telemetry::log::Log;
 use crate::text::Style;
+use jvb_watcher_cost::Model;
 use jvb_watcher_rules::finding::Finding;
 use jvb_watcher_rules::plan::Policy;
 
@@ -36,9 +38,12 @@ pub struct StatusOptions {
     /// The result.
     #[command(flatten)]
     pub output: OutputOptions,
-    /// Cost of an hour in which the load balancer exists, in US dollars
-    #[arg(long, env = "JVB_WATCHER_HOURLY_PRICE", value_name = "DOLLARS", default_value = "0.19", value_parser = price)]
-    pub hourly_price: f64,
+    /// Cost of an hour in which the load balancer exists, in US dollars [default: the sum of its items]
+    #[arg(long, env = "JVB_WATCHER_HOURLY_PRICE", value_name = "DOLLARS", value_parser = price, hide_short_help = true)]
+    pub hourly_price: Option<f64>,
+    /// The unit prices.
+    #[command(flatten)]
+    pub prices: PriceOptions,
     /// The platform.
     #[command(flatten)]
     pub platform: PlatformOptions,
@@ -88,7 +93,8 @@ pub async fn status(
     let policy = policy(settings, &options.policy);
     let context = Context::new(settings.scope.clone(), log.clone(), clock.clone());
     let reconciler = Reconciler::new(ReconcilerParts::new(platform, context, policy.clone()));
-    let observer = Observer { settings, options, policy, reconciler, event_source: AwsEventSource::new(&sdk) };
+    let costs = Model { hourly: options.hourly_price, ..options.prices.model(sdk.region().map(AsRef::as_ref)) };
+    let observer = Observer { settings, policy, costs, reconciler, event_source: AwsEventSource::new(&sdk) };
     let style = Style::of_stdout(no_color);
     if options.watch {
         return watch::watch(&observer, &*clock, options.output.output, style).await;
@@ -105,8 +111,8 @@ fn verdict(status: &Status) -> Result<(), CommandError> {
 /// Observes the platform and its event source.
 struct Observer<'a> {
     settings: &'a Settings,
-    options: &'a StatusOptions,
     policy: Policy,
+    costs: Model,
     reconciler: Reconciler<AwsPlatform>,
     event_source: AwsEventSource,
 }
@@ -134,7 +140,7 @@ impl Observer<'_> {
             dead_letter_queue: reading.dead_letter_queue.as_ref(),
             event_source_findings: &reading.findings,
             unread: &reading.unread,
-            hourly_price_usd: self.options.hourly_price,
+            costs: &self.costs,
             now: clock.now(),
         }))
     }

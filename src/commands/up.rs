@@ -13,7 +13,9 @@ use tokio::time::Instant;
 use super::help::{Group, Help, INTERRUPTED, USAGE_ERROR};
 use super::operation::{Request, print};
 use super::options::values::{duration, url};
-use super::options::{DryRunOptions, LogOptions, OutputFormat, OutputOptions, OwnerTagOptions, PlatformOptions};
+use super::options::{
+    BridgeOptions, DryRunOptions, LogOptions, OutputFormat, OutputOptions, OwnerTagOptions, PlatformOptions,
+};
 use super::probe::HttpProbe;
 use super::settings::Settings;
 use super::{CommandError, Console, connect};
@@ -25,6 +27,8 @@ use crate::telemetry::log::Verb;
 #[derive(Debug, Args)]
 pub struct UpOptions {
     /// Number of tasks to serve; a service with more keeps them
+    ///
+    /// More than one needs --allow-several-bridges.
     #[arg(long, env = "JVB_WATCHER_DESIRED", value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=5000))]
     pub desired: i32,
     /// Terraform configuration that creates a missing load balancer
@@ -48,6 +52,9 @@ pub struct UpOptions {
     /// The owner tag.
     #[command(flatten)]
     pub owner: OwnerTagOptions,
+    /// The bridges.
+    #[command(flatten)]
+    pub bridges: BridgeOptions,
     /// The result.
     #[command(flatten)]
     pub output: OutputOptions,
@@ -112,7 +119,9 @@ pub async fn up(settings: &Settings, options: &UpOptions, console: &Console) -> 
     let command = command(options)?;
     let sdk = connect(settings, console.log()).await?;
     let output = options.output.output;
-    let request = Request { settings, console, verb: Verb::Up, owner_tag: &options.owner.owner_tag, command, output };
+    let owner_tag = &options.owner.owner_tag;
+    let allow_several_bridges = options.bridges.allow_several_bridges;
+    let request = Request { settings, console, verb: Verb::Up, owner_tag, allow_several_bridges, command, output };
     let probe = options.verify_url.clone().map(|url| Arc::new(HttpProbe::new(url)) as Arc<dyn Probe>);
     let spec = Spec {
         desired: options.desired,

@@ -115,20 +115,21 @@ impl Teardown {
 
     /// Removes from a plan the deletions that another process makes first.
     pub fn wait_for_turn(&self, observation: &Observation, plan: &mut Plan, policy: &Policy, now: Timestamp) {
-        let turn = |tags: Option<&Tags>, idle_since: Timestamp| {
+        let turn = |tags: Option<&Tags>, grace_ends_at: Timestamp| {
             let mark = tags.and_then(|tags| tags.get(IDLE_SINCE_TAG));
             let is_own = mark.is_some() && mark == self.own_mark.as_ref();
-            if is_own { now } else { idle_since + policy.idle_grace + self.takeover_after }
+            if is_own { now } else { grace_ends_at + self.takeover_after }
         };
         let next = match &mut plan.lifecycle {
-            LifecycleAction::DeleteLoadBalancer { idle_since, .. } => {
+            LifecycleAction::DeleteLoadBalancer { created_at, idle_since, .. } => {
                 let tags = observation.load_balancer.as_ref().map(|load_balancer| &load_balancer.tags);
-                Some(turn(tags, *idle_since)).filter(|turn| now < *turn)
+                Some(turn(tags, policy.grace_ends_at(*created_at, *idle_since))).filter(|turn| now < *turn)
             }
             LifecycleAction::DeleteTargetGroups { target_groups } => {
                 let turn = |group: &OrphanedTargetGroup| {
                     let mut orphans = observation.orphaned_target_groups.iter();
-                    turn(orphans.find(|orphan| orphan.arn == group.arn).map(|orphan| &orphan.tags), group.idle_since)
+                    let tags = orphans.find(|orphan| orphan.arn == group.arn).map(|orphan| &orphan.tags);
+                    turn(tags, group.idle_since + policy.idle_grace)
                 };
                 let next = target_groups.iter().map(turn).min();
                 target_groups.retain(|group| turn(group) <= now);

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::context::{Context, Grace};
-use super::cost::{Cost, Prices};
+use super::cost::{Cost, Model};
 use super::engine::{Operation, PhaseStatus};
 use super::failure::{Failure, OperationError};
 use super::phase::{BoundedPhase, CompletedPhase};
@@ -29,8 +29,8 @@ pub struct Spec {
     pub extent: Extent,
     /// The response to an operator's hold.
     pub hold_policy: HoldPolicy,
-    /// The prices for the cost in the report.
-    pub prices: Prices,
+    /// The model of the cost in the report.
+    pub costs: Model,
     /// The limit until every task has stopped.
     pub drain_limit: Duration,
     /// The limit until the load balancer is deleted.
@@ -377,7 +377,7 @@ impl<P: Platform + Scaling + Clone> Down<P> {
             load_balancer: self.name().to_owned(),
             load_balancer_arn: self.initial.as_ref().map(|initial| initial.arn.clone()),
             target_groups: groups.collect(),
-            cost: Cost::new(up, self.spec.prices),
+            cost: Cost::new(up, &self.spec.costs),
             phases: completed,
         }
     }

@@ -56,10 +56,13 @@ pub enum IntentKind {
 impl Next {
     pub(super) fn new(observation: &Observation, plan: &Plan, policy: &Policy, now: Timestamp) -> Self {
         let is_waiting = plan.lifecycle == LifecycleAction::Keep && policy.teardown != Teardown::Off;
-        let marked_since = marked_since(observation, now).filter(|_| is_waiting);
+        let load_balancer = observation.load_balancer.as_ref().filter(|_| is_waiting);
+        let grace_ends_at = load_balancer
+            .zip(marked_since(observation, now))
+            .map(|(load_balancer, idle_since)| policy.grace_ends_at(load_balancer.created_at, idle_since));
         Self {
             intents: intents(plan, policy),
-            teardown_due_at: marked_since.map(|since| since + policy.idle_grace).filter(|due| *due > now),
+            teardown_due_at: grace_ends_at.filter(|due| *due > now),
             requeue_at: plan.requeue_at,
             look_again_in_seconds: seconds_between(now, plan.requeue_at),
         }

@@ -1,6 +1,7 @@
 use super::*;
 use crate::event_source::samples::queue;
 use crate::text::{Style, WIDTH};
+use jvb_watcher_cost::Platform;
 use jvb_watcher_rules::model::{DesiredStatus, TargetState};
 use jvb_watcher_rules::plan::plan;
 use jvb_watcher_rules::plan::samples::{
@@ -9,19 +10,29 @@ use jvb_watcher_rules::plan::samples::{
 };
 
 fn status_with(observation: &Observation, queue: &QueueDescription, event_source_findings: &[Finding]) -> Status {
-    let (policy, now) = (policy(), noon());
+    status_at(&policy(), &Model::default(), observation, queue, event_source_findings)
+}
+
+fn status_at(
+    policy: &Policy,
+    costs: &Model,
+    observation: &Observation,
+    queue: &QueueDescription,
+    event_source_findings: &[Finding],
+) -> Status {
+    let now = noon();
     let scope = Scope { cluster: "p-cluster".to_owned(), service: "p-service".to_owned() };
-    let plan = plan(observation, &policy, now);
+    let plan = plan(observation, policy, now);
     Status::new(&Snapshot {
         scope: &scope,
-        policy: &policy,
+        policy,
         observation,
         plan: &plan,
         queue: Some(queue),
         dead_letter_queue: None,
         event_source_findings,
         unread: &[],
-        hourly_price_usd: 0.19,
+        costs,
         now,
     })
 }
@@ -40,7 +51,8 @@ fn a_platform_in_use_is_well() {
     assert!(status.well);
     let load_balancer = status.load_balancer.as_ref().expect("a load balancer");
     assert_eq!((load_balancer.age_seconds, load_balancer.state), (3600, "active"));
-    assert!((load_balancer.cost_usd - 0.19).abs() < 1e-9, "an hour at the hourly price");
+    assert!((load_balancer.cost_usd - Model::default().hour().total()).abs() < 1e-9, "an hour of everything");
+    assert_eq!((load_balancer.billed_hours, load_balancer.paid_until), (1, noon()));
     assert_eq!(status.tasks[0].state, TaskState::Serving);
     assert_eq!(status.tasks[0].age_seconds, Some(50 * 60));
     assert_eq!(status.target_groups.len(), 2);
@@ -102,6 +114,45 @@ fn a_mark_shows_when_the_load_balancer_is_deleted() {
     let over = status(&idle(marked_load_balancer(&[], noon() - seconds(60))));
     assert_eq!(over.next.intents[0].act, IntentKind::DeleteLoadBalancer);
     assert_eq!(over.next.teardown_due_at, None);
+}
+
+#[test]
+fn a_grace_period_until_the_paid_hour_ends_shows_its_end() {
+    let observed =
+        idle(LoadBalancer { created_at: noon() - minutes(90), ..marked_load_balancer(&[], noon() - minutes(5)) });
+    let policy = Policy { until_paid_hour: true, ..policy() };
+    let status = status_at(&policy, &Model::default(), &observed, &queue(), &[]);
+    assert!(status.well);
+    assert_eq!(status.next.teardown_due_at, Some(noon() + minutes(27)));
+    let load_balancer = status.load_balancer.as_ref().expect("a load balancer");
+    assert_eq!((load_balancer.billed_hours, load_balancer.paid_until), (2, noon() + minutes(30)));
+    let text = text(&status, Style::Plain);
+    assert!(text.contains("its hour is paid until 2026-11-20T12:30:00Z"), "{text}");
+}
+
+#[test]
+fn the_cost_is_itemised_and_names_another_regions_prices_as_such() {
+    let costs = Model::new("eu-north-1", Platform::EXAMPLE);
+    let status = status_at(&policy(), &costs, &in_use(), &queue(), &[]);
+    let json = serde_json::to_value(&status).expect("JSON");
+    let load_balancer = &json["load_balancer"];
+    let items = load_balancer["cost_items"].as_array().expect("items");
+    let sum: f64 = items.iter().map(|of| of["cost_usd"].as_f64().expect("a number")).sum();
+    assert!((sum - load_balancer["cost_usd"].as_f64().expect("a number")).abs() < 1e-9, "{load_balancer}");
+    assert_eq!((&items[0]["item"], &items[0]["quantity"]), (&"load_balancer".into(), &1.0.into()));
+    assert_eq!(load_balancer["prices"]["listed_region"], "us-east-1");
+    let text = text(&status, Style::Plain);
+    assert!(text.contains("$0.11 since its creation, at $0.11 an hour, without traffic"), "{text}");
+    assert!(text.contains("prices of us-east-1 of "), "{text}");
+}
+
+#[test]
+fn a_given_hourly_price_is_shown_without_items() {
+    let costs = Model { hourly: Some(0.19), ..Model::default() };
+    let status = status_at(&policy(), &costs, &in_use(), &queue(), &[]);
+    let load_balancer = status.load_balancer.as_ref().expect("a load balancer");
+    assert_eq!((load_balancer.cost_usd, load_balancer.cost_items.len()), (0.19, 0));
+    assert!(text(&status, Style::Plain).contains("$0.19 since its creation, at $0.19 an hour\n"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use super::{
     FindingStatus, LoadBalancerStatus, Next, QueueStatus, ServiceStatus, Status, TargetGroupStatus, TaskState,
 };
 use crate::text::{Severity, Style, span, table};
+use jvb_watcher_cost::{Item, dollars};
 
 /// The indentation of the rows under a heading.
 const INDENT: u16 = 2;
@@ -71,17 +72,28 @@ fn facts(status: &Status) -> Vec<[String; 2]> {
     match &status.load_balancer {
         None => facts.push(fact("Load balancer", "none".to_owned())),
         Some(load_balancer) => {
-            let LoadBalancerStatus { name, kind, state, age_seconds, tags, cost_usd, hourly_price_usd, .. } =
-                load_balancer;
+            let LoadBalancerStatus { name, kind, state, age_seconds, tags, .. } = load_balancer;
             let kind = if kind == "network" { String::new() } else { format!(", of type {kind}") };
             facts.push(fact("Load balancer", format!("{name}: {state}{kind}, created {} ago", span(*age_seconds))));
-            facts.push(fact("", format!("${cost_usd:.2} since its creation, at ${hourly_price_usd} an hour")));
+            facts.extend(costs(load_balancer).map(|text| fact("", text)));
             facts.extend(tags.iter().map(|(key, value)| fact("", format!("{key}={value}"))));
         }
     }
     facts.push(fact("Queue", queue(status.queue.as_ref())));
     facts.push(fact("Dead-letter queue", queue(status.dead_letter_queue.as_ref())));
     facts
+}
+
+fn costs(load_balancer: &LoadBalancerStatus) -> impl Iterator<Item = String> {
+    let LoadBalancerStatus { cost_usd, hourly_price_usd, paid_until, prices, cost_items, .. } = load_balancer;
+    let by_item = !cost_items.is_empty();
+    let has_traffic = cost_items.iter().any(|of| of.item == Item::Egress);
+    let traffic = if by_item && !has_traffic { ", without traffic" } else { "" };
+    let (cost, hourly) = (dollars(*cost_usd), dollars(*hourly_price_usd));
+    let price = format!("{cost} since its creation, at {hourly} an hour{traffic}");
+    let is_foreign = by_item && prices.region != prices.listed_region;
+    let origin = is_foreign.then(|| prices.origin());
+    [Some(price), Some(format!("its hour is paid until {paid_until:.0}")), origin].into_iter().flatten()
 }
 
 fn queue(queue: Option<&QueueStatus>) -> String {

@@ -140,7 +140,7 @@ async fn a_pattern_that_matches_another_service_fails(aws: Aws) {
     let platform = Platform::on(aws).await;
     let pattern = r#"{"source": ["aws.ecs"], "detail": {"group": ["service:no-such-service"]}}"#;
     platform.route_by(pattern).await;
-    assert_fails(&platform, "event pattern", "of a task that reached RUNNING or stopped").await;
+    assert_fails(&platform, "event pattern", "of a task that reached RUNNING or a task that stopped").await;
 }
 
 async fn a_queue_without_a_policy_fails(aws: Aws) {

@@ -11,6 +11,8 @@ use clap::{Arg, ArgAction, Command};
 use jvb_watcher::commands::program;
 use jvb_watcher_rules::finding::FindingName;
 
+mod costs;
+
 const WRITE: &str = "JVB_WATCHER_WRITE_DOCS";
 
 /// Compares a page with what it should be, or writes it.

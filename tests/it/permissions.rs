@@ -126,8 +126,8 @@ fn actions_in(decisions: &[Decision]) -> BTreeSet<String> {
 
 /// Returns the missing action that a line names.
 fn missing_action(line: &Line) -> Option<String> {
-    let is_failure =
-        matches!(line.event(), "poll_failed" | "reconcile_failed" | "feed_check_failed" | "publish_failed");
+    let failures = ["poll_failed", "reconcile_failed", "feed_check_failed", "finding_check_failed", "publish_failed"];
+    let is_failure = failures.contains(&line.event());
     let text = is_failure.then(|| line.text("error"))?;
     let action = text.split_once("; allow the action ")?.1.split_once(" on it")?.0;
     Some(action.to_owned())
@@ -202,6 +202,7 @@ async fn doctor_accepts_the_policy_and_names_the_missing_actions() {
         ),
         ("ListItsTasks", &["ecs:ListTasks"]),
         ("ReadItsTasks", &["ecs:DescribeTasks"]),
+        ("ReadTaskDefinitions", &["ecs:DescribeTaskDefinition"]),
     ] {
         assert_eq!(denied_to_doctor(policy::without(policy::on_fargate(), sid)).await, missing(actions), "{sid}");
     }
@@ -305,6 +306,8 @@ fn the_policy_denies_everything_else() {
         ecs("ecs:DeleteService", "service/jitsi-cluster/jitsi-service"),
         ecs("ecs:StopTask", "task/jitsi-cluster/0f9de17a6465404e8b1b2356dc13c2f8"),
         ecs("ecs:RunTask", "task-definition/jitsi-jvb:1"),
+        ecs("ecs:RegisterTaskDefinition", "task-definition/jitsi-jvb:1"),
+        ecs("ecs:DeregisterTaskDefinition", "task-definition/jitsi-jvb:1"),
         ecs("ecs:ExecuteCommand", "task/jitsi-cluster/0f9de17a6465404e8b1b2356dc13c2f8"),
         // The rest of the account.
         Authorization::new(
@@ -333,6 +336,7 @@ fn the_policy_denies_everything_else() {
         ecs("ecs:DescribeServices", "service/jitsi-cluster/jitsi-service"),
         ecs("ecs:DescribeTasks", "task/jitsi-cluster/0f9de17a6465404e8b1b2356dc13c2f8"),
         list_tasks("jitsi-cluster"),
+        Authorization::new("ecs:DescribeTaskDefinition", "*"),
     ];
     let teardown = [
         delete_load_balancer(),

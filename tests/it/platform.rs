@@ -8,7 +8,8 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_ecs::types::{
-    AwsVpcConfiguration, Compatibility, ContainerDefinition, LaunchType, NetworkConfiguration, NetworkMode, Task,
+    AwsVpcConfiguration, Compatibility, ContainerDefinition, KeyValuePair, LaunchType, NetworkConfiguration,
+    NetworkMode, Task,
 };
 use aws_sdk_elasticloadbalancingv2::types::{
     Action, ActionTypeEnum, Certificate, LoadBalancerAttribute, LoadBalancerTypeEnum, ProtocolEnum, Tag,
@@ -22,6 +23,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
+use jvb_watcher_rules::model::{ADVERTISED_ADDRESSES_VARIABLE, ServiceEventName};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
@@ -181,6 +183,15 @@ impl Platform {
 
     /// Creates a platform on this emulator, with these attributes of its queue.
     pub async fn with_queue(aws: Aws, queue: Queue) -> Self {
+        Self::create(aws, queue, None).await
+    }
+
+    /// Creates a platform on this emulator, whose task definition pins these addresses for media.
+    pub async fn advertising(aws: Aws, addresses: &str) -> Self {
+        Self::create(aws, Queue::default(), Some(addresses)).await
+    }
+
+    async fn create(aws: Aws, queue: Queue, advertised: Option<&str>) -> Self {
         let account = new_account();
         let stage = Stage::new(aws, account).await;
         let own = Proxy::to(stage.address(), account).await;
@@ -197,7 +208,9 @@ impl Platform {
         let project = format!("p{}", account % 100_000);
 
         ecs.create_cluster().cluster_name(format!("{project}-cluster")).send().await.expect("a cluster");
-        let container = ContainerDefinition::builder().name("jvb").image("jitsi/jvb").memory(2048).cpu(1024).build();
+        let variable = |value| KeyValuePair::builder().name(ADVERTISED_ADDRESSES_VARIABLE).value(value).build();
+        let container = ContainerDefinition::builder().name("jvb").image("jitsi/jvb").memory(2048).cpu(1024);
+        let container = container.set_environment(advertised.map(|addresses| vec![variable(addresses)])).build();
         let definition = ecs
             .register_task_definition()
             .family(format!("{project}-jvb"))
@@ -393,13 +406,16 @@ impl Platform {
         Group { name, arn, port: plan.port }
     }
 
-    /// Creates the rule that sends the cluster's task events to the queue.
+    /// Creates the rule that sends the cluster's task events and the service's failures to the queue.
     pub async fn route_events(&self) {
-        let pattern = json!({
-            "source": ["aws.ecs"],
-            "detail-type": ["ECS Task State Change"],
-            "detail": { "clusterArn": [self.cluster_arn()] },
+        let service = json!({
+            "detail-type": ["ECS Service Action", "ECS Deployment State Change"],
+            "resources": [self.service_arn()],
+            "detail": { "eventName": ServiceEventName::ALL.map(ServiceEventName::as_str) },
         });
+        let tasks =
+            json!({ "detail-type": ["ECS Task State Change"], "detail": { "clusterArn": [self.cluster_arn()] } });
+        let pattern = json!({ "source": ["aws.ecs"], "$or": [tasks, service] });
         self.route_by(&pattern.to_string()).await;
         if matches!(self.stage, Stage::Moto(_)) {
             // moto's response to this call is empty.
@@ -438,6 +454,10 @@ impl Platform {
             .build()
             .expect("the target is complete");
         self.events.put_targets().rule(rule).targets(target).send().await.expect("a rule's target");
+    }
+
+    pub fn service_arn(&self) -> String {
+        format!("arn:aws:ecs:{REGION}:{}:service/{}/{}", self.account, self.cluster(), self.service())
     }
 
     pub fn cluster_arn(&self) -> String {
@@ -748,8 +768,19 @@ impl Platform {
 
     /// Puts an event on the event bus. Only moto allows the sources of AWS services.
     pub async fn put_any_event(&self, source: &str, detail_type: &str, detail: &Value) {
+        self.put_event_on(detail["taskArn"].as_str().into_iter(), source, detail_type, detail).await;
+    }
+
+    /// Puts an event about these resources on the event bus. Only moto allows the sources of AWS services.
+    pub async fn put_event_on(
+        &self,
+        resources: impl Iterator<Item = &str>,
+        source: &str,
+        detail_type: &str,
+        detail: &Value,
+    ) {
         let entry = PutEventsRequestEntry::builder().source(source).detail_type(detail_type).detail(detail.to_string());
-        let entry = entry.set_resources(detail["taskArn"].as_str().map(|arn| vec![arn.to_owned()])).build();
+        let entry = entry.set_resources(Some(resources.map(str::to_owned).collect())).build();
         let put = self.events.put_events().entries(entry).send().await.expect("the event is put");
         assert_eq!(put.failed_entry_count(), 0);
     }

@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use jiff::Timestamp;
+use jvb_watcher_rules::model::ServiceEventName;
 use jvb_watcher_sandbox::api::{self, eventbridge};
 use jvb_watcher_sandbox::world::{Settings, World};
 use serde_json::Value;
@@ -336,15 +337,28 @@ fn fixtures() -> BTreeMap<String, Value> {
         .collect()
 }
 
-/// Returns whether the rule must match an event: it names the cluster and the service's group, even if it is otherwise
-/// malformed.
+/// Returns whether the rule must match an event: it names the cluster and the service's group, or the service itself and
+/// a reason why tasks don't start, even if it is otherwise malformed.
 fn is_relevant(event: &Value) -> bool {
+    let detail = &event["detail"];
     let is_ours = |group: &Value| group == "service:jitsi-service";
-    let group = &event["detail"]["group"];
+    let is_of_task = || {
+        let group = &detail["group"];
+        detail["clusterArn"] == "arn:aws:ecs:eu-west-1:111122223333:cluster/jitsi-cluster"
+            && (is_ours(group) || group.as_array().is_some_and(|groups| groups.iter().any(is_ours)))
+    };
+    let is_of_service = || {
+        let is_ours = |arn: &Value| arn == "arn:aws:ecs:eu-west-1:111122223333:service/jitsi-cluster/jitsi-service";
+        let name = detail["eventName"].as_str().unwrap_or_default();
+        event["resources"].as_array().is_some_and(|arns| arns.iter().any(is_ours))
+            && ServiceEventName::parse(name).is_some()
+    };
     event["source"] == "aws.ecs"
-        && event["detail-type"] == "ECS Task State Change"
-        && event["detail"]["clusterArn"] == "arn:aws:ecs:eu-west-1:111122223333:cluster/jitsi-cluster"
-        && (is_ours(group) || group.as_array().is_some_and(|groups| groups.iter().any(is_ours)))
+        && match event["detail-type"].as_str() {
+            Some("ECS Task State Change") => is_of_task(),
+            Some("ECS Service Action" | "ECS Deployment State Change") => is_of_service(),
+            _ => false,
+        }
 }
 
 #[test]
@@ -364,7 +378,9 @@ fn the_rules_pattern_matches_only_the_services_events() {
         if !event["source"].is_string() || !event["detail-type"].is_string() {
             continue;
         }
-        event["resources"] = Value::Array(Vec::new());
+        if !event["resources"].is_array() {
+            event["resources"] = Value::Array(Vec::new());
+        }
         let input = eventbridge::TestEventPatternInput { event: event.to_string(), event_pattern: pattern.to_owned() };
         let request = api::Request::EventBridge(eventbridge::Request::TestEventPattern(input));
         let answer = world.call(request, Timestamp::now()).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -391,7 +407,8 @@ async fn moto_delivers_the_same_events_for_the_rules_pattern() {
         }
         let mut detail = event["detail"].clone();
         detail["fixture"] = name.clone().into();
-        platform.put_any_event(source, detail_type, &detail).await;
+        let resources = event["resources"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        platform.put_event_on(resources, source, detail_type, &detail).await;
         if is_relevant(&event) {
             expected.insert(name);
         }

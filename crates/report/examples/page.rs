@@ -7,13 +7,15 @@
 use std::error::Error;
 use std::fs::File;
 
-use jvb_watcher_report::{Logs, Prices, render_page};
+use jvb_watcher_cost::{FALLBACK_REGION, Model, Platform};
+use jvb_watcher_report::{Logs, render_page};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut logs = Logs::default();
     for log in std::env::args().skip(1) {
         logs.add(&log, File::open(&log)?)?;
     }
-    print!("{}", render_page(logs, &Prices { hour: 0.19, idle_month: 0.73, always_on_month: None })?);
+    let model = |region: Option<&str>| Model::new(region.unwrap_or(FALLBACK_REGION), Platform::EXAMPLE);
+    print!("{}", render_page(logs, model)?);
     Ok(())
 }

@@ -1,7 +1,11 @@
 //! The figures of one service: hours, costs, times and counts.
 
-use crate::history::History;
-use crate::prices::{HOURS_PER_MONTH, Prices};
+use std::time::Duration;
+
+use jvb_watcher_cost::{HOURS_PER_MONTH, Model, Run};
+
+use crate::history::{History, LoadBalancerLifetime};
+use crate::period::Edge;
 
 /// The figures of one service.
 #[derive(Clone, Debug, PartialEq)]
@@ -44,16 +48,19 @@ pub struct Percentiles {
 }
 
 impl Figures {
-    /// Computes the figures of a history at these prices.
-    pub fn of(history: &History, prices: &Prices) -> Self {
+    /// Computes the figures of a history by a model of the costs.
+    pub fn of(history: &History, model: &Model) -> Self {
         let hours = history.period.hours();
         let hours_up: f64 = history.load_balancers.iter().map(|it| it.lifetime.period.hours()).sum();
         let months = hours / HOURS_PER_MONTH;
+        let runs: Vec<Run> = history.load_balancers.iter().map(|it| run_of(it, model)).collect();
+        let egress_gb: f64 = runs.iter().map(|run| run.egress_gb).sum();
+        let egress_gb_per_month = if months > 0.0 { egress_gb / months } else { 0.0 };
         Self {
             hours,
             hours_up,
-            cost: hours_up * prices.hour + months * prices.idle_month,
-            always_on_cost: months * prices.always_on_month(),
+            cost: runs.iter().map(|run| model.run_cost(run)).sum::<f64>() + months * model.idle_monthly(),
+            always_on_cost: months * model.always_on_monthly(egress_gb_per_month),
             time_to_registered: Percentiles::of(&history.registration_latencies_ms),
             time_to_healthy: Percentiles::of(&history.times_to_healthy_ms),
             aws_calls: history.aws_calls,
@@ -76,6 +83,17 @@ impl Figures {
     }
 }
 
+/// Returns what a load balancer has used. One whose creation or deletion the log lacks has a part of its time in the log,
+/// which isn't rounded to the hours that are billed.
+fn run_of(load_balancer: &LoadBalancerLifetime, model: &Model) -> Run {
+    let lifetime = &load_balancer.lifetime;
+    let is_whole = (lifetime.start, lifetime.end) == (Edge::Logged, Edge::Logged);
+    match Duration::try_from_secs_f64(lifetime.period.seconds()) {
+        Ok(up) if is_whole => model.run(up),
+        _ => model.part(lifetime.period.hours()),
+    }
+}
+
 /// Returns the part in percent of the whole; 0 of an empty whole.
 pub fn percent_of(part: f64, whole: f64) -> f64 {
     if whole > 0.0 { 100.0 * part / whole } else { 0.0 }
@@ -93,6 +111,8 @@ impl Percentiles {
 
 #[cfg(test)]
 mod tests {
+    use jvb_watcher_cost::{Item, Platform};
+
     use super::*;
     use crate::line::Line;
 
@@ -106,14 +126,14 @@ mod tests {
     }
 
     /// The figures of a log of these load balancer states, one an hour.
-    fn figures(states: &[&str], prices: &Prices) -> Figures {
+    fn figures(states: &[&str], model: &Model) -> Figures {
         let lines = states.iter().enumerate().map(|(hour, state)| {
             let text = format!(
                 r#"{{"timestamp":"2026-11-20T{hour:02}:00:00Z","event":"reconciled","message":"m","project":"p","cluster":"c","service":"s","load_balancer_state":"{state}","registered":1,"findings":0,"aws_calls":1,"duration_ms":1}}"#
             );
             Line::parse(&text).expect("a line")
         });
-        Figures::of(&History::of(&lines.collect::<Vec<_>>()).expect("there are lines"), prices)
+        Figures::of(&History::of(&lines.collect::<Vec<_>>()).expect("there are lines"), model)
     }
 
     fn assert_close(one: f64, other: f64) {
@@ -122,9 +142,12 @@ mod tests {
 
     #[test]
     fn a_load_balancer_that_is_always_up_saves_nothing() {
-        for (hour, idle_month) in [(0.19, 0.73), (2.5, 0.0), (0.0, 3.0)] {
-            let prices = Prices { hour, idle_month, always_on_month: None };
-            let figures = figures(&["active"; 24], &prices);
+        let given = [(0.19, 0.73), (2.5, 0.0), (0.0, 3.0)];
+        let given =
+            given.map(|(hour, idle)| Model { hourly: Some(hour), idle_monthly: Some(idle), ..Model::default() });
+        let platform = Platform { egress_gb_per_hour: 11.25, ..Platform::EXAMPLE };
+        for model in given.into_iter().chain([Model::default(), Model::new("us-east-1", platform)]) {
+            let figures = figures(&["active"; 24], &model);
             assert_close(figures.percent_up(), 100.0);
             assert_close(figures.avoided(), 0.0);
         }
@@ -132,17 +155,35 @@ mod tests {
 
     #[test]
     fn the_cost_avoided_is_that_of_the_hours_without_a_load_balancer() {
-        let prices = Prices { hour: 2.0, idle_month: 5.0, always_on_month: None };
-        let figures = figures(&["absent", "absent", "active", "absent", "absent"], &prices);
+        let model = Model { hourly: Some(2.0), idle_monthly: Some(5.0), ..Model::default() };
+        let figures = figures(&["absent", "absent", "active", "absent", "absent"], &model);
         assert_close(figures.hours_up, 1.0);
         assert_close(figures.avoided(), 3.0 * 2.0);
     }
 
     #[test]
     fn a_given_monthly_price_replaces_the_derived_one() {
-        let prices = Prices { hour: 2.0, idle_month: 0.0, always_on_month: Some(730.0) };
-        let figures = figures(&["active"; 11], &prices);
+        let model = Model { hourly: Some(2.0), idle_monthly: Some(0.0), ..Model::default() };
+        let model = Model { always_on_monthly: Some(730.0), ..model };
+        let figures = figures(&["active"; 11], &model);
         assert_close(figures.always_on_cost, 10.0);
         assert_close(figures.avoided(), -10.0);
+    }
+
+    /// A log of a load balancer of 90 minutes.
+    const NINETY_MINUTES: [&str; 2] = [
+        r#"{"timestamp":"2026-11-20T18:00:00Z","event":"reconciled","message":"m","project":"p","cluster":"c","service":"s","load_balancer_state":"absent","registered":0,"findings":0,"aws_calls":1,"duration_ms":1}"#,
+        r#"{"timestamp":"2026-11-20T20:30:00Z","event":"load_balancer_deleted","message":"m","project":"p","cluster":"c","service":"s","load_balancer_arn":"a","uptime_seconds":5400}"#,
+    ];
+
+    #[test]
+    fn a_load_balancer_is_billed_for_each_hour_that_began() {
+        let lines = NINETY_MINUTES.map(|line| Line::parse(line).expect("a line"));
+        let model = Model::default();
+        let figures = Figures::of(&History::of(&lines).expect("there are lines"), &model);
+        let exact = model.bill(&model.part(1.5));
+        assert_close(figures.hours_up, 1.5);
+        let rounded_up = figures.cost - exact.total() - 2.5 / HOURS_PER_MONTH * model.idle_monthly();
+        assert_close(rounded_up, exact.amount(Item::LoadBalancer) / 3.0);
     }
 }

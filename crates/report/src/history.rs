@@ -24,6 +24,8 @@ pub use tasks::{TargetState, TaskLifetime};
 pub struct History {
     /// The period from the first line to the last.
     pub period: Period,
+    /// The region of the watcher that started last.
+    pub region: Option<String>,
     /// The load balancers, in the order of their creation.
     pub load_balancers: Vec<LoadBalancerLifetime>,
     /// The tasks, in the order of their start.
@@ -54,19 +56,22 @@ impl History {
         let mut load_balancers = LoadBalancers::new(period);
         let mut tasks = Tasks::new(period);
         let mut findings = Findings::new(period);
-        let mut aws_calls: u64 = 0;
+        let (mut aws_calls, mut region): (u64, _) = (0, None);
         for line in &lines {
             load_balancers.follow(line);
             tasks.follow(line);
             findings.follow(line);
-            if let LoggedEvent::Reconciled { aws_calls: calls, .. } = &line.event {
-                aws_calls = aws_calls.saturating_add(*calls);
+            match &line.event {
+                LoggedEvent::Reconciled { aws_calls: calls, .. } => aws_calls = aws_calls.saturating_add(*calls),
+                LoggedEvent::WatcherStarted { region: Some(named) } => region = Some(named.clone()),
+                _ => {}
             }
         }
         let (load_balancers, teardowns) = load_balancers.finish();
         let (tasks, registration_latencies_ms, times_to_healthy_ms) = tasks.finish();
         Some(Self {
             period,
+            region,
             load_balancers,
             tasks,
             findings: findings.finish(),

@@ -5,7 +5,7 @@
 //! 1. [`Logs`] reads files (`logs`), parses each line (`line`), and counts a line once that several files have.
 //! 2. `history` follows the load balancer, the tasks, the findings and the failures of one service through its lines,
 //!    after `acts` has dropped the reports of an act that another worker had already reported.
-//! 3. `figures` sums the history up, at the [`Prices`] given.
+//! 3. `figures` sums the history up, by the [`Model`] of costs given.
 //! 4. `days` cuts the history into days, `axis` is the time axis that all days share, and `chart` draws a day on it.
 //! 5. `page` writes all of it as text (`format`) into the template `page.html`: see [`render_page`].
 //!
@@ -24,10 +24,9 @@ mod line;
 mod logs;
 mod page;
 mod period;
-mod prices;
 #[cfg(test)]
 mod samples;
 
+pub use jvb_watcher_cost::Model;
 pub use logs::{Logs, Truncation, TruncationCause};
 pub use page::{RenderError, render_page};
-pub use prices::Prices;

@@ -53,7 +53,9 @@ pub enum ParseError {
 #[serde(tag = "event", rename_all = "snake_case")]
 #[allow(missing_docs, reason = "docs/logs.md documents the events and their fields")]
 pub enum LoggedEvent {
-    WatcherStarted,
+    WatcherStarted {
+        region: Option<String>,
+    },
     WatcherStopped,
     Listening,
     Reconciled {

@@ -1,6 +1,7 @@
 //! The page's content as text. The template, `page.html`, escapes all of it: a log contains text from outside.
 
 use askama::Template;
+use jvb_watcher_cost::Model;
 
 use crate::axis::Axis;
 use crate::chart::{self, Chart, Tick};
@@ -10,12 +11,12 @@ use crate::format;
 use crate::history::{Entry, History};
 use crate::line::ServiceName;
 use crate::logs::Logs;
-use crate::prices::Prices;
 use legend::Legend;
 use rows::{EntryRow, FailureRow, FindingRow};
 use sources::Sources;
 use tiles::{Note, Tile};
 
+mod costs;
 mod headline;
 mod legend;
 mod rows;
@@ -48,26 +49,28 @@ pub enum RenderError {
     Template(#[from] askama::Error),
 }
 
-/// Renders the page of these logs, with costs at these prices.
+/// Renders the page of these logs, with the costs by the model of each service's region, if the log names it.
 ///
 /// # Errors
 ///
 /// Returns an error if the logs contain no line of the watcher.
-pub fn render_page(logs: Logs, prices: &Prices) -> Result<String, RenderError> {
+pub fn render_page(logs: Logs, model: impl Fn(Option<&str>) -> Model) -> Result<String, RenderError> {
     let (services, counts, truncations) = logs.into_sorted();
     let histories: Vec<(ServiceName, History)> =
         services.into_iter().filter_map(|(service, lines)| Some((service, History::of(&lines)?))).collect();
     if histories.is_empty() {
         return Err(RenderError::NoLines { lines: counts.total });
     }
-    let figures: Vec<Figures> = histories.iter().map(|(_, history)| Figures::of(history, prices)).collect();
+    let models: Vec<Model> = histories.iter().map(|(_, history)| model(history.region.as_deref())).collect();
+    let figures = histories.iter().zip(&models).map(|((_, history), model)| Figures::of(history, model));
+    let figures: Vec<Figures> = figures.collect();
     let repeated_reports = histories.iter().map(|(_, history)| history.repeated_reports).sum();
     let sections = histories.iter().zip(&figures);
     let page = Page {
         version: env!("CARGO_PKG_VERSION"),
         headline: headline::of(&figures),
         sections: sections.map(|((service, history), figures)| Section::of(service, history, figures)).collect(),
-        prices: PriceTexts::of(prices),
+        costs: costs::of(&models),
         sources: Sources::of(&counts, &truncations, repeated_reports),
     };
     Ok(page.render()?)
@@ -79,31 +82,9 @@ struct Page {
     version: &'static str,
     headline: String,
     sections: Vec<Section>,
-    prices: PriceTexts,
+    /// How the costs are estimated, in a paragraph for each set of prices.
+    costs: Vec<String>,
     sources: Sources,
-}
-
-/// The formatted prices.
-struct PriceTexts {
-    hour: String,
-    idle_month: String,
-    always_on_month: String,
-    /// The origin of the price of an always-on month.
-    always_on_basis: &'static str,
-}
-
-impl PriceTexts {
-    fn of(prices: &Prices) -> Self {
-        Self {
-            hour: format::dollars(prices.hour),
-            idle_month: format::dollars(prices.idle_month),
-            always_on_month: format::dollars(prices.always_on_month()),
-            always_on_basis: match prices.always_on_month {
-                None => "730 hours at the hourly price, plus the same fixed cost",
-                Some(_) => "as given",
-            },
-        }
-    }
 }
 
 /// The section of one service.

@@ -32,7 +32,7 @@ impl Bounds {
     pub fn new(policy: &Policy) -> Self {
         Self {
             registration: policy.resync_interval + REGISTRATION_ALLOWANCE,
-            teardown: policy.resync_interval + policy.idle_grace + TEARDOWN_ALLOWANCE,
+            teardown: policy.resync_interval + policy.longest_idle_grace() + TEARDOWN_ALLOWANCE,
         }
     }
 }
@@ -207,6 +207,9 @@ mod tests {
     fn the_bounds_are_those_of_the_guarantees() {
         let policy = Policy { resync_interval: seconds(30), idle_grace: seconds(45), ..policy() };
         assert_eq!(Bounds::new(&policy), Bounds { registration: seconds(120), teardown: seconds(195) });
+        // Until three minutes before the end of a paid hour, which begins when the grace period ends at the worst.
+        let policy = Policy { until_paid_hour: true, ..policy };
+        assert_eq!(Bounds::new(&policy), Bounds { registration: seconds(120), teardown: seconds(195) + minutes(57) });
     }
 
     #[test]

@@ -3,7 +3,17 @@
 use std::fmt;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use crate::model::Tags;
+
+/// What a load balancer is billed by, from its creation on: a partial hour counts as a full one (Elastic Load Balancing
+/// pricing, "each hour or partial hour").
+const PAID_HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// How long before the end of its paid hour an idle load balancer is deleted at the latest: the time that a teardown takes
+/// at most ([`crate::bounds::TEARDOWN_ALLOWANCE`]), and the minute between two ticks of the Lambda function.
+pub const PAID_HOUR_MARGIN: Duration = Duration::from_secs(180);
 
 /// The configuration of the rules.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,12 +26,40 @@ pub struct Policy {
     pub owner_tag: OwnerTag,
     /// The extent of a teardown.
     pub teardown: Teardown,
-    /// The grace period: how long a service must have been idle before its load balancer is deleted.
+    /// The grace period: how long a service must have been idle before its load balancer is deleted, at least.
     pub idle_grace: Duration,
+    /// Whether the grace period of a load balancer extends to just before the end of its paid hour.
+    pub until_paid_hour: bool,
     /// The age from which a load balancer that has never served counts as idle.
     pub unused_grace: Duration,
     /// The longest time between two reconciliations.
     pub resync_interval: Duration,
+    /// Whether several bridges behind one UDP listener are right for this service, and no finding.
+    pub allow_several_bridges: bool,
+}
+
+impl Policy {
+    /// Returns the end of the grace period of a load balancer by the times of its creation and of its mark.
+    ///
+    /// It depends on nothing else, so that it never moves while the mark is valid. With `until_paid_hour` it lies in the
+    /// same paid hour as the end without: the extension is free.
+    pub fn grace_ends_at(&self, created_at: Timestamp, idle_since: Timestamp) -> Timestamp {
+        let ends_at = idle_since + self.idle_grace;
+        if self.until_paid_hour { ends_at.max(paid_until(created_at, ends_at) - PAID_HOUR_MARGIN) } else { ends_at }
+    }
+
+    /// Returns the longest grace period of any load balancer.
+    pub fn longest_idle_grace(&self) -> Duration {
+        let extension = if self.until_paid_hour { PAID_HOUR - PAID_HOUR_MARGIN } else { Duration::ZERO };
+        self.idle_grace + extension
+    }
+}
+
+/// Returns the end of the paid hour that an instant lies in. The first one begins with the creation.
+fn paid_until(created_at: Timestamp, at: Timestamp) -> Timestamp {
+    let age = Duration::try_from(at.duration_since(created_at)).unwrap_or_default();
+    let begun = age.as_secs() / PAID_HOUR.as_secs() + 1;
+    created_at + Duration::from_secs(begun * PAID_HOUR.as_secs())
 }
 
 /// The tag by which the operator allows the watcher to delete a load balancer.

@@ -1,6 +1,6 @@
 //! A ready-made platform: a cluster, a service with desired count 0, a queue with its dead-letter queue, and a rule that
-//! routes the cluster's task events to the queue. There is no load balancer: creating one is part of scaling up
-//! ([`load_balancer::create`]).
+//! routes the cluster's task events, and the failures of the service, to the queue. There is no load balancer: creating one
+//! is part of scaling up ([`load_balancer::create`]).
 //!
 //! A task has the four containers of a conference. With a domain in the settings, its bridge resolves the domain at its
 //! start and advertises what it finds.
@@ -37,13 +37,14 @@ pub fn set_up(world: &mut World, now: Timestamp) -> Result<(), ApiError> {
     let mut call = |request: Request| world.call(request, now).map(|_| ());
     call(cluster_request(cluster.clone()))?;
     call(task_definition_request(domain.as_deref()))?;
-    call(service_request(cluster))?;
+    call(service_request(cluster.clone()))?;
     let dead_letter_queue = format!("{queue}-dlq");
     call(queue_request(dead_letter_queue.clone(), []))?;
     let redrive = json!({ "deadLetterTargetArn": arn("sqs", &dead_letter_queue), "maxReceiveCount": MAX_RECEIVES });
     let policy = queue_policy(&queue_arn, &rule_arn);
     call(queue_request(queue, [("RedrivePolicy", redrive.to_string()), ("Policy", policy)]))?;
-    call(rule_request(rule.clone(), &cluster_arn))?;
+    let service_arn = arn("ecs", &format!("service/{cluster}/{PROJECT}-service"));
+    call(rule_request(rule.clone(), &cluster_arn, &service_arn))?;
     call(targets_request(rule, queue_arn))
 }
 
@@ -132,11 +133,23 @@ fn queue_policy(queue_arn: &str, rule_arn: &str) -> String {
     .to_string()
 }
 
-fn rule_request(name: String, cluster_arn: &str) -> Request {
+fn rule_request(name: String, cluster_arn: &str, service_arn: &str) -> Request {
+    let failures = [
+        "SERVICE_TASK_START_IMPAIRED",
+        "SERVICE_TASK_PLACEMENT_FAILURE",
+        "SERVICE_TASK_CONFIGURATION_FAILURE",
+        "SERVICE_DEPLOYMENT_FAILED",
+    ];
     let pattern = json!({
         "source": ["aws.ecs"],
-        "detail-type": ["ECS Task State Change"],
-        "detail": { "clusterArn": [cluster_arn] },
+        "$or": [
+            { "detail-type": ["ECS Task State Change"], "detail": { "clusterArn": [cluster_arn] } },
+            {
+                "detail-type": ["ECS Service Action", "ECS Deployment State Change"],
+                "resources": [service_arn],
+                "detail": { "eventName": failures },
+            },
+        ],
     });
     let input = eventbridge::PutRuleInput {
         name,

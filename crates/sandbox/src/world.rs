@@ -14,9 +14,11 @@
 //!
 //! # Differences from AWS
 //!
-//! - The scheduler starts all missing tasks at once, and doesn't slow down for tasks that keep failing.
+//! - The scheduler starts all missing tasks at once, and doesn't slow down for tasks that keep failing. It reports them at
+//!   the third in a row; AWS doesn't document at which.
 //! - RunTask accepts any group, including `service:NAME`, so that tests can run tasks that only resemble a service's.
-//! - Of ECS's events there is only Task State Change, and only for changes of lastStatus or desiredStatus.
+//! - Of ECS's events there are Task State Change, only for changes of lastStatus or desiredStatus; Service Action for a
+//!   steady state, impaired starts and failed placements; and Deployment State Change. A steady state isn't repeated.
 //! - Queues are standard ones and deliver their oldest messages first; the settings for events bring disorder. Messages
 //!   have no attributes of their own, any number may be in flight, and a deleted queue's name is free at once.
 //! - EventBridge delivers to each target once, without retries. When the target's queue refuses the message or doesn't
@@ -223,6 +225,10 @@ impl World {
             }
             Incident::FailToStart { n } => {
                 self.ecs.fail_to_start(n);
+                Ok(())
+            }
+            Incident::NoCapacity { n } => {
+                self.ecs.fail_to_place(n);
                 Ok(())
             }
             Incident::TargetUnhealthy { ip, port } => self.set_target_failing(ip, port, true),

@@ -128,6 +128,8 @@ bugs! {
     NoUnusedGrace: Policy,
     /// There is no grace period.
     NoIdleGrace: Policy,
+    /// The grace period ends before the paid hour nearly does.
+    IgnorePaidHour: Policy,
     /// The target groups are not marked, and stay.
     KeepTargetGroups: Policy,
     /// The orphaned target groups of every load balancer are deleted.

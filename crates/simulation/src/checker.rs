@@ -85,6 +85,8 @@ pub struct Bounds {
     pub project: String,
     /// The time for which the service must have been idle before a deletion.
     pub idle_grace: Duration,
+    /// Whether it must have been idle until just before the end of an hour since the load balancer's creation.
+    pub until_paid_hour: bool,
     /// The age of a load balancer that has never served before its deletion.
     pub unused_grace: Duration,
     /// The time before a deletion in which it may miss a use, since AWS has no conditional delete: the longest age of an
@@ -98,6 +100,7 @@ impl Bounds {
         Self {
             project: platform::PROJECT.to_owned(),
             idle_grace: policy.idle_grace,
+            until_paid_hour: policy.until_paid_hour,
             unused_grace: policy.unused_grace,
             window: OBSERVATION_VALID_FOR + LONGEST_LATENCY + LONGEST_LAG,
         }

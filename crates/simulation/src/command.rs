@@ -14,7 +14,7 @@ use crate::operator::Operator;
 use crate::process::{Setup, Tools};
 use jvb_watcher::operations::command::LoadBalancerCommand;
 use jvb_watcher::operations::context::Context;
-use jvb_watcher::operations::cost::Prices;
+use jvb_watcher::operations::cost::Model;
 use jvb_watcher::operations::down::{self, Down, Extent, HoldPolicy};
 use jvb_watcher::operations::engine::execute;
 use jvb_watcher::operations::failure::{Failure, OperationError};
@@ -73,7 +73,7 @@ impl Command {
                 let aim = down::Spec {
                     extent: Extent::All,
                     hold_policy: HoldPolicy::Respect,
-                    prices: Prices::default(),
+                    costs: Model::default(),
                     drain_limit: 10 * MINUTE,
                     teardown_limit: 15 * MINUTE,
                 };
@@ -112,6 +112,7 @@ fn context(
         project: platform::PROJECT.to_owned(),
         load_balancer: policy.load_balancer,
         owner_tag: policy.owner_tag,
+        allow_several_bridges: policy.allow_several_bridges,
         command,
         progress: Arc::new(LoggedProgress { verb, log: log.clone() }),
         log,

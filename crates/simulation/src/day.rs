@@ -226,7 +226,10 @@ fn policy(idle_grace: Duration, unused_grace: Duration, resync_interval: Duratio
         owner_tag: OwnerTag { key: "Lifecycle".to_owned(), value: "on-demand".to_owned() },
         teardown: Teardown::All,
         idle_grace,
+        until_paid_hour: false,
         unused_grace,
         resync_interval,
+        // The guarantees are about any number of tasks.
+        allow_several_bridges: true,
     }
 }

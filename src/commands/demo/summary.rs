@@ -6,17 +6,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use jvb_watcher_cost::{Bill, Item, Model, Platform};
+
 use super::record::Record;
 use crate::telemetry::log::millis;
 use jvb_watcher_sandbox::scenario::Scenario;
 use jvb_watcher_sandbox::wire::Sandbox;
 use jvb_watcher_sandbox::world::{CallEvent, World};
-
-/// The hourly price of a network load balancer in US East, without capacity units (see AWS's price list).
-const DOLLARS_PER_HOUR: f64 = 0.0225;
-
-/// The hours of a month in AWS's pricing.
-const HOURS_PER_MONTH: f64 = 730.0;
 
 /// The evenings of a month.
 const EVENINGS_PER_MONTH: f64 = 30.0;
@@ -107,7 +103,9 @@ struct LoadBalancer {
     uptime_seconds: f64,
     /// The same at AWS's speed.
     scaled_uptime_seconds: f64,
-    /// The cost of that uptime.
+    /// The hours that AWS would bill for each load balancer of that uptime, together.
+    billed_hours: f64,
+    /// The cost of that uptime, with the load balancer's public IPv4 address.
     cost_usd: f64,
     /// The cost of a load balancer for a month.
     always_on_month_usd: f64,
@@ -124,8 +122,15 @@ impl Summary {
         let unregistered_tasks: Vec<String> = record.unregistered().into_iter().map(str::to_owned).collect();
         let (created, uptime) = record.load_balancers();
         let scaled_uptime_seconds = uptime.as_secs_f64() * scenario.time_scale;
-        let cost_usd = scaled_uptime_seconds / 3600.0 * DOLLARS_PER_HOUR;
-        let always_on_month_usd = HOURS_PER_MONTH * DOLLARS_PER_HOUR;
+        let region = sandbox.with_world(|world, _| world.settings_mut().region.clone());
+        let model = Model::new(&region, Platform::EXAMPLE);
+        // Each is billed for the hours that it began, of the same share of the uptime.
+        let each = scaled_uptime_seconds / f64::from(u32::try_from(created.max(1)).unwrap_or(u32::MAX));
+        let bill = model.load_balancer(Duration::from_secs_f64(each));
+        let bill = (0..created).fold(Bill::default(), |sum, _| sum.and(&bill));
+        let cost_usd = bill.total();
+        let billed_hours = bill.items.iter().filter(|of| of.item == Item::LoadBalancer).map(|of| of.quantity).sum();
+        let always_on_month_usd = model.load_balancer_month().total();
         Self {
             title: scenario.title.clone(),
             verified: left.is_empty() && unregistered_tasks.is_empty() && callers.never_joined.is_empty(),
@@ -145,6 +150,7 @@ impl Summary {
                 created,
                 uptime_seconds: uptime.as_secs_f64(),
                 scaled_uptime_seconds,
+                billed_hours,
                 cost_usd,
                 always_on_month_usd,
                 saved_month_usd: always_on_month_usd - EVENINGS_PER_MONTH * cost_usd,
@@ -184,11 +190,17 @@ impl Summary {
             row("kept out of the call", format!("{no_sign_in} times without sign-in, {no_media} times without media"))?;
         }
         let LoadBalancer {
-            uptime_seconds, scaled_uptime_seconds, cost_usd, always_on_month_usd, saved_month_usd, ..
+            uptime_seconds,
+            scaled_uptime_seconds,
+            billed_hours,
+            cost_usd,
+            always_on_month_usd,
+            saved_month_usd,
+            ..
         } = self.load_balancer;
         let scaled = humantime::format_duration(Duration::from_secs(scaled_uptime_seconds.round() as u64));
         row("load balancer uptime", format!("{uptime_seconds:.1} s, {scaled} at AWS's speed"))?;
-        row("its cost", format!("${cost_usd:.4} at ${DOLLARS_PER_HOUR} an hour"))?;
+        row("its cost", format!("${cost_usd:.4}: {billed_hours} h billed, and its public address"))?;
         let a_month = format!("${saved_month_usd:.2} of ${always_on_month_usd:.2} a month, one evening a day");
         row("saved by running on demand", a_month)?;
         match self.verdict() {

@@ -3,6 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use super::IdleGrace;
 use jvb_watcher_rules::plan::OwnerTag;
 
 /// The shortest duration that any option takes.
@@ -18,6 +19,14 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         return Err("it must be from 1s to 24h".to_owned());
     }
     Ok(duration)
+}
+
+/// Parses the grace period of an idle load balancer.
+pub fn idle_grace(text: &str) -> Result<IdleGrace, String> {
+    match text {
+        "until-paid-hour" => Ok(IdleGrace::UntilPaidHour),
+        _ => duration(text).map(IdleGrace::For).map_err(|error| format!("{error}, or until-paid-hour")),
+    }
 }
 
 /// Parses an HTTP or HTTPS URL with a host.
@@ -42,6 +51,11 @@ pub fn price(text: &str) -> Result<f64, String> {
         return Err("it must be from 0 to 1000000".to_owned());
     }
     Ok(price)
+}
+
+/// Parses an amount of what is paid for.
+pub fn quantity(text: &str) -> Result<f64, String> {
+    price(text).map_err(|error| error.replace("0.19", "2 or 0.5"))
 }
 
 /// Parses a factor of 0.001 to 100000000.
@@ -106,11 +120,29 @@ mod tests {
     }
 
     #[test]
+    fn parses_grace_periods() {
+        assert_eq!(idle_grace("5m"), Ok(IdleGrace::For(Duration::from_secs(300))));
+        let until_paid_hour = idle_grace("until-paid-hour").expect("a grace period");
+        assert_eq!((until_paid_hour, until_paid_hour.at_least()), (IdleGrace::UntilPaidHour, Duration::from_secs(60)));
+        for wrong in ["0s", "soon", "until-paid", "Until-Paid-Hour", ""] {
+            let message = idle_grace(wrong).expect_err(wrong);
+            assert!(message.ends_with(", or until-paid-hour"), "{wrong:?} gives {message:?}");
+        }
+    }
+
+    #[test]
     fn parses_prices() {
         assert_eq!(price("0.0225"), Ok(0.0225));
         for wrong in ["$1", "", "-0.1", "NaN", "inf", "1e7"] {
             assert!(price(wrong).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn parses_quantities() {
+        assert_eq!(quantity("11.25"), Ok(11.25));
+        assert_eq!(quantity("many"), Err("write it as a number, like 2 or 0.5".to_owned()));
+        assert!(quantity("-1").is_err());
     }
 
     #[test]

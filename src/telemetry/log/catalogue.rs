@@ -99,8 +99,10 @@ events! {
         teardown: String,
         /// The maximum time between two reconciliations, in seconds
         resync_interval_seconds: f64,
-        /// The idle time before a load balancer is torn down, in seconds
+        /// The idle time before a load balancer is torn down, at least, in seconds
         idle_grace_seconds: f64,
+        /// Whether the grace period extends to just before the end of the load balancer's paid hour
+        idle_grace_until_paid_hour: bool,
         /// The age from which an unused load balancer counts as idle, in seconds
         unused_grace_seconds: f64,
     } => {
@@ -165,6 +167,9 @@ events! {
         healthy: usize,
         /// `absent`, `provisioning`, `active`, `active_impaired`, `failed` or `unknown`
         load_balancer_state: String,
+        /// The time since the load balancer's creation, in seconds; absent when there is no load balancer
+        #[serde(skip_serializing_if = "Option::is_none")]
+        load_balancer_age_seconds: Option<u64>,
         /// Actions: targets registered and deregistered, marks written and removed, resources deleted
         changes: usize,
         /// Active findings
@@ -244,6 +249,18 @@ events! {
             // Logged again for readers of the end of the log.
             FindingState::Repeated => None,
         },
+    }
+
+    /// A read that only a finding needs failed. The reconciliation goes on; the finding is neither raised nor kept until a
+    /// read succeeds. Logged at the first of several failures; read again every fifteen minutes. Level: WARN.
+    FindingCheckFailed {
+        /// The kind of finding
+        finding: FindingName,
+        #[serde(flatten)]
+        failure: Failure,
+    } => {
+        level: Level::Warn,
+        message: format!("check of the finding {finding} failed: {}", failure.error),
     }
 
     // ---- targets ----

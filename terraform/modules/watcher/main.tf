@@ -47,5 +47,7 @@ locals {
     JVB_WATCHER_LOG_LEVEL         = var.log_level
     JVB_WATCHER_METRICS           = var.metrics ? "emf" : "off"
     JVB_WATCHER_METRICS_NAMESPACE = var.metrics_namespace
+
+    JVB_WATCHER_ALLOW_SEVERAL_BRIDGES = tostring(var.allow_several_bridges)
   }, var.publish_events_bus == null ? {} : { JVB_WATCHER_PUBLISH_EVENTS = var.publish_events_bus })
 }

@@ -54,6 +54,13 @@ locals {
         Resource = "arn:${local.partition}:ecs:${local.here}:task/${local.cluster}/*"
       },
       {
+        # For the addresses that a task definition pins. The action doesn't support resource-level permissions.
+        Sid      = "ReadTaskDefinitions"
+        Effect   = "Allow"
+        Action   = "ecs:DescribeTaskDefinition"
+        Resource = "*"
+      },
+      {
         # These actions don't support resource-level permissions.
         Sid    = "ReadLoadBalancers"
         Effect = "Allow"

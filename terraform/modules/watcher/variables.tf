@@ -99,8 +99,8 @@ variable "idle_grace" {
   default     = "60s"
 
   validation {
-    condition     = can(regex("^[1-9][0-9]*[smh]$", var.idle_grace))
-    error_message = "The idle grace must be a positive whole number with a unit, e.g. 60s, 15m or 1h."
+    condition     = can(regex("^([1-9][0-9]*[smh]|until-paid-hour)$", var.idle_grace))
+    error_message = "The idle grace must be a positive whole number with a unit, e.g. 60s, 15m or 1h, or until-paid-hour."
   }
 }
 
@@ -124,6 +124,12 @@ variable "resync_interval" {
     condition     = can(regex("^[1-9][0-9]*[smh]$", var.resync_interval))
     error_message = "The resync interval must be a positive whole number with a unit, e.g. 60s, 15m or 1h."
   }
+}
+
+variable "allow_several_bridges" {
+  description = "Whether several tasks behind one UDP listener are right, and no finding: only where each bridge advertises an address of its own."
+  type        = bool
+  default     = false
 }
 
 variable "runtime" {

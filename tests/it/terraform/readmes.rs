@@ -1,6 +1,6 @@
 //! The tables in the READMEs of the modules: requirements, inputs and outputs, generated from the module's files.
 //!
-//! With `JVB_WATCHER_WRITE_DOCS` set, the tables are written instead of compared.
+//! With `JVB_WATCHER_WRITE_DOCS` set, as `.ci/write-docs` does, the tables are written instead of compared.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -12,7 +12,7 @@ use super::{folders, root};
 const WRITE: &str = "JVB_WATCHER_WRITE_DOCS";
 
 /// The longest default that a table shows.
-const LONGEST_DEFAULT: usize = 40;
+const LONGEST_DEFAULT: usize = 50;
 
 fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -74,7 +74,10 @@ fn inputs(folder: &Path) -> String {
         };
         let default = match attribute(block, "default").map(code) {
             None => "required".to_owned(),
-            Some(default) if default.len() > LONGEST_DEFAULT => "see variables.tf".to_owned(),
+            // The defaults of an object's attributes are part of its type.
+            Some(default) if default.len() > LONGEST_DEFAULT || kind == "object" && default != "null" => {
+                "see variables.tf".to_owned()
+            }
             Some(default) => format!("`{default}`"),
         };
         [format!("`{}`", name(block)), kind, default, description(block)]
@@ -113,7 +116,7 @@ fn each_modules_readme_lists_its_requirements_inputs_and_outputs() {
         let difference = expected.lines().zip(readme.lines()).find(|(expected, actual)| expected != actual);
         assert!(
             readme == expected,
-            "{}/README.md is stale ({difference:?}): `{WRITE}=1 cargo test --test it readmes` writes it",
+            "terraform/{}/README.md is out of date ({difference:?}); .ci/write-docs writes it",
             module.display()
         );
     }

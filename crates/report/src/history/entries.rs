@@ -67,7 +67,7 @@ impl Entry {
             | LoggedEvent::InvocationRejected { .. }
             | LoggedEvent::OperationFailed
             | LoggedEvent::LinesDropped { .. } => EntryKind::Failure,
-            LoggedEvent::WatcherStarted
+            LoggedEvent::WatcherStarted { .. }
             | LoggedEvent::WatcherStopped
             | LoggedEvent::Listening
             | LoggedEvent::PhaseCompleted

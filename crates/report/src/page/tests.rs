@@ -6,7 +6,9 @@ use flate2::write::GzEncoder;
 
 use super::*;
 
-const PRICES: Prices = Prices { hour: 0.19, idle_month: 0.73, always_on_month: None };
+fn given(_: Option<&str>) -> Model {
+    Model { hourly: Some(0.19), idle_monthly: Some(0.73), ..Model::default() }
+}
 
 fn page_of(text: &str) -> Result<String, RenderError> {
     page_of_bytes(text.as_bytes())
@@ -15,7 +17,7 @@ fn page_of(text: &str) -> Result<String, RenderError> {
 fn page_of_bytes(log: &[u8]) -> Result<String, RenderError> {
     let mut logs = Logs::default();
     logs.add("worker.log.gz", log).expect("memory can be read");
-    render_page(logs, &PRICES)
+    render_page(logs, given)
 }
 
 fn line_at(at: &str, project: &str, rest: &str) -> String {

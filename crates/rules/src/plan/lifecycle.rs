@@ -76,7 +76,7 @@ impl Planner<'_> {
                 None => LifecycleAction::Keep,
             };
         }
-        let due_at = idle_since + self.policy.idle_grace;
+        let due_at = self.policy.grace_ends_at(load_balancer.created_at, idle_since);
         if self.now < due_at {
             self.requeue_by(due_at);
             return LifecycleAction::Keep;
@@ -204,7 +204,7 @@ impl Planner<'_> {
         // AWS's clock can be ahead of this one; a mark before the last use or the creation would not be valid.
         let idle_since =
             self.last_use().into_iter().chain([self.now, self.creation_of(load_balancer)]).max().unwrap_or(self.now);
-        self.requeue_by(idle_since + self.policy.idle_grace);
+        self.requeue_by(self.policy.grace_ends_at(load_balancer.created_at, idle_since));
         resources.sort();
         LifecycleAction::Mark { load_balancer_arn: load_balancer.arn.clone(), idle_since, resources, reason }
     }
@@ -234,6 +234,7 @@ impl Planner<'_> {
             }
             // The service may have run since, without a load balancer, while an operator creates the next one.
             let unused_since = self.last_use().map_or(idle_since, |last_use| last_use.max(idle_since));
+            // Nothing of it is billed: the paid hour doesn't matter.
             let due_at = unused_since + self.policy.idle_grace;
             if self.now < due_at {
                 self.requeue_by(due_at);

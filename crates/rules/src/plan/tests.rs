@@ -10,8 +10,10 @@ use crate::model::{
 };
 
 mod lifecycle;
+mod paid_hour;
 mod properties;
 mod registrations;
+mod service;
 
 /// Makes the targets at one address fail their health checks.
 fn with_unhealthy(mut load_balancer: LoadBalancer, number: u8) -> LoadBalancer {

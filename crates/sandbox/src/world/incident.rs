@@ -35,6 +35,11 @@ pub enum Incident {
         /// Number of tasks.
         n: u32,
     },
+    /// Fargate has no capacity: the schedulers' next attempts to place a task fail.
+    NoCapacity {
+        /// Number of attempts.
+        n: u32,
+    },
     /// Targets with an address fail their health checks from now on.
     TargetUnhealthy {
         /// The address.
@@ -57,7 +62,7 @@ pub enum Incident {
         /// Name of the load balancer.
         name: String,
     },
-    /// The last events are delivered again.
+    /// The last events that match a rule are delivered again.
     Replay {
         /// Number of events.
         n: usize,

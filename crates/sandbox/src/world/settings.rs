@@ -81,6 +81,9 @@ pub struct ServiceSettings {
     /// Time from a change until the scheduler acts on it. Default: 5 s.
     #[serde(with = "duration")]
     pub scheduler: Duration,
+    /// Time between two attempts to place a task. Default: 30 s; AWS documents none.
+    #[serde(with = "duration")]
+    pub placement_retry: Duration,
     /// Time for which a deleted service is INACTIVE before it is MISSING. Default: 1 h.
     #[serde(with = "duration")]
     pub inactive_visible: Duration,
@@ -194,7 +197,11 @@ impl Default for TaskSettings {
 
 impl Default for ServiceSettings {
     fn default() -> Self {
-        Self { scheduler: Duration::from_secs(5), inactive_visible: Duration::from_secs(3600) }
+        Self {
+            scheduler: Duration::from_secs(5),
+            placement_retry: Duration::from_secs(30),
+            inactive_visible: Duration::from_secs(3600),
+        }
     }
 }
 
@@ -263,6 +270,7 @@ impl Settings {
             &mut tasks.spot_notice,
             &mut tasks.stopped_visible,
             &mut services.scheduler,
+            &mut services.placement_retry,
             &mut services.inactive_visible,
             &mut load_balancers.provisioning,
             &mut load_balancers.initial,

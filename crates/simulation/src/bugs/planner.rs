@@ -125,6 +125,7 @@ pub fn planner(bug: Option<Bug>) -> Planner {
 
         Bug::NoUnusedGrace => deciding(|policy| policy.unused_grace = Duration::ZERO),
         Bug::NoIdleGrace => deciding(|policy| policy.idle_grace = Duration::ZERO),
+        Bug::IgnorePaidHour => deciding(|policy| policy.until_paid_hour = false),
         Bug::NoResync => deciding(|policy| policy.resync_interval = LONGEST_HOLD),
         Bug::KeepTargetGroups => deciding(|policy| policy.teardown = Teardown::LoadBalancer),
 

@@ -41,6 +41,7 @@ impl Checker {
         if let Actor::Worker(_) = actor {
             self.check_ended_hold(actor, arn, world, now);
             self.check_unused(actor, arn, world, now);
+            self.check_paid_hour(actor, arn, world, now, coverage);
         }
     }
 
@@ -138,7 +139,29 @@ impl Checker {
             self.violate_use(actor, now, what);
         }
     }
+
+    /// Checks that the hour in which the grace period ended is nearly over, if the load balancer is kept for all of it.
+    fn check_paid_hour(&mut self, actor: Actor, arn: &str, world: &World, now: Timestamp, coverage: &mut Coverage) {
+        let found = world.load_balancers().into_iter().find(|found| found.arn == arn);
+        let Some(load_balancer) = found.filter(|_| self.bounds.until_paid_hour) else { return };
+        let (created_at, group) = (load_balancer.created_at, self.group());
+        let tasks = world.tasks();
+        let stopped = tasks.iter().filter(|task| task.group == group && task.started_at.is_some());
+        let idle_since = stopped.filter_map(|task| task.stopped_at).chain([created_at]).max().unwrap_or(created_at);
+        // A worker's clock may have been behind when it wrote the mark.
+        let grace_ended_at = idle_since - signed(CLOCK_ERROR) + self.grace();
+        let hours = grace_ended_at.duration_since(created_at).max(SignedDuration::ZERO).as_hours() + 1;
+        let paid_until = created_at + SignedDuration::from_hours(hours);
+        if now < paid_until - PAID_HOUR_MARGIN - signed(CLOCK_ERROR) {
+            self.violate_use(actor, now, format!("deletes {arn}, idle since {idle_since} and paid until {paid_until}"));
+        } else if now < paid_until {
+            coverage.moment("a load balancer was deleted just before the end of its paid hour");
+        }
+    }
 }
+
+/// How long before the end of its paid hour a load balancer may be deleted.
+const PAID_HOUR_MARGIN: SignedDuration = SignedDuration::from_mins(3);
 
 /// Measures how long before a deletion something began that it missed.
 fn measure_window(since: Option<Timestamp>, now: Timestamp, coverage: &mut Coverage) {

@@ -10,6 +10,7 @@ use crate::checker::{LONGEST_LAG, LONGEST_LATENCY};
 use crate::command::Command;
 use crate::faults::{CallFault, ProcessFault, Side, Victim};
 use jvb_watcher::controller::worker::LONGEST_POLL;
+use jvb_watcher_rules::plan::Policy;
 use jvb_watcher_sandbox::faults::{Effect, FaultPlan, Moment, Pattern, Rule, Throttle};
 use jvb_watcher_sandbox::platform;
 use jvb_watcher_sandbox::world::Incident;
@@ -34,7 +35,10 @@ pub(super) fn draw(seed: u64) -> Day {
     let clocks = clocks.collect();
     let idle_grace = [MINUTE, 2 * MINUTE, 5 * MINUTE][random.usize(0..3)];
     let unused_grace = [5 * MINUTE, 15 * MINUTE][random.usize(0..2)];
-    let policy = policy(idle_grace, unused_grace, resync_interval(random.u32(0..32)));
+    let policy = Policy {
+        until_paid_hour: seed.is_multiple_of(5),
+        ..policy(idle_grace, unused_grace, resync_interval(random.u32(0..32)))
+    };
     // SQS accepts twenty seconds. Longer polls make a day cheaper, and change little: a message ends a poll at once.
     let longest_poll = [LONGEST_POLL, 5 * MINUTE, 5 * MINUTE, 5 * MINUTE][random.usize(0..4)];
     let stopping = Duration::from_secs([26, 26, 26, 120][random.usize(0..4)]);

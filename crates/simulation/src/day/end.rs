@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::run::{OTHER_PROJECT, Run};
-use super::{Action, MINUTE, Severity};
+use super::{Action, HOUR, MINUTE, Severity};
 use crate::checker::Guarantee;
 use crate::command::Command;
 use crate::faults::{CallFault, ProcessFault, Side, Victim};
@@ -174,8 +174,10 @@ impl Run<'_> {
 
     /// The longest time from the last task's end to the deletion of the load balancer and its target groups.
     fn teardown_bound(&self) -> Duration {
+        let paid_hour = if self.day.policy.until_paid_hour { HOUR } else { Duration::ZERO };
         self.day.policy.resync_interval
             + self.day.policy.idle_grace
+            + paid_hour
             + retry::LONGEST_WAIT
             + NEARLY_IDLE_REQUEUE
             + MINUTE

@@ -35,6 +35,7 @@ const REQUIRED: &[&str] = &[
     "a command was suspended just before DeleteLoadBalancer",
     "Terraform failed, and was run again",
     "a deletion found nothing to delete",
+    "a load balancer was deleted just before the end of its paid hour",
     "a deletion took effect within the window that AWS leaves",
     "idle_marked idle",
     "idle_marked unused",

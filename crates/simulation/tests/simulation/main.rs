@@ -3,3 +3,4 @@
 mod bugs;
 mod days;
 mod examples;
+mod paid_hour;

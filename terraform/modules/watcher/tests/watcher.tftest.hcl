@@ -113,12 +113,28 @@ run "a_second_region_gets_separate_names_for_what_belongs_to_the_account" {
 run "the_rule_matches_only_the_cluster_and_the_service" {
   assert {
     condition = jsondecode(aws_cloudwatch_event_rule.tasks.event_pattern) == {
-      source        = ["aws.ecs"]
-      "detail-type" = ["ECS Task State Change"]
-      detail = {
-        clusterArn = ["arn:aws:ecs:eu-west-1:111122223333:cluster/jitsi-cluster"]
-        group      = ["service:jitsi-service"]
-      }
+      source = ["aws.ecs"]
+      "$or" = [
+        {
+          "detail-type" = ["ECS Task State Change"]
+          detail = {
+            clusterArn = ["arn:aws:ecs:eu-west-1:111122223333:cluster/jitsi-cluster"]
+            group      = ["service:jitsi-service"]
+          }
+        },
+        {
+          "detail-type" = ["ECS Service Action", "ECS Deployment State Change"]
+          resources     = ["arn:aws:ecs:eu-west-1:111122223333:service/jitsi-cluster/jitsi-service"]
+          detail = {
+            eventName = [
+              "SERVICE_TASK_START_IMPAIRED",
+              "SERVICE_TASK_PLACEMENT_FAILURE",
+              "SERVICE_TASK_CONFIGURATION_FAILURE",
+              "SERVICE_DEPLOYMENT_FAILED",
+            ]
+          }
+        },
+      ]
     }
     error_message = "the rule has the wrong event pattern"
   }
@@ -165,7 +181,7 @@ run "the_policy_is_limited_to_the_projects_resources" {
   assert {
     condition = alltrue([
       for statement in jsondecode(aws_iam_role_policy.this.policy).Statement :
-      jsonencode(statement.Resource) != jsonencode("*") || contains(["ReadLoadBalancers", "ListItsTasks", "FindTheRule"], statement.Sid)
+      jsonencode(statement.Resource) != jsonencode("*") || contains(["ReadLoadBalancers", "ReadTaskDefinitions", "ListItsTasks", "FindTheRule"], statement.Sid)
     ])
     error_message = "a statement applies to all resources"
   }
@@ -291,6 +307,7 @@ run "the_function_is_invoked_by_batches_and_by_a_tick_a_minute" {
       aws_lambda_function.this[0].environment[0].variables["JVB_WATCHER_PROJECT"] == "jitsi",
       aws_lambda_function.this[0].environment[0].variables["JVB_WATCHER_OWNER_TAG"] == "Lifecycle=on-demand",
       aws_lambda_function.this[0].environment[0].variables["JVB_WATCHER_METRICS"] == "emf",
+      aws_lambda_function.this[0].environment[0].variables["JVB_WATCHER_ALLOW_SEVERAL_BRIDGES"] == "false",
     ])
     error_message = "the function has the wrong environment"
   }

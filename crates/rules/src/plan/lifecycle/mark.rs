@@ -1,6 +1,6 @@
 //! The mark: the tags that record since when a load balancer has been idle, and whether they are still valid.
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 
 use super::super::{CLOCK_SKEW, MARK_VALID_FOR, Planner};
 use crate::finding::FindingName;
@@ -42,7 +42,7 @@ impl Planner<'_> {
         if !(own && unused_since && unheld_since) {
             return None;
         }
-        if self.now.duration_since(since) <= SignedDuration::try_from(self.policy.idle_grace + MARK_VALID_FOR).ok()? {
+        if self.now <= self.policy.grace_ends_at(load_balancer.created_at, since) + MARK_VALID_FOR {
             return Some(since);
         }
         // The mark of a load balancer that AWS refuses to delete grows old too, but this process has observed it since.

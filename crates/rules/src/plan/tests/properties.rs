@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::Phase;
+use crate::model::{Phase, StopCode};
 
 fn last_status() -> impl Strategy<Value = LastStatus> {
     use LastStatus::{Running, Starting, Stopped, Stopping, Unknown};
@@ -33,10 +33,16 @@ fn ipv6() -> impl Strategy<Value = Option<Ipv6Addr>> {
 
 fn any_task(number: u8) -> impl Strategy<Value = Task> {
     let times = (prop::option::of(instant()), prop::option::of(instant()), prop::option::of(instant()));
-    (last_status(), desired_status(), ipv4(), ipv6(), times).prop_map(move |(last, desired, ipv4, ipv6, times)| {
-        let (started_at, stopping_at, stopped_at) = times;
-        Task { ipv4, ipv6, started_at, stopping_at, stopped_at, ..task(number, last, desired) }
-    })
+    let codes = vec![StopCode::FailedToStart, StopCode::EssentialContainerExited, StopCode::Other];
+    let code = prop::option::of(prop::sample::select(codes));
+    (last_status(), desired_status(), ipv4(), ipv6(), times, code).prop_map(
+        move |(last, desired, ipv4, ipv6, times, stop_code)| {
+            let (started_at, stopping_at, stopped_at) = times;
+            let stopped_reason = stop_code.map(|_| format!("reason {number}"));
+            let times = Task { started_at, stopping_at, stopped_at, ..task(number, last, desired) };
+            Task { ipv4, ipv6, stop_code, stopped_reason, ..times }
+        },
+    )
 }
 
 fn tasks() -> impl Strategy<Value = Vec<Task>> {
@@ -147,9 +153,16 @@ fn any_observation() -> impl Strategy<Value = Observation> {
 fn any_policy() -> impl Strategy<Value = Policy> {
     let teardown = prop_oneof![6 => Just(Teardown::All), 2 => Just(Teardown::LoadBalancer), 1 => Just(Teardown::Off)];
     let grace = (1u64..1200).prop_map(seconds);
-    (teardown, grace.clone(), grace.clone(), grace).prop_map(|(teardown, idle_grace, unused_grace, resync_interval)| {
-        Policy { teardown, idle_grace, unused_grace, resync_interval, ..policy() }
-    })
+    (teardown, grace.clone(), any::<bool>(), grace.clone(), grace).prop_map(
+        |(teardown, idle_grace, until_paid_hour, unused_grace, resync_interval)| Policy {
+            teardown,
+            idle_grace,
+            until_paid_hour,
+            unused_grace,
+            resync_interval,
+            ..policy()
+        },
+    )
 }
 
 /// The observation after the plan has been carried out.
@@ -299,7 +312,13 @@ proptest! {
         prop_assert_eq!(load_balancer.tags.get(IDLE_SINCE_TAG), Some(&idle_since.to_string()));
         prop_assert_eq!(load_balancer.tags.get(LOAD_BALANCER_TAG), Some(&load_balancer.arn));
         prop_assert!(load_balancer.created_at.min(noon() + CLOCK_SKEW) <= idle_since);
-        prop_assert!(idle_since + policy.idle_grace <= noon());
+        let grace_ends_at = idle_since + policy.idle_grace;
+        prop_assert!(grace_ends_at <= noon());
+        if policy.until_paid_hour {
+            let hours = (1..).map(|hours| load_balancer.created_at + minutes(60 * hours));
+            let paid_until = hours.into_iter().find(|end| *end > grace_ends_at).expect("hours go on");
+            prop_assert!(noon() >= paid_until - PAID_HOUR_MARGIN, "paid until {paid_until}");
+        }
         prop_assert!(policy.teardown != Teardown::Off);
         let hold = load_balancer.tags.get(HOLD_UNTIL_TAG).and_then(|until| until.parse::<Timestamp>().ok());
         prop_assert!(hold.is_none_or(|until| until <= idle_since || until > noon() + LONGEST_HOLD));
@@ -389,7 +408,7 @@ proptest! {
         let marked_at = load_balancer.tags.get(IDLE_SINCE_TAG).and_then(|since| since.parse().ok());
         let uses = seen.tasks.iter().flat_map(|task| [task.started_at, task.stopping_at, task.stopped_at]).flatten();
         let latest = uses.chain(marked_at).chain([noon(), load_balancer.created_at]).max().expect("one at least");
-        let bound = latest + policy.unused_grace + policy.idle_grace + policy.idle_grace + seconds(60);
+        let bound = latest + policy.unused_grace + 2 * policy.longest_idle_grace() + seconds(60);
         let mut now = noon();
         for _ in 0..10_000 {
             if seen.load_balancer.is_none() {

@@ -25,6 +25,7 @@ impl Ecs {
 
     /// Applies the consequences of a task's change: forgets it later, and wakes the scheduler of its service.
     fn after_change(&mut self, id: &str, context: &mut Context<'_>) {
+        self.note_start(id, context);
         let Some(task) = self.tasks.get(id) else { return };
         if task.status == Status::Stopped {
             let timer = Timer::ForgetTask { id: id.to_owned() };
