@@ -128,7 +128,7 @@ fn listener_input(listener: &Listener, target_group_arn: String, settings: &Sett
         protocol: Some(listener.protocol.to_owned()),
         port: Some(listener.port.to_owned()),
         ssl_policy: is_tls.then(|| SSL_POLICY.to_owned()),
-        certificates: is_tls.then(|| Certificate { certificate_arn }).into_iter().collect(),
+        certificates: is_tls.then_some(Certificate { certificate_arn }).into_iter().collect(),
         default_actions: [forward].into_iter().collect(),
         tags: tags(),
         ..CreateListenerInput::default()
