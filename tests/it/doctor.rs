@@ -4,7 +4,7 @@ use aws_sdk_elasticloadbalancingv2::types::TargetTypeEnum;
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::Value;
 
-use crate::platform::{LoadBalancerSpec, Platform, TargetGroupSpec, tcp, udp};
+use crate::platform::{LoadBalancerSpec, Platform, TargetGroupSpec, udp, web};
 use crate::stage::{Aws, on_moto_and_sandbox};
 use crate::watcher::{Finished, Launch};
 
@@ -179,12 +179,12 @@ async fn a_load_balancer_without_the_owner_tag_fails(aws: Aws) {
 async fn a_target_group_without_the_owner_tag_is_a_warning(aws: Aws) {
     for (tags, expected) in [(udp().tags, "ok"), (Vec::new(), "warning")] {
         let platform = platform_with_rule(aws).await;
-        let groups = vec![udp(), TargetGroupSpec { tags, ..tcp() }];
+        let groups = vec![udp(), TargetGroupSpec { tags, ..web() }];
         platform.create_load_balancer_as(LoadBalancerSpec { groups, ..LoadBalancerSpec::default() }).await;
         let (code, checks) = checks(&platform).await;
         let check = checks.iter().find(|check| check["check"] == "owner tag").expect("the check");
         assert_eq!((code, &check["result"]), (Some(0), &Value::from(expected)), "{check}");
-        let names_the_group = check["detail"].as_str().expect("a detail").contains("jvb-tcp-tg has no tag");
+        let names_the_group = check["detail"].as_str().expect("a detail").contains("jvb-web has no tag");
         assert_eq!(names_the_group, expected == "warning", "{check}");
     }
 }
