@@ -26,7 +26,7 @@ mod scaling;
 
 pub use deadline::Deadline;
 pub use error::{AwsError, ErrorKind};
-pub use platform::{LoadBalancerDescription, Platform, TARGETS_PER_CALL, TargetGroupDescription};
+pub use platform::{LoadBalancerDescription, Platform, ServiceDescription, TARGETS_PER_CALL, TargetGroupDescription};
 pub use queue::{FailedEntry, Message, Queue, QueueSettings, Receipt, Redrive};
 pub use scaling::{ScalableService, Scaling};
 

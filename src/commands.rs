@@ -74,6 +74,7 @@ fn policy(settings: &Settings, options: &PolicyOptions) -> Policy {
         until_paid_hour: options.idle_grace == IdleGrace::UntilPaidHour,
         unused_grace: options.unused_grace,
         resync_interval: options.resync_interval,
+        allow_several_bridges: options.bridges.allow_several_bridges,
     }
 }
 

@@ -9,9 +9,11 @@
 //! - [`error_policy`]: what follows a reconciliation that failed.
 //! - [`missed_events`]: detects an event source that has stopped working.
 //! - [`target_health`]: logs changes of target health.
+//! - [`advertised`]: the addresses that tasks advertise for media, for a finding.
 //! - [`liveness`]: what `/healthz` and `/readyz` report.
 //! - [`scope`], [`context`], [`totals`], [`writes`]: what the parts share.
 
+pub mod advertised;
 pub mod context;
 pub mod error_policy;
 mod execution;

@@ -17,7 +17,7 @@ pub mod rule;
 mod sample_event;
 
 use rule::ObservedRule;
-pub use sample_event::{SampleTask, sample_event};
+pub use sample_event::{Sample, sample_event};
 
 /// The event source, as AWS describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The modules from the ground up, as ARCHITECTURE.md has them.
-const LAYERS: [&str; 34] = [
+const LAYERS: [&str; 35] = [
     "name_resolution",
     "clock",
     "aws",
@@ -25,6 +25,7 @@ const LAYERS: [&str; 34] = [
     "controller::liveness",
     "controller::missed_events",
     "controller::target_health",
+    "controller::advertised",
     "controller::observer",
     "controller::writes",
     "controller::registrations",

@@ -101,6 +101,8 @@ pub enum PermissionProbe {
         /// The cluster, by name or ARN.
         cluster: String,
     },
+    /// Describes a task definition that doesn't exist.
+    DescribeTaskDefinition,
     /// Describes a load balancer.
     DescribeLoadBalancers {
         /// The load balancer's name.
@@ -138,6 +140,7 @@ impl PermissionProbe {
             Self::ChangeMessageVisibility { .. } => ApiOperation::ChangeMessageVisibility,
             Self::ListTasks { .. } => ApiOperation::ListTasks,
             Self::DescribeTasks { .. } => ApiOperation::DescribeTasks,
+            Self::DescribeTaskDefinition => ApiOperation::DescribeTaskDefinition,
             Self::DescribeLoadBalancers { .. } => ApiOperation::DescribeLoadBalancers,
             Self::DescribeTargetGroups => ApiOperation::DescribeTargetGroups,
             Self::DescribeTargetHealth { .. } => ApiOperation::DescribeTargetHealth,

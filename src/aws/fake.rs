@@ -3,6 +3,7 @@
 //! Time is tokio's paused clock, so a test that waits for minutes takes none.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,11 +12,12 @@ use tokio::time::Instant;
 
 use super::{
     AwsError, Calls, Deadline, ErrorKind, FailedEntry, LoadBalancerDescription, Message, Platform, Queue,
-    QueueSettings, Receipt, Redrive, ScalableService, Scaling, TargetGroupDescription,
+    QueueSettings, Receipt, Redrive, ScalableService, Scaling, ServiceDescription, TargetGroupDescription,
 };
 use crate::clock::Clock;
 use jvb_watcher_rules::model::{
-    LoadBalancer, Observation, Service, Tags, Target, TargetGroup, TargetKey, TargetState, Task, TaskId,
+    LoadBalancer, LoadBalancerAddresses, Observation, PinnedAddress, Service, Tags, Target, TargetGroup, TargetKey,
+    TargetState, Task, TaskId,
 };
 
 /// A wall clock that advances with tokio's.
@@ -61,6 +63,8 @@ pub struct World {
     faults: BTreeMap<&'static str, VecDeque<Option<ErrorKind>>>,
     /// The tags of the service.
     pub service_tags: Tags,
+    /// The answer to a DNS query for the load balancer.
+    pub resolved: Vec<IpAddr>,
     /// The number of calls after which no call is answered, and the notification of the first such call.
     pub silent_after: Option<(usize, Arc<tokio::sync::Notify>)>,
     /// The latency of the calls of an operation.
@@ -85,6 +89,7 @@ impl FakeAws {
             throttled: 0,
             faults: BTreeMap::new(),
             service_tags: Tags::new(),
+            resolved: Vec::new(),
             silent_after: None,
             latency: BTreeMap::new(),
             hooks: Vec::new(),
@@ -206,14 +211,20 @@ fn described(group: &TargetGroup, load_balancer: Option<&LoadBalancer>) -> Targe
     TargetGroupDescription {
         arn: group.arn.clone(),
         name: group.name.clone(),
+        protocol: group.protocol,
         target_type: group.target_type.clone(),
         load_balancer_arns: load_balancer.iter().map(|load_balancer| load_balancer.arn.clone()).collect(),
     }
 }
 
 impl Platform for FakeAws {
-    async fn service(&self, _: &str, _: &str) -> Result<Service, AwsError> {
-        self.call("DescribeServices", |world| Ok(world.observed.service)).await
+    async fn service(&self, _: &str, _: &str) -> Result<ServiceDescription, AwsError> {
+        self.call("DescribeServices", |world| {
+            let startup = &world.observed.startup;
+            let (deployment, message) = (startup.deployment.clone(), startup.message.clone());
+            Ok(ServiceDescription { service: world.observed.service, deployment, message })
+        })
+        .await
     }
 
     async fn list_tasks(&self, _: &str, _: &str) -> Result<Vec<TaskId>, AwsError> {
@@ -225,16 +236,34 @@ impl Platform for FakeAws {
         self.call("DescribeTasks", |world| Ok(world.observed.tasks.iter().filter(wanted).cloned().collect())).await
     }
 
+    async fn pinned_addresses(&self, arn: &str) -> Result<Vec<PinnedAddress>, AwsError> {
+        let is_of = |pinned: &&PinnedAddress| arn.ends_with(&format!("/{}", pinned.task_definition));
+        self.call("DescribeTaskDefinition", |world| {
+            Ok(world.observed.advertised.pinned.iter().filter(is_of).cloned().collect())
+        })
+        .await
+    }
+
+    async fn resolve(&self, _: &str) -> Vec<IpAddr> {
+        self.call("resolve", |world| Ok(world.resolved.clone())).await.unwrap_or_default()
+    }
+
     async fn load_balancer(&self, _: &str) -> Result<Option<LoadBalancerDescription>, AwsError> {
-        let describe = |load_balancer: &LoadBalancer| LoadBalancerDescription {
+        let describe = |load_balancer: &LoadBalancer, addresses: LoadBalancerAddresses| LoadBalancerDescription {
             arn: load_balancer.arn.clone(),
             name: load_balancer.name.clone(),
             kind: load_balancer.kind.clone(),
             state: load_balancer.state,
             created_at: load_balancer.created_at,
             dns_name: Some(format!("{}.elb.example", load_balancer.name)),
+            zones: 1,
+            addresses,
         };
-        self.call("DescribeLoadBalancers", |world| Ok(world.observed.load_balancer.as_ref().map(describe))).await
+        self.call("DescribeLoadBalancers", |world| {
+            let addresses = &world.observed.advertised.load_balancer;
+            Ok(world.observed.load_balancer.as_ref().map(|found| describe(found, addresses.clone())))
+        })
+        .await
     }
 
     async fn target_groups(&self, load_balancer: Option<&str>) -> Result<Vec<TargetGroupDescription>, AwsError> {

@@ -52,6 +52,7 @@ operations! {
     DescribeServices: "ecs", "DescribeServices";
     ListTasks: "ecs", "ListTasks";
     DescribeTasks: "ecs", "DescribeTasks";
+    DescribeTaskDefinition: "ecs", "DescribeTaskDefinition";
     UpdateService: "ecs", "UpdateService";
     ListTagsForResource: "ecs", "ListTagsForResource";
     TagResource: "ecs", "TagResource";

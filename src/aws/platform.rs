@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::net::IpAddr;
 
 use jiff::Timestamp;
 use jvb_watcher_rules::model::{
-    LoadBalancerKind, LoadBalancerState, Service, Tags, Target, TargetKey, TargetType, Task, TaskId,
+    Deployment, LoadBalancerAddresses, LoadBalancerKind, LoadBalancerState, PinnedAddress, Protocol, SchedulerMessage,
+    Service, Tags, Target, TargetKey, TargetType, Task, TaskId,
 };
 
 use super::{AwsError, Calls, Deadline};
@@ -19,8 +21,12 @@ pub const TARGETS_PER_CALL: usize = 200;
 /// The adapter paginates reads and splits them to the APIs' limits. A write with a [`Deadline`] is neither sent nor
 /// awaited nor retried after it.
 pub trait Platform: Send + Sync {
-    /// Reads the service and its task counts.
-    fn service(&self, cluster: &str, service: &str) -> impl Future<Output = Result<Service, AwsError>> + Send;
+    /// Describes the service.
+    fn service(
+        &self,
+        cluster: &str,
+        service: &str,
+    ) -> impl Future<Output = Result<ServiceDescription, AwsError>> + Send;
 
     /// Lists the ids of the service's tasks: those with desiredStatus RUNNING, and those that stopped within about the
     /// last hour. The list may contain tasks of other services.
@@ -32,6 +38,16 @@ pub trait Platform: Send + Sync {
         cluster: &str,
         tasks: &[TaskId],
     ) -> impl Future<Output = Result<Vec<Task>, AwsError>> + Send;
+
+    /// Reads the addresses for media that a task definition pins. A value that comes from elsewhere, or that the
+    /// container sets at its start, pins none.
+    fn pinned_addresses(
+        &self,
+        task_definition_arn: &str,
+    ) -> impl Future<Output = Result<Vec<PinnedAddress>, AwsError>> + Send;
+
+    /// Resolves a load balancer's DNS name; returns no address if there is no answer. This is no call to AWS's APIs.
+    fn resolve(&self, dns_name: &str) -> impl Future<Output = Vec<IpAddr>> + Send;
 
     /// Describes the load balancer of that name; `None` if there is none.
     fn load_balancer(
@@ -97,6 +113,17 @@ pub trait Platform: Send + Sync {
     fn calls(&self) -> Calls;
 }
 
+/// A service, as DescribeServices returns it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServiceDescription {
+    /// The service's state and its task counts.
+    pub service: Service,
+    /// The primary deployment.
+    pub deployment: Option<Deployment>,
+    /// The latest message of the scheduler.
+    pub message: Option<SchedulerMessage>,
+}
+
 /// A load balancer, as DescribeLoadBalancers returns it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LoadBalancerDescription {
@@ -112,6 +139,11 @@ pub struct LoadBalancerDescription {
     pub created_at: Timestamp,
     /// The DNS name that clients resolve.
     pub dns_name: Option<String>,
+    /// The number of zones, in each of which a network load balancer has one address of each family.
+    pub zones: usize,
+    /// The addresses that the description shows: Elastic IP addresses, and others that were chosen. It doesn't show those
+    /// that AWS assigned.
+    pub addresses: LoadBalancerAddresses,
 }
 
 /// A target group, as DescribeTargetGroups returns it.
@@ -121,6 +153,8 @@ pub struct TargetGroupDescription {
     pub arn: String,
     /// The name.
     pub name: String,
+    /// The protocol.
+    pub protocol: Protocol,
     /// The type of its targets.
     pub target_type: TargetType,
     /// The ARNs of the load balancers that route to it.

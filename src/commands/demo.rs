@@ -17,8 +17,8 @@ use tokio::time::{Instant, MissedTickBehavior};
 use super::CommandError;
 use super::help::{Group, Help, INTERRUPTED, USAGE_ERROR};
 use super::options::{
-    FeedCheck, IdleGrace, LogFormat, LogOptions, MetricsFormat, MetricsOptions, OutputFormat, OwnerTagOptions,
-    PlatformOptions, PolicyOptions, QueueOptions, TeardownExtent, WatchOptions,
+    BridgeOptions, FeedCheck, IdleGrace, LogFormat, LogOptions, MetricsFormat, MetricsOptions, OutputFormat,
+    OwnerTagOptions, PlatformOptions, PolicyOptions, QueueOptions, TeardownExtent, WatchOptions,
 };
 use super::run::Run;
 use super::run::RunOptions;
@@ -250,6 +250,8 @@ fn run_options(scenario: &Scenario, region: &str, level: Level) -> RunOptions {
                     owner_tag: OwnerTag { key: "Lifecycle".to_owned(), value: "on-demand".to_owned() },
                 },
                 teardown: TeardownExtent::All,
+                // The evening shows registrations, of several tasks at a time; it has no media.
+                bridges: BridgeOptions { allow_several_bridges: true },
             },
             feed_check: FeedCheck::Hourly,
             publish_events: None,

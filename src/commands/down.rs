@@ -117,7 +117,10 @@ pub async fn down(settings: &Settings, options: &DownOptions, console: &Console)
     let command = options.balancer_command.as_ref();
     let command = command.map(|line| Arc::new(Process::shell(line)) as Arc<dyn LoadBalancerCommand>);
     let output = options.output.output;
-    let request = Request { settings, console, verb: Verb::Down, owner_tag: &options.owner.owner_tag, command, output };
+    let owner_tag = &options.owner.owner_tag;
+    // The tasks are about to stop, so their number is nothing to report.
+    let allow_several_bridges = true;
+    let request = Request { settings, console, verb: Verb::Down, owner_tag, allow_several_bridges, command, output };
     let mut down = Down::new(request.context(&sdk)?, spec);
     if options.dry_run.dry_run {
         let began = Instant::now();

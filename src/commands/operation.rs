@@ -29,6 +29,7 @@ pub(super) struct Request<'a> {
     pub(super) console: &'a Console,
     pub(super) verb: Verb,
     pub(super) owner_tag: &'a OwnerTag,
+    pub(super) allow_several_bridges: bool,
     pub(super) command: Option<Arc<dyn LoadBalancerCommand>>,
     pub(super) output: OutputFormat,
 }
@@ -46,6 +47,7 @@ impl Request<'_> {
             project: self.settings.identity.project.clone(),
             load_balancer: self.settings.load_balancer.clone(),
             owner_tag: self.owner_tag.clone(),
+            allow_several_bridges: self.allow_several_bridges,
             command: self.command.clone(),
             log: self.console.log().clone(),
             progress: self.console.progress(self.verb),

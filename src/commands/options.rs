@@ -133,6 +133,16 @@ pub struct OwnerTagOptions {
     pub owner_tag: OwnerTag,
 }
 
+/// Whether a service may have several bridges behind one UDP listener.
+#[derive(Clone, Copy, Debug, Default, Args)]
+pub struct BridgeOptions {
+    /// Allow several tasks behind one UDP listener
+    ///
+    /// One UDP listener can serve one bridge. Right only where each bridge advertises an address of its own.
+    #[arg(long, env = "JVB_WATCHER_ALLOW_SEVERAL_BRIDGES", value_parser = BoolishValueParser::new())]
+    pub allow_several_bridges: bool,
+}
+
 /// The rules by which the watcher decides: of `run`, `lambda` and `status`.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Rules")]
@@ -157,6 +167,9 @@ pub struct PolicyOptions {
     /// The part of an idle load balancer that is deleted.
     #[arg(long, env = "JVB_WATCHER_TEARDOWN", value_name = "EXTENT", default_value = "all")]
     pub teardown: TeardownExtent,
+    /// The bridges.
+    #[command(flatten)]
+    pub bridges: BridgeOptions,
 }
 
 /// How long an idle load balancer is kept.

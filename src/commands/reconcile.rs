@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::help::{Group, Help, USAGE_ERROR};
 use super::options::values::duration;
-use super::options::{DryRunOptions, LogOptions, PlatformOptions};
+use super::options::{BridgeOptions, DryRunOptions, LogOptions, PlatformOptions};
 use super::settings::Settings;
 use super::{CommandError, connect};
 use crate::aws::client::AwsPlatform;
@@ -29,6 +29,9 @@ pub struct ReconcileOptions {
     /// Wait until every desired task serves and is healthy in every target group; fail after this time
     #[arg(long, env = "JVB_WATCHER_WAIT_HEALTHY", value_name = "DURATION", value_parser = duration)]
     pub wait_healthy: Option<Duration>,
+    /// The bridges.
+    #[command(flatten)]
+    pub bridges: BridgeOptions,
     /// The platform.
     #[command(flatten)]
     pub platform: PlatformOptions,
@@ -78,6 +81,7 @@ pub async fn reconcile(settings: &Settings, options: &ReconcileOptions, log: &Lo
         until_paid_hour: false,
         unused_grace: Duration::ZERO,
         resync_interval: HEALTH_WAIT,
+        allow_several_bridges: options.bridges.allow_several_bridges,
     };
     let platform = AwsPlatform::new(&sdk);
     let context = Context::new(settings.scope.clone(), log.clone(), platform.clock());

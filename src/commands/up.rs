@@ -13,7 +13,9 @@ use tokio::time::Instant;
 use super::help::{Group, Help, INTERRUPTED, USAGE_ERROR};
 use super::operation::{Request, print};
 use super::options::values::{duration, url};
-use super::options::{DryRunOptions, LogOptions, OutputFormat, OutputOptions, OwnerTagOptions, PlatformOptions};
+use super::options::{
+    BridgeOptions, DryRunOptions, LogOptions, OutputFormat, OutputOptions, OwnerTagOptions, PlatformOptions,
+};
 use super::probe::HttpProbe;
 use super::settings::Settings;
 use super::{CommandError, Console, connect};
@@ -25,13 +27,22 @@ use crate::telemetry::log::Verb;
 #[derive(Debug, Args)]
 pub struct UpOptions {
     /// Number of tasks to serve; a service with more keeps them
+    ///
+    /// More than one needs --allow-several-bridges.
     #[arg(long, env = "JVB_WATCHER_DESIRED", value_name = "NUMBER", default_value_t = 1, value_parser = clap::value_parser!(i32).range(1..=5000))]
     pub desired: i32,
-    /// Terraform configuration with the module jvb_nlb, which creates a missing load balancer
+    /// Terraform configuration that creates a missing load balancer
     ///
-    /// The command is `terraform -chdir=DIR apply -target=module.jvb_nlb -auto-approve`.
+    /// The command is `terraform -chdir=DIR apply -auto-approve`. It applies the whole configuration; --terraform-arg can
+    /// limit it.
     #[arg(long, env = "JVB_WATCHER_TERRAFORM_DIR", value_name = "DIR")]
     pub terraform_dir: Option<PathBuf>,
+    /// Further argument of `terraform apply`, e.g. -var=NAME=VALUE; repeatable
+    ///
+    /// Where one configuration contains the whole platform, limit the command to the load balancer:
+    /// `--terraform-arg=-target=module.jvb_nlb`.
+    #[arg(long = "terraform-arg", value_name = "ARGUMENT", requires = "terraform_dir", allow_hyphen_values = true, value_parser = NonEmptyStringValueParser::new())]
+    pub terraform_args: Vec<String>,
     /// Shell command that creates a missing load balancer; overrides --terraform-dir
     #[arg(long, env = "JVB_WATCHER_UP_COMMAND", value_name = "COMMAND", value_parser = NonEmptyStringValueParser::new())]
     pub balancer_command: Option<String>,
@@ -41,6 +52,9 @@ pub struct UpOptions {
     /// The owner tag.
     #[command(flatten)]
     pub owner: OwnerTagOptions,
+    /// The bridges.
+    #[command(flatten)]
+    pub bridges: BridgeOptions,
     /// The result.
     #[command(flatten)]
     pub output: OutputOptions,
@@ -77,11 +91,14 @@ pub struct UpOptions {
 pub const HELP: Help = Help {
     group: Group::Operate,
     examples: &[
-        ("Show the steps", "jvb-watcher up --project jitsi --terraform-dir infra --dry-run"),
-        ("Scale up, and print the load balancer's DNS name", "jvb-watcher up --project jitsi --terraform-dir infra"),
+        ("Show the steps", "jvb-watcher up --project jitsi --terraform-dir calls --dry-run"),
         (
-            "Verify at the end that the platform answers",
-            "jvb-watcher up --project jitsi --terraform-dir infra --verify-url https://meet.example.org",
+            "Scale up, verify that the platform answers, and print the load balancer's DNS name",
+            "jvb-watcher up --project jitsi --terraform-dir calls --verify-url https://meet.example.org",
+        ),
+        (
+            "Apply only the load balancer of a configuration that contains the whole platform",
+            "jvb-watcher up --project jitsi --terraform-dir infra --terraform-arg=-target=module.jvb_nlb",
         ),
     ],
     exit_status: &[
@@ -102,7 +119,9 @@ pub async fn up(settings: &Settings, options: &UpOptions, console: &Console) -> 
     let command = command(options)?;
     let sdk = connect(settings, console.log()).await?;
     let output = options.output.output;
-    let request = Request { settings, console, verb: Verb::Up, owner_tag: &options.owner.owner_tag, command, output };
+    let owner_tag = &options.owner.owner_tag;
+    let allow_several_bridges = options.bridges.allow_several_bridges;
+    let request = Request { settings, console, verb: Verb::Up, owner_tag, allow_several_bridges, command, output };
     let probe = options.verify_url.clone().map(|url| Arc::new(HttpProbe::new(url)) as Arc<dyn Probe>);
     let spec = Spec {
         desired: options.desired,
@@ -133,7 +152,7 @@ fn command(options: &UpOptions) -> Result<Option<Arc<dyn LoadBalancerCommand>>, 
         (None, Some(directory)) => {
             validate_terraform_dir(directory)
                 .map_err(|reason| CommandError::Usage(format!("--terraform-dir: {reason}")))?;
-            Process::terraform_apply(directory)
+            Process::terraform_apply(directory, &options.terraform_args)
         }
         (None, None) => return Ok(None),
     };
@@ -149,7 +168,7 @@ fn validate_terraform_dir(directory: &Path) -> Result<(), String> {
     match has_configuration {
         true => Ok(()),
         false => Err(format!(
-            "{} has no terraform files (*.tf, *.tf.json); give the directory of the configuration with the module jvb_nlb",
+            "{} has no terraform files (*.tf, *.tf.json); give the directory of the configuration that creates the load balancer",
             directory.display()
         )),
     }

@@ -14,7 +14,7 @@ pub const LAST_RECEIVE: u32 = 5;
 /// Messages that are handled by one reconciliation.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// The tasks that the relevant messages name.
+    /// What the relevant messages say.
     pub hints: Hints,
     /// The messages about the service: deleted once a reconciliation has succeeded.
     pub relevant: Vec<Receipt>,

@@ -1,7 +1,8 @@
 //! Parses queue messages into hints.
 //!
 //! EventBridge puts its whole envelope into the message. An event decides nothing: it names a task and a version of it,
-//! and the next observation must show this version or a later one. Only the cluster and the task's ARN are required.
+//! and the next observation must show this version or a later one; or it explains why the service's tasks don't start.
+//! Only the cluster and the task's ARN are required.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use jiff::Timestamp;
 use serde_json::Value;
 
 use crate::controller::scope::Scope;
-use jvb_watcher_rules::model::{TaskId, cluster_name};
+use jvb_watcher_rules::model::{ServiceEvent, ServiceEventName, TaskId, cluster_name};
 
 #[cfg(any(test, fuzzing))]
 pub mod check;
@@ -19,6 +20,8 @@ pub mod check;
 pub enum EventBridgeEvent {
     /// An ECS Task State Change event.
     TaskStateChange(TaskStateChange),
+    /// An ECS Service Action or ECS Deployment State Change event that explains why tasks don't start.
+    ServiceFailure(ServiceFailure),
     /// Any other event.
     Other {
         /// The envelope's `source`.
@@ -36,12 +39,12 @@ pub struct TaskStateChange {
     /// `service:NAME` or `family:NAME`, if the event has it.
     pub group: Option<String>,
     /// The task and its version.
-    pub hint: Hint,
+    pub change: TaskChange,
 }
 
 /// A task that changed.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Hint {
+pub struct TaskChange {
     /// The task.
     pub task: TaskId,
     /// Its version after the change (`detail.version`).
@@ -50,11 +53,34 @@ pub struct Hint {
     pub time: Option<Timestamp>,
 }
 
-/// The hints of a batch of messages: the tasks to read beside those that ECS lists, and how fresh the answers must be.
+/// The fields of an event about a service that the controller reads.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ServiceFailure {
+    /// The name of the service's cluster.
+    pub cluster: String,
+    /// The service's name.
+    pub service: String,
+    /// What the event says.
+    pub event: ServiceEvent,
+}
+
+/// A hint of one event about the service.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Hint {
+    /// A task changed.
+    Task(TaskChange),
+    /// Tasks don't start.
+    Service(ServiceEvent),
+}
+
+/// The hints of a batch of messages: the tasks to read beside those that ECS lists, how fresh the answers must be, and why
+/// tasks don't start.
 #[derive(Clone, Debug, Default)]
 pub struct Hints {
     /// The tasks that events named, each with the newest of what they said about it.
     pub tasks: BTreeMap<TaskId, TaskHint>,
+    /// The latest event about the service itself.
+    pub service_event: Option<ServiceEvent>,
 }
 
 /// The hint that the events of a batch give about one task.
@@ -69,9 +95,18 @@ pub struct TaskHint {
 impl Hints {
     /// Adds the hint of one event.
     pub fn add(&mut self, hint: Hint) {
-        let known = self.tasks.entry(hint.task).or_default();
-        known.version = known.version.max(hint.version);
-        known.time = known.time.max(hint.time);
+        match hint {
+            Hint::Task(TaskChange { task, version, time }) => {
+                let known = self.tasks.entry(task).or_default();
+                known.version = known.version.max(version);
+                known.time = known.time.max(time);
+            }
+            Hint::Service(event) => {
+                if self.service_event.as_ref().is_none_or(|known| known.time <= event.time) {
+                    self.service_event = Some(event);
+                }
+            }
+        }
     }
 }
 
@@ -104,9 +139,17 @@ impl EventBridgeEvent {
         };
         let source = text(&envelope, "source").ok_or(Malformed::NotAnEnvelope("`source` is missing"))?;
         let detail_type = text(&envelope, "detail-type").ok_or(Malformed::NotAnEnvelope("`detail-type` is missing"))?;
-        if (source, detail_type) != ("aws.ecs", "ECS Task State Change") {
-            return Ok(Self::Other { source: source.to_owned(), detail_type: detail_type.to_owned() });
+        let other = || Self::Other { source: source.to_owned(), detail_type: detail_type.to_owned() };
+        match (source, detail_type) {
+            ("aws.ecs", "ECS Task State Change") => Self::task_state_change(&envelope),
+            ("aws.ecs", "ECS Service Action" | "ECS Deployment State Change") => {
+                Ok(ServiceFailure::parse(&envelope).map_or_else(other, Self::ServiceFailure))
+            }
+            _ => Ok(other()),
         }
+    }
+
+    fn task_state_change(envelope: &Value) -> Result<Self, Malformed> {
         let detail = &envelope["detail"];
         let task_arn = text(detail, "taskArn").or_else(|| envelope["resources"][0].as_str());
         let task_arn = task_arn.ok_or(Malformed::NoTask("neither `detail.taskArn` nor `resources` names it"))?;
@@ -116,19 +159,51 @@ impl EventBridgeEvent {
         Ok(Self::TaskStateChange(TaskStateChange {
             cluster: cluster_name(cluster).to_owned(),
             group: text(detail, "group").map(str::to_owned),
-            hint: Hint {
-                task,
-                version: detail["version"].as_i64(),
-                time: text(&envelope, "time").and_then(|time| time.parse().ok()),
-            },
+            change: TaskChange { task, version: detail["version"].as_i64(), time: time(envelope) },
         }))
     }
 
     /// Returns the hint for this service; `None` if the event is foreign.
     pub fn hint_for(self, scope: &Scope) -> Option<Hint> {
-        let Self::TaskStateChange(TaskStateChange { cluster, group, hint }) = self else { return None };
-        scope.includes(&cluster, group.as_deref()).then_some(hint)
+        match self {
+            Self::TaskStateChange(TaskStateChange { cluster, group, change }) => {
+                scope.includes(&cluster, group.as_deref()).then_some(Hint::Task(change))
+            }
+            Self::ServiceFailure(ServiceFailure { cluster, service, event }) => {
+                scope.includes(&cluster, Some(&format!("service:{service}"))).then_some(Hint::Service(event))
+            }
+            Self::Other { .. } => None,
+        }
     }
+}
+
+impl ServiceFailure {
+    /// Reads an event about a service; returns `None` for one that tells of no failure to start tasks, or that names no
+    /// service.
+    ///
+    /// The service's ARN is in `resources`. A Deployment State Change has no `clusterArn` (see "Amazon ECS service
+    /// deployment state change events" in the ECS developer guide).
+    fn parse(envelope: &Value) -> Option<Self> {
+        let detail = &envelope["detail"];
+        let name = ServiceEventName::parse(text(detail, "eventName")?)?;
+        let arns = envelope["resources"].as_array()?.iter().filter_map(Value::as_str);
+        let (cluster, service) =
+            arns.filter_map(|arn| arn.split_once(":service/")).find_map(|(prefix, resource)| {
+                match (prefix.contains(":ecs:"), resource.split_once('/')) {
+                    (true, Some((cluster, service))) => Some((cluster, service)),
+                    // An ARN in the old short form.
+                    (true, None) => Some((cluster_name(text(detail, "clusterArn")?), resource)),
+                    (false, _) => None,
+                }
+            })?;
+        let event = ServiceEvent { name, reason: text(detail, "reason").map(str::to_owned), time: time(envelope) };
+        Some(Self { cluster: cluster.to_owned(), service: service.to_owned(), event })
+    }
+}
+
+/// Returns the time of an event.
+fn time(envelope: &Value) -> Option<Timestamp> {
+    text(envelope, "time").and_then(|time| time.parse().ok())
 }
 
 fn text<'a>(object: &'a Value, key: &str) -> Option<&'a str> {

@@ -5,14 +5,15 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 
-use crate::aws::{AwsError, ErrorKind, LoadBalancerDescription, Platform, TargetGroupDescription};
+use crate::aws::{AwsError, ErrorKind, LoadBalancerDescription, Platform, ServiceDescription, TargetGroupDescription};
+use crate::controller::advertised::AdvertisedCache;
 use crate::controller::context::Context;
 use crate::controller::message::Hints;
 use crate::controller::scope::Scope;
 use crate::telemetry::log::Event;
 use jvb_watcher_rules::model::{
-    LOAD_BALANCER_TAG, LoadBalancer, Observation, Service, Tags, Target, TargetGroup, TargetType, Task, TaskId,
-    load_balancer_name,
+    Advertised, LOAD_BALANCER_TAG, LoadBalancer, Observation, Service, Startup, Tags, Target, TargetGroup, TargetType,
+    Task, TaskId, load_balancer_name,
 };
 use jvb_watcher_rules::plan::{Policy, Teardown};
 
@@ -39,6 +40,8 @@ pub struct Observer<'a, P> {
     pub context: &'a Context,
     /// The load balancer's name, and whether its target groups belong to it.
     pub policy: &'a Policy,
+    /// What is remembered of the addresses that tasks advertise.
+    pub advertised: &'a AdvertisedCache,
 }
 
 impl<P: Platform> Observer<'_, P> {
@@ -53,17 +56,26 @@ impl<P: Platform> Observer<'_, P> {
         let tasks = async {
             // The counts are read after the tasks: a service that is found idle was idle at the end of the observation.
             let tasks = self.tasks(hints).await?;
-            let service = self.platform.service(cluster, service).await?;
-            Ok((service, tasks))
+            let pinned = self.advertised.pinned(self.platform, &tasks, self.context);
+            let (service, pinned) = tokio::join!(self.platform.service(cluster, service), pinned);
+            Ok((service?, tasks, pinned))
         };
-        let ((service, tasks), (load_balancer, orphaned_target_groups)) =
-            tokio::try_join!(tasks, self.load_balancer())?;
+        let ((service, tasks, pinned), observed) = tokio::try_join!(tasks, self.load_balancer())?;
+        let ServiceDescription { service, deployment, message } = service;
         let tasks = if service == Service::Missing { Vec::new() } else { tasks };
+        let addresses = match &observed.description {
+            Some(description) if !pinned.is_empty() => {
+                self.advertised.of_load_balancer(self.platform, description).await
+            }
+            _ => Default::default(),
+        };
         Ok(Observation {
             service,
             tasks,
-            load_balancer,
-            orphaned_target_groups,
+            startup: Startup { deployment, message, ..Startup::default() },
+            advertised: Advertised { pinned, load_balancer: addresses },
+            load_balancer: observed.load_balancer,
+            orphaned_target_groups: observed.orphaned_target_groups,
             unmatched_since: BTreeMap::new(),
             teardown_begun_at: None,
         })
@@ -132,25 +144,29 @@ impl<P: Platform> Observer<'_, P> {
     }
 
     /// Reads the load balancer with its target groups; or, when it doesn't exist, the target groups of an earlier one.
-    async fn load_balancer(&self) -> Result<(Option<LoadBalancer>, Vec<TargetGroup>), AwsError> {
+    async fn load_balancer(&self) -> Result<ObservedLoadBalancer, AwsError> {
         let name = &self.policy.load_balancer;
         let mut changed = None;
         for _ in 0..CONSISTENT_READ_ATTEMPTS {
             let Some(description) = self.platform.load_balancer(name).await? else {
-                return Ok((None, self.orphaned_target_groups().await?));
+                let orphaned_target_groups = self.orphaned_target_groups().await?;
+                return Ok(ObservedLoadBalancer { orphaned_target_groups, ..ObservedLoadBalancer::default() });
             };
-            match self.with_target_groups(description).await {
-                Ok(load_balancer) => return Ok((Some(load_balancer), Vec::new())),
+            match self.with_target_groups(&description).await {
+                Ok(load_balancer) => {
+                    let (description, load_balancer) = (Some(description), Some(load_balancer));
+                    return Ok(ObservedLoadBalancer { description, load_balancer, orphaned_target_groups: Vec::new() });
+                }
                 // The load balancer or a group was deleted between two calls. Reading again shows which.
                 Err(error) if error.is(ErrorKind::NotFound) => changed = Some(error),
                 Err(error) => return Err(error),
             }
         }
-        changed.map_or_else(|| Ok((None, Vec::new())), Err)
+        changed.map_or_else(|| Ok(ObservedLoadBalancer::default()), Err)
     }
 
-    async fn with_target_groups(&self, description: LoadBalancerDescription) -> Result<LoadBalancer, AwsError> {
-        let LoadBalancerDescription { arn, name, kind, state, created_at, dns_name: _ } = description;
+    async fn with_target_groups(&self, description: &LoadBalancerDescription) -> Result<LoadBalancer, AwsError> {
+        let LoadBalancerDescription { arn, name, kind, state, created_at, .. } = description.clone();
         let groups = self.platform.target_groups(Some(&arn)).await?;
         let arns: Vec<_> = std::iter::once(&arn).chain(groups.iter().map(|group| &group.arn)).cloned().collect();
         let contents = try_join_all(groups.iter().map(|group| self.contents(group)));
@@ -178,7 +194,8 @@ impl<P: Platform> Observer<'_, P> {
         })
     }
 
-    /// Reads the target groups whose mark names a load balancer of the configured name, and that are behind no other.
+    /// Reads the target groups with the owner tag whose mark names a load balancer of the configured name, and that are
+    /// behind no other.
     async fn orphaned_target_groups(&self) -> Result<Vec<TargetGroup>, AwsError> {
         if self.policy.teardown != Teardown::All {
             return Ok(Vec::new());
@@ -191,10 +208,18 @@ impl<P: Platform> Observer<'_, P> {
         let groups = groups.into_iter().map(|group| target_group(group, &mut tags, Contents::default()));
         let is_orphaned = |group: &TargetGroup| {
             let marked_for = group.tags.get(LOAD_BALANCER_TAG).map(String::as_str);
-            marked_for.and_then(load_balancer_name) == Some(name)
+            marked_for.and_then(load_balancer_name) == Some(name) && self.policy.owner_tag.is_among(&group.tags)
         };
         Ok(groups.filter(is_orphaned).collect())
     }
+}
+
+/// The load balancer with its target groups; or the target groups of an earlier one.
+#[derive(Default)]
+struct ObservedLoadBalancer {
+    description: Option<LoadBalancerDescription>,
+    load_balancer: Option<LoadBalancer>,
+    orphaned_target_groups: Vec<TargetGroup>,
 }
 
 /// The error of a load balancer or group that was deleted between two calls.
@@ -218,8 +243,8 @@ struct Contents {
 }
 
 fn target_group(group: TargetGroupDescription, tags: &mut BTreeMap<String, Tags>, contents: Contents) -> TargetGroup {
-    let TargetGroupDescription { arn, name, target_type, load_balancer_arns: _ } = group;
+    let TargetGroupDescription { arn, name, protocol, target_type, load_balancer_arns: _ } = group;
     let Contents { targets, healthy_others } = contents;
     let tags = tags.remove(&arn).unwrap_or_default();
-    TargetGroup { arn, name, target_type, tags, targets, healthy_others }
+    TargetGroup { arn, name, protocol, target_type, tags, targets, healthy_others }
 }

@@ -9,18 +9,19 @@ use tokio::time::Instant;
 
 use crate::aws::{AwsError, Deadline, Platform};
 use crate::clock::Moment;
+use crate::controller::advertised::AdvertisedCache;
 use crate::controller::context::Context;
 use crate::controller::message::Hints;
 use crate::controller::missed_events::MissedEvents;
 use crate::controller::observer::Observer;
-use crate::controller::target_health::TargetHealth;
+use crate::controller::target_health::{TargetHealth, millis_between};
 use crate::controller::teardown::{ProcessId, Teardown, takeover_after};
 use crate::controller::totals::Counts;
 use crate::controller::writes::{Applied, Writer};
 use crate::telemetry::log::{Event, millis};
 use crate::telemetry::metrics::{Snapshot, Summary, Usage};
 use jvb_watcher_rules::finding::{Finding, FindingLedger, FindingName, StandingFindings};
-use jvb_watcher_rules::model::{LoadBalancerState, Observation, Readiness, Service, TargetKey};
+use jvb_watcher_rules::model::{LoadBalancerState, Observation, Readiness, Service, ServiceEvent, Startup, TargetKey};
 use jvb_watcher_rules::plan::{self, LifecycleAction, Plan, Policy};
 
 /// The time after its beginning within which writes may follow from an observation, except RegisterTargets.
@@ -102,6 +103,11 @@ struct Memory {
     findings: FindingLedger,
     missed_events: MissedEvents,
     teardown: Teardown,
+    advertised: AdvertisedCache,
+    /// The latest event about the service.
+    service_event: Option<ServiceEvent>,
+    /// The time since which each observation has found fewer running tasks than desired.
+    short_since: Option<Timestamp>,
     /// The time since which each observation has found the load balancer idle.
     idle_since: Option<Timestamp>,
     heartbeat: Option<Moment>,
@@ -167,6 +173,9 @@ impl<P: Platform> Reconciler<P> {
             findings: FindingLedger::default(),
             missed_events: MissedEvents::default(),
             teardown: Teardown::new(process, takeover_after),
+            advertised: AdvertisedCache::default(),
+            service_event: None,
+            short_since: None,
             idle_since: None,
             heartbeat: None,
             reported: Counts::default(),
@@ -190,6 +199,11 @@ impl<P: Platform> Reconciler<P> {
         self.forget_stale_memory();
         if !hints.tasks.is_empty() {
             self.memory.missed_events.event_arrived();
+        }
+        if let Some(event) = &hints.service_event
+            && self.memory.service_event.as_ref().is_none_or(|known| known.time <= event.time)
+        {
+            self.memory.service_event = Some(event.clone());
         }
         let result = match self.observe_for_writes(hints).await {
             Ok(observed) => {
@@ -224,12 +238,18 @@ impl<P: Platform> Reconciler<P> {
     ///
     /// The first call that failed.
     pub async fn observe(&self, hints: &Hints) -> Result<Observed, AwsError> {
-        let Self { platform, context, policy, .. } = self;
+        let Self { platform, context, policy, memory, .. } = self;
         let began = Moment::now(&*context.clock);
+        let observed = Observer { platform, context, policy, advertised: &memory.advertised }.observe(hints).await?;
         let observation = Observation {
-            unmatched_since: self.memory.unmatched_since.clone(),
-            teardown_begun_at: self.memory.teardown.begun_at(),
-            ..Observer { platform, context, policy }.observe(hints).await?
+            startup: Startup {
+                event: memory.service_event.clone(),
+                short_since: memory.short_since,
+                ..observed.startup
+            },
+            unmatched_since: memory.unmatched_since.clone(),
+            teardown_begun_at: memory.teardown.begun_at(),
+            ..observed
         };
         let plan = (self.planner)(&observation, policy, context.clock.now());
         Ok(Observed { observation, plan, began })
@@ -302,6 +322,7 @@ impl<P: Platform> Reconciler<P> {
         if self.memory.observed_at.is_some_and(is_stale) {
             self.memory.unmatched_since.clear();
             self.memory.idle_since = None;
+            self.memory.short_since = None;
             self.memory.missed_events.reset();
         }
     }
@@ -322,6 +343,9 @@ impl<P: Platform> Reconciler<P> {
         let now = context.clock.now();
         let is_idle = observed.observation.load_balancer.is_some() && plan::is_idle(&observed.observation, now);
         memory.idle_since = is_idle.then(|| memory.idle_since.unwrap_or(now));
+        let is_short =
+            matches!(observed.observation.service, Service::Found(counts) if counts.running < counts.desired);
+        memory.short_since = is_short.then(|| memory.short_since.unwrap_or(now));
         let before = std::mem::take(&mut memory.unmatched_since);
         let since = |key: &TargetKey| before.get(key).copied().unwrap_or(now);
         memory.unmatched_since = observed.plan.unmatched.iter().map(|key| (key.clone(), since(key))).collect();
@@ -373,7 +397,9 @@ impl<P: Platform> Reconciler<P> {
     }
 
     fn log_reconciled(&mut self, summary: Summary, changes: usize, took: Duration) {
-        let Summary { counts, serving, registered, healthy, load_balancer_state, .. } = summary;
+        let Summary { counts, serving, registered, healthy, load_balancer_state, load_balancer_created_at, .. } =
+            summary;
+        let now = self.context.clock.now();
         self.context.totals.set_platform_calls(self.platform.calls());
         let totals = self.context.totals.get();
         let reported = std::mem::replace(&mut self.memory.reported, totals);
@@ -385,6 +411,8 @@ impl<P: Platform> Reconciler<P> {
             registered,
             healthy,
             load_balancer_state: load_balancer_state.map_or("absent", LoadBalancerState::as_str).to_owned(),
+            load_balancer_age_seconds: load_balancer_created_at
+                .map(|created_at| millis_between(created_at, now) / 1000),
             changes,
             findings: self.memory.findings.len(),
             messages: totals.messages - reported.messages,

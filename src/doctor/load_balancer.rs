@@ -46,7 +46,15 @@ fn kind(LoadBalancer { name, kind, .. }: &LoadBalancer) -> Check {
 fn owner_tag(load_balancer: &LoadBalancer, OwnerTag { key, value }: &OwnerTag) -> Check {
     let observed = match load_balancer.tags.get(key) {
         Some(tag) if tag == value => {
-            return Check::ok(OWNER_TAG, format!("{key}={value}: the watcher may delete the load balancer"));
+            let mut groups = load_balancer.target_groups.iter();
+            return match groups.find(|group| group.tags.get(key) != Some(value)) {
+                None => Check::ok(OWNER_TAG, format!("{key}={value}: the watcher may delete the load balancer")),
+                Some(group) => Check::warning(
+                    OWNER_TAG,
+                    format!("target group {} has no tag {key}={value}, so the watcher doesn't delete it", group.name),
+                    "Add the tag to the target group, unless it is to stay.",
+                ),
+            };
         }
         Some(other) => format!("{key} is {other:?}, not {value:?}"),
         None => format!("there is no tag {key}={value}"),

@@ -61,6 +61,7 @@ pub fn probes(resources: ProbedResources<'_>) -> Vec<PermissionProbe> {
         PermissionProbe::ChangeMessageVisibility { queue_url: queue_url() },
         PermissionProbe::ListTasks { cluster: cluster.clone(), service },
         PermissionProbe::DescribeTasks { cluster },
+        PermissionProbe::DescribeTaskDefinition,
         PermissionProbe::DescribeLoadBalancers { name: load_balancer.to_owned() },
         PermissionProbe::DescribeTargetGroups,
         PermissionProbe::DescribeTargetHealth { target_group_arn: target_group_arn() },

@@ -4,7 +4,7 @@ use super::{Check, Evidence};
 use crate::aws::diagnostics::TargetInput;
 use crate::aws::event_source::{QueueDescription, RuleState};
 use crate::event_source::rule::ObservedRule;
-use crate::event_source::{EventSourceState, SampleTask};
+use crate::event_source::{EventSourceState, Sample};
 
 const RULE: &str = "rule";
 const EVENT_PATTERN: &str = "event pattern";
@@ -33,7 +33,7 @@ pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
         }
         Ok(EventSourceState::Queue { queue, rules }) => rules
             .iter()
-            .flat_map(|rule| [state(rule), pattern(rule, evidence), target(rule, queue, evidence)])
+            .flat_map(|rule| [state(rule), pattern(rule, rules, evidence), target(rule, queue, evidence)])
             .collect(),
     }
 }
@@ -50,17 +50,33 @@ fn state(ObservedRule { rule, .. }: &ObservedRule) -> Check {
     }
 }
 
-fn pattern(ObservedRule { rule, unmatched }: &ObservedRule, evidence: &Evidence<'_>) -> Check {
+/// Checks the pattern of one of the rules. What another rule matches is not missing.
+fn pattern(ObservedRule { rule, unmatched }: &ObservedRule, rules: &[ObservedRule], evidence: &Evidence<'_>) -> Check {
     let (name, service) = (&rule.name, &evidence.scope.service);
-    if unmatched.is_empty() {
-        return Check::ok(EVENT_PATTERN, format!("{name} matches the events of {service}"));
+    let is_missing = |sample: &Sample| {
+        let mut enabled = rules.iter().filter(|of| of.rule.state == RuleState::Enabled);
+        enabled.all(|of| of.unmatched.contains(sample))
+    };
+    let missing = unmatched.iter().copied().filter(is_missing);
+    let (required, optional): (Vec<Sample>, Vec<Sample>) = missing.partition(|sample| sample.is_required());
+    let doesnt_match = |samples: &[Sample]| {
+        let subjects: Vec<_> = samples.iter().copied().map(Sample::subject).collect();
+        format!("{name} doesn't match the event of {}", subjects.join(" or "))
+    };
+    match (required.as_slice(), optional.as_slice()) {
+        ([], []) if unmatched.is_empty() => Check::ok(EVENT_PATTERN, format!("{name} matches the events of {service}")),
+        ([], []) => Check::ok(EVENT_PATTERN, format!("another rule matches what {name} leaves out")),
+        ([], optional) => Check::warning(
+            EVENT_PATTERN,
+            doesnt_match(optional),
+            "Match the service's failures, too, to have ECS's reason when tasks don't start (terraform apply).",
+        ),
+        (required, _) => Check::failed(
+            EVENT_PATTERN,
+            doesnt_match(required),
+            format!("Match ECS Task State Change events of the group service:{service}."),
+        ),
     }
-    let tasks: Vec<_> = unmatched.iter().copied().map(SampleTask::predicate).collect();
-    Check::failed(
-        EVENT_PATTERN,
-        format!("{name} doesn't match the event of a task that {}", tasks.join(" or ")),
-        format!("Match ECS Task State Change events of the group service:{service}."),
-    )
 }
 
 fn target(ObservedRule { rule, .. }: &ObservedRule, queue: &QueueDescription, evidence: &Evidence<'_>) -> Check {

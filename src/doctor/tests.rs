@@ -3,7 +3,7 @@ use crate::aws::ErrorKind;
 use crate::aws::diagnostics::{PermissionProbe, TargetInput};
 use crate::aws::event_source::{RedrivePolicy, Rule, RuleState};
 use crate::aws::operation::ApiOperation;
-use crate::event_source::SampleTask;
+use crate::event_source::Sample;
 use crate::event_source::location::Location;
 use crate::event_source::rule::ObservedRule;
 use crate::event_source::samples::{DEAD, QUEUE, RULE, event_source, policy, queue, rule};
@@ -164,10 +164,17 @@ fn each_fault_is_the_result_of_one_check() {
         ),
         (
             Box::new(|evidence| {
-                let mismatched = ObservedRule { unmatched: vec![SampleTask::Running], ..rule() };
+                let mismatched = ObservedRule { unmatched: vec![Sample::TaskRunning], ..rule() };
                 evidence.event_source = Ok(event_source(queue(), vec![mismatched]));
             }),
             ("event pattern", Failed),
+        ),
+        (
+            Box::new(|evidence| {
+                let unmatched = vec![Sample::TasksImpaired, Sample::DeploymentFailed];
+                evidence.event_source = Ok(event_source(queue(), vec![ObservedRule { unmatched, ..rule() }]));
+            }),
+            ("event pattern", Warning),
         ),
         (
             Box::new(|evidence| {
@@ -193,6 +200,14 @@ fn each_fault_is_the_result_of_one_check() {
             ("owner tag", Failed),
         ),
         (
+            Box::new(|evidence| {
+                let mut load_balancer = load_balancer(&[]);
+                load_balancer.target_groups[1].tags.clear();
+                evidence.load_balancer = Ok(Some(load_balancer));
+            }),
+            ("owner tag", Warning),
+        ),
+        (
             Box::new(|evidence| evidence.deletion_protection = Some(Ok(DeletionProtection::On))),
             ("deletion protection", Failed),
         ),
@@ -214,6 +229,17 @@ fn each_fault_is_the_result_of_one_check() {
     for (change, expected) in cases {
         assert_eq!(faults(change), [expected]);
     }
+}
+
+#[test]
+fn two_rules_can_match_the_events_together() {
+    let tasks = || ObservedRule { unmatched: vec![Sample::TasksImpaired, Sample::DeploymentFailed], ..rule() };
+    let failures = || ObservedRule { unmatched: vec![Sample::TaskRunning, Sample::TaskStopped], ..rule() };
+    let with = |rules: Vec<ObservedRule>| faults(|evidence| evidence.event_source = Ok(event_source(queue(), rules)));
+    assert_eq!(with(vec![tasks(), failures()]), []);
+    let mut off = failures();
+    off.rule.state = RuleState::Disabled;
+    assert_eq!(with(vec![tasks(), off]), [("event pattern", CheckResult::Warning), ("rule", CheckResult::Failed)]);
 }
 
 #[test]
@@ -342,7 +368,7 @@ fn every_line_fits_and_begins_with_its_result() {
         assert!(line.chars().count() <= usize::from(WIDTH), "{line}");
     }
     assert!(plain.contains("\n  failed   rule "), "{plain}");
-    assert!(plain.ends_with("1 check failed: 21 ok, 1 warning, 3 skipped\n"), "{plain}");
+    assert!(plain.ends_with("1 check failed: 22 ok, 1 warning, 3 skipped\n"), "{plain}");
     let coloured = text(&diagnosis, Style::Coloured);
     assert!(coloured.contains("\n  \x1b[31m✗ failed\x1b[0m"), "{coloured}");
 }

@@ -2,7 +2,7 @@
 
 use super::location::Location;
 use super::queue_policy::may_send;
-use super::sample_event::{SampleTask, sample_event};
+use super::sample_event::{Sample, sample_event};
 use crate::aws::AwsError;
 use crate::aws::event_source::{EventSource, QueueDescription, Rule, RuleState};
 use crate::controller::scope::Scope;
@@ -13,8 +13,8 @@ use jvb_watcher_rules::finding::{Finding, FindingName};
 pub struct ObservedRule {
     /// The rule.
     pub rule: Rule,
-    /// The sample tasks whose events its pattern doesn't match.
-    pub unmatched: Vec<SampleTask>,
+    /// The sample events that its pattern doesn't match.
+    pub unmatched: Vec<Sample>,
 }
 
 /// Reads a rule and tests its pattern with sample events of the service; `None` for a rule that no longer exists and for a
@@ -28,10 +28,10 @@ pub(super) async fn read<E: EventSource>(
     let Some(rule) = event_source.rule(name).await? else { return Ok(None) };
     let Some(pattern) = rule.pattern.clone() else { return Ok(None) };
     let mut unmatched = Vec::new();
-    for task in [SampleTask::Running, SampleTask::Stopped] {
-        let event = sample_event(scope, &Location::of_arn(&queue.arn), task);
+    for sample in Sample::ALL {
+        let event = sample_event(scope, &Location::of_arn(&queue.arn), sample);
         if !event_source.matches(&pattern, &event.to_string()).await? {
-            unmatched.push(task);
+            unmatched.push(sample);
         }
     }
     Ok(Some(ObservedRule { rule, unmatched }))
@@ -44,8 +44,8 @@ impl ObservedRule {
         let (name, subject, detail) = if rule.state == RuleState::Disabled {
             let detail = "the rule that sends the service's events to the queue is disabled, so no events arrive";
             (FindingName::RuleDisabled, rule.name.as_str(), detail.to_owned())
-        } else if let Some(task) = unmatched.first() {
-            let detail = format!("its event pattern doesn't match the event of a task that {}", task.predicate());
+        } else if let Some(sample) = unmatched.iter().find(|sample| sample.is_required()) {
+            let detail = format!("its event pattern doesn't match the event of {}", sample.subject());
             (FindingName::RuleMismatched, rule.name.as_str(), detail)
         } else if !may_send(queue, &rule.arn) {
             let detail = format!("its access policy doesn't allow the rule {} to send messages", rule.name);

@@ -4,48 +4,120 @@ use serde_json::{Value, json};
 
 use super::location::Location;
 use crate::controller::scope::Scope;
-use jvb_watcher_rules::model::cluster_name;
+use jvb_watcher_rules::model::{ServiceEventName, cluster_name};
 
 /// The id of the sample task, which ECS never assigns.
 const TASK: &str = "00000000000000000000000000000000";
 
-/// The state of the sample task: the two whose events the watcher depends on.
+/// The time of the sample events.
+const AT: &str = "2026-01-01T12:00:00Z";
+
+/// The sample events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SampleTask {
-    /// The task reached RUNNING.
-    Running,
-    /// The task stopped.
-    Stopped,
+pub enum Sample {
+    /// A task reached RUNNING.
+    TaskRunning,
+    /// A task stopped.
+    TaskStopped,
+    /// Tasks don't start (ECS Service Action).
+    TasksImpaired,
+    /// A deployment failed (ECS Deployment State Change).
+    DeploymentFailed,
 }
 
-impl SampleTask {
-    /// Returns the state as the predicate of a sentence.
-    pub fn predicate(self) -> &'static str {
+impl Sample {
+    /// All samples.
+    pub const ALL: [Self; 4] = [Self::TaskRunning, Self::TaskStopped, Self::TasksImpaired, Self::DeploymentFailed];
+
+    /// Returns whether the watcher depends on such events. The others only explain a finding.
+    pub fn is_required(self) -> bool {
         match self {
-            Self::Running => "reached RUNNING",
-            Self::Stopped => "stopped",
+            Self::TaskRunning | Self::TaskStopped => true,
+            Self::TasksImpaired | Self::DeploymentFailed => false,
+        }
+    }
+
+    /// Returns what the event is about, as the end of a sentence.
+    pub fn subject(self) -> &'static str {
+        match self {
+            Self::TaskRunning => "a task that reached RUNNING",
+            Self::TaskStopped => "a task that stopped",
+            Self::TasksImpaired => "a service whose tasks don't start",
+            Self::DeploymentFailed => "a deployment that failed",
         }
     }
 }
 
-/// Returns the ECS Task State Change event of a task of the service on Fargate.
-pub fn sample_event(scope: &Scope, location: &Location, task: SampleTask) -> Value {
+/// Returns a sample event of the service on Fargate.
+pub fn sample_event(scope: &Scope, location: &Location, sample: Sample) -> Value {
+    match sample {
+        Sample::TaskRunning | Sample::TaskStopped => task_event(scope, location, sample),
+        Sample::TasksImpaired | Sample::DeploymentFailed => service_event(scope, location, sample),
+    }
+}
+
+/// Returns an event about the service itself.
+fn service_event(scope: &Scope, location: &Location, sample: Sample) -> Value {
     let cluster = cluster_name(&scope.cluster);
-    let cluster_arn = match scope.cluster.starts_with("arn:") {
+    let service_arn = location.arn("ecs", &format!("service/{cluster}/{}", scope.service));
+    let (detail_type, detail) = match sample {
+        Sample::DeploymentFailed => (
+            "ECS Deployment State Change",
+            json!({
+                "eventType": "ERROR",
+                "eventName": ServiceEventName::DeploymentFailed.as_str(),
+                "deploymentId": "ecs-svc/0000000000000000000",
+                "updatedAt": AT,
+                "reason": "ECS deployment circuit breaker: task failed to start.",
+            }),
+        ),
+        _ => (
+            "ECS Service Action",
+            json!({
+                "eventType": "WARN",
+                "eventName": ServiceEventName::TaskStartImpaired.as_str(),
+                "clusterArn": cluster_arn(scope, location),
+                "createdAt": AT,
+            }),
+        ),
+    };
+    envelope(location, detail_type, &service_arn, &detail)
+}
+
+fn envelope(location: &Location, detail_type: &str, resource: &str, detail: &Value) -> Value {
+    json!({
+        "version": "0",
+        "id": "00000000-0000-0000-0000-000000000000",
+        "detail-type": detail_type,
+        "source": "aws.ecs",
+        "account": location.account,
+        "time": AT,
+        "region": location.region,
+        "resources": [resource],
+        "detail": detail,
+    })
+}
+
+fn cluster_arn(scope: &Scope, location: &Location) -> String {
+    match scope.cluster.starts_with("arn:") {
         true => scope.cluster.clone(),
-        false => location.arn("ecs", &format!("cluster/{cluster}")),
-    };
+        false => location.arn("ecs", &format!("cluster/{}", scope.cluster)),
+    }
+}
+
+/// Returns the ECS Task State Change event of a task.
+fn task_event(scope: &Scope, location: &Location, sample: Sample) -> Value {
+    let cluster = cluster_name(&scope.cluster);
+    let cluster_arn = cluster_arn(scope, location);
     let task_arn = location.arn("ecs", &format!("task/{cluster}/{TASK}"));
-    let (last_status, desired_status, version) = match task {
-        SampleTask::Running => ("RUNNING", "RUNNING", 4),
-        SampleTask::Stopped => ("STOPPED", "STOPPED", 9),
-    };
-    let at = "2026-01-01T12:00:00Z";
+    let stopped = sample == Sample::TaskStopped;
+    let (last_status, desired_status, version) =
+        if stopped { ("STOPPED", "STOPPED", 9) } else { ("RUNNING", "RUNNING", 4) };
     let mut detail = json!({
         "attachments": [{
             "id": "00000000-0000-0000-0000-000000000000",
             "type": "eni",
-            "status": if task == SampleTask::Running { "ATTACHED" } else { "DELETED" },
+            "status": if stopped { "DELETED" } else { "ATTACHED" },
             "details": [{ "name": "privateIPv4Address", "value": "192.0.2.1" }],
         }],
         "availabilityZone": format!("{}a", location.region),
@@ -53,36 +125,26 @@ pub fn sample_event(scope: &Scope, location: &Location, task: SampleTask) -> Val
         "connectivity": "CONNECTED",
         "containers": [],
         "cpu": "1024",
-        "createdAt": at,
+        "createdAt": AT,
         "desiredStatus": desired_status,
         "group": format!("service:{}", scope.service),
         "lastStatus": last_status,
         "launchType": "FARGATE",
         "memory": "2048",
         "platformVersion": "1.4.0",
-        "startedAt": at,
+        "startedAt": AT,
         "startedBy": "ecs-svc/0000000000000000000",
         "taskArn": task_arn,
         "taskDefinitionArn": location.arn("ecs", "task-definition/jvb:1"),
-        "updatedAt": at,
+        "updatedAt": AT,
         "version": version,
     });
-    if task == SampleTask::Stopped {
+    if stopped {
         detail["stopCode"] = json!("ServiceSchedulerInitiated");
-        detail["stoppingAt"] = json!(at);
-        detail["stoppedAt"] = json!(at);
+        detail["stoppingAt"] = json!(AT);
+        detail["stoppedAt"] = json!(AT);
     }
-    json!({
-        "version": "0",
-        "id": "00000000-0000-0000-0000-000000000000",
-        "detail-type": "ECS Task State Change",
-        "source": "aws.ecs",
-        "account": location.account,
-        "time": at,
-        "region": location.region,
-        "resources": [task_arn],
-        "detail": detail,
-    })
+    envelope(location, "ECS Task State Change", &task_arn, &detail)
 }
 
 #[cfg(test)]
@@ -94,11 +156,13 @@ mod tests {
     fn the_watcher_accepts_sample_events() {
         let scope = Scope { cluster: "p-cluster".to_owned(), service: "p-service".to_owned() };
         let location = Location::of_arn("arn:aws-cn:sqs:cn-north-1:111122223333:q");
-        for task in [SampleTask::Running, SampleTask::Stopped] {
-            let event = sample_event(&scope, &location, task);
+        for sample in Sample::ALL {
+            let event = sample_event(&scope, &location, sample);
             let parsed = EventBridgeEvent::parse(&event.to_string()).expect("well-formed");
             assert!(parsed.hint_for(&scope).is_some(), "{event}");
-            assert_eq!(event["detail"]["clusterArn"], "arn:aws-cn:ecs:cn-north-1:111122223333:cluster/p-cluster");
+            let cluster = &event["detail"]["clusterArn"];
+            let expected = "arn:aws-cn:ecs:cn-north-1:111122223333:cluster/p-cluster";
+            assert!(cluster == expected || sample == Sample::DeploymentFailed, "{event}");
         }
     }
 }

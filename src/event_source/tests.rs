@@ -20,7 +20,7 @@ fn a_correct_event_source_has_no_findings() {
 
 #[test]
 fn each_fault_of_the_event_source_is_a_finding() {
-    let mismatched = ObservedRule { unmatched: vec![SampleTask::Stopped], ..rule() };
+    let mismatched = ObservedRule { unmatched: vec![Sample::TaskStopped], ..rule() };
     let closed = QueueDescription { policy: None, ..queue() };
     for (state, name) in [
         (EventSourceState::QueueMissing, FindingName::QueueMissing),
@@ -39,8 +39,14 @@ fn one_correct_rule_is_enough() {
 }
 
 #[test]
+fn a_rule_without_the_events_about_the_service_is_correct() {
+    let unmatched = vec![Sample::TasksImpaired, Sample::DeploymentFailed];
+    assert_eq!(names(&event_source(queue(), vec![ObservedRule { unmatched, ..rule() }])), []);
+}
+
+#[test]
 fn a_mismatch_names_the_unmatched_event() {
-    let mismatched = ObservedRule { unmatched: vec![SampleTask::Stopped], ..rule() };
+    let mismatched = ObservedRule { unmatched: vec![Sample::TaskStopped], ..rule() };
     let found = findings(&event_source(queue(), vec![mismatched]), "p-jvb-watcher");
     assert!(found[0].detail.ends_with("the event of a task that stopped"), "{}", found[0].detail);
 }

@@ -66,12 +66,14 @@ impl Process {
         Self::new("sh", ["-c".into(), line.into()], line.to_owned())
     }
 
-    /// Returns the `terraform apply` of a configuration with a `module "jvb_nlb"`.
-    pub fn terraform_apply(directory: &Path) -> Self {
+    /// Returns the `terraform apply` of a configuration that creates the load balancer, with further arguments.
+    pub fn terraform_apply(directory: &Path, further: &[String]) -> Self {
         let mut chdir = OsString::from("-chdir=");
         chdir.push(directory);
-        let text = format!("terraform -chdir={} apply -target=module.jvb_nlb -auto-approve", directory.display());
-        let arguments = [chdir, "apply".into(), "-target=module.jvb_nlb".into(), "-auto-approve".into()];
+        let arguments = [chdir, "apply".into(), "-auto-approve".into()];
+        let arguments: Vec<OsString> = arguments.into_iter().chain(further.iter().map(OsString::from)).collect();
+        let words = arguments.iter().map(|argument| format!(" {}", quoted(&argument.to_string_lossy())));
+        let text = format!("terraform{}", words.collect::<String>());
         Self::new("terraform", arguments, text)
     }
 
@@ -144,6 +146,15 @@ impl LoadBalancerCommand for Process {
             let colon = if last.is_empty() { "" } else { ":" };
             Err(format!("`{text}` failed ({status}){colon}{last}"))
         })
+    }
+}
+
+/// Returns a word as it would be typed in a shell.
+fn quoted(word: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "@%+=:,./-_".contains(c);
+    match !word.is_empty() && word.chars().all(is_plain) {
+        true => word.to_owned(),
+        false => format!("'{}'", word.replace('\'', r"'\''")),
     }
 }
 
@@ -343,9 +354,19 @@ mod tests {
     }
 
     #[test]
-    fn terraform_is_called_as_the_platforms_script_calls_it() {
-        let process = Process::terraform_apply(Path::new("infra"));
-        assert_eq!(process.text(), "terraform -chdir=infra apply -target=module.jvb_nlb -auto-approve");
-        assert_eq!(process.arguments[0], "-chdir=infra");
+    fn terraform_applies_the_whole_configuration_unless_told_otherwise() {
+        let process = Process::terraform_apply(Path::new("calls"), &[]);
+        assert_eq!(process.text(), "terraform -chdir=calls apply -auto-approve");
+        assert_eq!(process.arguments, ["-chdir=calls", "apply", "-auto-approve"]);
+    }
+
+    #[test]
+    fn further_arguments_reach_terraform_unchanged_and_are_shown_as_typed() {
+        let further = ["-target=module.jvb_nlb", "-var=tags={ Team = \"media\" }"].map(str::to_owned);
+        let process = Process::terraform_apply(Path::new("infra"), &further);
+        assert_eq!(process.arguments[3..], further.each_ref().map(OsString::from));
+        let expected = "terraform -chdir=infra apply -auto-approve -target=module.jvb_nlb \
+                        '-var=tags={ Team = \"media\" }'";
+        assert_eq!(process.text(), expected);
     }
 }

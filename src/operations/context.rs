@@ -29,6 +29,8 @@ pub struct Context<P> {
     pub load_balancer: String,
     /// The tag without which a load balancer is neither held nor deleted.
     pub owner_tag: OwnerTag,
+    /// Whether several bridges behind one UDP listener are right for the service.
+    pub allow_several_bridges: bool,
     /// The command that creates or destroys the load balancer.
     pub command: Option<Arc<dyn LoadBalancerCommand>>,
     /// Receives the events of registrations, deletions and holds.
@@ -78,6 +80,7 @@ impl<P: Platform + Clone> Context<P> {
             until_paid_hour: false,
             unused_grace: grace.unused,
             resync_interval: super::POLL_INTERVAL,
+            allow_several_bridges: self.allow_several_bridges,
         };
         let context = ControllerContext::new(self.scope.clone(), self.log.clone(), self.clock.clone());
         // The operator has decided: nothing waits for the worker that has marked the load balancer.

@@ -77,7 +77,7 @@ pub struct Down<P> {
 struct InitialLoadBalancer {
     arn: String,
     created_at: Timestamp,
-    /// The names of its target groups, by ARN.
+    /// The names of its target groups with the owner tag, by ARN.
     groups: BTreeMap<String, String>,
 }
 
@@ -157,7 +157,9 @@ impl<P: Platform + Scaling + Clone> Down<P> {
     fn record(&mut self, observation: &Observation) {
         match &observation.load_balancer {
             Some(load_balancer) => {
-                let groups = load_balancer.target_groups.iter().map(|group| (group.arn.clone(), group.name.clone()));
+                let owner_tag = &self.run.context.owner_tag;
+                let groups = load_balancer.target_groups.iter().filter(|group| owner_tag.is_among(&group.tags));
+                let groups = groups.map(|group| (group.arn.clone(), group.name.clone()));
                 let known = self.initial.take().filter(|known| known.arn == load_balancer.arn);
                 let mut initial = known.unwrap_or_else(|| InitialLoadBalancer {
                     arn: load_balancer.arn.clone(),
@@ -316,7 +318,7 @@ impl<P: Platform + Scaling + Clone> Down<P> {
     /// Verifies the deletion independently of the reconciler: by the project's names, and by what existed before.
     async fn verify_deleted(&mut self) -> Result<PhaseStatus, OperationError> {
         self.run.verify_lease().await?;
-        let Context { platform, project, .. } = &self.run.context;
+        let Context { platform, project, owner_tag, .. } = &self.run.context;
         let name = self.name();
         if let Some(load_balancer) = platform.load_balancer(name).await? {
             return Err(OperationError::Refused(format!(
@@ -329,13 +331,27 @@ impl<P: Platform + Scaling + Clone> Down<P> {
         }
         let prefix = format!("{project}-jvb-");
         let is_known = |arn: &str| self.initial.as_ref().is_some_and(|initial| initial.groups.contains_key(arn));
-        let groups = platform.target_groups(None).await?;
-        let remaining = groups.iter().filter(|group| {
+        let mut groups = platform.target_groups(None).await?;
+        groups.retain(|group| {
             is_known(&group.arn) || group.load_balancer_arns.is_empty() && group.name.starts_with(&prefix)
         });
+        let arns: Vec<_> = groups.iter().map(|group| group.arn.clone()).collect();
+        let tags = platform.tags(&arns).await?;
+        // One without the owner tag stays.
+        let is_owned = |arn: &str| tags.get(arn).is_some_and(|tags| owner_tag.is_among(tags));
+        let remaining = groups.iter().filter(|group| is_owned(&group.arn));
         let remaining: Vec<_> = remaining.map(|group| group.name.as_str()).collect();
         match remaining.as_slice() {
-            [] => Ok(PhaseStatus::Completed("no load balancer, listener or target group remains".to_owned())),
+            [] if groups.is_empty() => {
+                Ok(PhaseStatus::Completed("no load balancer, listener or target group remains".to_owned()))
+            }
+            [] => {
+                let names: Vec<_> = groups.iter().map(|group| group.name.as_str()).collect();
+                let names = names.join(", ");
+                Ok(PhaseStatus::Completed(format!(
+                    "no load balancer or listener remains; target group(s) {names} stay: no tag {owner_tag}"
+                )))
+            }
             // A group without the watcher's mark may be in use elsewhere. AWS shows a deleted one for a moment, too.
             remaining => Ok(PhaseStatus::Waiting(format!(
                 "target group(s) {} remain; if they stay, delete them (terraform destroy, or aws elbv2 \
@@ -395,11 +411,15 @@ impl<P: Platform + Scaling + Clone> Down<P> {
                     steps.push("release the hold".to_owned());
                 }
                 let limit = limit(self.spec.teardown_limit);
-                let groups: Vec<_> = load_balancer.target_groups.iter().map(|group| group.name.as_str()).collect();
+                let owner_tag = &self.run.context.owner_tag;
+                let groups = load_balancer.target_groups.iter().filter(|group| owner_tag.is_among(&group.tags));
+                let groups: Vec<_> = groups.map(|group| group.name.as_str()).collect();
                 steps.push(match (&self.run.context.command, self.spec.extent) {
                     (Some(command), _) => format!("run `{}` {limit}", command.text()),
-                    (None, Extent::All) => format!("delete {name}, its listeners and {} {limit}", groups.join(", ")),
-                    (None, Extent::LoadBalancer) => format!("delete {name} and its listeners {limit}"),
+                    (None, Extent::All) if !groups.is_empty() => {
+                        format!("delete {name}, its listeners and {} {limit}", groups.join(", "))
+                    }
+                    (None, _) => format!("delete {name} and its listeners {limit}"),
                 });
             }
         }

@@ -34,7 +34,7 @@ use crate::telemetry::log::{Phase, StopReason, Verb, rfc3339_millis};
 use jvb_watcher_rules::hold::{Hold, Holder};
 use jvb_watcher_rules::model::{
     Counts, DesiredStatus, HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LastStatus, LoadBalancerKind,
-    LoadBalancerState, OPERATION_TAG, Observation, Service, Tags, TargetGroup, Task,
+    LoadBalancerState, OPERATION_TAG, Observation, Protocol, SchedulerMessage, Service, Tags, TargetGroup, Task,
 };
 use jvb_watcher_rules::plan::samples::{LOAD_BALANCER, load_balancer, minutes, observation, policy, seconds, task};
 use jvb_watcher_rules::plan::{Policy, Teardown};
@@ -60,6 +60,7 @@ enum Behaviour {
     EndsFailed,
     TasksCrash,
     TasksNeverStart,
+    TasksNeverPlaced,
     TargetsUnhealthy,
     TasksNeverStop,
 }
@@ -114,6 +115,7 @@ impl Platform {
             project: "p".into(),
             load_balancer: "p-jvb-nlb".into(),
             owner_tag: policy().owner_tag,
+            allow_several_bridges: false,
             command,
             progress: Arc::new(LoggedProgress { verb: Verb::Up, log: log.clone() }),
             log,
@@ -269,7 +271,8 @@ fn advance(
     world.observed.tasks.iter_mut().filter(wanted).skip(desired).for_each(|task| {
         task.desired_status = DesiredStatus::Stopped;
     });
-    for _ in live..desired {
+    let placed = if behaviour == Behaviour::TasksNeverPlaced { live } else { desired };
+    for _ in live..placed {
         let mut new = task(*next_task, LastStatus::Starting, DesiredStatus::Running);
         (new.started_at, *next_task) = (None, next_task.wrapping_add(1).max(1));
         world.observed.tasks.push(new);

@@ -20,10 +20,11 @@ use crate::aws::{AwsError, Deadline, LoadBalancerDescription, Platform, Scaling}
 use crate::controller::message::Hints;
 use crate::controller::reconciler::{OBSERVATION_VALID_FOR, Reconciler};
 use crate::telemetry::log::{Phase, Verb, rfc3339_millis};
+use jvb_watcher_rules::finding::FindingName;
 use jvb_watcher_rules::hold::{Hold, Holder};
 use jvb_watcher_rules::model::{
-    Counts, LoadBalancer, LoadBalancerKind, LoadBalancerState, OPERATION_TAG, Observation, Service, TargetGroup,
-    TargetType, Task,
+    Advertised, Counts, LoadBalancer, LoadBalancerKind, LoadBalancerState, OPERATION_TAG, Observation, Service,
+    Startup, TargetGroup, TargetType, Task,
 };
 use jvb_watcher_rules::plan::{self, LifecycleAction, Teardown};
 
@@ -112,6 +113,8 @@ impl<P: Platform + Scaling + Clone> Up<P> {
             observation: Observation {
                 service: Service::Missing,
                 tasks: Vec::new(),
+                startup: Startup::default(),
+                advertised: Advertised::default(),
                 load_balancer: None,
                 orphaned_target_groups: Vec::new(),
                 unmatched_since: BTreeMap::new(),
@@ -183,8 +186,25 @@ impl<P: Platform + Scaling + Clone> Up<P> {
                 "load balancer {name} doesn't exist, and no command creates it; give --terraform-dir or \
                  --balancer-command"
             ))),
-            (Some(LoadBalancerKind::Network), _) | (None, Some(_)) => Ok(()),
+            (Some(LoadBalancerKind::Network), _) | (None, Some(_)) => self.validate_desired(load_balancer),
         }
+    }
+
+    /// Refuses several bridges behind one UDP listener. A load balancer that doesn't exist will have one.
+    fn validate_desired(&self, load_balancer: Option<&LoadBalancer>) -> Result<(), OperationError> {
+        let desired = self.spec.desired;
+        let takes_no_udp = |load_balancer: &LoadBalancer| {
+            let groups = &load_balancer.target_groups;
+            !groups.is_empty() && !groups.iter().any(|group| group.protocol.takes_udp())
+        };
+        if desired <= 1 || self.run.context.allow_several_bridges || load_balancer.is_some_and(takes_no_udp) {
+            return Ok(());
+        }
+        Err(OperationError::Refused(format!(
+            "--desired {desired}: one UDP listener can serve one bridge; Jicofo chooses a conference's bridge, and the \
+             load balancer each flow's target, so media would reach the wrong bridge and calls would fail. Give --desired \
+             1; or --allow-several-bridges, if each bridge advertises an address of its own"
+        )))
     }
 
     async fn acquire_lease(&mut self) -> Result<PhaseStatus, OperationError> {
@@ -298,7 +318,7 @@ impl<P: Platform + Scaling + Clone> Up<P> {
         Ok(PhaseStatus::Waiting(format!("desired count from {current} to {desired}")))
     }
 
-    /// Registers the serving tasks, and keeps the observation; returns the finding that hinders a registration.
+    /// Registers the serving tasks, and keeps the observation; returns the finding that hinders a start or a registration.
     async fn register(&mut self) -> Result<Option<String>, OperationError> {
         self.run.verify_lease().await?;
         let outcome = self.registrar.reconcile(&Hints::default()).await?;
@@ -318,7 +338,11 @@ impl<P: Platform + Scaling + Clone> Up<P> {
             )));
         }
         self.observation = observation;
-        let hindrance = outcome.findings.iter().find(|finding| finding.name.hinders_registration());
+        // The reason of a task that has stopped is reported with the task.
+        let explains = self.crashed().is_empty();
+        let delays =
+            |name: FindingName| name.hinders_registration() || (explains && name == FindingName::TasksNotStarting);
+        let hindrance = outcome.findings.iter().find(|finding| delays(finding.name));
         Ok(hindrance.map(|finding| format!("{}: {}. {}", finding.subject, finding.detail, finding.name.advice())))
     }
 

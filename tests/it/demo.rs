@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Output, Stdio};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::Command;
 
@@ -54,8 +54,14 @@ async fn the_evening_is_verified_and_summed_up() {
     assert_eq!(summary["load_balancer"]["created"], 1);
     assert_eq!(summary["left"], serde_json::json!([]));
     assert_eq!(summary["unregistered_tasks"], serde_json::json!([]));
-    // Two at first, two that replace them, one more in the bad time, one after the grace.
-    assert_eq!(summary["tasks"], 6);
+    // One at first, two that replace it, one after the idle mark.
+    assert_eq!(summary["tasks"], 4);
+    let callers = &summary["callers"];
+    assert_eq!((&callers["count"], &callers["never_joined"]), (&json!(4), &json!([])), "{callers}");
+    assert!(
+        callers["dropped"].as_u64() > Some(0) && callers["joined"].as_u64() > Some(4),
+        "they join again: {callers}"
+    );
     for figure in ["events_in", "events_made", "calls"] {
         assert!(summary[figure].as_u64().is_some_and(|count| count > 20), "{figure} in {summary}");
     }
@@ -64,8 +70,9 @@ async fn the_evening_is_verified_and_summed_up() {
     let uptime = summary["load_balancer"]["uptime_seconds"].as_f64().expect("a number");
     assert!((10.0..60.0).contains(&uptime), "{uptime} s");
     for word in [
-        ">>  0.5 s  20:00. A user opens a room",
+        ">>  0.5 s  20:00. A user opens https://meet.jitsi.test.",
         "registered target 10.0.1.10:10000",
+        "registered target 10.0.1.10:8000",
         "marked jitsi-jvb-nlb as idle",
         "removed the idle mark",
         "deleted load balancer jitsi-jvb-nlb",

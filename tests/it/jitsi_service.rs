@@ -166,6 +166,11 @@ static DEFINITIONS: LazyLock<BTreeMap<&'static str, Value>> = LazyLock::new(|| {
     definitions.collect()
 });
 
+/// Returns the container definitions of the planned task.
+pub fn container_definitions() -> Value {
+    DEFINITIONS["defaults"].clone()
+}
+
 fn containers(run: &str) -> Vec<Container<'static>> {
     let definitions = DEFINITIONS[run].as_array().expect("a list of containers").iter();
     definitions.map(|definition| Container { name: definition["name"].as_str().expect("a name"), definition }).collect()

@@ -5,7 +5,7 @@ use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 
 use crate::platform::{
-    HOLD, LoadBalancer, LoadBalancerSpec, MARK_LOAD_BALANCER, MARK_SINCE, Platform, REGION, TargetGroupSpec, tcp, udp,
+    HOLD, LoadBalancer, LoadBalancerSpec, MARK_LOAD_BALANCER, MARK_SINCE, Platform, REGION, TargetGroupSpec, udp, web,
 };
 use crate::stage::{Aws, on_moto_and_sandbox};
 use crate::wait::eventually;
@@ -34,6 +34,7 @@ on_moto_and_sandbox!(
     reports_and_ignores_an_invalid_hold,
     reports_a_load_balancer_without_the_owner_tag_and_keeps_it,
     accepts_another_owner_tag,
+    keeps_a_target_group_without_the_owner_tag,
     reports_an_application_load_balancer_and_keeps_it,
     reports_deletion_protection_and_continues_once_it_is_off,
     reports_a_missing_service_and_keeps_its_load_balancer,
@@ -360,7 +361,7 @@ async fn restarts_the_grace_period_when_terraform_removes_the_mark(aws: Aws) {
 
 async fn deletes_the_target_groups_that_a_teardown_left(aws: Aws) {
     let platform = Platform::on(aws).await;
-    let groups = [platform.create_unused_target_group(udp()).await, platform.create_unused_target_group(tcp()).await];
+    let groups = [platform.create_unused_target_group(udp()).await, platform.create_unused_target_group(web()).await];
     let arn = network_arn(&platform, &platform.load_balancer_name());
     let since = (Timestamp::now() - SignedDuration::from_mins(3)).to_string();
     for group in &groups {
@@ -502,10 +503,24 @@ async fn reports_a_load_balancer_without_the_owner_tag_and_keeps_it(aws: Aws) {
 }
 
 async fn accepts_another_owner_tag(aws: Aws) {
-    let plan = LoadBalancerSpec { tags: vec![("Team", "video=calls".to_owned())], ..LoadBalancerSpec::default() };
+    let tags = || vec![("Team", "video=calls".to_owned())];
+    let groups = [udp(), web()].map(|group| TargetGroupSpec { tags: tags(), ..group }).into();
+    let plan = LoadBalancerSpec { tags: tags(), groups, ..LoadBalancerSpec::default() };
     let (platform, load_balancer) = served_and_idle_as(aws, plan).await;
     let watcher = Launch::quick(&platform).args(["--owner-tag", "Team=video=calls"]).start();
     platform.wait_until_torn_down(&load_balancer).await;
+    watcher.assert_no_trouble();
+}
+
+async fn keeps_a_target_group_without_the_owner_tag(aws: Aws) {
+    let groups = vec![udp(), TargetGroupSpec { tags: Vec::new(), ..web() }];
+    let (platform, load_balancer) = served_and_idle_as(aws, LoadBalancerSpec { groups, ..Default::default() }).await;
+    let watcher = Launch::quick(&platform).start();
+    watcher.wait_for("teardown_completed").await;
+    assert!(!platform.load_balancer_exists().await);
+    let [owned, kept] = load_balancer.groups.as_slice() else { panic!("two groups") };
+    assert!(!platform.target_group_exists(owned).await && platform.target_group_exists(kept).await);
+    assert_eq!(platform.tags(&kept.arn).await.len(), 0, "it has no mark");
     watcher.assert_no_trouble();
 }
 
@@ -647,7 +662,7 @@ async fn deregisters_nothing_when_ecs_lists_no_tasks_for_a_moment(aws: Aws) {
 
 async fn registers_the_ipv6_address_in_an_ipv6_group(aws: Aws) {
     let platform = Platform::on(aws).await;
-    let six = TargetGroupSpec { family: TargetGroupIpAddressTypeEnum::Ipv6, ..tcp() };
+    let six = TargetGroupSpec { family: TargetGroupIpAddressTypeEnum::Ipv6, ..web() };
     let plan = LoadBalancerSpec { groups: vec![udp(), six], ..LoadBalancerSpec::default() };
     let load_balancer = platform.create_load_balancer_as(plan).await;
     // moto's tasks have no such address; AWS shows it beside the other one.
@@ -662,7 +677,7 @@ async fn registers_the_ipv6_address_in_an_ipv6_group(aws: Aws) {
     eventually("each group has the address of its family", async || {
         let four = platform.targets(&load_balancer.groups[0]).await;
         let six = platform.targets(&load_balancer.groups[1]).await;
-        (four == [(task.ip.clone(), 10000)].into() && six == [("2a05:d014:1c:4f00::5".to_owned(), 4443)].into())
+        (four == [(task.ip.clone(), 10000)].into() && six == [("2a05:d014:1c:4f00::5".to_owned(), 8000)].into())
             .then_some(())
     })
     .await;
@@ -678,7 +693,7 @@ async fn registers_the_ipv6_address_in_an_ipv6_group(aws: Aws) {
 
 async fn reports_a_group_of_another_target_type_and_registers_in_the_others(aws: Aws) {
     let platform = Platform::on(aws).await;
-    let instances = TargetGroupSpec { kind: TargetTypeEnum::Instance, ..tcp() };
+    let instances = TargetGroupSpec { kind: TargetTypeEnum::Instance, ..web() };
     let plan = LoadBalancerSpec { groups: vec![udp(), instances], ..LoadBalancerSpec::default() };
     let load_balancer = platform.create_load_balancer_as(plan).await;
     let task = platform.scale_to_one().await;
@@ -695,7 +710,7 @@ async fn reports_a_group_of_another_target_type_and_registers_in_the_others(aws:
 
 async fn keeps_the_load_balancer_for_healthy_targets_of_another_type(aws: Aws) {
     let platform = Platform::on(aws).await;
-    let instances = TargetGroupSpec { kind: TargetTypeEnum::Instance, ..tcp() };
+    let instances = TargetGroupSpec { kind: TargetTypeEnum::Instance, ..web() };
     let plan = LoadBalancerSpec { groups: vec![udp(), instances], ..LoadBalancerSpec::default() };
     let load_balancer = platform.create_load_balancer_as(plan).await;
     let group = load_balancer.groups[1].arn.clone();
@@ -704,7 +719,7 @@ async fn keeps_the_load_balancer_for_healthy_targets_of_another_type(aws: Aws) {
         let (list, end) = ("<TargetHealthDescriptions", "</DescribeTargetHealthResult>");
         match (text.find(list), text.find(end)) {
             (Some(from), Some(to)) if request.contains(&group) => {
-                let instance = "<TargetHealthDescriptions><member><Target><Id>i-0a1b2c3d4e5f60718</Id><Port>4443</Port>\
+                let instance = "<TargetHealthDescriptions><member><Target><Id>i-0a1b2c3d4e5f60718</Id><Port>8000</Port>\
                                 </Target><TargetHealth><State>healthy</State></TargetHealth></member>\
                                 </TargetHealthDescriptions>";
                 format!("{}{instance}{}", &text[..from], &text[to..])

@@ -11,6 +11,7 @@ mod doctor;
 mod documentation;
 mod event_source;
 mod failures;
+mod findings;
 mod harness;
 mod incidents;
 mod jitsi_scripts;

@@ -126,8 +126,8 @@ fn actions_in(decisions: &[Decision]) -> BTreeSet<String> {
 
 /// Returns the missing action that a line names.
 fn missing_action(line: &Line) -> Option<String> {
-    let is_failure =
-        matches!(line.event(), "poll_failed" | "reconcile_failed" | "feed_check_failed" | "publish_failed");
+    let failures = ["poll_failed", "reconcile_failed", "feed_check_failed", "finding_check_failed", "publish_failed"];
+    let is_failure = failures.contains(&line.event());
     let text = is_failure.then(|| line.text("error"))?;
     let action = text.split_once("; allow the action ")?.1.split_once(" on it")?.0;
     Some(action.to_owned())
@@ -202,6 +202,7 @@ async fn doctor_accepts_the_policy_and_names_the_missing_actions() {
         ),
         ("ListItsTasks", &["ecs:ListTasks"]),
         ("ReadItsTasks", &["ecs:DescribeTasks"]),
+        ("ReadTaskDefinitions", &["ecs:DescribeTaskDefinition"]),
     ] {
         assert_eq!(denied_to_doctor(policy::without(policy::on_fargate(), sid)).await, missing(actions), "{sid}");
     }
@@ -222,6 +223,11 @@ fn elb(operation: &str, arn: String) -> Authorization {
 /// Returns the authorization for a resource with the owner tag.
 fn owned(required: Authorization) -> Authorization {
     required.with("aws:ResourceTag/Lifecycle", "on-demand")
+}
+
+/// Returns the authorization for a resource with the watcher's mark.
+fn marked(required: Authorization) -> Authorization {
+    required.with(&format!("aws:ResourceTag/{MARK}"), "x")
 }
 
 /// Returns the authorization for a request that writes these tags.
@@ -249,7 +255,7 @@ fn the_policy_denies_everything_else() {
         owned(elb("DeleteLoadBalancer", load_balancer("other-jvb-nlb"))),
         owned(elb("DeleteLoadBalancer", load_balancer("jitsi-jvb-nlb-2"))),
         owned(elb("DeleteLoadBalancer", load_balancer("jitsi-jvb-nlb").replace("/net/", "/app/"))),
-        elb("DeleteTargetGroup", group("other-jvb-udp")).with(&format!("aws:ResourceTag/{MARK}"), "x"),
+        owned(marked(elb("DeleteTargetGroup", group("other-jvb-udp")))),
         elb("RegisterTargets", group("other-jvb-udp")),
         elb("DeregisterTargets", group("other-jvb-udp")),
         tagging(owned(elb("AddTags", load_balancer("other-jvb-nlb"))), &[MARK]),
@@ -265,6 +271,8 @@ fn the_policy_denies_everything_else() {
         elb("DeleteLoadBalancer", load_balancer("jitsi-jvb-nlb")).with("aws:ResourceTag/Lifecycle", "permanent"),
         elb("DeleteTargetGroup", group("jitsi-jvb-udp")),
         owned(elb("DeleteTargetGroup", group("jitsi-jvb-udp"))),
+        // The watcher may write its mark itself.
+        marked(elb("DeleteTargetGroup", group("jitsi-jvb-udp"))),
         tagging(elb("AddTags", load_balancer("jitsi-jvb-nlb")), &[MARK]),
         // Taking ownership of a load balancer, and other tags than the marks.
         tagging(elb("AddTags", load_balancer("jitsi-jvb-nlb")), &["Lifecycle"]),
@@ -298,6 +306,8 @@ fn the_policy_denies_everything_else() {
         ecs("ecs:DeleteService", "service/jitsi-cluster/jitsi-service"),
         ecs("ecs:StopTask", "task/jitsi-cluster/0f9de17a6465404e8b1b2356dc13c2f8"),
         ecs("ecs:RunTask", "task-definition/jitsi-jvb:1"),
+        ecs("ecs:RegisterTaskDefinition", "task-definition/jitsi-jvb:1"),
+        ecs("ecs:DeregisterTaskDefinition", "task-definition/jitsi-jvb:1"),
         ecs("ecs:ExecuteCommand", "task/jitsi-cluster/0f9de17a6465404e8b1b2356dc13c2f8"),
         // The rest of the account.
         Authorization::new(
@@ -326,6 +336,7 @@ fn the_policy_denies_everything_else() {
         ecs("ecs:DescribeServices", "service/jitsi-cluster/jitsi-service"),
         ecs("ecs:DescribeTasks", "task/jitsi-cluster/0f9de17a6465404e8b1b2356dc13c2f8"),
         list_tasks("jitsi-cluster"),
+        Authorization::new("ecs:DescribeTaskDefinition", "*"),
     ];
     let teardown = [
         delete_load_balancer(),
@@ -335,7 +346,7 @@ fn the_policy_denies_everything_else() {
         tagging(elb("RemoveTags", group("jitsi-jvb-udp")), &[MARK, "jvb-watcher:load-balancer"]),
     ];
     let delete_group =
-        [elb("DeleteTargetGroup", group("jitsi-jvb-tcp-tg")).with(&format!("aws:ResourceTag/{MARK}"), "x")];
+        ["jitsi-jvb-tcp-tg", "jitsi-jvb-web"].map(|name| owned(marked(elb("DeleteTargetGroup", group(name)))));
     for (policy, deletes, deletes_groups) in [
         (policy::on_fargate(), true, true),
         (policy::on_lambda(), true, true),
@@ -369,7 +380,10 @@ fn dangerous_writes_have_conditions_and_no_write_applies_to_all_resources() {
             ("MarkTheLoadBalancer", json!({ "StringEquals": owner, "ForAllValues:StringEquals": marks })),
             ("MarkTargetGroups", json!({ "ForAllValues:StringEquals": marks })),
             ("DeleteTheLoadBalancer", json!({ "StringEquals": owner })),
-            ("DeleteMarkedTargetGroups", json!({ "Null": { format!("aws:ResourceTag/{MARK}"): "false" } })),
+            (
+                "DeleteMarkedTargetGroups",
+                json!({ "StringEquals": owner, "Null": { format!("aws:ResourceTag/{MARK}"): "false" } }),
+            ),
         ];
         assert_eq!(conditions, expected.iter().map(|(sid, condition)| (*sid, condition)).collect::<Vec<_>>());
         for statement in policy::statements(policy) {

@@ -8,11 +8,12 @@ use std::time::Duration;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
 use aws_sdk_ecs::types::{
-    AwsVpcConfiguration, Compatibility, ContainerDefinition, LaunchType, NetworkConfiguration, NetworkMode, Task,
+    AwsVpcConfiguration, Compatibility, ContainerDefinition, KeyValuePair, LaunchType, NetworkConfiguration,
+    NetworkMode, Task,
 };
 use aws_sdk_elasticloadbalancingv2::types::{
-    Action, ActionTypeEnum, LoadBalancerAttribute, LoadBalancerTypeEnum, ProtocolEnum, Tag, TargetDescription,
-    TargetGroupIpAddressTypeEnum, TargetHealthStateEnum, TargetTypeEnum,
+    Action, ActionTypeEnum, Certificate, LoadBalancerAttribute, LoadBalancerTypeEnum, ProtocolEnum, Tag,
+    TargetDescription, TargetGroupIpAddressTypeEnum, TargetHealthStateEnum, TargetTypeEnum,
 };
 use aws_sdk_eventbridge::types::PutEventsRequestEntry;
 use aws_sdk_sqs::types::{QueueAttributeName, SendMessageBatchRequestEntry};
@@ -22,6 +23,7 @@ use http_body_util::{BodyExt, Full};
 use hyper::Request;
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
+use jvb_watcher_rules::model::{ADVERTISED_ADDRESSES_VARIABLE, ServiceEventName};
 use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
@@ -74,8 +76,16 @@ pub struct TargetGroupSpec {
     pub suffix: &'static str,
     pub protocol: ProtocolEnum,
     pub port: i32,
+    /// The protocol and the port of its listener, if they are others than the group's.
+    pub listener: Option<(ProtocolEnum, i32)>,
     pub kind: TargetTypeEnum,
     pub family: TargetGroupIpAddressTypeEnum,
+    pub tags: Vec<(&'static str, String)>,
+}
+
+/// Returns the tags without which the watcher deletes nothing.
+fn owner_tags() -> Vec<(&'static str, String)> {
+    vec![("Lifecycle", "on-demand".to_owned())]
 }
 
 /// Returns the properties of the terraform module's UDP target group.
@@ -84,19 +94,22 @@ pub fn udp() -> TargetGroupSpec {
         suffix: "jvb-udp",
         protocol: ProtocolEnum::Udp,
         port: 10000,
+        listener: None,
         kind: TargetTypeEnum::Ip,
         family: TargetGroupIpAddressTypeEnum::Ipv4,
+        tags: owner_tags(),
     }
 }
 
-/// Returns the properties of the terraform module's TCP target group.
-pub fn tcp() -> TargetGroupSpec {
-    TargetGroupSpec { suffix: "jvb-tcp-tg", protocol: ProtocolEnum::Tcp, port: 4443, ..udp() }
+/// Returns the properties of the terraform module's target group for HTTPS.
+pub fn web() -> TargetGroupSpec {
+    let listener = Some((ProtocolEnum::Tls, 443));
+    TargetGroupSpec { suffix: "jvb-web", protocol: ProtocolEnum::Tcp, port: 8000, listener, ..udp() }
 }
 
 impl Default for LoadBalancerSpec {
     fn default() -> Self {
-        Self { application: false, tags: vec![("Lifecycle", "on-demand".to_owned())], groups: vec![udp(), tcp()] }
+        Self { application: false, tags: owner_tags(), groups: vec![udp(), web()] }
     }
 }
 
@@ -170,6 +183,15 @@ impl Platform {
 
     /// Creates a platform on this emulator, with these attributes of its queue.
     pub async fn with_queue(aws: Aws, queue: Queue) -> Self {
+        Self::create(aws, queue, None).await
+    }
+
+    /// Creates a platform on this emulator, whose task definition pins these addresses for media.
+    pub async fn advertising(aws: Aws, addresses: &str) -> Self {
+        Self::create(aws, Queue::default(), Some(addresses)).await
+    }
+
+    async fn create(aws: Aws, queue: Queue, advertised: Option<&str>) -> Self {
         let account = new_account();
         let stage = Stage::new(aws, account).await;
         let own = Proxy::to(stage.address(), account).await;
@@ -186,7 +208,9 @@ impl Platform {
         let project = format!("p{}", account % 100_000);
 
         ecs.create_cluster().cluster_name(format!("{project}-cluster")).send().await.expect("a cluster");
-        let container = ContainerDefinition::builder().name("jvb").image("jitsi/jvb").memory(2048).cpu(1024).build();
+        let variable = |value| KeyValuePair::builder().name(ADVERTISED_ADDRESSES_VARIABLE).value(value).build();
+        let container = ContainerDefinition::builder().name("jvb").image("jitsi/jvb").memory(2048).cpu(1024);
+        let container = container.set_environment(advertised.map(|addresses| vec![variable(addresses)])).build();
         let definition = ecs
             .register_task_definition()
             .family(format!("{project}-jvb"))
@@ -323,14 +347,13 @@ impl Platform {
     /// Creates a load balancer with these properties.
     pub async fn create_load_balancer_as(&self, plan: LoadBalancerSpec) -> LoadBalancer {
         let kind = if plan.application { LoadBalancerTypeEnum::Application } else { LoadBalancerTypeEnum::Network };
-        let tags = (!plan.tags.is_empty()).then(|| plan.tags.iter().map(|(key, value)| tag(key, value)).collect());
         let created = self
             .elb
             .create_load_balancer()
             .name(self.load_balancer_name())
             .r#type(kind)
             .set_subnets(Some(self.subnets.clone()))
-            .set_tags(tags)
+            .set_tags(set_tags(&plan.tags))
             .send()
             .await
             .expect("a load balancer");
@@ -346,11 +369,16 @@ impl Platform {
     pub async fn create_target_group(&self, load_balancer: &str, plan: TargetGroupSpec) -> Group {
         let group = self.create_unused_target_group(plan.clone()).await;
         let action = Action::builder().r#type(ActionTypeEnum::Forward).target_group_arn(&group.arn).build();
+        let (protocol, port) = plan.listener.unwrap_or((plan.protocol, plan.port));
+        // moto checks certificates of ACM, but not those of IAM.
+        let certificate = format!("arn:aws:iam::{:012}:server-certificate/meet", self.account);
+        let certificate = Certificate::builder().certificate_arn(certificate).build();
         self.elb
             .create_listener()
             .load_balancer_arn(load_balancer)
-            .protocol(plan.protocol)
-            .port(plan.port)
+            .set_certificates((protocol == ProtocolEnum::Tls).then(|| vec![certificate]))
+            .protocol(protocol)
+            .port(port)
             .default_actions(action)
             .send()
             .await
@@ -370,6 +398,7 @@ impl Platform {
             .vpc_id(&self.vpc)
             .target_type(plan.kind)
             .ip_address_type(plan.family)
+            .set_tags(set_tags(&plan.tags))
             .send()
             .await
             .expect("a target group");
@@ -377,13 +406,16 @@ impl Platform {
         Group { name, arn, port: plan.port }
     }
 
-    /// Creates the rule that sends the cluster's task events to the queue.
+    /// Creates the rule that sends the cluster's task events and the service's failures to the queue.
     pub async fn route_events(&self) {
-        let pattern = json!({
-            "source": ["aws.ecs"],
-            "detail-type": ["ECS Task State Change"],
-            "detail": { "clusterArn": [self.cluster_arn()] },
+        let service = json!({
+            "detail-type": ["ECS Service Action", "ECS Deployment State Change"],
+            "resources": [self.service_arn()],
+            "detail": { "eventName": ServiceEventName::ALL.map(ServiceEventName::as_str) },
         });
+        let tasks =
+            json!({ "detail-type": ["ECS Task State Change"], "detail": { "clusterArn": [self.cluster_arn()] } });
+        let pattern = json!({ "source": ["aws.ecs"], "$or": [tasks, service] });
         self.route_by(&pattern.to_string()).await;
         if matches!(self.stage, Stage::Moto(_)) {
             // moto's response to this call is empty.
@@ -422,6 +454,10 @@ impl Platform {
             .build()
             .expect("the target is complete");
         self.events.put_targets().rule(rule).targets(target).send().await.expect("a rule's target");
+    }
+
+    pub fn service_arn(&self) -> String {
+        format!("arn:aws:ecs:{REGION}:{}:service/{}/{}", self.account, self.cluster(), self.service())
     }
 
     pub fn cluster_arn(&self) -> String {
@@ -732,8 +768,19 @@ impl Platform {
 
     /// Puts an event on the event bus. Only moto allows the sources of AWS services.
     pub async fn put_any_event(&self, source: &str, detail_type: &str, detail: &Value) {
+        self.put_event_on(detail["taskArn"].as_str().into_iter(), source, detail_type, detail).await;
+    }
+
+    /// Puts an event about these resources on the event bus. Only moto allows the sources of AWS services.
+    pub async fn put_event_on(
+        &self,
+        resources: impl Iterator<Item = &str>,
+        source: &str,
+        detail_type: &str,
+        detail: &Value,
+    ) {
         let entry = PutEventsRequestEntry::builder().source(source).detail_type(detail_type).detail(detail.to_string());
-        let entry = entry.set_resources(detail["taskArn"].as_str().map(|arn| vec![arn.to_owned()])).build();
+        let entry = entry.set_resources(Some(resources.map(str::to_owned).collect())).build();
         let put = self.events.put_events().entries(entry).send().await.expect("the event is put");
         assert_eq!(put.failed_entry_count(), 0);
     }
@@ -945,6 +992,11 @@ impl Platform {
 
 fn tag(key: &str, value: &str) -> Tag {
     Tag::builder().key(key).value(value).build()
+}
+
+/// Returns tags in the form of a request, which must not have an empty list.
+fn set_tags(tags: &[(&str, String)]) -> Option<Vec<Tag>> {
+    (!tags.is_empty()).then(|| tags.iter().map(|(key, value)| tag(key, value)).collect())
 }
 
 fn started_task(task: &Task) -> Started {

@@ -77,7 +77,7 @@ impl Situation {
         eventually("a task runs", async || {
             let (tasks, events) = self.sandbox.with_world(|world, _| (world.tasks(), world.event_counts()));
             let runs = tasks.iter().any(|task| task.last_status == "RUNNING");
-            (runs && events.delivered == events.made).then_some(())
+            (runs && events.delivered + events.unmatched == events.made).then_some(())
         })
         .await;
     }
@@ -87,7 +87,7 @@ impl Situation {
         eventually("the queue is empty", async || {
             let (queues, events) = self.sandbox.with_world(|world, _| (world.queues(), world.event_counts()));
             let empty = queues.iter().all(|queue| queue.visible + queue.in_flight + queue.delayed == 0);
-            (empty && events.delivered == events.made).then_some(())
+            (empty && events.delivered + events.unmatched == events.made).then_some(())
         })
         .await;
     }
@@ -204,7 +204,8 @@ const QUESTIONS: &[Question] = &[
             let situation = Situation::after(&format!("{BALANCER}{SCALE_UP}")).await;
             let watcher = situation.run_watcher().await;
             let address = situation.sandbox.with_world(|world, _| world.tasks()[0].address);
-            situation.act(Incident::TargetUnhealthy { ip: address.expect("the task has an address").into() });
+            situation
+                .act(Incident::TargetUnhealthy { ip: address.expect("the task has an address").into(), port: None });
             eventually("both targets are unhealthy", async || {
                 let groups = situation.sandbox.with_world(|world, _| world.groups());
                 groups.iter().all(|group| group.targets.iter().all(|it| it.state == "unhealthy")).then_some(())

@@ -11,6 +11,7 @@ import boto3
 PROJECT = os.environ["JITSI_PROJECT"]
 CLUSTER, SERVICE, LOAD_BALANCER = f"{PROJECT}-cluster", f"{PROJECT}-service", f"{PROJECT}-jvb-nlb"
 SUBNET, VPC = "subnet-0a1b2c3d4e5f60718", "vpc-0a1b2c3d4e5f60718"
+ACCOUNT = "111122223333"
 TIMEOUT = 60
 WAITER = {"Delay": 1, "MaxAttempts": TIMEOUT}
 
@@ -37,13 +38,18 @@ def scale_up():
     created = elb.create_load_balancer(Name=LOAD_BALANCER, Type="network", Subnets=[SUBNET], Tags=tags)
     load_balancer = created["LoadBalancers"][0]["LoadBalancerArn"]
     groups = []
-    for name, protocol, port in ((f"{PROJECT}-jvb-udp", "UDP", 10000), (f"{PROJECT}-jvb-tcp-tg", "TCP", 4443)):
+    certificate = f"arn:aws:acm:{elb.meta.region_name}:{ACCOUNT}:certificate/0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d"
+    tls = {"Protocol": "TLS", "Port": 443, "Certificates": [{"CertificateArn": certificate}]}
+    for name, protocol, port, health_check_port, listener in (
+        (f"{PROJECT}-jvb-udp", "UDP", 10000, "8080", {"Protocol": "UDP", "Port": 10000}),
+        (f"{PROJECT}-jvb-web", "TCP", 8000, "traffic-port", tls),
+    ):
         group = elb.create_target_group(
             Name=name, Protocol=protocol, Port=port, VpcId=VPC, TargetType="ip", HealthCheckProtocol="TCP",
-            HealthCheckPort="8080", Tags=tags,
+            HealthCheckPort=health_check_port, Tags=tags,
         )["TargetGroups"][0]["TargetGroupArn"]
         action = {"Type": "forward", "TargetGroupArn": group}
-        elb.create_listener(LoadBalancerArn=load_balancer, Protocol=protocol, Port=port, DefaultActions=[action])
+        elb.create_listener(LoadBalancerArn=load_balancer, DefaultActions=[action], **listener)
         groups.append(group)
     elb.get_waiter("load_balancer_available").wait(Names=[LOAD_BALANCER], WaiterConfig=WAITER)
     ecs.update_service(cluster=CLUSTER, service=SERVICE, desiredCount=2)

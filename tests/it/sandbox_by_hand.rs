@@ -139,7 +139,7 @@ async fn the_watcher_follows_scaling_with_the_aws_cli() {
         .aws(
             "elbv2 create-target-group --name jitsi-jvb-udp --protocol UDP --port 10000 --target-type ip \
              --vpc-id vpc-0a1b2c3d4e5f60718 --health-check-protocol TCP --health-check-port 8080 \
-             --query TargetGroups[0].TargetGroupArn --output text",
+             --tags Key=Lifecycle,Value=on-demand --query TargetGroups[0].TargetGroupArn --output text",
         )
         .await;
     cli.aws(&format!(

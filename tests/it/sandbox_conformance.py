@@ -189,6 +189,29 @@ def elb_script():
     step("listener/create again", elb.create_listener, **listener)
     step("target-group/delete in use", elb.delete_target_group, TargetGroupArn=arn)
 
+    web = step(
+        "target-group/create web", elb.create_target_group, Name="w", Protocol="TCP", Port=8000, VpcId=VPC, TargetType="ip",
+        HealthCheckProtocol="HTTP", HealthCheckPath="/", Matcher={"HttpCode": "200"},
+    )["TargetGroups"][0]["TargetGroupArn"]
+    # moto checks certificates of ACM, but not those of IAM.
+    certificate = {"CertificateArn": "arn:aws:iam::111122223333:server-certificate/meet"}
+    tls = dict(
+        LoadBalancerArn=load_balancer, Protocol="TLS", Port=443, Certificates=[certificate],
+        SslPolicy="ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09",
+        DefaultActions=[{"Type": "forward", "TargetGroupArn": web}],
+    )
+    created = step("tls/create", elb.create_listener, **tls)["Listeners"][0]["ListenerArn"]
+    step("tls/describe", elb.describe_listeners, ListenerArns=[created])
+    step("tls/modify", elb.modify_listener, ListenerArn=created, SslPolicy="ELBSecurityPolicy-TLS13-1-3-2021-06")
+    step("tls/describe attributes", elb.describe_listener_attributes, ListenerArn=created)
+    step("tls/delete", elb.delete_listener, ListenerArn=created)
+    step("tls/describe deleted", elb.describe_listeners, ListenerArns=[created])
+    step("tls/create without certificate", elb.create_listener, **{**tls, "Port": 444, "Certificates": []})
+    step("tls/create with two certificates", elb.create_listener, **{**tls, "Port": 445, "Certificates": [certificate] * 2})
+    step("tls/create with unknown policy", elb.create_listener, **{**tls, "Port": 446, "SslPolicy": "Nonsense"})
+    step("tls/create for udp", elb.create_listener, **{**tls, "Port": 447, "DefaultActions": action})
+    step("tls/create with tcp", elb.create_listener, **{**tls, "Port": 448, "Protocol": "TCP"})
+
     step("target-group/describe by invalid", elb.describe_target_groups, TargetGroupArns=["nonsense"])
     step("target-group/modify", elb.modify_target_group, TargetGroupArn=arn, HealthCheckIntervalSeconds=10, HealthyThresholdCount=3)
     step("target-group/modify unknown", elb.modify_target_group, TargetGroupArn=arn[:-16] + "0" * 16, HealthyThresholdCount=3)

@@ -7,6 +7,7 @@ use std::process::{Command, Output};
 use std::sync::{LazyLock, Mutex, PoisonError};
 
 use jiff::Timestamp;
+use jvb_watcher_rules::model::ServiceEventName;
 use jvb_watcher_sandbox::api::{self, eventbridge};
 use jvb_watcher_sandbox::world::{Settings, World};
 use serde_json::Value;
@@ -15,9 +16,8 @@ use crate::log_queries::ready_queries;
 use crate::platform::Platform;
 use crate::wait::eventually;
 
-/// All modules and examples.
-const FOLDERS: [&str; 5] =
-    ["modules/watcher", "modules/jvb-nlb", "modules/jitsi-service", "examples/complete", "examples/watcher-only"];
+pub mod examples;
+mod readmes;
 
 /// A terraform test that renders the watcher's module in different configurations.
 const RUNS: &str = r#"
@@ -61,7 +61,7 @@ variables {
   project    = "jitsi"
   runtime    = "fargate"
   image      = "jvb-watcher:1"
-  lambda_zip = "bootstrap.zip"
+  lambda_zip = "lambda.tf" # must exist
   subnet_ids = ["subnet-0a1b2c3d4e5f60718"]
 }
 
@@ -91,10 +91,19 @@ run "teardown_off" {
 }
 "#;
 
-static RENDERED: LazyLock<BTreeMap<String, Plan>> = LazyLock::new(render);
+static RENDERED: LazyLock<BTreeMap<String, Plan>> = LazyLock::new(|| plans("modules/watcher", RUNS));
 
-/// terraform's plan for the watcher's module.
+/// terraform's plan for a module or an example.
 pub struct Plan(Value);
+
+/// A planned change of a resource.
+struct Change<'a> {
+    address: &'a str,
+    kind: &'a str,
+    /// E.g. `["create"]`; `["delete", "create"]` replaces the resource.
+    actions: Vec<&'a str>,
+    after: &'a Value,
+}
 
 impl Plan {
     /// Returns an output.
@@ -102,11 +111,31 @@ impl Plan {
         self.0["output_changes"][name]["after"].as_str().unwrap_or_else(|| panic!("there is no output {name}"))
     }
 
+    /// Returns the changes of all resources.
+    fn changes(&self) -> Vec<Change<'_>> {
+        let resources = self.0["resource_changes"].as_array().expect("a plan has resources");
+        let managed = resources.iter().filter(|resource| resource["mode"] == "managed");
+        managed.map(Change::of).collect()
+    }
+
     /// Returns an attribute of each resource of a type.
     fn attributes(&self, kind: &str, name: &str) -> Vec<String> {
-        let resources = self.0["resource_changes"].as_array().expect("a plan has resources");
-        let of_kind = resources.iter().filter(|resource| resource["type"] == kind);
-        of_kind.filter_map(|resource| Some(resource["change"]["after"][name].as_str()?.to_owned())).collect()
+        let changes = self.changes();
+        let of_kind = changes.iter().filter(|change| change.kind == kind);
+        of_kind.filter_map(|change| Some(change.after[name].as_str()?.to_owned())).collect()
+    }
+}
+
+impl<'a> Change<'a> {
+    fn of(resource: &'a Value) -> Self {
+        let text = |value: &'a Value| value.as_str().expect("a text");
+        let actions = resource["change"]["actions"].as_array().expect("a change has actions");
+        Self {
+            address: text(&resource["address"]),
+            kind: text(&resource["type"]),
+            actions: actions.iter().map(text).collect(),
+            after: &resource["change"]["after"],
+        }
     }
 }
 
@@ -119,12 +148,13 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("terraform")
 }
 
-fn render() -> BTreeMap<String, Plan> {
+/// Runs a terraform test in a copy of a folder, in place of the folder's own tests; returns the plans of its runs.
+fn plans(folder: &str, runs: &str) -> BTreeMap<String, Plan> {
     let copy = copied();
-    let folder = copy.path().join("modules/watcher");
+    let folder = copy.path().join(folder);
     std::fs::remove_dir_all(folder.join("tests")).expect("the copy is writable");
     std::fs::create_dir(folder.join("tests")).expect("the copy is writable");
-    std::fs::write(folder.join("tests/render.tftest.hcl"), RUNS).expect("the copy is writable");
+    std::fs::write(folder.join("tests/render.tftest.hcl"), runs).expect("the copy is writable");
     terraform(&folder, &["init", "-backend=false", "-input=false", "-no-color"]);
     let output = terraform(&folder, &["test", "-json", "-verbose"]);
     let plans: BTreeMap<_, _> = String::from_utf8_lossy(&output.stdout)
@@ -135,7 +165,7 @@ fn render() -> BTreeMap<String, Plan> {
             (line["@testrun"].as_str().expect("a run has a name").to_owned(), Plan(line["test_plan"].take()))
         })
         .collect();
-    assert_eq!(plans.len(), 4, "terraform shows the plan of each run");
+    assert_eq!(plans.len(), runs.matches("command = plan").count(), "terraform shows the plan of each run");
     plans
 }
 
@@ -149,14 +179,37 @@ pub fn copied() -> tempfile::TempDir {
 fn copy_into(from: &Path, to: &Path) {
     for entry in std::fs::read_dir(from).expect("the folder is there") {
         let entry = entry.expect("it can be listed");
-        let (path, target) = (entry.path(), to.join(entry.file_name()));
-        if path.is_dir() && entry.file_name() != ".terraform" {
+        let (path, name) = (entry.path(), entry.file_name());
+        let target = to.join(&name);
+        // What terraform wrote in the working tree belongs to another run.
+        if name.to_string_lossy().starts_with(".terraform") || name.to_string_lossy().contains(".tfstate") {
+            continue;
+        }
+        if path.is_dir() {
             std::fs::create_dir_all(&target).expect("the copy is writable");
             copy_into(&path, &target);
-        } else if path.extension().is_some_and(|extension| ["tf", "hcl", "sh"].iter().any(|kind| extension == *kind)) {
+        } else {
             std::fs::copy(&path, &target).expect("the file can be copied");
         }
     }
+}
+
+/// Returns the folders of all configurations, relative to the root: modules and examples.
+fn folders() -> BTreeSet<PathBuf> {
+    fn collect(folder: &Path, found: &mut BTreeSet<PathBuf>) {
+        for entry in std::fs::read_dir(folder).expect("the folder is there") {
+            let path = entry.expect("it can be listed").path();
+            if path.is_dir() && !path.ends_with(".terraform") {
+                collect(&path, found);
+            } else if path.extension().is_some_and(|extension| extension == "tf") {
+                found.insert(folder.strip_prefix(root()).expect("it is below the root").to_owned());
+            }
+        }
+    }
+    let mut found = BTreeSet::new();
+    collect(&root(), &mut found);
+    assert!(found.len() >= 6, "{found:?}");
+    found
 }
 
 /// A replacement of terraform may not support concurrent runs.
@@ -188,64 +241,34 @@ fn every_file_is_formatted() {
 #[test]
 fn every_module_and_example_is_valid_and_passes_its_tests() {
     let copy = copied();
-    for folder in FOLDERS {
+    for folder in folders() {
         let folder = copy.path().join(folder);
         terraform(&folder, &["init", "-backend=false", "-input=false", "-no-color"]);
         terraform(&folder, &["validate", "-no-color"]);
-        let output = terraform(&folder, &["test", "-no-color"]);
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(text.contains("Success!") && !text.contains("Success! 0 passed"), "{text}");
-    }
-}
-
-#[test]
-fn every_folder_is_tested() {
-    let mut found = BTreeSet::new();
-    for kind in ["modules", "examples"] {
-        for entry in std::fs::read_dir(root().join(kind)).expect("the folder is there") {
-            found.insert(format!("{kind}/{}", entry.expect("it can be listed").file_name().to_string_lossy()));
+        if folder.join("tests").is_dir() {
+            let output = terraform(&folder, &["test", "-no-color"]);
+            let text = String::from_utf8_lossy(&output.stdout).into_owned();
+            assert!(text.contains("Success!") && !text.contains("Success! 0 passed"), "{text}");
         }
     }
-    assert_eq!(found, FOLDERS.map(str::to_owned).into());
-}
-
-/// Returns the descriptions of all blocks of a kind in a module's file, by name.
-fn described(folder: &Path, file: &str, kind: &str) -> BTreeMap<String, String> {
-    let text = std::fs::read_to_string(folder.join(file)).expect("the module has this file");
-    let body = hcl::parse(&text).expect("the file is HCL");
-    let blocks = body.into_blocks().filter(|block| block.identifier() == kind);
-    blocks
-        .map(|block| {
-            let name = block.labels()[0].as_str().to_owned();
-            let description = block.body().attributes().find(|attribute| attribute.key() == "description");
-            match description.map(|attribute| attribute.expr().clone()) {
-                Some(hcl::Expression::String(text)) => (name, text),
-                other => panic!("{kind} {name} has the description {other:?}"),
-            }
-        })
-        .collect()
-}
-
-/// Returns the first cell, without backquotes, and the last cell of each row in the table under a heading.
-fn table(readme: &str, heading: &str) -> BTreeMap<String, String> {
-    let (_, section) = readme.split_once(&format!("## {heading}\n")).unwrap_or_else(|| panic!("no section {heading}"));
-    let section = section.split("\n## ").next().unwrap_or_default();
-    let rows = section.lines().filter(|line| line.starts_with("| `"));
-    rows.map(|row| {
-        let cells: Vec<_> = row.trim_matches('|').split(" | ").map(str::trim).collect();
-        let last = cells.last().expect("a row has cells");
-        (cells[0].trim_matches('`').to_owned(), (*last).to_owned())
-    })
-    .collect()
 }
 
 #[test]
-fn each_modules_readme_lists_its_inputs_and_outputs() {
-    for module in FOLDERS.iter().filter(|folder| folder.starts_with("modules/")) {
-        let folder = root().join(module);
-        let readme = std::fs::read_to_string(folder.join("README.md")).expect("the module has a README");
-        assert_eq!(table(&readme, "Inputs"), described(&folder, "variables.tf", "variable"), "{module}");
-        assert_eq!(table(&readme, "Outputs"), described(&folder, "outputs.tf", "output"), "{module}");
+fn every_module_and_example_has_tests() {
+    for folder in folders() {
+        // A module can test its own example: modules/NAME/examples/EXAMPLE.
+        let tested_by = match folder.iter().collect::<Vec<_>>().as_slice() {
+            [modules, module, examples, _] if *examples == "examples" => Path::new(modules).join(module),
+            _ => folder.clone(),
+        };
+        let tests = root().join(&tested_by).join("tests");
+        let files = std::fs::read_dir(&tests).unwrap_or_else(|error| panic!("{}: {error}", tests.display()));
+        let mut texts = files.map(|file| std::fs::read_to_string(file.expect("a file").path()).expect("a text"));
+        let reference = match folder.strip_prefix(&tested_by) {
+            Ok(example) if example != Path::new("") => format!("\"./{}\"", example.display()),
+            _ => "run \"".to_owned(),
+        };
+        assert!(texts.any(|text| text.contains(&reference)), "{} has no test", folder.display());
     }
 }
 
@@ -314,15 +337,28 @@ fn fixtures() -> BTreeMap<String, Value> {
         .collect()
 }
 
-/// Returns whether the rule must match an event: it names the cluster and the service's group, even if it is otherwise
-/// malformed.
+/// Returns whether the rule must match an event: it names the cluster and the service's group, or the service itself and
+/// a reason why tasks don't start, even if it is otherwise malformed.
 fn is_relevant(event: &Value) -> bool {
+    let detail = &event["detail"];
     let is_ours = |group: &Value| group == "service:jitsi-service";
-    let group = &event["detail"]["group"];
+    let is_of_task = || {
+        let group = &detail["group"];
+        detail["clusterArn"] == "arn:aws:ecs:eu-west-1:111122223333:cluster/jitsi-cluster"
+            && (is_ours(group) || group.as_array().is_some_and(|groups| groups.iter().any(is_ours)))
+    };
+    let is_of_service = || {
+        let is_ours = |arn: &Value| arn == "arn:aws:ecs:eu-west-1:111122223333:service/jitsi-cluster/jitsi-service";
+        let name = detail["eventName"].as_str().unwrap_or_default();
+        event["resources"].as_array().is_some_and(|arns| arns.iter().any(is_ours))
+            && ServiceEventName::parse(name).is_some()
+    };
     event["source"] == "aws.ecs"
-        && event["detail-type"] == "ECS Task State Change"
-        && event["detail"]["clusterArn"] == "arn:aws:ecs:eu-west-1:111122223333:cluster/jitsi-cluster"
-        && (is_ours(group) || group.as_array().is_some_and(|groups| groups.iter().any(is_ours)))
+        && match event["detail-type"].as_str() {
+            Some("ECS Task State Change") => is_of_task(),
+            Some("ECS Service Action" | "ECS Deployment State Change") => is_of_service(),
+            _ => false,
+        }
 }
 
 #[test]
@@ -342,7 +378,9 @@ fn the_rules_pattern_matches_only_the_services_events() {
         if !event["source"].is_string() || !event["detail-type"].is_string() {
             continue;
         }
-        event["resources"] = Value::Array(Vec::new());
+        if !event["resources"].is_array() {
+            event["resources"] = Value::Array(Vec::new());
+        }
         let input = eventbridge::TestEventPatternInput { event: event.to_string(), event_pattern: pattern.to_owned() };
         let request = api::Request::EventBridge(eventbridge::Request::TestEventPattern(input));
         let answer = world.call(request, Timestamp::now()).unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -369,7 +407,8 @@ async fn moto_delivers_the_same_events_for_the_rules_pattern() {
         }
         let mut detail = event["detail"].clone();
         detail["fixture"] = name.clone().into();
-        platform.put_any_event(source, detail_type, &detail).await;
+        let resources = event["resources"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        platform.put_event_on(resources, source, detail_type, &detail).await;
         if is_relevant(&event) {
             expected.insert(name);
         }

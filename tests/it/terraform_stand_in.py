@@ -2,8 +2,11 @@
 """A stand-in for terraform on the PATH. It creates the platform's load balancer over the endpoint in the environment, in
 terraform's order, idempotently, and removes the tags that it doesn't know; or it destroys the load balancer.
 
-jvb.json in the directory of -chdir says what it creates, and how it misbehaves: `fail` is an error to end with, `pause`
-how many seconds to wait once the load balancer exists. The file `lock` exists while it runs."""
+jvb.json in the directory of -chdir says what it creates: `groups` are the target groups with their listeners, `record` is
+the name of a DNS record. It writes the record to record.json and to the control API of the sandbox at the URL `sandbox`,
+which has no Route 53. The file also says how it misbehaves: `fail` is an error to end with, `pause` how many seconds to
+wait once the load balancer exists. `arguments` are those that it must have got beside the command and -auto-approve. The
+file `lock` exists while it runs."""
 
 import json
 import os
@@ -17,9 +20,19 @@ import xml.etree.ElementTree as ElementTree
 
 directory = next(argument for argument in sys.argv if argument.startswith("-chdir=")).split("=", 1)[1]
 verb = next(argument for argument in sys.argv[1:] if not argument.startswith("-"))
-assert "-target=module.jvb_nlb" in sys.argv and "-auto-approve" in sys.argv, sys.argv
 plan = json.loads((pathlib.Path(directory) / "jvb.json").read_text())
 project = plan["project"]
+if verb == "apply":
+    assert sys.argv[3:] == ["-auto-approve", *plan.get("arguments", [])], sys.argv
+record_file = pathlib.Path(directory) / "record.json"
+
+# The groups of the platform's design; the listener has the group's protocol and port unless it says otherwise.
+DESIGN = [
+    {"name": f"{project}-jvb-udp", "protocol": "UDP", "port": 10000},
+    {"name": f"{project}-jvb-tcp-tg", "protocol": "TCP", "port": 4443},
+]
+GROUPS = plan.get("groups", DESIGN)
+TAGS = {"Tags.member.1.Key": "Lifecycle", "Tags.member.1.Value": "on-demand"}
 
 
 def call(action, **parameters):
@@ -62,8 +75,7 @@ def apply():
     load_balancer = found("DescribeLoadBalancers", "Names", f"{project}-jvb-nlb", "LoadBalancerArn")
     if load_balancer is None:
         subnets = {f"Subnets.member.{number}": subnet for number, subnet in enumerate(plan["subnets"], 1)}
-        tags = {"Tags.member.1.Key": "Lifecycle", "Tags.member.1.Value": "on-demand"}
-        made = call("CreateLoadBalancer", Name=f"{project}-jvb-nlb", Type="network", **subnets, **tags)
+        made = call("CreateLoadBalancer", Name=f"{project}-jvb-nlb", Type="network", **subnets, **TAGS)
         load_balancer = made.findtext(".//LoadBalancerArn")
         print("module.jvb_nlb.aws_lb.jvb: Creation complete", flush=True)
     else:
@@ -71,17 +83,28 @@ def apply():
     time.sleep(plan.get("pause", 0))
     listeners = call("DescribeListeners", LoadBalancerArn=load_balancer).findall(".//Listeners/member/Port")
     ports = {listener.text for listener in listeners}
-    for suffix, protocol, port in (("jvb-udp", "UDP", "10000"), ("jvb-tcp-tg", "TCP", "4443")):
-        group = found("DescribeTargetGroups", "Names", f"{project}-{suffix}", "TargetGroupArn")
+    for planned in GROUPS:
+        group = found("DescribeTargetGroups", "Names", planned["name"], "TargetGroupArn")
         if group is None:
-            made = call("CreateTargetGroup", Name=f"{project}-{suffix}", Protocol=protocol, Port=port, VpcId=plan["vpc"],
-                        TargetType="ip")
+            made = call("CreateTargetGroup", Name=planned["name"], Protocol=planned["protocol"], Port=planned["port"],
+                        VpcId=plan["vpc"], TargetType="ip", **planned.get("health_check", {}), **TAGS)
             group = made.findtext(".//TargetGroupArn")
+            for key, value in planned.get("attributes", {}).items():
+                attribute = {"Attributes.member.1.Key": key, "Attributes.member.1.Value": value}
+                call("ModifyTargetGroupAttributes", TargetGroupArn=group, **attribute)
         else:
             reset_tags(group)
-        if port not in ports:
-            action = {"DefaultActions.member.1.Type": "forward", "DefaultActions.member.1.TargetGroupArn": group}
-            call("CreateListener", LoadBalancerArn=load_balancer, Protocol=protocol, Port=port, **action)
+        listener = planned.get("listener", planned)
+        if str(listener["port"]) not in ports:
+            options = {"DefaultActions.member.1.Type": "forward", "DefaultActions.member.1.TargetGroupArn": group}
+            if "certificate" in listener:
+                options |= {"Certificates.member.1.CertificateArn": listener["certificate"], "SslPolicy": listener["policy"]}
+            call("CreateListener", LoadBalancerArn=load_balancer, Protocol=listener["protocol"], Port=listener["port"], **options)
+    if "record" in plan:
+        name = found("DescribeLoadBalancers", "Names", f"{project}-jvb-nlb", "DNSName")
+        record_file.write_text(json.dumps({plan["record"]: name}))
+        act = {"act": "put-record", "name": plan["record"], "target": name}
+        urllib.request.urlopen(plan["sandbox"] + "/_sandbox/act", json.dumps(act).encode()).close()
     print("\033[0m\033[1m\033[32m\nApply complete!\033[0m", flush=True)
 
 
@@ -89,9 +112,9 @@ def destroy():
     load_balancer = found("DescribeLoadBalancers", "Names", f"{project}-jvb-nlb", "LoadBalancerArn")
     if load_balancer is not None:
         call("DeleteLoadBalancer", LoadBalancerArn=load_balancer)
-    for suffix in ("jvb-udp", "jvb-tcp-tg"):
+    for planned in GROUPS:
         for _ in range(100):
-            group = found("DescribeTargetGroups", "Names", f"{project}-{suffix}", "TargetGroupArn")
+            group = found("DescribeTargetGroups", "Names", planned["name"], "TargetGroupArn")
             if group is None:
                 break
             try:

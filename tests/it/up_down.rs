@@ -1,10 +1,16 @@
 //! `up`, `down` and `hold` as an operator uses them, with a terraform on the PATH that creates the load balancer over the
 //! same endpoint. Every phase's failure and every interruption is in src/operations/tests, on virtual time.
 
+#[cfg(feature = "sandbox")]
+use std::collections::BTreeMap;
+#[cfg(feature = "sandbox")]
+use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+#[cfg(feature = "sandbox")]
+use jvb_watcher_sandbox::world::{Advertised, CallEvent, Incident};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -13,11 +19,14 @@ use crate::platform::{Group, HOLD, LoadBalancer, MARK_LOAD_BALANCER, MARK_SINCE,
 use crate::stage::{Aws, on_moto_and_sandbox};
 use crate::wait::eventually;
 use crate::watcher::{Finished, Launch, Watcher};
+#[cfg(feature = "sandbox")]
+use crate::{jitsi_service, terraform::examples};
 
 on_moto_and_sandbox!(
     up_and_down_complete,
     up_and_down_complete_beside_a_watcher,
     down_runs_a_command_that_destroys_the_load_balancer,
+    further_arguments_reach_terraform,
     a_dry_run_writes_nothing,
     a_failed_terraform_is_reported_and_a_second_run_completes,
     a_load_balancer_that_does_not_become_active_is_reported_and_a_second_run_completes,
@@ -63,6 +72,25 @@ impl<'a> Desk<'a> {
         self.directory.path().to_str().expect("a path in Unicode")
     }
 
+    /// Runs terraform by hand.
+    #[cfg(feature = "sandbox")]
+    async fn apply(&self) -> std::process::Output {
+        let chdir = format!("-chdir={}", self.terraform_dir());
+        tokio::process::Command::new(self.directory.path().join("terraform"))
+            .args([chdir.as_str(), "apply", "-auto-approve"])
+            .env("AWS_ENDPOINT_URL", self.platform.proxy.endpoint())
+            .output()
+            .await
+            .expect("the stand-in can be run")
+    }
+
+    /// Returns the DNS record that terraform has created.
+    #[cfg(feature = "sandbox")]
+    fn record(&self) -> Value {
+        let text = std::fs::read_to_string(self.directory.path().join("record.json")).expect("there is a record");
+        serde_json::from_str(&text).expect("it is JSON")
+    }
+
     fn launch(&self, command: &str) -> Launch {
         let path = std::env::var_os("PATH").unwrap_or_default();
         let own = std::iter::once(PathBuf::from(self.directory.path()));
@@ -92,6 +120,10 @@ impl<'a> Desk<'a> {
         self.platform.balancer().await
     }
 }
+
+/// The state of a caller while no load balancer is active.
+#[cfg(feature = "sandbox")]
+const NO_NAME: CallEvent = CallEvent::NoSignIn("the name does not resolve");
 
 /// Parses the log on standard error, which has nothing else.
 fn events(stderr: &str) -> Vec<Value> {
@@ -144,6 +176,68 @@ impl Platform {
             arn,
             groups: groups.target_groups().iter().map(group).collect(),
         }
+    }
+
+    /// Lets the next tasks of the service be those that the module jitsi-service plans, and gives their domain to the callers.
+    #[cfg(feature = "sandbox")]
+    fn run_conferences(&self, domain: &str) {
+        use jvb_watcher_sandbox::api::{Request, ecs};
+
+        let definition = ecs::RegisterTaskDefinitionInput {
+            family: self.project.clone(),
+            container_definitions: serde_json::from_value(jitsi_service::container_definitions()).expect("containers"),
+            ..Default::default()
+        };
+        let update = ecs::UpdateServiceInput {
+            cluster: Some(self.cluster()),
+            service: self.service(),
+            task_definition: Some(self.project.clone()),
+            ..Default::default()
+        };
+        self.sandbox().with_world(|world, now| {
+            world.settings_mut().calls.domain = Some(domain.to_owned());
+            for request in [ecs::Request::RegisterTaskDefinition(definition), ecs::Request::UpdateService(update)] {
+                world.call(Request::Ecs(request), now).expect("the sandbox accepts the planned task");
+            }
+        });
+    }
+
+    /// Waits until the only caller is in a state.
+    #[cfg(feature = "sandbox")]
+    async fn wait_for_caller(&self, state: CallEvent) {
+        eventually(&format!("the caller is in the state {state:?}"), async || {
+            let callers = self.sandbox().with_world(|world, _| world.callers());
+            callers.iter().all(|caller| caller.state == state).then_some(())
+        })
+        .await;
+    }
+
+    #[cfg(feature = "sandbox")]
+    fn has_no_listeners(&self) -> bool {
+        self.sandbox().with_world(|world, _| world.listeners().is_empty())
+    }
+
+    /// Returns the addresses of the load balancer, and those that the bridge of each running task advertises.
+    #[cfg(feature = "sandbox")]
+    fn addresses(&self) -> (Vec<Ipv4Addr>, Vec<Advertised>) {
+        self.sandbox().with_world(|world, _| {
+            let load_balancers = world.load_balancers().into_iter().flat_map(|found| found.addresses).collect();
+            (load_balancers, world.tasks().into_iter().filter_map(|task| task.advertised).collect())
+        })
+    }
+
+    /// Returns protocol and port of each listener.
+    #[cfg(feature = "sandbox")]
+    async fn listeners(&self, load_balancer: &LoadBalancer) -> Vec<String> {
+        let found =
+            self.elb.describe_listeners().load_balancer_arn(&load_balancer.arn).send().await.expect("listeners");
+        let listener = |listener: &aws_sdk_elasticloadbalancingv2::types::Listener| {
+            let protocol = listener.protocol().expect("a protocol").as_str();
+            format!("{protocol} {}", listener.port().expect("a port"))
+        };
+        let mut listeners: Vec<_> = found.listeners().iter().map(listener).collect();
+        listeners.sort();
+        listeners
     }
 
     /// Asserts that neither mark nor hold nor lease remains.
@@ -236,6 +330,78 @@ async fn down_runs_a_command_that_destroys_the_load_balancer(aws: Aws) {
     assert!(platform.is_torn_down(&load_balancer).await);
 }
 
+/// In the design's layout, one configuration contains the whole platform, and a variable enables the load balancer.
+async fn further_arguments_reach_terraform(aws: Aws) {
+    let platform = Platform::on(aws).await;
+    let desk = Desk::new(&platform);
+    let arguments = ["-target=module.jvb_nlb", "-var=nlb_enabled=true"];
+    desk.plan(json!({ "arguments": arguments }));
+    let up =
+        desk.up().args(["--terraform-arg", arguments[0]]).args([format!("--terraform-arg={}", arguments[1]).as_str()]);
+    let finished = desk.finish(up).await;
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let finished = desk.finish(desk.launch("up").args(["--terraform-arg=-target=module.jvb_nlb"])).await;
+    assert_eq!(finished.code, Some(2), "{}", finished.stderr);
+    assert!(finished.stderr.contains("--terraform-dir"), "{}", finished.stderr);
+}
+
+/// The complete example as terraform plans it, over two evenings: one with `up` and `down`, and one that is scaled by hand
+/// and ends with the watcher's own teardown. On both a caller joins by name.
+#[cfg(feature = "sandbox")]
+#[tokio::test]
+async fn the_calls_that_terraform_plans_come_and_go() {
+    let platform = Platform::on(Aws::Sandbox).await;
+    platform.route_events().await;
+    let watcher = Launch::quick(&platform).args(["--unused-grace", "1m"]).start();
+    watcher.wait_for("watcher_started").await;
+    let desk = Desk::new(&platform);
+    let mut plan = examples::calls_of(&platform);
+    plan["sandbox"] = json!(platform.sandbox().endpoint());
+    platform.run_conferences(plan["record"].as_str().expect("a name"));
+    desk.plan(plan);
+    platform
+        .sandbox()
+        .with_world(|world, now| world.inject(Incident::Callers { n: 1 }, now))
+        .expect("there is a domain");
+    platform.wait_for_caller(NO_NAME).await;
+
+    let load_balancer = desk.came_up().await;
+    platform.wait_for_caller(CallEvent::Joined).await;
+    let (first_addresses, advertised) = platform.addresses();
+    assert_eq!((first_addresses.len(), advertised), (1, vec![Advertised::Addresses(first_addresses.clone())]));
+    let ports = |load_balancer: &LoadBalancer| -> BTreeMap<String, i32> {
+        let strip = |group: &Group| group.name.trim_start_matches(&platform.project).to_owned();
+        load_balancer.groups.iter().map(|group| (strip(group), group.port)).collect()
+    };
+    assert_eq!(ports(&load_balancer), BTreeMap::from([("-jvb-udp".to_owned(), 10000), ("-jvb-web".to_owned(), 8000)]));
+    assert_eq!(platform.listeners(&load_balancer).await, ["TLS 443", "UDP 10000"]);
+    let first = desk.record();
+    let finished = desk.finish(desk.down()).await;
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    assert!(platform.is_torn_down(&load_balancer).await);
+    assert!(platform.has_no_listeners());
+    assert_eq!(desk.record(), first, "the record stays, and costs nothing");
+    platform.wait_for_caller(NO_NAME).await;
+
+    // The next evening: terraform and the service's scale, both by hand.
+    let applied = desk.apply().await;
+    assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
+    let load_balancer = platform.balancer().await;
+    assert_ne!(desk.record(), first, "the record leads to the new load balancer");
+    let task = platform.scale_to_one().await;
+    platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
+    platform.wait_for_caller(CallEvent::Joined).await;
+    let (addresses, advertised) = platform.addresses();
+    assert_eq!(advertised, [Advertised::Addresses(addresses.clone())]);
+    assert_ne!(addresses, first_addresses, "the bridge has found the new address by itself");
+    platform.scale_to_zero(&[&task]).await;
+    platform.wait_until_torn_down(&load_balancer).await;
+    assert!(platform.has_no_listeners());
+    platform.wait_for_caller(NO_NAME).await;
+    watcher.assert_no_trouble();
+    assert_eq!(watcher.stop().await, Some(0));
+}
+
 async fn a_dry_run_writes_nothing(aws: Aws) {
     let platform = Platform::on(aws).await;
     let desk = Desk::new(&platform);
@@ -254,6 +420,8 @@ async fn a_dry_run_writes_nothing(aws: Aws) {
     // A dry run fails as the operation would.
     let finished = desk.finish(desk.launch("up").args(["--dry-run"])).await;
     assert_failed(&finished, "claimed", "give --terraform-dir or --balancer-command");
+    let finished = desk.finish(desk.up().args(["--desired", "2"])).await;
+    assert_failed(&finished, "claimed", "one UDP listener can serve one bridge");
     assert_eq!(platform.proxy.writes(), Vec::<String>::new());
 }
 

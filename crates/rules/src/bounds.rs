@@ -175,8 +175,8 @@ mod tests {
     use super::*;
     use crate::model::{DesiredStatus, HOLD_UNTIL_TAG, LoadBalancer, Task};
     use crate::plan::samples::{
-        counts, idle, load_balancer, marked_load_balancer, minutes, noon, observation, policy, running, seconds,
-        stopped, task,
+        counts, idle, load_balancer, marked_load_balancer, minutes, noon, observation, owner_tags, policy, running,
+        seconds, stopped, task,
     };
     use crate::plan::{Teardown, plan};
 
@@ -289,7 +289,7 @@ mod tests {
     fn a_load_balancer_with_an_unmarked_target_group_is_overdue_by_its_mark() {
         let marked = |age| {
             let mut observed = idle(marked_load_balancer(&[], noon() - age));
-            observed.load_balancer.as_mut().expect("a load balancer").target_groups[0].tags.clear();
+            observed.load_balancer.as_mut().expect("a load balancer").target_groups[0].tags = owner_tags();
             observed
         };
         assert_eq!(found(&marked(seconds(240)), 0), []);

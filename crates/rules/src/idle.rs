@@ -14,9 +14,8 @@ pub const ADDRESS_RETENTION: Duration = Duration::from_secs(5 * 60);
 /// Returns whether the service is idle: nothing is desired, running or pending, every task is STOPPED, and no target
 /// is healthy without a task of the service at its address.
 ///
-/// ECS doesn't count a task that is stopping, which can take minutes: a JVB that got SIGTERM may still carry calls. A
-/// healthy target of another service shows that the load balancer is in use, whatever this service does. A service that
-/// is missing is not idle: its state is unknown.
+/// ECS doesn't count a task that is stopping, which can take minutes. A healthy target of another service shows that the
+/// load balancer is in use, whatever this service does. A service that is missing is not idle: its state is unknown.
 pub fn is_idle(observation: &Observation, now: Timestamp) -> bool {
     match observation.service {
         Service::Missing => false,

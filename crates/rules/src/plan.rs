@@ -10,6 +10,7 @@ use crate::model::{Observation, TargetKey, TargetKeys, TaskId};
 
 mod lifecycle;
 mod registrations;
+mod service;
 
 pub use crate::idle::{groups_of_others, is_idle, targets_of_others};
 pub use crate::policy::{OwnerTag, PAID_HOUR_MARGIN, Policy, Teardown};
@@ -187,6 +188,9 @@ pub fn plan(observation: &Observation, policy: &Policy, now: Timestamp) -> Plan 
         (LifecycleAction::DeleteLoadBalancer { .. }, Teardown::All) => Default::default(),
         _ => planner.registrations(),
     };
+    planner.find_tasks_not_starting();
+    planner.find_several_bridges();
+    planner.find_mismatched_addresses();
     let Planner { mut findings, requeue_at, .. } = planner;
     findings.sort();
     Plan { registrations, lifecycle, findings, unmatched, requeue_at: requeue_at.max(now) }

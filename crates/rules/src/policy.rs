@@ -34,6 +34,8 @@ pub struct Policy {
     pub unused_grace: Duration,
     /// The longest time between two reconciliations.
     pub resync_interval: Duration,
+    /// Whether several bridges behind one UDP listener are right for this service, and no finding.
+    pub allow_several_bridges: bool,
 }
 
 impl Policy {

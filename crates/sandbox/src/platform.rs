@@ -1,11 +1,17 @@
 //! A ready-made platform: a cluster, a service with desired count 0, a queue with its dead-letter queue, and a rule that
-//! routes the cluster's task events to the queue. There is no load balancer: creating one is part of scaling up.
+//! routes the cluster's task events, and the failures of the service, to the queue. There is no load balancer: creating one
+//! is part of scaling up ([`load_balancer::create`]).
+//!
+//! A task has the four containers of a conference. With a domain in the settings, its bridge resolves the domain at its
+//! start and advertises what it finds.
 
 use jiff::Timestamp;
 use serde_json::json;
 
 use crate::api::{ApiError, Request, ecs, eventbridge, sqs};
 use crate::world::World;
+
+pub mod load_balancer;
 
 /// Name of the project. The names of all resources derive from it.
 pub const PROJECT: &str = "jitsi";
@@ -20,6 +26,7 @@ const MAX_RECEIVES: u32 = 5;
 /// Returns an error when the world refuses a request.
 pub fn set_up(world: &mut World, now: Timestamp) -> Result<(), ApiError> {
     let (account, region) = (world.settings().account.clone(), world.settings().region.clone());
+    let domain = world.settings().calls.domain.clone();
     let arn = |service: &str, resource: &str| format!("arn:aws:{service}:{region}:{account}:{resource}");
     let cluster = format!("{PROJECT}-cluster");
     let cluster_arn = arn("ecs", &format!("cluster/{cluster}"));
@@ -29,14 +36,15 @@ pub fn set_up(world: &mut World, now: Timestamp) -> Result<(), ApiError> {
     let rule_arn = arn("events", &format!("rule/{rule}"));
     let mut call = |request: Request| world.call(request, now).map(|_| ());
     call(cluster_request(cluster.clone()))?;
-    call(task_definition_request())?;
-    call(service_request(cluster))?;
+    call(task_definition_request(domain.as_deref()))?;
+    call(service_request(cluster.clone()))?;
     let dead_letter_queue = format!("{queue}-dlq");
     call(queue_request(dead_letter_queue.clone(), []))?;
     let redrive = json!({ "deadLetterTargetArn": arn("sqs", &dead_letter_queue), "maxReceiveCount": MAX_RECEIVES });
     let policy = queue_policy(&queue_arn, &rule_arn);
     call(queue_request(queue, [("RedrivePolicy", redrive.to_string()), ("Policy", policy)]))?;
-    call(rule_request(rule.clone(), &cluster_arn))?;
+    let service_arn = arn("ecs", &format!("service/{cluster}/{PROJECT}-service"));
+    call(rule_request(rule.clone(), &cluster_arn, &service_arn))?;
     call(targets_request(rule, queue_arn))
 }
 
@@ -45,15 +53,42 @@ fn cluster_request(cluster: String) -> Request {
     Request::Ecs(ecs::Request::CreateCluster(input))
 }
 
-fn task_definition_request() -> Request {
+fn task_definition_request(domain: Option<&str>) -> Request {
     Request::Ecs(ecs::Request::RegisterTaskDefinition(ecs::RegisterTaskDefinitionInput {
         family: family(),
         network_mode: Some("awsvpc".to_owned()),
         requires_compatibilities: vec!["FARGATE".to_owned()],
         cpu: Some("1024".to_owned()),
         memory: Some("2048".to_owned()),
-        container_definitions: vec![ecs::ContainerDefinition { name: "jvb".to_owned(), image: "jitsi/jvb".to_owned() }],
+        container_definitions: vec![
+            container("web", &[(8000, "tcp")]),
+            container("prosody", &[]),
+            container("jicofo", &[]),
+            ecs::ContainerDefinition {
+                command: domain.map_or_else(Vec::new, advertise),
+                ..container("jvb", &[(10_000, "udp"), (8080, "tcp")])
+            },
+        ],
     }))
+}
+
+/// Returns the command of a bridge that advertises the addresses to which a domain resolves.
+fn advertise(domain: &str) -> Vec<String> {
+    ["advertise", domain, "240", "/init"].map(str::to_owned).into()
+}
+
+fn container(name: &str, ports: &[(u16, &str)]) -> ecs::ContainerDefinition {
+    let mapping = |(container_port, protocol): &(u16, &str)| ecs::PortMapping {
+        container_port: *container_port,
+        protocol: Some((*protocol).to_owned()),
+        name: None,
+    };
+    ecs::ContainerDefinition {
+        name: name.to_owned(),
+        image: format!("ghcr.io/jitsi/{name}:stable"),
+        port_mappings: ports.iter().map(mapping).collect(),
+        ..ecs::ContainerDefinition::default()
+    }
 }
 
 fn family() -> String {
@@ -98,11 +133,23 @@ fn queue_policy(queue_arn: &str, rule_arn: &str) -> String {
     .to_string()
 }
 
-fn rule_request(name: String, cluster_arn: &str) -> Request {
+fn rule_request(name: String, cluster_arn: &str, service_arn: &str) -> Request {
+    let failures = [
+        "SERVICE_TASK_START_IMPAIRED",
+        "SERVICE_TASK_PLACEMENT_FAILURE",
+        "SERVICE_TASK_CONFIGURATION_FAILURE",
+        "SERVICE_DEPLOYMENT_FAILED",
+    ];
     let pattern = json!({
         "source": ["aws.ecs"],
-        "detail-type": ["ECS Task State Change"],
-        "detail": { "clusterArn": [cluster_arn] },
+        "$or": [
+            { "detail-type": ["ECS Task State Change"], "detail": { "clusterArn": [cluster_arn] } },
+            {
+                "detail-type": ["ECS Service Action", "ECS Deployment State Change"],
+                "resources": [service_arn],
+                "detail": { "eventName": failures },
+            },
+        ],
     });
     let input = eventbridge::PutRuleInput {
         name,

@@ -35,7 +35,6 @@ use crate::duration;
 use crate::faults::FaultPlan;
 use crate::world::{Incident, Settings};
 
-mod load_balancer;
 mod parse;
 mod play;
 #[cfg(test)]

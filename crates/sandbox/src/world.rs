@@ -7,35 +7,46 @@
 //! # Modules
 //!
 //! - `ecs`, `elb`, `eventbridge`, `sqs`, `sts`: the services, with a file for each kind of resource.
+//! - `names`, `calls`: alias records, Jitsi's containers in the tasks, and the callers who join by name.
 //! - `settings`: delays, limits and the reliability of events. `incident`: what a test can make happen.
 //! - `view`: the whole state, for tests and displays.
 //! - `timers`, `history`, `page`, `random`: what the services build on.
 //!
 //! # Differences from AWS
 //!
-//! - The scheduler starts all missing tasks at once, and doesn't slow down for tasks that keep failing.
+//! - The scheduler starts all missing tasks at once, and doesn't slow down for tasks that keep failing. It reports them at
+//!   the third in a row; AWS doesn't document at which.
 //! - RunTask accepts any group, including `service:NAME`, so that tests can run tasks that only resemble a service's.
-//! - Of ECS's events there is only Task State Change, and only for changes of lastStatus or desiredStatus.
+//! - Of ECS's events there are Task State Change, only for changes of lastStatus or desiredStatus; Service Action for a
+//!   steady state, impaired starts and failed placements; and Deployment State Change. A steady state isn't repeated.
 //! - Queues are standard ones and deliver their oldest messages first; the settings for events bring disorder. Messages
 //!   have no attributes of their own, any number may be in flight, and a deleted queue's name is free at once.
 //! - EventBridge delivers to each target once, without retries. When the target's queue refuses the message or doesn't
 //!   exist, the event goes to the target's dead-letter queue, if there is one. Targets receive whole events.
 //! - Of the attributes of load balancing, only deletion protection and the deregistration delay have an effect.
 //! - There is one event bus, one account, one region and one VPC, and every request is authorized.
+//! - Every certificate of the account and the region exists, and every security policy whose name has AWS's form.
+//! - A load balancer's name resolves to IPv4 addresses, one in each zone whatever the health of its targets, and it
+//!   forwards to healthy targets of any zone. It never fails open.
+//! - A change of a record is known everywhere at once, and that a name doesn't resolve is never cached.
+//! - A task listens on the ports that its task definition maps, on every port when it maps none.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::Value;
 
+use crate::api::ecs::ContainerDefinition;
 use crate::api::{ApiError, Request, Response};
 
+mod calls;
 mod ecs;
 mod elb;
 mod eventbridge;
 mod history;
 mod incident;
+mod names;
 mod page;
 mod random;
 mod settings;
@@ -46,17 +57,27 @@ mod tests;
 mod timers;
 mod view;
 
+pub use calls::{Advertised, CallChange, CallCounts, CallEvent};
 pub use eventbridge::EventCounts;
 pub use incident::Incident;
-pub use settings::{EventSettings, LoadBalancerSettings, ServiceSettings, Settings, TaskSettings};
-pub use view::{GroupView, LoadBalancerView, QueueView, ServiceView, TargetView, TaskView};
+pub use settings::{CallSettings, EventSettings, LoadBalancerSettings, ServiceSettings, Settings, TaskSettings};
+pub use view::{
+    CallerView, GroupView, ListenerView, LoadBalancerView, QueueView, RecordView, ServiceView, TargetView, TaskView,
+};
 
+use calls::Calls;
 use ecs::Ecs;
-use elb::Elb;
+use elb::{Elb, HealthCheck};
 use eventbridge::EventBridge;
 use random::Random;
 use sqs::{Sqs, SqsContext};
 use timers::{TimerId, Timers, after};
+
+/// Maximum number of callers.
+const MAX_CALLERS: usize = 100;
+
+/// Exit code of a bridge whose command has waited in vain for its domain.
+const GAVE_UP: i32 = 1;
 
 /// The state of all services.
 #[derive(Debug)]
@@ -70,6 +91,7 @@ pub struct World {
     elb: Elb,
     eventbridge: EventBridge,
     sqs: Sqs,
+    calls: Calls,
 }
 
 /// A pending timer. SQS has none: a queue keeps its messages sorted by when they change.
@@ -81,6 +103,8 @@ enum Timer {
     Elb(elb::Timer),
     /// Delivery of an event.
     Deliver(Value),
+    /// A timer of the calls.
+    Calls(calls::Timer),
 }
 
 /// An effect of a change in one service on the others.
@@ -88,6 +112,17 @@ enum Timer {
 enum Effect {
     /// The service emits an event.
     Event(Value),
+    /// The containers of a task start.
+    ContainersStarted {
+        /// Id of the task.
+        task: String,
+        /// Private address.
+        address: Ipv4Addr,
+        /// Their definitions.
+        containers: Vec<ContainerDefinition>,
+    },
+    /// The containers of the task with an address stop.
+    ContainersStopped(Ipv4Addr),
     /// The task behind an address began or ceased to serve.
     AddressChanged(IpAddr),
 }
@@ -121,6 +156,7 @@ impl World {
             elb: Elb::default(),
             eventbridge: EventBridge::default(),
             sqs: Sqs::default(),
+            calls: Calls::default(),
         }
     }
 
@@ -191,8 +227,12 @@ impl World {
                 self.ecs.fail_to_start(n);
                 Ok(())
             }
-            Incident::TargetUnhealthy { ip } => self.set_target_failing(ip, true),
-            Incident::TargetHealthy { ip } => self.set_target_failing(ip, false),
+            Incident::NoCapacity { n } => {
+                self.ecs.fail_to_place(n);
+                Ok(())
+            }
+            Incident::TargetUnhealthy { ip, port } => self.set_target_failing(ip, port, true),
+            Incident::TargetHealthy { ip, port } => self.set_target_failing(ip, port, false),
             Incident::FailLoadBalancer { name } => {
                 self.with_context(|services, context| services.elb.fail_load_balancer(&name, context))
             }
@@ -204,6 +244,12 @@ impl World {
                 let mut context = SqsContext { now: self.now, settings: &self.settings, random: &mut self.random };
                 self.sqs.put(&queue, body, &mut context)
             }
+            Incident::PutRecord { name, target } => {
+                self.calls.names.put(&name, &target);
+                Ok(())
+            }
+            Incident::DeleteRecord { name } => self.calls.names.delete(&name),
+            Incident::Callers { n } => self.set_callers(n),
         }
     }
 
@@ -222,16 +268,34 @@ impl World {
         self.sqs.has_message(queue_url)
     }
 
-    fn set_target_failing(&mut self, ip: IpAddr, fails: bool) -> Result<(), ApiError> {
-        self.with_context(|services, context| services.elb.set_failing(ip, fails, context, services.ecs.addresses()))
+    fn set_target_failing(&mut self, ip: IpAddr, port: Option<u16>, fails: bool) -> Result<(), ApiError> {
+        self.with_context(|Services { ecs, elb, calls, .. }, context| {
+            elb.set_failing(ip, port, fails, context, &|ip, check, port| answers(ecs, calls, ip, check, port))
+        })
+    }
+
+    fn set_callers(&mut self, number: usize) -> Result<(), ApiError> {
+        if number > MAX_CALLERS {
+            return Err(ApiError::new("InvalidParameter", format!("The sandbox has at most {MAX_CALLERS} callers")));
+        }
+        if number > 0 && self.settings.calls.domain.is_none() {
+            return Err(ApiError::new("InvalidParameter", "Callers need a domain: set calls.domain in the settings"));
+        }
+        self.with_context(|services, context| services.calls.set_callers(number, services.elb, context));
+        Ok(())
     }
 
     fn fire(&mut self, timer: Timer) {
         match timer {
             Timer::Ecs(timer) => self.with_context(|services, context| services.ecs.fire(timer, context)),
-            Timer::Elb(timer) => {
-                self.with_context(|services, context| services.elb.fire(timer, context, services.ecs.addresses()));
-            }
+            Timer::Elb(timer) => self.with_context(|Services { ecs, elb, calls, .. }, context| {
+                elb.fire(timer, context, &|ip, check, port| answers(ecs, calls, ip, check, port));
+            }),
+            Timer::Calls(timer) => self.with_context(|services, context| {
+                if let Some(task) = services.calls.fire(timer, services.elb, context) {
+                    services.ecs.exit_containers(&task, GAVE_UP, context);
+                }
+            }),
             Timer::Deliver(event) => {
                 let mut context = SqsContext { now: self.now, settings: &self.settings, random: &mut self.random };
                 self.eventbridge.deliver(&event, &mut self.sqs, &mut context);
@@ -249,12 +313,21 @@ impl World {
             timers: &mut self.timers,
             effects: &mut effects,
         };
-        let mut services = Services { ecs: &mut self.ecs, elb: &mut self.elb, eventbridge: &mut self.eventbridge };
+        let mut services = Services {
+            ecs: &mut self.ecs,
+            elb: &mut self.elb,
+            eventbridge: &mut self.eventbridge,
+            calls: &mut self.calls,
+        };
         let outcome = work(&mut services, &mut context);
         // These have no further effects.
         for effect in std::mem::take(context.effects) {
             match effect {
                 Effect::Event(event) => services.eventbridge.emit(event, &mut context),
+                Effect::ContainersStarted { task, address, containers } => {
+                    services.calls.start_containers(task, address, &containers, services.elb, &mut context);
+                }
+                Effect::ContainersStopped(address) => services.calls.stop_containers(address),
                 Effect::AddressChanged(ip) => services.elb.address_changed(ip, &mut context),
             }
         }
@@ -267,4 +340,13 @@ struct Services<'a> {
     ecs: &'a mut Ecs,
     elb: &'a mut Elb,
     eventbridge: &'a mut EventBridge,
+    calls: &'a mut Calls,
+}
+
+/// Returns whether a health check of an address and a port succeeds. An address that never belonged to a task answers.
+fn answers(ecs: &Ecs, calls: &Calls, ip: IpAddr, check: &HealthCheck, port: u16) -> bool {
+    match (ecs.addresses().serves(ip), ecs::v4_of(ip)) {
+        (Some(true), Some(address)) => calls.answers(address, check, port),
+        (serves, _) => serves.unwrap_or(true),
+    }
 }

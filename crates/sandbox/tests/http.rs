@@ -11,8 +11,9 @@ use hyper::Request;
 use hyper::body::Bytes;
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
+use jvb_watcher_sandbox::api::{self, ecs};
 use jvb_watcher_sandbox::faults::Faults;
-use jvb_watcher_sandbox::platform;
+use jvb_watcher_sandbox::platform::{self, load_balancer};
 use jvb_watcher_sandbox::wire::Sandbox;
 use jvb_watcher_sandbox::world::{Settings, World};
 use serde_json::{Value, json};
@@ -234,6 +235,53 @@ async fn the_control_api_reads_and_changes_the_sandbox() {
     let (status, settings) = client.control("PATCH", "settings", r#"{"region": "eu-north-1"}"#).await;
     assert_eq!((status, &settings["region"]), (200, &json!("eu-north-1")));
     assert_eq!(settings["endpoint"], sandbox.endpoint(), "other settings keep their values");
+}
+
+#[tokio::test]
+async fn the_state_has_the_callers_and_what_keeps_them_out() {
+    let sandbox = start().await;
+    let client = Client::of(&sandbox);
+    assert_eq!(client.control("PATCH", "settings", r#"{"calls": {"domain": "meet.test"}}"#).await.0, 200);
+    sandbox.with_world(platform::set_up).expect("the platform is created");
+    sandbox.with_world(load_balancer::create).expect("the load balancer is created");
+    sandbox.with_world(|world, now| {
+        let update = ecs::UpdateServiceInput {
+            cluster: Some("jitsi-cluster".to_owned()),
+            service: "jitsi-service".to_owned(),
+            desired_count: Some(1),
+            ..ecs::UpdateServiceInput::default()
+        };
+        world.call(api::Request::Ecs(ecs::Request::UpdateService(update)), now).expect("the service scales");
+    });
+    assert_eq!(client.control("POST", "act", r#"{"act": "callers", "n": 1}"#).await.0, 200);
+    let began = Instant::now();
+    let world = loop {
+        let world = client.control("GET", "state", "").await.1["world"].take();
+        let bridge = world["tasks"][0]["advertises"].as_array().is_some_and(|addresses| !addresses.is_empty());
+        if bridge && world["calls"]["callers"][0]["reason"] == "no healthy web target" {
+            break world;
+        }
+        assert!(began.elapsed() < TIMEOUT, "the bridge does not start: {world}");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    };
+    let load_balancer = &world["balancers"][0];
+    assert_eq!(world["tasks"][0]["advertises"], load_balancer["addresses"]);
+    let record =
+        json!({ "name": "meet.test", "target": load_balancer["dns-name"], "addresses": load_balancer["addresses"] });
+    assert_eq!(world["records"], json!([record]));
+    let listeners = world["listeners"].as_array().expect("listeners").iter();
+    let listeners: Vec<_> = listeners.map(|listener| (&listener["protocol"], &listener["port"])).collect();
+    assert_eq!(listeners, [(&json!("TLS"), &json!(443)), (&json!("UDP"), &json!(10_000))]);
+    let calls = &world["calls"];
+    assert_eq!([&calls["joined"], &calls["no-media"], &calls["dropped"]], [0, 0, 0]);
+    assert_eq!(calls["callers"][0]["state"], "no-sign-in");
+    let reasons: Vec<_> =
+        calls["history"].as_array().expect("a history").iter().map(|change| &change["reason"]).collect();
+    assert_eq!(reasons.last(), Some(&&json!("no healthy web target")), "{calls}");
+
+    assert_eq!(client.control("POST", "act", r#"{"act": "delete-record", "name": "meet.test"}"#).await.0, 200);
+    let (status, refused) = client.control("POST", "act", r#"{"act": "delete-record", "name": "meet.test"}"#).await;
+    assert!(status == 400 && refused["error"].as_str().is_some_and(|error| error.contains("meet.test")), "{refused}");
 }
 
 #[tokio::test]

@@ -112,6 +112,7 @@ fn context(
         project: platform::PROJECT.to_owned(),
         load_balancer: policy.load_balancer,
         owner_tag: policy.owner_tag,
+        allow_several_bridges: policy.allow_several_bridges,
         command,
         progress: Arc::new(LoggedProgress { verb, log: log.clone() }),
         log,

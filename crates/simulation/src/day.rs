@@ -229,5 +229,7 @@ fn policy(idle_grace: Duration, unused_grace: Duration, resync_interval: Duratio
         until_paid_hour: false,
         unused_grace,
         resync_interval,
+        // The guarantees are about any number of tasks.
+        allow_several_bridges: true,
     }
 }

@@ -3,14 +3,15 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use jvb_watcher::aws::{
     AwsError, Calls, Deadline, FailedEntry, LoadBalancerDescription, Message, Platform, Queue, QueueSettings, Receipt,
-    TargetGroupDescription,
+    ServiceDescription, TargetGroupDescription,
 };
-use jvb_watcher_rules::model::{Service, Tags, Target, TargetKey, Task, TaskId};
+use jvb_watcher_rules::model::{PinnedAddress, Tags, Target, TargetKey, Task, TaskId};
 
 /// A platform and a queue with an interceptor.
 pub struct Intercepted<C, I> {
@@ -95,8 +96,16 @@ impl<C, I: Interceptor> Intercepted<C, I> {
 }
 
 impl<C: Platform, I: Interceptor> Platform for Intercepted<C, I> {
-    async fn service(&self, cluster: &str, service: &str) -> Result<Service, AwsError> {
+    async fn service(&self, cluster: &str, service: &str) -> Result<ServiceDescription, AwsError> {
         self.call(Operation::DescribeService, self.inner.service(cluster, service)).await
+    }
+
+    async fn pinned_addresses(&self, task_definition_arn: &str) -> Result<Vec<PinnedAddress>, AwsError> {
+        self.call(Operation::Read, self.inner.pinned_addresses(task_definition_arn)).await
+    }
+
+    async fn resolve(&self, dns_name: &str) -> Vec<IpAddr> {
+        self.inner.resolve(dns_name).await
     }
 
     async fn list_tasks(&self, cluster: &str, service: &str) -> Result<Vec<TaskId>, AwsError> {

@@ -13,8 +13,29 @@ use jvb_watcher_sandbox::world::TaskView;
 mod load_balancer;
 mod terraform;
 
-/// The name, the protocol and the port of each target group and its listener.
-const GROUPS: [(&str, &str, &str); 2] = [("jvb-udp", "UDP", "10000"), ("jvb-tcp-tg", "TCP", "4443")];
+/// A target group with its listener.
+#[derive(Clone, Copy)]
+struct Group {
+    /// The part of the name after the project.
+    suffix: &'static str,
+    protocol: &'static str,
+    port: &'static str,
+    health_check_port: &'static str,
+    /// The protocol and the port of its listener.
+    listener: (&'static str, &'static str),
+}
+
+/// The target groups: media, and HTTPS.
+const GROUPS: [Group; 2] = [
+    Group { suffix: "jvb-udp", protocol: "UDP", port: "10000", health_check_port: "8080", listener: ("UDP", "10000") },
+    Group {
+        suffix: "jvb-web",
+        protocol: "TCP",
+        port: "8000",
+        health_check_port: "traffic-port",
+        listener: ("TLS", "443"),
+    },
+];
 
 /// The operator of one project's platform.
 #[derive(Clone)]

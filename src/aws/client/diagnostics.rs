@@ -22,6 +22,9 @@ const UNUSED_ADDRESS: &str = "192.0.2.1";
 /// A task id that ECS never assigns.
 const UNUSED_TASK_ID: &str = "00000000000000000000000000000000";
 
+/// A task definition that doesn't exist: revisions count from 1.
+const UNUSED_TASK_DEFINITION: &str = "jvb-watcher-doctor:0";
+
 /// A receipt handle that SQS never assigns.
 const INVALID_RECEIPT_HANDLE: &str = "jvb-watcher-doctor";
 
@@ -121,6 +124,10 @@ impl Diagnostics for AwsDiagnostics {
             PermissionProbe::DescribeTasks { cluster } => {
                 let request = self.ecs.describe_tasks().cluster(cluster).tasks(UNUSED_TASK_ID);
                 request.send().await.map(drop).map_err(|error| call(cluster).failed(error))
+            }
+            PermissionProbe::DescribeTaskDefinition => {
+                let request = self.ecs.describe_task_definition().task_definition(UNUSED_TASK_DEFINITION);
+                request.send().await.map(drop).map_err(|error| call(UNUSED_TASK_DEFINITION).failed(error))
             }
             PermissionProbe::DescribeLoadBalancers { name } => {
                 let request = self.elb.describe_load_balancers().names(name);

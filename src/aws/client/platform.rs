@@ -1,6 +1,7 @@
 //! The adapter of [`Platform`]: ECS and Elastic Load Balancing.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,10 +17,11 @@ use super::call::{Call, none_if_not_found};
 use super::interceptors::{CallCounter, DateReader, DeadlineGuard};
 use crate::aws::operation::ApiOperation;
 use crate::aws::{
-    AwsError, Calls, Deadline, ErrorKind, LONGEST_CALL, LoadBalancerDescription, Platform, TargetGroupDescription,
+    AwsError, Calls, Deadline, ErrorKind, LONGEST_CALL, LoadBalancerDescription, Platform, ServiceDescription,
+    TargetGroupDescription,
 };
 use crate::clock::{AwsClock, SystemClock};
-use jvb_watcher_rules::model::{Service, Tags, Target, TargetKey, Task, TaskId};
+use jvb_watcher_rules::model::{PinnedAddress, Service, Tags, Target, TargetKey, Task, TaskId};
 
 pub(super) mod convert;
 
@@ -28,6 +30,9 @@ const TASKS_PER_DESCRIBE: usize = 100;
 
 /// The most resources in one call of DescribeTags (see the Elastic Load Balancing API reference).
 const RESOURCES_PER_TAG_CALL: usize = 20;
+
+/// The time limit for resolving a name.
+const RESOLUTION_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// ECS and Elastic Load Balancing, through the SDK. Clones share the connections, the clock and the counts of calls.
 #[derive(Clone)]
@@ -133,10 +138,10 @@ fn bounded<T, E, B>(
 }
 
 impl Platform for AwsPlatform {
-    async fn service(&self, cluster: &str, service: &str) -> Result<Service, AwsError> {
+    async fn service(&self, cluster: &str, service: &str) -> Result<ServiceDescription, AwsError> {
         Ok(match self.describe_service(cluster, service).await? {
-            Some(found) if found.status() != Some("INACTIVE") => Service::Found(convert::counts(&found)),
-            Some(_) | None => Service::Missing,
+            Some(found) if found.status() != Some("INACTIVE") => convert::service(&found),
+            Some(_) | None => ServiceDescription { service: Service::Missing, deployment: None, message: None },
         })
     }
 
@@ -159,6 +164,22 @@ impl Platform for AwsPlatform {
             described.extend(output.tasks().iter().filter_map(convert::task));
         }
         Ok(described)
+    }
+
+    async fn pinned_addresses(&self, task_definition_arn: &str) -> Result<Vec<PinnedAddress>, AwsError> {
+        let call = Call::new(ApiOperation::DescribeTaskDefinition, task_definition_arn);
+        let request = self.ecs.describe_task_definition().task_definition(task_definition_arn);
+        let output = request.send().await.map_err(|error| call.failed(error))?;
+        let definition = output.task_definition().ok_or_else(|| call.incomplete("taskDefinition"))?;
+        Ok(convert::pinned_addresses(task_definition_arn, definition))
+    }
+
+    async fn resolve(&self, dns_name: &str) -> Vec<IpAddr> {
+        let answer = tokio::time::timeout(RESOLUTION_TIMEOUT, tokio::net::lookup_host((dns_name, 0))).await;
+        match answer {
+            Ok(Ok(addresses)) => addresses.map(|address| address.ip()).collect::<BTreeSet<_>>().into_iter().collect(),
+            Ok(Err(_)) | Err(_) => Vec::new(),
+        }
     }
 
     async fn load_balancer(&self, name: &str) -> Result<Option<LoadBalancerDescription>, AwsError> {
@@ -288,5 +309,22 @@ impl Platform for AwsPlatform {
 
     fn calls(&self) -> Calls {
         self.counter.calls()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_config::{BehaviorVersion, Region};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn resolves_a_name_to_its_addresses_and_an_unknown_one_to_none() {
+        let config = SdkConfig::builder().behavior_version(BehaviorVersion::latest()).region(Region::new("eu-west-1"));
+        let platform = AwsPlatform::new(&config.build());
+        let loopback = platform.resolve("localhost").await;
+        assert!(!loopback.is_empty() && loopback.iter().all(IpAddr::is_loopback), "{loopback:?}");
+        // A name that never exists (RFC 2606).
+        assert_eq!(platform.resolve("load-balancer.invalid").await, Vec::<IpAddr>::new());
     }
 }

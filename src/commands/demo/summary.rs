@@ -1,6 +1,6 @@
 //! The evening's figures.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, Write};
 use std::time::Duration;
 
@@ -12,6 +12,7 @@ use super::record::Record;
 use crate::telemetry::log::millis;
 use jvb_watcher_sandbox::scenario::Scenario;
 use jvb_watcher_sandbox::wire::Sandbox;
+use jvb_watcher_sandbox::world::{CallEvent, World};
 
 /// The evenings of a month.
 const EVENINGS_PER_MONTH: f64 = 30.0;
@@ -43,8 +44,45 @@ pub struct Summary {
     tasks: usize,
     /// The time from a task's RUNNING to its registration in every target group.
     running_to_registered_ms: Option<Times>,
+    /// The callers.
+    callers: Callers,
     /// The load balancer.
     load_balancer: LoadBalancer,
+}
+
+/// The callers and their calls.
+#[derive(Debug, Serialize)]
+struct Callers {
+    /// The number of callers.
+    count: usize,
+    /// The callers who never joined, by number.
+    never_joined: Vec<u32>,
+    /// The number of times that a caller joined.
+    joined: usize,
+    /// The number of calls that ended before the caller left.
+    dropped: usize,
+    /// The number of times that a caller began to be unable to sign in.
+    no_sign_in: usize,
+    /// The number of times that a caller began to be without media after the sign-in.
+    no_media: usize,
+}
+
+impl Callers {
+    fn of(world: &World) -> Self {
+        let history = world.call_history();
+        let all: BTreeSet<u32> = history.iter().map(|change| change.caller).collect();
+        let joined = history.iter().filter(|change| change.event == CallEvent::Joined).map(|change| change.caller);
+        let joined: BTreeSet<u32> = joined.collect();
+        let counts = world.call_counts();
+        Self {
+            count: all.len(),
+            never_joined: all.difference(&joined).copied().collect(),
+            joined: counts.joined,
+            dropped: counts.dropped,
+            no_sign_in: counts.no_sign_in,
+            no_media: counts.no_media,
+        }
+    }
 }
 
 /// Statistics of several times, in milliseconds.
@@ -78,7 +116,8 @@ struct LoadBalancer {
 impl Summary {
     /// Computes the figures.
     pub fn new(scenario: &Scenario, sandbox: &Sandbox, record: &Record, left: Vec<String>, duration: Duration) -> Self {
-        let (counts, gone) = sandbox.with_world(|world, _| (world.event_counts(), world.load_balancers().is_empty()));
+        let (counts, callers, gone) = sandbox
+            .with_world(|world, _| (world.event_counts(), Callers::of(world), world.load_balancers().is_empty()));
         let calls = sandbox.calls();
         let unregistered_tasks: Vec<String> = record.unregistered().into_iter().map(str::to_owned).collect();
         let (created, uptime) = record.load_balancers();
@@ -94,7 +133,7 @@ impl Summary {
         let always_on_month_usd = model.load_balancer_month().total();
         Self {
             title: scenario.title.clone(),
-            verified: left.is_empty() && unregistered_tasks.is_empty(),
+            verified: left.is_empty() && unregistered_tasks.is_empty() && callers.never_joined.is_empty(),
             left,
             unregistered_tasks,
             duration_seconds: duration.as_secs_f64(),
@@ -105,6 +144,7 @@ impl Summary {
             calls_by_operation: calls,
             tasks: record.tasks(),
             running_to_registered_ms: times(&record.registrations()),
+            callers,
             load_balancer: LoadBalancer {
                 gone,
                 created,
@@ -144,6 +184,11 @@ impl Summary {
             .running_to_registered_ms
             .map_or("-".to_owned(), |Times { median, worst }| format!("median {median} ms, worst {worst} ms"));
         row("RUNNING to registered", times)?;
+        let Callers { count, joined, dropped, no_sign_in, no_media, .. } = self.callers;
+        if count > 0 {
+            row("callers", format!("{count}, who joined {joined} times by name; {dropped} calls were dropped"))?;
+            row("kept out of the call", format!("{no_sign_in} times without sign-in, {no_media} times without media"))?;
+        }
         let LoadBalancer {
             uptime_seconds,
             scaled_uptime_seconds,
@@ -159,10 +204,13 @@ impl Summary {
         let a_month = format!("${saved_month_usd:.2} of ${always_on_month_usd:.2} a month, one evening a day");
         row("saved by running on demand", a_month)?;
         match self.verdict() {
-            Ok(()) => writeln!(
-                output,
-                "\nVerified against the sandbox:\nevery task that served was registered, and nothing is left."
-            ),
+            Ok(()) => {
+                let callers = if count > 0 { " every caller joined," } else { "" };
+                writeln!(
+                    output,
+                    "\nVerified against the sandbox:\nevery task that served was registered,{callers} and nothing is left."
+                )
+            }
             Err(why) => writeln!(output, "\nNot verified: {why}."),
         }
     }
@@ -174,7 +222,8 @@ impl Summary {
     /// Returns what the watcher missed, as a sentence.
     pub fn verdict(&self) -> Result<(), String> {
         let missed = self.unregistered_tasks.iter().map(|task| format!("task {task} served and was never registered"));
-        let faults: Vec<String> = self.left.iter().cloned().chain(missed).collect();
+        let kept_out = self.callers.never_joined.iter().map(|caller| format!("caller {caller} never joined the call"));
+        let faults: Vec<String> = self.left.iter().cloned().chain(missed).chain(kept_out).collect();
         if faults.is_empty() { Ok(()) } else { Err(faults.join("; ")) }
     }
 }

@@ -13,7 +13,7 @@ use ratatui::widgets::{Block, Cell, Paragraph, Row, Table, Wrap};
 use super::stage::{Posted, SENTENCE};
 use jvb_watcher_rules::model::IDLE_SINCE_TAG;
 use jvb_watcher_sandbox::platform::PROJECT;
-use jvb_watcher_sandbox::world::{GroupView, TaskView, World};
+use jvb_watcher_sandbox::world::{CallEvent, GroupView, ListenerView, TaskView, World};
 
 /// The width from which the log is beside the sandbox instead of below it.
 const WIDE: u16 = 130;
@@ -30,8 +30,8 @@ const ID_SHOWN: usize = 6;
 /// The length of a task's id.
 const ID: usize = 32;
 
-/// Service, load balancer and queue, a line each.
-const FACTS_HEIGHT: u16 = 3;
+/// Service, load balancer, domain, callers and queue, a line each.
+const FACTS_HEIGHT: u16 = 5;
 
 /// The place of the time of day in a line's timestamp.
 const LOG_TIME: std::ops::Range<usize> = 11..19;
@@ -42,9 +42,11 @@ pub struct Snapshot {
     elapsed: Duration,
     service: String,
     load_balancer: String,
+    domain: String,
+    callers: String,
     queue: String,
     tasks: Vec<[String; 3]>,
-    /// The names of the target groups, shortened.
+    /// The target groups, each with the listener that forwards to it.
     groups: Vec<String>,
     /// The states of each address, one a target group.
     targets: BTreeMap<String, Vec<&'static str>>,
@@ -54,14 +56,16 @@ impl Snapshot {
     /// Takes a snapshot.
     pub fn take(world: &World, now: Timestamp, elapsed: Duration, calls: u64) -> Self {
         let groups = world.groups();
-        let short = |group: &GroupView| group.name.trim_start_matches(PROJECT).trim_start_matches("-jvb-").to_owned();
+        let listeners = world.listeners();
         Self {
             elapsed,
             service: service(world),
             load_balancer: load_balancer(world, now),
+            domain: domain(world),
+            callers: callers(world),
             queue: queue(world, calls),
             tasks: tasks(world.tasks(), now),
-            groups: groups.iter().map(short).collect(),
+            groups: groups.iter().map(|group| with_listener(group, &listeners)).collect(),
             targets: targets(&groups),
         }
     }
@@ -80,6 +84,40 @@ fn load_balancer(world: &World, now: Timestamp) -> String {
     let is_marked = load_balancer.tags.iter().any(|(key, _)| key == IDLE_SINCE_TAG);
     let mark = if is_marked { ", marked as idle" } else { "" };
     format!("{}, up {age} s{mark}", load_balancer.state)
+}
+
+fn domain(world: &World) -> String {
+    let Some(domain) = &world.settings().calls.domain else { return "none".to_owned() };
+    match world.records().into_iter().find(|record| record.name == *domain) {
+        None => format!("{domain} has no record"),
+        Some(record) if record.addresses.is_empty() => format!("{domain} does not resolve"),
+        Some(record) => {
+            let addresses: Vec<String> = record.addresses.iter().map(ToString::to_string).collect();
+            format!("{domain} resolves to {}", addresses.join(", "))
+        }
+    }
+}
+
+/// Tells how many callers are in the call, and what keeps the first of the others out.
+fn callers(world: &World) -> String {
+    let callers = world.callers();
+    if callers.is_empty() {
+        return "none".to_owned();
+    }
+    let joined = callers.iter().filter(|caller| caller.state == CallEvent::Joined).count();
+    let obstacle = callers.iter().find_map(|caller| match caller.state {
+        CallEvent::NoSignIn(reason) => Some(format!("; no sign-in: {reason}")),
+        CallEvent::NoMedia(reason) => Some(format!("; no media: {reason}")),
+        CallEvent::Joined | CallEvent::Dropped | CallEvent::Left => None,
+    });
+    format!("{joined} of {} in the call{}", callers.len(), obstacle.unwrap_or_default())
+}
+
+/// Returns a group's name, shortened, after the listener that forwards to it.
+fn with_listener(group: &GroupView, listeners: &[ListenerView]) -> String {
+    let name = group.name.trim_start_matches(PROJECT).trim_start_matches("-jvb-");
+    let listener = listeners.iter().find(|listener| listener.groups.contains(&group.arn));
+    listener.map_or_else(|| name.to_owned(), |listener| format!("{} {}→{name}", listener.protocol, listener.port))
 }
 
 fn queue(world: &World, calls: u64) -> String {
@@ -153,8 +191,13 @@ fn draw_world(frame: &mut Frame<'_>, [facts, tasks, targets]: [Rect; 3], snapsho
     let fact = |name: &'static str, value: &str| {
         Line::from(vec![Span::styled(format!(" {name:<10}"), Color::Cyan), Span::raw(value.to_owned())])
     };
-    let lines =
-        vec![fact("Service", &snapshot.service), fact("NLB", &snapshot.load_balancer), fact("Queue", &snapshot.queue)];
+    let lines = vec![
+        fact("Service", &snapshot.service),
+        fact("NLB", &snapshot.load_balancer),
+        fact("Domain", &snapshot.domain),
+        fact("Callers", &snapshot.callers),
+        fact("Queue", &snapshot.queue),
+    ];
     frame.render_widget(Paragraph::new(lines), facts);
     let bold = Style::new().add_modifier(Modifier::DIM);
     let rows = snapshot.tasks.iter().map(|[id, status, address]| {
@@ -171,7 +214,7 @@ fn draw_world(frame: &mut Frame<'_>, [facts, tasks, targets]: [Rect; 3], snapsho
         let states = states.iter().map(|state| Cell::from(*state).style(colour(state)));
         Row::new(std::iter::once(Cell::from(address.as_str())).chain(states))
     });
-    let mut widths = vec![Constraint::Length(12)];
+    let mut widths = vec![Constraint::Length(10)];
     widths.extend(snapshot.groups.iter().map(|_| Constraint::Fill(1)));
     let header = Row::new(std::iter::once("address").chain(snapshot.groups.iter().map(String::as_str))).style(bold);
     frame.render_widget(Table::new(rows, widths).header(header).block(Block::bordered().title(" Targets ")), targets);
@@ -269,9 +312,11 @@ mod tests {
             elapsed: Duration::from_secs(3),
             service: "2 desired, 1 running, 1 pending".to_owned(),
             load_balancer: "active, up 3 s".to_owned(),
+            domain: "meet.jitsi.test resolves to 203.0.113.1".to_owned(),
+            callers: "1 of 3 in the call; no media: its flow leads to another bridge".to_owned(),
             queue: "none".to_owned(),
             tasks: vec![["abc123".to_owned(), "RUNNING, stopping".to_owned(), "10.0.1.123".to_owned()]],
-            groups: vec!["tcp-tg".to_owned(), "udp".to_owned()],
+            groups: vec!["UDP 10000→udp".to_owned(), "TLS 443→web".to_owned()],
             targets: [("10.0.1.123".to_owned(), vec!["healthy", "initial"])].into(),
         };
         let mut terminal = Terminal::new(TestBackend::new(width, height)).unwrap();
@@ -295,6 +340,10 @@ mod tests {
                 "The first caller.",
                 "2 desired, 1 running, 1 pending",
                 "active, up 3 s",
+                "meet.jitsi.test resolves to 203.0.113.1",
+                "1 of 3 in the call; no media: its flow leads to another bridge",
+                "UDP 10000→udp",
+                "TLS 443→web",
                 "abc123 RUNNING, stopping",
                 "10.0.1.123",
                 "healthy",

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::EventBridgeEvent;
+use super::{EventBridgeEvent, Hint};
 use crate::controller::scope::Scope;
 use jvb_watcher_rules::model::cluster_name;
 
@@ -24,9 +24,20 @@ pub fn body(body: &str) {
         let scope = Scope { cluster: cluster.to_owned(), service: service.to_owned() };
         let Some(hint) = event.clone().hint_for(&scope) else { continue };
         assert_eq!(envelope["source"], "aws.ecs");
+        let change = match hint {
+            Hint::Task(change) => change,
+            Hint::Service(event) => {
+                let suffixes = [format!(":service/{cluster}/{service}"), format!(":service/{service}")];
+                let arns = envelope["resources"].as_array().expect("resources").iter().filter_map(Value::as_str);
+                let is_named = |arn: &str| suffixes.iter().any(|suffix| arn.ends_with(suffix));
+                assert!(arns.into_iter().any(is_named), "{event:?} is for a service that isn't named");
+                assert_eq!(detail["eventName"], event.name.as_str());
+                continue;
+            }
+        };
         assert_eq!(envelope["detail-type"], "ECS Task State Change");
         let named = [&detail["taskArn"], &envelope["resources"][0]].map(|arn| arn.as_str().unwrap_or_default());
-        assert!(named.iter().any(|arn| arn.ends_with(&format!("/{}", hint.task))), "{hint:?} is not named");
+        assert!(named.iter().any(|arn| arn.ends_with(&format!("/{}", change.task))), "{change:?} is not named");
         if let Some(group) = detail["group"].as_str().filter(|group| !group.is_empty()) {
             assert_eq!(group, format!("service:{service}"), "a hint for another service");
         }

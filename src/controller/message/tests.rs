@@ -19,13 +19,16 @@ fn scope() -> Scope {
 enum Expected {
     /// A hint with a task, a version and a time.
     Hint(&'static str, Option<i64>, Option<&'static str>),
+    /// A hint with an event about the service, and its reason.
+    Service(ServiceEventName, Option<&'static str>),
     Foreign,
     NotJson,
     NotAnEnvelope,
     NoTask,
 }
 
-use Expected::{Foreign, Hint as At, NoTask, NotAnEnvelope, NotJson};
+use Expected::{Foreign, Hint as At, NoTask, NotAnEnvelope, NotJson, Service};
+use ServiceEventName::{DeploymentFailed, TaskConfigurationFailure, TaskPlacementFailure, TaskStartImpaired};
 
 const TABLE: &[(&str, Expected)] = &[
     ("life-1-provisioning", At(TASK, Some(1), Some("2026-11-20T18:00:12Z"))),
@@ -50,6 +53,27 @@ const TABLE: &[(&str, Expected)] = &[
     ("unknown-fields", At(TASK, Some(4), Some("2026-11-20T18:00:52Z"))),
     ("wrong-types", At(TASK, None, None)),
     ("short-task-arn", At("3b1f6f0e-7a52-4f0c-9d7b-0a6d6e6c2f11", Some(4), Some("2026-11-20T18:00:52Z"))),
+    ("service-task-start-impaired", Service(TaskStartImpaired, None)),
+    ("service-task-placement-failure", Service(TaskPlacementFailure, Some("RESOURCE:FARGATE"))),
+    (
+        "service-task-configuration-failure",
+        Service(
+            TaskConfigurationFailure,
+            Some(
+                "ECS was unable to assume the role 'arn:aws:iam::111122223333:role/jitsi-task' that was provided for \
+                 this task.",
+            ),
+        ),
+    ),
+    (
+        "service-deployment-failed",
+        Service(DeploymentFailed, Some("ECS deployment circuit breaker: task failed to start.")),
+    ),
+    ("service-short-arn", Service(TaskStartImpaired, None)),
+    ("foreign-service-action", Foreign),
+    ("foreign-service-cluster", Foreign),
+    ("foreign-deployment-completed", Foreign),
+    ("foreign-service-nameless", Foreign),
     ("foreign-standalone-task", Foreign),
     ("foreign-service", Foreign),
     ("foreign-cluster", Foreign),
@@ -85,7 +109,8 @@ fn fixtures() -> BTreeMap<String, String> {
 
 fn expected_hint(task: &str, version: Option<i64>, time: Option<&str>) -> Hint {
     let task = TaskId::from_arn(&format!("arn:aws:ecs:eu-west-1:111122223333:task/{CLUSTER}/{task}"));
-    Hint { task: task.expect("a task's id"), version, time: time.map(|time| time.parse().expect("a time")) }
+    let time = time.map(|time| time.parse().expect("a time"));
+    Hint::Task(TaskChange { task: task.expect("a task's id"), version, time })
 }
 
 #[test]
@@ -97,6 +122,11 @@ fn parses_every_fixture_as_the_table_says() {
             (Ok(event), At(task, version, time)) => {
                 let hint = event.hint_for(&scope());
                 assert_eq!(hint, Some(expected_hint(task, *version, *time)), "{name}");
+            }
+            (Ok(event), Service(event_name, reason)) => {
+                let time = Some("2026-11-20T18:03:40Z".parse().expect("a time"));
+                let expected = ServiceEvent { name: *event_name, reason: reason.map(str::to_owned), time };
+                assert_eq!(event.hint_for(&scope()), Some(Hint::Service(expected)), "{name}");
             }
             (Ok(event), Foreign) => assert_eq!(event.hint_for(&scope()), None, "{name}"),
             (Err(Malformed::NotJson(_)), NotJson)
@@ -123,10 +153,29 @@ fn parses_events_of_other_types() {
 }
 
 #[test]
+fn keeps_the_latest_event_about_the_service() {
+    let event = |second: i64| ServiceEvent {
+        name: TaskStartImpaired,
+        reason: None,
+        time: Some(Timestamp::from_second(second).expect("a time")),
+    };
+    let mut hints = Hints::default();
+    for second in [2, 3, 1] {
+        hints.add(Hint::Service(event(second)));
+    }
+    assert_eq!(hints.service_event, Some(event(3)));
+    hints.add(Hint::Service(ServiceEvent { time: None, ..event(4) }));
+    assert_eq!(hints.service_event, Some(event(3)), "an event without a time may be of any age");
+    assert!(hints.tasks.is_empty());
+}
+
+#[test]
 fn matches_a_cluster_that_is_configured_by_its_arn() {
     let fixtures = fixtures();
     let event = EventBridgeEvent::parse(&fixtures["life-4-running"]).expect("an envelope");
     let arn = format!("arn:aws:ecs:eu-west-1:111122223333:cluster/{CLUSTER}");
+    assert!(event.hint_for(&Scope { cluster: arn.clone(), ..scope() }).is_some());
+    let event = EventBridgeEvent::parse(&fixtures["service-deployment-failed"]).expect("an envelope");
     assert!(event.hint_for(&Scope { cluster: arn, ..scope() }).is_some());
 }
 
@@ -146,6 +195,9 @@ fn arbitrary_json() -> impl Strategy<Value = Value> {
         ".*".prop_map(Value::from),
         Just(Value::from("aws.ecs")),
         Just(Value::from("ECS Task State Change")),
+        Just(Value::from("ECS Service Action")),
+        Just(Value::from("SERVICE_DEPLOYMENT_FAILED")),
+        Just(Value::from(format!("arn:aws:ecs:eu-west-1:111122223333:service/{CLUSTER}/{SERVICE}"))),
         Just(Value::from(format!("arn:aws:ecs:eu-west-1:111122223333:task/{CLUSTER}/{TASK}"))),
     ];
     let key = prop_oneof![
@@ -158,6 +210,8 @@ fn arbitrary_json() -> impl Strategy<Value = Value> {
         Just("version".to_owned()),
         Just("time".to_owned()),
         Just("resources".to_owned()),
+        Just("eventName".to_owned()),
+        Just("reason".to_owned()),
         ".*",
     ];
     leaf.prop_recursive(4, 64, 8, move |inner| {

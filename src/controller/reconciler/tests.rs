@@ -1,5 +1,6 @@
 //! Reconciliations against an AWS in memory.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,13 +8,16 @@ use super::*;
 use crate::aws::ErrorKind;
 use crate::aws::fake::{FakeAws, FakeClock};
 use crate::clock::Clock;
-use crate::controller::message::{Hint, TaskHint};
+use crate::controller::message::{Hint, TaskChange, TaskHint};
 use crate::controller::scope::Scope;
 use crate::controller::teardown::{IN_USE_PASSES_WITHIN, ProcessId, Teardown, takeover_after};
 use crate::telemetry::emf;
 use crate::telemetry::log::fake::LogLines;
 use crate::telemetry::metrics::Metrics;
-use jvb_watcher_rules::model::{DesiredStatus, IDLE_SINCE_TAG, LastStatus, LoadBalancer, TargetState, Task, TaskId};
+use jvb_watcher_rules::model::{
+    DesiredStatus, IDLE_SINCE_TAG, LastStatus, LoadBalancer, LoadBalancerAddresses, PinnedAddress, SchedulerMessage,
+    ServiceEvent, ServiceEventName, TargetState, Task, TaskId,
+};
 use jvb_watcher_rules::plan::samples::{
     counts, idle, load_balancer, marked_load_balancer, minutes, noon, observation, policy, running, seconds, stopped,
     target, task,
@@ -148,7 +152,7 @@ async fn reports_deletion_protection_and_logs_the_teardown_once() {
 async fn logs_a_deletion_once_when_aws_still_shows_the_load_balancer() {
     let mut bench = bench(overdue());
     let shown = bench.cloud.world().observed.load_balancer.clone();
-    // Two observations precede the first deletion; at the third AWS still shows the load balancer.
+    // Two observations precede the first deletion; at the third AWS still shows the load load_balancer.
     bench.cloud.before("DescribeLoadBalancers", 3, move |world| {
         world.observed.load_balancer = shown;
         world.observed.orphaned_target_groups.clear();
@@ -546,7 +550,7 @@ async fn a_registered_target_is_followed_from_initial() {
 
 fn hints(task: &Task, version: i64, time: Timestamp) -> Hints {
     let mut hints = Hints::default();
-    hints.add(Hint { task: task.id.clone(), version: Some(version), time: Some(time) });
+    hints.add(Hint::Task(TaskChange { task: task.id.clone(), version: Some(version), time: Some(time) }));
     hints
 }
 
@@ -608,6 +612,7 @@ async fn reports_the_state_after_its_own_writes() {
     bench.reconcile().await.expect("a reconciliation");
     let line = &bench.lines.of("reconciled")[0];
     assert_eq!((&line["changes"], &line["registered"], &line["healthy"]), (&4.into(), &2.into(), &0.into()));
+    assert_eq!(line["load_balancer_age_seconds"], 3600);
     bench.reconcile().await.expect("a reconciliation");
     assert_eq!(bench.cloud.count("RegisterTargets"), 2, "and AWS agrees");
     assert_eq!(bench.lines.of("target_health_changed").len(), 0);
@@ -615,7 +620,8 @@ async fn reports_the_state_after_its_own_writes() {
     let mut bench = self::bench(overdue());
     bench.reconcile().await.expect("a reconciliation");
     assert_eq!(bench.lines.of("load_balancer_deleted").len(), 1);
-    assert_eq!(bench.lines.of("reconciled")[0]["load_balancer_state"], "absent");
+    let line = &bench.lines.of("reconciled")[0];
+    assert_eq!((&line["load_balancer_state"], line.get("load_balancer_age_seconds")), (&"absent".into(), None));
 }
 
 #[tokio::test(start_paused = true)]
@@ -780,7 +786,7 @@ async fn reports_missing_events_until_one_arrives() {
     reconcile_for(&mut bench, 3).await;
     assert_eq!(states_of(&bench, "events_missing"), ["raised"]);
     let task = running(2).id;
-    let hints = Hints { tasks: [(task, TaskHint::default())].into() };
+    let hints = Hints { tasks: [(task, TaskHint::default())].into(), ..Hints::default() };
     bench.reconciler.reconcile(&hints).await.expect("a reconciliation");
     assert_eq!(states_of(&bench, "events_missing"), ["raised", "cleared"]);
 }
@@ -813,4 +819,191 @@ async fn reports_the_findings_about_the_event_source_with_its_own() {
     standing.set(Vec::new());
     bench.reconcile().await.expect("a reconciliation");
     assert_eq!(states_of(&bench, "rule_disabled"), ["raised", "cleared"]);
+}
+
+// ---- what the service runs ----
+
+fn finding_lines(bench: &Bench, finding: FindingName) -> Vec<serde_json::Value> {
+    let name = finding.to_string();
+    bench.lines.of("finding").into_iter().filter(|line| line["finding"] == name).collect()
+}
+
+/// A serving task whose definition pins this address, behind a load load_balancer.
+fn pinning(address: IpAddr) -> Observation {
+    let mut seen = observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer(&[1])));
+    let (task_definition, container) = ("p-jvb:3".to_owned(), "jvb".to_owned());
+    seen.advertised.pinned = vec![PinnedAddress { task_definition, container, address }];
+    seen
+}
+
+fn public(last: u8) -> IpAddr {
+    IpAddr::from([203, 0, 113, last])
+}
+
+#[tokio::test(start_paused = true)]
+async fn reads_each_revision_of_the_task_definition_once() {
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1), stopped(2)], Some(load_balancer(&[1]))));
+    for _ in 0..3 {
+        bench.reconcile().await.expect("a reconciliation");
+    }
+    assert_eq!(bench.cloud.count("DescribeTaskDefinition"), 1);
+    assert_eq!(bench.cloud.count("resolve"), 0, "nothing is pinned");
+    let next = Some("arn:aws:ecs:eu-west-1:111122223333:task-definition/p-jvb:4".to_owned());
+    bench.cloud.world().observed.tasks.push(Task { task_definition: next, ..running(3) });
+    bench.reconcile().await.expect("a reconciliation");
+    bench.reconcile().await.expect("a reconciliation");
+    assert_eq!(bench.cloud.count("DescribeTaskDefinition"), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reads_no_task_definition_of_an_idle_service() {
+    let mut bench = bench(idle(load_balancer(&[])));
+    bench.reconcile().await.expect("a reconciliation");
+    assert_eq!(bench.cloud.count("DescribeTaskDefinition"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn compares_pinned_addresses_with_those_that_the_load_balancer_shows() {
+    let mut seen = pinning(public(9));
+    let ipv4 = Some([public(1)].into());
+    seen.advertised.load_balancer = LoadBalancerAddresses { ipv4, ipv6: Some(Default::default()) };
+    let mut bench = bench(seen);
+    bench.reconcile().await.expect("a reconciliation");
+    let lines = finding_lines(&bench, FindingName::AdvertisedAddressMismatched);
+    assert_eq!((lines[0]["state"].as_str(), lines[0]["subject"].as_str()), (Some("raised"), Some("p-jvb:3")));
+    assert_eq!(bench.cloud.count("resolve"), 0);
+    // Another load balancer has the address.
+    bench.cloud.world().observed.advertised.load_balancer.ipv4 = Some([public(9)].into());
+    bench.reconcile().await.expect("a reconciliation");
+    assert_eq!(finding_lines(&bench, FindingName::AdvertisedAddressMismatched)[1]["state"], "cleared");
+}
+
+#[tokio::test(start_paused = true)]
+async fn resolves_addresses_that_aws_assigned_until_the_answer_is_complete() {
+    let mut bench = bench(pinning(public(9)));
+    let found = |bench: &Bench| finding_lines(bench, FindingName::AdvertisedAddressMismatched).len();
+    // No answer, and one with more addresses than the load balancer has zones.
+    for answer in [vec![], vec![public(1), public(2)]] {
+        bench.cloud.world().resolved = answer;
+        bench.reconcile().await.expect("a reconciliation");
+        assert_eq!(found(&bench), 0);
+    }
+    bench.cloud.world().resolved = vec![public(1), "2001:db8::1".parse().expect("an address")];
+    for _ in 0..3 {
+        bench.reconcile().await.expect("a reconciliation");
+    }
+    assert_eq!(found(&bench), 1);
+    assert_eq!(bench.cloud.count("resolve"), 3, "the addresses of a load balancer don't change");
+    // A load balancer made anew has others.
+    let other = Some(load_balancer(&[1])).map(|found| LoadBalancer { arn: found.arn.replace("0a1b", "9z8y"), ..found });
+    bench.cloud.world().observed.load_balancer = other;
+    bench.cloud.world().resolved = vec![public(9)];
+    bench.reconcile().await.expect("a reconciliation");
+    assert_eq!(bench.cloud.count("resolve"), 4);
+    assert_eq!(
+        finding_lines(&bench, FindingName::AdvertisedAddressMismatched).last().expect("a line")["state"],
+        "cleared"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_denied_task_definition_is_logged_once_and_hinders_nothing() {
+    let mut seen = pinning(public(9));
+    seen.load_balancer = Some(load_balancer(&[]));
+    seen.advertised.load_balancer.ipv4 = Some([public(1)].into());
+    let mut bench = bench(seen);
+    bench.cloud.fail("DescribeTaskDefinition", ErrorKind::AccessDenied, 2);
+    for _ in 0..16 {
+        bench.reconcile().await.expect("a reconciliation");
+        tokio::time::sleep(minutes(1)).await;
+    }
+    assert_eq!(bench.lines.of("target_registered").len(), 2);
+    let failed = bench.lines.of("finding_check_failed");
+    assert_eq!(failed.len(), 1, "{failed:?}");
+    assert_eq!((&failed[0]["finding"], &failed[0]["level"]), (&"advertised_address_mismatched".into(), &"WARN".into()));
+    assert_eq!(bench.cloud.count("DescribeTaskDefinition"), 2, "a quarter of an hour lies between two tries");
+    tokio::time::sleep(minutes(15)).await;
+    bench.reconcile().await.expect("a reconciliation");
+    assert_eq!(finding_lines(&bench, FindingName::AdvertisedAddressMismatched).len(), 1);
+    assert_eq!(bench.lines.of("finding_check_failed").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_slow_task_definition_delays_no_registration() {
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer(&[]))));
+    bench.cloud.delay("DescribeTaskDefinition", minutes(10));
+    let began = Instant::now();
+    bench.reconcile().await.expect("a reconciliation");
+    assert!(began.elapsed() <= seconds(3), "{:?}", began.elapsed());
+    assert_eq!(bench.lines.of("target_registered").len(), 2);
+    assert!(bench.lines.of("finding_check_failed")[0]["error"].as_str().is_some_and(|error| error.contains("3s")));
+}
+
+fn placement_failure(time: Timestamp) -> Hints {
+    let mut hints = Hints::default();
+    hints.add(Hint::Service(ServiceEvent {
+        name: ServiceEventName::TaskPlacementFailure,
+        reason: Some("RESOURCE:FARGATE".to_owned()),
+        time: Some(time),
+    }));
+    hints
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_event_alone_is_no_finding_and_explains_a_later_one() {
+    let mut bench = bench(observation(counts(1, 0, 0), vec![], Some(load_balancer(&[]))));
+    bench.reconciler.reconcile(&placement_failure(noon())).await.expect("a reconciliation");
+    // An older one that arrives late.
+    bench.reconciler.reconcile(&placement_failure(noon() - minutes(1))).await.expect("a reconciliation");
+    assert_eq!(finding_lines(&bench, FindingName::TasksNotStarting).len(), 0);
+    let text =
+        "(service p-service) was unable to place a task. Reason: Capacity is unavailable at this time.".to_owned();
+    bench.cloud.world().observed.startup.message = Some(SchedulerMessage { at: noon(), text });
+    bench.reconcile().await.expect("a reconciliation");
+    let lines = finding_lines(&bench, FindingName::TasksNotStarting);
+    let detail = lines[0]["detail"].as_str().expect("a detail");
+    assert!(detail.contains("ECS reports SERVICE_TASK_PLACEMENT_FAILURE: RESOURCE:FARGATE"), "{detail}");
+    bench.cloud.world().observed.service = counts(1, 1, 0);
+    bench.cloud.world().observed.tasks = vec![running(1)];
+    bench.reconcile().await.expect("a reconciliation");
+    assert_eq!(finding_lines(&bench, FindingName::TasksNotStarting)[1]["state"], "cleared");
+}
+
+#[tokio::test(start_paused = true)]
+async fn finds_a_service_that_is_short_of_tasks_for_ten_minutes() {
+    let mut bench = bench(observation(counts(1, 0, 1), vec![], Some(load_balancer(&[]))));
+    for minute in 0..=10 {
+        assert_eq!(finding_lines(&bench, FindingName::TasksNotStarting).len(), 0, "after {minute} minutes");
+        bench.reconcile().await.expect("a reconciliation");
+        tokio::time::sleep(minutes(1)).await;
+    }
+    assert_eq!(finding_lines(&bench, FindingName::TasksNotStarting).len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn does_not_count_the_time_before_the_service_had_its_tasks() {
+    let mut bench = bench(observation(counts(1, 0, 1), vec![], Some(load_balancer(&[]))));
+    for _ in 0..30 {
+        for service in [counts(1, 0, 1), counts(1, 1, 0)] {
+            bench.cloud.world().observed.service = service;
+            bench.reconcile().await.expect("a reconciliation");
+            tokio::time::sleep(minutes(1)).await;
+        }
+    }
+    assert_eq!(finding_lines(&bench, FindingName::TasksNotStarting).len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn reports_several_bridges_unless_they_are_allowed() {
+    let two = || observation(counts(2, 2, 0), vec![running(1), running(2)], Some(load_balancer(&[1, 2])));
+    let mut found = bench(two());
+    found.reconcile().await.expect("a reconciliation");
+    assert_eq!(finding_lines(&found, FindingName::SeveralBridges).len(), 1);
+    let allowed = |parts: ReconcilerParts<FakeAws>| ReconcilerParts {
+        policy: Policy { allow_several_bridges: true, ..policy() },
+        ..parts
+    };
+    let mut allowed = bench_on(FakeAws::new(two()), allowed);
+    allowed.reconcile().await.expect("a reconciliation");
+    assert_eq!(allowed.lines.of("finding").len(), 0);
 }

@@ -178,6 +178,53 @@ async fn up_refuses_what_cannot_succeed_before_it_writes() {
     }
 }
 
+/// Returns an `up` for two tasks, of a service that may have several bridges or not.
+fn up_for_two(platform: &Platform, allow_several_bridges: bool) -> Up<FakeAws> {
+    let (context, _) = platform.context("u", platform.terraform());
+    Up::new(Context { allow_several_bridges, ..context }, up::Spec { desired: 2, ..spec(None) })
+}
+
+#[tokio::test(start_paused = true)]
+async fn up_refuses_several_bridges_behind_one_udp_listener_before_it_writes() {
+    let existing = observation(Service::Found(Counts::default()), Vec::new(), Some(load_balancer(&[])));
+    for seen in [nothing(), existing] {
+        let platform = Platform::new(seen);
+        let failure = failed(execute(&mut up_for_two(&platform, false)).await);
+        assert_eq!(failure.phase, Phase::Claimed);
+        assert!(failure.reason.contains("one UDP listener can serve one bridge"), "{failure}");
+        assert!(failure.reason.contains("--allow-several-bridges"), "{failure}");
+        let dry_run = up_for_two(&platform, false).dry_run().await.expect_err("refused, too");
+        assert_eq!(dry_run.reason, failure.reason);
+        assert_eq!(platform.cloud.count("TagResource") + platform.cloud.count("AddTags"), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn up_scales_to_several_tasks_where_they_are_allowed_or_take_no_udp() {
+    let mut without_udp = load_balancer(&[]);
+    without_udp.target_groups.iter_mut().for_each(|group| group.protocol = Protocol::Other);
+    let without_udp = observation(Service::Found(Counts::default()), Vec::new(), Some(without_udp));
+    for (seen, allow_several_bridges) in [(nothing(), true), (without_udp, false)] {
+        let platform = Platform::new(seen);
+        let mut up = up_for_two(&platform, allow_several_bridges);
+        execute(&mut up).await.unwrap_or_else(|failure| panic!("{failure}"));
+        assert_eq!(platform.cloud.world().observed.readiness().serving, 2);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn up_waits_with_ecss_reason_for_a_task_that_it_cannot_place() {
+    let mut seen = nothing();
+    let text =
+        "(service p-service) was unable to place a task. Reason: Capacity is unavailable at this time.".to_owned();
+    seen.startup.message = Some(SchedulerMessage { at: crate::aws::fake::noon() + minutes(60), text });
+    let platform = Platform::new(seen);
+    platform.set(Behaviour::TasksNeverPlaced);
+    let failure = failed(execute(&mut platform.up("u")).await);
+    assert_eq!(failure.phase, Phase::TasksServing);
+    assert!(failure.reason.contains("Reason: Capacity is unavailable at this time"), "{failure}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn down_refuses_a_foreign_or_held_load_balancer_before_it_writes() {
     let mut foreign = load_balancer(&[]);

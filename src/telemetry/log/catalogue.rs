@@ -167,6 +167,9 @@ events! {
         healthy: usize,
         /// `absent`, `provisioning`, `active`, `active_impaired`, `failed` or `unknown`
         load_balancer_state: String,
+        /// The time since the load balancer's creation, in seconds; absent when there is no load balancer
+        #[serde(skip_serializing_if = "Option::is_none")]
+        load_balancer_age_seconds: Option<u64>,
         /// Actions: targets registered and deregistered, marks written and removed, resources deleted
         changes: usize,
         /// Active findings
@@ -246,6 +249,18 @@ events! {
             // Logged again for readers of the end of the log.
             FindingState::Repeated => None,
         },
+    }
+
+    /// A read that only a finding needs failed. The reconciliation goes on; the finding is neither raised nor kept until a
+    /// read succeeds. Logged at the first of several failures; read again every fifteen minutes. Level: WARN.
+    FindingCheckFailed {
+        /// The kind of finding
+        finding: FindingName,
+        #[serde(flatten)]
+        failure: Failure,
+    } => {
+        level: Level::Warn,
+        message: format!("check of the finding {finding} failed: {}", failure.error),
     }
 
     // ---- targets ----

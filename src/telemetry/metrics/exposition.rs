@@ -172,6 +172,7 @@ mod tests {
             healthy: 3,
             unhealthy: 1,
             load_balancer_state: Some(LoadBalancerState::Active),
+            ..Summary::default()
         };
         let idle_since = Some(noon() - jiff::SignedDuration::from_secs(90));
         Snapshot { summary, idle_since, usage: Usage::InUse }

@@ -19,6 +19,8 @@ pub struct Summary {
     pub unhealthy: usize,
     /// The load balancer's state, if it exists.
     pub load_balancer_state: Option<LoadBalancerState>,
+    /// The time of the load balancer's creation, if it exists.
+    pub load_balancer_created_at: Option<Timestamp>,
 }
 
 impl Summary {
@@ -26,6 +28,7 @@ impl Summary {
     pub fn of(observation: &Observation) -> Self {
         let targets =
             |wanted: fn(TargetState) -> bool| observation.targets().filter(|(_, target)| wanted(target.state)).count();
+        let load_balancer = observation.load_balancer.as_ref();
         Self {
             counts: match observation.service {
                 Service::Found(counts) => counts,
@@ -35,7 +38,8 @@ impl Summary {
             registered: targets(|state| state != TargetState::Draining),
             healthy: targets(|state| state == TargetState::Healthy),
             unhealthy: targets(|state| state == TargetState::Unhealthy),
-            load_balancer_state: observation.load_balancer.as_ref().map(|load_balancer| load_balancer.state),
+            load_balancer_state: load_balancer.map(|load_balancer| load_balancer.state),
+            load_balancer_created_at: load_balancer.map(|load_balancer| load_balancer.created_at),
         }
     }
 }

@@ -117,6 +117,7 @@ fn in_use() -> Snapshot {
         healthy: 3,
         unhealthy: 1,
         load_balancer_state: Some(LoadBalancerState::Active),
+        ..Summary::default()
     };
     Snapshot { summary, idle_since: None, usage: Usage::InUse }
 }

@@ -1,13 +1,13 @@
-# The platform's network load balancer, which exists only while calls run. jvb-watcher registers its targets and, when
-# the service is idle, deletes it with its listeners and target groups. Terraform doesn't know of the deletion: the next
-# apply finds the resources missing and creates them again.
+# The platform's network load balancer, which exists only while calls run: HTTPS for the web client, and UDP for media.
+# jvb-watcher registers its targets and, when the service is idle, deletes it with its listeners and target groups.
+# Terraform doesn't know of the deletion: the next apply finds the resources missing and creates them again. The security
+# group and the DNS record stay; they cost nothing.
 #
 # There is deliberately no ignore_changes for tags: an apply removes the watcher's marks and so postpones a teardown that
 # is about to begin.
 
 locals {
-  # The bridge answers HTTP health checks only if its REST API is enabled.
-  health_check = var.http_health_check ? { protocol = "HTTP", path = "/about/health", matcher = "200" } : { protocol = "TCP", path = null, matcher = null }
+  name = "${var.project_name}-jvb-nlb"
 
   tags = merge(var.tags, {
     Project   = var.project_name
@@ -16,51 +16,80 @@ locals {
 }
 
 resource "aws_lb" "jvb" {
-  #checkov:skip=CKV_AWS_91:A network load balancer writes access logs for TLS listeners only, and this one has none.
   #checkov:skip=CKV_AWS_150:jvb-watcher must be able to delete the load balancer.
-  #checkov:skip=CKV2_AWS_20:A network load balancer doesn't redirect.
-  #checkov:skip=CKV2_AWS_28:WAF protects application load balancers only.
-  name               = "${var.project_name}-jvb-nlb"
+  #checkov:skip=CKV_AWS_152:The load balancer has one zone, so there is nothing to balance across.
+  name               = local.name
   internal           = false
   load_balancer_type = "network"
-  subnets            = var.subnet_ids
-  security_groups    = var.attach_security_group ? [var.security_group_id] : null
 
+  # For UDP over IPv6 AWS requires enable_prefix_for_ipv6_source_nat, which version 6.0 of the provider doesn't have, and
+  # an IPv6 target group.
+  ip_address_type = "ipv4"
+
+  # A load balancer created without a security group cannot get one later. Its rules also apply to traffic that arrives
+  # through PrivateLink: enforce_security_group_inbound_rules_on_private_link_traffic is on by default.
+  security_groups = [aws_security_group.load_balancer.id]
+
+  # Cross-zone load balancing would only add a second way to the one bridge.
+  enable_cross_zone_load_balancing = false
   enable_deletion_protection       = false
-  enable_cross_zone_load_balancing = true
 
-  tags = merge(local.tags, { Name = "${var.project_name}-jvb-nlb" })
+  dynamic "subnet_mapping" {
+    for_each = var.subnet_ids
+
+    content {
+      subnet_id     = subnet_mapping.value
+      allocation_id = try(var.eip_allocation_ids[subnet_mapping.key], null)
+    }
+  }
+
+  dynamic "access_logs" {
+    for_each = var.access_logs[*]
+
+    content {
+      enabled = true
+      bucket  = access_logs.value.bucket
+      prefix  = access_logs.value.prefix
+    }
+  }
+
+  tags = merge(local.tags, { Name = local.name })
 }
+
+# ---- media ----
 
 resource "aws_lb_target_group" "jvb_udp" {
   name        = "${var.project_name}-jvb-udp"
-  port        = 10000
+  port        = var.ports.media
   protocol    = "UDP"
   vpc_id      = var.vpc_id
   target_type = "ip" # required for Fargate tasks
 
-  # A task that stops ends its calls, so a long delay has no use.
-  deregistration_delay = var.deregistration_delay
+  # The bridge ends its calls as soon as it is told to stop (jitsi-videobridge, Main.kt), so there is nothing to drain.
+  # Ending the flows lets a caller whose socket is bound to the old task reach the next one at once, instead of after
+  # 120 s of silence.
+  deregistration_delay   = var.deregistration_delay
+  connection_termination = true
 
+  # /about/health is the bridge's own health check. It needs no REST API and listens on all addresses (docker-jitsi-meet,
+  # jvb/rootfs/defaults/jvb.conf).
   health_check {
     enabled             = true
-    protocol            = local.health_check.protocol
-    path                = local.health_check.path
-    matcher             = local.health_check.matcher
-    port                = tostring(var.health_check_port)
+    protocol            = "HTTP"
+    path                = "/about/health"
+    matcher             = "200"
+    port                = tostring(var.ports.health)
     healthy_threshold   = 2
     unhealthy_threshold = 2
     interval            = 10
   }
 
-  tags = merge(local.tags, { Name = "${var.project_name}-jvb-udp-tg" })
+  tags = merge(local.tags, { Name = "${var.project_name}-jvb-udp" })
 }
 
 resource "aws_lb_listener" "jvb_udp" {
-  #checkov:skip=CKV_AWS_2:Media over UDP is encrypted end to end by DTLS-SRTP; a UDP listener has no TLS.
-  #checkov:skip=CKV_AWS_103:See CKV_AWS_2.
   load_balancer_arn = aws_lb.jvb.arn
-  port              = 10000
+  port              = var.ports.media
   protocol          = "UDP"
 
   default_action {
@@ -71,44 +100,70 @@ resource "aws_lb_listener" "jvb_udp" {
   tags = merge(local.tags, { Name = "${var.project_name}-jvb-udp" })
 }
 
-# For callers whose network blocks UDP.
-resource "aws_lb_target_group" "jvb_tcp" {
-  count = var.tcp_fallback ? 1 : 0
+# ---- HTTPS ----
 
-  name                 = "${var.project_name}-jvb-tcp-tg"
-  port                 = 4443
-  protocol             = "TCP"
-  vpc_id               = var.vpc_id
-  target_type          = "ip"
-  deregistration_delay = var.deregistration_delay
+resource "aws_lb_target_group" "web" {
+  name        = "${var.project_name}-jvb-web"
+  port        = var.ports.web
+  protocol    = "TCP"
+  vpc_id      = var.vpc_id
+  target_type = "ip"
+
+  # The web container stops together with the bridge. A client that loses its connection reconnects.
+  deregistration_delay   = var.deregistration_delay
+  connection_termination = true
+
+  # Off by default for IP targets. The web server and the XMPP server see the callers' addresses instead of the load
+  # balancer's, in logs and rate limits.
+  preserve_client_ip = true
+
+  # There is no other target to reconnect to.
+  target_health_state {
+    enable_unhealthy_connection_termination = false
+  }
 
   health_check {
     enabled             = true
-    protocol            = local.health_check.protocol
-    path                = local.health_check.path
-    matcher             = local.health_check.matcher
-    port                = tostring(var.health_check_port)
+    protocol            = "HTTP"
+    path                = var.web_health_check_path
+    matcher             = "200"
+    port                = "traffic-port"
     healthy_threshold   = 2
     unhealthy_threshold = 2
     interval            = 10
   }
 
-  tags = merge(local.tags, { Name = "${var.project_name}-jvb-tcp-tg" })
+  tags = merge(local.tags, { Name = "${var.project_name}-jvb-web" })
 }
 
-resource "aws_lb_listener" "jvb_tcp" {
-  #checkov:skip=CKV_AWS_2:Media over TCP is encrypted end to end by DTLS-SRTP within the stream.
-  #checkov:skip=CKV_AWS_103:See CKV_AWS_2.
-  count = var.tcp_fallback ? 1 : 0
-
+resource "aws_lb_listener" "https" {
   load_balancer_arn = aws_lb.jvb.arn
-  port              = 4443
-  protocol          = "TCP"
+  port              = 443
+  protocol          = "TLS"
+  certificate_arn   = var.certificate_arn
+  ssl_policy        = var.ssl_policy
 
   default_action {
     type             = "forward"
-    target_group_arn = aws_lb_target_group.jvb_tcp[0].arn
+    target_group_arn = aws_lb_target_group.web.arn
   }
 
-  tags = merge(local.tags, { Name = "${var.project_name}-jvb-tcp" })
+  tags = merge(local.tags, { Name = "${var.project_name}-jvb-web" })
+}
+
+# ---- the name ----
+
+resource "aws_route53_record" "domain" {
+  count = var.domain == null ? 0 : 1
+
+  zone_id = var.zone_id
+  name    = var.domain
+  type    = "A"
+
+  alias {
+    name    = aws_lb.jvb.dns_name
+    zone_id = aws_lb.jvb.zone_id
+    # The name must resolve before the first target is healthy: the bridge starts only when it does.
+    evaluate_target_health = false
+  }
 }

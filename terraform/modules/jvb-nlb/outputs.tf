@@ -1,11 +1,16 @@
-output "nlb_dns_name" {
-  description = "DNS name of the load balancer."
-  value       = aws_lb.jvb.dns_name
-}
-
 output "nlb_arn" {
   description = "ARN of the load balancer."
   value       = aws_lb.jvb.arn
+}
+
+output "nlb_name" {
+  description = "Name of the load balancer."
+  value       = aws_lb.jvb.name
+}
+
+output "nlb_dns_name" {
+  description = "DNS name of the load balancer. It changes each time the load balancer is created."
+  value       = aws_lb.jvb.dns_name
 }
 
 output "nlb_zone_id" {
@@ -13,12 +18,27 @@ output "nlb_zone_id" {
   value       = aws_lb.jvb.zone_id
 }
 
+output "security_group_id" {
+  description = "ID of the load balancer's security group."
+  value       = aws_security_group.load_balancer.id
+}
+
 output "target_group_arn" {
-  description = "ARN of the target group for UDP 10000."
+  description = "ARN of the target group for media."
   value       = aws_lb_target_group.jvb_udp.arn
 }
 
-output "tcp_target_group_arn" {
-  description = "ARN of the target group for the TCP fallback; null without one."
-  value       = one(aws_lb_target_group.jvb_tcp[*].arn)
+output "web_target_group_arn" {
+  description = "ARN of the target group for HTTPS."
+  value       = aws_lb_target_group.web.arn
+}
+
+output "target_group_names" {
+  description = "Names of the target groups, for target_groups of the module watcher where its default doesn't fit."
+  value       = [aws_lb_target_group.jvb_udp.name, aws_lb_target_group.web.name]
+}
+
+output "url" {
+  description = "URL of the platform; null without a domain."
+  value       = one([for record in aws_route53_record.domain : "https://${record.name}"])
 }

@@ -91,6 +91,6 @@ locals {
 resource "aws_cloudwatch_dashboard" "this" {
   count = var.dashboard ? 1 : 0
 
-  dashboard_name = local.name
+  dashboard_name = local.account_wide_name
   dashboard_body = jsonencode({ widgets = concat(local.graph_widgets, local.table_widgets) })
 }

@@ -91,7 +91,7 @@ resource "aws_ecs_service" "this" {
 resource "aws_iam_role" "execution" {
   count = local.on_fargate ? 1 : 0
 
-  name        = "${local.name}-execution"
+  name        = "${local.name}-execution-${local.region}"
   description = "Pulls the image and writes the log of jvb-watcher's task"
 
   assume_role_policy = jsonencode({
@@ -104,6 +104,10 @@ resource "aws_iam_role" "execution" {
   })
 
   tags = merge(local.tags, { Name = "${local.name}-execution" })
+
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 resource "aws_iam_role_policy_attachment" "execution" {

@@ -22,7 +22,7 @@ resource "aws_lambda_function" "this" {
   role          = aws_iam_role.this.arn
 
   filename         = var.lambda_zip
-  source_code_hash = try(filebase64sha256(var.lambda_zip), null)
+  source_code_hash = filebase64sha256(var.lambda_zip)
   runtime          = "provided.al2023"
   handler          = "bootstrap"
   architectures    = [var.lambda_architecture]

@@ -14,7 +14,7 @@ locals {
   service       = coalesce(var.service, "${var.project}-service")
   load_balancer = coalesce(var.load_balancer, "${var.project}-jvb-nlb")
   # Not PROJECT-jvb-*, which would match the target groups of a project called PROJECT-jvb-something.
-  target_groups = coalesce(var.target_groups, ["${var.project}-jvb-udp*", "${var.project}-jvb-tcp*"])
+  target_groups = coalesce(var.target_groups, ["${var.project}-jvb-udp*", "${var.project}-jvb-tcp*", "${var.project}-jvb-web*"])
 
   on_lambda  = var.runtime == "lambda"
   on_fargate = var.runtime == "fargate"
@@ -23,6 +23,9 @@ locals {
   region    = data.aws_region.current.region
   account   = data.aws_caller_identity.current.account_id
   here      = "${local.region}:${local.account}"
+
+  # The names of IAM roles and of dashboards are the account's, those of all other resources the region's.
+  account_wide_name = "${local.name}-${local.region}"
 
   cluster_arn = "arn:${local.partition}:ecs:${local.here}:cluster/${local.cluster}"
 
@@ -44,5 +47,7 @@ locals {
     JVB_WATCHER_LOG_LEVEL         = var.log_level
     JVB_WATCHER_METRICS           = var.metrics ? "emf" : "off"
     JVB_WATCHER_METRICS_NAMESPACE = var.metrics_namespace
+
+    JVB_WATCHER_ALLOW_SEVERAL_BRIDGES = tostring(var.allow_several_bridges)
   }, var.publish_events_bus == null ? {} : { JVB_WATCHER_PUBLISH_EVENTS = var.publish_events_bus })
 }

@@ -14,7 +14,7 @@ locals {
   load_balancer_arn = "arn:${local.partition}:elasticloadbalancing:${local.here}:loadbalancer/net/${local.load_balancer}/*"
   target_group_arns = [for pattern in local.target_groups : "arn:${local.partition}:elasticloadbalancing:${local.here}:targetgroup/${pattern}/*"]
 
-  # The watcher marks and deletes only a load balancer with the owner tag.
+  # The watcher marks and deletes only a load balancer with the owner tag, and deletes only target groups with it.
   owned = { StringEquals = { "aws:ResourceTag/${var.owner_tag.key}" = var.owner_tag.value } }
 
   # The watcher adds and removes no other tags than its own marks.
@@ -52,6 +52,13 @@ locals {
         Effect   = "Allow"
         Action   = "ecs:DescribeTasks"
         Resource = "arn:${local.partition}:ecs:${local.here}:task/${local.cluster}/*"
+      },
+      {
+        # For the addresses that a task definition pins. The action doesn't support resource-level permissions.
+        Sid      = "ReadTaskDefinitions"
+        Effect   = "Allow"
+        Action   = "ecs:DescribeTaskDefinition"
+        Resource = "*"
       },
       {
         # These actions don't support resource-level permissions.
@@ -112,12 +119,13 @@ locals {
         Condition = local.owned
       },
       {
-        # Only target groups that carry the mark of a teardown.
+        # Only target groups that carry the mark of a teardown. The role may write that mark, so the owner tag, which it
+        # may not write, is required too.
         Sid       = "DeleteMarkedTargetGroups"
         Effect    = "Allow"
         Action    = "elasticloadbalancing:DeleteTargetGroup"
         Resource  = local.target_group_arns
-        Condition = { Null = { "aws:ResourceTag/jvb-watcher:idle-since" = "false" } }
+        Condition = merge(local.owned, { Null = { "aws:ResourceTag/jvb-watcher:idle-since" = "false" } })
       },
     ]
   }
@@ -145,7 +153,7 @@ locals {
 }
 
 resource "aws_iam_role" "this" {
-  name        = local.name
+  name        = local.account_wide_name
   description = "Permissions of jvb-watcher for ${local.service}"
 
   assume_role_policy = jsonencode({
@@ -158,6 +166,11 @@ resource "aws_iam_role" "this" {
   })
 
   tags = local.tags
+
+  # The function or the task must never be without a role.
+  lifecycle {
+    create_before_destroy = true
+  }
 }
 
 resource "aws_iam_role_policy" "this" {

@@ -1,17 +1,34 @@
 locals {
   event_pattern = {
-    source        = ["aws.ecs"]
-    "detail-type" = ["ECS Task State Change"]
-    detail = {
-      clusterArn = [local.cluster_arn]
-      group      = ["service:${local.service}"]
-    }
+    source = ["aws.ecs"]
+    "$or" = [
+      {
+        "detail-type" = ["ECS Task State Change"]
+        detail = {
+          clusterArn = [local.cluster_arn]
+          group      = ["service:${local.service}"]
+        }
+      },
+      {
+        # Why tasks don't start. An event about a deployment names its service in resources only.
+        "detail-type" = ["ECS Service Action", "ECS Deployment State Change"]
+        resources     = ["arn:${local.partition}:ecs:${local.here}:service/${local.cluster}/${local.service}"]
+        detail = {
+          eventName = [
+            "SERVICE_TASK_START_IMPAIRED",
+            "SERVICE_TASK_PLACEMENT_FAILURE",
+            "SERVICE_TASK_CONFIGURATION_FAILURE",
+            "SERVICE_DEPLOYMENT_FAILED",
+          ]
+        }
+      },
+    ]
   }
 }
 
 resource "aws_cloudwatch_event_rule" "tasks" {
   name          = local.name
-  description   = "Task state changes of ${local.service}, for jvb-watcher"
+  description   = "Task state changes and failures of ${local.service}, for jvb-watcher"
   event_pattern = jsonencode(local.event_pattern)
   tags          = local.tags
 }

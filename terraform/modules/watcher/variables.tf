@@ -15,8 +15,9 @@ variable "name" {
   default     = null
 
   validation {
-    condition     = var.name == null || can(regex("^[A-Za-z0-9-]{1,50}$", var.name))
-    error_message = "The name must be 1 to 50 letters, digits and hyphens."
+    # The name of an IAM role has at most 64 characters, and NAME-execution-REGION is one.
+    condition     = var.name == null || can(regex("^[A-Za-z0-9-]{1,38}$", var.name))
+    error_message = "The name must be 1 to 38 letters, digits and hyphens."
   }
 }
 
@@ -54,7 +55,7 @@ variable "load_balancer" {
 }
 
 variable "target_groups" {
-  description = "Names of the target groups, as IAM wildcard patterns. Defaults to PROJECT-jvb-udp* and PROJECT-jvb-tcp*. The watcher may change no other target group."
+  description = "Names of the target groups, as IAM wildcard patterns. Defaults to PROJECT-jvb-udp*, PROJECT-jvb-tcp* and PROJECT-jvb-web*. The watcher may change no other target group."
   type        = list(string)
   default     = null
 
@@ -65,7 +66,7 @@ variable "target_groups" {
 }
 
 variable "owner_tag" {
-  description = "Tag that a load balancer must have for the watcher to delete it."
+  description = "Tag that a load balancer or target group must have for the watcher to delete it."
   type = object({
     key   = string
     value = string
@@ -125,6 +126,12 @@ variable "resync_interval" {
   }
 }
 
+variable "allow_several_bridges" {
+  description = "Whether several tasks behind one UDP listener are right, and no finding: only where each bridge advertises an address of its own."
+  type        = bool
+  default     = false
+}
+
 variable "runtime" {
   description = "Where the watcher runs: lambda (costs next to nothing) or fargate."
   type        = string
@@ -144,6 +151,11 @@ variable "lambda_zip" {
   validation {
     condition     = var.runtime != "lambda" || var.lambda_zip != null
     error_message = "The runtime lambda requires lambda_zip: run packaging/package, then set lambda_zip to the path of the zip file for the function's architecture."
+  }
+
+  validation {
+    condition     = var.runtime != "lambda" || var.lambda_zip == null || try(fileexists(var.lambda_zip), false)
+    error_message = "There is no file ${coalesce(var.lambda_zip, "null")}: build it with packaging/package, or correct lambda_zip."
   }
 }
 

@@ -238,12 +238,13 @@ fn amounts_on_other_pages_are_the_models() {
     let hours = quiet().load_balancer_month().amount(Item::LoadBalancer);
     let third = (task + address) / hours;
     assert!((0.64..0.69).contains(&third), "two thirds: {third}");
-    let about = format!("about ${:.0} a month in two zones", standing.total());
-    let in_two_zones =
-        format!("an idle NLB in two zones costs {} a month", dollars(standing.amount(Item::LoadBalancer)));
-    let addresses = format!("its two public addresses {}", dollars(standing.amount(Item::LoadBalancerAddresses)));
+    let one_zone = example().load_balancer_month();
+    let about = format!("about ${:.0} a month in one zone, ${:.0} in two", one_zone.total(), standing.total());
+    let idle_load_balancer = format!("an idle NLB costs {} a month", dollars(one_zone.amount(Item::LoadBalancer)));
+    let address_of_zone =
+        format!("each of its public addresses, one a zone, {}", dollars(one_zone.amount(Item::LoadBalancerAddresses)));
     let worker = format!(
-        "= {} a month, plus 730 × $0.005 = {} for a public IPv4 address: two thirds",
+        "= {} a month, plus 730 × $0.005 = {} for a public IPv4 address. That is two thirds",
         dollars(task),
         dollars(address)
     );
@@ -253,7 +254,7 @@ fn amounts_on_other_pages_are_the_models() {
         dollars(Model::new("eu-west-1", Platform::EXAMPLE).load_balancer_month().total())
     );
     for (page, sentences) in [
-        ("docs/alternatives.md", vec![about, in_two_zones, addresses]),
+        ("docs/alternatives.md", vec![about, idle_load_balancer, address_of_zone]),
         ("terraform/modules/watcher/README.md", vec![worker]),
         ("README.md", vec![idle, of_load_balancer]),
     ] {

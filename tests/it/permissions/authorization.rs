@@ -76,6 +76,10 @@ fn on_queue(action: &str, name: &str) -> Authorization {
 }
 
 fn ecs(operation: &str, input: &Value) -> Option<Vec<Authorization>> {
+    if operation == "DescribeTaskDefinition" {
+        // It doesn't support resource-level permissions.
+        return Some(vec![Authorization::new("ecs:DescribeTaskDefinition", "*")]);
+    }
     let cluster = input["cluster"].as_str()?.rsplit('/').next()?;
     let require = |resource: String| {
         let cluster = format!("arn:aws:ecs:{HERE}:cluster/{cluster}");

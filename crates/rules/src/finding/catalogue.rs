@@ -100,6 +100,11 @@ findings! {
         advice: "Raise the quota for targets per target group, or run fewer tasks.",
         hinders_registration: true,
     }
+    TargetUnused {
+        meaning: "A task serves behind an active load balancer, and its target is `unused`: the load balancer has no subnet in the task's Availability Zone, and sends the task no traffic.",
+        advice: "Add a subnet in the task's Availability Zone to the load balancer, or limit the service to subnets in the load balancer's zones.",
+        hinders_registration: false,
+    }
     TargetOfOthers {
         meaning: "A target is healthy, and no task of the service has its address. The target and the load balancer stay.",
         advice: "Check --service and --load-balancer: a task of another service may use this load balancer. Deregister the target if it should not be there; the load balancer stays until then.",
@@ -114,6 +119,21 @@ findings! {
         meaning: "A task serves without an address of a target group's family.",
         advice: "Give the service's subnets addresses of this family, or the target group the other family.",
         hinders_registration: true,
+    }
+    TasksNotStarting {
+        meaning: "Tasks are desired, and they don't start: ECS has given up the deployment or can't place a task, tasks stop before or within a minute of reaching RUNNING, or fewer than desired have run for ten minutes. The detail has ECS's reason, with that of the service's latest event where the rule sends these.",
+        advice: "Read the service's events and the stopped tasks' reasons in ECS, and the tasks' logs; then correct the task definition, its image and secrets, or the network, or raise the account's Fargate quota.",
+        hinders_registration: false,
+    }
+    SeveralBridges {
+        meaning: "More than one task serves behind one UDP listener. Jicofo chooses the bridge of a conference, and the load balancer the target of each flow, so media reaches a bridge that doesn't have the conference, and calls fail. Off with `--allow-several-bridges`.",
+        advice: "Set the service's desired count to 1, and its deployment's minimum to 0 and maximum to 100 percent. Where each bridge advertises an address of its own, run with --allow-several-bridges.",
+        hinders_registration: false,
+    }
+    AdvertisedAddressMismatched {
+        meaning: "The task definition pins addresses for media (`JVB_ADVERTISE_IPS`) that the load balancer doesn't have. Clients send media there, past the load balancer or nowhere.",
+        advice: "Set JVB_ADVERTISE_IPS to the load balancer's addresses when the container starts, from its domain name, as terraform/modules/jitsi-service does; or pin the load balancer's Elastic IP addresses.",
+        hinders_registration: false,
     }
     TaskNotStopping {
         meaning: "ECS began to stop a task ten minutes ago, and it hasn't stopped. The load balancer stays until it has.",

@@ -69,6 +69,8 @@ pub struct TargetGroup {
     pub arn: String,
     /// The target group's name.
     pub name: String,
+    /// The protocol of its targets, which is that of its listener.
+    pub protocol: Protocol,
     /// The type of its targets.
     pub target_type: TargetType,
     /// The target group's tags.
@@ -83,6 +85,36 @@ impl TargetGroup {
     /// Returns the key of a target in this group.
     pub fn key(&self, ip: IpAddr, port: u16) -> TargetKey {
         TargetKey { target_group_arn: self.arn.clone(), ip, port }
+    }
+}
+
+/// The protocol of a target group (`Protocol`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    /// UDP: media.
+    Udp,
+    /// TCP_UDP: media, and TCP on the same port.
+    TcpUdp,
+    /// Any other.
+    Other,
+}
+
+impl Protocol {
+    /// Parses the API's name of the protocol.
+    pub fn parse(word: &str) -> Self {
+        match word {
+            "UDP" => Self::Udp,
+            "TCP_UDP" => Self::TcpUdp,
+            _ => Self::Other,
+        }
+    }
+
+    /// Returns whether a listener of this protocol takes UDP, and so media.
+    pub fn takes_udp(self) -> bool {
+        match self {
+            Self::Udp | Self::TcpUdp => true,
+            Self::Other => false,
+        }
     }
 }
 

@@ -6,7 +6,9 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
-use super::{LoadBalancer, Phase, Service, Target, TargetGroup, TargetKey, TargetState, TargetType, Task};
+use super::{
+    Advertised, LoadBalancer, Phase, Service, Startup, Target, TargetGroup, TargetKey, TargetState, TargetType, Task,
+};
 
 /// One observation of AWS, with what the observer remembers of earlier ones.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,6 +17,10 @@ pub struct Observation {
     pub service: Service,
     /// The service's tasks, running and recently stopped, each once.
     pub tasks: Vec<Task>,
+    /// What tells why tasks don't start.
+    pub startup: Startup,
+    /// The addresses that the tasks advertise, and those that the load balancer has.
+    pub advertised: Advertised,
     /// The load balancer of the configured name, if there is one.
     pub load_balancer: Option<LoadBalancer>,
     /// Target groups behind no load balancer that carry a mark; read only while there is no load balancer of the

@@ -90,6 +90,28 @@ impl DesiredStatus {
     }
 }
 
+/// The code of the reason for which a task stopped (`stopCode`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopCode {
+    /// TaskFailedToStart.
+    FailedToStart,
+    /// EssentialContainerExited.
+    EssentialContainerExited,
+    /// Any other, e.g. ServiceSchedulerInitiated or UserInitiated.
+    Other,
+}
+
+impl StopCode {
+    /// Parses the API's name of the code.
+    pub fn parse(word: &str) -> Self {
+        match word {
+            "TaskFailedToStart" => Self::FailedToStart,
+            "EssentialContainerExited" => Self::EssentialContainerExited,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// The part of its life that a task is in, as far as traffic is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
@@ -108,6 +130,10 @@ pub struct Task {
     pub id: TaskId,
     /// `service:NAME` for a service's task, `family:NAME` for a standalone one.
     pub group: Option<String>,
+    /// The id of the deployment that started a service's task (`startedBy`).
+    pub started_by: Option<String>,
+    /// The ARN of the task definition, with its revision.
+    pub task_definition: Option<String>,
     /// The actual status.
     pub last_status: LastStatus,
     /// The status that ECS is to bring it to.
@@ -124,6 +150,8 @@ pub struct Task {
     pub stopping_at: Option<Timestamp>,
     /// The time at which it had stopped.
     pub stopped_at: Option<Timestamp>,
+    /// The code of ECS's reason for stopping it.
+    pub stop_code: Option<StopCode>,
     /// ECS's reason for stopping it.
     pub stopped_reason: Option<String>,
 }

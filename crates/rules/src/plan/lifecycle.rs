@@ -199,7 +199,7 @@ impl Planner<'_> {
     fn start_grace_period(&mut self, load_balancer: &LoadBalancer, reason: MarkReason) -> LifecycleAction {
         let mut resources = vec![load_balancer.arn.clone()];
         if self.policy.teardown == Teardown::All {
-            resources.extend(load_balancer.target_groups.iter().map(|group| group.arn.clone()));
+            resources.extend(self.owned_groups(load_balancer).map(|group| group.arn.clone()));
         }
         // AWS's clock can be ahead of this one; a mark before the last use or the creation would not be valid.
         let idle_since =
@@ -224,9 +224,12 @@ impl Planner<'_> {
         }
         let mut due = Vec::new();
         for group in &self.observation.orphaned_target_groups {
-            // A target group whose mark is invalid, or names another load balancer, is not the watcher's to delete.
+            // A target group whose mark is invalid, or names another load balancer, or which has no owner tag, is not the
+            // watcher's to delete.
             let Some((arn, idle_since)) = target_group_mark(group, self.now) else { continue };
-            if load_balancer_name(arn) != Some(self.policy.load_balancer.as_str()) {
+            if load_balancer_name(arn) != Some(self.policy.load_balancer.as_str())
+                || !self.policy.owner_tag.is_among(&group.tags)
+            {
                 continue;
             }
             // The service may have run since, without a load balancer, while an operator creates the next one.
@@ -256,6 +259,12 @@ impl Planner<'_> {
     fn marks_agree(&self, load_balancer: &LoadBalancer, idle_since: Timestamp) -> bool {
         let expected = Some((load_balancer.arn.as_str(), idle_since));
         let carries_mark = |group: &TargetGroup| target_group_mark(group, self.now) == expected;
-        self.policy.teardown != Teardown::All || load_balancer.target_groups.iter().all(carries_mark)
+        self.policy.teardown != Teardown::All || self.owned_groups(load_balancer).all(carries_mark)
+    }
+
+    /// Returns the target groups behind the load balancer that have the owner tag. The others stay when it is deleted: they
+    /// cost nothing, and the watcher's role doesn't allow deleting them.
+    fn owned_groups<'a>(&'a self, load_balancer: &'a LoadBalancer) -> impl Iterator<Item = &'a TargetGroup> {
+        load_balancer.target_groups.iter().filter(|group| self.policy.owner_tag.is_among(&group.tags))
     }
 }

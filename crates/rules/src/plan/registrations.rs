@@ -6,8 +6,8 @@ use super::{GroupChange, HEALTH_REQUEUE, Planner, TargetChange, TargetReason, UN
 use crate::finding::FindingName;
 use crate::idle::task_of_target;
 use crate::model::{
-    AddressFamily, LastStatus, LoadBalancer, LoadBalancerKind, Phase, Service, Target, TargetGroup, TargetKeys,
-    TargetState, TargetType, Task,
+    AddressFamily, LastStatus, LoadBalancer, LoadBalancerKind, LoadBalancerState, Phase, Service, Target, TargetGroup,
+    TargetKeys, TargetState, TargetType, Task,
 };
 
 impl<'a> Planner<'a> {
@@ -20,6 +20,7 @@ impl<'a> Planner<'a> {
                 TargetType::Ip { family, port } => {
                     let register = self.targets_to_register(group, *family, *port);
                     let deregister = self.targets_to_deregister(group, &mut unmatched);
+                    self.find_unused_targets(load_balancer, group, *family, *port);
                     if !register.is_empty() || !deregister.is_empty() {
                         let (target_group_arn, target_group) = (group.arn.clone(), group.name.clone());
                         changes.push(GroupChange { target_group_arn, target_group, register, deregister });
@@ -60,6 +61,33 @@ impl<'a> Planner<'a> {
         if group.healthy_others > 0 {
             let detail = format!("{} target(s) of type {kind} are healthy", group.healthy_others);
             self.find(FindingName::TargetOfOthers, &group.name, detail);
+        }
+    }
+
+    /// Finds targets of serving tasks that get no traffic.
+    ///
+    /// The target group is behind the load balancer, so `unused` with the reason Target.NotInUse means that the target's
+    /// Availability Zone is not enabled for it (Elastic Load Balancing API Reference, TargetHealth). While the load
+    /// balancer is provisioning, a target's state says nothing yet.
+    fn find_unused_targets(
+        &mut self,
+        load_balancer: &LoadBalancer,
+        group: &TargetGroup,
+        family: AddressFamily,
+        port: u16,
+    ) {
+        if !matches!(load_balancer.state, LoadBalancerState::Active | LoadBalancerState::ActiveImpaired) {
+            return;
+        }
+        for task in self.observation.serving() {
+            let is_unused = |target: &&Target| {
+                let is_of_task = Some(target.ip) == task.address(family) && target.port == port;
+                is_of_task && target.state == TargetState::Unused
+            };
+            let Some(target) = group.targets.iter().find(is_unused) else { continue };
+            let reason = target.reason.as_deref().unwrap_or("no reason given");
+            let detail = format!("its target in {} is unused ({reason}): it gets no traffic", group.name);
+            self.find(FindingName::TargetUnused, task.id.as_str(), detail);
         }
     }
 

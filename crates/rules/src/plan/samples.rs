@@ -8,14 +8,18 @@ use jiff::Timestamp;
 use super::{OwnerTag, Policy, Teardown};
 use crate::model::{
     AddressFamily, Counts, DesiredStatus, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LastStatus, LoadBalancer,
-    LoadBalancerKind, LoadBalancerState, Observation, Service, Tags, Target, TargetGroup, TargetState, TargetType,
-    Task, TaskId,
+    LoadBalancerKind, LoadBalancerState, Observation, Protocol, Service, Tags, Target, TargetGroup, TargetState,
+    TargetType, Task, TaskId,
 };
 
 pub const LOAD_BALANCER: &str =
     "arn:aws:elasticloadbalancing:eu-west-1:111122223333:loadbalancer/net/p-jvb-nlb/0a1b2c3d4e5f6071";
 pub const UDP: &str = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/p-jvb-udp/1a2b3c4d5e6f7081";
 pub const TCP: &str = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/p-jvb-tcp-tg/2a3b4c5d6e7f8091";
+
+pub const TASK_DEFINITION: &str = "arn:aws:ecs:eu-west-1:111122223333:task-definition/p-jvb:3";
+/// The deployment that started the tasks.
+pub const DEPLOYMENT: &str = "ecs-svc/4021518873651208533";
 
 /// The time of the samples; the load balancer was created an hour before.
 pub fn noon() -> Timestamp {
@@ -40,6 +44,7 @@ pub fn policy() -> Policy {
         until_paid_hour: false,
         unused_grace: minutes(15),
         resync_interval: seconds(60),
+        allow_several_bridges: false,
     }
 }
 
@@ -52,6 +57,8 @@ pub fn task(number: u8, last_status: LastStatus, desired_status: DesiredStatus) 
         id: TaskId::from_arn(&format!("arn:aws:ecs:eu-west-1:111122223333:task/p-cluster/{number:032x}"))
             .expect("a task's ARN"),
         group: Some("service:p-service".into()),
+        started_by: Some(DEPLOYMENT.into()),
+        task_definition: Some(TASK_DEFINITION.into()),
         last_status,
         desired_status,
         version: Some(4),
@@ -60,6 +67,7 @@ pub fn task(number: u8, last_status: LastStatus, desired_status: DesiredStatus) 
         started_at: Some(noon() - minutes(50)),
         stopping_at: None,
         stopped_at: None,
+        stop_code: None,
         stopped_reason: None,
     }
 }
@@ -80,7 +88,8 @@ pub fn target(number: u8, port: u16) -> Target {
 pub fn group(arn: &str, port: u16, targets: Vec<Target>) -> TargetGroup {
     let name = arn.split('/').nth(1).expect("a target group's ARN").to_owned();
     let target_type = TargetType::Ip { family: AddressFamily::Ipv4, port };
-    TargetGroup { arn: arn.into(), name, target_type, tags: Tags::new(), targets, healthy_others: 0 }
+    let protocol = if arn == UDP { Protocol::Udp } else { Protocol::Other };
+    TargetGroup { arn: arn.into(), name, protocol, target_type, tags: owner_tags(), targets, healthy_others: 0 }
 }
 
 pub fn owner_tags() -> Tags {
@@ -112,7 +121,7 @@ pub fn marked_load_balancer(targets: &[u8], since: Timestamp) -> LoadBalancer {
     let mut load_balancer = load_balancer(targets);
     load_balancer.tags = marked(load_balancer.tags, since);
     for group in &mut load_balancer.target_groups {
-        group.tags = marked(Tags::new(), since);
+        group.tags = marked(owner_tags(), since);
     }
     load_balancer
 }
@@ -125,6 +134,8 @@ pub fn observation(service: Service, tasks: Vec<Task>, load_balancer: Option<Loa
     Observation {
         service,
         tasks,
+        startup: Default::default(),
+        advertised: Default::default(),
         load_balancer,
         orphaned_target_groups: Vec::new(),
         unmatched_since: Default::default(),

@@ -13,6 +13,7 @@ mod lifecycle;
 mod paid_hour;
 mod properties;
 mod registrations;
+mod service;
 
 /// Makes the targets at one address fail their health checks.
 fn with_unhealthy(mut load_balancer: LoadBalancer, number: u8) -> LoadBalancer {

@@ -139,6 +139,33 @@ pub struct RegisterTaskDefinitionInput {
 pub struct ContainerDefinition {
     pub name: String,
     pub image: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub command: Vec<String>,
+    pub environment: Vec<KeyValuePair>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub secrets: Vec<Secret>,
+    pub port_mappings: Vec<PortMapping>,
+}
+
+/// A variable of a container's environment whose value is in Secrets Manager or in Parameter Store.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
+pub struct Secret {
+    pub name: String,
+    pub value_from: String,
+}
+
+/// A port on which a container listens.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
+pub struct PortMapping {
+    pub container_port: u16,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
 }
 
 /// Request of `DescribeTaskDefinition`.
@@ -190,7 +217,27 @@ pub struct CreateServiceInput {
     pub launch_type: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network_configuration: Option<NetworkConfiguration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deployment_configuration: Option<DeploymentConfiguration>,
     pub tags: Vec<Tag>,
+}
+
+/// Configuration of a service's deployments.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
+pub struct DeploymentConfiguration {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deployment_circuit_breaker: Option<DeploymentCircuitBreaker>,
+}
+
+/// What happens to a deployment whose tasks fail to start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
+pub struct DeploymentCircuitBreaker {
+    pub enable: bool,
+    pub rollback: bool,
 }
 
 /// Network configuration of tasks.
@@ -224,6 +271,8 @@ pub struct UpdateServiceInput {
     pub desired_count: Option<i32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task_definition: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deployment_configuration: Option<DeploymentConfiguration>,
     pub force_new_deployment: bool,
 }
 
@@ -271,7 +320,10 @@ pub struct Service {
     pub task_definition: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub network_configuration: Option<NetworkConfiguration>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deployment_configuration: Option<DeploymentConfiguration>,
     pub deployments: Vec<Deployment>,
+    pub events: Vec<ServiceEvent>,
     #[serde(skip_serializing_if = "Option::is_none", with = "crate::api::time::optional_seconds")]
     pub created_at: Option<Timestamp>,
 }
@@ -287,11 +339,24 @@ pub struct Deployment {
     pub desired_count: i32,
     pub running_count: i32,
     pub pending_count: i32,
+    pub failed_tasks: i32,
     pub rollout_state: String,
+    pub rollout_state_reason: String,
     #[serde(skip_serializing_if = "Option::is_none", with = "crate::api::time::optional_seconds")]
     pub created_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Option::is_none", with = "crate::api::time::optional_seconds")]
     pub updated_at: Option<Timestamp>,
+}
+
+/// A message of a service's scheduler.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
+pub struct ServiceEvent {
+    pub id: String,
+    #[serde(skip_serializing_if = "Option::is_none", with = "crate::api::time::optional_seconds")]
+    pub created_at: Option<Timestamp>,
+    pub message: String,
 }
 
 /// Request of `ListServices`.
@@ -479,7 +544,7 @@ pub struct Attachment {
     pub details: Vec<KeyValuePair>,
 }
 
-/// A detail of an attachment.
+/// A detail of an attachment, or a variable of a container's environment.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 #[allow(missing_docs, reason = "AWS's API reference documents the members")]

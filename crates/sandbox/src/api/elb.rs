@@ -313,8 +313,20 @@ pub struct CreateListenerInput {
     pub protocol: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssl_policy: Option<String>,
+    pub certificates: Members<Certificate>,
+    pub alpn_policy: Members<String>,
     pub default_actions: Members<Action>,
     pub tags: Members<Tag>,
+}
+
+/// A certificate of a listener.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "PascalCase", default)]
+#[allow(missing_docs, reason = "AWS's API reference documents the members")]
+pub struct Certificate {
+    pub certificate_arn: String,
 }
 
 /// An action of a listener.
@@ -351,7 +363,13 @@ pub struct Listener {
     pub load_balancer_arn: String,
     pub port: u16,
     pub protocol: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub certificates: Option<Members<Certificate>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssl_policy: Option<String>,
     pub default_actions: Members<Action>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub alpn_policy: Option<Members<String>>,
 }
 
 /// Request of `DescribeListeners`.
@@ -591,6 +609,10 @@ pub struct ModifyListenerInput {
     pub protocol: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub port: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ssl_policy: Option<String>,
+    pub certificates: Members<Certificate>,
+    pub alpn_policy: Members<String>,
     pub default_actions: Members<Action>,
 }
 

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Action, Scenario, Step, load_balancer};
+use super::{Action, Scenario, Step};
 use crate::api::{ApiError, Request, ecs};
-use crate::platform::PROJECT;
+use crate::platform::{PROJECT, load_balancer};
 use crate::wire::Sandbox;
 use crate::world::Settings;
 

@@ -4,7 +4,10 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use crate::world::{GroupView, LoadBalancerView, QueueView, ServiceView, TargetView, TaskView, World};
+use crate::world::{
+    Advertised, CallChange, CallerView, GroupView, ListenerView, LoadBalancerView, QueueView, RecordView, ServiceView,
+    TargetView, TaskView, World,
+};
 
 pub(super) fn to_json(world: &World) -> Value {
     let events = world.event_counts();
@@ -12,7 +15,10 @@ pub(super) fn to_json(world: &World) -> Value {
         "services": world.services().iter().map(service).collect::<Vec<_>>(),
         "tasks": world.tasks().iter().map(task).collect::<Vec<_>>(),
         "balancers": world.load_balancers().iter().map(load_balancer).collect::<Vec<_>>(),
+        "listeners": world.listeners().iter().map(listener).collect::<Vec<_>>(),
         "groups": world.groups().iter().map(group).collect::<Vec<_>>(),
+        "records": world.records().iter().map(record).collect::<Vec<_>>(),
+        "calls": calls(world),
         "queues": world.queues().iter().map(queue).collect::<Vec<_>>(),
         "events": {
             "made": events.made,
@@ -46,7 +52,17 @@ fn task(task: &TaskView) -> Value {
         "started-at": task.started_at,
         "stopped-at": task.stopped_at,
         "stop-code": task.stop_code,
+        "advertises": task.advertised.as_ref().map(advertised),
     })
+}
+
+/// Returns the addresses that a bridge advertises: none while it waits, `own` for the one that it finds itself.
+fn advertised(advertised: &Advertised) -> Value {
+    match advertised {
+        Advertised::Waiting { .. } => json!([]),
+        Advertised::Own => json!(["own"]),
+        Advertised::Addresses(addresses) => json!(addresses),
+    }
 }
 
 fn load_balancer(load_balancer: &LoadBalancerView) -> Value {
@@ -54,8 +70,40 @@ fn load_balancer(load_balancer: &LoadBalancerView) -> Value {
         "arn": load_balancer.arn,
         "name": load_balancer.name,
         "state": load_balancer.state,
+        "dns-name": load_balancer.dns_name,
+        "addresses": load_balancer.addresses,
         "created-at": load_balancer.created_at,
         "tags": tags(&load_balancer.tags),
+    })
+}
+
+fn listener(listener: &ListenerView) -> Value {
+    json!({
+        "balancer": listener.load_balancer,
+        "protocol": listener.protocol,
+        "port": listener.port,
+        "groups": listener.groups,
+    })
+}
+
+fn record(record: &RecordView) -> Value {
+    json!({ "name": record.name, "target": record.target, "addresses": record.addresses })
+}
+
+fn calls(world: &World) -> Value {
+    let counts = world.call_counts();
+    let caller = |caller: &CallerView| json!({ "number": caller.number, "state": caller.state.as_str(), "reason": caller.state.reason() });
+    let change = |change: &CallChange| {
+        let event = change.event;
+        json!({ "at": change.at, "caller": change.caller, "event": event.as_str(), "reason": event.reason() })
+    };
+    json!({
+        "joined": counts.joined,
+        "no-sign-in": counts.no_sign_in,
+        "no-media": counts.no_media,
+        "dropped": counts.dropped,
+        "callers": world.callers().iter().map(caller).collect::<Vec<_>>(),
+        "history": world.call_history().iter().map(change).collect::<Vec<_>>(),
     })
 }
 

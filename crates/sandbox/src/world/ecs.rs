@@ -12,6 +12,7 @@ use crate::api::{ApiError, Empty};
 mod addresses;
 mod clusters;
 mod event;
+mod rollout;
 mod scheduler;
 mod services;
 mod tags;
@@ -21,7 +22,7 @@ mod tasks;
 #[cfg(test)]
 mod tests;
 
-pub use addresses::Addresses;
+pub use addresses::{Addresses, addresses_of, v4_of};
 use clusters::Cluster;
 pub use services::{Service, ServiceKey};
 pub use task::{Status, Task};
@@ -39,6 +40,8 @@ pub struct Ecs {
     tags: BTreeMap<String, BTreeMap<String, String>>,
     /// Number of next tasks that fail to start.
     start_failures: u32,
+    /// Number of next attempts to place a task that fail.
+    placement_failures: u32,
     /// Number of tasks launched so far, which spreads them over the subnets.
     launched: usize,
 }
@@ -89,6 +92,11 @@ impl Ecs {
     /// Makes the next tasks fail to start.
     pub fn fail_to_start(&mut self, tasks: u32) {
         self.start_failures = self.start_failures.saturating_add(tasks);
+    }
+
+    /// Makes the schedulers' next attempts to place a task fail.
+    pub fn fail_to_place(&mut self, attempts: u32) {
+        self.placement_failures = self.placement_failures.saturating_add(attempts);
     }
 
     /// Handles a timer.

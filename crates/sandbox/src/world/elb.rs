@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use super::Context;
-use super::ecs::Addresses;
 use crate::api::elb::{CapacityReservationOutput, Request, Response};
 use crate::api::{ApiError, Empty};
 
@@ -12,15 +11,19 @@ mod attributes;
 mod health_check;
 mod listeners;
 mod load_balancers;
+mod routing;
 mod tags;
 mod target_groups;
 mod targets;
 #[cfg(test)]
 mod tests;
+mod tls;
 mod validation;
 
-use listeners::Listener;
+pub use health_check::HealthCheck;
+pub use listeners::Listener;
 pub use load_balancers::{LoadBalancer, LoadBalancerState};
+pub use routing::Flow;
 pub use target_groups::TargetGroup;
 pub use targets::{Target, TargetKey, TargetState};
 use validation::{Kind, check_arn, listener_not_found, load_balancer_not_found, target_group_not_found};
@@ -31,9 +34,14 @@ pub struct Elb {
     load_balancers: BTreeMap<String, LoadBalancer>,
     listeners: BTreeMap<String, Listener>,
     groups: BTreeMap<String, TargetGroup>,
-    /// Addresses that fail their health checks even if a task behind them serves.
-    failing: BTreeSet<String>,
+    /// Targets that fail their health checks whatever is behind them: those with an address, or with an address and a port.
+    failing: BTreeSet<(String, Option<u16>)>,
+    /// Number of public addresses assigned so far.
+    assigned: u32,
 }
+
+/// Answers a load balancer's health check at an address and a port.
+pub type Probe<'a> = dyn Fn(IpAddr, &HealthCheck, u16) -> bool + 'a;
 
 /// A timer of Elastic Load Balancing.
 #[derive(Debug)]
@@ -70,6 +78,11 @@ impl Elb {
         self.load_balancers.values().filter(|load_balancer| !load_balancer.is_deleted())
     }
 
+    /// Returns every listener.
+    pub fn listeners(&self) -> impl Iterator<Item = &Listener> {
+        self.listeners.values()
+    }
+
     /// Returns every target group.
     pub fn groups(&self) -> impl Iterator<Item = &TargetGroup> {
         self.groups.values()
@@ -91,40 +104,44 @@ impl Elb {
     }
 
     /// Handles a timer.
-    pub fn fire(&mut self, timer: Timer, context: &mut Context<'_>, addresses: &Addresses) {
+    pub fn fire(&mut self, timer: Timer, context: &mut Context<'_>, probe: &Probe<'_>) {
         match timer {
             Timer::ActivateLoadBalancer { load_balancer } => self.activate(&load_balancer, context),
             Timer::ForgetLoadBalancer { load_balancer } => drop(self.load_balancers.remove(&load_balancer)),
-            Timer::HealthCheckResult { group, target } => self.complete_health_check(&group, &target, addresses),
+            Timer::HealthCheckResult { group, target } => self.complete_health_check(&group, &target, probe),
             Timer::TargetDrained { group, target } => self.remove_target(&group, &target),
         }
     }
 
-    /// Makes the targets with an address fail their health checks, or stops doing so.
+    /// Makes the targets with an address, or those among them with a port, fail their health checks, or stops doing so.
     ///
     /// # Errors
     ///
-    /// Returns an error when no target with the address is registered.
+    /// Returns an error when no such target is registered.
     pub fn set_failing(
         &mut self,
         ip: IpAddr,
+        port: Option<u16>,
         fails: bool,
         context: &mut Context<'_>,
-        addresses: &Addresses,
+        probe: &Probe<'_>,
     ) -> Result<(), ApiError> {
         let id = ip.to_string();
-        let registered: Vec<(String, TargetKey)> = self.registrations_of(&id);
+        let mut registered: Vec<(String, TargetKey)> = self.registrations_of(&id);
+        registered.retain(|(_, target)| port.is_none_or(|port| target.port == port));
         if registered.is_empty() {
-            return Err(ApiError::new("InvalidTarget", format!("No target group has a target with the address {id}")));
+            let port = port.map(|port| format!(" and the port {port}")).unwrap_or_default();
+            let message = format!("No target group has a target with the address {id}{port}");
+            return Err(ApiError::new("InvalidTarget", message));
         }
         if fails {
-            self.failing.insert(id);
+            self.failing.insert((id, port));
         } else {
-            self.failing.remove(&id);
+            self.failing.retain(|(failing, at)| *failing != id || port.is_some() && *at != port);
         }
         for (group, target) in registered {
             self.cancel_health_check(&group, &target, context);
-            self.complete_health_check(&group, &target, addresses);
+            self.complete_health_check(&group, &target, probe);
         }
         Ok(())
     }
@@ -159,10 +176,7 @@ impl Elb {
                 self.load_balancer(&input.load_balancer_arn)?;
                 Response::DescribeCapacityReservation(CapacityReservationOutput::default())
             }
-            Request::SetSubnets(input) => {
-                let load_balancer = self.load_balancer_mut(&input.load_balancer_arn)?;
-                Response::SetSubnets(load_balancer.set_subnets(input, context.settings)?)
-            }
+            Request::SetSubnets(input) => Response::SetSubnets(self.set_subnets(input, context.settings)?),
             Request::SetSecurityGroups(input) => {
                 let load_balancer = self.load_balancer_mut(&input.load_balancer_arn)?;
                 Response::SetSecurityGroups(load_balancer.set_security_groups(input.security_groups)?)

@@ -35,6 +35,8 @@ pub struct EventCounts {
     pub made: u64,
     /// Messages delivered to queues.
     pub delivered: u64,
+    /// Events that no rule matched.
+    pub unmatched: u64,
     /// Events lost according to the settings.
     pub lost: u64,
     /// Deliveries that failed because the queue doesn't exist or its policy doesn't allow them.

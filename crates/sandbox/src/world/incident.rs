@@ -1,4 +1,5 @@
-//! Incidents that tests, scenarios and the control API inject into the world.
+//! Incidents that tests, scenarios and the control API inject into the world: what happens on AWS without a request, and
+//! what happens outside the modelled services.
 
 use std::net::IpAddr;
 
@@ -34,15 +35,26 @@ pub enum Incident {
         /// Number of tasks.
         n: u32,
     },
-    /// All targets with an address fail their health checks from now on.
+    /// Fargate has no capacity: the schedulers' next attempts to place a task fail.
+    NoCapacity {
+        /// Number of attempts.
+        n: u32,
+    },
+    /// Targets with an address fail their health checks from now on.
     TargetUnhealthy {
         /// The address.
         ip: IpAddr,
+        /// Port of the targets; any when absent.
+        #[serde(default)]
+        port: Option<u16>,
     },
-    /// All targets with an address pass their health checks again, provided that the task behind it serves.
+    /// Targets with an address pass their health checks again, provided that the task behind it serves.
     TargetHealthy {
         /// The address.
         ip: IpAddr,
+        /// Port of the targets; any when absent.
+        #[serde(default)]
+        port: Option<u16>,
     },
     /// A load balancer fails to provision.
     #[serde(rename = "fail-balancer")]
@@ -50,7 +62,7 @@ pub enum Incident {
         /// Name of the load balancer.
         name: String,
     },
-    /// The last events are delivered again.
+    /// The last events that match a rule are delivered again.
     Replay {
         /// Number of events.
         n: usize,
@@ -61,6 +73,23 @@ pub enum Incident {
         queue: String,
         /// Body of the message.
         body: String,
+    },
+    /// The alias record of a name is created or replaced, as Terraform does when it creates a load balancer.
+    PutRecord {
+        /// The name.
+        name: String,
+        /// DNS name of the load balancer.
+        target: String,
+    },
+    /// The alias record of a name is deleted.
+    DeleteRecord {
+        /// The name.
+        name: String,
+    },
+    /// This many callers are in the call of the platform's domain, or try to join it.
+    Callers {
+        /// Number of callers.
+        n: usize,
     },
 }
 

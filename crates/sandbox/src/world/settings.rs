@@ -30,6 +30,8 @@ pub struct Settings {
     pub load_balancers: LoadBalancerSettings,
     /// Settings of the delivery of events.
     pub events: EventSettings,
+    /// Settings of the calls.
+    pub calls: CallSettings,
     /// Age of the state that DescribeServices, ListTasks and DescribeTasks return. Default: none.
     #[serde(with = "duration")]
     pub ecs_lag: Duration,
@@ -79,6 +81,9 @@ pub struct ServiceSettings {
     /// Time from a change until the scheduler acts on it. Default: 5 s.
     #[serde(with = "duration")]
     pub scheduler: Duration,
+    /// Time between two attempts to place a task. Default: 30 s; AWS documents none.
+    #[serde(with = "duration")]
+    pub placement_retry: Duration,
     /// Time for which a deleted service is INACTIVE before it is MISSING. Default: 1 h.
     #[serde(with = "duration")]
     pub inactive_visible: Duration,
@@ -138,6 +143,24 @@ pub struct EventSettings {
     pub reorder_within: Duration,
 }
 
+/// Settings of the calls.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct CallSettings {
+    /// Domain of the platform, which its bridges resolve at their start and by which callers join. Default: none; the
+    /// ready-made platform's bridges then find their own address, and there are no callers.
+    pub domain: Option<String>,
+    /// Time between a starting bridge's attempts to resolve the domain. Default: 2 s.
+    #[serde(with = "duration")]
+    pub resolve_interval: Duration,
+    /// Time after which a starting bridge gives up, and its task stops. Default: 4 min.
+    #[serde(with = "duration")]
+    pub resolve_timeout: Duration,
+    /// Time between a caller's attempts to join, and between checks of a call. Default: 5 s.
+    #[serde(with = "duration")]
+    pub check_interval: Duration,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -148,6 +171,7 @@ impl Default for Settings {
             services: ServiceSettings::default(),
             load_balancers: LoadBalancerSettings::default(),
             events: EventSettings::default(),
+            calls: CallSettings::default(),
             ecs_lag: Duration::ZERO,
         }
     }
@@ -173,7 +197,11 @@ impl Default for TaskSettings {
 
 impl Default for ServiceSettings {
     fn default() -> Self {
-        Self { scheduler: Duration::from_secs(5), inactive_visible: Duration::from_secs(3600) }
+        Self {
+            scheduler: Duration::from_secs(5),
+            placement_retry: Duration::from_secs(30),
+            inactive_visible: Duration::from_secs(3600),
+        }
     }
 }
 
@@ -205,6 +233,17 @@ impl Default for EventSettings {
     }
 }
 
+impl Default for CallSettings {
+    fn default() -> Self {
+        Self {
+            domain: None,
+            resolve_interval: Duration::from_secs(2),
+            resolve_timeout: Duration::from_secs(240),
+            check_interval: Duration::from_secs(5),
+        }
+    }
+}
+
 impl Settings {
     /// Returns the name of an availability zone. The region has three; the index wraps around.
     pub fn zone(&self, index: usize) -> String {
@@ -219,7 +258,7 @@ impl Settings {
         if !(factor.is_finite() && factor > 0.0) {
             return self;
         }
-        let Self { tasks, services, load_balancers, events, ecs_lag, .. } = &mut self;
+        let Self { tasks, services, load_balancers, events, calls, ecs_lag, .. } = &mut self;
         let delays = [
             &mut tasks.provisioning,
             &mut tasks.pending,
@@ -231,6 +270,7 @@ impl Settings {
             &mut tasks.spot_notice,
             &mut tasks.stopped_visible,
             &mut services.scheduler,
+            &mut services.placement_retry,
             &mut services.inactive_visible,
             &mut load_balancers.provisioning,
             &mut load_balancers.initial,
@@ -241,6 +281,9 @@ impl Settings {
             &mut events.latency,
             &mut events.delay,
             &mut events.reorder_within,
+            &mut calls.resolve_interval,
+            &mut calls.resolve_timeout,
+            &mut calls.check_interval,
             ecs_lag,
         ];
         for delay in delays {

@@ -26,7 +26,11 @@ impl Fixture {
         let mut fixture = Self { world: World::new(settings, seed, now), now };
         let cluster = ecs_api::CreateClusterInput { cluster_name: Some("c".to_owned()), tags: Vec::new() };
         fixture.ecs(ecs_api::Request::CreateCluster(cluster)).unwrap();
-        let container = ecs_api::ContainerDefinition { name: "jvb".to_owned(), image: "jvb:stable".to_owned() };
+        let container = ecs_api::ContainerDefinition {
+            name: "jvb".to_owned(),
+            image: "jvb:stable".to_owned(),
+            ..ecs_api::ContainerDefinition::default()
+        };
         let definition = ecs_api::RegisterTaskDefinitionInput {
             family: "jitsi".to_owned(),
             container_definitions: vec![container],

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{EventCounts, World, ecs, elb, sqs};
+use super::{Advertised, CallChange, CallCounts, CallEvent, EventCounts, World, ecs, elb, sqs};
 
 /// View of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,6 +49,8 @@ pub struct TaskView {
     pub stopped_at: Option<Timestamp>,
     /// Reason for which the task stops or stopped, as AWS's code.
     pub stop_code: Option<String>,
+    /// What the task's bridge advertises while its containers run.
+    pub advertised: Option<Advertised>,
 }
 
 /// View of a load balancer that hasn't been deleted.
@@ -60,10 +62,27 @@ pub struct LoadBalancerView {
     pub name: String,
     /// provisioning, active or failed.
     pub state: &'static str,
+    /// DNS name.
+    pub dns_name: String,
+    /// Public addresses, to which the DNS name resolves while the load balancer is active.
+    pub addresses: Vec<Ipv4Addr>,
     /// Time of creation.
     pub created_at: Timestamp,
     /// Tags, sorted by key.
     pub tags: Vec<(String, String)>,
+}
+
+/// View of a listener.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListenerView {
+    /// ARN of the load balancer.
+    pub load_balancer: String,
+    /// Protocol.
+    pub protocol: String,
+    /// Port.
+    pub port: u16,
+    /// ARNs of the groups that the listener forwards to.
+    pub groups: Vec<String>,
 }
 
 /// View of a target group.
@@ -107,6 +126,26 @@ pub struct QueueView {
     pub oldest: Option<Duration>,
 }
 
+/// View of an alias record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RecordView {
+    /// Name.
+    pub name: String,
+    /// DNS name of the load balancer.
+    pub target: String,
+    /// Addresses to which the name resolves.
+    pub addresses: Vec<Ipv4Addr>,
+}
+
+/// View of a caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallerView {
+    /// Number, from 1.
+    pub number: u32,
+    /// Event of the present state: joined, no sign-in or no media.
+    pub state: CallEvent,
+}
+
 impl World {
     /// Returns every service that can still be described.
     pub fn services(&self) -> Vec<ServiceView> {
@@ -139,6 +178,7 @@ impl World {
                 started_at: description.started_at,
                 stopped_at: description.stopped_at,
                 stop_code: description.stop_code.clone(),
+                advertised: self.advertised(task).cloned(),
             }
         };
         self.ecs.tasks().map(view).collect()
@@ -150,10 +190,25 @@ impl World {
             arn: load_balancer.arn.clone(),
             name: load_balancer.name.clone(),
             state: load_balancer.state.as_str(),
+            dns_name: load_balancer.dns_name().to_owned(),
+            addresses: load_balancer.addresses().to_vec(),
             created_at: load_balancer.created_at,
             tags: load_balancer.tags.clone().into_iter().collect(),
         };
         self.elb.load_balancers().map(view).collect()
+    }
+
+    /// Returns every listener, sorted by load balancer and port.
+    pub fn listeners(&self) -> Vec<ListenerView> {
+        let view = |listener: &elb::Listener| ListenerView {
+            load_balancer: listener.load_balancer.clone(),
+            protocol: listener.protocol.clone(),
+            port: listener.port,
+            groups: listener.groups().map(str::to_owned).collect(),
+        };
+        let mut listeners: Vec<ListenerView> = self.elb.listeners().map(view).collect();
+        listeners.sort_by(|a, b| (&a.load_balancer, a.port).cmp(&(&b.load_balancer, b.port)));
+        listeners
     }
 
     /// Returns every target group with its targets.
@@ -186,6 +241,37 @@ impl World {
             oldest: queue.oldest_sent_at().and_then(|sent| Duration::try_from(self.now.duration_since(sent)).ok()),
         };
         self.sqs.queues().map(view).collect()
+    }
+
+    /// Returns every alias record.
+    pub fn records(&self) -> Vec<RecordView> {
+        let view = |(name, target): (&str, &str)| RecordView {
+            name: name.to_owned(),
+            target: target.to_owned(),
+            addresses: self.calls.names.resolve(name, &self.elb),
+        };
+        self.calls.names.records().map(view).collect()
+    }
+
+    /// Returns every caller who has not left.
+    pub fn callers(&self) -> Vec<CallerView> {
+        self.calls.callers.states().map(|(number, state)| CallerView { number, state }).collect()
+    }
+
+    /// Returns all events of the calls so far, oldest first.
+    pub fn call_history(&self) -> &[CallChange] {
+        self.calls.callers.history()
+    }
+
+    /// Returns the number of each event of the calls so far.
+    pub fn call_counts(&self) -> CallCounts {
+        self.calls.callers.counts()
+    }
+
+    fn advertised(&self, task: &ecs::Task) -> Option<&Advertised> {
+        // Another task can have taken the address of a stopped one.
+        let is_running = task.status != ecs::Status::Stopped;
+        task.address.filter(|_| is_running).and_then(|address| self.calls.advertised(address))
     }
 
     /// Returns the counts of events so far.

@@ -8,16 +8,17 @@ use jiff::Timestamp;
 
 use super::{Attempts, Connection};
 use jvb_watcher::aws::{
-    AwsError, Calls, Deadline, ErrorKind, LoadBalancerDescription, Platform, TargetGroupDescription,
+    AwsError, Calls, Deadline, ErrorKind, LoadBalancerDescription, Platform, ServiceDescription, TargetGroupDescription,
 };
 use jvb_watcher_rules::model::{
-    AddressFamily, Counts, DesiredStatus, LastStatus, LoadBalancerKind, LoadBalancerState, Service, Tags, Target,
-    TargetKey, TargetState, TargetType, Task, TaskId,
+    ADVERTISED_ADDRESSES_VARIABLE, AddressFamily, Counts, Deployment, DesiredStatus, LastStatus, LoadBalancerAddresses,
+    LoadBalancerKind, LoadBalancerState, PinnedAddress, Protocol, Rollout, SchedulerMessage, Service, StopCode, Tags,
+    Target, TargetKey, TargetState, TargetType, Task, TaskId,
 };
 use jvb_watcher_sandbox::api::{Request, Tag, ecs, elb};
 
 impl Platform for Connection {
-    async fn service(&self, cluster: &str, service: &str) -> Result<Service, AwsError> {
+    async fn service(&self, cluster: &str, service: &str) -> Result<ServiceDescription, AwsError> {
         let input =
             ecs::DescribeServicesInput { cluster: Some(cluster.to_owned()), services: vec![service.to_owned()] };
         let ecs::Response::DescribeServices(output) = self.ecs(service, ecs::Request::DescribeServices(input)).await?
@@ -25,13 +26,29 @@ impl Platform for Connection {
             unreachable!("another answer")
         };
         Ok(match output.services.first() {
-            Some(found) if found.status != "INACTIVE" => Service::Found(Counts {
-                desired: found.desired_count,
-                running: found.running_count,
-                pending: found.pending_count,
-            }),
-            _ => Service::Missing,
+            Some(found) if found.status != "INACTIVE" => service_description(found),
+            _ => ServiceDescription { service: Service::Missing, deployment: None, message: None },
         })
+    }
+
+    async fn pinned_addresses(&self, arn: &str) -> Result<Vec<PinnedAddress>, AwsError> {
+        let input = ecs::DescribeTaskDefinitionInput { task_definition: arn.to_owned() };
+        let ecs::Response::DescribeTaskDefinition(output) =
+            self.ecs(arn, ecs::Request::DescribeTaskDefinition(input)).await?
+        else {
+            unreachable!("another answer")
+        };
+        let pinned = |container: &ecs::ContainerDefinition| {
+            let variable = |variable: &&ecs::KeyValuePair| variable.name == ADVERTISED_ADDRESSES_VARIABLE;
+            let value = container.environment.iter().find(variable).map(|variable| variable.value.as_str());
+            PinnedAddress::parse(arn, &container.name, value.unwrap_or_default())
+        };
+        Ok(output.task_definition.container_definitions.iter().flat_map(pinned).collect())
+    }
+
+    /// Returns no address: there is no DNS.
+    async fn resolve(&self, _: &str) -> Vec<IpAddr> {
+        Vec::new()
     }
 
     async fn list_tasks(&self, cluster: &str, service: &str) -> Result<Vec<TaskId>, AwsError> {
@@ -99,6 +116,8 @@ impl Platform for Connection {
             },
             created_at: load_balancer.created_time.and_then(to_millisecond).unwrap_or_default(),
             dns_name: Some(load_balancer.dns_name),
+            zones: 1,
+            addresses: LoadBalancerAddresses::default(),
         }))
     }
 
@@ -116,6 +135,7 @@ impl Platform for Connection {
         let group = |group: elb::TargetGroup| TargetGroupDescription {
             arn: group.target_group_arn,
             name: group.target_group_name,
+            protocol: group.protocol.as_deref().map_or(Protocol::Other, Protocol::parse),
             target_type: TargetType::Ip { family: AddressFamily::Ipv4, port: group.port.unwrap_or_default() },
             load_balancer_arns: group.load_balancer_arns.member,
         };
@@ -207,6 +227,28 @@ impl Platform for Connection {
     }
 }
 
+fn service_description(service: &ecs::Service) -> ServiceDescription {
+    let deployment = |deployment: &ecs::Deployment| Deployment {
+        id: deployment.id.clone(),
+        created_at: deployment.created_at.and_then(to_millisecond),
+        rollout: Rollout::parse(&deployment.rollout_state),
+        rollout_reason: Some(deployment.rollout_state_reason.clone()),
+        failed_tasks: deployment.failed_tasks,
+    };
+    let message = |event: &ecs::ServiceEvent| {
+        Some(SchedulerMessage { at: event.created_at.and_then(to_millisecond)?, text: event.message.clone() })
+    };
+    ServiceDescription {
+        service: Service::Found(Counts {
+            desired: service.desired_count,
+            running: service.running_count,
+            pending: service.pending_count,
+        }),
+        deployment: service.deployments.iter().find(|deployment| deployment.status == "PRIMARY").map(deployment),
+        message: service.events.first().and_then(message),
+    }
+}
+
 fn task(task: &ecs::Task) -> Option<Task> {
     let address = |name: &str| {
         let details = task.attachments.iter().flat_map(|attachment| &attachment.details);
@@ -215,6 +257,8 @@ fn task(task: &ecs::Task) -> Option<Task> {
     Some(Task {
         id: TaskId::from_arn(&task.task_arn)?,
         group: Some(task.group.clone()),
+        started_by: task.started_by.clone(),
+        task_definition: Some(task.task_definition_arn.clone()),
         last_status: LastStatus::parse(&task.last_status),
         desired_status: DesiredStatus::parse(&task.desired_status),
         version: Some(task.version),
@@ -227,6 +271,7 @@ fn task(task: &ecs::Task) -> Option<Task> {
         started_at: task.started_at.and_then(to_millisecond),
         stopping_at: task.stopping_at.and_then(to_millisecond),
         stopped_at: task.stopped_at.and_then(to_millisecond),
+        stop_code: task.stop_code.as_deref().map(StopCode::parse),
         stopped_reason: task.stopped_reason.clone(),
     })
 }

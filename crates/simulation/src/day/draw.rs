@@ -237,7 +237,7 @@ impl Draw {
             0 => Incident::CrashTask { service, task: None, exit_code: 1 },
             1 => Incident::SpotNotice { service, task: None },
             2 => Incident::FailToStart { n: self.random.u32(1..4) },
-            3 => Incident::TargetUnhealthy { ip: [10, 0, 1, self.random.u8(4..40)].into() },
+            3 => Incident::TargetUnhealthy { ip: [10, 0, 1, self.random.u8(4..40)].into(), port: None },
             4 => Incident::Replay { n: self.random.usize(1..20) },
             _ => Incident::MalformedMessage { queue, body: "{\"no\": event".to_owned() },
         })

@@ -131,7 +131,7 @@ impl Run<'_> {
         self.environment.with(|state, now| {
             for target in state.world.groups().into_iter().flat_map(|group| group.targets) {
                 if let Ok(ip) = target.id.parse() {
-                    let _ = state.world.inject(Incident::TargetHealthy { ip }, now);
+                    let _ = state.world.inject(Incident::TargetHealthy { ip, port: None }, now);
                 }
             }
         });

@@ -4,8 +4,13 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use super::{GROUPS, Operator};
+use super::{GROUPS, Group, Operator};
 use jvb_watcher_sandbox::api::{ApiError, Tag, elb};
+
+/// Returns the tags without which a watcher deletes nothing.
+fn owner_tags() -> elb::Members<Tag> {
+    [Tag { key: "Lifecycle".to_owned(), value: "on-demand".to_owned() }].into_iter().collect()
+}
 
 impl Operator {
     /// Returns the load balancer's ARN and state.
@@ -43,44 +48,46 @@ impl Operator {
             name: self.load_balancer_name(),
             r#type: Some("network".to_owned()),
             subnets: ["subnet-0a1b2c3d4e5f60718".to_owned()].into_iter().collect(),
-            tags: [Tag { key: "Lifecycle".to_owned(), value: "on-demand".to_owned() }].into_iter().collect(),
+            tags: owner_tags(),
             ..Default::default()
         }))?;
         let elb::Response::CreateLoadBalancer(output) = output else { unreachable!("another answer") };
         Ok(output.load_balancers.member.into_iter().next().map(|made| made.load_balancer_arn).unwrap_or_default())
     }
 
-    pub(super) fn create_group(&self, name: &str, protocol: &str, port: &str) -> Result<String, ApiError> {
+    pub(super) fn group_name(&self, group: Group) -> String {
+        format!("{}-{}", self.project, group.suffix)
+    }
+
+    pub(super) fn create_group(&self, group: Group) -> Result<String, ApiError> {
         let output = self.elb(elb::Request::CreateTargetGroup(elb::CreateTargetGroupInput {
-            name: name.to_owned(),
-            protocol: Some(protocol.to_owned()),
-            port: Some(port.to_owned()),
+            name: self.group_name(group),
+            protocol: Some(group.protocol.to_owned()),
+            port: Some(group.port.to_owned()),
             vpc_id: Some("vpc-0a1b2c3d4e5f60718".to_owned()),
             target_type: Some("ip".to_owned()),
             health_check_protocol: Some("TCP".to_owned()),
-            health_check_port: Some("8080".to_owned()),
+            health_check_port: Some(group.health_check_port.to_owned()),
+            tags: owner_tags(),
             ..Default::default()
         }))?;
         let elb::Response::CreateTargetGroup(output) = output else { unreachable!("another answer") };
         Ok(output.target_groups.member.into_iter().next().map(|made| made.target_group_arn).unwrap_or_default())
     }
 
-    pub(super) fn create_listener(
-        &self,
-        load_balancer: &str,
-        group: &str,
-        protocol: &str,
-        port: &str,
-    ) -> Result<(), ApiError> {
-        let action = elb::Action {
-            r#type: "forward".to_owned(),
-            target_group_arn: Some(group.to_owned()),
-            ..Default::default()
-        };
+    pub(super) fn create_listener(&self, load_balancer: &str, arn: &str, group: Group) -> Result<(), ApiError> {
+        let action =
+            elb::Action { r#type: "forward".to_owned(), target_group_arn: Some(arn.to_owned()), ..Default::default() };
+        let (protocol, port) = group.listener;
+        let certificate = (protocol == "TLS").then(|| {
+            let account = self.environment.with(|state, _| state.world.settings().account.clone());
+            elb::Certificate { certificate_arn: format!("arn:aws:iam::{account}:server-certificate/meet") }
+        });
         let input = elb::CreateListenerInput {
             load_balancer_arn: load_balancer.to_owned(),
             protocol: Some(protocol.to_owned()),
             port: Some(port.to_owned()),
+            certificates: certificate.into_iter().collect(),
             default_actions: [action].into_iter().collect(),
             ..Default::default()
         };
@@ -90,9 +97,9 @@ impl Operator {
     /// Creates the load balancer with its target groups and listeners, at once.
     pub fn create_all(&self) -> Result<(), ApiError> {
         let load_balancer = self.create_load_balancer()?;
-        for (suffix, protocol, port) in GROUPS {
-            let group = self.create_group(&format!("{}-{suffix}", self.project), protocol, port)?;
-            self.create_listener(&load_balancer, &group, protocol, port)?;
+        for group in GROUPS {
+            let arn = self.create_group(group)?;
+            self.create_listener(&load_balancer, &arn, group)?;
         }
         Ok(())
     }
@@ -125,13 +132,12 @@ impl Operator {
         self.delete_load_balancer()?;
         let groups = self.groups()?;
         let load_balancer = self.create_load_balancer()?;
-        for (suffix, protocol, port) in GROUPS {
-            let name = format!("{}-{suffix}", self.project);
-            let group = match groups.get(&name) {
-                Some(group) => group.clone(),
-                None => self.create_group(&name, protocol, port)?,
+        for group in GROUPS {
+            let arn = match groups.get(&self.group_name(group)) {
+                Some(arn) => arn.clone(),
+                None => self.create_group(group)?,
             };
-            self.create_listener(&load_balancer, &group, protocol, port)?;
+            self.create_listener(&load_balancer, &arn, group)?;
         }
         Ok(())
     }

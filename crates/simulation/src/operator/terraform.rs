@@ -35,14 +35,13 @@ impl Operator {
         tokio::time::sleep(pace).await;
         // The groups and the load balancer don't depend on each other; the listeners need both.
         let mut group_arns = Vec::new();
-        for (suffix, protocol, port) in GROUPS {
-            let name = format!("{}-{suffix}", self.project);
-            let arn = match before.1.get(&name) {
+        for group in GROUPS {
+            let arn = match before.1.get(&self.group_name(group)) {
                 Some(arn) => {
                     self.reset_tags(arn)?;
                     arn.clone()
                 }
-                None => self.create_group(&name, protocol, port)?,
+                None => self.create_group(group)?,
             };
             group_arns.push(arn);
             tokio::time::sleep(pace / 4).await;
@@ -61,9 +60,9 @@ impl Operator {
             ..Default::default()
         }))?;
         let elb::Response::DescribeListeners(listeners) = listeners else { unreachable!("another answer") };
-        for ((_, protocol, port), group) in GROUPS.into_iter().zip(&group_arns) {
-            if !listeners.listeners.member.iter().any(|listener| listener.port.to_string() == port) {
-                self.create_listener(&load_balancer, group, protocol, port)?;
+        for (group, arn) in GROUPS.into_iter().zip(&group_arns) {
+            if !listeners.listeners.member.iter().any(|listener| listener.port.to_string() == group.listener.1) {
+                self.create_listener(&load_balancer, arn, group)?;
             }
         }
         Ok(())

@@ -13,8 +13,8 @@ use jvb_watcher_rules::model::{
     DesiredStatus, LOAD_BALANCER_TAG, LastStatus, LoadBalancer, Observation, Target, TargetState, TargetType, Task,
 };
 use jvb_watcher_rules::plan::samples::{
-    UDP, counts, group, idle, ip, load_balancer, marked, marked_load_balancer, minutes, noon, observation, policy,
-    running, seconds, stopped, target, task,
+    UDP, counts, group, idle, ip, load_balancer, marked, marked_load_balancer, minutes, noon, observation, owner_tags,
+    policy, running, seconds, stopped, target, task,
 };
 use jvb_watcher_rules::plan::{LifecycleAction, Plan};
 use jvb_watcher_sandbox::platform::PROJECT;
@@ -122,7 +122,7 @@ fn used_again(bug: Option<Bug>) -> Result<(), String> {
 
 fn lost_mark(bug: Option<Bug>) -> Result<(), String> {
     let mut load_balancer = due(&[]);
-    load_balancer.target_groups[0].tags.clear();
+    load_balancer.target_groups[0].tags = owner_tags();
     let plan = plan(&idle(load_balancer), bug);
     expect(matches!(plan.lifecycle, LifecycleAction::Mark { idle_since, .. } if idle_since == noon()), &plan)
 }

@@ -1,5 +1,6 @@
 //! Conversions between the SDK's types and the model.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use aws_sdk_ecs::types as ecs;
@@ -8,15 +9,54 @@ use aws_smithy_types::DateTime;
 use jiff::Timestamp;
 
 use super::super::call::Call;
-use crate::aws::{AwsError, LoadBalancerDescription, TargetGroupDescription};
+use crate::aws::{AwsError, LoadBalancerDescription, ServiceDescription, TargetGroupDescription};
 use jvb_watcher_rules::model::{
-    AddressFamily, Counts, DesiredStatus, LastStatus, LoadBalancerKind, LoadBalancerState, Target, TargetKey,
-    TargetState, TargetType, Task, TaskId,
+    ADVERTISED_ADDRESSES_VARIABLE, AddressFamily, Counts, Deployment, DesiredStatus, LastStatus, LoadBalancerAddresses,
+    LoadBalancerKind, LoadBalancerState, PinnedAddress, Protocol, Rollout, SchedulerMessage, Service, StopCode, Target,
+    TargetKey, TargetState, TargetType, Task, TaskId,
 };
 
 /// Converts the counts of a service.
 pub(in crate::aws::client) fn counts(service: &ecs::Service) -> Counts {
     Counts { desired: service.desired_count, running: service.running_count, pending: service.pending_count }
+}
+
+/// Converts a service.
+pub(super) fn service(service: &ecs::Service) -> ServiceDescription {
+    let primary = service.deployments().iter().find(|deployment| deployment.status() == Some("PRIMARY"));
+    let message = |event: &ecs::ServiceEvent| {
+        Some(SchedulerMessage { at: timestamp(event.created_at()?)?, text: event.message()?.to_owned() })
+    };
+    ServiceDescription {
+        service: Service::Found(counts(service)),
+        deployment: primary.and_then(deployment),
+        message: service.events().iter().filter_map(message).max_by_key(|message| message.at),
+    }
+}
+
+fn deployment(deployment: &ecs::Deployment) -> Option<Deployment> {
+    Some(Deployment {
+        id: deployment.id()?.to_owned(),
+        created_at: deployment.created_at().and_then(timestamp),
+        rollout: deployment.rollout_state().map_or(Rollout::Unknown, |state| Rollout::parse(state.as_str())),
+        rollout_reason: deployment.rollout_state_reason().map(str::to_owned),
+        failed_tasks: deployment.failed_tasks,
+    })
+}
+
+/// Returns the addresses that a task definition pins in the environment of any container.
+///
+/// What `environment` sets takes precedence over environment files, and a name can't be in `secrets`, too (see
+/// ContainerDefinition in the ECS API reference).
+pub(super) fn pinned_addresses(task_definition_arn: &str, definition: &ecs::TaskDefinition) -> Vec<PinnedAddress> {
+    let mut pinned = Vec::new();
+    for container in definition.container_definitions() {
+        let is_it = |variable: &&ecs::KeyValuePair| variable.name() == Some(ADVERTISED_ADDRESSES_VARIABLE);
+        let value = container.environment().iter().find(is_it).and_then(ecs::KeyValuePair::value);
+        let name = container.name().unwrap_or_default();
+        pinned.extend(value.into_iter().flat_map(|value| PinnedAddress::parse(task_definition_arn, name, value)));
+    }
+    pinned
 }
 
 fn timestamp(at: &DateTime) -> Option<Timestamp> {
@@ -38,6 +78,8 @@ pub(super) fn task(task: &ecs::Task) -> Option<Task> {
     Some(Task {
         id: TaskId::from_arn(task.task_arn()?)?,
         group: task.group().map(str::to_owned),
+        started_by: task.started_by().map(str::to_owned),
+        task_definition: task.task_definition_arn().map(str::to_owned),
         last_status: LastStatus::parse(task.last_status()?),
         desired_status: DesiredStatus::parse(task.desired_status()?),
         // The SDK returns 0 if the answer has none; ECS counts from 1.
@@ -47,6 +89,7 @@ pub(super) fn task(task: &ecs::Task) -> Option<Task> {
         started_at: task.started_at().and_then(timestamp),
         stopping_at: task.stopping_at().and_then(timestamp),
         stopped_at: task.stopped_at().and_then(timestamp),
+        stop_code: task.stop_code().map(|code| StopCode::parse(code.as_str())),
         stopped_reason: task.stopped_reason().map(str::to_owned),
     })
 }
@@ -80,7 +123,27 @@ pub(super) fn load_balancer(
         },
         created_at,
         dns_name: load_balancer.dns_name().map(str::to_owned),
+        zones: load_balancer.availability_zones().len(),
+        addresses: addresses(load_balancer),
     })
+}
+
+/// Returns the addresses of a load balancer, by family, if the description has one for each zone.
+fn addresses(load_balancer: &elb::LoadBalancer) -> LoadBalancerAddresses {
+    let zones = load_balancer.availability_zones();
+    let in_every_zone = |of: fn(&elb::LoadBalancerAddress) -> Option<&str>| {
+        let of_zone = |zone: &elb::AvailabilityZone| {
+            zone.load_balancer_addresses().iter().filter_map(of).find_map(|address| address.parse::<IpAddr>().ok())
+        };
+        let addresses = zones.iter().map(of_zone).collect::<Option<BTreeSet<_>>>();
+        addresses.filter(|addresses| !addresses.is_empty())
+    };
+    let ipv4 = in_every_zone(|address| address.ip_address().or(address.private_ipv4_address()));
+    let ipv6 = match load_balancer.ip_address_type() {
+        Some(elb::IpAddressType::Ipv4) => Some(BTreeSet::new()),
+        _ => in_every_zone(elb::LoadBalancerAddress::ipv6_address),
+    };
+    LoadBalancerAddresses { ipv4, ipv6 }
 }
 
 /// Converts a target group.
@@ -97,6 +160,7 @@ pub(super) fn target_group(group: &elb::TargetGroup, call: Call<'_>) -> Result<T
     Ok(TargetGroupDescription {
         arn: group.target_group_arn().ok_or_else(|| call.incomplete("TargetGroupArn"))?.to_owned(),
         name: group.target_group_name().ok_or_else(|| call.incomplete("TargetGroupName"))?.to_owned(),
+        protocol: group.protocol().map_or(Protocol::Other, |protocol| Protocol::parse(protocol.as_str())),
         target_type,
         load_balancer_arns: group.load_balancer_arns().to_vec(),
     })
@@ -127,4 +191,83 @@ pub(super) fn target_descriptions(targets: &[TargetKey]) -> Vec<elb::TargetDescr
         elb::TargetDescription::builder().id(target.ip.to_string()).port(i32::from(target.port)).build()
     };
     targets.iter().map(description).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const DEFINITION: &str = "arn:aws:ecs:eu-west-1:111122223333:task-definition/p-jvb:3";
+
+    fn container(name: &str, variables: &[(&str, &str)]) -> ecs::ContainerDefinition {
+        let variable = |(name, value): &(&str, &str)| ecs::KeyValuePair::builder().name(*name).value(*value).build();
+        let environment = variables.iter().map(variable).collect();
+        ecs::ContainerDefinition::builder().name(name).set_environment(Some(environment)).build()
+    }
+
+    fn pinned(containers: Vec<ecs::ContainerDefinition>) -> Vec<(String, String)> {
+        let definition = ecs::TaskDefinition::builder().set_container_definitions(Some(containers)).build();
+        let pinned = pinned_addresses(DEFINITION, &definition);
+        pinned.into_iter().map(|pinned| (pinned.container, pinned.address.to_string())).collect()
+    }
+
+    #[test]
+    fn only_the_environment_of_a_container_pins_addresses() {
+        let pair = |container: &str, address: &str| (container.to_owned(), address.to_owned());
+        let secret = ecs::Secret::builder().name("JVB_ADVERTISE_IPS").value_from("arn:aws:ssm:x").build();
+        let from_a_secret = ecs::ContainerDefinition::builder().name("jvb").secrets(secret.expect("complete")).build();
+        assert_eq!(pinned(vec![container("web", &[("PUBLIC_URL", "https://192.0.2.1")]), from_a_secret]), []);
+        assert_eq!(
+            pinned(vec![container("web", &[]), container("bridge", &[("JVB_ADVERTISE_IPS", "192.0.2.1#10000")])]),
+            [pair("bridge", "192.0.2.1")]
+        );
+    }
+
+    #[test]
+    fn the_latest_message_and_the_primary_deployment_count() {
+        let event = |second: i64, text: &str| {
+            ecs::ServiceEvent::builder().created_at(DateTime::from_secs(second)).message(text).build()
+        };
+        let deployment = |id: &str, status: &str| {
+            let builder = ecs::Deployment::builder().id(id).status(status).failed_tasks(2);
+            builder.rollout_state(ecs::DeploymentRolloutState::Failed).rollout_state_reason("circuit breaker").build()
+        };
+        let described = service(
+            &ecs::Service::builder()
+                .events(event(1, "first"))
+                .events(event(3, "last"))
+                .events(event(2, "second"))
+                .deployments(deployment("ecs-svc/1", "ACTIVE"))
+                .deployments(deployment("ecs-svc/2", "PRIMARY"))
+                .build(),
+        );
+        assert_eq!(described.message.expect("a message").text, "last");
+        let primary = described.deployment.expect("a deployment");
+        assert_eq!((primary.id.as_str(), primary.rollout, primary.failed_tasks), ("ecs-svc/2", Rollout::Failed, 2));
+    }
+
+    fn addresses_of(kind: elb::IpAddressType, zones: &[Option<(&str, Option<&str>)>]) -> LoadBalancerAddresses {
+        let zone = |addresses: &Option<(&str, Option<&str>)>| {
+            let address = addresses.map(|(ipv4, ipv6)| {
+                elb::LoadBalancerAddress::builder().ip_address(ipv4).set_ipv6_address(ipv6.map(str::to_owned)).build()
+            });
+            elb::AvailabilityZone::builder().set_load_balancer_addresses(Some(address.into_iter().collect())).build()
+        };
+        let zones = zones.iter().map(zone).collect();
+        addresses(&elb::LoadBalancer::builder().ip_address_type(kind).set_availability_zones(Some(zones)).build())
+    }
+
+    #[test]
+    fn the_addresses_are_known_if_every_zone_shows_one() {
+        use elb::IpAddressType::{Dualstack, Ipv4};
+        let set = |addresses: &[&str]| Some(addresses.iter().map(|ip| ip.parse().expect("an address")).collect());
+        let known = addresses_of(Ipv4, &[Some(("192.0.2.1", None)), Some(("192.0.2.2", None))]);
+        assert_eq!(known, LoadBalancerAddresses { ipv4: set(&["192.0.2.1", "192.0.2.2"]), ipv6: set(&[]) });
+        // AWS assigned the second one, which the description doesn't show.
+        assert_eq!(addresses_of(Ipv4, &[Some(("192.0.2.1", None)), None]).ipv4, None);
+        assert_eq!(addresses_of(Ipv4, &[]).ipv4, None);
+        let dual_stack = addresses_of(Dualstack, &[Some(("192.0.2.1", Some("2001:db8::1")))]);
+        assert_eq!(dual_stack, LoadBalancerAddresses { ipv4: set(&["192.0.2.1"]), ipv6: set(&["2001:db8::1"]) });
+        assert_eq!(addresses_of(Dualstack, &[Some(("192.0.2.1", None))]).ipv6, None);
+    }
 }

@@ -65,6 +65,7 @@ pub fn examples() -> Vec<Event> {
             registered: 0,
             healthy: 0,
             load_balancer_state: "active".to_owned(),
+            load_balancer_age_seconds: Some(214),
             changes: 2,
             findings: 0,
             messages: 3,
@@ -116,6 +117,10 @@ pub fn examples() -> Vec<Event> {
             request_id: "8476a536-e9f4-11e8-9739-2dfe598c3fcd".to_owned(),
         },
         Event::PollFailed { failure: poll_failure() },
+        Event::FindingCheckFailed {
+            finding: FindingName::AdvertisedAddressMismatched,
+            failure: denied("DescribeTaskDefinition", "jitsi-jvb:3", 900_000),
+        },
         Event::FeedCheckFailed { failure: denied("DescribeRule", "jitsi-jvb-watcher", 3_600_000) },
         Event::PublishFailed { failure: denied("PutEvents", "jitsi", 60_000), waiting: 2, dropped: 0 },
         Event::PhaseStarted { operation: Verb::Up, phase: Phase::LoadBalancerActive, limit_seconds: 600.0 },

@@ -25,10 +25,11 @@ mock_provider "aws" {
   }
 }
 
-run "project_and_region_are_enough" {
+run "project_and_region_are_enough_once_the_zip_file_is_built" {
   variables {
-    region  = "eu-west-1"
-    project = "jitsi"
+    region     = "eu-west-1"
+    project    = "jitsi"
+    lambda_zip = "main.tf" # any file: nothing is uploaded
   }
   assert {
     condition     = length(output.alarms) == 6 && strcontains(output.log_group, "jitsi-jvb-watcher")

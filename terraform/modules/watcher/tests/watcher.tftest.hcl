@@ -32,9 +32,24 @@ mock_provider "aws" {
   }
 }
 
+mock_provider "aws" {
+  alias = "second_region"
+
+  mock_data "aws_partition" {
+    defaults = { partition = "aws" }
+  }
+  mock_data "aws_region" {
+    defaults = { region = "us-east-1" }
+  }
+  mock_data "aws_caller_identity" {
+    defaults = { account_id = "111122223333" }
+  }
+}
+
 variables {
-  project    = "jitsi"
-  lambda_zip = "jvb-watcher-lambda-arm64.zip"
+  project = "jitsi"
+  # Any file will do: nothing is uploaded.
+  lambda_zip = "lambda.tf"
 }
 
 run "names_derive_from_the_project" {
@@ -43,7 +58,7 @@ run "names_derive_from_the_project" {
     error_message = "the queue names don't derive from the project"
   }
   assert {
-    condition     = aws_cloudwatch_event_rule.tasks.name == "jitsi-jvb-watcher" && aws_iam_role.this.name == "jitsi-jvb-watcher"
+    condition     = aws_cloudwatch_event_rule.tasks.name == "jitsi-jvb-watcher" && aws_iam_role.this.name == "jitsi-jvb-watcher-eu-west-1"
     error_message = "the names of rule and role don't derive from the project"
   }
   assert {
@@ -65,25 +80,61 @@ run "a_second_service_gets_separate_names" {
       aws_sqs_queue.dead_letter.name == "jitsi-two-dead",
       aws_cloudwatch_event_rule.tasks.name == "jitsi-two",
       aws_cloudwatch_event_rule.tick[0].name == "jitsi-two-tick",
-      aws_iam_role.this.name == "jitsi-two",
+      aws_iam_role.this.name == "jitsi-two-eu-west-1",
       aws_lambda_function.this[0].function_name == "jitsi-two",
       aws_cloudwatch_log_group.this.name == "/aws/lambda/jitsi-two",
-      aws_cloudwatch_dashboard.this[0].dashboard_name == "jitsi-two",
+      aws_cloudwatch_dashboard.this[0].dashboard_name == "jitsi-two-eu-west-1",
       alltrue([for name in output.alarm_names : startswith(name, "jitsi-two-")]),
     ])
     error_message = "a name is shared with the first service"
   }
 }
 
+run "a_second_region_gets_separate_names_for_what_belongs_to_the_account" {
+  command = plan
+  providers = {
+    aws = aws.second_region
+  }
+  variables {
+    runtime    = "fargate"
+    image      = "jvb-watcher:1"
+    subnet_ids = ["subnet-1"]
+  }
+  assert {
+    condition     = aws_iam_role.this.name == "jitsi-jvb-watcher-us-east-1" && aws_iam_role.execution[0].name == "jitsi-jvb-watcher-execution-us-east-1"
+    error_message = "the name of an IAM role does not contain the region"
+  }
+  assert {
+    condition     = aws_cloudwatch_dashboard.this[0].dashboard_name == "jitsi-jvb-watcher-us-east-1"
+    error_message = "the name of the dashboard does not contain the region"
+  }
+}
+
 run "the_rule_matches_only_the_cluster_and_the_service" {
   assert {
     condition = jsondecode(aws_cloudwatch_event_rule.tasks.event_pattern) == {
-      source        = ["aws.ecs"]
-      "detail-type" = ["ECS Task State Change"]
-      detail = {
-        clusterArn = ["arn:aws:ecs:eu-west-1:111122223333:cluster/jitsi-cluster"]
-        group      = ["service:jitsi-service"]
-      }
+      source = ["aws.ecs"]
+      "$or" = [
+        {
+          "detail-type" = ["ECS Task State Change"]
+          detail = {
+            clusterArn = ["arn:aws:ecs:eu-west-1:111122223333:cluster/jitsi-cluster"]
+            group      = ["service:jitsi-service"]
+          }
+        },
+        {
+          "detail-type" = ["ECS Service Action", "ECS Deployment State Change"]
+          resources     = ["arn:aws:ecs:eu-west-1:111122223333:service/jitsi-cluster/jitsi-service"]
+          detail = {
+            eventName = [
+              "SERVICE_TASK_START_IMPAIRED",
+              "SERVICE_TASK_PLACEMENT_FAILURE",
+              "SERVICE_TASK_CONFIGURATION_FAILURE",
+              "SERVICE_DEPLOYMENT_FAILED",
+            ]
+          }
+        },
+      ]
     }
     error_message = "the rule has the wrong event pattern"
   }
@@ -130,7 +181,7 @@ run "the_policy_is_limited_to_the_projects_resources" {
   assert {
     condition = alltrue([
       for statement in jsondecode(aws_iam_role_policy.this.policy).Statement :
-      jsonencode(statement.Resource) != jsonencode("*") || contains(["ReadLoadBalancers", "ListItsTasks", "FindTheRule"], statement.Sid)
+      jsonencode(statement.Resource) != jsonencode("*") || contains(["ReadLoadBalancers", "ReadTaskDefinitions", "ListItsTasks", "FindTheRule"], statement.Sid)
     ])
     error_message = "a statement applies to all resources"
   }
@@ -156,10 +207,19 @@ run "the_policy_is_limited_to_the_projects_resources" {
   assert {
     condition = alltrue([
       for statement in jsondecode(aws_iam_role_policy.this.policy).Statement :
-      statement.Resource == [for kind in ["udp", "tcp"] : "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/jitsi-jvb-${kind}*/*"]
+      statement.Resource == [for kind in ["udp", "tcp", "web"] : "arn:aws:elasticloadbalancing:eu-west-1:111122223333:targetgroup/jitsi-jvb-${kind}*/*"]
       if contains(["ChangeTargets", "MarkTargetGroups", "DeleteMarkedTargetGroups"], statement.Sid)
     ])
     error_message = "a statement applies to the wrong target groups"
+  }
+  assert {
+    condition = [
+      for statement in jsondecode(aws_iam_role_policy.this.policy).Statement : statement.Condition if statement.Sid == "DeleteMarkedTargetGroups"
+      ][0] == {
+      StringEquals = { "aws:ResourceTag/Lifecycle" = "on-demand" }
+      Null         = { "aws:ResourceTag/jvb-watcher:idle-since" = "false" }
+    }
+    error_message = "target groups can be deleted without the owner tag, which the role cannot write, or without the mark"
   }
   assert {
     condition     = output.policy == aws_iam_role_policy.this.policy
@@ -247,6 +307,7 @@ run "the_function_is_invoked_by_batches_and_by_a_tick_a_minute" {
       aws_lambda_function.this[0].environment[0].variables["JVB_WATCHER_PROJECT"] == "jitsi",
       aws_lambda_function.this[0].environment[0].variables["JVB_WATCHER_OWNER_TAG"] == "Lifecycle=on-demand",
       aws_lambda_function.this[0].environment[0].variables["JVB_WATCHER_METRICS"] == "emf",
+      aws_lambda_function.this[0].environment[0].variables["JVB_WATCHER_ALLOW_SEVERAL_BRIDGES"] == "false",
     ])
     error_message = "the function has the wrong environment"
   }
@@ -369,6 +430,28 @@ run "a_function_without_a_zip_file_is_rejected" {
     lambda_zip = null
   }
   expect_failures = [var.lambda_zip]
+}
+
+run "a_missing_zip_file_is_rejected" {
+  command = plan
+  variables {
+    lambda_zip = "not-built.zip"
+  }
+  expect_failures = [var.lambda_zip]
+}
+
+run "a_worker_needs_no_zip_file" {
+  command = plan
+  variables {
+    runtime    = "fargate"
+    image      = "jvb-watcher:1"
+    subnet_ids = ["subnet-1"]
+    lambda_zip = "not-built.zip"
+  }
+  assert {
+    condition     = length(aws_lambda_function.this) == 0
+    error_message = "a function is created"
+  }
 }
 
 run "a_worker_without_image_or_subnets_is_rejected" {

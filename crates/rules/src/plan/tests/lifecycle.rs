@@ -52,7 +52,7 @@ fn waits_for_the_unused_grace_when_a_target_group_of_an_unused_load_balancer_lac
     // `down` has marked it without a grace period, and `terraform apply` has put a target group behind it since.
     let mut load_balancer = marked_load_balancer(&[], noon() - minutes(1));
     load_balancer.created_at = noon() - minutes(2);
-    load_balancer.target_groups[1].tags.clear();
+    load_balancer.target_groups[1].tags = owner_tags();
     let seen = observation(counts(0, 0, 0), vec![], Some(load_balancer));
     assert_eq!(plan_at_noon(&seen).lifecycle, LifecycleAction::Keep);
     let later = plan(&seen, &policy(), noon() + minutes(14));
@@ -195,7 +195,7 @@ fn does_not_write_a_valid_mark_again() {
 fn restarts_the_grace_period_when_a_target_group_lacks_the_mark() {
     // A new target group, or `terraform apply` between the target groups and the load balancer.
     let mut load_balancer = marked_load_balancer(&[], noon() - minutes(30));
-    load_balancer.target_groups[1].tags.clear();
+    load_balancer.target_groups[1].tags = owner_tags();
     let plan = plan_at_noon(&idle(load_balancer));
     assert_eq!(
         plan.lifecycle,
@@ -456,7 +456,7 @@ fn neither_marks_nor_deletes_target_groups_with_teardown_load_balancer() {
     assert!(matches!(&marking.lifecycle, LifecycleAction::Mark { resources, .. } if *resources == [LOAD_BALANCER]));
 
     let mut only_load_balancer_marked = marked_load_balancer(&[], noon() - minutes(30));
-    only_load_balancer_marked.target_groups.iter_mut().for_each(|group| group.tags.clear());
+    only_load_balancer_marked.target_groups.iter_mut().for_each(|group| group.tags = owner_tags());
     assert!(is_deletion(&plan(&idle(only_load_balancer_marked), &policy, noon())));
 
     let mut orphaned = observation(counts(0, 0, 0), vec![], None);
@@ -504,6 +504,29 @@ fn keeps_target_groups_without_this_load_balancers_mark() {
     first.tags.insert(LOAD_BALANCER_TAG.into(), LOAD_BALANCER.replace("p-jvb-nlb", "q-jvb-nlb"));
     second.tags.remove(IDLE_SINCE_TAG);
     assert_eq!(plan_at_noon(&seen).lifecycle, LifecycleAction::Keep);
+}
+
+#[test]
+fn leaves_a_target_group_without_the_owner_tag_to_its_owner() {
+    let mut load_balancer = load_balancer(&[]);
+    load_balancer.target_groups[1].tags.clear();
+    let plan = plan_at_noon(&idle(load_balancer));
+    assert!(
+        matches!(&plan.lifecycle, LifecycleAction::Mark { resources, .. } if *resources == [LOAD_BALANCER, UDP]),
+        "{:?}",
+        plan.lifecycle
+    );
+    // Its missing mark doesn't restart the grace period.
+    let mut load_balancer = marked_load_balancer(&[], noon() - minutes(30));
+    load_balancer.target_groups[1].tags.clear();
+    assert!(is_deletion(&plan_at_noon(&idle(load_balancer))));
+    // Nor does its mark make it an orphan.
+    let mut seen = observation(counts(0, 0, 0), vec![], None);
+    seen.orphaned_target_groups = marked_load_balancer(&[], noon() - minutes(30)).target_groups;
+    seen.orphaned_target_groups[1].tags.remove("Lifecycle");
+    let lifecycle = plan_at_noon(&seen).lifecycle;
+    let LifecycleAction::DeleteTargetGroups { target_groups } = &lifecycle else { panic!("{lifecycle:?}") };
+    assert_eq!(target_groups.iter().map(|group| group.arn.as_str()).collect::<Vec<_>>(), [UDP]);
 }
 
 #[test]

@@ -84,7 +84,7 @@ fn deletes_at_once_when_the_paid_hour_was_missed() {
 fn marks_at_once_and_requeues_at_the_end_of_the_extended_grace_period() {
     for reason in [MarkReason::Idle, MarkReason::Incomplete] {
         let mut load_balancer = marked_load_balancer(&[], noon() - minutes(40));
-        load_balancer.target_groups[0].tags.clear();
+        load_balancer.target_groups[0].tags = owner_tags();
         if reason == MarkReason::Idle {
             load_balancer.tags = owner_tags();
         }

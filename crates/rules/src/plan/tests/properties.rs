@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::model::Phase;
+use crate::model::{Phase, StopCode};
 
 fn last_status() -> impl Strategy<Value = LastStatus> {
     use LastStatus::{Running, Starting, Stopped, Stopping, Unknown};
@@ -33,10 +33,16 @@ fn ipv6() -> impl Strategy<Value = Option<Ipv6Addr>> {
 
 fn any_task(number: u8) -> impl Strategy<Value = Task> {
     let times = (prop::option::of(instant()), prop::option::of(instant()), prop::option::of(instant()));
-    (last_status(), desired_status(), ipv4(), ipv6(), times).prop_map(move |(last, desired, ipv4, ipv6, times)| {
-        let (started_at, stopping_at, stopped_at) = times;
-        Task { ipv4, ipv6, started_at, stopping_at, stopped_at, ..task(number, last, desired) }
-    })
+    let codes = vec![StopCode::FailedToStart, StopCode::EssentialContainerExited, StopCode::Other];
+    let code = prop::option::of(prop::sample::select(codes));
+    (last_status(), desired_status(), ipv4(), ipv6(), times, code).prop_map(
+        move |(last, desired, ipv4, ipv6, times, stop_code)| {
+            let (started_at, stopping_at, stopped_at) = times;
+            let stopped_reason = stop_code.map(|_| format!("reason {number}"));
+            let times = Task { started_at, stopping_at, stopped_at, ..task(number, last, desired) };
+            Task { ipv4, ipv6, stop_code, stopped_reason, ..times }
+        },
+    )
 }
 
 fn tasks() -> impl Strategy<Value = Vec<Task>> {
@@ -95,8 +101,12 @@ fn any_group(arn: &'static str, port: u16) -> impl Strategy<Value = TargetGroup>
         2 => Just(TargetType::Ip { family: AddressFamily::Ipv6, port }),
         1 => Just(TargetType::Other("instance".into())),
     ];
-    (target_type, targets(port), 0..2usize, mark_tags()).prop_map(
-        move |(target_type, targets, healthy_others, tags)| {
+    let owned = prop::bool::weighted(0.85);
+    (target_type, targets(port), 0..2usize, owned, mark_tags()).prop_map(
+        move |(target_type, targets, healthy_others, owned, mut tags)| {
+            if owned {
+                tags.extend(owner_tags());
+            }
             let takes_addresses = matches!(target_type, TargetType::Ip { .. });
             let (targets, healthy_others) = if takes_addresses { (targets, 0) } else { (Vec::new(), healthy_others) };
             TargetGroup { target_type, tags, healthy_others, ..group(arn, port, targets) }
@@ -323,6 +333,7 @@ proptest! {
         for deleted in target_groups {
             let group = seen.orphaned_target_groups.iter().find(|group| group.arn == deleted.arn).expect("an orphaned target group");
             prop_assert_eq!(group.tags.get(LOAD_BALANCER_TAG).map(String::as_str), Some(LOAD_BALANCER));
+            prop_assert!(group.tags.contains_key("Lifecycle"));
             let since: Timestamp = group.tags[IDLE_SINCE_TAG].parse().expect("an instant");
             prop_assert!(since + policy.idle_grace <= noon());
         }
@@ -336,6 +347,12 @@ proptest! {
         let lifecycle = plan(&seen, &policy, noon()).lifecycle;
         if matches!(lifecycle, LifecycleAction::Mark { .. } | LifecycleAction::Unmark { .. } | LifecycleAction::DeleteLoadBalancer { .. }) {
             prop_assert!(owned, "{lifecycle:?}");
+        }
+        if let LifecycleAction::Mark { resources, .. } = &lifecycle {
+            let groups = seen.load_balancer.iter().flat_map(|load_balancer| &load_balancer.target_groups);
+            for group in groups.filter(|group| !group.tags.contains_key("Lifecycle")) {
+                prop_assert!(!resources.contains(&group.arn), "{lifecycle:?}");
+            }
         }
     }
 

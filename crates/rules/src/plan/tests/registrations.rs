@@ -172,6 +172,13 @@ fn finds_a_serving_task_without_an_address_of_the_family() {
     let plan = plan_at_noon(&observation(counts(1, 1, 0), vec![without], Some(load_balancer(&[]))));
     assert_eq!(plan.registrations, []);
     assert_eq!(names(&plan), [FindingName::TaskWithoutAddress; 2]);
+    assert_eq!(plan.findings[1].detail, "it has no IPv4 address, which target group p-jvb-udp needs");
+
+    let mut dual_stack = load_balancer(&[1]);
+    dual_stack.target_groups[0].target_type = TargetType::Ip { family: AddressFamily::Ipv6, port: 10000 };
+    let plan = plan_at_noon(&observation(counts(1, 1, 0), vec![running(1)], Some(dual_stack)));
+    assert_eq!(names(&plan), [FindingName::TaskWithoutAddress]);
+    assert_eq!(plan.findings[0].detail, "it has no IPv6 address, which target group p-jvb-udp needs");
 }
 
 #[test]
@@ -181,6 +188,27 @@ fn finds_a_target_group_of_another_type_and_leaves_it_alone() {
     let plan = plan_at_noon(&observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer)));
     assert_eq!(plan.registrations.len(), 1);
     assert_eq!(names(&plan), [FindingName::TargetGroupUnsupported]);
+}
+
+#[test]
+fn finds_an_unused_target_of_a_serving_task_behind_an_active_load_balancer() {
+    // Neither the target at another port nor that of task 3, which stops, is a serving task's.
+    let with_unused = |state| {
+        let mut found = load_balancer(&[1, 2, 3]);
+        found.state = state;
+        let group = &mut found.target_groups[1];
+        group.targets[1].state = TargetState::Unused;
+        group.targets[2].state = TargetState::Unused;
+        group.targets.push(Target { state: TargetState::Unused, ..target(1, 9999) });
+        let tasks = vec![running(1), running(2), task(3, LastStatus::Running, DesiredStatus::Stopped)];
+        plan_at_noon(&observation(counts(2, 3, 0), tasks, Some(found)))
+    };
+    for state in [LoadBalancerState::Active, LoadBalancerState::ActiveImpaired] {
+        let plan = with_unused(state);
+        assert_eq!(names(&plan), [FindingName::TargetUnused]);
+        assert_eq!(plan.findings[0].subject, running(2).id.as_str());
+    }
+    assert_eq!(with_unused(LoadBalancerState::Provisioning).findings, []);
 }
 
 #[test]
@@ -219,4 +247,47 @@ fn neither_deletes_nor_deregisters_while_the_service_is_missing() {
         "{:?}",
         plan.lifecycle
     );
+}
+
+#[test]
+fn findings_hinder_registration_exactly_when_a_serving_task_stays_unregistered() {
+    let serving = |load_balancer| observation(counts(1, 1, 0), vec![running(1)], load_balancer);
+    let with = |change: &dyn Fn(&mut LoadBalancer)| {
+        let mut load_balancer = load_balancer(&[]);
+        change(&mut load_balancer);
+        serving(Some(load_balancer))
+    };
+    let held_until = |until: &'static str| {
+        with(&move |it| {
+            it.tags.insert(HOLD_UNTIL_TAG.into(), until.into());
+        })
+    };
+    let missing = Observation { service: Service::Missing, ..with(&|_| {}) };
+    let without_address = Observation { tasks: vec![Task { ipv4: None, ..running(1) }], ..with(&|_| {}) };
+    let stuck =
+        Task { stopping_at: Some(noon() - minutes(11)), ..task(2, LastStatus::Stopping, DesiredStatus::Stopped) };
+    let with_stuck_task = Observation { tasks: vec![running(1), stuck], ..with(&|_| {}) };
+    for (finding, seen) in [
+        (FindingName::ServiceMissing, missing),
+        (FindingName::LoadBalancerMissing, serving(None)),
+        (FindingName::LoadBalancerNotOwned, with(&|it| it.tags.clear())),
+        (FindingName::LoadBalancerNotNetwork, with(&|it| it.kind = LoadBalancerKind::Other("gateway".into()))),
+        (FindingName::LoadBalancerFailed, with(&|it| it.state = LoadBalancerState::Failed)),
+        (FindingName::TargetGroupMissing, with(&|it| it.target_groups.clear())),
+        (
+            FindingName::TargetGroupUnsupported,
+            with(&|it| it.target_groups[0].target_type = TargetType::Other("alb".into())),
+        ),
+        (FindingName::TargetOfOthers, with(&|it| it.target_groups[0].targets.push(target(7, 10000)))),
+        (FindingName::TaskWithoutAddress, without_address),
+        (FindingName::TaskNotStopping, with_stuck_task),
+        (FindingName::HoldActive, held_until("2026-11-20T13:00:00Z")),
+        (FindingName::HoldInvalid, held_until("tomorrow")),
+    ] {
+        let plan = plan_at_noon(&seen);
+        assert!(names(&plan).contains(&finding), "{finding}: {:?}", plan.findings);
+        let registered: usize = plan.registrations.iter().map(|group| group.register.len()).sum();
+        let hindered = plan.findings.iter().any(|finding| finding.name.hinders_registration());
+        assert_eq!(hindered, registered < 2, "{finding}: {registered} of two registrations");
+    }
 }

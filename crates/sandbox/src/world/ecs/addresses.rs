@@ -46,11 +46,7 @@ impl Addresses {
 
     /// Returns whether a task serves behind an address; `None` for an address that never belonged to a task.
     pub fn serves(&self, address: IpAddr) -> Option<bool> {
-        let v4 = match address {
-            IpAddr::V4(address) => address,
-            IpAddr::V6(address) => v4_of(address)?,
-        };
-        self.assigned.get(&v4).copied()
+        self.assigned.get(&v4_of(address)?).copied()
     }
 }
 
@@ -61,6 +57,11 @@ fn nth(number: u32) -> Ipv4Addr {
     Ipv4Addr::from_bits(u32::from(Ipv4Addr::new(10, 0, 1, 0)) + (subnet << 8) + host)
 }
 
+/// Returns the addresses of a task with an IPv4 address, of both families.
+pub fn addresses_of(address: Ipv4Addr) -> impl Iterator<Item = IpAddr> {
+    [address.into(), v6_of(address).into()].into_iter()
+}
+
 /// Returns the IPv6 address that corresponds to an IPv4 address.
 pub fn v6_of(address: Ipv4Addr) -> Ipv6Addr {
     let [a, b, c, d, e, f] = IPV6_PREFIX;
@@ -68,7 +69,12 @@ pub fn v6_of(address: Ipv4Addr) -> Ipv6Addr {
     Ipv6Addr::new(a, b, c, d, e, f, w << 8 | x, y << 8 | z)
 }
 
-fn v4_of(address: Ipv6Addr) -> Option<Ipv4Addr> {
+/// Returns the IPv4 address that corresponds to an address of either family.
+pub fn v4_of(address: IpAddr) -> Option<Ipv4Addr> {
+    let address = match address {
+        IpAddr::V4(address) => return Some(address),
+        IpAddr::V6(address) => address,
+    };
     let [prefix @ .., high, low] = address.segments();
     (prefix == IPV6_PREFIX).then(|| Ipv4Addr::from_bits(u32::from(high) << 16 | u32::from(low)))
 }

@@ -1,6 +1,6 @@
 //! The service scheduler: launches and stops tasks until a service has its desired count.
 
-use super::services::{Deployment, ServiceKey, ServiceStatus};
+use super::services::{Deployment, RolloutState, ServiceKey, ServiceStatus};
 use super::task::{LaunchSpec, Subnet};
 use super::{Ecs, Status, Task, Timer};
 use crate::api::ecs as api;
@@ -32,6 +32,7 @@ impl Ecs {
                 self.scale_deployment(key, primary, count, context);
                 self.replace_older_tasks(key, primary, count, context);
                 self.remove_finished_deployments(key, context);
+                self.report_steady_state(key, context);
             }
             ServiceStatus::Draining => {
                 self.scale_deployment(key, primary, 0, context);
@@ -45,12 +46,34 @@ impl Ecs {
     /// Launches or stops tasks of the primary deployment.
     fn scale_deployment(&mut self, key: &ServiceKey, primary: &Deployment, count: usize, context: &mut Context<'_>) {
         let present = self.tasks_to_run(key, |task| is_of(task, primary));
-        for _ in present.len()..count {
-            self.launch_for_service(key, primary, context);
-        }
         let surplus = present.len().saturating_sub(count);
-        for id in present.into_iter().take(surplus) {
-            self.scale_in(&id, primary, context);
+        for id in present.iter().take(surplus) {
+            self.scale_in(id, primary, context);
+        }
+        self.report_tasks(key, "has stopped", "running tasks", &present[..surplus], context);
+        // A deployment that has failed launches no tasks.
+        if primary.rollout == RolloutState::Failed {
+            return;
+        }
+        let mut launched = Vec::new();
+        for _ in present.len()..count {
+            if self.placement_failures > 0 {
+                self.placement_failures -= 1;
+                self.report_no_capacity(key, &primary.id, context);
+                let timer = Timer::RunScheduler { service: key.clone() };
+                context.start_timer(context.settings.services.placement_retry, WorldTimer::Ecs(timer));
+                break;
+            }
+            launched.extend(self.launch_for_service(key, primary, context));
+        }
+        self.report_tasks(key, "has started", "tasks", &launched, context);
+    }
+
+    /// Adds a message about tasks that the scheduler has started or stopped.
+    fn report_tasks(&mut self, key: &ServiceKey, verb: &str, noun: &str, ids: &[String], context: &mut Context<'_>) {
+        if !ids.is_empty() {
+            let tasks: Vec<_> = ids.iter().map(|id| format!("(task {id})")).collect();
+            self.message(key, &format!("{verb} {} {noun}: {}.", ids.len(), tasks.join(" ")), context);
         }
     }
 
@@ -106,8 +129,14 @@ impl Ecs {
         tasks.into_iter().map(|task| task.id.clone()).collect()
     }
 
-    fn launch_for_service(&mut self, key: &ServiceKey, deployment: &Deployment, context: &mut Context<'_>) {
-        let Ok(definition) = self.definition(&deployment.definition).cloned() else { return };
+    /// Launches a task of a service and returns its id.
+    fn launch_for_service(
+        &mut self,
+        key: &ServiceKey,
+        deployment: &Deployment,
+        context: &mut Context<'_>,
+    ) -> Option<String> {
+        let definition = self.definition(&deployment.definition).ok()?.clone();
         let network = self.services.get(key).and_then(|service| service.network.clone());
         let spec = LaunchSpec {
             cluster: key.cluster.clone(),
@@ -117,7 +146,7 @@ impl Ecs {
             definition,
             subnet: self.next_subnet(network.as_ref(), context),
         };
-        self.launch(spec, context);
+        Some(self.launch(spec, context))
     }
 
     fn scale_in(&mut self, id: &str, deployment: &Deployment, context: &mut Context<'_>) {

@@ -1,5 +1,7 @@
 //! Services: their desired state and their description.
 
+use std::collections::VecDeque;
+
 use jiff::Timestamp;
 
 use super::{Ecs, Status, Task, arn, check_name, in_cluster, invalid, invalid_token, page_size};
@@ -45,6 +47,28 @@ impl ServiceStatus {
     }
 }
 
+/// State of a deployment's rollout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RolloutState {
+    /// The service hasn't reached a steady state.
+    InProgress,
+    /// The service has reached a steady state.
+    Completed,
+    /// The deployment circuit breaker has ended the deployment.
+    Failed,
+}
+
+impl RolloutState {
+    /// Returns AWS's name of the state.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::InProgress => "IN_PROGRESS",
+            Self::Completed => "COMPLETED",
+            Self::Failed => "FAILED",
+        }
+    }
+}
+
 /// A deployment of a service.
 #[derive(Clone, Debug)]
 pub struct Deployment {
@@ -54,6 +78,12 @@ pub struct Deployment {
     pub definition: String,
     /// Time of creation.
     pub created_at: Timestamp,
+    /// State of the rollout.
+    pub rollout: RolloutState,
+    /// Reason of that state.
+    pub rollout_reason: String,
+    /// Number of tasks in a row that failed to start, or that could not be placed.
+    pub failed_tasks: i32,
 }
 
 /// Desired state of a service.
@@ -77,6 +107,15 @@ pub struct Service {
     pub(super) network: Option<api::NetworkConfiguration>,
     /// Set while the scheduler's timer runs.
     pub(super) scheduler_is_due: bool,
+    /// Messages of the scheduler, the latest first.
+    pub(super) messages: VecDeque<api::ServiceEvent>,
+    /// Whether the scheduler has reported a steady state since the last change.
+    pub(super) is_steady: bool,
+    /// Whether the scheduler has reported that tasks don't start, and none has started since.
+    pub(super) is_impaired: bool,
+    /// Task definition of the last deployment that completed.
+    pub(super) completed_definition: Option<String>,
+    pub(super) circuit_breaker: Option<api::DeploymentCircuitBreaker>,
     launch_type: Option<String>,
 }
 
@@ -135,10 +174,16 @@ impl Ecs {
             created_at: context.now,
             network: input.network_configuration,
             scheduler_is_due: false,
+            messages: VecDeque::new(),
+            is_steady: false,
+            is_impaired: false,
+            completed_definition: None,
+            circuit_breaker: input.deployment_configuration.and_then(|given| given.deployment_circuit_breaker),
             launch_type: input.launch_type,
         };
         self.services.insert(key.clone(), service);
         self.set_tags(&service_arn(&key, context.settings), &input.tags);
+        self.report_deployment(&key, context);
         self.wake_scheduler(&key, context);
         self.output(&key, context)
     }
@@ -166,11 +211,18 @@ impl Ecs {
             .or_else(|| current.clone())
             .filter(|new| input.force_new_deployment || current.as_ref() != Some(new));
         let deployment = definition.map(|definition| new_deployment(definition, context));
+        let is_new = deployment.is_some();
+        if let Some(configuration) = input.deployment_configuration {
+            service.circuit_breaker = configuration.deployment_circuit_breaker;
+        }
         let change = |desired: &mut DesiredState| {
             desired.count = input.desired_count.unwrap_or(desired.count);
             desired.deployments.extend(deployment);
         };
         service.change(change, context);
+        if is_new {
+            self.report_deployment(&key, context);
+        }
         self.wake_scheduler(&key, context);
         self.output(&key, context)
     }
@@ -295,7 +347,6 @@ impl Ecs {
             let own = self.task_counts(key, Some(&deployment.id), at);
             let is_primary = deployment.id == primary.id;
             let desired_count = if is_primary { desired.count } else { 0 };
-            let is_complete = is_primary && own.running == desired_count && counts == own && own.pending == 0;
             api::Deployment {
                 id: deployment.id.clone(),
                 status: if is_primary { "PRIMARY" } else { "ACTIVE" }.to_owned(),
@@ -303,7 +354,9 @@ impl Ecs {
                 desired_count,
                 running_count: own.running,
                 pending_count: own.pending,
-                rollout_state: if is_complete { "COMPLETED" } else { "IN_PROGRESS" }.to_owned(),
+                failed_tasks: deployment.failed_tasks,
+                rollout_state: deployment.rollout.as_str().to_owned(),
+                rollout_state_reason: deployment.rollout_reason.clone(),
                 created_at: Some(deployment.created_at),
                 updated_at: Some(deployment.created_at),
             }
@@ -323,6 +376,10 @@ impl Ecs {
             launch_type: service.launch_type.clone(),
             task_definition: primary.definition.clone(),
             network_configuration: service.network.clone(),
+            deployment_configuration: service
+                .circuit_breaker
+                .map(|breaker| api::DeploymentConfiguration { deployment_circuit_breaker: Some(breaker) }),
+            events: service.messages.iter().filter(|message| message.created_at <= Some(at)).cloned().collect(),
             deployments: if desired.status == ServiceStatus::Inactive { Vec::new() } else { deployments },
             created_at: Some(service.created_at),
         })
@@ -366,11 +423,15 @@ fn check_count(count: i32) -> Result<(), ApiError> {
     if count >= 0 { Ok(()) } else { Err(invalid("desiredCount cannot be negative.")) }
 }
 
-fn new_deployment(definition: String, context: &mut Context<'_>) -> Deployment {
+/// Returns a new deployment.
+pub(super) fn new_deployment(definition: String, context: &mut Context<'_>) -> Deployment {
     let id = format!("ecs-svc/{}", context.random.decimal(19));
-    Deployment { id, definition, created_at: context.now }
+    let rollout_reason = format!("ECS deployment {id} in progress.");
+    let created_at = context.now;
+    Deployment { id, definition, created_at, rollout: RolloutState::InProgress, rollout_reason, failed_tasks: 0 }
 }
 
-fn service_arn(key: &ServiceKey, settings: &Settings) -> String {
+/// Returns the ARN of a service.
+pub(super) fn service_arn(key: &ServiceKey, settings: &Settings) -> String {
     arn(settings, &format!("service/{}/{}", key.cluster, key.name))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::addresses::{Addresses, v6_of};
+use super::addresses::{Addresses, addresses_of, v6_of};
 use super::event::task_state_change;
 use super::{ServiceKey, Timer};
 use crate::api::ecs as api;
@@ -100,6 +100,8 @@ pub struct Task {
     pub history: History<api::Task>,
     /// Time at which desiredStatus became STOPPED.
     stop_requested_at: Option<Timestamp>,
+    /// Container definitions.
+    containers: Vec<api::ContainerDefinition>,
     /// Exit code of the containers.
     exit_code: i32,
     /// Begin and end of the image pull, which the API shows from RUNNING on.
@@ -122,6 +124,7 @@ impl Task {
             address: None,
             history: History::new(context.now, description),
             stop_requested_at: None,
+            containers: spec.definition.container_definitions,
             exit_code: 0,
             image_pull: None,
             start_failure,
@@ -283,8 +286,12 @@ impl Task {
         if let Some(address) = self.address {
             if had_running_containers != self.has_running_containers() {
                 addresses.set_serving(address, self.has_running_containers());
-                context.effects.push(Effect::AddressChanged(address.into()));
-                context.effects.push(Effect::AddressChanged(v6_of(address).into()));
+                context.effects.push(if had_running_containers {
+                    Effect::ContainersStopped(address)
+                } else {
+                    Effect::ContainersStarted { task: self.id.clone(), address, containers: self.containers.clone() }
+                });
+                context.effects.extend(addresses_of(address).map(Effect::AddressChanged));
             }
             if status == Status::Stopped {
                 addresses.release(address);

@@ -25,6 +25,7 @@ impl Ecs {
 
     /// Applies the consequences of a task's change: forgets it later, and wakes the scheduler of its service.
     fn after_change(&mut self, id: &str, context: &mut Context<'_>) {
+        self.note_start(id, context);
         let Some(task) = self.tasks.get(id) else { return };
         if task.status == Status::Stopped {
             let timer = Timer::ForgetTask { id: id.to_owned() };
@@ -48,11 +49,16 @@ impl Ecs {
         context: &mut Context<'_>,
     ) -> Result<(), ApiError> {
         let id = self.pick_running(service, task, context)?;
-        if let Some(task) = self.tasks.get_mut(&id) {
-            task.crash(exit_code, &mut self.addresses, context);
-        }
-        self.after_change(&id, context);
+        self.exit_containers(&id, exit_code, context);
         Ok(())
+    }
+
+    /// Makes the essential containers of a task exit.
+    pub fn exit_containers(&mut self, id: &str, exit_code: i32, context: &mut Context<'_>) {
+        if let Some(task) = self.tasks.get_mut(id) {
+            task.crash(exit_code, &mut self.addresses, context);
+            self.after_change(id, context);
+        }
     }
 
     /// Gives a running task a Spot interruption notice.

@@ -286,7 +286,8 @@ fn task_definitions_are_listed_by_family_and_revision() {
     let mut fixture = fixture();
     for family in ["a", "jitsi"] {
         for _ in 0..9 {
-            let container = ContainerDefinition { name: "jvb".to_owned(), image: "jvb".to_owned() };
+            let (name, image) = ("jvb".to_owned(), "jvb".to_owned());
+            let container = ContainerDefinition { name, image, ..ContainerDefinition::default() };
             let input = RegisterTaskDefinitionInput {
                 family: family.to_owned(),
                 container_definitions: vec![container],
@@ -308,4 +309,210 @@ fn task_definitions_are_listed_by_family_and_revision() {
     assert_eq!(list(None).len(), 19);
     let of_family = list(Some("jitsi"));
     assert!(of_family[8].ends_with(":task-definition/jitsi:9") && of_family[9].ends_with("/jitsi:10"), "{of_family:?}");
+}
+
+/// Sends all events of ECS to the queue.
+fn with_all_events(mut fixture: Fixture) -> Fixture {
+    let rule = crate::api::eventbridge::PutRuleInput {
+        name: "tasks".to_owned(),
+        event_pattern: Some(r#"{"source": ["aws.ecs"]}"#.to_owned()),
+        ..Default::default()
+    };
+    fixture.call(crate::api::Request::EventBridge(crate::api::eventbridge::Request::PutRule(rule))).unwrap();
+    fixture
+}
+
+/// Returns the names of the events about the service, with their reasons.
+fn service_events(fixture: &mut Fixture) -> Vec<(String, Option<String>)> {
+    let text = |value: &serde_json::Value| value.as_str().map(str::to_owned);
+    let events = fixture.events();
+    let of_service = events.iter().filter(|event| event["detail-type"] != "ECS Task State Change");
+    of_service.map(|event| (text(&event["detail"]["eventName"]).unwrap(), text(&event["detail"]["reason"]))).collect()
+}
+
+fn names(events: &[(String, Option<String>)]) -> Vec<&str> {
+    events.iter().map(|(name, _)| name.as_str()).collect()
+}
+
+fn messages(service: &Service) -> Vec<&str> {
+    service.events.iter().map(|event| event.message.as_str()).collect()
+}
+
+fn service(fixture: &mut Fixture) -> Service {
+    describe_services(fixture, &["jvb"]).unwrap().services.remove(0)
+}
+
+fn update(fixture: &mut Fixture, breaker: DeploymentCircuitBreaker, force_new_deployment: bool) {
+    let configuration = DeploymentConfiguration { deployment_circuit_breaker: Some(breaker) };
+    let input = UpdateServiceInput {
+        cluster: cluster(),
+        service: "jvb".to_owned(),
+        deployment_configuration: Some(configuration),
+        force_new_deployment,
+        ..UpdateServiceInput::default()
+    };
+    fixture.ecs(Request::UpdateService(input)).unwrap();
+}
+
+#[test]
+fn a_service_reports_its_tasks_and_its_steady_state() {
+    let mut fixture = with_all_events(fixture());
+    fixture.scale(1);
+    fixture.advance(60);
+    let task = fixture.world.tasks()[0].id.clone();
+    let described = service(&mut fixture);
+    let id = described.deployments[0].id.clone();
+    assert_eq!(
+        messages(&described),
+        [
+            "(service jvb) has reached a steady state.".to_owned(),
+            format!("(service jvb) (deployment {id}) deployment completed."),
+            format!("(service jvb) has started 1 tasks: (task {task})."),
+        ]
+    );
+    let deployment = &described.deployments[0];
+    assert_eq!(deployment.rollout_state_reason, format!("ECS deployment {id} completed."));
+    let events = service_events(&mut fixture);
+    assert_eq!(
+        names(&events),
+        ["SERVICE_DEPLOYMENT_IN_PROGRESS", "SERVICE_DEPLOYMENT_COMPLETED", "SERVICE_STEADY_STATE"]
+    );
+    fixture.scale(0);
+    fixture.advance(120);
+    assert_eq!(names(&service_events(&mut fixture)), ["SERVICE_STEADY_STATE"], "the deployment stays completed");
+    let described = service(&mut fixture);
+    assert_eq!(messages(&described)[1], format!("(service jvb) has stopped 1 running tasks: (task {task})."));
+}
+
+#[test]
+fn events_about_a_service_have_awss_form() {
+    let mut fixture = with_all_events(fixture());
+    fixture.inject(crate::world::Incident::NoCapacity { n: 1 }).unwrap();
+    fixture.scale(1);
+    fixture.advance(60);
+    let events = fixture.events();
+    let find = |name: &str| events.iter().find(|event| event["detail"]["eventName"] == name).unwrap();
+    let placement = find("SERVICE_TASK_PLACEMENT_FAILURE");
+    assert_eq!(placement["detail-type"], "ECS Service Action");
+    assert_eq!(placement["resources"][0], "arn:aws:ecs:eu-west-1:111122223333:service/c/jvb");
+    assert_eq!(
+        placement["detail"],
+        serde_json::json!({
+            "eventType": "ERROR",
+            "eventName": "SERVICE_TASK_PLACEMENT_FAILURE",
+            "clusterArn": "arn:aws:ecs:eu-west-1:111122223333:cluster/c",
+            "capacityProviderArns": ["arn:aws:ecs:eu-west-1:111122223333:capacity-provider/FARGATE"],
+            "reason": "RESOURCE:FARGATE",
+            "createdAt": "2026-11-20T18:00:05.000Z",
+        })
+    );
+    let deployment = find("SERVICE_DEPLOYMENT_IN_PROGRESS");
+    assert_eq!(deployment["detail-type"], "ECS Deployment State Change");
+    let id = service(&mut fixture).deployments[0].id.clone();
+    assert_eq!(
+        deployment["detail"],
+        serde_json::json!({
+            "eventType": "INFO",
+            "eventName": "SERVICE_DEPLOYMENT_IN_PROGRESS",
+            "deploymentId": id,
+            "updatedAt": "2026-11-20T18:00:00Z",
+            "reason": format!("ECS deployment {id} in progress."),
+        })
+    );
+}
+
+#[test]
+fn a_task_that_cannot_be_placed_is_tried_again() {
+    let mut fixture = with_all_events(fixture());
+    fixture.inject(crate::world::Incident::NoCapacity { n: 2 }).unwrap();
+    fixture.scale(1);
+    fixture.advance(40);
+    assert_eq!(fixture.counts(), (1, 0, 0));
+    let described = service(&mut fixture);
+    assert!(messages(&described)[0].starts_with("(service jvb) was unable to place a task. Reason: Capacity"));
+    assert_eq!(described.deployments[0].failed_tasks, 2);
+    fixture.advance(80);
+    assert_eq!(fixture.counts(), (1, 1, 0));
+    assert_eq!(service(&mut fixture).deployments[0].failed_tasks, 0, "a task that runs resets the number");
+    let placement_failures = service_events(&mut fixture);
+    assert_eq!(placement_failures.iter().filter(|(name, _)| name == "SERVICE_TASK_PLACEMENT_FAILURE").count(), 2);
+}
+
+#[test]
+fn tasks_that_fail_to_start_are_reported_once_until_one_starts() {
+    let mut fixture = with_all_events(fixture());
+    fixture.inject(crate::world::Incident::FailToStart { n: 5 }).unwrap();
+    fixture.scale(1);
+    fixture.advance(600);
+    let events = service_events(&mut fixture);
+    assert_eq!(
+        names(&events),
+        [
+            "SERVICE_DEPLOYMENT_IN_PROGRESS",
+            "SERVICE_TASK_START_IMPAIRED",
+            "SERVICE_DEPLOYMENT_COMPLETED",
+            "SERVICE_STEADY_STATE"
+        ]
+    );
+    let text = "(service jvb) is unable to consistently start tasks successfully.";
+    assert!(messages(&service(&mut fixture)).contains(&text));
+}
+
+#[test]
+fn the_circuit_breaker_ends_a_deployment_whose_tasks_fail_to_start() {
+    let mut fixture = with_all_events(fixture());
+    update(&mut fixture, DeploymentCircuitBreaker { enable: true, rollback: false }, false);
+    fixture.inject(crate::world::Incident::FailToStart { n: 100 }).unwrap();
+    fixture.scale(1);
+    fixture.advance(600);
+    let described = service(&mut fixture);
+    let deployment = &described.deployments[0];
+    assert_eq!((deployment.rollout_state.as_str(), deployment.failed_tasks), ("FAILED", 3));
+    assert_eq!(deployment.rollout_state_reason, "ECS deployment circuit breaker: tasks failed to start.");
+    assert_eq!(fixture.world.tasks().len(), 3, "a failed deployment launches no more tasks");
+    let events = service_events(&mut fixture);
+    let reason = Some("ECS deployment circuit breaker: task failed to start.".to_owned());
+    assert_eq!(events.last().unwrap(), &("SERVICE_DEPLOYMENT_FAILED".to_owned(), reason));
+}
+
+#[test]
+fn a_failed_deployment_rolls_back_to_the_last_one_that_completed() {
+    let mut fixture = with_all_events(fixture());
+    fixture.scale(1);
+    fixture.advance(60);
+    let before = service(&mut fixture).deployments[0].clone();
+    fixture.inject(crate::world::Incident::FailToStart { n: 3 }).unwrap();
+    update(&mut fixture, DeploymentCircuitBreaker { enable: true, rollback: true }, true);
+    fixture.advance(600);
+    let after = service(&mut fixture).deployments.remove(0);
+    assert_ne!(after.id, before.id);
+    assert_eq!((after.rollout_state.as_str(), after.task_definition), ("COMPLETED", before.task_definition));
+    let names: Vec<_> = service_events(&mut fixture).into_iter().map(|(name, _)| name).collect();
+    let failed = names.iter().position(|name| name == "SERVICE_DEPLOYMENT_FAILED").expect("the first one fails");
+    assert_eq!(names[failed + 1..][..2], ["SERVICE_DEPLOYMENT_IN_PROGRESS", "SERVICE_DEPLOYMENT_COMPLETED"]);
+}
+
+#[test]
+fn a_task_definition_is_described_with_its_environment() {
+    let mut fixture = fixture();
+    let environment = vec![KeyValuePair { name: "JVB_ADVERTISE_IPS".to_owned(), value: "192.0.2.1".to_owned() }];
+    let secrets = vec![Secret { name: "JVB_AUTH_PASSWORD".to_owned(), value_from: "arn:aws:ssm:p".to_owned() }];
+    let container = ContainerDefinition {
+        name: "jvb".to_owned(),
+        image: "jvb".to_owned(),
+        environment,
+        secrets,
+        ..ContainerDefinition::default()
+    };
+    let input = RegisterTaskDefinitionInput {
+        family: "pinned".to_owned(),
+        container_definitions: vec![container.clone()],
+        ..RegisterTaskDefinitionInput::default()
+    };
+    fixture.ecs(Request::RegisterTaskDefinition(input)).unwrap();
+    let describe = DescribeTaskDefinitionInput { task_definition: "pinned".to_owned() };
+    let Ok(Response::DescribeTaskDefinition(output)) = fixture.ecs(Request::DescribeTaskDefinition(describe)) else {
+        panic!()
+    };
+    assert_eq!(output.task_definition.container_definitions, [container]);
 }

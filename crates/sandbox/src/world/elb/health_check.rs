@@ -7,6 +7,12 @@ use crate::api::elb as api;
 /// Value of the port that stands for each target's own port.
 pub const TRAFFIC_PORT: &str = "traffic-port";
 
+/// Response codes of successful HTTP checks of a network load balancer, by default.
+const DEFAULT_CODES: &str = "200-399";
+
+/// The same for an application load balancer.
+const DEFAULT_CODES_OF_HTTP_GROUPS: &str = "200";
+
 /// Health check configuration.
 #[derive(Clone, Debug, PartialEq)]
 pub struct HealthCheck {
@@ -55,14 +61,20 @@ impl HealthCheck {
             interval: 30,
             healthy: 5,
             unhealthy: 2,
-            matcher: None,
+            matcher: is_http.then(|| matcher(DEFAULT_CODES_OF_HTTP_GROUPS)),
             timeout: None,
         }
     }
 
+    /// Returns the port that is checked, of a target with a port of its own.
+    pub fn port_of(&self, target_port: u16) -> u16 {
+        // Only valid ports are accepted.
+        self.port.parse().unwrap_or(target_port)
+    }
+
     /// Returns the timeout, in seconds.
     pub fn timeout(&self) -> u32 {
-        self.timeout.unwrap_or(if self.protocol == "TCP" { 10 } else { 6 })
+        self.timeout.unwrap_or(if self.protocol == "HTTP" { 6 } else { 10 })
     }
 
     /// Applies changes.
@@ -89,20 +101,31 @@ impl HealthCheck {
             Some(other) => return Err(invalid(format!("Health check enabled '{other}' must be true or false"))),
         };
         let is_http = protocol != "TCP";
+        let interval = number_or("Health check interval", changes.interval, 5..=300, self.interval)?;
+        let timeout = match changes.timeout {
+            Some(text) => Some(number("Health check timeout", &text, 2..=120)?),
+            None => self.timeout,
+        };
+        if let Some(timeout) = timeout.filter(|timeout| *timeout > interval) {
+            let message = "must be smaller than or equal to the interval";
+            return Err(invalid(format!("Health check timeout '{timeout}' {message} '{interval}'")));
+        }
+        let codes = changes.matcher.or(self.matcher).or_else(|| Some(matcher(DEFAULT_CODES)));
         let path = changes.path.or(self.path).or_else(|| is_http.then(|| "/".to_owned()));
         Ok(Self {
             port: changes.port.unwrap_or(self.port),
             path: path.filter(|_| is_http),
             enabled,
-            interval: number_or("Health check interval", changes.interval, 5..=300, self.interval)?,
+            interval,
             healthy: number_or("Healthy threshold count", changes.healthy, 2..=10, self.healthy)?,
             unhealthy: number_or("Unhealthy threshold count", changes.unhealthy, 2..=10, self.unhealthy)?,
-            timeout: match changes.timeout {
-                Some(text) => Some(number("Health check timeout", &text, 2..=120)?),
-                None => self.timeout,
-            },
-            matcher: changes.matcher.or(self.matcher).filter(|_| is_http),
+            timeout,
+            matcher: codes.filter(|_| is_http),
             protocol,
         })
     }
+}
+
+fn matcher(codes: &str) -> api::Matcher {
+    api::Matcher { http_code: Some(codes.to_owned()), grpc_code: None }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::attributes::Attributes;
+use super::tls::{Tls, TlsInput};
 use super::validation::{Kind, check_arn, invalid, listener_not_found, page_size, port};
 use super::{Elb, tags};
 use crate::api::ApiError;
@@ -25,8 +26,12 @@ pub struct Listener {
     pub tags: BTreeMap<String, String>,
     /// Attributes.
     pub attributes: Attributes,
-    port: u16,
-    protocol: String,
+    /// Port.
+    pub port: u16,
+    /// Protocol.
+    pub protocol: String,
+    /// TLS configuration, with the protocols TLS and HTTPS.
+    tls: Option<Tls>,
     actions: Vec<api::Action>,
     /// Id of the default rule, with which its ARN ends.
     rule_id: String,
@@ -35,7 +40,17 @@ pub struct Listener {
 impl Listener {
     /// Returns whether the listener forwards to a group.
     pub fn forwards_to(&self, group: &str) -> bool {
-        groups_of(&self.actions).any(|arn| arn == group)
+        self.groups().any(|arn| arn == group)
+    }
+
+    /// Returns whether the listener takes flows of a protocol.
+    pub fn takes(&self, protocol: &str) -> bool {
+        self.protocol == protocol || self.protocol == "TCP_UDP" && matches!(protocol, "TCP" | "UDP")
+    }
+
+    /// Returns the ARNs of the groups that the listener forwards to.
+    pub fn groups(&self) -> impl Iterator<Item = &str> {
+        groups_of(&self.actions)
     }
 
     fn rule_arn(&self) -> String {
@@ -44,13 +59,18 @@ impl Listener {
 
     /// Returns the listener in the form of the API.
     fn to_api(&self) -> api::Listener {
-        api::Listener {
+        let mut listener = api::Listener {
             listener_arn: self.arn.clone(),
             load_balancer_arn: self.load_balancer.clone(),
             port: self.port,
             protocol: self.protocol.clone(),
             default_actions: self.actions.iter().cloned().collect(),
+            ..api::Listener::default()
+        };
+        if let Some(tls) = &self.tls {
+            tls.describe(&mut listener);
         }
+        listener
     }
 
     /// Returns the default rule, the only one of a network load balancer's listener.
@@ -77,9 +97,12 @@ impl Elb {
         };
         let port = port(&given_port)?;
         let actions = self.check_actions(&load_balancer_arn, &protocol, input.default_actions.member)?;
+        let (certificates, ssl_policy, alpn_policy) = (input.certificates, input.ssl_policy, input.alpn_policy);
+        let tls_input = TlsInput { certificates, ssl_policy, alpn_policy };
+        let tls = Tls::of_listener(&protocol, None, tls_input, context.settings)?;
         let mut others = self.listeners.values().filter(|listener| listener.load_balancer == load_balancer_arn);
         if let Some(existing) = others.clone().find(|listener| listener.port == port) {
-            return if existing.protocol == protocol && existing.actions == actions {
+            return if existing.protocol == protocol && existing.actions == actions && existing.tls == tls {
                 Ok(output(existing.to_api()))
             } else {
                 Err(port_in_use())
@@ -95,7 +118,8 @@ impl Elb {
         let newly_used = self.unused_groups_of(&actions);
         let attributes = Attributes::of_listener(&protocol);
         let load_balancer = load_balancer_arn;
-        let listener = Listener { arn: arn.clone(), load_balancer, tags, attributes, port, protocol, actions, rule_id };
+        let listener =
+            Listener { arn: arn.clone(), load_balancer, tags, attributes, port, protocol, tls, actions, rule_id };
         let output = output(listener.to_api());
         self.listeners.insert(arn, listener);
         for group in newly_used {
@@ -118,6 +142,9 @@ impl Elb {
             given => given,
         };
         let actions = self.check_actions(&load_balancer, &protocol, actions)?;
+        let (certificates, ssl_policy, alpn_policy) = (input.certificates, input.ssl_policy, input.alpn_policy);
+        let tls_input = TlsInput { certificates, ssl_policy, alpn_policy };
+        let tls = Tls::of_listener(&protocol, self.listener(&arn)?.tls.as_ref(), tls_input, context.settings)?;
         let is_another = |listener: &&Listener| listener.load_balancer == load_balancer && listener.arn != arn;
         if self.listeners.values().filter(is_another).any(|listener| listener.port == port) {
             return Err(port_in_use());
@@ -127,7 +154,7 @@ impl Elb {
         if listener.protocol != protocol {
             listener.attributes = Attributes::of_listener(&protocol);
         }
-        (listener.port, listener.protocol) = (port, protocol);
+        (listener.port, listener.protocol, listener.tls) = (port, protocol, tls);
         let before = std::mem::replace(&mut listener.actions, actions);
         let output = output(listener.to_api());
         self.release_groups(&before, context);

@@ -1,6 +1,7 @@
 //! Load balancers, from provisioning to deletion.
 
 use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
 
 use jiff::Timestamp;
 
@@ -16,6 +17,11 @@ use crate::world::{Context, Timer as WorldTimer};
 
 /// Maximum number of load balancers of a type in a region.
 const MAX_LOAD_BALANCERS: usize = 50;
+
+/// Public addresses of load balancers, from a block that is reserved for documentation (RFC 5737). A load balancer of the
+/// same name gets other ones, as on AWS.
+const ADDRESSES: std::ops::RangeInclusive<u32> =
+    Ipv4Addr::new(203, 0, 113, 1).to_bits()..=Ipv4Addr::new(203, 0, 113, 254).to_bits();
 
 /// State of a load balancer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,6 +68,8 @@ pub struct LoadBalancer {
     subnets: Vec<String>,
     security_groups: Vec<String>,
     zones: Vec<String>,
+    /// Public addresses, one in each zone.
+    addresses: Vec<Ipv4Addr>,
     activation: Option<TimerId>,
     deleted: bool,
 }
@@ -72,23 +80,14 @@ impl LoadBalancer {
         self.deleted
     }
 
-    /// Replaces the subnets.
-    pub fn set_subnets(
-        &mut self,
-        input: api::SetSubnetsInput,
-        settings: &Settings,
-    ) -> Result<api::SetSubnetsOutput, ApiError> {
-        let subnets = subnets(input.subnets, input.subnet_mappings)?;
-        self.zones = (0..subnets.len()).map(|index| settings.zone(index)).collect();
-        self.subnets = subnets;
-        if let Some(ip_address_type) = input.ip_address_type {
-            self.ip_address_type = ip_address_type;
-        }
-        let description = self.to_api();
-        Ok(api::SetSubnetsOutput {
-            availability_zones: description.availability_zones,
-            ip_address_type: description.ip_address_type,
-        })
+    /// Returns the DNS name.
+    pub fn dns_name(&self) -> &str {
+        &self.dns_name
+    }
+
+    /// Returns the public addresses; none of an internal load balancer.
+    pub fn addresses(&self) -> &[Ipv4Addr] {
+        &self.addresses
     }
 
     /// Replaces the security groups. As on AWS, a network load balancer that was created without any can't get one.
@@ -129,6 +128,28 @@ impl LoadBalancer {
 }
 
 impl Elb {
+    /// Replaces the subnets of a load balancer.
+    pub(super) fn set_subnets(
+        &mut self,
+        input: api::SetSubnetsInput,
+        settings: &Settings,
+    ) -> Result<api::SetSubnetsOutput, ApiError> {
+        let before = self.load_balancer(&input.load_balancer_arn)?;
+        let subnets = subnets(input.subnets, input.subnet_mappings)?;
+        let addresses = self.addresses(&before.scheme.clone(), subnets.len(), before.addresses.clone());
+        let load_balancer = self.load_balancer_mut(&input.load_balancer_arn)?;
+        load_balancer.zones = (0..subnets.len()).map(|index| settings.zone(index)).collect();
+        (load_balancer.subnets, load_balancer.addresses) = (subnets, addresses);
+        if let Some(ip_address_type) = input.ip_address_type {
+            load_balancer.ip_address_type = ip_address_type;
+        }
+        let description = load_balancer.to_api();
+        Ok(api::SetSubnetsOutput {
+            availability_zones: description.availability_zones,
+            ip_address_type: description.ip_address_type,
+        })
+    }
+
     pub(super) fn create_load_balancer(
         &mut self,
         input: api::CreateLoadBalancerInput,
@@ -182,6 +203,7 @@ impl Elb {
             format!("{name}-{}.{region}.elb.amazonaws.com", context.random.decimal(10))
         };
         let zones = (0..subnets.len()).map(|index| context.settings.zone(index)).collect();
+        let addresses = self.addresses(&scheme, subnets.len(), Vec::new());
         let activation = context.start_timer(
             context.settings.load_balancers.provisioning,
             WorldTimer::Elb(Timer::ActivateLoadBalancer { load_balancer: arn.clone() }),
@@ -200,6 +222,7 @@ impl Elb {
             security_groups: input.security_groups.member,
             attributes: Attributes::of_load_balancer(),
             zones,
+            addresses,
             activation: Some(activation),
             deleted: false,
         };
@@ -272,6 +295,17 @@ impl Elb {
         for group in groups {
             self.restart_health_checks(&group, context);
         }
+    }
+
+    /// Returns the public addresses of a load balancer, one in each zone: those that it has, and new ones.
+    fn addresses(&mut self, scheme: &str, zones: usize, mut addresses: Vec<Ipv4Addr>) -> Vec<Ipv4Addr> {
+        addresses.truncate(zones);
+        while scheme == "internet-facing" && addresses.len() < zones {
+            let (first, last) = (ADDRESSES.start(), ADDRESSES.end());
+            addresses.push(Ipv4Addr::from_bits(first + self.assigned % (last - first + 1)));
+            self.assigned += 1;
+        }
+        addresses
     }
 
     /// Makes the provisioning of a load balancer fail.

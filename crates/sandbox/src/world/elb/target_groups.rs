@@ -43,16 +43,11 @@ pub struct TargetGroup {
     vpc: String,
     /// Attributes.
     pub attributes: Attributes,
-    health_check: HealthCheck,
+    /// Health check configuration.
+    pub health_check: HealthCheck,
 }
 
 impl TargetGroup {
-    /// Returns the port on which a target's health is checked.
-    pub fn health_check_port(&self, target: &TargetKey) -> String {
-        let port = &self.health_check.port;
-        if port == "traffic-port" { target.port.to_string() } else { port.clone() }
-    }
-
     /// Returns the group in the form of the API.
     fn to_api(&self, load_balancers: impl Iterator<Item = String>) -> api::TargetGroup {
         let check = &self.health_check;

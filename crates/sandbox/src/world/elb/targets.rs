@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use super::attributes::{DEFAULT_DEREGISTRATION_DELAY, DEREGISTRATION_DELAY};
 use super::validation::{invalid, port};
-use super::{Elb, LoadBalancerState, TargetGroup, Timer};
+use super::{Elb, LoadBalancerState, Probe, TargetGroup, Timer};
 use crate::api::ApiError;
 use crate::api::elb as api;
-use crate::world::ecs::Addresses;
 use crate::world::timers::TimerId;
 use crate::world::{Context, Timer as WorldTimer};
 
@@ -156,7 +155,7 @@ impl Elb {
             let health =
                 target.map_or_else(not_registered, |target| self.target_state(group, target).to_api(is_checked));
             api::TargetHealthDescription {
-                health_check_port: group.health_check_port(&key),
+                health_check_port: group.health_check.port_of(key.port).to_string(),
                 target: api::TargetDescription {
                     id: key.id,
                     port: Some(key.port.to_string()),
@@ -212,17 +211,18 @@ impl Elb {
         }
     }
 
-    /// Sets the health of a target from what is behind its address. An address that never belonged to a task counts as
-    /// serving.
-    pub(super) fn complete_health_check(&mut self, group: &str, key: &TargetKey, addresses: &Addresses) {
-        let fails = self.failing.contains(&key.id);
-        let serves = key.id.parse().ok().and_then(|ip| addresses.serves(ip)).unwrap_or(true);
-        let Some(target) = self.groups.get_mut(group).and_then(|group| group.targets.get_mut(key)) else { return };
+    /// Sets the health of a target from what answers its health check. Targets without an address always answer.
+    pub(super) fn complete_health_check(&mut self, group: &str, key: &TargetKey, probe: &Probe<'_>) {
+        let fails = [None, Some(key.port)].into_iter().any(|port| self.failing.contains(&(key.id.clone(), port)));
+        let Some(group) = self.groups.get_mut(group) else { return };
+        let Some(target) = group.targets.get_mut(key) else { return };
         if target.state == TargetState::Draining {
             return;
         }
+        let check = &group.health_check;
+        let answers = key.id.parse().map_or(true, |ip| probe(ip, check, check.port_of(key.port)));
         target.timer = None;
-        target.state = if serves && !fails { TargetState::Healthy } else { TargetState::Unhealthy };
+        target.state = if answers && !fails { TargetState::Healthy } else { TargetState::Unhealthy };
     }
 
     /// Removes a target that has drained.

@@ -62,7 +62,7 @@ fn listener_input(load_balancer: &str, group: &str, port: &str) -> CreateListene
         protocol: Some("UDP".to_owned()),
         port: Some(port.to_owned()),
         default_actions: [action].into_iter().collect(),
-        tags: Members::default(),
+        ..CreateListenerInput::default()
     }
 }
 
@@ -221,11 +221,11 @@ fn incidents_change_the_health_of_targets() {
     register(&mut fixture, &group, &["10.0.200.1"]);
     fixture.advance(180);
     let ip = "10.0.200.1".parse().unwrap();
-    fixture.inject(Incident::TargetUnhealthy { ip }).unwrap();
+    fixture.inject(Incident::TargetUnhealthy { ip, port: None }).unwrap();
     assert_eq!(health(&mut fixture, &group), ["10.0.200.1:10000 unhealthy"]);
-    fixture.inject(Incident::TargetHealthy { ip }).unwrap();
+    fixture.inject(Incident::TargetHealthy { ip, port: None }).unwrap();
     assert_eq!(health(&mut fixture, &group), ["10.0.200.1:10000 healthy"]);
-    let unknown = Incident::TargetHealthy { ip: "10.0.200.9".parse().unwrap() };
+    let unknown = Incident::TargetHealthy { ip: "10.0.200.9".parse().unwrap(), port: None };
     assert_eq!(fixture.inject(unknown).unwrap_err().code, "InvalidTarget");
 }
 
@@ -454,20 +454,179 @@ fn listeners_forward_to_groups_of_the_protocols_that_aws_documents() {
         ("TCP_UDP", "TCP_UDP", true),
         ("TCP_UDP", "UDP", false),
         ("TLS", "TCP", true),
+        ("TLS", "TLS", true),
         ("TLS", "UDP", false),
+        ("TLS", "TCP_UDP", false),
     ] {
         port += 1;
         let name = format!("g{port}");
         let input = CreateTargetGroupInput { protocol: Some(group.to_owned()), ..group_input(&name) };
         let Ok(Response::CreateTargetGroup(output)) = fixture.elb(Request::CreateTargetGroup(input)) else { panic!() };
         let arn = &output.target_groups.member[0].target_group_arn;
-        let input = CreateListenerInput {
-            protocol: Some(listener.to_owned()),
-            ..listener_input(&load_balancer, arn, &port.to_string())
-        };
+        let input = listener_input(&load_balancer, arn, &port.to_string());
+        let input = if listener == "TLS" { tls(input) } else { input };
+        let input = CreateListenerInput { protocol: Some(listener.to_owned()), ..input };
         let outcome = fixture.elb(Request::CreateListener(input)).map(|_| ()).map_err(|error| error.code);
         assert_eq!(outcome, if is_compatible { Ok(()) } else { Err("IncompatibleProtocols") }, "{listener} {group}");
     }
+}
+
+const CERTIFICATE: &str = "arn:aws:acm:eu-west-1:111122223333:certificate/0a1b2c3d-4e5f-4a6b-8c7d-9e0f1a2b3c4d";
+
+fn certificates(arns: &[&str]) -> Members<Certificate> {
+    arns.iter().map(|arn| Certificate { certificate_arn: (*arn).to_owned() }).collect()
+}
+
+/// Makes the request one for a TLS listener.
+fn tls(input: CreateListenerInput) -> CreateListenerInput {
+    CreateListenerInput {
+        protocol: Some("TLS".to_owned()),
+        certificates: certificates(&[CERTIFICATE]),
+        ssl_policy: Some("ELBSecurityPolicy-TLS13-1-2-Res-PQ-2025-09".to_owned()),
+        ..input
+    }
+}
+
+/// Creates an active load balancer and a TCP group.
+fn create_with_tcp_group(fixture: &mut Fixture) -> (String, String) {
+    let load_balancer = create_load_balancer(fixture, "nlb").load_balancer_arn;
+    let input = CreateTargetGroupInput {
+        protocol: Some("TCP".to_owned()),
+        port: Some("8000".to_owned()),
+        ..group_input("web")
+    };
+    let Ok(Response::CreateTargetGroup(output)) = fixture.elb(Request::CreateTargetGroup(input)) else { panic!() };
+    (load_balancer, output.target_groups.member[0].target_group_arn.clone())
+}
+
+#[test]
+fn a_tls_listener_has_one_certificate_and_a_security_policy() {
+    let mut fixture = fixture();
+    let (load_balancer, group) = create_with_tcp_group(&mut fixture);
+    let valid = tls(listener_input(&load_balancer, &group, "443"));
+    let listener = create_listener(&mut fixture, valid.clone());
+    assert_eq!(listener.certificates, Some(certificates(&[CERTIFICATE])));
+    assert_eq!(listener.ssl_policy, valid.ssl_policy);
+    assert_eq!(create_listener(&mut fixture, valid.clone()), listener, "the same settings give the same listener");
+    let described = DescribeListenersInput { load_balancer_arn: Some(load_balancer), ..Default::default() };
+    let Ok(Response::DescribeListeners(output)) = fixture.elb(Request::DescribeListeners(described)) else { panic!() };
+    assert_eq!(output.listeners.member, [listener]);
+    let text = |text: &str| Some(text.to_owned());
+    let on_another_port = || CreateListenerInput { port: text("8443"), ..valid.clone() };
+    let tcp =
+        || CreateListenerInput { protocol: text("TCP"), ..listener_input(&valid.load_balancer_arn, &group, "80") };
+    let other_region = CERTIFICATE.replace("eu-west-1", "us-east-1");
+    for (input, expected) in [
+        (CreateListenerInput { certificates: certificates(&[]), ..on_another_port() }, "ValidationError"),
+        (CreateListenerInput { certificates: certificates(&["nonsense"]), ..on_another_port() }, "ValidationError"),
+        (CreateListenerInput { certificates: certificates(&[&other_region]), ..on_another_port() }, "ValidationError"),
+        (
+            CreateListenerInput { certificates: certificates(&[CERTIFICATE, CERTIFICATE]), ..on_another_port() },
+            "TooManyCertificates",
+        ),
+        (CreateListenerInput { ssl_policy: text("Nonsense"), ..on_another_port() }, "SSLPolicyNotFound"),
+        (CreateListenerInput { alpn_policy: members(&["Nonsense"]), ..on_another_port() }, "ALPNPolicyNotFound"),
+        (CreateListenerInput { certificates: certificates(&[CERTIFICATE]), ..tcp() }, "ValidationError"),
+        (CreateListenerInput { ssl_policy: valid.ssl_policy.clone(), ..tcp() }, "ValidationError"),
+        (CreateListenerInput { alpn_policy: members(&["HTTP2Preferred"]), ..tcp() }, "ValidationError"),
+        (CreateListenerInput { ssl_policy: None, ..valid.clone() }, "DuplicateListener"),
+    ] {
+        assert_eq!(code(fixture.elb(Request::CreateListener(input.clone()))), expected, "{input:?}");
+    }
+    // AWS's default, and a certificate of IAM.
+    let iam = certificates(&["arn:aws:iam::111122223333:server-certificate/meet"]);
+    let input = CreateListenerInput {
+        certificates: iam.clone(),
+        ssl_policy: None,
+        alpn_policy: members(&["HTTP2Preferred"]),
+        ..on_another_port()
+    };
+    let listener = create_listener(&mut fixture, input);
+    assert_eq!((listener.certificates, listener.alpn_policy), (Some(iam), Some(members(&["HTTP2Preferred"]))));
+    assert_eq!(listener.ssl_policy.as_deref(), Some("ELBSecurityPolicy-2016-08"));
+}
+
+#[test]
+fn a_listener_that_becomes_tls_needs_a_certificate_and_loses_it_with_tls() {
+    let mut fixture = fixture();
+    let (load_balancer, group) = create_with_tcp_group(&mut fixture);
+    let input =
+        CreateListenerInput { protocol: Some("TCP".to_owned()), ..listener_input(&load_balancer, &group, "443") };
+    let created = create_listener(&mut fixture, input);
+    assert_eq!((created.certificates, created.ssl_policy), (None, None));
+    let mut modify = |protocol: &str, arns: &[&str]| {
+        let input = ModifyListenerInput {
+            listener_arn: created.listener_arn.clone(),
+            protocol: Some(protocol.to_owned()),
+            certificates: certificates(arns),
+            ..ModifyListenerInput::default()
+        };
+        match fixture.elb(Request::ModifyListener(input)) {
+            Ok(Response::ModifyListener(mut output)) => Ok(output.listeners.member.remove(0).certificates),
+            Ok(other) => panic!("{other:?}"),
+            Err(error) => Err(error.code),
+        }
+    };
+    assert_eq!(modify("TLS", &[]), Err("ValidationError"));
+    assert_eq!(modify("TLS", &[CERTIFICATE]), Ok(Some(certificates(&[CERTIFICATE]))));
+    assert_eq!(modify("TLS", &[]), Ok(Some(certificates(&[CERTIFICATE]))), "it keeps its certificate");
+    assert_eq!(modify("TCP", &[]), Ok(None));
+    assert_eq!(modify("TLS", &[]), Err("ValidationError"));
+}
+
+#[test]
+fn only_an_active_internet_facing_load_balancer_has_public_addresses() {
+    let mut fixture = fixture();
+    let addresses = |fixture: &Fixture, name: &str| {
+        let found = fixture.world.load_balancers().into_iter().find(|found| found.name == name);
+        found.unwrap().addresses
+    };
+    let arn = create_load_balancer(&mut fixture, "nlb").load_balancer_arn;
+    let internal = CreateLoadBalancerInput { scheme: Some("internal".to_owned()), ..load_balancer_input("internal") };
+    fixture.elb(Request::CreateLoadBalancer(internal)).unwrap();
+    create_load_balancer(&mut fixture, "other");
+    let first = addresses(&fixture, "nlb");
+    assert_eq!((first.len(), addresses(&fixture, "internal").len()), (1, 0));
+    assert_ne!(first, addresses(&fixture, "other"));
+    let mut set_subnets = |subnets: &[&str]| {
+        let input = SetSubnetsInput { load_balancer_arn: arn.clone(), subnets: members(subnets), ..Default::default() };
+        fixture.elb(Request::SetSubnets(input)).unwrap();
+        addresses(&fixture, "nlb")
+    };
+    let two = set_subnets(&["subnet-1", "subnet-2"]);
+    assert_eq!((two.len(), two[0]), (2, first[0]), "it keeps its address in the first zone");
+    assert_eq!(set_subnets(&["subnet-1"]), first);
+}
+
+#[test]
+fn http_checks_have_awss_defaults() {
+    let mut fixture = fixture();
+    let create = |fixture: &mut Fixture, input| match fixture.elb(Request::CreateTargetGroup(input)) {
+        Ok(Response::CreateTargetGroup(mut output)) => Ok(output.target_groups.member.remove(0)),
+        Ok(other) => panic!("{other:?}"),
+        Err(error) => Err(error.code),
+    };
+    let http = |name: &str| CreateTargetGroupInput {
+        health_check_protocol: Some("HTTP".to_owned()),
+        health_check_port: Some("8080".to_owned()),
+        health_check_path: Some("/about/health".to_owned()),
+        ..group_input(name)
+    };
+    let group = create(&mut fixture, http("udp")).unwrap();
+    let codes = group.matcher.and_then(|matcher| matcher.http_code);
+    assert_eq!((codes.as_deref(), group.health_check_timeout_seconds), (Some("200-399"), 6));
+    assert_eq!(group.health_check_path.as_deref(), Some("/about/health"));
+    let https = CreateTargetGroupInput { health_check_protocol: Some("HTTPS".to_owned()), ..http("https") };
+    assert_eq!(create(&mut fixture, https).unwrap().health_check_timeout_seconds, 10);
+    let alb = CreateTargetGroupInput { protocol: Some("HTTP".to_owned()), port: Some("80".to_owned()), ..http("alb") };
+    let codes = create(&mut fixture, alb).unwrap().matcher.and_then(|matcher| matcher.http_code);
+    assert_eq!(codes.as_deref(), Some("200"));
+    let slow = CreateTargetGroupInput {
+        health_check_interval_seconds: Some("10".to_owned()),
+        health_check_timeout_seconds: Some("11".to_owned()),
+        ..http("slow")
+    };
+    assert_eq!(create(&mut fixture, slow), Err("ValidationError"));
 }
 
 #[test]

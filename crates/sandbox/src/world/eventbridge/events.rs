@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
-use super::{EventBridge, check_bus, invalid};
+use super::{EventBridge, Rule, check_bus, invalid};
 use crate::api::ApiError;
 use crate::api::eventbridge as api;
 use crate::world::random::Random;
@@ -80,17 +80,21 @@ impl EventBridge {
         context.start_timer(latency, Timer::Deliver(event));
     }
 
-    /// Delivers the last events again.
+    /// Delivers the last events that match a rule again.
     pub fn replay(&self, number: usize, context: &mut Context<'_>) {
-        for event in self.recent.iter().skip(self.recent.len().saturating_sub(number)) {
-            context.start_timer(context.settings.events.latency, Timer::Deliver(event.clone()));
+        let is_matched = |event: &&Value| self.rules.values().any(|rule| rule.matches(event));
+        let matched: Vec<_> = self.recent.iter().filter(is_matched).collect();
+        for event in matched.into_iter().rev().take(number).rev().cloned() {
+            context.start_timer(context.settings.events.latency, Timer::Deliver(event));
         }
     }
 
     /// Delivers an event to the targets of the rules that match it.
     pub fn deliver(&mut self, event: &Value, sqs: &mut Sqs, context: &mut SqsContext<'_>) {
         let body = event.to_string();
-        for rule in self.rules.values().filter(|rule| rule.matches(event)) {
+        let matching: Vec<&Rule> = self.rules.values().filter(|rule| rule.matches(event)).collect();
+        self.counts.unmatched += u64::from(matching.is_empty());
+        for rule in matching {
             let sender = Sender {
                 service: "events.amazonaws.com",
                 source_arn: &rule.api.arn,

@@ -1,0 +1,248 @@
+//! Callers, who join by name.
+
+use jiff::Timestamp;
+
+use super::{Advertised, Calls};
+use crate::world::Context;
+use crate::world::elb::{Elb, Flow};
+
+/// Port of the listener for HTTPS.
+const HTTPS: u16 = 443;
+
+/// The callers and the history of their calls.
+#[derive(Debug, Default)]
+pub struct Callers {
+    callers: Vec<Caller>,
+    history: Vec<CallChange>,
+    /// Number of callers so far.
+    count: u32,
+}
+
+/// A caller.
+#[derive(Debug)]
+struct Caller {
+    number: u32,
+    state: State,
+}
+
+/// State of a caller.
+#[derive(Debug)]
+enum State {
+    /// In the call.
+    InCall(Call),
+    /// Kept out, and trying again.
+    Out(Obstacle),
+}
+
+/// A call that goes through the load balancer.
+#[derive(Debug)]
+struct Call {
+    /// Id of the task.
+    task: String,
+    /// Flow of the sign-in and the signalling.
+    web: Flow,
+    /// Flow of the media.
+    media: Flow,
+}
+
+/// What keeps a caller out of the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Obstacle {
+    NameDoesNotResolve,
+    NoWebTarget,
+    OtherAddress,
+    NoBridge,
+    OtherBridge,
+}
+
+/// An event of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CallEvent {
+    /// The caller joined: media flows.
+    Joined,
+    /// The caller can't sign in.
+    NoSignIn(&'static str),
+    /// The caller is signed in, and no media flows.
+    NoMedia(&'static str),
+    /// The call ended although the caller had not left.
+    Dropped,
+    /// The caller left.
+    Left,
+}
+
+/// An event of a call, with its time and its caller. Events occur when the state of a caller changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallChange {
+    /// Time of the event.
+    pub at: Timestamp,
+    /// Number of the caller, from 1.
+    pub caller: u32,
+    /// The event.
+    pub event: CallEvent,
+}
+
+/// Number of each event of the calls so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CallCounts {
+    /// Times that a caller joined.
+    pub joined: usize,
+    /// Times that a caller began to be unable to sign in.
+    pub no_sign_in: usize,
+    /// Times that a caller began to be without media after the sign-in.
+    pub no_media: usize,
+    /// Calls that ended although the caller had not left.
+    pub dropped: usize,
+}
+
+impl CallEvent {
+    /// Returns the name of the event.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Joined => "joined",
+            Self::NoSignIn(_) => "no-sign-in",
+            Self::NoMedia(_) => "no-media",
+            Self::Dropped => "dropped",
+            Self::Left => "left",
+        }
+    }
+
+    /// Returns what keeps the caller out.
+    pub fn reason(self) -> Option<&'static str> {
+        match self {
+            Self::NoSignIn(reason) | Self::NoMedia(reason) => Some(reason),
+            Self::Joined | Self::Dropped | Self::Left => None,
+        }
+    }
+}
+
+impl Obstacle {
+    fn event(self) -> CallEvent {
+        match self {
+            Self::NameDoesNotResolve => CallEvent::NoSignIn("the name does not resolve"),
+            Self::NoWebTarget => CallEvent::NoSignIn("no healthy web target"),
+            Self::OtherAddress => CallEvent::NoMedia("the bridge advertises another address"),
+            Self::NoBridge => CallEvent::NoMedia("no healthy bridge"),
+            Self::OtherBridge => CallEvent::NoMedia("its flow leads to another bridge"),
+        }
+    }
+}
+
+impl Callers {
+    /// Returns the number of each caller and the event of its present state.
+    pub fn states(&self) -> impl Iterator<Item = (u32, CallEvent)> {
+        self.callers.iter().map(|caller| (caller.number, caller.event()))
+    }
+
+    /// Returns all events so far, oldest first.
+    pub fn history(&self) -> &[CallChange] {
+        &self.history
+    }
+
+    /// Returns the number of each event so far.
+    pub fn counts(&self) -> CallCounts {
+        let mut counts = CallCounts::default();
+        for change in &self.history {
+            match change.event {
+                CallEvent::Joined => counts.joined += 1,
+                CallEvent::NoSignIn(_) => counts.no_sign_in += 1,
+                CallEvent::NoMedia(_) => counts.no_media += 1,
+                CallEvent::Dropped => counts.dropped += 1,
+                CallEvent::Left => (),
+            }
+        }
+        counts
+    }
+
+    /// Sets the number of callers: new ones try to join at once, and the latest ones leave first.
+    pub fn set(&mut self, number: usize, calls: &Calls, elb: &Elb, context: &mut Context<'_>) {
+        while self.callers.len() > number
+            && let Some(caller) = self.callers.pop()
+        {
+            self.record(caller.number, CallEvent::Left, context.now);
+        }
+        while self.callers.len() < number {
+            self.count += 1;
+            let state = join(calls, elb, context);
+            let caller = Caller { number: self.count, state };
+            self.record(caller.number, caller.event(), context.now);
+            self.callers.push(caller);
+        }
+    }
+
+    /// Lets every caller check the call, or try to join.
+    pub fn check(&mut self, calls: &Calls, elb: &Elb, context: &mut Context<'_>) {
+        let mut callers = std::mem::take(&mut self.callers);
+        for caller in &mut callers {
+            let before = caller.event();
+            if let State::InCall(call) = &caller.state {
+                if call.continues(calls, elb) {
+                    continue;
+                }
+                self.record(caller.number, CallEvent::Dropped, context.now);
+            }
+            caller.state = join(calls, elb, context);
+            // A call that was dropped begins again.
+            if before == CallEvent::Joined || before != caller.event() {
+                self.record(caller.number, caller.event(), context.now);
+            }
+        }
+        self.callers = callers;
+    }
+
+    fn record(&mut self, caller: u32, event: CallEvent, at: Timestamp) {
+        self.history.push(CallChange { at, caller, event });
+    }
+}
+
+impl Caller {
+    fn event(&self) -> CallEvent {
+        match &self.state {
+            State::InCall(_) => CallEvent::Joined,
+            State::Out(obstacle) => obstacle.event(),
+        }
+    }
+}
+
+impl Call {
+    /// Returns whether the call goes on: the task still runs, and the load balancer still carries both flows.
+    fn continues(&self, calls: &Calls, elb: &Elb) -> bool {
+        let is_same_task = |flow: &Flow| {
+            let address = flow.target.address();
+            let containers = address.and_then(|address| calls.tasks.get(&address));
+            containers.is_some_and(|containers| containers.task == self.task)
+        };
+        [&self.web, &self.media].into_iter().all(|flow| is_same_task(flow) && elb.carries(flow))
+    }
+}
+
+/// Lets a caller join.
+fn join(calls: &Calls, elb: &Elb, context: &mut Context<'_>) -> State {
+    try_to_join(calls, elb, context).map_or_else(State::Out, State::InCall)
+}
+
+fn try_to_join(calls: &Calls, elb: &Elb, context: &mut Context<'_>) -> Result<Call, Obstacle> {
+    let domain = context.settings.calls.domain.as_deref().ok_or(Obstacle::NameDoesNotResolve)?;
+    let addresses = calls.names.resolve(domain, elb);
+    let address = *context.random.pick(&addresses).ok_or(Obstacle::NameDoesNotResolve)?;
+    // The load balancer chooses a target by a hash of the flow, and each attempt is a new flow.
+    let web = context.random.pick(&elb.flows(address, "TLS", HTTPS)).cloned().ok_or(Obstacle::NoWebTarget)?;
+    let private = web.target.address().ok_or(Obstacle::NoWebTarget)?;
+    let containers = calls.tasks.get(&private).ok_or(Obstacle::NoWebTarget)?;
+    if !containers.listens(web.target.port, false) {
+        return Err(Obstacle::NoWebTarget);
+    }
+    // The conference server is signed in to, and assigns the bridge of its own task.
+    let advertised = match containers.advertised() {
+        Some(Advertised::Addresses(addresses)) => addresses,
+        Some(Advertised::Own) => return Err(Obstacle::OtherAddress),
+        Some(Advertised::Waiting { .. }) | None => return Err(Obstacle::NoBridge),
+    };
+    let port = containers.media_port();
+    let candidate = advertised.iter().find(|candidate| elb.is_at(**candidate)).ok_or(Obstacle::OtherAddress)?;
+    let flows = elb.flows(*candidate, "UDP", port);
+    let media = context.random.pick(&flows).cloned().ok_or(Obstacle::NoBridge)?;
+    if media.target.address() != Some(private) || !containers.receives_media_at(media.target.port) {
+        return Err(Obstacle::OtherBridge);
+    }
+    Ok(Call { task: containers.task.clone(), web, media })
+}

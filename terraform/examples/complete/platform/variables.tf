@@ -1,0 +1,50 @@
+variable "region" {
+  description = "AWS region."
+  type        = string
+  default     = "eu-west-1"
+}
+
+variable "project_name" {
+  description = "Project name, from which the names of all resources derive."
+  type        = string
+  default     = "jitsi"
+}
+
+variable "zone" {
+  description = "Name of an existing public hosted zone in Route 53, e.g. example.org."
+  type        = string
+}
+
+variable "domain" {
+  description = "Name of the platform in that zone, e.g. meet.example.org."
+  type        = string
+
+  validation {
+    condition     = var.domain == var.zone || endswith(var.domain, ".${var.zone}")
+    error_message = "The domain ${var.domain} must be in the zone ${var.zone}."
+  }
+}
+
+variable "vpc_cidr" {
+  description = "CIDR block of the VPC."
+  type        = string
+  default     = "10.0.0.0/16"
+}
+
+variable "availability_zone" {
+  description = "Availability zone of tasks and load balancer. Defaults to the region's zone a. To leave a zone that has failed, destroy ../calls, change this and apply."
+  type        = string
+  default     = null
+}
+
+variable "lambda_zip" {
+  description = "Path of the zip file that packaging/package builds."
+  type        = string
+  default     = "../../../../target/package/jvb-watcher-lambda-arm64.zip"
+}
+
+variable "alarm_topic_arn" {
+  description = "ARN of the SNS topic that alarms notify. No notifications if null."
+  type        = string
+  default     = null
+}
