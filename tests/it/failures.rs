@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::platform::{LoadBalancer, Platform, Started};
+use crate::platform::{LoadBalancer, MARK_SINCE, Platform, Started};
 use crate::proxy::REQUEST_ID;
 use crate::stage::{Aws, on_moto_and_sandbox};
 use crate::wait::eventually;
@@ -64,7 +64,7 @@ async fn live_through_an_evening(platform: &Platform, load_balancer: &LoadBalanc
     platform.scale_to_zero(&[&tasks[1]]).await;
     platform.send_event_for(&tasks[1]).await;
     eventually("the load balancer is marked", async || {
-        (!platform.tags(&load_balancer.groups[1].arn).await.is_empty()).then_some(())
+        platform.tags(&load_balancer.groups[1].arn).await.contains_key(MARK_SINCE).then_some(())
     })
     .await;
     let last = platform.scale_to_one().await;
@@ -72,7 +72,8 @@ async fn live_through_an_evening(platform: &Platform, load_balancer: &LoadBalanc
     eventually("the mark is gone", async || {
         let tags = platform.tags(&load_balancer.groups[1].arn).await;
         let registered = platform.targets(&load_balancer.groups[1]).await;
-        (tags.is_empty() && registered == [(last.ip.clone(), load_balancer.groups[1].port)].into()).then_some(())
+        let is_marked = tags.contains_key(MARK_SINCE);
+        (!is_marked && registered == [(last.ip.clone(), load_balancer.groups[1].port)].into()).then_some(())
     })
     .await;
 

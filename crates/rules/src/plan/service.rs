@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::Planner;
 use crate::finding::FindingName;
 use crate::model::{
@@ -122,7 +124,9 @@ impl<'a> Planner<'a> {
     /// Returns whether an event may be about the present failure.
     fn explains(&self, event: &ServiceEvent) -> bool {
         let begun_at = self.deployment().and_then(|deployment| deployment.created_at);
-        let is_recent = |at| self.now < at + EVENT_EXPLAINS_FOR && begun_at.is_none_or(|begun_at| at >= begun_at);
+        // The times of EventBridge are in whole seconds, those of ECS in milliseconds.
+        let is_of_deployment = |at: Timestamp| begun_at.is_none_or(|begun_at| at.as_second() >= begun_at.as_second());
+        let is_recent = |at| self.now < at + EVENT_EXPLAINS_FOR && is_of_deployment(at);
         event.time.is_some_and(is_recent)
     }
 

@@ -119,10 +119,10 @@ pub fn examples() -> Vec<Event> {
         Event::PollFailed { failure: poll_failure() },
         Event::FindingCheckFailed {
             finding: FindingName::AdvertisedAddressMismatched,
-            failure: denied("DescribeTaskDefinition", "jitsi-jvb:3", 900_000),
+            failure: denied("ecs", "DescribeTaskDefinition", "jitsi-jvb:3", 900_000),
         },
-        Event::FeedCheckFailed { failure: denied("DescribeRule", "jitsi-jvb-watcher", 3_600_000) },
-        Event::PublishFailed { failure: denied("PutEvents", "jitsi", 60_000), waiting: 2, dropped: 0 },
+        Event::FeedCheckFailed { failure: denied("events", "DescribeRule", "jitsi-jvb-watcher", 3_600_000) },
+        Event::PublishFailed { failure: denied("events", "PutEvents", "jitsi", 60_000), waiting: 2, dropped: 0 },
         Event::PhaseStarted { operation: Verb::Up, phase: Phase::LoadBalancerActive, limit_seconds: 600.0 },
         Event::PhaseWaiting {
             operation: Verb::Up,
@@ -198,16 +198,16 @@ fn poll_failure() -> Failure {
     }
 }
 
-/// A call to EventBridge that IAM denies.
-fn denied(operation: &str, resource: &str, retry_in_ms: u64) -> Failure {
+/// A call that IAM denies.
+fn denied(service: &str, operation: &str, resource: &str, retry_in_ms: u64) -> Failure {
     Failure {
         attempt: 1,
         retry_in_ms,
         error: format!(
-            "events:{operation} on {resource} failed: AccessDeniedException: not authorized; allow the action \
-             events:{operation} on it"
+            "{service}:{operation} on {resource} failed: AccessDeniedException: not authorized; allow the action \
+             {service}:{operation} on it"
         ),
-        error_service: "events".to_owned(),
+        error_service: service.to_owned(),
         error_operation: operation.to_owned(),
         resource: resource.to_owned(),
         error_code: Some("AccessDeniedException".to_owned()),

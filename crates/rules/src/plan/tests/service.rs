@@ -185,6 +185,19 @@ fn a_recent_event_of_the_deployment_explains_the_finding() {
     assert!(!detail(timeless).contains("ECS reports"));
 }
 
+/// The event is of a whole second, like all of EventBridge's.
+#[test]
+fn an_event_of_the_second_in_which_the_deployment_began_explains_the_finding() {
+    let begun_at = |before: Duration| {
+        let deployment = Some(Deployment { created_at: Some(noon() - before), failed_tasks: 2, ..deployment() });
+        let startup =
+            Startup { deployment, event: event(ServiceEventName::TaskPlacementFailure, None, 1), ..startup() };
+        details(&plan_at_noon(&starting(vec![], startup)), NOT_STARTING)[0].contains("ECS reports")
+    };
+    assert!(begun_at(Duration::from_millis(59_001)));
+    assert!(!begun_at(seconds(59)));
+}
+
 #[test]
 fn quotes_one_line_of_limited_length() {
     let reason = format!("first\nsecond\u{1b}[31m {}", "é".repeat(1000));

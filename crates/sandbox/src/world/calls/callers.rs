@@ -122,7 +122,7 @@ impl Obstacle {
             Self::NoWebTarget => CallEvent::NoSignIn("no healthy web target"),
             Self::OtherAddress => CallEvent::NoMedia("the bridge advertises another address"),
             Self::NoBridge => CallEvent::NoMedia("no healthy bridge"),
-            Self::OtherBridge => CallEvent::NoMedia("its flow leads to another bridge"),
+            Self::OtherBridge => CallEvent::NoMedia("flow to another bridge"),
         }
     }
 }

@@ -16,7 +16,7 @@ const NAME: CallEvent = CallEvent::NoSignIn("the name does not resolve");
 const WEB: CallEvent = CallEvent::NoSignIn("no healthy web target");
 const ADDRESS: CallEvent = CallEvent::NoMedia("the bridge advertises another address");
 const BRIDGE: CallEvent = CallEvent::NoMedia("no healthy bridge");
-const OTHER_BRIDGE: CallEvent = CallEvent::NoMedia("its flow leads to another bridge");
+const OTHER_BRIDGE: CallEvent = CallEvent::NoMedia("flow to another bridge");
 
 /// The ready-made platform with a domain, and a manual clock. A stand-in for the watcher registers the tasks.
 struct Evening {
