@@ -412,6 +412,8 @@ async fn a_dry_run_writes_nothing(aws: Aws) {
     let finished = desk.finish(desk.down().args(["--dry-run", "--output", "json"])).await;
     let result: Value = serde_json::from_str(finished.stdout.trim()).expect("one JSON object");
     assert!(result["would"].as_array().is_some_and(|steps| steps.len() > 3), "{result}");
+    let finished = desk.finish(desk.up().args(["--desired", "2"])).await;
+    assert_failed(&finished, "claimed", "one UDP listener can serve one bridge");
     // Without terraform files, the steps could not be taken.
     std::fs::remove_file(desk.directory.path().join("main.tf")).expect("the file exists");
     let finished = desk.finish(desk.up().args(["--dry-run"])).await;
