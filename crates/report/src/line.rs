@@ -118,6 +118,10 @@ pub enum LoggedEvent {
         #[serde(flatten)]
         failure: LoggedFailure,
     },
+    FindingCheckFailed {
+        #[serde(flatten)]
+        failure: LoggedFailure,
+    },
     PublishFailed {
         #[serde(flatten)]
         failure: LoggedFailure,

@@ -62,6 +62,7 @@ impl Entry {
             LoggedEvent::PollFailed { .. }
             | LoggedEvent::ReconcileFailed { .. }
             | LoggedEvent::FeedCheckFailed { .. }
+            | LoggedEvent::FindingCheckFailed { .. }
             | LoggedEvent::PublishFailed { .. }
             | LoggedEvent::MessageRejected { .. }
             | LoggedEvent::InvocationRejected { .. }

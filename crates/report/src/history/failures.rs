@@ -24,6 +24,7 @@ impl Failure {
             LoggedEvent::PollFailed { failure }
             | LoggedEvent::ReconcileFailed { failure }
             | LoggedEvent::FeedCheckFailed { failure }
+            | LoggedEvent::FindingCheckFailed { failure }
             | LoggedEvent::PublishFailed { failure } => (failed_call(failure), failure.resource.clone()),
             LoggedEvent::MessageRejected { reason } => (format!("message rejected: {reason}"), String::new()),
             LoggedEvent::InvocationRejected { reason } => (format!("invocation rejected: {reason}"), String::new()),
