@@ -19,7 +19,7 @@ use jvb_watcher_sandbox::world::{CallEvent, GroupView, ListenerView, TaskView, W
 const WIDE: u16 = 130;
 
 /// The width of the sandbox beside the log.
-const WORLD_WIDTH: u16 = 66;
+const WORLD_WIDTH: u16 = 74;
 
 /// The time for which a stopped task stays in view.
 const STOPPED_SHOWN: Duration = Duration::from_secs(3);
