@@ -18,7 +18,7 @@ use crate::event_source::location::Location;
 use crate::event_source::{self, EventSourceState};
 use crate::telemetry::log::Log;
 use crate::text::Style;
-use jvb_watcher_rules::model::{LoadBalancer, Tags, TargetGroup};
+use jvb_watcher_rules::model::{LoadBalancer, TargetGroup};
 
 /// The options of `doctor`.
 #[derive(Debug, Args)]
@@ -147,13 +147,15 @@ impl Doctor<'_> {
     async fn load_balancer(&self, name: &str) -> Result<Option<LoadBalancer>, AwsError> {
         let Some(description) = self.platform.load_balancer(name).await? else { return Ok(None) };
         let LoadBalancerDescription { arn, name, kind, state, created_at, .. } = description;
-        let (groups, mut tags) =
-            tokio::try_join!(self.platform.target_groups(Some(&arn)), self.platform.tags(std::slice::from_ref(&arn)))?;
-        let group = |group: TargetGroupDescription| {
+        let groups = self.platform.target_groups(Some(&arn)).await?;
+        let arns: Vec<_> = std::iter::once(&arn).chain(groups.iter().map(|group| &group.arn)).cloned().collect();
+        let mut tags = self.platform.tags(&arns).await?;
+        let mut group = |group: TargetGroupDescription| {
             let TargetGroupDescription { arn, name, protocol, target_type, .. } = group;
-            TargetGroup { arn, name, protocol, target_type, tags: Tags::new(), targets: Vec::new(), healthy_others: 0 }
+            let tags = tags.remove(&arn).unwrap_or_default();
+            TargetGroup { arn, name, protocol, target_type, tags, targets: Vec::new(), healthy_others: 0 }
         };
-        let target_groups = groups.into_iter().map(group).collect();
+        let target_groups = groups.into_iter().map(&mut group).collect();
         let tags = tags.remove(&arn).unwrap_or_default();
         Ok(Some(LoadBalancer { arn, name, kind, state, created_at, tags, target_groups }))
     }

@@ -174,6 +174,12 @@ async fn a_flag_overrides_a_variable_and_a_variable_the_default() {
     assert_eq!(started.text("service"), "video");
     watcher.stop().await;
 
+    let watcher = run().args(["--idle-grace", "until-paid-hour"]).start();
+    let started = watcher.wait_for("watcher_started").await;
+    assert_eq!(started["idle_grace_seconds"].as_f64(), Some(60.0));
+    assert_eq!(started["idle_grace_until_paid_hour"], true);
+    watcher.stop().await;
+
     let watcher = variables().args(["--idle-grace", "1m 30s"]).global(["--service", "calls"]).start();
     let started = watcher.wait_for("watcher_started").await;
     assert_eq!(started["idle_grace_seconds"].as_f64(), Some(90.0));

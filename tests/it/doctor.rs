@@ -4,7 +4,7 @@ use aws_sdk_elasticloadbalancingv2::types::TargetTypeEnum;
 use aws_sdk_sqs::types::QueueAttributeName;
 use serde_json::Value;
 
-use crate::platform::{LoadBalancerSpec, Platform, TargetGroupSpec, udp};
+use crate::platform::{LoadBalancerSpec, Platform, TargetGroupSpec, udp, web};
 use crate::stage::{Aws, on_moto_and_sandbox};
 use crate::watcher::{Finished, Launch};
 
@@ -18,6 +18,7 @@ on_moto_and_sandbox! {
     messages_in_the_dead_letter_queue_are_a_warning,
     a_missing_service_fails,
     a_load_balancer_without_the_owner_tag_fails,
+    a_target_group_without_the_owner_tag_is_a_warning,
     a_protected_load_balancer_fails,
     a_target_group_of_another_type_fails,
     a_denied_action_is_named,
@@ -173,6 +174,19 @@ async fn a_load_balancer_without_the_owner_tag_fails(aws: Aws) {
     let platform = platform_with_rule(aws).await;
     platform.create_load_balancer_as(LoadBalancerSpec { tags: Vec::new(), ..LoadBalancerSpec::default() }).await;
     assert_fails(&platform, "owner tag", "there is no tag Lifecycle=on-demand").await;
+}
+
+async fn a_target_group_without_the_owner_tag_is_a_warning(aws: Aws) {
+    for (tags, expected) in [(udp().tags, "ok"), (Vec::new(), "warning")] {
+        let platform = platform_with_rule(aws).await;
+        let groups = vec![udp(), TargetGroupSpec { tags, ..web() }];
+        platform.create_load_balancer_as(LoadBalancerSpec { groups, ..LoadBalancerSpec::default() }).await;
+        let (code, checks) = checks(&platform).await;
+        let check = checks.iter().find(|check| check["check"] == "owner tag").expect("the check");
+        assert_eq!((code, &check["result"]), (Some(0), &Value::from(expected)), "{check}");
+        let names_the_group = check["detail"].as_str().expect("a detail").contains("jvb-web has no tag");
+        assert_eq!(names_the_group, expected == "warning", "{check}");
+    }
 }
 
 async fn a_protected_load_balancer_fails(aws: Aws) {

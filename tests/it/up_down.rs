@@ -289,12 +289,13 @@ async fn up_and_down_complete(aws: Aws) {
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
     assert!(platform.is_torn_down(&load_balancer).await);
     let result: Value = serde_json::from_str(finished.stdout.trim()).expect("one JSON object");
-    assert!(result["hours_up"].as_f64().expect("hours") >= 0.0 && result["idle_monthly"] == 0.73, "{result}");
+    assert!(result["hours_up"].as_f64().expect("hours") >= 0.0 && result["idle_monthly"] == 0.5, "{result}");
+    assert_eq!((&result["billed_hours"], &result["cost_items"][0]["item"]), (&json!(1.0), &json!("load_balancer")));
     assert_eq!(platform.desired().await, 0);
     assert!(platform.service_tags().await.is_empty());
     let finished = desk.finish(desk.down()).await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    assert!(finished.stdout.contains("isn't known") && finished.stdout.contains("$0.73"), "{}", finished.stdout);
+    assert!(finished.stdout.contains("isn't known") && finished.stdout.contains("$0.50"), "{}", finished.stdout);
 }
 
 async fn up_and_down_complete_beside_a_watcher(aws: Aws) {

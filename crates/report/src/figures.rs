@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use jvb_watcher_cost::{HOURS_PER_MONTH, Model, Run};
 
 use crate::history::{History, LoadBalancerLifetime};
-use crate::period::Edge;
+use crate::period::{Edge, Period};
 
 /// The figures of one service.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,7 +54,7 @@ impl Figures {
         let hours = history.period.hours();
         let hours_up: f64 = history.load_balancers.iter().map(|it| it.lifetime.period.hours()).sum();
         let months = hours / HOURS_PER_MONTH;
-        let runs: Vec<Run> = history.load_balancers.iter().map(|it| run_of(it, model)).collect();
+        let runs: Vec<Run> = history.load_balancers.iter().map(|it| run_of(it, history.period.to(), model)).collect();
         let egress_gb: f64 = runs.iter().map(|run| run.egress_gb).sum();
         let egress_gb_per_month = if months > 0.0 { egress_gb / months } else { 0.0 };
         Self {
@@ -84,12 +85,16 @@ impl Figures {
 }
 
 /// Returns what a load balancer has used. One whose creation or deletion the log lacks has a part of its time in the log,
-/// which isn't rounded to the hours that are billed.
-fn run_of(load_balancer: &LoadBalancerLifetime, model: &Model) -> Run {
+/// which isn't rounded to the hours that are billed. Of the last hour of another, what lies after the log's end is left out.
+fn run_of(load_balancer: &LoadBalancerLifetime, log_ends_at: Timestamp, model: &Model) -> Run {
     let lifetime = &load_balancer.lifetime;
     let is_whole = (lifetime.start, lifetime.end) == (Edge::Logged, Edge::Logged);
     match Duration::try_from_secs_f64(lifetime.period.seconds()) {
-        Ok(up) if is_whole => model.run(up),
+        Ok(up) if is_whole => {
+            let run = model.run(up);
+            let in_the_log = Period::new(lifetime.period.from(), log_ends_at).hours();
+            Run { billed_hours: run.billed_hours.min(in_the_log), ..run }
+        }
         _ => model.part(lifetime.period.hours()),
     }
 }
@@ -170,20 +175,32 @@ mod tests {
         assert_close(figures.avoided(), -10.0);
     }
 
-    /// A log of a load balancer of 90 minutes.
-    const NINETY_MINUTES: [&str; 2] = [
-        r#"{"timestamp":"2026-11-20T18:00:00Z","event":"reconciled","message":"m","project":"p","cluster":"c","service":"s","load_balancer_state":"absent","registered":0,"findings":0,"aws_calls":1,"duration_ms":1}"#,
-        r#"{"timestamp":"2026-11-20T20:30:00Z","event":"load_balancer_deleted","message":"m","project":"p","cluster":"c","service":"s","load_balancer_arn":"a","uptime_seconds":5400}"#,
-    ];
+    /// Returns the figures of a load balancer of 90 minutes, deleted at half past eight, and a log that ends then.
+    fn figures_until(log_ends_at: &str, model: &Model) -> Figures {
+        let about = r#""message":"m","project":"p","cluster":"c","service":"s""#;
+        let absent = |at: &str| {
+            format!(
+                r#"{{"timestamp":"2026-11-20T{at}Z","event":"reconciled","load_balancer_state":"absent","registered":0,"findings":0,"aws_calls":1,"duration_ms":1,{about}}}"#
+            )
+        };
+        let deleted = format!(
+            r#"{{"timestamp":"2026-11-20T20:30:00Z","event":"load_balancer_deleted","load_balancer_arn":"a","uptime_seconds":5400,{about}}}"#
+        );
+        let lines = [absent("18:00:00"), deleted, absent(log_ends_at)].map(|line| Line::parse(&line).expect("a line"));
+        Figures::of(&History::of(&lines).expect("there are lines"), model)
+    }
 
     #[test]
-    fn a_load_balancer_is_billed_for_each_hour_that_began() {
-        let lines = NINETY_MINUTES.map(|line| Line::parse(line).expect("a line"));
-        let model = Model::default();
-        let figures = Figures::of(&History::of(&lines).expect("there are lines"), &model);
+    fn a_load_balancer_is_billed_for_each_hour_that_began_as_far_as_the_log_goes() {
+        let model = Model { idle_monthly: Some(0.0), ..Model::default() };
         let exact = model.bill(&model.part(1.5));
-        assert_close(figures.hours_up, 1.5);
-        let rounded_up = figures.cost - exact.total() - 2.5 / HOURS_PER_MONTH * model.idle_monthly();
-        assert_close(rounded_up, exact.amount(Item::LoadBalancer) / 3.0);
+        for (log_ends_at, billed) in
+            [("20:30:01", 1.5 + 1.0 / 3600.0), ("20:45:00", 1.75), ("21:00:00", 2.0), ("23:00:00", 2.0)]
+        {
+            let figures = figures_until(log_ends_at, &model);
+            assert_close(figures.hours_up, 1.5);
+            let load_balancer = exact.amount(Item::LoadBalancer) / 1.5;
+            assert_close(figures.cost, exact.total() + (billed - 1.5) * load_balancer);
+        }
     }
 }

@@ -314,6 +314,24 @@ async fn takes_over_the_teardown_of_a_worker_that_has_stopped() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn takes_over_at_the_end_of_a_grace_period_that_extends_to_the_paid_hour() {
+    let until_paid_hour = Policy { until_paid_hour: true, resync_interval: minutes(90), ..policy() };
+    let mut load_balancer = marked_load_balancer(&[], noon());
+    load_balancer.created_at = noon() - minutes(20);
+    let mut bench =
+        bench_on(FakeAws::new(idle(load_balancer)), |parts| ReconcilerParts { policy: until_paid_hour, ..parts });
+    let grace_ends_at = noon() + minutes(37);
+    assert_eq!(bench.reconcile().await.expect("a reconciliation").requeue_at, grace_ends_at);
+    tokio::time::sleep(minutes(37)).await;
+    let outcome = bench.reconcile().await.expect("a reconciliation");
+    assert_eq!(outcome.requeue_at, grace_ends_at + seconds(15), "it is the turn of the worker whose mark stands");
+    assert_eq!(bench.cloud.count("DeleteLoadBalancer"), 0);
+    tokio::time::sleep(seconds(15)).await;
+    bench.reconcile_to_the_end().await;
+    assert_eq!(bench.lines.of("load_balancer_deleted")[0]["uptime_seconds"], 57 * 60 + 15);
+}
+
+#[tokio::test(start_paused = true)]
 async fn takes_over_the_target_groups_of_a_worker_that_has_stopped() {
     let mut left = observation(counts(0, 0, 0), vec![], None);
     left.orphaned_target_groups = marked_load_balancer(&[], noon() - policy().idle_grace).target_groups;

@@ -214,6 +214,23 @@ fn the_page_of_costs_is_what_the_model_gives() {
 }
 
 #[test]
+fn the_example_is_the_task_of_the_terraform_module() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("terraform/modules/jitsi-service/variables.tf");
+    let body: hcl::Body = hcl::from_str(&std::fs::read_to_string(path).expect("a file")).expect("HCL");
+    let default = |name: &str| {
+        let variables = body.blocks().filter(|block| block.identifier() == "variable");
+        let variable = variables.into_iter().find(|block| block.labels().iter().any(|label| label.as_str() == name));
+        let variable = variable.unwrap_or_else(|| panic!("no variable {name}"));
+        let default = variable.body().attributes().find(|attribute| attribute.key() == "default");
+        default.expect("a default").expr().to_string()
+    };
+    let Platform { vcpus, memory_gb, architecture, .. } = Platform::EXAMPLE;
+    assert_eq!(default("cpu"), number(vcpus * 1024.0));
+    assert_eq!(default("memory"), number(memory_gb * 1024.0));
+    assert_eq!(default("cpu_architecture"), format!("{:?}", architecture.as_str()));
+}
+
+#[test]
 fn amounts_on_other_pages_are_the_models() {
     let two_zones = Model::new(FALLBACK_REGION, Platform { load_balancer_subnets: 2.0, ..Platform::EXAMPLE });
     let standing = two_zones.load_balancer_month();

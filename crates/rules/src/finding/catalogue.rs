@@ -156,7 +156,7 @@ findings! {
         hinders_registration: false,
     }
     MarkExpired {
-        meaning: "The load balancer is idle, and its mark is more than 50 minutes older than `--idle-grace`. The grace period restarts.",
+        meaning: "The load balancer is idle, and its grace period ended more than 50 minutes ago. The grace period restarts.",
         advice: "No action needed after a single outage of the watcher. If this finding recurs, reconcile at least every 50 minutes: with longer intervals the load balancer is never deleted.",
         hinders_registration: false,
     }

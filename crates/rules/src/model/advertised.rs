@@ -78,6 +78,17 @@ mod tests {
     }
 
     #[test]
+    fn addresses_are_known_when_those_of_both_families_are() {
+        let none = Some(BTreeSet::new());
+        for (ipv4, ipv6, known) in
+            [(none.clone(), none.clone(), true), (none.clone(), None, false), (None, none, false), (None, None, false)]
+        {
+            let addresses = LoadBalancerAddresses { ipv4, ipv6 };
+            assert_eq!(addresses.are_known(), known, "{addresses:?}");
+        }
+    }
+
+    #[test]
     fn leaves_out_what_is_not_an_address() {
         for value in ["", "meet.example.org", "$(dig +short meet.example.org)", "192.0.2", "#10000"] {
             assert_eq!(PinnedAddress::parse(DEFINITION, "jvb", value), [], "{value:?}");

@@ -82,6 +82,29 @@ fn groups_the_statuses_of_the_task_lifecycle() {
     assert_eq!(desired, [DesiredStatus::Running, DesiredStatus::Stopped, DesiredStatus::Unknown]);
 }
 
+/// See `Deployment.rolloutState` and `Task.stopCode` in the Amazon ECS API Reference, and `TargetGroup.Protocol` in the
+/// Elastic Load Balancing API Reference.
+#[test]
+fn parses_the_words_of_the_api_and_takes_any_other_as_unknown() {
+    let rollouts = ["IN_PROGRESS", "COMPLETED", "FAILED", "PAUSED"].map(Rollout::parse);
+    assert_eq!(rollouts, [Rollout::InProgress, Rollout::Completed, Rollout::Failed, Rollout::Unknown]);
+    let codes = ["TaskFailedToStart", "EssentialContainerExited", "SpotInterruption"].map(StopCode::parse);
+    assert_eq!(codes, [StopCode::FailedToStart, StopCode::EssentialContainerExited, StopCode::Other]);
+    let protocols = ["UDP", "TCP_UDP", "TCP", "QUIC"].map(Protocol::parse);
+    assert_eq!(protocols, [Protocol::Udp, Protocol::TcpUdp, Protocol::Other, Protocol::Other]);
+}
+
+/// See "Amazon ECS service action events" in the Amazon ECS Developer Guide.
+#[test]
+fn parses_the_events_that_tell_of_a_failure_to_start_tasks() {
+    let impaired = ServiceEventName::parse("SERVICE_TASK_START_IMPAIRED");
+    assert_eq!(impaired, Some(ServiceEventName::TaskStartImpaired));
+    for name in ServiceEventName::ALL {
+        assert_eq!(ServiceEventName::parse(name.as_str()), Some(name));
+    }
+    assert_eq!(ServiceEventName::parse("SERVICE_STEADY_STATE"), None);
+}
+
 #[test]
 fn finds_a_task_by_its_address_of_either_family() {
     let v6 = Ipv6Addr::new(0x2a05, 0xd018, 0, 0, 0, 0, 0, 0x17);

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
+use crate::bounds::Bounds;
 use crate::model::{Phase, StopCode};
 
 fn last_status() -> impl Strategy<Value = LastStatus> {
@@ -241,6 +242,12 @@ fn does_nothing(plan: &Plan) -> bool {
     plan.registrations.is_empty() && plan.lifecycle == LifecycleAction::Keep
 }
 
+/// The hours that a load balancer is billed for, as the pricing page has it: each hour that has begun.
+fn billed_hours(created_at: Timestamp, until: Timestamp) -> i128 {
+    let nanoseconds = until.duration_since(created_at).as_nanos();
+    nanoseconds.div_euclid(3_600_000_000_000) + 1
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::default())]
 
@@ -420,5 +427,26 @@ proptest! {
             now = next.requeue_at.max(now + seconds(1));
         }
         prop_assert!(false, "not deleted after ten thousand plans: {seen:?}");
+    }
+
+    #[test]
+    fn extends_the_grace_period_for_free_and_within_the_bound(
+        created_ms in 0i64..7_200_000, idle_after_ms in 0i64..360_000_000, grace in 1u64..86_400,
+    ) {
+        let created_at = noon() + Duration::from_millis(created_ms as u64);
+        let idle_since = created_at + Duration::from_millis(idle_after_ms as u64);
+        let policy = Policy { idle_grace: seconds(grace), until_paid_hour: true, ..policy() };
+        let ordinary = Policy { until_paid_hour: false, ..policy.clone() };
+        let (extended_end, ordinary_end) =
+            (policy.grace_ends_at(created_at, idle_since), ordinary.grace_ends_at(created_at, idle_since));
+        prop_assert_eq!(ordinary_end, idle_since + ordinary.idle_grace);
+        prop_assert!(extended_end >= ordinary_end, "it never shortens");
+        prop_assert_eq!(billed_hours(created_at, extended_end), billed_hours(created_at, ordinary_end), "it is free");
+        prop_assert!(
+            billed_hours(created_at, extended_end + PAID_HOUR_MARGIN) > billed_hours(created_at, ordinary_end),
+            "it lasts for the whole hour but the margin"
+        );
+        prop_assert!(extended_end <= idle_since + policy.longest_idle_grace());
+        prop_assert_eq!(Bounds::new(&policy).teardown - Bounds::new(&ordinary).teardown, minutes(57));
     }
 }

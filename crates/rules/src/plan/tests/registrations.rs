@@ -193,6 +193,7 @@ fn finds_a_target_group_of_another_type_and_leaves_it_alone() {
 #[test]
 fn finds_an_unused_target_of_a_serving_task_behind_an_active_load_balancer() {
     // Neither the target at another port nor that of task 3, which stops, is a serving task's.
+    let policy = Policy { allow_several_bridges: true, ..policy() };
     let with_unused = |state| {
         let mut found = load_balancer(&[1, 2, 3]);
         found.state = state;
@@ -201,7 +202,7 @@ fn finds_an_unused_target_of_a_serving_task_behind_an_active_load_balancer() {
         group.targets[2].state = TargetState::Unused;
         group.targets.push(Target { state: TargetState::Unused, ..target(1, 9999) });
         let tasks = vec![running(1), running(2), task(3, LastStatus::Running, DesiredStatus::Stopped)];
-        plan_at_noon(&observation(counts(2, 3, 0), tasks, Some(found)))
+        plan(&observation(counts(2, 3, 0), tasks, Some(found)), &policy, noon())
     };
     for state in [LoadBalancerState::Active, LoadBalancerState::ActiveImpaired] {
         let plan = with_unused(state);

@@ -172,8 +172,15 @@ fn a_recent_event_of_the_deployment_explains_the_finding() {
     assert!(with_reason.contains("; ECS reports SERVICE_TASK_PLACEMENT_FAILURE: RESOURCE:FARGATE; the last"));
     let without = detail(event(ServiceEventName::TaskStartImpaired, None, 29));
     assert!(without.contains("; ECS reports SERVICE_TASK_START_IMPAIRED; the last one stopped: "), "{without}");
-    // From before the deployment, and without a time.
+    // From before the deployment, longer than an hour ago, and without a time.
     assert!(!detail(event(placement, Some("RESOURCE:FARGATE"), 31)).contains("ECS reports"));
+    let of_old_deployment = |before| {
+        let created_at = Some(noon() - minutes(600));
+        let deployment = Some(Deployment { created_at, failed_tasks: 2, ..deployment() });
+        let startup = Startup { deployment, event: event(placement, None, before), ..startup() };
+        details(&plan_at_noon(&starting(vec![], startup)), NOT_STARTING)[0].contains("ECS reports")
+    };
+    assert_eq!([59, 60].map(of_old_deployment), [true, false]);
     let timeless = Some(ServiceEvent { name: placement, reason: None, time: None });
     assert!(!detail(timeless).contains("ECS reports"));
 }
