@@ -13,7 +13,7 @@
 //! | [`api`] | Requests and responses, named as in AWS's API references. |
 //! | [`world`] | The state of all services and the effect of each request. A pure state machine: no I/O, no clock of its own, seeded randomness. |
 //! | [`faults`] | Injected throttling, latency, errors and lost connections. Pure and seeded as well. |
-//! | [`platform`] | Ready-made resources: a cluster, a service, a queue and a rule. |
+//! | [`platform`] | Ready-made resources: a cluster, a service, a queue and a rule; and a scale-up's load balancer. |
 //! | [`wire`] | The HTTP server: AWS's wire protocols and the control API under `/_sandbox/`. |
 //! | [`scenario`] | Timed steps from a TOML file, applied to a running server. |
 //!
