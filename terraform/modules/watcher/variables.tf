@@ -94,7 +94,7 @@ variable "teardown" {
 }
 
 variable "idle_grace" {
-  description = "How long the service must be idle before its load balancer is deleted, e.g. 60s, 15m or 1h."
+  description = "How long the service must be idle before its load balancer is deleted, e.g. 60s, 15m or 1h; until-paid-hour keeps it until just before its paid hour ends."
   type        = string
   default     = "60s"
 
@@ -328,7 +328,7 @@ variable "alarm_topic_arn" {
 }
 
 variable "idle_alarm_minutes" {
-  description = "Minutes after which an idle load balancer raises an alarm. Keep it well above idle_grace and unused_grace."
+  description = "Minutes after which an idle load balancer raises an alarm. Keep it well above idle_grace and unused_grace; with until-paid-hour, at least 70."
   type        = number
   default     = 30
 
