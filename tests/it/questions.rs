@@ -287,7 +287,17 @@ async fn run(question: &Question, command: &str) -> String {
 /// Returns the words of an output with IDs, addresses, instants, durations and amounts replaced. Line breaks are ignored,
 /// since they depend on the lengths of those.
 fn uniform(output: &str) -> Vec<String> {
+    // A line's end can be within the ID in an ARN.
+    let mut is_within_arn = false;
     let word = |word: &str| {
+        let follows_arn = std::mem::replace(&mut is_within_arn, false);
+        if follows_arn && word.len() < 16 && word.chars().all(|c| c.is_ascii_hexdigit()) {
+            return String::new();
+        }
+        if let Some((arn, id)) = word.rsplit_once('/').filter(|(arn, _)| arn.contains("loadbalancer/net/")) {
+            is_within_arn = id.len() < 16;
+            return format!("{arn}/*");
+        }
         let bare = word.trim_end_matches([',', '.', ';', ':']);
         let is_id = bare.len() >= 16 && bare.chars().all(|c| c.is_ascii_hexdigit());
         let number = bare.trim_start_matches('$');
