@@ -1,13 +1,17 @@
 //! Findings about what the service runs, and ECS's events that explain them.
 
+#[cfg(feature = "sandbox")]
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::platform::{LoadBalancer, Platform};
 use crate::stage::{Aws, on_moto_and_sandbox};
+#[cfg(feature = "sandbox")]
 use crate::wait::eventually;
-use crate::watcher::{Launch, Line, Watcher};
+use crate::watcher::Launch;
+#[cfg(feature = "sandbox")]
+use crate::watcher::{Line, Watcher};
 
 on_moto_and_sandbox!(
     reports_several_bridges_until_one_is_left,
