@@ -101,11 +101,7 @@ impl Hints {
                 known.version = known.version.max(version);
                 known.time = known.time.max(time);
             }
-            Hint::Service(event) => {
-                if self.service_event.as_ref().is_none_or(|known| known.time <= event.time) {
-                    self.service_event = Some(event);
-                }
-            }
+            Hint::Service(event) => event.replace_older(&mut self.service_event),
         }
     }
 }

@@ -200,10 +200,8 @@ impl<P: Platform> Reconciler<P> {
         if !hints.tasks.is_empty() {
             self.memory.missed_events.event_arrived();
         }
-        if let Some(event) = &hints.service_event
-            && self.memory.service_event.as_ref().is_none_or(|known| known.time <= event.time)
-        {
-            self.memory.service_event = Some(event.clone());
+        if let Some(event) = &hints.service_event {
+            event.clone().replace_older(&mut self.memory.service_event);
         }
         let result = match self.observe_for_writes(hints).await {
             Ok(observed) => {

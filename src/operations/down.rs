@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use tokio::time::Instant;
 
 use super::context::{Context, Grace};
-use super::cost::{Cost, Model};
+use super::cost::Cost;
 use super::engine::{Operation, PhaseStatus};
 use super::failure::{Failure, OperationError};
 use super::phase::{BoundedPhase, CompletedPhase};
@@ -18,6 +18,7 @@ use crate::aws::{Deadline, Platform, Scaling};
 use crate::controller::message::Hints;
 use crate::controller::reconciler::{OBSERVATION_VALID_FOR, Reconciler};
 use crate::telemetry::log::{Phase, Verb, rfc3339_millis};
+use jvb_watcher_cost::Model;
 use jvb_watcher_rules::finding::FindingName;
 use jvb_watcher_rules::hold::{Hold, Holder};
 use jvb_watcher_rules::model::{LastStatus, LoadBalancer, LoadBalancerKind, OPERATION_TAG, Observation, Service};
@@ -157,8 +158,7 @@ impl<P: Platform + Scaling + Clone> Down<P> {
     fn record(&mut self, observation: &Observation) {
         match &observation.load_balancer {
             Some(load_balancer) => {
-                let owner_tag = &self.run.context.owner_tag;
-                let groups = load_balancer.target_groups.iter().filter(|group| owner_tag.is_among(&group.tags));
+                let groups = self.run.context.owner_tag.owned_groups(load_balancer);
                 let groups = groups.map(|group| (group.arn.clone(), group.name.clone()));
                 let known = self.initial.take().filter(|known| known.arn == load_balancer.arn);
                 let mut initial = known.unwrap_or_else(|| InitialLoadBalancer {
@@ -411,8 +411,7 @@ impl<P: Platform + Scaling + Clone> Down<P> {
                     steps.push("release the hold".to_owned());
                 }
                 let limit = limit(self.spec.teardown_limit);
-                let owner_tag = &self.run.context.owner_tag;
-                let groups = load_balancer.target_groups.iter().filter(|group| owner_tag.is_among(&group.tags));
+                let groups = self.run.context.owner_tag.owned_groups(load_balancer);
                 let groups: Vec<_> = groups.map(|group| group.name.as_str()).collect();
                 steps.push(match (&self.run.context.command, self.spec.extent) {
                     (Some(command), _) => format!("run `{}` {limit}", command.text()),

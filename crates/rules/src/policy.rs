@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::model::Tags;
+use crate::model::{LoadBalancer, Tags, TargetGroup};
 
 /// What a load balancer is billed by, from its creation on: a partial hour counts as a full one (Elastic Load Balancing
 /// pricing, "each hour or partial hour").
@@ -75,6 +75,12 @@ impl OwnerTag {
     /// Returns whether the tag is among these.
     pub fn is_among(&self, tags: &Tags) -> bool {
         tags.get(&self.key) == Some(&self.value)
+    }
+
+    /// Returns the target groups behind the load balancer that have the tag. The others stay when it is deleted: they cost
+    /// nothing, and the watcher's role doesn't allow deleting them.
+    pub fn owned_groups<'a>(&'a self, load_balancer: &'a LoadBalancer) -> impl Iterator<Item = &'a TargetGroup> {
+        load_balancer.target_groups.iter().filter(|group| self.is_among(&group.tags))
     }
 }
 

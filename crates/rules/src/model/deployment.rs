@@ -86,6 +86,15 @@ pub struct ServiceEvent {
     pub time: Option<Timestamp>,
 }
 
+impl ServiceEvent {
+    /// Puts the event in the place of a known one, unless that is later.
+    pub fn replace_older(self, known: &mut Option<Self>) {
+        if known.as_ref().is_none_or(|known| known.time <= self.time) {
+            *known = Some(self);
+        }
+    }
+}
+
 /// The events about a service that explain why its tasks don't start (`eventName`).
 ///
 /// The first three have the detail type ECS Service Action, the last one ECS Deployment State Change (see "Amazon ECS

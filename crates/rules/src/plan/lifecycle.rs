@@ -199,7 +199,7 @@ impl Planner<'_> {
     fn start_grace_period(&mut self, load_balancer: &LoadBalancer, reason: MarkReason) -> LifecycleAction {
         let mut resources = vec![load_balancer.arn.clone()];
         if self.policy.teardown == Teardown::All {
-            resources.extend(self.owned_groups(load_balancer).map(|group| group.arn.clone()));
+            resources.extend(self.policy.owner_tag.owned_groups(load_balancer).map(|group| group.arn.clone()));
         }
         // AWS's clock can be ahead of this one; a mark before the last use or the creation would not be valid.
         let idle_since =
@@ -259,12 +259,6 @@ impl Planner<'_> {
     fn marks_agree(&self, load_balancer: &LoadBalancer, idle_since: Timestamp) -> bool {
         let expected = Some((load_balancer.arn.as_str(), idle_since));
         let carries_mark = |group: &TargetGroup| target_group_mark(group, self.now) == expected;
-        self.policy.teardown != Teardown::All || self.owned_groups(load_balancer).all(carries_mark)
-    }
-
-    /// Returns the target groups behind the load balancer that have the owner tag. The others stay when it is deleted: they
-    /// cost nothing, and the watcher's role doesn't allow deleting them.
-    fn owned_groups<'a>(&'a self, load_balancer: &'a LoadBalancer) -> impl Iterator<Item = &'a TargetGroup> {
-        load_balancer.target_groups.iter().filter(|group| self.policy.owner_tag.is_among(&group.tags))
+        self.policy.teardown != Teardown::All || self.policy.owner_tag.owned_groups(load_balancer).all(carries_mark)
     }
 }

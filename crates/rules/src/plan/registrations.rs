@@ -6,8 +6,8 @@ use super::{GroupChange, HEALTH_REQUEUE, Planner, TargetChange, TargetReason, UN
 use crate::finding::FindingName;
 use crate::idle::task_of_target;
 use crate::model::{
-    AddressFamily, LastStatus, LoadBalancer, LoadBalancerKind, LoadBalancerState, Phase, Service, Target, TargetGroup,
-    TargetKeys, TargetState, TargetType, Task,
+    AddressFamily, LastStatus, LoadBalancer, LoadBalancerState, Phase, Service, Target, TargetGroup, TargetKeys,
+    TargetState, TargetType, Task,
 };
 
 impl<'a> Planner<'a> {
@@ -44,15 +44,15 @@ impl<'a> Planner<'a> {
             // With a wrong service name every target would look unmatched.
             return None;
         }
-        let Some(load_balancer) = &observation.load_balancer else {
+        if observation.load_balancer.is_none() {
             let count = observation.serving().count();
             if count > 0 {
                 let detail = format!("{count} task(s) of the service serve, and no load balancer of this name exists");
                 self.find(FindingName::LoadBalancerMissing, &self.policy.load_balancer, detail);
             }
             return None;
-        };
-        Some(load_balancer).filter(|load_balancer| load_balancer.kind == LoadBalancerKind::Network)
+        }
+        self.network_load_balancer()
     }
 
     fn find_unsupported_group(&mut self, group: &TargetGroup, kind: &str) {

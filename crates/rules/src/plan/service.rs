@@ -180,7 +180,8 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn network_load_balancer(&self) -> Option<&'a LoadBalancer> {
+    /// Returns the load balancer, if it is of the type that the watcher manages.
+    pub(super) fn network_load_balancer(&self) -> Option<&'a LoadBalancer> {
         let load_balancer = self.observation.load_balancer.as_ref();
         load_balancer.filter(|load_balancer| load_balancer.kind == LoadBalancerKind::Network)
     }
