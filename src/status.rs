@@ -283,7 +283,7 @@ fn load_balancer_status(load_balancer: &LoadBalancer, snapshot: &Snapshot<'_>) -
         age_seconds,
         tags: tags.map(|(key, value)| (key.clone(), value.clone())).collect(),
         cost_usd: costs.run_cost(&run),
-        cost_items: if costs.hourly.is_some() { Vec::new() } else { costs.bill(&run).items },
+        cost_items: costs.run_items(&run),
         hourly_price_usd: costs.hourly(),
         billed_hours,
         paid_until: load_balancer.created_at + Duration::from_secs(billed_hours * 3600),

@@ -147,7 +147,7 @@ pub async fn demo(options: &DemoOptions) -> Result<(), CommandError> {
     let summary = Summary::new(&scenario, &sandbox, &record, left, began.elapsed());
     summary.print(options.is_json())?;
     if options.keep {
-        let region = sandbox.with_world(|world, _| world.settings_mut().region.clone());
+        let region = sandbox.with_world(|world, _| world.settings().region.clone());
         let mut output: Box<dyn Write> =
             if options.is_json() { Box::new(io::stderr()) } else { Box::new(io::stdout()) };
         // The sandbox keeps serving when standard output is closed.
@@ -184,7 +184,7 @@ async fn evening(
     stage: &Stage,
     level: Level,
 ) -> Result<Ending, CommandError> {
-    let region = sandbox.with_world(|world, _| world.settings_mut().region.clone());
+    let region = sandbox.with_world(|world, _| world.settings().region.clone());
     let sdk = client::connect_to_sandbox(sandbox.endpoint(), &region);
     let settings = Settings::new(&platform_options(&region), &QueueOptions::default(), |_| None)?;
     let log = stage.log(settings.identity.clone(), level);
@@ -250,7 +250,7 @@ fn run_options(scenario: &Scenario, region: &str, level: Level) -> RunOptions {
                     owner_tag: OwnerTag { key: "Lifecycle".to_owned(), value: "on-demand".to_owned() },
                 },
                 teardown: TeardownExtent::All,
-                // The evening shows registrations, of several tasks at a time; it has no media.
+                // A scenario may run several tasks, to show their registrations.
                 bridges: BridgeOptions { allow_several_bridges: true },
             },
             feed_check: FeedCheck::Hourly,

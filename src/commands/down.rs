@@ -18,9 +18,9 @@ use super::options::{
 use super::settings::Settings;
 use super::{CommandError, Console, connect};
 use crate::operations::command::{LoadBalancerCommand, Process};
-use crate::operations::cost::Model;
 use crate::operations::down::{Down, Extent, HoldPolicy, Spec};
 use crate::telemetry::log::Verb;
+use jvb_watcher_cost::Model;
 
 /// The options of `down`.
 #[derive(Debug, Args)]

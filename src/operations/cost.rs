@@ -34,12 +34,11 @@ impl Cost {
     /// Returns the cost of a run that lasted so long, if that is known.
     pub fn new(up: Option<Duration>, model: &Model) -> Self {
         let run = up.map(|up| model.run(up));
-        let bill = run.filter(|_| model.hourly.is_none()).map(|run| model.bill(&run));
         Self {
             hours_up: run.map(|run| run.load_balancer_hours),
             billed_hours: run.map(|run| run.billed_hours),
             cost: run.map(|run| model.run_cost(&run)),
-            cost_items: bill.map(|bill| bill.items).unwrap_or_default(),
+            cost_items: run.map(|run| model.run_items(&run)).unwrap_or_default(),
             idle_monthly: model.idle_monthly(),
             saved_monthly: model.kept_monthly() - model.idle_monthly(),
             prices: model.prices.clone(),

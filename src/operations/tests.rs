@@ -13,7 +13,6 @@ use tokio::time::Instant;
 
 use super::command::LoadBalancerCommand;
 use super::context::Context;
-use super::cost::Model;
 use super::down::{Down, Extent, HoldPolicy};
 use super::engine::{Operation, execute, poll_interval};
 use super::failure::{Failure, OperationError};
@@ -31,6 +30,7 @@ use crate::controller::scope::Scope;
 use crate::retry::Jitter;
 use crate::shutdown::{self, ShutdownOrder};
 use crate::telemetry::log::{Phase, StopReason, Verb, rfc3339_millis};
+use jvb_watcher_cost::Model;
 use jvb_watcher_rules::hold::{Hold, Holder};
 use jvb_watcher_rules::model::{
     Counts, DesiredStatus, HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LastStatus, LoadBalancerKind,

@@ -110,6 +110,11 @@ impl Bill {
         self.items.iter().map(BillItem::amount).sum()
     }
 
+    /// Returns the quantity of one item.
+    pub fn quantity(&self, item: Item) -> f64 {
+        self.items.iter().filter(|of| of.item == item).map(|of| of.quantity).sum()
+    }
+
     /// Returns the amount of one item.
     pub fn amount(&self, item: Item) -> f64 {
         self.items.iter().filter(|of| of.item == item).map(BillItem::amount).sum()
@@ -145,7 +150,8 @@ mod tests {
         assert_eq!(bill.items.len(), 1);
         let both = bill.and(&Bill::of([(Item::Egress, 10.0, 0.1), (Item::LoadBalancer, 1.0, 0.5)]));
         assert_eq!((both.total(), both.amount(Item::LoadBalancer), both.amount(Item::Egress)), (2.5, 1.5, 1.0));
-        assert_eq!(both.amount(Item::Watcher), 0.0);
+        assert_eq!((both.quantity(Item::LoadBalancer), both.quantity(Item::Egress)), (3.0, 10.0));
+        assert_eq!((both.amount(Item::Watcher), both.quantity(Item::Watcher)), (0.0, 0.0));
     }
 
     #[test]

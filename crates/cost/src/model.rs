@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::HOURS_PER_MONTH;
-use crate::bill::{Bill, Item};
+use crate::bill::{Bill, BillItem, Item};
 use crate::platform::Platform;
 use crate::prices::{FALLBACK_REGION, Prices};
 
@@ -188,6 +188,11 @@ impl Model {
     /// Returns the cost of a run: at the hourly price that was given, or by its items.
     pub fn run_cost(&self, run: &Run) -> f64 {
         self.hourly.map_or_else(|| self.bill(run).total(), |hourly| run.load_balancer_hours * hourly)
+    }
+
+    /// Returns the items of a run's cost; none at an hourly price that was given.
+    pub fn run_items(&self, run: &Run) -> Vec<BillItem> {
+        if self.hourly.is_some() { Vec::new() } else { self.bill(run).items }
     }
 
     /// Returns the cost of a month in which nothing runs.

@@ -116,20 +116,21 @@ struct LoadBalancer {
 impl Summary {
     /// Computes the figures.
     pub fn new(scenario: &Scenario, sandbox: &Sandbox, record: &Record, left: Vec<String>, duration: Duration) -> Self {
-        let (counts, callers, gone) = sandbox
-            .with_world(|world, _| (world.event_counts(), Callers::of(world), world.load_balancers().is_empty()));
+        let (counts, callers, gone, region) = sandbox.with_world(|world, _| {
+            let gone = world.load_balancers().is_empty();
+            (world.event_counts(), Callers::of(world), gone, world.settings().region.clone())
+        });
         let calls = sandbox.calls();
         let unregistered_tasks: Vec<String> = record.unregistered().into_iter().map(str::to_owned).collect();
         let (created, uptime) = record.load_balancers();
         let scaled_uptime_seconds = uptime.as_secs_f64() * scenario.time_scale;
-        let region = sandbox.with_world(|world, _| world.settings_mut().region.clone());
         let model = Model::new(&region, Platform::EXAMPLE);
         // Each is billed for the hours that it began, of the same share of the uptime.
         let each = scaled_uptime_seconds / f64::from(u32::try_from(created.max(1)).unwrap_or(u32::MAX));
         let bill = model.load_balancer(Duration::from_secs_f64(each));
         let bill = (0..created).fold(Bill::default(), |sum, _| sum.and(&bill));
         let cost_usd = bill.total();
-        let billed_hours = bill.items.iter().filter(|of| of.item == Item::LoadBalancer).map(|of| of.quantity).sum();
+        let billed_hours = bill.quantity(Item::LoadBalancer);
         let always_on_month_usd = model.load_balancer_month().total();
         Self {
             title: scenario.title.clone(),
