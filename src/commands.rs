@@ -3,10 +3,8 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use crate::aws::client::SdkConfig;
-
 use crate::aws::AwsError;
-use crate::aws::client::{self, AwsEventBus, ConnectError};
+use crate::aws::client::{self, AwsEventBus, ConnectError, SdkConfig};
 use crate::telemetry::log::{Event, Form, Log, diagnostics};
 use crate::telemetry::publish::Publisher;
 use jvb_watcher_rules::plan::Policy;

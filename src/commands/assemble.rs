@@ -1,11 +1,9 @@
 //! The controller as `run` and `lambda` configure it.
 
-use crate::aws::client::SdkConfig;
-
 use super::options::{FeedCheck, MetricsFormat, MetricsOptions, WatchOptions};
 use super::policy;
 use super::settings::Settings;
-use crate::aws::client::{AwsEventSource, AwsPlatform};
+use crate::aws::client::{AwsEventSource, AwsPlatform, SdkConfig};
 use crate::clock::SharedClock;
 use crate::controller::context::Context;
 use crate::controller::reconciler::{Reconciler, ReconcilerParts};

@@ -5,14 +5,13 @@ use std::hash::{BuildHasher, Hasher};
 use std::io::Write;
 use std::sync::Arc;
 
-use crate::aws::client::SdkConfig;
 use serde::Serialize;
 use tokio::time::Instant;
 
 use super::options::OutputFormat;
 use super::settings::Settings;
 use super::{CommandError, Console};
-use crate::aws::client::AwsPlatform;
+use crate::aws::client::{AwsPlatform, SdkConfig};
 use crate::operations::command::LoadBalancerCommand;
 use crate::operations::context::Context;
 use crate::operations::engine::{Operation, execute};

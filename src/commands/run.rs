@@ -4,7 +4,6 @@ use std::io;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use crate::aws::client::SdkConfig;
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use tokio::time::Instant;
@@ -15,7 +14,7 @@ use super::options::values::socket_address;
 use super::options::{FeedCheck, WatchOptions};
 use super::settings::Settings;
 use super::{CommandError, connect, publisher, started};
-use crate::aws::client::SqsQueue;
+use crate::aws::client::{SdkConfig, SqsQueue};
 use crate::aws::{ErrorKind, Queue, QueueSettings};
 use crate::controller::liveness::Liveness;
 use crate::controller::worker::{Lifetime, Timing, Worker, WorkerParts};

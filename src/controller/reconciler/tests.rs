@@ -894,7 +894,7 @@ async fn resolves_addresses_that_aws_assigned_until_the_answer_is_complete() {
     }
     assert_eq!(found(&bench), 1);
     assert_eq!(bench.cloud.count("resolve"), 3, "the addresses of a load balancer don't change");
-    // A load balancer made anew has others.
+    // Another load balancer has others.
     let other = Some(load_balancer(&[1])).map(|found| LoadBalancer { arn: found.arn.replace("0a1b", "9z8y"), ..found });
     bench.cloud.world().observed.load_balancer = other;
     bench.cloud.world().resolved = vec![public(9)];
