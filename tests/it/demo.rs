@@ -155,7 +155,7 @@ async fn every_scenario_can_be_read() {
 }
 
 #[tokio::test]
-async fn when_nobody_reads_any_more_it_ends() {
+async fn ends_when_its_output_is_closed() {
     let (_directory, file) = scenario(
         "title = \"Long\"\n[[step]]\nat = \"0s\"\nsay = \"One.\"\n[[step]]\nat = \"1s\"\nsay = \"Two.\"\n\
          [[step]]\nat = \"2s\"\nsay = \"Three.\"\n[[step]]\nat = \"1h\"\nsay = \"Four.\"\n",

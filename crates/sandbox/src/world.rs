@@ -76,7 +76,7 @@ use timers::{TimerId, Timers, after};
 /// Maximum number of callers.
 const MAX_CALLERS: usize = 100;
 
-/// Exit code of a bridge whose command has waited in vain for its domain.
+/// Exit code of a bridge whose domain did not resolve within the time limit.
 const GAVE_UP: i32 = 1;
 
 /// The state of all services.

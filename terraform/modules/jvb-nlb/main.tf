@@ -65,7 +65,7 @@ resource "aws_lb_target_group" "jvb_udp" {
   vpc_id      = var.vpc_id
   target_type = "ip" # required for Fargate tasks
 
-  # The bridge ends its calls as soon as it is told to stop (jitsi-videobridge, Main.kt), so there is nothing to drain.
+  # The bridge ends its calls at SIGTERM (jitsi-videobridge, Main.kt), so there is nothing to drain.
   # Ending the flows lets a caller whose socket is bound to the old task reach the next one at once, instead of after
   # 120 s of silence.
   deregistration_delay   = var.deregistration_delay

@@ -66,7 +66,7 @@ run "the_service_has_no_tasks_and_never_two" {
   }
 }
 
-run "nothing_that_nobody_asked_for_is_created" {
+run "optional_resources_are_not_created_by_default" {
   assert {
     condition     = length(aws_ecs_service.jitsi.service_connect_configuration) == 0 && output.namespace_arn == null && length(aws_iam_role_policy.secrets) == 0 && length(aws_ecs_cluster_capacity_providers.jitsi) == 0
     error_message = "Service Connect, a policy for secrets or capacity providers are created by default"
