@@ -45,17 +45,22 @@ pub fn socket_address(text: &str) -> Result<SocketAddr, String> {
 
 /// Parses an amount of US dollars.
 pub fn price(text: &str) -> Result<f64, String> {
-    let price: f64 = text.parse().map_err(|_| "write it as a number, like 0.19".to_owned())?;
-    // NaN is in no range.
-    if !(0.0..=1e6).contains(&price) {
-        return Err("it must be from 0 to 1000000".to_owned());
-    }
-    Ok(price)
+    amount(text, "0.19")
 }
 
 /// Parses an amount of what is paid for.
 pub fn quantity(text: &str) -> Result<f64, String> {
-    price(text).map_err(|error| error.replace("0.19", "2 or 0.5"))
+    amount(text, "2 or 0.5")
+}
+
+/// Parses an amount; the error for what isn't a number names examples.
+fn amount(text: &str, examples: &str) -> Result<f64, String> {
+    let amount: f64 = text.parse().map_err(|_| format!("write it as a number, like {examples}"))?;
+    // NaN is in no range.
+    if !(0.0..=1e6).contains(&amount) {
+        return Err("it must be from 0 to 1000000".to_owned());
+    }
+    Ok(amount)
 }
 
 /// Parses a factor of 0.001 to 100000000.
