@@ -4,6 +4,7 @@ use std::net::Ipv6Addr;
 
 use super::*;
 use crate::plan::samples::*;
+use jiff::Timestamp;
 
 fn id(resource: &str) -> Option<String> {
     TaskId::from_arn(&format!("arn:aws:ecs:eu-west-1:111122223333:{resource}")).map(|id| id.as_str().to_owned())
@@ -194,4 +195,21 @@ fn a_service_without_a_target_group_is_ready_only_without_tasks() {
     let unsupported = LoadBalancer { target_groups: vec![instances], ..load_balancer(&[]) };
     assert!(!observation(counts(1, 1, 0), vec![running(1)], Some(unsupported)).readiness().is_complete());
     assert!(observation(counts(0, 0, 0), vec![stopped(1)], None).readiness().is_complete());
+}
+
+#[test]
+fn of_two_events_about_a_service_the_later_one_is_kept() {
+    let event =
+        |name, second| ServiceEvent { name, reason: None, time: Some(Timestamp::from_second(second).expect("a time")) };
+    let (impaired, placement) = (ServiceEventName::TaskStartImpaired, ServiceEventName::TaskPlacementFailure);
+    let kept = |first: ServiceEvent, second: ServiceEvent| {
+        let mut known = None;
+        first.replace_older(&mut known);
+        second.replace_older(&mut known);
+        known.map(|event| event.name)
+    };
+    assert_eq!(kept(event(impaired, 1), event(placement, 2)), Some(placement));
+    assert_eq!(kept(event(impaired, 2), event(placement, 1)), Some(impaired));
+    // EventBridge's times are in whole seconds: of two in one second, that which arrived later.
+    assert_eq!(kept(event(impaired, 1), event(placement, 1)), Some(placement));
 }
