@@ -3,6 +3,7 @@
 //! - [`model`]: the part of AWS that the rules know, free of any SDK type.
 //! - [`plan`]: the decision, [`plan::plan`]: registrations, and the lifecycle of the load balancer.
 //! - [`hold`]: a hold on a load balancer, as tags.
+//! - [`lease`]: the lease on a service, as a tag.
 //! - [`bounds`]: the promised bounds, and what is overdue by them.
 //! - [`finding`]: conditions that an operator must resolve.
 //!
@@ -14,6 +15,7 @@ pub mod bounds;
 pub mod finding;
 pub mod hold;
 mod idle;
+pub mod lease;
 pub mod model;
 pub mod plan;
 mod policy;

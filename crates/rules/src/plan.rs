@@ -11,11 +11,13 @@ use crate::model::{Observation, TargetKey, TargetKeys, TaskId};
 mod lifecycle;
 mod registrations;
 mod service;
+mod stop;
 
 pub use crate::idle::{groups_of_others, is_idle, targets_of_others};
-pub use crate::policy::{OwnerTag, PAID_HOUR_MARGIN, Policy, Teardown};
+pub use crate::policy::{OwnerTag, PAID_HOUR_MARGIN, Policy, StopWhenUnused, Teardown, UsagePolicy};
 pub(crate) use lifecycle::last_use;
 pub use lifecycle::marked_since;
+pub use stop::{ANNOUNCEMENT_VALID_FOR, CLOUDWATCH_LAG, StopAction, StopObstacle, USAGE_UNKNOWN_FOR, expected_stop};
 
 /// The time without a task, in at least two observations, after which a target counts as stale.
 ///
@@ -52,6 +54,8 @@ pub struct Plan {
     pub registrations: Vec<GroupChange>,
     /// The change to the load balancer itself.
     pub lifecycle: LifecycleAction,
+    /// What to do about a service that nobody uses.
+    pub stop: StopAction,
     /// The findings, sorted.
     pub findings: Vec<Finding>,
     /// The targets without a task, to be remembered until the next observation.
@@ -188,12 +192,14 @@ pub fn plan(observation: &Observation, policy: &Policy, now: Timestamp) -> Plan 
         (LifecycleAction::DeleteLoadBalancer { .. }, Teardown::All) => Default::default(),
         _ => planner.registrations(),
     };
+    let stop = planner.stop();
+    planner.find_unknown_usage();
     planner.find_tasks_not_starting();
     planner.find_several_bridges();
     planner.find_mismatched_addresses();
     let Planner { mut findings, requeue_at, .. } = planner;
     findings.sort();
-    Plan { registrations, lifecycle, findings, unmatched, requeue_at: requeue_at.max(now) }
+    Plan { registrations, lifecycle, stop, findings, unmatched, requeue_at: requeue_at.max(now) }
 }
 
 /// The inputs of a decision, and what its parts add up to.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::model::{LoadBalancer, Tags, TargetGroup};
+use crate::model::{FlowProtocols, LoadBalancer, Tags, TargetGroup};
 
 /// What a load balancer is billed by, from its creation on: a partial hour counts as a full one (Elastic Load Balancing
 /// pricing, "each hour or partial hour").
@@ -36,6 +36,43 @@ pub struct Policy {
     pub resync_interval: Duration,
     /// Whether several bridges behind one UDP listener are right for this service, and no finding.
     pub allow_several_bridges: bool,
+    /// What counts as use of the load balancer, and what follows when there is none.
+    pub usage: UsagePolicy,
+}
+
+/// What counts as use of the load balancer, and what follows when there is none.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UsagePolicy {
+    /// Whether CloudWatch is asked for the flows over the load balancer.
+    pub observe: bool,
+    /// The protocols whose flows count; `None` for UDP where a target group takes UDP, and for all elsewhere.
+    pub protocols: Option<FlowProtocols>,
+    /// The flows that a minute must exceed to count as use. Port scans make single flows.
+    pub threshold: u64,
+    /// When an unused service is scaled to zero; `None` if never.
+    pub stop: Option<StopWhenUnused>,
+}
+
+impl UsagePolicy {
+    /// A policy that asks nothing and stops nothing.
+    pub const OFF: Self = Self { observe: false, protocols: None, threshold: 1, stop: None };
+
+    /// Returns the protocols whose flows over a load balancer count as use.
+    pub fn protocols_of(&self, load_balancer: &LoadBalancer) -> FlowProtocols {
+        let takes_udp = load_balancer.target_groups.iter().any(|group| group.protocol.takes_udp());
+        self.protocols.unwrap_or(if takes_udp { FlowProtocols::MEDIA } else { FlowProtocols::default() })
+    }
+}
+
+/// When an unused service is scaled to zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct StopWhenUnused {
+    /// How long the load balancer must have been unused: the window.
+    pub after: Duration,
+    /// How long before the stop it is announced.
+    pub notice: Duration,
+    /// How long after the newest task began to serve nothing is stopped, if no use has been seen since.
+    pub first_call_grace: Duration,
 }
 
 impl Policy {

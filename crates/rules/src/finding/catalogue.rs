@@ -160,6 +160,11 @@ findings! {
         advice: "No action needed after a single outage of the watcher. If this finding recurs, reconcile at least every 50 minutes: with longer intervals the load balancer is never deleted.",
         hinders_registration: false,
     }
+    UsageUnknown {
+        meaning: "For ten minutes CloudWatch has shown no minute of the load balancer's flows, or can't be asked. Unknown counts as in use: `--stop-when-unused` stops nothing, and `down` asks for `--now`.",
+        advice: "Allow the action cloudwatch:GetMetricData, or read its error in the detail; run with --usage off if nobody needs to know the usage.",
+        hinders_registration: false,
+    }
     QueueMissing {
         meaning: "The queue doesn't exist.",
         advice: "Create the queue and its rule (terraform apply), or check --queue and --region.",

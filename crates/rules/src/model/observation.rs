@@ -6,8 +6,11 @@ use std::net::IpAddr;
 
 use jiff::Timestamp;
 
+use crate::lease::LeaseReading;
+
 use super::{
-    Advertised, LoadBalancer, Phase, Service, Startup, Target, TargetGroup, TargetKey, TargetState, TargetType, Task,
+    Advertised, FlowHistory, LoadBalancer, Phase, Service, Startup, Target, TargetGroup, TargetKey, TargetState,
+    TargetType, Task,
 };
 
 /// One observation of AWS, with what the observer remembers of earlier ones.
@@ -23,6 +26,10 @@ pub struct Observation {
     pub advertised: Advertised,
     /// The load balancer of the configured name, if there is one.
     pub load_balancer: Option<LoadBalancer>,
+    /// The flows over the load balancer; `None` if they were not asked for.
+    pub flows: Option<FlowHistory>,
+    /// The lease on the service; read only where the watcher may stop the service, and nobody seems to use it.
+    pub lease: LeaseReading,
     /// Target groups behind no load balancer that carry a mark; read only while there is no load balancer of the
     /// configured name.
     pub orphaned_target_groups: Vec<TargetGroup>,

@@ -21,5 +21,8 @@ pub const HOLD_UNTIL_TAG: &str = "jvb-watcher:hold-until";
 /// The holder, beside [`HOLD_UNTIL_TAG`]; a hold without it was placed by hand.
 pub const HELD_BY_TAG: &str = "jvb-watcher:held-by";
 
-/// The lease on the ECS service, by which the later of two operations (`up`, `down`) wins.
+/// The announced time at which an unused service is scaled to zero, as an RFC 3339 instant; on the load balancer.
+pub const STOP_AT_TAG: &str = "jvb-watcher:stop-at";
+
+/// The lease on the ECS service, by which the later of two operations (`up`, `down`, a stop by the watcher) wins.
 pub const OPERATION_TAG: &str = "jvb-watcher:operation";

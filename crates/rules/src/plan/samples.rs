@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{OwnerTag, Policy, Teardown};
+use super::{OwnerTag, Policy, Teardown, UsagePolicy};
+use crate::lease::LeaseReading;
 use crate::model::{
     AddressFamily, Counts, DesiredStatus, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LastStatus, LoadBalancer,
     LoadBalancerKind, LoadBalancerState, Observation, Protocol, Service, Tags, Target, TargetGroup, TargetState,
@@ -45,6 +46,7 @@ pub fn policy() -> Policy {
         unused_grace: minutes(15),
         resync_interval: seconds(60),
         allow_several_bridges: false,
+        usage: UsagePolicy::OFF,
     }
 }
 
@@ -137,6 +139,8 @@ pub fn observation(service: Service, tasks: Vec<Task>, load_balancer: Option<Loa
         startup: Default::default(),
         advertised: Default::default(),
         load_balancer,
+        flows: None,
+        lease: LeaseReading::NotRead,
         orphaned_target_groups: Vec::new(),
         unmatched_since: Default::default(),
         teardown_begun_at: None,

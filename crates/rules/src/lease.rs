@@ -1,20 +1,44 @@
 //! The lease on a service: of several operations at once, the latest wins.
 //!
 //! Each operation writes its lease to a tag on the ECS service. An operation that finds another one's lease there stops.
-//! AWS has no conditional writes, but the last of several writers of a tag stays, so all agree on the lease holder.
+//! AWS has no conditional writes, but the last of several writers of a tag stays, so all agree on the lease holder. The
+//! watcher takes a lease, too, before it scales an unused service to zero.
 
 use std::fmt;
+use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::telemetry::log::{Verb, rfc3339_millis};
-use jvb_watcher_rules::model::{OPERATION_TAG, Tags};
+use crate::model::{OPERATION_TAG, Tags};
+use crate::timestamp::rfc3339_millis;
+
+/// What can hold a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LeaseHolder {
+    /// The command `up`.
+    Up,
+    /// The command `down`.
+    Down,
+    /// The watcher, while it scales an unused service to zero.
+    Stop,
+}
+
+impl LeaseHolder {
+    /// Returns the holder's word in the tag.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Down => "down",
+            Self::Stop => "stop",
+        }
+    }
+}
 
 /// An operation's lease. In the tag: `up 2026-11-24T18:00:00.000Z 1f2e3d4c`, followed by the state unless it is active.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Lease {
     /// The operation.
-    pub verb: Verb,
+    pub holder: LeaseHolder,
     /// The time at which the operation began.
     pub begun_at: Timestamp,
     /// The operation's unique id.
@@ -22,6 +46,29 @@ pub struct Lease {
     /// The state of the operation.
     pub state: LeaseState,
 }
+
+/// Whether the lease was read, and what was found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum LeaseReading {
+    /// It was not read.
+    #[default]
+    NotRead,
+    /// It was read; `None` if there is none.
+    Read(Option<Lease>),
+}
+
+impl LeaseReading {
+    /// Returns the lease, if one was found.
+    pub fn found(&self) -> Option<&Lease> {
+        match self {
+            Self::NotRead => None,
+            Self::Read(lease) => lease.as_ref(),
+        }
+    }
+}
+
+/// The age from which an operation that holds the lease counts as killed. The time limits of `up` add up to 53 minutes.
+const OPERATION_RUNS_AT_MOST: Duration = Duration::from_secs(60 * 60);
 
 /// The state of the operation that holds a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,17 +101,22 @@ impl Lease {
     /// Parses the tag's value; returns `None` for one that no operation wrote.
     pub fn parse(text: &str) -> Option<Self> {
         let mut words = text.split(' ');
-        let verb = match words.next()? {
-            "up" => Verb::Up,
-            "down" => Verb::Down,
-            _ => return None,
-        };
+        let word = words.next()?;
+        let holders = [LeaseHolder::Up, LeaseHolder::Down, LeaseHolder::Stop];
+        let holder = holders.into_iter().find(|holder| holder.as_str() == word)?;
         let begun_at = words.next()?.parse().ok()?;
         let id = words.next().filter(|id| !id.is_empty())?.to_owned();
         let word = words.next();
         let states = [LeaseState::Active, LeaseState::Ended, LeaseState::Failed];
         let state = states.into_iter().find(|state| state.word() == word)?;
-        words.next().is_none().then_some(Self { verb, begun_at, id, state })
+        words.next().is_none().then_some(Self { holder, begun_at, id, state })
+    }
+
+    /// Returns whether `up` or `down` is running, as far as the lease shows.
+    pub fn is_of_running_operation(&self, now: Timestamp) -> bool {
+        self.holder != LeaseHolder::Stop
+            && self.state == LeaseState::Active
+            && now < self.begun_at + OPERATION_RUNS_AT_MOST
     }
 
     /// Returns the same lease in another state.
@@ -75,7 +127,7 @@ impl Lease {
     /// Returns true if the load balancer may exist in part: a running or killed `up`, or a failed command, left it.
     pub fn leaves_incomplete(&self) -> bool {
         match self.state {
-            LeaseState::Active => self.verb == Verb::Up,
+            LeaseState::Active => self.holder == LeaseHolder::Up,
             LeaseState::Ended => false,
             LeaseState::Failed => true,
         }
@@ -84,7 +136,7 @@ impl Lease {
 
 impl fmt::Display for Lease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {} {}", self.verb.as_str(), rfc3339_millis(self.begun_at), self.id)?;
+        write!(f, "{} {} {}", self.holder.as_str(), rfc3339_millis(self.begun_at), self.id)?;
         match self.state.word() {
             Some(word) => write!(f, " {word}"),
             None => Ok(()),
@@ -99,12 +151,14 @@ mod tests {
     #[test]
     fn a_lease_is_parsed_as_it_is_written() {
         let begun_at = "2026-11-24T18:00:00.123Z".parse().expect("an instant");
-        let lease = Lease { verb: Verb::Up, begun_at, id: "1f2e".into(), state: LeaseState::Active };
+        let lease = Lease { holder: LeaseHolder::Up, begun_at, id: "1f2e".into(), state: LeaseState::Active };
         assert_eq!(lease.to_string(), "up 2026-11-24T18:00:00.123Z 1f2e");
         assert_eq!(lease.with_state(LeaseState::Failed).to_string(), "up 2026-11-24T18:00:00.123Z 1f2e failed");
-        for state in [LeaseState::Active, LeaseState::Ended, LeaseState::Failed] {
-            let lease = lease.with_state(state);
-            assert_eq!(Lease::parse(&lease.to_string()), Some(lease));
+        for holder in [LeaseHolder::Up, LeaseHolder::Down, LeaseHolder::Stop] {
+            for state in [LeaseState::Active, LeaseState::Ended, LeaseState::Failed] {
+                let lease = Lease { holder, ..lease.with_state(state) };
+                assert_eq!(Lease::parse(&lease.to_string()), Some(lease));
+            }
         }
     }
 

@@ -1,0 +1,107 @@
+//! The flows over a load balancer, minute by minute, as CloudWatch shows them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+/// The length of one data point.
+pub const MINUTE: Duration = Duration::from_secs(60);
+
+/// The minutes of a load balancer that CloudWatch shows, by their start. A minute that isn't among them is unknown, and
+/// unknown counts as in use.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct FlowHistory {
+    /// The known minutes, by their start.
+    pub minutes: BTreeMap<Timestamp, MinuteFlows>,
+    /// Why the latest minutes could not be read, if so.
+    pub problem: Option<String>,
+}
+
+/// The protocols of listeners whose flows count as use; none stands for all.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlowProtocols {
+    /// UDP: media.
+    pub udp: bool,
+    /// TCP.
+    pub tcp: bool,
+    /// TLS.
+    pub tls: bool,
+}
+
+impl FlowProtocols {
+    /// UDP alone.
+    pub const MEDIA: Self = Self { udp: true, tcp: false, tls: false };
+
+    /// Returns whether the flows of all protocols count.
+    pub fn are_all(self) -> bool {
+        self == Self::default()
+    }
+}
+
+/// What is known of one minute.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MinuteFlows {
+    /// The flows of the listeners that count as use, over all nodes of the load balancer.
+    pub flows: u64,
+    /// The number of healthy targets; `None` where CloudWatch doesn't show it.
+    pub healthy: Option<u64>,
+}
+
+/// The use of a load balancer in one minute.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MinuteUse {
+    /// More flows than the threshold.
+    Used,
+    /// At most as many flows as the threshold.
+    Unused,
+    /// CloudWatch doesn't show the minute.
+    Unknown,
+}
+
+/// Returns the start of the minute that an instant lies in.
+pub fn minute_of(at: Timestamp) -> Timestamp {
+    let second = at.as_second();
+    let minute = i64::try_from(MINUTE.as_secs()).unwrap_or(60);
+    Timestamp::from_second(second - second.rem_euclid(minute)).unwrap_or(at)
+}
+
+impl FlowHistory {
+    /// Returns the use in the minute that starts at an instant.
+    pub fn minute_use(&self, start: Timestamp, threshold: u64) -> MinuteUse {
+        match self.minutes.get(&start) {
+            Some(minute) if minute.flows > threshold => MinuteUse::Used,
+            Some(_) => MinuteUse::Unused,
+            None => MinuteUse::Unknown,
+        }
+    }
+
+    /// Returns the newest known minute, with its start.
+    pub fn newest(&self) -> Option<(Timestamp, MinuteFlows)> {
+        self.minutes.last_key_value().map(|(start, minute)| (*start, *minute))
+    }
+
+    /// Returns the start of the run of minutes without use that ends with the newest known one, if that one is without
+    /// use. An unknown minute ends the run, too.
+    pub fn unused_since(&self, threshold: u64) -> Option<Timestamp> {
+        let (newest, _) = self.newest()?;
+        self.unused_before(newest + MINUTE, threshold)
+    }
+
+    /// Returns the start of the run of minutes without use that ends at this start of a minute.
+    pub fn unused_before(&self, end: Timestamp, threshold: u64) -> Option<Timestamp> {
+        let mut since = None;
+        let mut start = end - MINUTE;
+        while self.minute_use(start, threshold) == MinuteUse::Unused {
+            since = Some(start);
+            start -= MINUTE;
+        }
+        since
+    }
+
+    /// Returns the start of the newest known minute with use, from an instant on.
+    pub fn last_used_from(&self, from: Timestamp, threshold: u64) -> Option<Timestamp> {
+        let mut used = self.minutes.range(from..).filter(|(_, minute)| minute.flows > threshold);
+        used.next_back().map(|(start, _)| *start)
+    }
+}

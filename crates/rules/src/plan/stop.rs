@@ -1,0 +1,255 @@
+//! Scale to zero by use: when a service that nobody uses is announced to stop, and stopped.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::{CLOCK_SKEW, Planner, StopWhenUnused};
+use crate::finding::FindingName;
+use crate::hold::Hold;
+use crate::idle::task_of_target;
+use crate::lease::{LeaseHolder, LeaseReading};
+use crate::model::{
+    LoadBalancer, LoadBalancerKind, MINUTE, Observation, Phase, STOP_AT_TAG, Service, TargetState, Task, minute_of,
+};
+use crate::policy::Policy;
+
+/// The age from which CloudWatch can be expected to know a minute, from the minute's end on. Elastic Load Balancing sends
+/// its metrics each minute, and they can be read one to three minutes later.
+pub const CLOUDWATCH_LAG: Duration = Duration::from_secs(3 * 60);
+
+/// How long after its announced time a stop can still follow. After that it must be announced again.
+pub const ANNOUNCEMENT_VALID_FOR: Duration = Duration::from_secs(10 * 60);
+
+/// The time for which usage must be unknown to be a finding.
+pub const USAGE_UNKNOWN_FOR: Duration = Duration::from_secs(10 * 60);
+
+/// What to do about a service that nobody uses.
+#[derive(Clone, Debug, PartialEq)]
+pub enum StopAction {
+    /// Nothing.
+    None,
+    /// Announce that the service will be scaled to zero.
+    Announce {
+        /// The ARN of the load balancer that gets the tag.
+        load_balancer_arn: String,
+        /// The announced time.
+        stop_at: Timestamp,
+        /// The time since which nobody has used the load balancer.
+        unused_since: Timestamp,
+    },
+    /// Withdraw the announcement.
+    Withdraw {
+        /// The ARN of the load balancer that has the tag.
+        load_balancer_arn: String,
+        /// Why the service isn't stopped.
+        reason: StopObstacle,
+    },
+    /// Set the service's desired count to zero, if a second observation agrees.
+    ScaleToZero {
+        /// The announced time.
+        stop_at: Timestamp,
+        /// The time since which nobody has used the load balancer.
+        unused_since: Timestamp,
+    },
+}
+
+/// Why a service isn't stopped for disuse.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "testing", derive(serde::Deserialize, schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum StopObstacle {
+    /// A hold is in force, or was within the window.
+    Held,
+    /// `up` or `down` is running, or `up` began within the window.
+    Operation,
+    /// The service has not served, registered and healthy, for the whole window.
+    NotServing,
+    /// Flows were seen within the window or after it.
+    InUse,
+    /// No flow has been seen since the newest task began to serve, and the grace for the first call isn't over.
+    AwaitingFirstCall,
+    /// CloudWatch doesn't show each minute of the window.
+    UsageUnknown,
+}
+
+impl Planner<'_> {
+    /// Returns what to do about a service that nobody uses.
+    pub(super) fn stop(&mut self) -> StopAction {
+        let Some(rule) = self.policy.usage.stop else { return StopAction::None };
+        let Some(load_balancer) = stoppable(self.observation, self.policy) else { return StopAction::None };
+        let announced = announced_stop(load_balancer, rule, self.now);
+        let load_balancer_arn = load_balancer.arn.clone();
+        match unused_since(self.observation, load_balancer, self.policy, rule, self.now) {
+            Ok(unused_since) => match announced {
+                Some(stop_at) if self.now < stop_at => {
+                    self.requeue_by(stop_at.min(self.now + MINUTE));
+                    StopAction::None
+                }
+                Some(stop_at) => StopAction::ScaleToZero { stop_at, unused_since },
+                None => {
+                    let stop_at = self.now + rule.notice;
+                    self.requeue_by(stop_at.min(self.now + MINUTE));
+                    StopAction::Announce { load_balancer_arn, stop_at, unused_since }
+                }
+            },
+            // The newest minute can still become known.
+            Err(StopObstacle::UsageUnknown) if announced.is_some() => {
+                self.requeue_by(self.now + MINUTE);
+                StopAction::None
+            }
+            Err(reason) if load_balancer.tags.contains_key(STOP_AT_TAG) => {
+                StopAction::Withdraw { load_balancer_arn, reason }
+            }
+            Err(_) => StopAction::None,
+        }
+    }
+
+    /// Finds usage that has been unknown for [`USAGE_UNKNOWN_FOR`].
+    pub(super) fn find_unknown_usage(&mut self) {
+        let Some((flows, load_balancer)) = self.observation.flows.as_ref().zip(self.observation.load_balancer.as_ref())
+        else {
+            return;
+        };
+        let known_until = flows.newest().map(|(start, _)| start + MINUTE);
+        let unknown_since = known_until.map_or(load_balancer.created_at, |until| until.max(load_balancer.created_at));
+        if unknown_since + USAGE_UNKNOWN_FOR > self.now {
+            return;
+        }
+        let reason = flows.problem.as_deref().unwrap_or("CloudWatch has no data point");
+        let detail = format!("no minute since {unknown_since} is known: {reason}");
+        self.find(FindingName::UsageUnknown, &load_balancer.name, detail);
+    }
+}
+
+/// Returns the load balancer of a service that the watcher may stop: an owned one, of a service that is up.
+fn stoppable<'a>(observation: &'a Observation, policy: &Policy) -> Option<&'a LoadBalancer> {
+    let Service::Found(counts) = observation.service else { return None };
+    let load_balancer = observation.load_balancer.as_ref()?;
+    let is_owned = load_balancer.kind == LoadBalancerKind::Network && policy.owner_tag.is_among(&load_balancer.tags);
+    (counts.desired > 0 && is_owned).then_some(load_balancer)
+}
+
+/// Returns the time at which the service is announced to stop, if the announcement is valid.
+fn announced_stop(load_balancer: &LoadBalancer, rule: StopWhenUnused, now: Timestamp) -> Option<Timestamp> {
+    let stop_at: Timestamp = load_balancer.tags.get(STOP_AT_TAG)?.parse().ok()?;
+    // The watcher writes milliseconds, and its process's id below them.
+    let stop_at = Timestamp::from_millisecond(stop_at.as_millisecond()).ok()?;
+    let is_valid = stop_at <= now + rule.notice + CLOCK_SKEW && now < stop_at + ANNOUNCEMENT_VALID_FOR;
+    is_valid.then_some(stop_at)
+}
+
+/// Returns the time since which nobody has used the load balancer, if that is for long enough to stop the service.
+fn unused_since(
+    observation: &Observation,
+    load_balancer: &LoadBalancer,
+    policy: &Policy,
+    rule: StopWhenUnused,
+    now: Timestamp,
+) -> Result<Timestamp, StopObstacle> {
+    let end = minute_of(now - CLOUDWATCH_LAG);
+    let start = minute_of(end - rule.after);
+    let limits = WindowLimits::of(observation, load_balancer, now)?;
+    if let Some((_, obstacle)) = limits.all().find(|(at, _)| *at > start) {
+        return Err(obstacle);
+    }
+    let threshold = policy.usage.threshold;
+    let flows = observation.flows.as_ref().ok_or(StopObstacle::UsageUnknown)?;
+    if flows.last_used_from(start, threshold).is_some() {
+        return Err(StopObstacle::InUse);
+    }
+    let had_call = flows.last_used_from(minute_of(limits.newest_task_started_at), threshold).is_some();
+    if !had_call && now < limits.newest_task_started_at + rule.first_call_grace {
+        return Err(StopObstacle::AwaitingFirstCall);
+    }
+    let mut minute = start;
+    while minute < end {
+        match flows.minutes.get(&minute).and_then(|minute| minute.healthy) {
+            Some(0) => return Err(StopObstacle::NotServing),
+            Some(_) => minute += MINUTE,
+            None => return Err(StopObstacle::UsageUnknown),
+        }
+    }
+    if observation.lease == LeaseReading::NotRead {
+        return Err(StopObstacle::Operation);
+    }
+    flows.unused_before(end, threshold).ok_or(StopObstacle::UsageUnknown)
+}
+
+/// The times before which the window can't start.
+struct WindowLimits {
+    load_balancer_created_at: Timestamp,
+    newest_task_started_at: Timestamp,
+    held_until: Option<Timestamp>,
+    up_begun_at: Option<Timestamp>,
+}
+
+impl WindowLimits {
+    /// Returns the limits, or what forbids a stop now whatever the flows.
+    fn of(observation: &Observation, load_balancer: &LoadBalancer, now: Timestamp) -> Result<Self, StopObstacle> {
+        // The end of an invalid hold lies further ahead than any valid one; it is ignored, as for a teardown.
+        let hold = Hold::of(&load_balancer.tags).filter(|hold| hold.until <= now || hold.is_in_force(now));
+        if hold.as_ref().is_some_and(|hold| hold.is_in_force(now)) {
+            return Err(StopObstacle::Held);
+        }
+        let lease = observation.lease.found();
+        if lease.is_some_and(|lease| lease.is_of_running_operation(now)) {
+            return Err(StopObstacle::Operation);
+        }
+        Ok(Self {
+            load_balancer_created_at: load_balancer.created_at,
+            newest_task_started_at: newest_task_started_at(observation, now).ok_or(StopObstacle::NotServing)?,
+            held_until: hold.map(|hold| hold.until),
+            up_begun_at: lease.filter(|lease| lease.holder == LeaseHolder::Up).map(|lease| lease.begun_at),
+        })
+    }
+
+    /// Returns the limits, each with what it stands for.
+    fn all(&self) -> impl Iterator<Item = (Timestamp, StopObstacle)> {
+        let Self { load_balancer_created_at, newest_task_started_at, held_until, up_begun_at } = *self;
+        [
+            (Some(load_balancer_created_at), StopObstacle::NotServing),
+            (Some(newest_task_started_at), StopObstacle::NotServing),
+            (held_until, StopObstacle::Held),
+            (up_begun_at, StopObstacle::Operation),
+        ]
+        .into_iter()
+        .filter_map(|(at, obstacle)| Some((at?, obstacle)))
+    }
+}
+
+/// Returns when the newest serving task reached RUNNING, if the service serves: no task is starting, and one is healthy
+/// behind the load balancer.
+fn newest_task_started_at(observation: &Observation, now: Timestamp) -> Option<Timestamp> {
+    let is_healthy = |task: &Task| {
+        let mut targets = observation.targets().map(|(_, target)| target);
+        targets.any(|target| {
+            target.state == TargetState::Healthy
+                && task_of_target(observation, target, now).is_some_and(|of_target| of_target.id == task.id)
+        })
+    };
+    let is_starting = |task: &Task| task.phase() == Phase::Starting;
+    if observation.tasks.iter().any(is_starting) || !observation.serving().any(is_healthy) {
+        return None;
+    }
+    let started_at: Option<Vec<_>> = observation.serving().map(|task| task.started_at).collect();
+    started_at?.into_iter().max()
+}
+
+/// Returns when the service would be stopped if nobody used it from now on; `None` where it would not be.
+pub fn expected_stop(observation: &Observation, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
+    let rule = policy.usage.stop?;
+    let load_balancer = stoppable(observation, policy)?;
+    if let Some(stop_at) = announced_stop(load_balancer, rule, now) {
+        return Some(stop_at);
+    }
+    let limits = WindowLimits::of(observation, load_balancer, now).ok()?;
+    let last_used = observation.flows.as_ref()?.last_used_from(Timestamp::MIN, policy.usage.threshold);
+    let had_call = last_used.is_some_and(|at| at >= minute_of(limits.newest_task_started_at));
+    let unused_since = limits.all().map(|(at, _)| at).chain(last_used.map(|at| at + MINUTE)).max()?;
+    // The window has full minutes, and CloudWatch knows its last one.
+    let announced_at = minute_of(unused_since) + MINUTE + rule.after + CLOUDWATCH_LAG;
+    let first_call_by = limits.newest_task_started_at + rule.first_call_grace;
+    Some(if had_call { announced_at } else { announced_at.max(first_call_by) }.max(now) + rule.notice)
+}
