@@ -2,7 +2,8 @@
 //!
 //! - [`Platform`]: the ECS service and its tasks, the load balancer and its target groups.
 //! - [`Queue`]: the SQS queue that delivers the events.
-//! - [`Scaling`]: the writes to the ECS service that `up` and `down` make.
+//! - [`Scaling`]: the ECS service's desired count, and the lease on it.
+//! - [`usage::Usage`]: the use of the load balancer, from CloudWatch.
 //! - [`event_source::EventSource`]: the queue's attributes and the rule that fills it.
 //! - [`diagnostics::Diagnostics`]: the reads and permission probes that only `doctor` makes.
 //! - [`event_bus::EventBus`]: the bus that the product publishes its own events on.
@@ -23,12 +24,18 @@ pub mod operation;
 mod platform;
 mod queue;
 mod scaling;
+pub mod usage;
 
 pub use deadline::Deadline;
 pub use error::{AwsError, ErrorKind};
 pub use platform::{LoadBalancerDescription, Platform, ServiceDescription, TARGETS_PER_CALL, TargetGroupDescription};
 pub use queue::{FailedEntry, Message, Queue, QueueSettings, Receipt, Redrive};
 pub use scaling::{ScalableService, Scaling};
+
+/// The ports that a controller works with.
+pub trait ControllerPlatform: Platform + Scaling + usage::Usage {}
+
+impl<P: Platform + Scaling + usage::Usage> ControllerPlatform for P {}
 
 /// The time limit of a call, with its retries. A call that polls for messages takes its wait time in addition.
 pub const LONGEST_CALL: Duration = Duration::from_secs(30);

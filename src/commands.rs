@@ -73,6 +73,7 @@ fn policy(settings: &Settings, options: &PolicyOptions) -> Policy {
         unused_grace: options.unused_grace,
         resync_interval: options.resync_interval,
         allow_several_bridges: options.bridges.allow_several_bridges,
+        usage: options.usage.policy(),
     }
 }
 
@@ -91,6 +92,7 @@ fn started(form: Form, settings: &Settings, options: &WatchOptions, sdk: &SdkCon
         idle_grace_seconds: options.idle_grace.at_least().as_secs_f64(),
         idle_grace_until_paid_hour: options.idle_grace == IdleGrace::UntilPaidHour,
         unused_grace_seconds: options.unused_grace.as_secs_f64(),
+        stop_when_unused_seconds: options.usage.stop_when_unused.map(|after| after.as_secs_f64()),
     }
 }
 

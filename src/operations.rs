@@ -1,7 +1,7 @@
 //! `up`, `down` and `hold`: operations that scale the platform, phase by phase.
 //!
 //! An operation's state is in AWS alone. So it may be interrupted anywhere, and the same command, or the opposite one,
-//! continues from what it finds. Of several operations at once the latest wins (see [`lease`]). A
+//! continues from what it finds. Of several operations at once the latest wins (see [`lease`](jvb_watcher_rules::lease)). A
 //! [`Hold`](jvb_watcher_rules::hold::Hold) keeps watchers from deleting a load balancer that is about to be used.
 //!
 //! - [`up`], [`down`]: the two operations, each a list of phases and a check for each of them.
@@ -17,7 +17,6 @@ pub mod down;
 pub mod engine;
 pub mod failure;
 pub mod hold;
-pub mod lease;
 pub mod phase;
 pub mod progress;
 mod registration;

@@ -16,6 +16,7 @@ mod platform;
 mod profile;
 mod queue;
 mod scaling;
+mod usage;
 
 pub use aws_config::SdkConfig;
 #[cfg(feature = "sandbox")]

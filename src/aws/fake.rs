@@ -10,14 +10,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::usage::{FlowQuery, Usage};
 use super::{
     AwsError, Calls, Deadline, ErrorKind, FailedEntry, LoadBalancerDescription, Message, Platform, Queue,
     QueueSettings, Receipt, Redrive, ScalableService, Scaling, ServiceDescription, TargetGroupDescription,
 };
 use crate::clock::Clock;
 use jvb_watcher_rules::model::{
-    LoadBalancer, LoadBalancerAddresses, Observation, PinnedAddress, Service, Tags, Target, TargetGroup, TargetKey,
-    TargetState, Task, TaskId,
+    LoadBalancer, LoadBalancerAddresses, MinuteFlows, Observation, PinnedAddress, Service, Tags, Target, TargetGroup,
+    TargetKey, TargetState, Task, TaskId,
 };
 
 /// A wall clock that advances with tokio's.
@@ -383,6 +384,19 @@ impl Scaling for FakeAws {
         self.call("UntagResource", |world| {
             world.service_tags.retain(|key, _| !keys.contains(&key.as_str()));
             Ok(())
+        })
+        .await
+    }
+}
+
+impl Usage for FakeAws {
+    async fn flows(&self, query: &FlowQuery) -> Result<BTreeMap<Timestamp, MinuteFlows>, AwsError> {
+        self.call("GetMetricData", |world| {
+            let known = world.observed.flows.iter().flat_map(|flows| &flows.minutes);
+            Ok(known
+                .filter(|(start, _)| (query.from..query.until).contains(start))
+                .map(|(at, of)| (*at, *of))
+                .collect())
         })
         .await
     }

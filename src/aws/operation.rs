@@ -70,6 +70,8 @@ operations! {
     DeleteLoadBalancer: "elasticloadbalancing", "DeleteLoadBalancer";
     DeleteTargetGroup: "elasticloadbalancing", "DeleteTargetGroup";
 
+    GetMetricData: "cloudwatch", "GetMetricData";
+
     ListRuleNamesByTarget: "events", "ListRuleNamesByTarget";
     DescribeRule: "events", "DescribeRule";
     ListTargetsByRule: "events", "ListTargetsByRule";

@@ -1,4 +1,4 @@
-//! The port to the ECS service, as `up` and `down` use it. The controller never scales.
+//! The port to the ECS service's desired count, for `up`, `down`, and the stop of an unused service.
 
 use std::future::Future;
 

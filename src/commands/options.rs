@@ -9,8 +9,10 @@ use jvb_watcher_rules::plan::{OwnerTag, Teardown};
 use crate::telemetry::log::Level;
 
 pub mod prices;
+pub mod usage;
 pub mod values;
 
+use usage::UsageOptions;
 use values::{duration, event_bus, idle_grace, metrics_namespace, owner_tag};
 
 /// The platform to work on, and how to reach AWS.
@@ -170,6 +172,9 @@ pub struct PolicyOptions {
     /// The bridges.
     #[command(flatten)]
     pub bridges: BridgeOptions,
+    /// The usage.
+    #[command(flatten)]
+    pub usage: UsageOptions,
 }
 
 /// How long an idle load balancer is kept.

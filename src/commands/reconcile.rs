@@ -18,7 +18,7 @@ use crate::controller::reconciler::{Reconciler, ReconcilerParts, registrations_o
 use crate::telemetry::log::{Act, Event, Failure, Log, TargetFields, millis};
 use jvb_watcher_rules::finding::Finding;
 use jvb_watcher_rules::model::Readiness;
-use jvb_watcher_rules::plan::{OwnerTag, Plan, Policy, TargetChange, Teardown, UNMATCHED_BEFORE_STALE};
+use jvb_watcher_rules::plan::{OwnerTag, Plan, Policy, TargetChange, Teardown, UNMATCHED_BEFORE_STALE, UsagePolicy};
 
 /// The options of `reconcile`.
 #[derive(Debug, Args)]
@@ -82,6 +82,7 @@ pub async fn reconcile(settings: &Settings, options: &ReconcileOptions, log: &Lo
         unused_grace: Duration::ZERO,
         resync_interval: HEALTH_WAIT,
         allow_several_bridges: options.bridges.allow_several_bridges,
+        usage: UsagePolicy::OFF,
     };
     let platform = AwsPlatform::new(&sdk);
     let context = Context::new(settings.scope.clone(), log.clone(), platform.clock());

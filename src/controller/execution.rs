@@ -1,14 +1,15 @@
-//! Executes a plan: registrations first, then the load balancer's lifecycle.
+//! Executes a plan: registrations first, then the load balancer's lifecycle, then the stop of an unused service.
 
-use crate::aws::Platform;
+use crate::aws::{Platform, Scaling};
+use crate::controller::stop::Stop;
 use crate::controller::teardown::Teardown;
 use crate::controller::writes::{Applied, Writer};
 use jvb_watcher_rules::model::{IDLE_SINCE_TAG, LOAD_BALANCER_TAG, Tags};
 use jvb_watcher_rules::plan::{LifecycleAction, Plan};
 
-impl<P: Platform> Writer<'_, P> {
+impl<P: Platform + Scaling> Writer<'_, P> {
     /// Executes a plan. The failure of one write doesn't keep the others from being made.
-    pub async fn execute(&self, plan: &Plan, teardown: &mut Teardown) -> Applied {
+    pub async fn execute(&self, plan: &Plan, teardown: &mut Teardown, stop: &mut Stop) -> Applied {
         let mut applied = Applied::default();
         for change in &plan.registrations {
             applied.merge(self.change_registrations(change).await);
@@ -32,6 +33,7 @@ impl<P: Platform> Writer<'_, P> {
                 self.delete_target_groups(teardown, target_groups).await
             }
         });
+        applied.merge(self.stop(&plan.stop, stop).await);
         applied
     }
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::aws::{AwsError, ErrorKind, Message, Platform, Queue, Receipt, Redrive};
+use crate::aws::{AwsError, ControllerPlatform, ErrorKind, Message, Queue, Receipt, Redrive};
 use crate::clock::Moment;
 use crate::controller::context::Context;
 use crate::controller::error_policy;
@@ -55,7 +55,7 @@ pub struct Function<Q, P> {
     context: Context,
 }
 
-impl<Q: Queue, P: Platform> Function<Q, P> {
+impl<Q: Queue, P: ControllerPlatform> Function<Q, P> {
     /// A function that has not reconciled yet.
     pub fn new(queue: Q, reconciler: Reconciler<P>) -> Self {
         let context = reconciler.context().clone();

@@ -5,17 +5,21 @@ use std::time::Duration;
 
 use futures_util::future::try_join_all;
 
-use crate::aws::{AwsError, ErrorKind, LoadBalancerDescription, Platform, ServiceDescription, TargetGroupDescription};
+use crate::aws::{
+    AwsError, ControllerPlatform, ErrorKind, LoadBalancerDescription, ServiceDescription, TargetGroupDescription,
+};
 use crate::controller::advertised::AdvertisedCache;
 use crate::controller::context::Context;
 use crate::controller::message::Hints;
 use crate::controller::scope::Scope;
+use crate::controller::usage::{Freshness, UsageCache};
 use crate::telemetry::log::Event;
+use jvb_watcher_rules::lease::{Lease, LeaseReading};
 use jvb_watcher_rules::model::{
-    Advertised, LOAD_BALANCER_TAG, LoadBalancer, Observation, Service, Startup, Tags, Target, TargetGroup, TargetType,
-    Task, TaskId, load_balancer_name,
+    Advertised, FlowHistory, LOAD_BALANCER_TAG, LoadBalancer, Observation, Service, Startup, Tags, Target, TargetGroup,
+    TargetType, Task, TaskId, load_balancer_name,
 };
-use jvb_watcher_rules::plan::{Policy, Teardown};
+use jvb_watcher_rules::plan::{Policy, Teardown, UsagePolicy};
 
 /// The number of times that a task is described again while ECS doesn't show its announced version.
 const FRESHNESS_RETRIES: u32 = 5;
@@ -42,9 +46,13 @@ pub struct Observer<'a, P> {
     pub policy: &'a Policy,
     /// What is remembered of the addresses that tasks advertise.
     pub advertised: &'a AdvertisedCache,
+    /// What is remembered of the load balancer's use.
+    pub usage: &'a UsageCache,
+    /// Whether the use must be read again.
+    pub freshness: Freshness,
 }
 
-impl<P: Platform> Observer<'_, P> {
+impl<P: ControllerPlatform> Observer<'_, P> {
     /// Reads the service, its tasks, and the load balancer with its target groups. The fields that AWS doesn't know are
     /// empty.
     ///
@@ -69,16 +77,30 @@ impl<P: Platform> Observer<'_, P> {
             }
             _ => Default::default(),
         };
+        let lease = self.lease(observed.flows.as_ref()).await?;
         Ok(Observation {
             service,
             tasks,
             startup: Startup { deployment, message, ..Startup::default() },
             advertised: Advertised { pinned, load_balancer: addresses },
             load_balancer: observed.load_balancer,
+            flows: observed.flows,
+            lease,
             orphaned_target_groups: observed.orphaned_target_groups,
             unmatched_since: BTreeMap::new(),
             teardown_begun_at: None,
         })
+    }
+
+    /// Reads the lease on the service, if a stop may rest on it: nobody seems to use the load balancer.
+    async fn lease(&self, flows: Option<&FlowHistory>) -> Result<LeaseReading, AwsError> {
+        let UsagePolicy { threshold, stop, .. } = self.policy.usage;
+        if stop.is_none() || flows.is_none_or(|flows| flows.unused_since(threshold).is_none()) {
+            return Ok(LeaseReading::NotRead);
+        }
+        let Scope { cluster, service } = &self.context.scope;
+        let found = self.platform.scalable(cluster, service).await?;
+        Ok(LeaseReading::Read(found.and_then(|found| Lease::of(&found.tags))))
     }
 
     /// Reads the service's tasks: those that ListTasks returns and those that the hints name, since the list can lag
@@ -154,8 +176,14 @@ impl<P: Platform> Observer<'_, P> {
             };
             match self.with_target_groups(&description).await {
                 Ok(load_balancer) => {
-                    let (description, load_balancer) = (Some(description), Some(load_balancer));
-                    return Ok(ObservedLoadBalancer { description, load_balancer, orphaned_target_groups: Vec::new() });
+                    let Self { platform, context, policy, usage, freshness, .. } = *self;
+                    let flows = usage.flows(platform, &load_balancer, policy, freshness, context).await;
+                    return Ok(ObservedLoadBalancer {
+                        description: Some(description),
+                        load_balancer: Some(load_balancer),
+                        flows,
+                        orphaned_target_groups: Vec::new(),
+                    });
                 }
                 // The load balancer or a group was deleted between two calls. Reading again shows which.
                 Err(error) if error.is(ErrorKind::NotFound) => changed = Some(error),
@@ -219,6 +247,7 @@ impl<P: Platform> Observer<'_, P> {
 struct ObservedLoadBalancer {
     description: Option<LoadBalancerDescription>,
     load_balancer: Option<LoadBalancer>,
+    flows: Option<FlowHistory>,
     orphaned_target_groups: Vec<TargetGroup>,
 }
 

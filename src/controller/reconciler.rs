@@ -7,22 +7,24 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::aws::{AwsError, Deadline, Platform};
+use crate::aws::{AwsError, ControllerPlatform, Deadline};
 use crate::clock::Moment;
 use crate::controller::advertised::AdvertisedCache;
 use crate::controller::context::Context;
 use crate::controller::message::Hints;
 use crate::controller::missed_events::MissedEvents;
 use crate::controller::observer::Observer;
+use crate::controller::stop::Stop;
 use crate::controller::target_health::{TargetHealth, millis_between};
 use crate::controller::teardown::{ProcessId, Teardown, takeover_after};
 use crate::controller::totals::Counts;
+use crate::controller::usage::{Freshness, UsageCache};
 use crate::controller::writes::{Applied, Writer};
-use crate::telemetry::log::{Event, millis};
-use crate::telemetry::metrics::{Snapshot, Summary, Usage};
+use crate::telemetry::log::{Event, millis, rfc3339_millis};
+use crate::telemetry::metrics::{Flows, Snapshot, Summary, Usage};
 use jvb_watcher_rules::finding::{Finding, FindingLedger, FindingName, StandingFindings};
 use jvb_watcher_rules::model::{LoadBalancerState, Observation, Readiness, Service, ServiceEvent, Startup, TargetKey};
-use jvb_watcher_rules::plan::{self, LifecycleAction, Plan, Policy};
+use jvb_watcher_rules::plan::{self, LifecycleAction, Plan, Policy, StopAction};
 
 /// The time after its beginning within which writes may follow from an observation, except RegisterTargets.
 ///
@@ -104,6 +106,8 @@ struct Memory {
     missed_events: MissedEvents,
     teardown: Teardown,
     advertised: AdvertisedCache,
+    usage: UsageCache,
+    stop: Stop,
     /// The latest event about the service.
     service_event: Option<ServiceEvent>,
     /// The time since which each observation has found fewer running tasks than desired.
@@ -160,7 +164,7 @@ pub enum Progress {
     Underway,
 }
 
-impl<P: Platform> Reconciler<P> {
+impl<P: ControllerPlatform> Reconciler<P> {
     /// A reconciler that has observed nothing.
     pub fn new(parts: ReconcilerParts<P>) -> Self {
         let ReconcilerParts { platform, context, policy, planner, event_source_findings, process, takeover_after } =
@@ -174,6 +178,8 @@ impl<P: Platform> Reconciler<P> {
             missed_events: MissedEvents::default(),
             teardown: Teardown::new(process, takeover_after),
             advertised: AdvertisedCache::default(),
+            usage: UsageCache::default(),
+            stop: Stop::new(process, takeover_after),
             service_event: None,
             short_since: None,
             idle_since: None,
@@ -215,7 +221,7 @@ impl<P: Platform> Reconciler<P> {
                     hints,
                     deadline: Deadline::new(observed.began, OBSERVATION_VALID_FOR, context.clock.clone()),
                 };
-                let applied = writer.execute(&observed.plan, &mut memory.teardown).await;
+                let applied = writer.execute(&observed.plan, &mut memory.teardown, &mut memory.stop).await;
                 self.conclude(observed, applied, health_changes, began)
             }
             Err(error) => Err(error),
@@ -236,9 +242,15 @@ impl<P: Platform> Reconciler<P> {
     ///
     /// The first call that failed.
     pub async fn observe(&self, hints: &Hints) -> Result<Observed, AwsError> {
+        self.observe_with(hints, Freshness::Remembered).await
+    }
+
+    async fn observe_with(&self, hints: &Hints, freshness: Freshness) -> Result<Observed, AwsError> {
         let Self { platform, context, policy, memory, .. } = self;
         let began = Moment::now(&*context.clock);
-        let observed = Observer { platform, context, policy, advertised: &memory.advertised }.observe(hints).await?;
+        let Memory { advertised, usage, .. } = memory;
+        let observer = Observer { platform, context, policy, advertised, usage, freshness };
+        let observed = observer.observe(hints).await?;
         let observation = Observation {
             startup: Startup {
                 event: memory.service_event.clone(),
@@ -253,12 +265,13 @@ impl<P: Platform> Reconciler<P> {
         Ok(Observed { observation, plan, began })
     }
 
-    /// Observes once, or twice before a deletion: the one dangerous write rests on two observations, the second one fresh.
+    /// Observes once, or twice before a deletion or a stop: the dangerous writes rest on two observations, the second one
+    /// fresh.
     async fn observe_for_writes(&self, hints: &Hints) -> Result<Observed, AwsError> {
         let observed = self.wait_for_turn(self.observe(hints).await?);
-        match observed.plan.lifecycle {
-            LifecycleAction::DeleteLoadBalancer { .. } => {
-                Ok(self.wait_for_turn(self.observe(&Hints::default()).await?))
+        match (&observed.plan.lifecycle, &observed.plan.stop) {
+            (LifecycleAction::DeleteLoadBalancer { .. }, _) | (_, StopAction::ScaleToZero { .. }) => {
+                Ok(self.wait_for_turn(self.observe_with(&Hints::default(), Freshness::Fresh).await?))
             }
             _ => Ok(observed),
         }
@@ -266,7 +279,9 @@ impl<P: Platform> Reconciler<P> {
 
     fn wait_for_turn(&self, mut observed: Observed) -> Observed {
         let Observed { observation, plan, .. } = &mut observed;
-        self.memory.teardown.wait_for_turn(observation, plan, &self.policy, self.context.clock.now());
+        let now = self.context.clock.now();
+        self.memory.teardown.wait_for_turn(observation, plan, &self.policy, now);
+        self.memory.stop.wait_for_turn(observation, plan, now);
         observed
     }
 
@@ -300,7 +315,8 @@ impl<P: Platform> Reconciler<P> {
             || state_before != summary.load_balancer_state
             || self.memory.heartbeat.is_none_or(|last| last.elapsed(&*clock) >= HEARTBEAT);
         if is_eventful {
-            self.log_reconciled(summary, applied.changes(), began.elapsed());
+            let flows = self.flows(&observed.observation);
+            self.log_reconciled(summary, flows, applied.changes(), began.elapsed());
         }
         let progress = match observed.plan.lifecycle {
             // What AWS refuses, only an operator can continue.
@@ -369,7 +385,7 @@ impl<P: Platform> Reconciler<P> {
             true => Usage::InUse,
             false => Usage::Idle,
         };
-        Snapshot { summary, idle_since, usage }
+        Snapshot { summary, idle_since, usage, flows: self.flows(observation) }
     }
 
     /// Logs the findings that are new, changed or cleared, and returns how many they are.
@@ -391,10 +407,14 @@ impl<P: Platform> Reconciler<P> {
     pub fn log_observed(&mut self, observed: &Observed) {
         self.context.totals.set_platform_calls(self.platform.calls());
         let took = observed.began.elapsed(&*self.context.clock);
-        self.log_reconciled(Summary::of(&observed.observation), 0, took);
+        self.log_reconciled(Summary::of(&observed.observation), self.flows(&observed.observation), 0, took);
     }
 
-    fn log_reconciled(&mut self, summary: Summary, changes: usize, took: Duration) {
+    fn flows(&self, observation: &Observation) -> Option<Flows> {
+        Flows::of(observation, self.policy.usage.threshold)
+    }
+
+    fn log_reconciled(&mut self, summary: Summary, flows: Option<Flows>, changes: usize, took: Duration) {
         let Summary { counts, serving, registered, healthy, load_balancer_state, load_balancer_created_at, .. } =
             summary;
         let now = self.context.clock.now();
@@ -411,6 +431,8 @@ impl<P: Platform> Reconciler<P> {
             load_balancer_state: load_balancer_state.map_or("absent", LoadBalancerState::as_str).to_owned(),
             load_balancer_age_seconds: load_balancer_created_at
                 .map(|created_at| millis_between(created_at, now) / 1000),
+            flows: flows.map(|flows| flows.newest),
+            flows_minute: flows.map(|flows| rfc3339_millis(flows.minute)),
             changes,
             findings: self.memory.findings.len(),
             messages: totals.messages - reported.messages,

@@ -39,19 +39,24 @@ impl ProcessId {
         Self(number % Self::COUNT)
     }
 
+    /// Returns the number.
+    pub(super) fn number(self) -> u32 {
+        self.0
+    }
+
     /// Draws an id.
     pub fn random() -> Self {
         Self::new(RandomState::new().hash_one("process") as u32)
     }
 
     /// The mark of this process for a time. It is an RFC 3339 instant, of which readers use the milliseconds.
-    fn mark(self, idle_since: Timestamp) -> String {
+    pub(super) fn mark(self, idle_since: Timestamp) -> String {
         let to_the_millisecond = Timestamp::from_millisecond(idle_since.as_millisecond()).unwrap_or(idle_since);
         format!("{:.9}", to_the_millisecond + Duration::from_nanos(self.0.into()))
     }
 
     /// Spreads the takeovers of several processes over as long again as the delay.
-    fn spread(self, delay: Duration) -> Duration {
+    pub(super) fn spread(self, delay: Duration) -> Duration {
         delay + delay.mul_f64(f64::from(self.0) / f64::from(Self::COUNT))
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::aws::{Platform, Queue, QueueSettings};
+use crate::aws::{ControllerPlatform, Queue, QueueSettings};
 use crate::controller::context::Context;
 use crate::controller::error_policy;
 use crate::controller::inbox::{Batch, Inbox};
@@ -87,7 +87,7 @@ pub struct Worker<Q, P> {
     progress: Progress,
 }
 
-impl<Q: Queue, P: Platform> Worker<Q, P> {
+impl<Q: Queue, P: ControllerPlatform> Worker<Q, P> {
     /// A worker that has not reconciled yet.
     pub fn new(parts: WorkerParts<Q, P>) -> Self {
         let WorkerParts { queue, queue_settings, reconciler, lifetime, shutdown, liveness, timing } = parts;

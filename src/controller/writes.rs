@@ -31,6 +31,10 @@ pub struct Applied {
     pub marks: usize,
     /// True if the load balancer was deleted.
     pub load_balancer_deleted: bool,
+    /// The number of calls that announced a stop, or withdrew one.
+    pub announcements: usize,
+    /// True if the service was scaled to zero because nobody uses it.
+    pub scaled_to_zero: bool,
     /// The number of target groups that were deleted.
     pub target_groups_deleted: usize,
     /// Writes that AWS refuses until an operator acts.
@@ -51,6 +55,8 @@ impl Applied {
         self.deregistered.extend(next.deregistered);
         self.marks += next.marks;
         self.load_balancer_deleted |= next.load_balancer_deleted;
+        self.announcements += next.announcements;
+        self.scaled_to_zero |= next.scaled_to_zero;
         self.target_groups_deleted += next.target_groups_deleted;
         self.refusals.extend(next.refusals);
         self.error = self.error.take().or(next.error);
@@ -59,7 +65,8 @@ impl Applied {
     /// Returns the number of changes that were made.
     pub fn changes(&self) -> usize {
         let deleted = usize::from(self.load_balancer_deleted) + self.target_groups_deleted;
-        self.registered.len() + self.deregistered.len() + self.marks + deleted
+        let stops = self.announcements + usize::from(self.scaled_to_zero);
+        self.registered.len() + self.deregistered.len() + self.marks + deleted + stops
     }
 
     /// Returns what the observation would show after these writes.

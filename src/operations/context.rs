@@ -7,7 +7,7 @@ use jiff::Timestamp;
 
 use super::command::LoadBalancerCommand;
 use super::progress::Progress;
-use crate::aws::{Deadline, Platform};
+use crate::aws::{ControllerPlatform, Deadline};
 use crate::clock::{Moment, SharedClock};
 use crate::controller::context::Context as ControllerContext;
 use crate::controller::reconciler::{OBSERVATION_VALID_FOR, Reconciler, ReconcilerParts};
@@ -15,7 +15,7 @@ use crate::controller::scope::Scope;
 use crate::retry::Jitter;
 use crate::shutdown::Shutdown;
 use crate::telemetry::log::Log;
-use jvb_watcher_rules::plan::{OwnerTag, Policy, Teardown};
+use jvb_watcher_rules::plan::{OwnerTag, Policy, Teardown, UsagePolicy};
 
 /// The resources and the tools of an operation.
 pub struct Context<P> {
@@ -68,7 +68,7 @@ impl<P> Context<P> {
     }
 }
 
-impl<P: Platform + Clone> Context<P> {
+impl<P: ControllerPlatform + Clone> Context<P> {
     /// Returns the watcher's own reconciler for this service, with these rules for teardowns.
     pub(super) fn reconciler(&self, teardown: Teardown, grace: Grace) -> Reconciler<P> {
         let policy = Policy {
@@ -81,6 +81,7 @@ impl<P: Platform + Clone> Context<P> {
             unused_grace: grace.unused,
             resync_interval: super::POLL_INTERVAL,
             allow_several_bridges: self.allow_several_bridges,
+            usage: UsagePolicy::OFF,
         };
         let context = ControllerContext::new(self.scope.clone(), self.log.clone(), self.clock.clone());
         // The operator has decided: nothing waits for the worker that has marked the load balancer.

@@ -14,7 +14,7 @@ use super::phase::{BoundedPhase, CompletedPhase};
 use super::report::DownReport;
 use super::run::{LeasedService, Run};
 use super::{CONSISTENCY_DELAY, SHORT_PHASE_LIMIT};
-use crate::aws::{Deadline, Platform, Scaling};
+use crate::aws::{ControllerPlatform, Deadline};
 use crate::controller::message::Hints;
 use crate::controller::reconciler::{OBSERVATION_VALID_FOR, Reconciler};
 use crate::telemetry::log::{Phase, Verb, rfc3339_millis};
@@ -85,7 +85,7 @@ struct InitialLoadBalancer {
 /// The operator has decided that the load balancer is no longer needed.
 const NO_GRACE: Grace = Grace { idle: Duration::ZERO, unused: Duration::ZERO };
 
-impl<P: Platform + Scaling + Clone> Down<P> {
+impl<P: ControllerPlatform + Clone> Down<P> {
     /// Returns an operation that has not started.
     pub fn new(context: Context<P>, spec: Spec) -> Self {
         let extent = match spec.extent {
@@ -427,7 +427,7 @@ impl<P: Platform + Scaling + Clone> Down<P> {
     }
 }
 
-impl<P: Platform + Scaling + Clone> Operation for Down<P> {
+impl<P: ControllerPlatform + Clone> Operation for Down<P> {
     type Platform = P;
 
     fn run(&self) -> &Run<P> {

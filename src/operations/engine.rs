@@ -10,7 +10,7 @@ use super::POLL_INTERVAL;
 use super::failure::{Failure, OperationError};
 use super::phase::{BoundedPhase, CompletedPhase};
 use super::run::{CommandState, MAX_RETRY_WAIT, Run};
-use crate::aws::{Platform, Scaling};
+use crate::aws::ControllerPlatform;
 use crate::retry::Retry;
 use crate::telemetry::log::{Phase, millis, rfc3339_millis};
 
@@ -45,7 +45,7 @@ pub enum PhaseStatus {
 /// An operation: `up` or `down`.
 pub trait Operation: Send + Sync {
     /// The port to AWS.
-    type Platform: Platform + Scaling + Clone;
+    type Platform: ControllerPlatform + Clone;
 
     /// Returns the run.
     fn run(&self) -> &Run<Self::Platform>;

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use super::lease::Lease;
 use super::phase::CompletedPhase;
 use crate::aws::AwsError;
 use crate::telemetry::log::{Phase, Verb, rfc3339_millis};
+use jvb_watcher_rules::lease::Lease;
 
 /// An error that ends an operation.
 #[derive(Debug)]
@@ -40,7 +40,7 @@ impl OperationError {
             Self::Aws(error) => error.with_remedy(),
             Self::Refused(reason) => reason.clone(),
             Self::Superseded(later) => {
-                let (verb, at) = (later.verb.as_str(), rfc3339_millis(later.begun_at));
+                let (verb, at) = (later.holder.as_str(), rfc3339_millis(later.begun_at));
                 format!("superseded by another `{verb}`, which began at {at}")
             }
             Self::TimedOut { limit, waiting_for } => {
@@ -53,7 +53,7 @@ impl OperationError {
     /// Returns the commands that continue after this error ended an operation.
     pub(super) fn advice(&self, verb: Verb) -> String {
         if let Self::Superseded(later) = self {
-            return format!("nothing to do; wait until the later `{}` ends", later.verb.as_str());
+            return format!("nothing to do; wait until the later `{}` ends", later.holder.as_str());
         }
         let run = if matches!(self, Self::Interrupted) { "run" } else { "fix the cause and run" };
         let (other, effect) = match verb {

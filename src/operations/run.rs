@@ -8,13 +8,13 @@ use tokio::time::Instant;
 use super::context::Context;
 use super::failure::{Failure, OperationError};
 use super::hold::{self, HoldTarget};
-use super::lease::{Lease, LeaseState};
 use super::phase::CompletedPhase;
-use crate::aws::{AwsError, Deadline, Platform, ScalableService, Scaling};
+use crate::aws::{AwsError, ControllerPlatform, Deadline, ScalableService};
 use crate::controller::scope::Scope;
 use crate::retry::Retry;
 use crate::telemetry::log::{Phase, Verb, rfc3339_millis};
 use jvb_watcher_rules::hold::{Hold, Holder};
+use jvb_watcher_rules::lease::{Lease, LeaseState};
 use jvb_watcher_rules::model::{OPERATION_TAG, Service, Tags, TargetState};
 
 /// The longest wait before a failed call is retried.
@@ -58,7 +58,7 @@ pub(super) struct LeasedService {
     pub(super) deadline: Deadline,
 }
 
-impl<P: Platform + Scaling + Clone> Run<P> {
+impl<P: ControllerPlatform + Clone> Run<P> {
     pub(super) fn new(verb: Verb, context: Context<P>) -> Self {
         Self { context, verb, lease: None, command: CommandState::Settled, completed: Vec::new() }
     }
@@ -85,7 +85,7 @@ impl<P: Platform + Scaling + Clone> Run<P> {
     ) -> Result<String, OperationError> {
         let previous = Lease::of(&service.tags);
         let lease = Lease {
-            verb: self.verb,
+            holder: self.verb.into(),
             begun_at: self.context.now(),
             id: self.context.id.clone(),
             state: LeaseState::Active,
@@ -98,7 +98,7 @@ impl<P: Platform + Scaling + Clone> Run<P> {
         Ok(match self.replaced() {
             Some(other) => {
                 let at = rfc3339_millis(other.begun_at);
-                format!("supersedes the `{}` that began at {at}", other.verb.as_str())
+                format!("supersedes the `{}` that began at {at}", other.holder.as_str())
             }
             None => "no other operation is running".to_owned(),
         })
@@ -152,7 +152,8 @@ impl<P: Platform + Scaling + Clone> Run<P> {
         let Scope { cluster, service } = &self.context.scope;
         let deadline = self.context.deadline();
         let Some(found) = self.context.platform.scalable(cluster, service).await? else { return Ok(()) };
-        let must_stay = state == LeaseState::Failed || self.replaced().is_some();
+        // An unused service isn't stopped before a whole window after an `up`.
+        let must_stay = state == LeaseState::Failed || self.replaced().is_some() || self.verb == Verb::Up;
         match Lease::of(&found.tags) {
             Some(lease) if lease.id != held.lease.id => Ok(()),
             None if state != LeaseState::Failed => Ok(()),

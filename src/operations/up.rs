@@ -16,12 +16,13 @@ use super::registration::Registrations;
 use super::report::{GroupReport, TaskReport, UpReport};
 use super::run::{CommandState, Run};
 use super::{CONSISTENCY_DELAY, SHORT_PHASE_LIMIT};
-use crate::aws::{AwsError, Deadline, LoadBalancerDescription, Platform, Scaling};
+use crate::aws::{AwsError, ControllerPlatform, Deadline, LoadBalancerDescription};
 use crate::controller::message::Hints;
 use crate::controller::reconciler::{OBSERVATION_VALID_FOR, Reconciler};
 use crate::telemetry::log::{Phase, Verb, rfc3339_millis};
 use jvb_watcher_rules::finding::FindingName;
 use jvb_watcher_rules::hold::{Hold, Holder};
+use jvb_watcher_rules::lease::LeaseReading;
 use jvb_watcher_rules::model::{
     Advertised, Counts, LoadBalancer, LoadBalancerKind, LoadBalancerState, OPERATION_TAG, Observation, Service,
     Startup, TargetGroup, TargetType, Task,
@@ -95,7 +96,7 @@ enum Origin {
 /// The watcher's default grace periods.
 const GRACE: Grace = Grace { idle: Duration::from_secs(60), unused: Duration::from_secs(15 * 60) };
 
-impl<P: Platform + Scaling + Clone> Up<P> {
+impl<P: ControllerPlatform + Clone> Up<P> {
     /// Returns an operation that has not started.
     pub fn new(context: Context<P>, spec: Spec) -> Self {
         let wanted = spec.desired;
@@ -116,6 +117,8 @@ impl<P: Platform + Scaling + Clone> Up<P> {
                 startup: Startup::default(),
                 advertised: Advertised::default(),
                 load_balancer: None,
+                flows: None,
+                lease: LeaseReading::NotRead,
                 orphaned_target_groups: Vec::new(),
                 unmatched_since: BTreeMap::new(),
                 teardown_begun_at: None,
@@ -484,7 +487,7 @@ impl<P: Platform + Scaling + Clone> Up<P> {
     }
 }
 
-impl<P: Platform + Scaling + Clone> Operation for Up<P> {
+impl<P: ControllerPlatform + Clone> Operation for Up<P> {
     type Platform = P;
 
     fn run(&self) -> &Run<P> {

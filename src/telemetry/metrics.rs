@@ -24,7 +24,7 @@ mod store;
 
 pub use catalogue::{Definition, GaugeSource, Kind, Metric, Published};
 pub use exposition::CONTENT_TYPE;
-pub use snapshot::{Snapshot, Summary, Usage};
+pub use snapshot::{Flows, Snapshot, Summary, Usage};
 
 use exposition::Histograms;
 use interval::Interval;
@@ -117,6 +117,11 @@ impl Metrics {
     /// Counts a completed teardown.
     pub fn teardown_completed(&self) {
         self.with(|_, recorded| recorded.store.increment(Metric::Teardowns));
+    }
+
+    /// Counts a stop of the service because nobody used it.
+    pub fn stopped_for_disuse(&self) {
+        self.with(|_, recorded| recorded.store.increment(Metric::StopsForDisuse));
     }
 
     /// Records an observation, and the number of active findings after it.

@@ -21,6 +21,7 @@ use jvb_watcher_sandbox::faults::{Moment, Outcome};
 mod platform;
 mod queue;
 mod scaling;
+mod usage;
 
 /// The latency of a call in each direction without a fault.
 const LATENCY: (Duration, Duration) = (Duration::from_millis(4), Duration::from_millis(60));

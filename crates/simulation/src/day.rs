@@ -11,7 +11,7 @@ use crate::command::Command;
 use crate::coverage::Coverage;
 use crate::faults::{CallFault, ProcessFault};
 use jvb_watcher::controller::worker::LONGEST_POLL;
-use jvb_watcher_rules::plan::{OwnerTag, Policy, Teardown};
+use jvb_watcher_rules::plan::{OwnerTag, Policy, Teardown, UsagePolicy};
 use jvb_watcher_sandbox::faults::FaultPlan;
 use jvb_watcher_sandbox::platform;
 use jvb_watcher_sandbox::world::Incident;
@@ -231,5 +231,6 @@ fn policy(idle_grace: Duration, unused_grace: Duration, resync_interval: Duratio
         resync_interval,
         // The guarantees are about any number of tasks.
         allow_several_bridges: true,
+        usage: UsagePolicy::OFF,
     }
 }

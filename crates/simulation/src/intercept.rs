@@ -7,11 +7,13 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jvb_watcher::aws::usage::{FlowQuery, Usage};
 use jvb_watcher::aws::{
     AwsError, Calls, Deadline, FailedEntry, LoadBalancerDescription, Message, Platform, Queue, QueueSettings, Receipt,
-    ServiceDescription, TargetGroupDescription,
+    ScalableService, Scaling, ServiceDescription, TargetGroupDescription,
 };
-use jvb_watcher_rules::model::{PinnedAddress, Tags, Target, TargetKey, Task, TaskId};
+use jvb_watcher_rules::model::{MinuteFlows, PinnedAddress, Tags, Target, TargetKey, Task, TaskId};
 
 /// A platform and a queue with an interceptor.
 pub struct Intercepted<C, I> {
@@ -172,6 +174,32 @@ impl<C: Platform, I: Interceptor> Platform for Intercepted<C, I> {
 
     fn calls(&self) -> Calls {
         Platform::calls(&self.inner)
+    }
+}
+
+impl<C: Scaling, I: Interceptor> Scaling for Intercepted<C, I> {
+    async fn scalable(&self, cluster: &str, service: &str) -> Result<Option<ScalableService>, AwsError> {
+        self.call(Operation::Read, self.inner.scalable(cluster, service)).await
+    }
+
+    async fn scale(&self, cluster: &str, service: &str, desired: i32, deadline: &Deadline) -> Result<(), AwsError> {
+        let deadline = self.interceptor.deadline(deadline);
+        self.write(self.inner.scale(cluster, service, desired, &deadline)).await
+    }
+
+    async fn tag_service(&self, arn: &str, tags: &Tags, deadline: &Deadline) -> Result<(), AwsError> {
+        let deadline = self.interceptor.deadline(deadline);
+        self.write(self.inner.tag_service(arn, tags, &deadline)).await
+    }
+
+    async fn untag_service(&self, arn: &str, keys: &[&str]) -> Result<(), AwsError> {
+        self.write(self.inner.untag_service(arn, keys)).await
+    }
+}
+
+impl<C: Usage, I: Interceptor> Usage for Intercepted<C, I> {
+    async fn flows(&self, query: &FlowQuery) -> Result<BTreeMap<Timestamp, MinuteFlows>, AwsError> {
+        self.call(Operation::Read, self.inner.flows(query)).await
     }
 }
 

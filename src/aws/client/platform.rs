@@ -1,4 +1,4 @@
-//! The adapter of [`Platform`]: ECS and Elastic Load Balancing.
+//! The adapter of [`Platform`]: ECS and Elastic Load Balancing. It also has the clients of the adapters of `Scaling` and `Usage`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -34,11 +34,12 @@ const RESOURCES_PER_TAG_CALL: usize = 20;
 /// The time limit for resolving a name.
 const RESOLUTION_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// ECS and Elastic Load Balancing, through the SDK. Clones share the connections, the clock and the counts of calls.
+/// ECS, Elastic Load Balancing and CloudWatch, through the SDK. Clones share the connections, the clock and the counts of calls.
 #[derive(Clone)]
 pub struct AwsPlatform {
     pub(super) ecs: aws_sdk_ecs::Client,
     elb: aws_sdk_elasticloadbalancingv2::Client,
+    pub(super) cloudwatch: aws_sdk_cloudwatch::Client,
     counter: CallCounter,
     clock: Arc<AwsClock>,
 }
@@ -50,10 +51,13 @@ impl AwsPlatform {
         let clock = Arc::new(AwsClock::new(Arc::new(SystemClock)));
         let dates = DateReader(clock.clone());
         let ecs = aws_sdk_ecs::config::Builder::from(config).interceptor(counter.clone()).interceptor(dates.clone());
-        let elb = ElbConfig::from(config).interceptor(counter.clone()).interceptor(dates);
+        let elb = ElbConfig::from(config).interceptor(counter.clone()).interceptor(dates.clone());
+        let cloudwatch =
+            aws_sdk_cloudwatch::config::Builder::from(config).interceptor(counter.clone()).interceptor(dates);
         Self {
             ecs: aws_sdk_ecs::Client::from_conf(ecs.build()),
             elb: aws_sdk_elasticloadbalancingv2::Client::from_conf(elb.build()),
+            cloudwatch: aws_sdk_cloudwatch::Client::from_conf(cloudwatch.build()),
             counter,
             clock,
         }

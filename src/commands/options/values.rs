@@ -12,6 +12,12 @@ const SHORTEST: Duration = Duration::from_secs(1);
 /// The longest duration that any option takes.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 
+/// The shortest time after which an unused service is stopped. CloudWatch's data points are late by up to several minutes.
+const SHORTEST_STOP_WINDOW: Duration = Duration::from_secs(5 * 60);
+
+/// The longest notice of a stop: later than this nobody reads it.
+const LONGEST_STOP_NOTICE: Duration = Duration::from_secs(60 * 60);
+
 /// Parses a duration of 1s to 24h.
 pub fn duration(text: &str) -> Result<Duration, String> {
     let duration = humantime::parse_duration(text).map_err(|error| format!("{error}; write it like 90s or 15m"))?;
@@ -19,6 +25,24 @@ pub fn duration(text: &str) -> Result<Duration, String> {
         return Err("it must be from 1s to 24h".to_owned());
     }
     Ok(duration)
+}
+
+/// Parses the time after which an unused service is stopped.
+pub fn stop_window(text: &str) -> Result<Duration, String> {
+    let window = duration(text)?;
+    if window < SHORTEST_STOP_WINDOW {
+        return Err("it must be from 5m to 24h".to_owned());
+    }
+    Ok(window)
+}
+
+/// Parses the notice of a stop.
+pub fn stop_notice(text: &str) -> Result<Duration, String> {
+    let notice = duration(text)?;
+    if notice > LONGEST_STOP_NOTICE {
+        return Err("it must be from 1s to 1h".to_owned());
+    }
+    Ok(notice)
 }
 
 /// Parses the grace period of an idle load balancer.

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::*;
-use crate::aws::ErrorKind;
 use crate::aws::fake::{FakeAws, FakeClock};
+use crate::aws::{ErrorKind, Platform};
 use crate::clock::Clock;
 use crate::controller::message::{Hint, TaskChange, TaskHint};
 use crate::controller::scope::Scope;

@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::time::Duration;
 
 use super::Worker;
-use crate::aws::{AwsError, ErrorKind, FailedEntry, Platform, Queue, Receipt};
+use crate::aws::{AwsError, ControllerPlatform, ErrorKind, FailedEntry, Queue, Receipt};
 use crate::controller::liveness::Activity;
 use crate::shutdown::GRACE;
 use crate::telemetry::log::{Event, Failure, Log};
@@ -22,7 +22,7 @@ const DELETE_TIME: Duration = Duration::from_secs(20);
 /// The visibility timeout of a batch while it is reconciled; it is renewed at half of it.
 const INVISIBLE_FOR: Duration = Duration::from_secs(60);
 
-impl<Q: Queue, P: Platform> Worker<Q, P> {
+impl<Q: Queue, P: ControllerPlatform> Worker<Q, P> {
     /// Deletes messages. Those that can't be deleted in time reappear.
     pub(super) async fn delete(&self, receipts: Vec<Receipt>) {
         self.liveness.begin(Activity::Deleting(DELETE_TIME));

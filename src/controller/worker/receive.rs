@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{Lifetime, SETTINGS_VALID_FOR, Worker};
-use crate::aws::{AwsError, Platform, Queue, QueueSettings};
+use crate::aws::{AwsError, ControllerPlatform, Queue, QueueSettings};
 use crate::controller::inbox::Batch;
 use crate::controller::liveness::Activity;
 use crate::retry::{Jitter, Retry};
@@ -60,7 +60,7 @@ pub(super) enum Received {
     Failed,
 }
 
-impl<Q: Queue, P: Platform> Worker<Q, P> {
+impl<Q: Queue, P: ControllerPlatform> Worker<Q, P> {
     /// Receives messages until the next reconciliation is due, and deletes those that need none.
     pub(super) async fn receive(&mut self) -> (Batch, Received) {
         if self.polling.not_before > Instant::now() {

@@ -17,7 +17,7 @@ use super::fields::short_id;
 use super::{Act, Failure, Form, Level, Phase, StopReason, TargetFields, Verb};
 use crate::telemetry::emf::Document;
 use jvb_watcher_rules::finding::{FindingName, FindingState};
-use jvb_watcher_rules::plan::{MarkReason, TargetReason, UnmarkReason};
+use jvb_watcher_rules::plan::{MarkReason, StopObstacle, TargetReason, UnmarkReason};
 
 /// Defines [`Event`].
 ///
@@ -105,6 +105,9 @@ events! {
         idle_grace_until_paid_hour: bool,
         /// The age from which an unused load balancer counts as idle, in seconds
         unused_grace_seconds: f64,
+        /// The time without use after which the service is scaled to zero, in seconds; absent when it never is
+        #[serde(skip_serializing_if = "Option::is_none")]
+        stop_when_unused_seconds: Option<f64>,
     } => {
         message: format!("started jvb-watcher {version} for load balancer {load_balancer}, receiving from {queue}"),
     }
@@ -170,7 +173,15 @@ events! {
         /// The time since the load balancer's creation, in seconds; absent when there is no load balancer
         #[serde(skip_serializing_if = "Option::is_none")]
         load_balancer_age_seconds: Option<u64>,
-        /// Actions: targets registered and deregistered, marks written and removed, resources deleted
+        /// Flows over the load balancer in the newest minute that CloudWatch shows, of the protocols that count as use;
+        /// absent when there is no load balancer with targets, and when no minute is known
+        #[serde(skip_serializing_if = "Option::is_none")]
+        flows: Option<u64>,
+        /// The start of that minute (RFC 3339); absent when `flows` is
+        #[serde(skip_serializing_if = "Option::is_none")]
+        flows_minute: Option<String>,
+        /// Actions: targets registered and deregistered, marks written and removed, resources deleted, stops announced,
+        /// withdrawn and made
         changes: usize,
         /// Active findings
         findings: usize,
@@ -442,6 +453,50 @@ events! {
         detail_type: Some("Load Balancer Torn Down"),
     }
 
+    // ---- the stop of an unused service ----
+
+    /// Nobody has used the load balancer for the time of `--stop-when-unused`: the service will be scaled to zero, unless
+    /// somebody uses it before. Level: WARN.
+    StopAnnounced {
+        /// The service's name
+        service: String,
+        /// The time at which the service will be scaled to zero (RFC 3339)
+        stop_at: String,
+        /// The time since which nobody has used the load balancer (RFC 3339)
+        unused_since: String,
+    } => {
+        level: Level::Warn,
+        message: format!(
+            "service {service} will be scaled to zero at {stop_at}: unused since {unused_since}; to keep it, join a call, \
+             or place a hold (jvb-watcher hold)"
+        ),
+        detail_type: Some("Stop Announced"),
+    }
+
+    /// An announced stop will not follow. Level: INFO.
+    StopWithdrawn {
+        /// The service's name
+        service: String,
+        /// The reason
+        reason: StopObstacle,
+    } => {
+        message: format!("service {service} will not be scaled to zero: {}", explain_obstacle(*reason)),
+        detail_type: Some("Stop Withdrawn"),
+    }
+
+    /// The service was scaled to zero because nobody used it. The teardown follows. Level: INFO.
+    ServiceStopped {
+        /// The service's name
+        service: String,
+        /// The desired count before
+        desired_before: i32,
+        /// The time since which nobody has used the load balancer (RFC 3339)
+        unused_since: String,
+    } => {
+        message: format!("scaled service {service} from {desired_before} to 0: unused since {unused_since}"),
+        detail_type: Some("Service Stopped"),
+    }
+
     // ---- messages and events ----
 
     /// A message is malformed: it isn't an EventBridge envelope, or it is a task event without the task. The queue's redrive
@@ -661,6 +716,18 @@ fn explain(reason: TargetReason) -> &'static str {
         TargetReason::TaskRunning => "the task is running",
         TargetReason::TaskStopping => "the task is stopping or stopped",
         TargetReason::NoTask => "no task has this address",
+    }
+}
+
+/// Returns why an announced stop will not follow.
+fn explain_obstacle(obstacle: StopObstacle) -> &'static str {
+    match obstacle {
+        StopObstacle::Held => "a hold is in force",
+        StopObstacle::Operation => "up or down is running",
+        StopObstacle::NotServing => "it has not served for long enough",
+        StopObstacle::InUse => "it is in use",
+        StopObstacle::AwaitingFirstCall => "the first call may still come",
+        StopObstacle::UsageUnknown => "its usage is unknown",
     }
 }
 

@@ -1,5 +1,6 @@
 //! The vocabulary of the events about `up` and `down`.
 
+use jvb_watcher_rules::lease::LeaseHolder;
 use serde::Serialize;
 
 /// An operation, named like its command.
@@ -19,6 +20,15 @@ impl Verb {
         match self {
             Self::Up => "up",
             Self::Down => "down",
+        }
+    }
+}
+
+impl From<Verb> for LeaseHolder {
+    fn from(verb: Verb) -> Self {
+        match verb {
+            Verb::Up => Self::Up,
+            Verb::Down => Self::Down,
         }
     }
 }

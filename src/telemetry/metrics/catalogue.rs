@@ -39,6 +39,8 @@ pub enum Kind {
 pub enum GaugeSource {
     /// The last observation.
     Snapshot(fn(&Snapshot, Timestamp) -> u64),
+    /// The last observation, where it shows a value.
+    KnownSnapshot(fn(&Snapshot, Timestamp) -> Option<u64>),
     /// The number of active findings.
     Findings,
     /// The age of received messages.
@@ -101,6 +103,11 @@ const fn observed(value: fn(&Snapshot, Timestamp) -> u64) -> Kind {
     Gauge(GaugeSource::Snapshot(value))
 }
 
+/// Returns the kind of a gauge that not every observation shows.
+const fn known(value: fn(&Snapshot, Timestamp) -> Option<u64>) -> Kind {
+    Gauge(GaugeSource::KnownSnapshot(value))
+}
+
 metrics! {
     RunningTasks {
         unit: Count,
@@ -143,6 +150,18 @@ metrics! {
         kind: observed(|snapshot, now| snapshot.idle_seconds(now)),
         published: InUse,
         help: "How long the load balancer has been idle; 0 while the service is in use, and without a load balancer",
+    }
+    Flows {
+        unit: Count,
+        kind: known(|snapshot, _| Some(snapshot.flows?.newest)),
+        published: InUseWithValue,
+        help: "Flows over the load balancer in the newest minute that CloudWatch shows, of the protocols that count as use",
+    }
+    UnusedSeconds {
+        unit: Seconds,
+        kind: known(|snapshot, now| snapshot.unused_seconds(now)),
+        published: InUseWithValue,
+        help: "How long nobody has used the load balancer of a service that is up; 0 while it is used or its usage is unknown",
     }
     EventsReceived {
         unit: Count,
@@ -209,6 +228,12 @@ metrics! {
         kind: Counter,
         published: InUse,
         help: "Completed teardowns: the load balancer and its target groups no longer exist",
+    }
+    StopsForDisuse {
+        unit: Count,
+        kind: Counter,
+        published: InUse,
+        help: "Times that the service was scaled to zero because nobody used it",
     }
     Findings {
         unit: Count,

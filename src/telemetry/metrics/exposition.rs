@@ -93,6 +93,9 @@ fn gauge(source: GaugeSource, store: &Store, now: Timestamp) -> Option<f64> {
     match source {
         GaugeSource::QueueAge => store.queue_age().map(|age| age.as_secs_f64()),
         GaugeSource::Findings => store.snapshot().map(|_| store.findings() as f64),
+        GaugeSource::KnownSnapshot(value) => {
+            store.snapshot().and_then(|snapshot| value(&snapshot, now)).map(|value| value as f64)
+        }
         GaugeSource::Snapshot(value) => store.snapshot().map(|snapshot| value(&snapshot, now) as f64),
     }
 }
@@ -175,7 +178,7 @@ mod tests {
             ..Summary::default()
         };
         let idle_since = Some(noon() - jiff::SignedDuration::from_secs(90));
-        Snapshot { summary, idle_since, usage: Usage::InUse }
+        Snapshot { summary, idle_since, usage: Usage::InUse, flows: None }
     }
 
     #[test]

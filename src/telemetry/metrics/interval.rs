@@ -115,6 +115,10 @@ impl Interval {
                 let snapshot = store.snapshot().filter(|_| self.observed)?;
                 Some(Value::Integer(value(&snapshot, now)))
             }
+            Kind::Gauge(GaugeSource::KnownSnapshot(value)) => {
+                let snapshot = store.snapshot().filter(|_| self.observed)?;
+                value(&snapshot, now).map(Value::Integer)
+            }
         }
     }
 }

@@ -53,9 +53,38 @@ pub struct Snapshot {
     pub idle_since: Option<Timestamp>,
     /// The use of the platform.
     pub usage: Usage,
+    /// The flows over the load balancer, if they were asked for and any minute is known.
+    pub flows: Option<Flows>,
+}
+
+/// The flows over the load balancer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Flows {
+    /// The flows in the newest known minute.
+    pub newest: u64,
+    /// The start of the newest known minute.
+    pub minute: Timestamp,
+    /// The time since which no minute with use is known, if the newest one is without use.
+    pub unused_since: Option<Timestamp>,
+}
+
+impl Flows {
+    /// Summarizes the flows that an observation shows.
+    pub fn of(observation: &Observation, threshold: u64) -> Option<Self> {
+        let history = observation.flows.as_ref()?;
+        let (minute, newest) = history.newest()?;
+        Some(Self { newest: newest.flows, minute, unused_since: history.unused_since(threshold) })
+    }
 }
 
 impl Snapshot {
+    /// Returns for how many seconds nobody has used the load balancer; 0 if it is used. `None` if its flows weren't asked
+    /// for.
+    pub fn unused_seconds(&self, now: Timestamp) -> Option<u64> {
+        let unused_for = self.flows?.unused_since.map(|since| now.duration_since(since).as_secs());
+        u64::try_from(unused_for.unwrap_or_default()).ok()
+    }
+
     /// Returns for how many seconds the load balancer has been idle; 0 if it isn't.
     pub fn idle_seconds(&self, now: Timestamp) -> u64 {
         let idle_for = self.idle_since.map(|since| now.duration_since(since).as_secs());

@@ -119,11 +119,11 @@ fn in_use() -> Snapshot {
         load_balancer_state: Some(LoadBalancerState::Active),
         ..Summary::default()
     };
-    Snapshot { summary, idle_since: None, usage: Usage::InUse }
+    Snapshot { summary, idle_since: None, usage: Usage::InUse, flows: None }
 }
 
 fn idle() -> Snapshot {
-    Snapshot { summary: Summary::default(), idle_since: None, usage: Usage::Idle }
+    Snapshot { summary: Summary::default(), idle_since: None, usage: Usage::Idle, flows: None }
 }
 
 /// Returns the names of the metrics that a line declares; checks that the line has exactly their fields.

@@ -6,7 +6,7 @@ use crate::telemetry::emf::{Document, Scope, Unit, Value};
 use crate::telemetry::log::{Act, Event, Failure, Form, Level, Phase, StopReason, TargetFields, Verb};
 use crate::telemetry::metrics::{Kind, Metric};
 use jvb_watcher_rules::finding::{FindingName, FindingState};
-use jvb_watcher_rules::plan::{MarkReason, TargetReason, UnmarkReason};
+use jvb_watcher_rules::plan::{MarkReason, StopObstacle, TargetReason, UnmarkReason};
 
 const LOAD_BALANCER: &str = "jitsi-jvb-nlb";
 const IDLE_SINCE: &str = "2026-11-20T20:32:01.407Z";
@@ -19,6 +19,7 @@ pub fn noted_at() -> Timestamp {
 
 /// Returns at least one example of each event.
 pub fn examples() -> Vec<Event> {
+    let service = "jitsi-service".to_owned();
     let load_balancer = || LOAD_BALANCER.to_owned();
     let idle_since = || IDLE_SINCE.to_owned();
     let target = || TargetFields {
@@ -47,6 +48,7 @@ pub fn examples() -> Vec<Event> {
             idle_grace_seconds: 60.0,
             idle_grace_until_paid_hour: false,
             unused_grace_seconds: 900.0,
+            stop_when_unused_seconds: None,
         },
         Event::Listening { address: "127.0.0.1:8081".to_owned() },
         Event::WatcherStopped {
@@ -66,6 +68,8 @@ pub fn examples() -> Vec<Event> {
             healthy: 0,
             load_balancer_state: "active".to_owned(),
             load_balancer_age_seconds: Some(214),
+            flows: Some(0),
+            flows_minute: Some("2026-11-24T17:58:00.000Z".to_owned()),
             changes: 2,
             findings: 0,
             messages: 3,
@@ -104,6 +108,9 @@ pub fn examples() -> Vec<Event> {
         },
         Event::TargetGroupDeleted { target_group: "jitsi-jvb-udp".to_owned() },
         Event::TeardownCompleted { load_balancer: load_balancer() },
+        Event::StopAnnounced { service: service.clone(), stop_at: idle_since(), unused_since: idle_since() },
+        Event::StopWithdrawn { service: service.clone(), reason: StopObstacle::InUse },
+        Event::ServiceStopped { service, desired_before: 1, unused_since: idle_since() },
         Event::MessageRejected {
             message_id: "5fea7756-0ea4-451a-a703-a558b933e274".to_owned(),
             reason: "not JSON: expected value at line 1 column 1".to_owned(),

@@ -1,0 +1,93 @@
+//! The options about the use of the load balancer: what counts, and what follows when there is none.
+
+use std::time::Duration;
+
+use clap::Args;
+use clap::builder::BoolishValueParser;
+use jvb_watcher_rules::model::FlowProtocols;
+use jvb_watcher_rules::plan::{StopWhenUnused, UsagePolicy};
+
+use super::values::{duration, stop_notice, stop_window};
+
+/// What counts as use of the load balancer, and what follows when there is none.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Usage")]
+pub struct UsageOptions {
+    /// Scale the service to zero when unused for this long
+    ///
+    /// From 5m. Nobody has used the load balancer when CloudWatch shows no minute with flows in that time; a minute that it
+    /// doesn't show counts as used. [default: never]
+    #[arg(long, env = "JVB_WATCHER_STOP_WHEN_UNUSED", value_name = "DURATION", value_parser = stop_window)]
+    pub stop_when_unused: Option<Duration>,
+    /// Announce the stop this long before
+    ///
+    /// In the log, on the event bus (--publish-events), and as a tag on the load balancer. A flow, a hold or an `up` in this
+    /// time cancels the stop.
+    #[arg(long, env = "JVB_WATCHER_STOP_NOTICE", value_name = "DURATION", default_value = "2m", value_parser = stop_notice, hide_short_help = true)]
+    pub stop_notice: Duration,
+    /// Wait this long for the first call
+    ///
+    /// A service that no call has used since its newest task started isn't stopped before.
+    #[arg(long, env = "JVB_WATCHER_FIRST_CALL_GRACE", value_name = "DURATION", default_value = "30m", value_parser = duration, hide_short_help = true)]
+    pub first_call_grace: Duration,
+    /// Flows that a minute must exceed to count as used
+    ///
+    /// Port scans make single flows, a call of two makes two.
+    #[arg(long, env = "JVB_WATCHER_USE_THRESHOLD", value_name = "FLOWS", default_value_t = 1, hide_short_help = true)]
+    pub use_threshold: u32,
+    /// Protocols of the flows that count [default: udp]
+    ///
+    /// A list of udp, tcp and tls, or all. Without a UDP listener the default is all.
+    #[arg(long, env = "JVB_WATCHER_USE_PROTOCOLS", value_name = "LIST", value_parser = protocols, hide_short_help = true)]
+    pub use_protocols: Option<FlowProtocols>,
+    /// Don't ask CloudWatch for the usage
+    ///
+    /// It costs about $0.002 an hour while a load balancer exists, and needs the permission cloudwatch:GetMetricData.
+    #[arg(long, env = "JVB_WATCHER_NO_USAGE", value_parser = BoolishValueParser::new(), conflicts_with = "stop_when_unused", hide_short_help = true)]
+    pub no_usage: bool,
+}
+
+impl UsageOptions {
+    /// Returns the rules that the options configure.
+    pub fn policy(&self) -> UsagePolicy {
+        let Self { stop_when_unused, stop_notice, first_call_grace, use_threshold, use_protocols, no_usage } = *self;
+        UsagePolicy {
+            observe: !no_usage,
+            protocols: use_protocols,
+            threshold: use_threshold.into(),
+            stop: stop_when_unused.map(|after| StopWhenUnused { after, notice: stop_notice, first_call_grace }),
+        }
+    }
+}
+
+/// Parses a list of protocols.
+fn protocols(text: &str) -> Result<FlowProtocols, String> {
+    let mut protocols = FlowProtocols::default();
+    if text == "all" {
+        return Ok(protocols);
+    }
+    for word in text.split(',') {
+        match word.trim() {
+            "udp" => protocols.udp = true,
+            "tcp" => protocols.tcp = true,
+            "tls" => protocols.tls = true,
+            _ => return Err("write it like udp or udp,tls (of udp, tcp and tls), or all".to_owned()),
+        }
+    }
+    Ok(protocols)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parses_lists_of_protocols() {
+        assert_eq!(protocols("udp"), Ok(FlowProtocols::MEDIA));
+        assert_eq!(protocols("all"), Ok(FlowProtocols::default()));
+        assert_eq!(protocols("tls, udp"), Ok(FlowProtocols { udp: true, tcp: false, tls: true }));
+        for wrong in ["", "udp,", "quic", "UDP", "all,udp"] {
+            assert!(protocols(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,157 @@
+//! Scales a service that nobody uses to zero: announces it, withdraws the announcement, or does it.
+//!
+//! The announcement is a tag on the load balancer, so that it survives a restart and every worker sees it. As with the mark
+//! of an idle load balancer, it names the process that wrote it, which acts first. The write goes through the lease by
+//! which the later of two operations wins, so that it can't cross an `up`.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+use crate::aws::{AwsError, ErrorKind, Platform, Scaling};
+use crate::controller::scope::Scope;
+use crate::controller::teardown::ProcessId;
+use crate::controller::writes::{Applied, Writer};
+use crate::telemetry::log::{Event, rfc3339_millis};
+use jvb_watcher_rules::lease::{Lease, LeaseHolder, LeaseState};
+use jvb_watcher_rules::model::{OPERATION_TAG, Observation, STOP_AT_TAG, Tags};
+use jvb_watcher_rules::plan::{Plan, StopAction, StopObstacle};
+
+/// The age from which the lease of another worker's stop counts as that of a worker that was killed. A stop is over within
+/// the ten seconds for which its observation is valid.
+const OTHER_STOP_ENDS_WITHIN: Duration = Duration::from_secs(30);
+
+/// The stop as far as this process carries it out. What must survive a restart is in the tags.
+#[derive(Debug)]
+pub struct Stop {
+    process: ProcessId,
+    takeover_after: Duration,
+    /// The announcement that this process wrote last.
+    own_announcement: Option<String>,
+}
+
+impl Stop {
+    /// Returns the state without an announcement. `takeover_after` is the least delay before this process stops a service
+    /// that another process announced to stop.
+    pub fn new(process: ProcessId, takeover_after: Duration) -> Self {
+        Self { process, takeover_after: process.spread(takeover_after), own_announcement: None }
+    }
+
+    /// Removes from a plan the stop that another process makes first.
+    pub fn wait_for_turn(&self, observation: &Observation, plan: &mut Plan, now: Timestamp) {
+        let StopAction::ScaleToZero { stop_at, .. } = plan.stop else { return };
+        let tags = observation.load_balancer.as_ref().map(|load_balancer| &load_balancer.tags);
+        let is_own = tags.and_then(|tags| tags.get(STOP_AT_TAG)) == self.own_announcement.as_ref();
+        let turn = if is_own { stop_at } else { stop_at + self.takeover_after };
+        if now < turn {
+            plan.stop = StopAction::None;
+            plan.requeue_at = plan.requeue_at.min(turn);
+        }
+    }
+
+    /// Returns the id in the leases of this process.
+    fn lease_id(&self) -> String {
+        format!("worker-{:06}", self.process.number())
+    }
+
+    /// Returns whether an operation or another worker's stop is in progress.
+    fn must_wait_for(&self, lease: &Lease, now: Timestamp) -> bool {
+        match lease.holder {
+            LeaseHolder::Up | LeaseHolder::Down => lease.is_of_running_operation(now),
+            LeaseHolder::Stop => lease.id != self.lease_id() && now < lease.begun_at + OTHER_STOP_ENDS_WITHIN,
+        }
+    }
+
+    fn new_announcement(&mut self, stop_at: Timestamp) -> String {
+        let announcement = self.process.mark(stop_at);
+        self.own_announcement = Some(announcement.clone());
+        announcement
+    }
+}
+
+impl<P: Platform + Scaling> Writer<'_, P> {
+    /// Carries out what the plan has for a service that nobody uses.
+    pub(super) async fn stop(&self, action: &StopAction, stop: &mut Stop) -> Applied {
+        match action {
+            StopAction::None => Applied::default(),
+            StopAction::Announce { load_balancer_arn, stop_at, unused_since } => {
+                let tags = Tags::from([(STOP_AT_TAG.to_owned(), stop.new_announcement(*stop_at))]);
+                let answer = self.platform.add_tags(std::slice::from_ref(load_balancer_arn), &tags, &self.deadline);
+                self.announced(answer.await, || Event::StopAnnounced {
+                    service: self.context.scope.service.clone(),
+                    stop_at: rfc3339_millis(*stop_at),
+                    unused_since: rfc3339_millis(*unused_since),
+                })
+            }
+            StopAction::Withdraw { load_balancer_arn, reason } => {
+                let resources = std::slice::from_ref(load_balancer_arn);
+                let answer = self.platform.remove_tags(resources, &[STOP_AT_TAG], &self.deadline);
+                self.withdrawn(answer.await, *reason)
+            }
+            StopAction::ScaleToZero { unused_since, .. } => match self.scale_to_zero(stop, *unused_since).await {
+                Ok(changed) => Applied { scaled_to_zero: changed, ..Applied::default() },
+                Err(error) => Applied::failed(error),
+            },
+        }
+    }
+
+    fn withdrawn(&self, answer: Result<(), AwsError>, reason: StopObstacle) -> Applied {
+        self.announced(answer, || Event::StopWithdrawn { service: self.context.scope.service.clone(), reason })
+    }
+
+    fn announced(&self, answer: Result<(), AwsError>, event: impl FnOnce() -> Event) -> Applied {
+        match answer {
+            Ok(()) => {
+                self.context.log.emit(&event());
+                Applied { announcements: 1, ..Applied::default() }
+            }
+            // The load balancer was deleted meanwhile.
+            Err(error) if error.is(ErrorKind::NotFound) => Applied::default(),
+            Err(error) => Applied::failed(error),
+        }
+    }
+
+    /// Takes the lease, sets the desired count to zero, and releases the lease; returns whether it did.
+    async fn scale_to_zero(&self, stop: &Stop, unused_since: Timestamp) -> Result<bool, AwsError> {
+        let Scope { cluster, service } = &self.context.scope;
+        let now = self.context.clock.now();
+        let Some(found) = self.platform.scalable(cluster, service).await? else { return Ok(false) };
+        if found.counts.desired == 0 || Lease::of(&found.tags).is_some_and(|lease| stop.must_wait_for(&lease, now)) {
+            return Ok(false);
+        }
+        let lease = Lease { holder: LeaseHolder::Stop, begun_at: now, id: stop.lease_id(), state: LeaseState::Active };
+        let tags = Tags::from([(OPERATION_TAG.to_owned(), lease.to_string())]);
+        self.platform.tag_service(&found.arn, &tags, &self.deadline).await?;
+        let stopped = self.scale_to_zero_with(&lease, unused_since).await;
+        // A lease that stays, e.g. because this process was killed, counts for nothing after a while.
+        let released = self.release(&lease).await;
+        let stopped = stopped?;
+        released.map(|()| stopped)
+    }
+
+    /// Sets the desired count to zero if this lease is still the latest.
+    async fn scale_to_zero_with(&self, lease: &Lease, unused_since: Timestamp) -> Result<bool, AwsError> {
+        let Scope { cluster, service } = &self.context.scope;
+        let Some(found) = self.platform.scalable(cluster, service).await? else { return Ok(false) };
+        if Lease::of(&found.tags).as_ref() != Some(lease) || found.counts.desired == 0 {
+            return Ok(false);
+        }
+        self.platform.scale(cluster, service, 0, &self.deadline).await?;
+        self.context.metrics.stopped_for_disuse();
+        self.context.log.emit(&Event::ServiceStopped {
+            service: service.clone(),
+            desired_before: found.counts.desired,
+            unused_since: rfc3339_millis(unused_since),
+        });
+        Ok(true)
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<(), AwsError> {
+        let Scope { cluster, service } = &self.context.scope;
+        let Some(found) = self.platform.scalable(cluster, service).await? else { return Ok(()) };
+        if Lease::of(&found.tags).as_ref() != Some(lease) {
+            return Ok(());
+        }
+        self.platform.untag_service(&found.arn, &[OPERATION_TAG]).await
+    }
+}
