@@ -151,7 +151,9 @@ fn flows_up_to_the_threshold_are_no_use() {
 #[test]
 fn an_unknown_minute_of_the_window_is_in_use() {
     for (time, matters) in [("11:46:00", false), ("11:47:00", true), ("11:56:00", true), ("11:57:00", false)] {
-        let unknown = unused_but(|observed| drop(known(observed).remove(&at(time))));
+        let unknown = unused_but(|observed| {
+            known(observed).remove(&at(time));
+        });
         assert_eq!(matches!(stop_of(&unknown), StopAction::Announce { .. }), !matters, "{time}");
         let uncounted = unused_but(|observed| {
             known(observed).insert(at(time), MinuteFlows { flows: 0, healthy: None });
@@ -164,7 +166,11 @@ fn an_unknown_minute_of_the_window_is_in_use() {
 
 #[test]
 fn an_announced_stop_waits_for_a_minute_that_is_unknown_and_is_withdrawn_in_the_end() {
-    let unknown = || unused_but(|observed| drop(known(observed).remove(&at("11:56:00"))));
+    let unknown = || {
+        unused_but(|observed| {
+            known(observed).remove(&at("11:56:00"));
+        })
+    };
     let waiting = plan(&announced(unknown()), &stopping(), noon());
     assert_eq!((waiting.stop, waiting.requeue_at), (StopAction::None, at("12:01:00")));
     let withdrawn =
