@@ -94,7 +94,7 @@ impl Stage {
 #[tokio::test]
 async fn the_policy_allows_every_call_of_the_demo_and_needs_every_action() {
     let policy = policy::on_fargate();
-    let scenario = Scenario::evening().expect("the built-in scenario is valid");
+    let scenario = evening();
     let stage = Stage::start(&scenario, policy.clone()).await;
     play(&scenario, &stage.sandbox, |_| Ok(())).await.expect("every step succeeds");
     eventually("everything is torn down", async || stage.is_torn_down().then_some(())).await;
@@ -170,8 +170,7 @@ async fn run_without(statement: &Value) -> BTreeSet<String> {
 
 /// Returns the actions that `doctor` reports as denied under a policy.
 async fn denied_to_doctor(policy: Value) -> BTreeSet<String> {
-    let world =
-        World::new(Scenario::evening().expect("the built-in scenario is valid").scaled_world(), 1, Timestamp::now());
+    let world = World::new(evening().scaled_world(), 1, Timestamp::now());
     let sandbox = Sandbox::start(world, Faults::new(1), ([127, 0, 0, 1], 0).into()).await.expect("a free port");
     sandbox.with_world(platform::set_up).expect("the platform can be created");
     let sandbox = Arc::new(sandbox);

@@ -5,6 +5,7 @@
 //! - `request`: from an HTTP request to a service, an operation and its members.
 //! - `cbor`: requests, responses and errors of Smithy RPC v2 CBOR.
 //! - `json`, `query`: responses and errors of the JSON protocols and of the query protocol, with the latter's forms.
+//! - `clock`: the sandbox's clock, which can be set ahead.
 //! - `control`: the control API; `world_json`: the world as it returns it.
 //! - `server_state`: the world, the faults and the counts that all connections share.
 
@@ -18,6 +19,7 @@ use crate::faults::Refusal;
 mod cbor;
 #[cfg(any(test, fuzzing))]
 pub mod check;
+mod clock;
 mod control;
 #[cfg(test)]
 mod fuzz;
@@ -30,6 +32,7 @@ mod server;
 mod server_state;
 mod world_json;
 
+pub use clock::Clock;
 pub use server::Sandbox;
 
 /// Maximum length of a request's body: the MiB of the largest SQS message, escaped in JSON.

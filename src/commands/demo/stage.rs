@@ -3,10 +3,11 @@
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::tz::TimeZone;
 
-use crate::clock::SystemClock;
+use crate::clock::SharedClock;
 use crate::telemetry::log::{Colour, Format, Identity, Level, Log, LogConfig, Output};
 use jvb_watcher_sandbox::scenario::Step;
 
@@ -63,21 +64,31 @@ impl Stage {
     /// Returns an error if the output is closed (`demo | head`).
     pub fn show(&self, step: &Step) -> io::Result<()> {
         let Some(sentence) = &step.say else { return Ok(()) };
-        let line = format!("{SENTENCE}{:4.1} s  {sentence}", step.at.as_secs_f64());
+        if let Self::Live(board) = self {
+            let mut posted = board.lock();
+            posted.sentence.clone_from(sentence);
+            posted.add(sentence_line(step.at, sentence));
+            return Ok(());
+        }
+        self.say(step.at, sentence)
+    }
+
+    /// Writes a sentence among the lines; the live view has none of its own.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the output is closed.
+    pub fn say(&self, at: Duration, sentence: &str) -> io::Result<()> {
+        let line = sentence_line(at, sentence);
         match self {
             Self::Output => writeln!(io::stdout(), "{line}"),
             Self::Error => writeln!(io::stderr(), "{line}"),
-            Self::Live(board) => {
-                let mut posted = board.lock();
-                posted.sentence.clone_from(sentence);
-                posted.add(line);
-                Ok(())
-            }
+            Self::Live(_) => Ok(()),
         }
     }
 
     /// Makes the watcher's log, in its pretty format.
-    pub fn log(&self, identity: Identity, level: Level) -> Log {
+    pub fn log(&self, identity: Identity, level: Level, clock: SharedClock) -> Log {
         let output: Box<dyn Write + Send> = match self {
             Self::Output => Box::new(io::stdout()),
             Self::Error => Box::new(io::stderr()),
@@ -87,10 +98,14 @@ impl Stage {
             identity,
             format: Format::Pretty { colour: Colour::Off, time_zone: TimeZone::system() },
             level,
-            clock: Arc::new(SystemClock),
+            clock,
             output: Output::direct(output),
         })
     }
+}
+
+fn sentence_line(at: Duration, sentence: &str) -> String {
+    format!("{SENTENCE}{:4.1} s  {sentence}", at.as_secs_f64())
 }
 
 impl Board {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Action, Scenario, Step};
+use super::{ADVANCE_PAUSE, ADVANCE_STEP, Action, Scenario, Step};
 use crate::api::{ApiError, Request, ecs};
 use crate::platform::{PROJECT, load_balancer};
 use crate::wire::Sandbox;
@@ -63,6 +63,16 @@ async fn perform(action: &Action, time_scale: f64, unscaled: &mut Settings, sand
             sandbox.with_world(|world, now| world.inject(incident.clone(), now)).map_err(|error| error.to_string())
         }
         Action::Faults(plan) => sandbox.faults(|faults| faults.set(plan.clone())).map_err(|error| error.to_string()),
+        Action::Advance(by) => {
+            let mut left = *by;
+            while !left.is_zero() {
+                let step = left.min(ADVANCE_STEP);
+                sandbox.advance(step);
+                left -= step;
+                tokio::time::sleep(ADVANCE_PAUSE).await;
+            }
+            Ok(())
+        }
         Action::Settings(patch) => {
             *unscaled = unscaled.patched(patch.clone()).map_err(|error| error.to_string())?;
             let scaled = unscaled.clone().scaled(time_scale);
