@@ -161,7 +161,7 @@ variable "use_threshold" {
 }
 
 variable "stop_when_unused" {
-  description = "How long nobody must have used the load balancer before the watcher sets the service's desired count to zero, e.g. 20m; at least 5m. Never if null."
+  description = "Time for which the load balancer must have been unused before the watcher sets the service's desired count to zero, e.g. 20m; at least 5m. Never if null."
   type        = string
   default     = null
 
@@ -177,7 +177,7 @@ variable "stop_when_unused" {
 }
 
 variable "stop_notice" {
-  description = "How long before it stops the service the watcher announces the stop, e.g. 2m; at most 1h. A flow, a hold or an up in this time cancels it."
+  description = "Time between the announcement of such a stop and the stop, e.g. 2m; at most 1h. A flow, a hold or an up in this time cancels it."
   type        = string
   default     = "2m"
 
@@ -188,7 +188,7 @@ variable "stop_notice" {
 }
 
 variable "first_call_grace" {
-  description = "How long the watcher waits for the first call after the newest task has started, e.g. 30m. A service that no call has used since then isn't stopped earlier."
+  description = "Time for the first call, from the start of the newest task on, e.g. 30m. A service that no call has used since then isn't stopped earlier."
   type        = string
   default     = "30m"
 

@@ -50,7 +50,7 @@ variable "alarm_topic_arn" {
 }
 
 variable "stop_when_unused" {
-  description = "How long nobody must have been in a call before the watcher stops the service, e.g. 20m; at least 5m. Never if null."
+  description = "Time without calls after which the watcher stops the service, e.g. 20m; at least 5m. Never if null."
   type        = string
   default     = null
 }
