@@ -33,7 +33,7 @@ pub struct Applied {
     pub load_balancer_deleted: bool,
     /// The number of calls that announced a stop, or withdrew one.
     pub announcements: usize,
-    /// True if the service was scaled to zero because nobody uses it.
+    /// True if the service was scaled to zero because it was unused.
     pub scaled_to_zero: bool,
     /// The number of target groups that were deleted.
     pub target_groups_deleted: usize,

@@ -1,4 +1,4 @@
-//! The stop of a service that nobody uses.
+//! The stop of an unused service.
 
 use super::usage::{bench_with, observing, serving};
 use super::*;

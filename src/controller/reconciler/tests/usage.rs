@@ -77,6 +77,8 @@ async fn usage_that_cannot_be_read_fails_nothing_and_is_a_finding_after_ten_minu
         if outcome.findings.iter().any(|finding| finding.name == FindingName::UsageUnknown) {
             found_after.get_or_insert(minute);
         }
+        let shows_flows = bench.lines.of("reconciled").last().expect("a line").get("flows").is_some();
+        assert_eq!(shows_flows, found_after.is_none(), "after {minute} minutes");
     }
     // The minute of 11:57 ended two minutes before noon.
     assert_eq!(found_after, Some(8));
