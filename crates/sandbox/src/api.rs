@@ -8,6 +8,7 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+pub mod cloudwatch;
 pub mod ecs;
 pub mod elb;
 pub mod eventbridge;
@@ -18,6 +19,8 @@ pub mod time;
 /// A request to any service.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Request {
+    /// Amazon CloudWatch.
+    CloudWatch(cloudwatch::Request),
     /// Amazon ECS.
     Ecs(ecs::Request),
     /// Elastic Load Balancing, version 2.
@@ -34,6 +37,8 @@ pub enum Request {
 #[derive(Clone, Debug, PartialEq)]
 #[allow(clippy::large_enum_variant, reason = "only one exists at a time")]
 pub enum Response {
+    /// Amazon CloudWatch.
+    CloudWatch(cloudwatch::Response),
     /// Amazon ECS.
     Ecs(ecs::Response),
     /// Elastic Load Balancing, version 2.
@@ -49,6 +54,8 @@ pub enum Response {
 /// An AWS service that the sandbox models.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Service {
+    /// Amazon CloudWatch.
+    CloudWatch,
     /// Amazon ECS.
     Ecs,
     /// Elastic Load Balancing, version 2.
@@ -63,11 +70,12 @@ pub enum Service {
 
 impl Service {
     /// All services.
-    pub const ALL: [Self; 5] = [Self::Ecs, Self::Elb, Self::EventBridge, Self::Sqs, Self::Sts];
+    pub const ALL: [Self; 6] = [Self::CloudWatch, Self::Ecs, Self::Elb, Self::EventBridge, Self::Sqs, Self::Sts];
 
     /// Returns the service's prefix in IAM actions, such as `sqs` in `sqs:ReceiveMessage`.
     pub fn prefix(self) -> &'static str {
         match self {
+            Self::CloudWatch => "cloudwatch",
             Self::Ecs => "ecs",
             Self::Elb => "elasticloadbalancing",
             Self::EventBridge => "events",
@@ -79,6 +87,7 @@ impl Service {
     /// Returns the modelled operations, each with its required members.
     pub fn operations(self) -> &'static [(&'static str, &'static [&'static str])] {
         match self {
+            Self::CloudWatch => cloudwatch::OPERATIONS,
             Self::Ecs => ecs::OPERATIONS,
             Self::Elb => elb::OPERATIONS,
             Self::EventBridge => eventbridge::OPERATIONS,
@@ -97,6 +106,7 @@ impl Request {
     /// Returns the service that the request is for.
     pub fn service(&self) -> Service {
         match self {
+            Self::CloudWatch(_) => Service::CloudWatch,
             Self::Ecs(_) => Service::Ecs,
             Self::Elb(_) => Service::Elb,
             Self::EventBridge(_) => Service::EventBridge,
@@ -108,6 +118,7 @@ impl Request {
     /// Returns the name of the operation.
     pub fn operation(&self) -> &'static str {
         match self {
+            Self::CloudWatch(request) => request.operation(),
             Self::Ecs(request) => request.operation(),
             Self::Elb(request) => request.operation(),
             Self::EventBridge(request) => request.operation(),

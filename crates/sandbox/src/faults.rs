@@ -141,7 +141,7 @@ fn affects(rule: &mut Rule, service: Service, operation: &str, rng: &mut Rng) ->
 fn throttled(service: Service) -> Refusal {
     let code = match service {
         Service::Ecs | Service::EventBridge => "ThrottlingException",
-        Service::Elb | Service::Sts => "Throttling",
+        Service::CloudWatch | Service::Elb | Service::Sts => "Throttling",
         Service::Sqs => "RequestThrottled",
     };
     Refusal { code: code.to_owned(), status: 400, message: "Rate exceeded".to_owned() }

@@ -3,6 +3,7 @@
 //! - `server`: [`Sandbox`], with the listener, the connections and the task that advances the world.
 //! - `handler`: the way of one HTTP request to its response; `long_poll`: ReceiveMessage requests that wait.
 //! - `request`: from an HTTP request to a service, an operation and its members.
+//! - `cbor`: requests, responses and errors of Smithy RPC v2 CBOR.
 //! - `json`, `query`: responses and errors of the JSON protocols and of the query protocol, with the latter's forms.
 //! - `control`: the control API; `world_json`: the world as it returns it.
 //! - `server_state`: the world, the faults and the counts that all connections share.
@@ -14,6 +15,7 @@ use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use crate::api::{ApiError, Service};
 use crate::faults::Refusal;
 
+mod cbor;
 #[cfg(any(test, fuzzing))]
 pub mod check;
 mod control;
@@ -79,6 +81,8 @@ impl From<Refusal> for ErrorResponse {
 /// Wire protocol of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Protocol {
+    /// Smithy RPC v2 CBOR.
+    Cbor,
     /// JSON 1.0, with error codes of SQS's former query protocol in an extra header.
     Sqs,
     /// JSON 1.1.
@@ -90,6 +94,7 @@ enum Protocol {
 impl Protocol {
     fn of(service: Service) -> Self {
         match service {
+            Service::CloudWatch => Self::Cbor,
             Service::Sqs => Self::Sqs,
             Service::Ecs | Service::EventBridge => Self::Json,
             Service::Elb | Service::Sts => Self::Query(query::namespace(service)),
@@ -98,6 +103,7 @@ impl Protocol {
 
     fn error(self, error: &ErrorResponse, request_id: &str) -> HttpResponse {
         match self {
+            Self::Cbor => cbor::error(error),
             Self::Sqs => json::sqs_error(error),
             Self::Json => json::error(error),
             Self::Query(namespace) => query::error(namespace, error, request_id),

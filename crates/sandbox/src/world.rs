@@ -6,7 +6,8 @@
 //!
 //! # Modules
 //!
-//! - `ecs`, `elb`, `eventbridge`, `sqs`, `sts`: the services, with a file for each kind of resource.
+//! - `cloudwatch`, `ecs`, `elb`, `eventbridge`, `sqs`, `sts`: the services, with a file for each kind of resource.
+//! - `flows`: the load balancers' flow tables, from which CloudWatch's metrics are made.
 //! - `names`, `calls`: alias records, Jitsi's containers in the tasks, and the callers who join by name.
 //! - `settings`: delays, limits and the reliability of events. `incident`: what a test can make happen.
 //! - `view`: the whole state, for tests and displays.
@@ -41,9 +42,11 @@ use crate::api::ecs::ContainerDefinition;
 use crate::api::{ApiError, Request, Response};
 
 mod calls;
+mod cloudwatch;
 mod ecs;
 mod elb;
 mod eventbridge;
+mod flows;
 mod history;
 mod incident;
 mod names;
@@ -60,15 +63,19 @@ mod view;
 pub use calls::{Advertised, CallChange, CallCounts, CallEvent};
 pub use eventbridge::EventCounts;
 pub use incident::Incident;
-pub use settings::{CallSettings, EventSettings, LoadBalancerSettings, ServiceSettings, Settings, TaskSettings};
+pub use settings::{
+    CallSettings, EventSettings, LoadBalancerSettings, MetricSettings, ServiceSettings, Settings, TaskSettings,
+};
 pub use view::{
     CallerView, GroupView, ListenerView, LoadBalancerView, QueueView, RecordView, ServiceView, TargetView, TaskView,
 };
 
 use calls::Calls;
+use cloudwatch::CloudWatch;
 use ecs::Ecs;
 use elb::{Elb, HealthCheck};
 use eventbridge::EventBridge;
+use flows::Flows;
 use random::Random;
 use sqs::{Sqs, SqsContext};
 use timers::{TimerId, Timers, after};
@@ -92,6 +99,8 @@ pub struct World {
     eventbridge: EventBridge,
     sqs: Sqs,
     calls: Calls,
+    flows: Flows,
+    cloudwatch: CloudWatch,
 }
 
 /// A pending timer. SQS has none: a queue keeps its messages sorted by when they change.
@@ -134,6 +143,7 @@ struct Context<'a> {
     settings: &'a Settings,
     random: &'a mut Random,
     timers: &'a mut Timers<Timer>,
+    flows: &'a mut Flows,
     effects: &'a mut Vec<Effect>,
 }
 
@@ -157,6 +167,8 @@ impl World {
             eventbridge: EventBridge::default(),
             sqs: Sqs::default(),
             calls: Calls::default(),
+            flows: Flows::default(),
+            cloudwatch: CloudWatch::new(seed, now),
         }
     }
 
@@ -168,6 +180,7 @@ impl World {
     pub fn call(&mut self, request: Request, now: Timestamp) -> Result<Response, ApiError> {
         self.step(now);
         match request {
+            Request::CloudWatch(request) => self.cloudwatch.call(&request, self.now).map(Response::CloudWatch),
             Request::Ecs(request) => {
                 self.with_context(|services, context| services.ecs.call(request, context)).map(Response::Ecs)
             }
@@ -189,6 +202,7 @@ impl World {
     pub fn step(&mut self, now: Timestamp) {
         while let Some(at) = self.next_step_at().filter(|at| *at <= now) {
             self.now = self.now.max(at);
+            self.report_metrics();
             if self.timers.next_at() == Some(at)
                 && let Some(timer) = self.timers.pop()
             {
@@ -198,6 +212,13 @@ impl World {
             }
         }
         self.now = self.now.max(now);
+        self.report_metrics();
+    }
+
+    /// Adds the data points of the minutes that have ended. This is no timer: what a minute's data points say is decided when
+    /// it ends, and nothing follows from them.
+    fn report_metrics(&mut self) {
+        self.cloudwatch.report(self.now, &self.elb, &mut self.flows, &self.settings);
     }
 
     /// Returns when the world next changes by itself.
@@ -250,6 +271,10 @@ impl World {
             }
             Incident::DeleteRecord { name } => self.calls.names.delete(&name),
             Incident::Callers { n } => self.set_callers(n),
+            Incident::MetricsGap { lasts } => {
+                self.cloudwatch.leave_gap(lasts, self.now);
+                Ok(())
+            }
         }
     }
 
@@ -311,6 +336,7 @@ impl World {
             settings: &self.settings,
             random: &mut self.random,
             timers: &mut self.timers,
+            flows: &mut self.flows,
             effects: &mut effects,
         };
         let mut services = Services {

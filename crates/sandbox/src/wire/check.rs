@@ -8,7 +8,7 @@ use tokio::runtime::{Builder, Runtime};
 use tokio::sync::watch;
 
 use super::server_state::ServerState;
-use super::{HttpResponse, handler};
+use super::{HttpResponse, cbor, handler};
 use crate::faults::Faults;
 use crate::platform;
 use crate::world::{Settings, World};
@@ -19,7 +19,7 @@ const SEPARATOR: &[u8] = b"\n---\n";
 /// Sends the requests in a text to one world, one after the other, and checks each response.
 ///
 /// A line `---` separates requests. The first line of a request is the value of its `X-Amz-Target` header, `form` for the
-/// query protocol, or a method and a path such as `POST act` for the control API. The other lines are its body.
+/// query protocol, a path such as `/service/SERVICE/operation/OPERATION` for CBOR, or a method and a path such as `POST act` for the control API. The other lines are its body.
 ///
 /// # Panics
 ///
@@ -33,6 +33,7 @@ pub fn conversation(text: &[u8]) {
         match head.split_once(' ') {
             Some((method, path)) => client.control(method, path, body),
             None if head == "form" => client.request(None, body),
+            None if head.starts_with('/') => client.cbor(&head, body),
             None => client.request(Some(&head), body),
         }
     }
@@ -94,6 +95,21 @@ impl Client {
         }
     }
 
+    /// Sends a request in CBOR. The response must be in CBOR too, and an error have its code.
+    pub(super) fn cbor(&self, path: &str, body: Vec<u8>) {
+        let request = hyper::Request::post(path).header("smithy-protocol", "rpc-v2-cbor");
+        let Some(response) = self.send(request, body) else { return };
+        let status = response.status().as_u16();
+        assert_eq!(response.headers()["content-type"], "application/cbor");
+        assert_eq!(response.headers()["smithy-protocol"], "rpc-v2-cbor");
+        let has_code = response.headers().contains_key("x-amzn-query-error");
+        let body = self.bytes_of(response);
+        let body = cbor::parse(&body).expect("CBOR");
+        assert!(matches!(status, 200 | 400), "{status} {body}");
+        let is_error = body["__type"].is_string() && body["message"].is_string();
+        assert_eq!((status != 200, has_code), (is_error, is_error), "{body}");
+    }
+
     /// Sends a request to the control API, except for faults, under which any response is valid.
     fn control(&self, method: &str, path: &str, body: Vec<u8>) {
         if path.starts_with("faults") {
@@ -117,7 +133,10 @@ impl Client {
     }
 
     fn body_of(&self, response: HttpResponse) -> String {
-        let body = self.runtime.block_on(response.into_body().collect()).expect("a whole body").to_bytes();
-        String::from_utf8(body.to_vec()).expect("responses are UTF-8")
+        String::from_utf8(self.bytes_of(response).to_vec()).expect("responses are UTF-8")
+    }
+
+    fn bytes_of(&self, response: HttpResponse) -> Bytes {
+        self.runtime.block_on(response.into_body().collect()).expect("a whole body").to_bytes()
     }
 }

@@ -5,6 +5,7 @@ use std::path::Path;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::cbor;
 use super::check::{self, Client};
 use crate::api::Service;
 
@@ -104,6 +105,37 @@ fn form_request() -> impl Strategy<Value = (Option<String>, Vec<u8>)> {
     )
 }
 
+/// Members of a GetMetricData request, of which some are valid.
+fn metric_members() -> impl Strategy<Value = Value> {
+    let query = (name(), 0..200_i32, any::<bool>()).prop_map(|(name, period, is_valid)| {
+        let metric = json!({ "Namespace": "AWS/NetworkELB", "MetricName": name, "Dimensions": [] });
+        let stat = if is_valid { "Sum" } else { "p9" };
+        json!({ "Id": "a", "MetricStat": { "Metric": metric, "Period": period, "Stat": stat } })
+    });
+    let time = prop_oneof![any::<f64>(), 0.0..4e9];
+    (query, time.clone(), time, members()).prop_map(|(query, start, end, mut members)| {
+        members["MetricDataQueries"] = json!([query]);
+        members["StartTime"] = start.into();
+        members["EndTime"] = end.into();
+        members
+    })
+}
+
+/// A request in CBOR, sometimes with one byte replaced: its path and its body.
+fn cbor_request() -> impl Strategy<Value = (String, Vec<u8>)> {
+    let members = prop_oneof![members(), metric_members()].prop_map(|members| cbor::to_bytes(&members));
+    let damaged = (members.clone(), any::<proptest::sample::Index>(), any::<u8>()).prop_map(|(mut body, at, byte)| {
+        let at = at.index(body.len());
+        body[at] = byte;
+        body
+    });
+    let body = prop_oneof![4 => members, 4 => damaged, 1 => proptest::collection::vec(any::<u8>(), 0..200)];
+    let service = prop_oneof![9 => Just("GraniteServiceVersion20100801".to_owned()), 1 => "[A-Za-z0-9]{1,20}"];
+    let operation = prop_oneof![9 => Just("GetMetricData".to_owned()), 1 => "[A-Za-z0-9]{1,20}"];
+    (service, operation, body)
+        .prop_map(|(service, operation, body)| (format!("/service/{service}/operation/{operation}"), body))
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 48, ..ProptestConfig::default() })]
 
@@ -113,6 +145,14 @@ proptest! {
         let client = Client::start();
         for (target, body) in requests {
             client.request(target.as_deref(), body);
+        }
+    }
+
+    #[test]
+    fn every_request_in_cbor_gets_a_valid_response(requests in proptest::collection::vec(cbor_request(), 1..40)) {
+        let client = Client::start();
+        for (path, body) in requests {
+            client.cbor(&path, body);
         }
     }
 }

@@ -13,7 +13,7 @@ use hyper::http::request::Parts;
 
 use super::request::{self, RawRequest};
 use super::server_state::ServerState;
-use super::{ErrorResponse, HttpResponse, MAX_BODY, Protocol, REQUEST_ID, control, json, long_poll, query};
+use super::{ErrorResponse, HttpResponse, MAX_BODY, Protocol, REQUEST_ID, cbor, control, json, long_poll, query};
 use crate::api::{Request, Response, sqs};
 use crate::faults::{Moment, Outcome};
 
@@ -106,6 +106,7 @@ async fn perform(state: &ServerState, request: RawRequest, request_id: &str) -> 
         request => state.call(request)?,
     };
     let serialized = match &response {
+        Response::CloudWatch(response) => cbor::success(response).map_err(|error| error.to_string()),
         Response::Sqs(response) => json::sqs_success(response).map_err(|error| error.to_string()),
         Response::Ecs(response) => json::success(response).map_err(|error| error.to_string()),
         Response::EventBridge(response) => json::success(response).map_err(|error| error.to_string()),

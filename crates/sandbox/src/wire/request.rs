@@ -6,8 +6,8 @@ use hyper::HeaderMap;
 use hyper::http::request::Parts;
 use serde_json::Value;
 
-use super::{ErrorResponse, Protocol, query};
-use crate::api::{ReadError, Request, Service, ecs, elb, eventbridge, sqs, sts};
+use super::{ErrorResponse, Protocol, cbor, query};
+use crate::api::{ReadError, Request, Service, cloudwatch, ecs, elb, eventbridge, sqs, sts};
 
 /// Prefixes of operations in the `X-Amz-Target` header, which identifies requests of the JSON protocols.
 const TARGETS: [(&str, Service); 3] = [
@@ -26,12 +26,16 @@ pub(super) struct RawRequest {
 
 #[derive(Debug)]
 enum Members {
+    Cbor(Vec<u8>),
     Json(Vec<u8>),
     Form(Value),
 }
 
 /// Returns the protocol of the error response to a request that can't be parsed, as far as its head tells.
 pub(super) fn protocol(headers: &HeaderMap) -> Protocol {
+    if cbor::is_selected(headers) {
+        return Protocol::Cbor;
+    }
     match target(headers) {
         Some(target) if target.starts_with("AmazonSQS.") => Protocol::Sqs,
         Some(_) => Protocol::Json,
@@ -48,6 +52,7 @@ impl RawRequest {
     /// Reads the service and the operation, and refuses operations that the sandbox doesn't model.
     pub(super) fn read(head: &Parts, body: &[u8]) -> Result<Self, ErrorResponse> {
         let request = match target(&head.headers) {
+            _ if cbor::is_selected(&head.headers) => Self::from_path(head.uri.path(), body),
             Some(target) => Self::from_target(&target, body),
             // A form can also be in the URL.
             None if body.is_empty() => Self::from_form(head.uri.query().unwrap_or_default().as_bytes()),
@@ -58,6 +63,18 @@ impl RawRequest {
         } else {
             Err(unknown(request.service, &request.operation))
         }
+    }
+
+    fn from_path(path: &str, body: &[u8]) -> Result<Self, ErrorResponse> {
+        let Some((name, operation)) = cbor::parse_path(path) else {
+            let message = format!("The path {path:?} is not of the form /service/SERVICE/operation/OPERATION.");
+            return Err(ErrorResponse::new("UnknownOperationException", message));
+        };
+        let Some((_, service)) = cbor::SERVICES.iter().find(|(known, _)| *known == name) else {
+            let message = format!("The sandbox has no service {name:?} with this protocol: it models {}.", services());
+            return Err(ErrorResponse::new("UnknownOperationException", message));
+        };
+        Ok(Self { service: *service, operation: operation.to_owned(), members: Members::Cbor(body.to_vec()) })
     }
 
     fn from_target(target: &str, body: &[u8]) -> Result<Self, ErrorResponse> {
@@ -96,12 +113,19 @@ impl RawRequest {
         let (service, operation) = (self.service, self.operation.as_str());
         let members = match self.members {
             Members::Form(fields) => fields,
+            Members::Cbor(body) => match cbor::parse(&body) {
+                Ok(value) => without_nulls(value),
+                Err(error) => return Err(ErrorResponse::new("SerializationException", error.to_string())),
+            },
             Members::Json(body) => match serde_json::from_slice(&body) {
                 Ok(value) => without_nulls(value),
                 Err(error) => return Err(unreadable(service, &error.into())),
             },
         };
         let request = match service {
+            Service::CloudWatch => {
+                cloudwatch::Request::read(operation, members).map(|read| read.map(Request::CloudWatch))
+            }
             Service::Ecs => ecs::Request::read(operation, members).map(|read| read.map(Request::Ecs)),
             Service::Elb => elb::Request::read(operation, members).map(|read| read.map(Request::Elb)),
             Service::EventBridge => {
@@ -127,6 +151,10 @@ fn unreadable(service: Service, error: &ReadError) -> ErrorResponse {
         )
     };
     match (service, error) {
+        (Service::CloudWatch, ReadError::Missing(name)) => {
+            // With the line break that AWS's message ends with.
+            ErrorResponse::new("ValidationError", format!("The parameter {name} is required.\n"))
+        }
         (Service::Sqs, ReadError::Missing(name)) => {
             ErrorResponse::new("MissingParameter", format!("The request must contain the parameter {name}."))
         }
@@ -138,7 +166,7 @@ fn unreadable(service: Service, error: &ReadError) -> ErrorResponse {
         (Service::Elb | Service::Sts, ReadError::Unreadable(error)) => {
             ErrorResponse::new("ValidationError", error.to_string())
         }
-        (Service::Ecs | Service::EventBridge | Service::Sqs, ReadError::Unreadable(error)) => {
+        (Service::CloudWatch | Service::Ecs | Service::EventBridge | Service::Sqs, ReadError::Unreadable(error)) => {
             ErrorResponse::new("SerializationException", error.to_string())
         }
     }
@@ -146,7 +174,7 @@ fn unreadable(service: Service, error: &ReadError) -> ErrorResponse {
 
 fn unknown(service: Service, operation: &str) -> ErrorResponse {
     let code = match Protocol::of(service) {
-        Protocol::Sqs | Protocol::Json => "UnknownOperationException",
+        Protocol::Cbor | Protocol::Sqs | Protocol::Json => "UnknownOperationException",
         Protocol::Query(_) => "InvalidAction",
     };
     let prefix = service.prefix();
@@ -207,6 +235,33 @@ mod tests {
     }
 
     #[test]
+    fn the_path_of_a_request_in_cbor_names_service_and_operation() {
+        let read = |path: &str, members: &Value| {
+            let request = hyper::Request::post(path).header("smithy-protocol", "rpc-v2-cbor");
+            let head = request.body(()).expect("a request").into_parts().0;
+            RawRequest::read(&head, &cbor::to_bytes(members)).and_then(RawRequest::parse)
+        };
+        let path = "/service/GraniteServiceVersion20100801/operation/GetMetricData";
+        let times = serde_json::json!({ "MetricDataQueries": [], "StartTime": 60, "EndTime": 120.5, "ScanBy": null });
+        let Ok(Request::CloudWatch(cloudwatch::Request::GetMetricData(input))) = read(path, &times) else {
+            panic!("another request")
+        };
+        assert_eq!(input.end_time.map(|at| at.as_millisecond()), Some(120_500));
+        let refused = |path: &str, members: &Value| {
+            let error = read(path, members).expect_err(path);
+            (error.code, error.message)
+        };
+        let (code, message) = refused(path, &serde_json::json!({ "MetricDataQueries": [], "StartTime": 60 }));
+        assert_eq!((code.as_str(), message.as_str()), ("ValidationError", "The parameter EndTime is required.\n"));
+        assert_eq!(refused(path, &serde_json::json!(1)).0, "SerializationException");
+        let (code, message) = refused(&path.replace("GetMetricData", "PutMetricData"), &times);
+        assert_eq!(code, "UnknownOperationException");
+        assert!(message.contains("Of cloudwatch it models GetMetricData"), "{message}");
+        assert_eq!(refused("/service/Other/operation/GetMetricData", &times).0, "UnknownOperationException");
+        assert_eq!(refused("/", &times).0, "UnknownOperationException");
+    }
+
+    #[test]
     fn null_members_are_absent() {
         let request = read(Some("AmazonSQS.ListQueues"), r#"{"QueueNamePrefix": null, "MaxResults": 3}"#)
             .expect("a valid request");
@@ -236,7 +291,12 @@ mod tests {
             (Some("nonsense"), "{}", "UnknownOperationException", "nonsense"),
             (None, "Action=CreateRule&Version=2015-12-01", "InvalidAction", "elasticloadbalancing:CreateRule"),
             (None, "Action=AssumeRole&Version=2011-06-15", "InvalidAction", "Of sts it models GetCallerIdentity"),
-            (None, "Action=DescribeVpcs&Version=2016-11-15", "InvalidAction", "it models ecs, elasticloadbalancing"),
+            (
+                None,
+                "Action=DescribeVpcs&Version=2016-11-15",
+                "InvalidAction",
+                "it models cloudwatch, ecs, elasticloadbalancing",
+            ),
             (None, "", "MissingAction", "/_sandbox/"),
             (None, "Action=DescribeTags&Version=2015-12-01&ResourceArns=a", "ValidationError", ""),
             (None, "Action=DescribeTags&Version=2015-12-01&Version.a=b", "MalformedQueryString", "Version"),

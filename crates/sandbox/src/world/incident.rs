@@ -2,8 +2,11 @@
 //! what happens outside the modelled services.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+use crate::duration;
 
 /// An incident to inject into the world.
 ///
@@ -90,6 +93,12 @@ pub enum Incident {
     Callers {
         /// Number of callers.
         n: usize,
+    },
+    /// CloudWatch gets no data points of the minutes that end within a time from now; they never come.
+    MetricsGap {
+        /// The time.
+        #[serde(with = "duration")]
+        lasts: Duration,
     },
 }
 

@@ -32,6 +32,8 @@ pub struct Settings {
     pub events: EventSettings,
     /// Settings of the calls.
     pub calls: CallSettings,
+    /// Settings of CloudWatch's metrics.
+    pub metrics: MetricSettings,
     /// Age of the state that DescribeServices, ListTasks and DescribeTasks return. Default: none.
     #[serde(with = "duration")]
     pub ecs_lag: Duration,
@@ -112,6 +114,12 @@ pub struct LoadBalancerSettings {
     /// Time for which a deleted load balancer is still described. Default: none.
     #[serde(with = "duration")]
     pub deleted_visible: Duration,
+    /// Time after the last packet for which a load balancer remembers a UDP flow. Default: 120 s.
+    #[serde(with = "duration")]
+    pub udp_idle_timeout: Duration,
+    /// Time after the last data for which a load balancer remembers a TCP or TLS connection. Default: 350 s.
+    #[serde(with = "duration")]
+    pub tcp_idle_timeout: Duration,
     /// Maximum number of targets in a group. Default: AWS's quota of 1,000.
     pub targets_per_group: usize,
 }
@@ -161,6 +169,33 @@ pub struct CallSettings {
     pub check_interval: Duration,
 }
 
+/// Settings of CloudWatch's metrics. Rates are from 0 to 1.
+///
+/// AWS documents neither how late the data points of a load balancer come nor how many are missing.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+pub struct MetricSettings {
+    /// Interval at which load balancers report, below called a minute. At least a second. Default: 60 s.
+    #[serde(with = "duration")]
+    pub interval: Duration,
+    /// Shortest time from the end of a minute until its data points are visible. Default: 60 s.
+    #[serde(with = "duration")]
+    pub earliest: Duration,
+    /// Longest time from the end of a minute until its data points are visible. Default: 240 s.
+    #[serde(with = "duration")]
+    pub latest: Duration,
+    /// Longest time from the first to the last data point of a load balancer's minute. Default: none; all become visible
+    /// at once.
+    #[serde(with = "duration")]
+    pub skew: Duration,
+    /// Share of a load balancer's minutes without any data point. Default: 0.
+    #[serde(deserialize_with = "rate")]
+    pub missing: f64,
+    /// Share of hours, of 60 minutes each, without any data point. Default: 0.
+    #[serde(deserialize_with = "rate")]
+    pub silent_hours: f64,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -172,6 +207,7 @@ impl Default for Settings {
             load_balancers: LoadBalancerSettings::default(),
             events: EventSettings::default(),
             calls: CallSettings::default(),
+            metrics: MetricSettings::default(),
             ecs_lag: Duration::ZERO,
         }
     }
@@ -214,6 +250,8 @@ impl Default for LoadBalancerSettings {
             draining: Duration::from_secs(300),
             group_release: Duration::from_secs(5),
             deleted_visible: Duration::ZERO,
+            udp_idle_timeout: Duration::from_secs(120),
+            tcp_idle_timeout: Duration::from_secs(350),
             targets_per_group: 1000,
         }
     }
@@ -244,6 +282,19 @@ impl Default for CallSettings {
     }
 }
 
+impl Default for MetricSettings {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(60),
+            earliest: Duration::from_secs(60),
+            latest: Duration::from_secs(240),
+            skew: Duration::ZERO,
+            missing: 0.0,
+            silent_hours: 0.0,
+        }
+    }
+}
+
 impl Settings {
     /// Returns the name of an availability zone. The region has three; the index wraps around.
     pub fn zone(&self, index: usize) -> String {
@@ -258,7 +309,7 @@ impl Settings {
         if !(factor.is_finite() && factor > 0.0) {
             return self;
         }
-        let Self { tasks, services, load_balancers, events, calls, ecs_lag, .. } = &mut self;
+        let Self { tasks, services, load_balancers, events, calls, metrics, ecs_lag, .. } = &mut self;
         let delays = [
             &mut tasks.provisioning,
             &mut tasks.pending,
@@ -278,12 +329,18 @@ impl Settings {
             &mut load_balancers.draining,
             &mut load_balancers.group_release,
             &mut load_balancers.deleted_visible,
+            &mut load_balancers.udp_idle_timeout,
+            &mut load_balancers.tcp_idle_timeout,
             &mut events.latency,
             &mut events.delay,
             &mut events.reorder_within,
             &mut calls.resolve_interval,
             &mut calls.resolve_timeout,
             &mut calls.check_interval,
+            &mut metrics.interval,
+            &mut metrics.earliest,
+            &mut metrics.latest,
+            &mut metrics.skew,
             ecs_lag,
         ];
         for delay in delays {

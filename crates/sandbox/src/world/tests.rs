@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::api::{ecs as ecs_api, elb as elb_api, eventbridge as eventbridge_api, sqs as sqs_api};
 
+pub mod evening;
 mod history;
 mod properties;
 

@@ -5,6 +5,7 @@ use jiff::Timestamp;
 use super::{Advertised, Calls};
 use crate::world::Context;
 use crate::world::elb::{Elb, Flow};
+use crate::world::flows::{FlowId, FlowProtocol};
 
 /// Port of the listener for HTTPS.
 const HTTPS: u16 = 443;
@@ -23,6 +24,22 @@ pub struct Callers {
 struct Caller {
     number: u32,
     state: State,
+    flows: Vec<OpenFlow>,
+}
+
+/// An open flow of a caller.
+#[derive(Debug)]
+struct OpenFlow {
+    id: FlowId,
+    load_balancer: String,
+    protocol: FlowProtocol,
+}
+
+/// An attempt to join: its outcome, and the flows that begin with it.
+#[derive(Debug)]
+struct Attempt {
+    state: State,
+    flows: Vec<(Flow, FlowProtocol)>,
 }
 
 /// State of a caller.
@@ -156,14 +173,16 @@ impl Callers {
     /// Sets the number of callers: new ones try to join at once, and the latest ones leave first.
     pub fn set(&mut self, number: usize, calls: &Calls, elb: &Elb, context: &mut Context<'_>) {
         while self.callers.len() > number
-            && let Some(caller) = self.callers.pop()
+            && let Some(mut caller) = self.callers.pop()
         {
+            caller.hang_up(context);
             self.record(caller.number, CallEvent::Left, context.now);
         }
         while self.callers.len() < number {
             self.count += 1;
-            let state = join(calls, elb, context);
-            let caller = Caller { number: self.count, state };
+            let Attempt { state, flows } = join(calls, elb, context);
+            let mut caller = Caller { number: self.count, state, flows: Vec::new() };
+            caller.open(&flows, context);
             self.record(caller.number, caller.event(), context.now);
             self.callers.push(caller);
         }
@@ -179,8 +198,15 @@ impl Callers {
                     continue;
                 }
                 self.record(caller.number, CallEvent::Dropped, context.now);
+                caller.hang_up(context);
             }
-            caller.state = join(calls, elb, context);
+            let Attempt { state, flows } = join(calls, elb, context);
+            caller.state = state;
+            // A caller who is kept out as before keeps the flows, although each attempt is a new one.
+            if !caller.has(&flows) {
+                caller.hang_up(context);
+                caller.open(&flows, context);
+            }
             // A call that was dropped begins again.
             if before == CallEvent::Joined || before != caller.event() {
                 self.record(caller.number, caller.event(), context.now);
@@ -201,6 +227,27 @@ impl Caller {
             State::Out(obstacle) => obstacle.event(),
         }
     }
+
+    /// Opens flows.
+    fn open(&mut self, flows: &[(Flow, FlowProtocol)], context: &mut Context<'_>) {
+        for (flow, protocol) in flows {
+            let id = context.flows.open(flow, *protocol, context.now);
+            self.flows.push(OpenFlow { id, load_balancer: flow.load_balancer().to_owned(), protocol: *protocol });
+        }
+    }
+
+    /// Ends all flows.
+    fn hang_up(&mut self, context: &mut Context<'_>) {
+        for flow in self.flows.drain(..) {
+            context.flows.close(flow.id, &context.settings.load_balancers, context.now);
+        }
+    }
+
+    /// Returns whether the open flows are such flows.
+    fn has(&self, flows: &[(Flow, FlowProtocol)]) -> bool {
+        let open = self.flows.iter().map(|flow| (flow.load_balancer.as_str(), flow.protocol));
+        open.eq(flows.iter().map(|(flow, protocol)| (flow.load_balancer(), *protocol)))
+    }
 }
 
 impl Call {
@@ -216,21 +263,33 @@ impl Call {
 }
 
 /// Lets a caller join.
-fn join(calls: &Calls, elb: &Elb, context: &mut Context<'_>) -> State {
-    try_to_join(calls, elb, context).map_or_else(State::Out, State::InCall)
+fn join(calls: &Calls, elb: &Elb, context: &mut Context<'_>) -> Attempt {
+    let mut flows = Vec::new();
+    let state = try_to_join(calls, elb, &mut flows, context).map_or_else(State::Out, State::InCall);
+    Attempt { state, flows }
 }
 
-fn try_to_join(calls: &Calls, elb: &Elb, context: &mut Context<'_>) -> Result<Call, Obstacle> {
+fn try_to_join(
+    calls: &Calls,
+    elb: &Elb,
+    flows: &mut Vec<(Flow, FlowProtocol)>,
+    context: &mut Context<'_>,
+) -> Result<Call, Obstacle> {
     let domain = context.settings.calls.domain.as_deref().ok_or(Obstacle::NameDoesNotResolve)?;
     let addresses = calls.names.resolve(domain, elb);
     let address = *context.random.pick(&addresses).ok_or(Obstacle::NameDoesNotResolve)?;
     // The load balancer chooses a target by a hash of the flow, and each attempt is a new flow.
-    let web = context.random.pick(&elb.flows(address, "TLS", HTTPS)).cloned().ok_or(Obstacle::NoWebTarget)?;
+    let web = context
+        .random
+        .pick(&elb.flows(address, FlowProtocol::Tls.as_str(), HTTPS))
+        .cloned()
+        .ok_or(Obstacle::NoWebTarget)?;
     let private = web.target.address().ok_or(Obstacle::NoWebTarget)?;
     let containers = calls.tasks.get(&private).ok_or(Obstacle::NoWebTarget)?;
     if !containers.listens(web.target.port, false) {
         return Err(Obstacle::NoWebTarget);
     }
+    flows.push((web.clone(), FlowProtocol::Tls));
     // The conference server is signed in to, and assigns the bridge of its own task.
     let advertised = match containers.advertised() {
         Some(Advertised::Addresses(addresses)) => addresses,
@@ -239,8 +298,9 @@ fn try_to_join(calls: &Calls, elb: &Elb, context: &mut Context<'_>) -> Result<Ca
     };
     let port = containers.media_port();
     let candidate = advertised.iter().find(|candidate| elb.is_at(**candidate)).ok_or(Obstacle::OtherAddress)?;
-    let flows = elb.flows(*candidate, "UDP", port);
-    let media = context.random.pick(&flows).cloned().ok_or(Obstacle::NoBridge)?;
+    let targets = elb.flows(*candidate, FlowProtocol::Udp.as_str(), port);
+    let media = context.random.pick(&targets).cloned().ok_or(Obstacle::NoBridge)?;
+    flows.push((media.clone(), FlowProtocol::Udp));
     if media.target.address() != Some(private) || !containers.receives_media_at(media.target.port) {
         return Err(Obstacle::OtherBridge);
     }

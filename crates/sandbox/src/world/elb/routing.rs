@@ -15,6 +15,13 @@ pub struct Flow {
     pub target: TargetKey,
 }
 
+impl Flow {
+    /// Returns the ARN of the load balancer.
+    pub fn load_balancer(&self) -> &str {
+        &self.load_balancer
+    }
+}
+
 impl TargetKey {
     /// Returns the IPv4 address of the target.
     pub fn address(&self) -> Option<Ipv4Addr> {
