@@ -141,7 +141,7 @@ pub struct BridgeOptions {
     /// Allow several tasks behind one UDP listener
     ///
     /// One UDP listener can serve one bridge. Right only where each bridge advertises an address of its own.
-    #[arg(long, env = "JVB_WATCHER_ALLOW_SEVERAL_BRIDGES", value_parser = BoolishValueParser::new())]
+    #[arg(long, env = "JVB_WATCHER_ALLOW_SEVERAL_BRIDGES", value_parser = BoolishValueParser::new(), hide_short_help = true)]
     pub allow_several_bridges: bool,
 }
 
@@ -159,7 +159,7 @@ pub struct PolicyOptions {
     #[arg(long, env = "JVB_WATCHER_IDLE_GRACE", value_name = "DURATION", default_value = "60s", value_parser = idle_grace)]
     pub idle_grace: IdleGrace,
     /// Age from which an unused load balancer is idle
-    #[arg(long, env = "JVB_WATCHER_UNUSED_GRACE", value_name = "DURATION", default_value = "15m", value_parser = duration)]
+    #[arg(long, env = "JVB_WATCHER_UNUSED_GRACE", value_name = "DURATION", default_value = "15m", value_parser = duration, hide_short_help = true)]
     pub unused_grace: Duration,
     /// The owner tag.
     #[command(flatten)]

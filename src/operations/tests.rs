@@ -31,7 +31,7 @@ use crate::shutdown::{self, ShutdownOrder};
 use crate::telemetry::log::{Phase, StopReason, Verb, rfc3339_millis};
 use jvb_watcher_cost::Model;
 use jvb_watcher_rules::hold::{Hold, Holder};
-use jvb_watcher_rules::lease::{Lease, LeaseState};
+use jvb_watcher_rules::lease::{Lease, LeaseHolder, LeaseState};
 use jvb_watcher_rules::model::{
     Counts, DesiredStatus, HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LastStatus, LoadBalancerKind,
     LoadBalancerState, OPERATION_TAG, Observation, Protocol, SchedulerMessage, Service, Tags, TargetGroup, Task,

@@ -11,7 +11,7 @@ use super::values::{duration, stop_notice, stop_window};
 
 /// What counts as use of the load balancer, and what follows when there is none.
 #[derive(Clone, Debug, Args)]
-#[command(next_help_heading = "Usage")]
+#[command(next_help_heading = "Rules")]
 pub struct UsageOptions {
     /// Scale the service to zero when unused for this long
     ///

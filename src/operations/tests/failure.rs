@@ -134,7 +134,7 @@ async fn a_failed_operation_releases_its_lease_though_its_hold_cannot_be_release
     let failure = failed(execute(&mut platform.up("u")).await);
     assert_eq!(failure.phase, Phase::TasksServing);
     assert!(platform.tags().contains_key(HOLD_UNTIL_TAG), "the hold expires by itself");
-    assert_eq!(platform.cloud.world().service_tags, Tags::new());
+    assert_ended(&platform.cloud.world().service_tags);
 }
 
 #[tokio::test(start_paused = true)]

@@ -8,7 +8,8 @@ async fn up_then_down_restores_the_initial_state() {
     let mut up = platform.up("u");
     let completed = execute(&mut up).await.unwrap_or_else(|failure| panic!("{failure}"));
     platform.assert_up();
-    assert_eq!(platform.cloud.world().service_tags, Tags::new(), "no other operation has to find the lease");
+    let lease = Lease::of(&platform.cloud.world().service_tags).expect("the lease of an `up` stays");
+    assert_eq!((lease.holder, lease.state), (LeaseHolder::Up, LeaseState::Ended));
     let phases: Vec<_> = completed.iter().map(|completed| completed.phase).collect();
     assert_eq!(phases, up.phases().iter().map(|bounded| bounded.phase).collect::<Vec<_>>());
     let report = up.report(completed);
@@ -19,6 +20,7 @@ async fn up_then_down_restores_the_initial_state() {
     let mut down = platform.down("d");
     let completed = execute(&mut down).await.unwrap_or_else(|failure| panic!("{failure}"));
     platform.assert_down();
+    assert_eq!(platform.cloud.world().service_tags, Tags::new());
     let cost = down.report(completed).cost;
     let hours = cost.hours_up.expect("it was observed");
     assert!((1.0..1.2).contains(&hours), "{hours}");

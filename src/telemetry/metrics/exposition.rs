@@ -143,7 +143,7 @@ mod tests {
     use super::*;
     use crate::aws::fake::noon;
     use crate::telemetry::metrics::tests::documented;
-    use crate::telemetry::metrics::{Snapshot, Summary, Usage};
+    use crate::telemetry::metrics::{Flows, Snapshot, Summary, Usage};
     use crate::telemetry::tests::read;
     use jvb_watcher_rules::model::{Counts, LoadBalancerState};
 
@@ -178,7 +178,12 @@ mod tests {
             ..Summary::default()
         };
         let idle_since = Some(noon() - jiff::SignedDuration::from_secs(90));
-        Snapshot { summary, idle_since, usage: Usage::InUse, flows: None }
+        Snapshot {
+            summary,
+            idle_since,
+            usage: Usage::InUse,
+            flows: Some(Flows { newest: 4, minute: noon(), unused_since: None }),
+        }
     }
 
     #[test]

@@ -119,7 +119,8 @@ fn in_use() -> Snapshot {
         load_balancer_state: Some(LoadBalancerState::Active),
         ..Summary::default()
     };
-    Snapshot { summary, idle_since: None, usage: Usage::InUse, flows: None }
+    let flows = Some(Flows { newest: 4, minute: noon(), unused_since: None });
+    Snapshot { summary, idle_since: None, usage: Usage::InUse, flows }
 }
 
 fn idle() -> Snapshot {
@@ -166,6 +167,8 @@ fn publishes_a_log_event_in_the_embedded_metric_format() {
         ("UnhealthyTargets", json!(1)),
         ("LoadBalancerUp", json!(1)),
         ("IdleSeconds", json!(0)),
+        ("Flows", json!(4)),
+        ("UnusedSeconds", json!(0)),
         ("EventsReceived", json!(1)),
         ("EventsForeign", json!(0)),
         ("Reconciles", json!(1)),
