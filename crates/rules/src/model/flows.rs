@@ -15,7 +15,16 @@ pub struct FlowHistory {
     /// The known minutes, by their start.
     pub minutes: BTreeMap<Timestamp, MinuteFlows>,
     /// Why the latest minutes could not be read, if so.
-    pub problem: Option<String>,
+    pub problem: Option<FlowProblem>,
+}
+
+/// Why the latest minutes could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowProblem {
+    /// The error, with its remedy.
+    pub reason: String,
+    /// Whether the error persists until an operator acts.
+    pub is_permanent: bool,
 }
 
 /// The protocols of listeners whose flows count as use; none stands for all.

@@ -117,7 +117,7 @@ impl Planner<'_> {
         if unknown_since + USAGE_UNKNOWN_FOR > self.now {
             return;
         }
-        let reason = flows.problem.as_deref().unwrap_or("CloudWatch has no data point");
+        let reason = flows.problem.as_ref().map_or("CloudWatch has no data point", |problem| problem.reason.as_str());
         let detail = format!("no minute since {unknown_since} is known: {reason}");
         self.find(FindingName::UsageUnknown, &load_balancer.name, detail);
     }
