@@ -108,6 +108,16 @@ impl FlowHistory {
         since
     }
 
+    /// Returns the start of the run of minutes with a healthy target that ends at this start of a minute.
+    pub fn healthy_before(&self, end: Timestamp) -> Option<Timestamp> {
+        let is_healthy = |start: &Timestamp| {
+            let minute = self.minutes.get(start);
+            minute.and_then(|minute| minute.healthy).is_some_and(|healthy| healthy > 0)
+        };
+        let earlier = std::iter::successors(Some(end - MINUTE), |start| Some(*start - MINUTE));
+        earlier.take_while(is_healthy).last()
+    }
+
     /// Returns the start of the newest known minute with use, from an instant on.
     pub fn last_used_from(&self, from: Timestamp, threshold: u64) -> Option<Timestamp> {
         let mut used = self.minutes.range(from..).filter(|(_, minute)| minute.flows > threshold);
