@@ -131,7 +131,9 @@ impl CurrentUse {
         // CloudWatch can be expected to know the minutes up to here. A later one counts where it is known.
         let due = minute_of(now - CLOUDWATCH_LAG);
         let oldest = minute_of(serving_since.max(load_balancer.created_at));
-        match (unused_since(flows, due, oldest, policy.threshold), recent_use(flows, due, policy.threshold)) {
+        // A failed read leaves the minutes of the one before: there may have been use since.
+        let unused_since = unused_since(flows, due, oldest, policy.threshold).filter(|_| flows.problem.is_none());
+        match (unused_since, recent_use(flows, due, policy.threshold)) {
             (Some(since), _) => Self::Unused { since },
             (None, Some(recent)) => Self::InUse(recent),
             (None, None) => Self::Unknown(unknown(flows, due, oldest, policy.threshold)),
@@ -307,9 +309,11 @@ mod tests {
     fn usage_that_is_not_read_is_unknown() {
         let problem = |is_permanent| FlowProblem { reason: "denied; allow it".to_owned(), is_permanent };
         for is_permanent in [true, false] {
-            let flows = FlowHistory { problem: Some(problem(is_permanent)), ..ending(9, &[Some(0); 3]) };
-            let CurrentUse::Unknown(unknown) = current(&serving(flows)) else { panic!("it is known") };
-            assert_eq!((unknown.is_permanent(), unknown.to_string().as_str()), (is_permanent, "denied; allow it"));
+            for known_until in [9, 2] {
+                let flows = FlowHistory { problem: Some(problem(is_permanent)), ..ending(known_until, &[Some(0); 5]) };
+                let CurrentUse::Unknown(unknown) = current(&serving(flows)) else { panic!("it is known") };
+                assert_eq!((unknown.is_permanent(), unknown.to_string().as_str()), (is_permanent, "denied; allow it"));
+            }
         }
         let used = FlowHistory { problem: Some(problem(true)), ..ending(4, &[Some(2)]) };
         assert_eq!(current(&serving(used)), in_use(5, 2, 5), "what was read before counts");

@@ -9,7 +9,7 @@ use jvb_watcher_rules::plan::{StopWhenUnused, UsagePolicy};
 
 use super::values::{duration, stop_notice, stop_window};
 
-/// What counts as use of the load balancer, and what follows when there is none.
+/// When an unused service is stopped, and what counts as use.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Rules")]
 pub struct UsageOptions {
@@ -17,7 +17,7 @@ pub struct UsageOptions {
     ///
     /// From 5m. Nobody has used the load balancer when CloudWatch shows no minute with flows in that time; a minute that it
     /// doesn't show counts as used. [default: never]
-    #[arg(long, env = "JVB_WATCHER_STOP_WHEN_UNUSED", value_name = "DURATION", value_parser = stop_window)]
+    #[arg(long, env = "JVB_WATCHER_STOP_WHEN_UNUSED", value_name = "DURATION", value_parser = stop_window, conflicts_with = "no_usage")]
     pub stop_when_unused: Option<Duration>,
     /// Announce the stop this long before
     ///
@@ -30,6 +30,15 @@ pub struct UsageOptions {
     /// A service that no call has used since its newest task started isn't stopped before.
     #[arg(long, env = "JVB_WATCHER_FIRST_CALL_GRACE", value_name = "DURATION", default_value = "30m", value_parser = duration, hide_short_help = true)]
     pub first_call_grace: Duration,
+    /// What counts.
+    #[command(flatten)]
+    pub counting: UseOptions,
+}
+
+/// What counts as use of the load balancer.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Rules")]
+pub struct UseOptions {
     /// Flows that a minute must exceed to count as used
     ///
     /// Port scans make single flows, a call of two makes two.
@@ -43,20 +52,26 @@ pub struct UsageOptions {
     /// Don't ask CloudWatch for the usage
     ///
     /// It costs about $0.002 an hour while a load balancer exists, and needs the permission cloudwatch:GetMetricData.
-    #[arg(long, env = "JVB_WATCHER_NO_USAGE", value_parser = BoolishValueParser::new(), conflicts_with = "stop_when_unused", hide_short_help = true)]
+    #[arg(long, env = "JVB_WATCHER_NO_USAGE", value_parser = BoolishValueParser::new(), hide_short_help = true)]
     pub no_usage: bool,
 }
 
 impl UsageOptions {
     /// Returns the rules that the options configure.
     pub fn policy(&self) -> UsagePolicy {
-        let Self { stop_when_unused, stop_notice, first_call_grace, use_threshold, use_protocols, no_usage } = *self;
+        let Self { stop_when_unused, stop_notice, first_call_grace, ref counting } = *self;
         UsagePolicy {
-            observe: !no_usage,
-            protocols: use_protocols,
-            threshold: use_threshold.into(),
             stop: stop_when_unused.map(|after| StopWhenUnused { after, notice: stop_notice, first_call_grace }),
+            ..counting.policy()
         }
+    }
+}
+
+impl UseOptions {
+    /// Returns the rules that the options configure, by which nothing is stopped.
+    pub fn policy(&self) -> UsagePolicy {
+        let Self { use_threshold, use_protocols, no_usage } = *self;
+        UsagePolicy { observe: !no_usage, protocols: use_protocols, threshold: use_threshold.into(), stop: None }
     }
 }
 
