@@ -14,6 +14,7 @@ mod paid_hour;
 mod properties;
 mod registrations;
 mod service;
+mod stop;
 
 /// Makes the targets at one address fail their health checks.
 fn with_unhealthy(mut load_balancer: LoadBalancer, number: u8) -> LoadBalancer {
