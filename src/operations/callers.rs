@@ -71,7 +71,11 @@ impl<P: ControllerPlatform + Clone> Callers<P> {
 
     /// Observes the service, the load balancer and its use.
     pub(super) async fn observe(&self) -> Result<Observation, AwsError> {
-        Ok(self.observer.observe(&Hints::default()).await?.observation)
+        // A failed read is remembered, too.
+        match self.unread_since {
+            Some(_) => self.observe_fresh().await,
+            None => Ok(self.observer.observe(&Hints::default()).await?.observation),
+        }
     }
 
     /// Observes them, and asks CloudWatch even if it has answered a moment ago.

@@ -82,7 +82,12 @@ pub enum UnknownUse {
     },
     /// CloudWatch shows no minute.
     NoMinute,
-    /// CloudWatch shows too few minutes in a row without use.
+    /// CloudWatch shows none of the minutes that it should know by now.
+    Late {
+        /// The end of the newest known minute.
+        known_until: Timestamp,
+    },
+    /// CloudWatch shows too few minutes in a row.
     TooFewMinutes {
         /// The end of the newest known minute.
         known_until: Timestamp,
@@ -107,14 +112,26 @@ impl std::fmt::Display for UnknownUse {
             Self::NotAsked => f.write_str("CloudWatch isn't asked (--no-usage)"),
             Self::NotRead { reason, .. } => f.write_str(reason),
             Self::NoMinute => f.write_str("CloudWatch has no data point"),
+            Self::Late { known_until } => write!(f, "CloudWatch shows no minute after {known_until:.0}"),
             Self::TooFewMinutes { known_until } => {
-                write!(f, "CloudWatch doesn't show {UNUSED_MINUTES} minutes in a row up to now, the newest ends at ")?;
-                write!(f, "{known_until:.0}")
+                write!(f, "CloudWatch doesn't show {UNUSED_MINUTES} minutes in a row up to {known_until:.0}")
             }
             Self::JustBegun { serving_since } => {
                 write!(f, "the service has served only since {serving_since:.0}, and CloudWatch's data points are late")
             }
         }
+    }
+}
+
+impl UnknownUse {
+    /// Returns why a history doesn't show the present use, if so.
+    pub fn of(flows: &FlowHistory, now: Timestamp) -> Option<Self> {
+        if let Some(problem) = &flows.problem {
+            return Some(Self::NotRead { reason: problem.reason.clone(), is_permanent: problem.is_permanent });
+        }
+        let Some((newest, _)) = flows.newest() else { return Some(Self::NoMinute) };
+        let known_until = newest + MINUTE;
+        (known_until < minute_of(now - CLOUDWATCH_LAG)).then_some(Self::Late { known_until })
     }
 }
 
@@ -136,7 +153,7 @@ impl CurrentUse {
         match (unused_since, recent_use(flows, due, policy.threshold)) {
             (Some(since), _) => Self::Unused { since },
             (None, Some(recent)) => Self::InUse(recent),
-            (None, None) => Self::Unknown(unknown(flows, due, oldest, policy.threshold)),
+            (None, None) => Self::Unknown(unknown(flows, oldest, policy.threshold, now)),
         }
     }
 }
@@ -184,17 +201,13 @@ fn recent_use(flows: &FlowHistory, due: Timestamp, threshold: u64) -> Option<Rec
     Some(RecentUse { minute, flows: flows_then, since: used.map_or(minute, |(start, _)| *start) })
 }
 
-fn unknown(flows: &FlowHistory, due: Timestamp, oldest: Timestamp, threshold: u64) -> UnknownUse {
-    if let Some(problem) = &flows.problem {
-        return UnknownUse::NotRead { reason: problem.reason.clone(), is_permanent: problem.is_permanent };
+fn unknown(flows: &FlowHistory, oldest: Timestamp, threshold: u64, now: Timestamp) -> UnknownUse {
+    if let Some(unknown) = UnknownUse::of(flows, now) {
+        return unknown;
     }
-    let Some((newest, _)) = flows.newest() else { return UnknownUse::NoMinute };
-    let known_until = newest + MINUTE;
+    let known_until = flows.newest().map_or(oldest, |(start, _)| start + MINUTE);
     let is_young = flows.unused_before(known_until, threshold).is_some_and(|since| since <= oldest);
-    if known_until >= due && is_young {
-        return UnknownUse::JustBegun { serving_since: oldest };
-    }
-    UnknownUse::TooFewMinutes { known_until }
+    if is_young { UnknownUse::JustBegun { serving_since: oldest } } else { UnknownUse::TooFewMinutes { known_until } }
 }
 
 #[cfg(test)]
@@ -241,6 +254,10 @@ mod tests {
         CurrentUse::Unknown(UnknownUse::TooFewMinutes { known_until: at(known_until) })
     }
 
+    fn late(known_until: i64) -> CurrentUse {
+        CurrentUse::Unknown(UnknownUse::Late { known_until: at(known_until) })
+    }
+
     #[test]
     fn three_minutes_in_a_row_without_use_are_unused() {
         assert_eq!(of(3, &[Some(4), Some(0), Some(0), Some(0)]), CurrentUse::Unused { since: at(6) });
@@ -252,7 +269,7 @@ mod tests {
 
     #[test]
     fn the_newest_of_them_is_as_recent_as_cloudwatch_allows() {
-        assert_eq!(of(4, &[Some(0); 5]), too_few(4), "CloudWatch should know the minute after it");
+        assert_eq!(of(4, &[Some(0); 5]), late(4), "CloudWatch should know the minute after it");
         for minutes_ago in [0, 1, 2] {
             let since = at(minutes_ago + 3);
             assert_eq!(of(minutes_ago, &[Some(4), Some(0), Some(0), Some(0)]), CurrentUse::Unused { since });
@@ -276,7 +293,7 @@ mod tests {
 
     #[test]
     fn use_long_ago_says_nothing_about_now() {
-        assert_eq!(of(9, &[Some(4), Some(4)]), too_few(9));
+        assert_eq!(of(9, &[Some(4), Some(4)]), late(9));
     }
 
     #[test]
