@@ -40,7 +40,7 @@ pub struct DownOptions {
     ///
     /// No call is left when CloudWatch shows three minutes in a row without flows, up to three minutes ago. Without this
     /// option and --now, down fails at once while there are calls, or may be. An `up` that starts meanwhile ends the wait.
-    #[arg(long, value_name = "TIMEOUT", num_args = 0..=1, require_equals = true, default_missing_value = "12h", value_parser = duration, conflicts_with = "no_usage")]
+    #[arg(long, value_name = "TIMEOUT", num_args = 0..=1, require_equals = true, default_missing_value = "12h", value_parser = duration)]
     pub when_unused: Option<Duration>,
     /// Break a hold that an operator placed; calls are respected all the same
     #[arg(long)]
@@ -121,6 +121,10 @@ pub async fn down(settings: &Settings, options: &DownOptions, console: &Console)
             return Err(CommandError::Usage(reason.to_owned()));
         }
     };
+    if options.when_unused.is_some() && options.counting.no_usage {
+        let reason = "--when-unused needs the usage; give one of --when-unused and --no-usage";
+        return Err(CommandError::Usage(reason.to_owned()));
+    }
     let sdk = connect(settings, console.log()).await?;
     let spec = Spec {
         extent,

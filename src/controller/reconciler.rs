@@ -420,7 +420,7 @@ impl<P: ControllerPlatform> Reconciler<P> {
     }
 
     fn flows(&self, observation: &Observation) -> Option<Flows> {
-        Flows::of(observation, self.policy.usage.threshold)
+        Flows::of(observation, self.policy.usage.threshold, self.context.clock.now())
     }
 
     fn log_reconciled(&mut self, summary: Summary, flows: Option<Flows>, changes: usize, took: Duration) {

@@ -13,7 +13,6 @@ use crate::aws::{AwsError, ErrorKind};
 use crate::clock::Moment;
 use crate::controller::context::Context;
 use crate::telemetry::log::{Event, Failure};
-use jvb_watcher_rules::bounds::Bounds;
 use jvb_watcher_rules::finding::FindingName;
 use jvb_watcher_rules::model::{
     FlowHistory, FlowProblem, LoadBalancer, LoadBalancerKind, LoadBalancerState, MINUTE, TargetGroup, TargetType,
@@ -28,8 +27,9 @@ const ASK_EVERY: Duration = Duration::from_secs(55);
 /// The time limit of a question, beside which the other reads of an observation wait.
 const READ_LIMIT: Duration = Duration::from_secs(3);
 
-/// The shortest history that is read. `status` shows since when the load balancer has been unused, as far back as this.
-const SHORTEST_HISTORY: Duration = Duration::from_secs(60 * 60);
+/// The history that is read beyond what a stop needs. `status` and the metric `UnusedSeconds` show since when the load
+/// balancer has been unused, as far back as this; the alarm of terraform/modules/watcher rests on it.
+const HISTORY: Duration = Duration::from_secs(60 * 60);
 
 /// Whether a remembered answer is good enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -113,9 +113,8 @@ impl UsageCache {
 
 /// Returns the question: the minutes that a rule can need.
 fn query(load_balancer: &LoadBalancer, policy: &Policy, now: Timestamp) -> FlowQuery {
-    // A stop that exceeds its bound shows only in a history that is longer.
-    let needed = policy.usage.stop.zip(Bounds::new(policy).stop).map(|(stop, bound)| bound.max(stop.first_call_grace));
-    let history = needed.unwrap_or_default().max(SHORTEST_HISTORY) + CLOUDWATCH_LAG + 2 * MINUTE;
+    let needed = policy.usage.stop.map_or(Duration::ZERO, |stop| stop.after.max(stop.first_call_grace) + stop.notice);
+    let history = needed + HISTORY + CLOUDWATCH_LAG + 2 * MINUTE;
     let is_of_addresses = |group: &&TargetGroup| matches!(group.target_type, TargetType::Ip { .. });
     let groups = || load_balancer.target_groups.iter().filter(is_of_addresses);
     let takes_udp = groups().any(|group| group.protocol.takes_udp());

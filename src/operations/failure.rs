@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::phase::CompletedPhase;
 use crate::aws::AwsError;
 use crate::telemetry::log::{Phase, Verb, rfc3339_millis};
-use jvb_watcher_rules::lease::Lease;
+use jvb_watcher_rules::lease::{Lease, LeaseHolder};
 
 /// An error that ends an operation.
 #[derive(Debug)]
@@ -42,8 +42,15 @@ impl OperationError {
             Self::Aws(error) => error.with_remedy(),
             Self::Refused(reason) | Self::InUse(reason) => reason.clone(),
             Self::Superseded(later) => {
-                let (verb, at) = (later.holder.as_str(), rfc3339_millis(later.begun_at));
-                format!("superseded by another `{verb}`, which began at {at}")
+                let at = rfc3339_millis(later.begun_at);
+                match later.holder {
+                    LeaseHolder::Up | LeaseHolder::Down => {
+                        format!("superseded by another `{}`, which began at {at}", later.holder.as_str())
+                    }
+                    LeaseHolder::Stop => {
+                        format!("superseded by the watcher, which began to stop the unused service at {at}")
+                    }
+                }
             }
             Self::TimedOut { limit, waiting_for } => {
                 format!("timed out after {}: {waiting_for}", humantime::format_duration(*limit))
@@ -55,7 +62,12 @@ impl OperationError {
     /// Returns the commands that continue after this error ended an operation.
     pub(super) fn advice(&self, verb: Verb, phase: Phase) -> String {
         if let Self::Superseded(later) = self {
-            return format!("nothing to do; wait until the later `{}` ends", later.holder.as_str());
+            return match later.holder {
+                LeaseHolder::Up | LeaseHolder::Down => {
+                    format!("nothing to do; wait until the later `{}` ends", later.holder.as_str())
+                }
+                LeaseHolder::Stop => format!("run jvb-watcher {} again", verb.as_str()),
+            };
         }
         let is_in_use = matches!(self, Self::InUse(_))
             || phase == Phase::LoadBalancerUnused && matches!(self, Self::TimedOut { .. });

@@ -57,7 +57,7 @@ pub struct Plan {
     pub registrations: Vec<GroupChange>,
     /// The change to the load balancer itself.
     pub lifecycle: LifecycleAction,
-    /// What to do about a service that nobody uses.
+    /// What to do about an unused service.
     pub stop: StopAction,
     /// The findings, sorted.
     pub findings: Vec<Finding>,

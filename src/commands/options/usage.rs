@@ -7,6 +7,7 @@ use clap::builder::BoolishValueParser;
 use jvb_watcher_rules::model::FlowProtocols;
 use jvb_watcher_rules::plan::{StopWhenUnused, UsagePolicy};
 
+use super::super::settings::ConfigError;
 use super::values::{duration, stop_notice, stop_window};
 
 /// When an unused service is stopped, and what counts as use.
@@ -15,9 +16,9 @@ use super::values::{duration, stop_notice, stop_window};
 pub struct UsageOptions {
     /// Scale the service to zero when unused for this long
     ///
-    /// From 5m. Nobody has used the load balancer when CloudWatch shows no minute with flows in that time; a minute that it
+    /// From 5m. The load balancer is unused when CloudWatch shows no minute with flows in that time; a minute that it
     /// doesn't show counts as used. [default: never]
-    #[arg(long, env = "JVB_WATCHER_STOP_WHEN_UNUSED", value_name = "DURATION", value_parser = stop_window, conflicts_with = "no_usage")]
+    #[arg(long, env = "JVB_WATCHER_STOP_WHEN_UNUSED", value_name = "DURATION", value_parser = stop_window)]
     pub stop_when_unused: Option<Duration>,
     /// Announce the stop this long before
     ///
@@ -58,12 +59,20 @@ pub struct UseOptions {
 
 impl UsageOptions {
     /// Returns the rules that the options configure.
-    pub fn policy(&self) -> UsagePolicy {
+    ///
+    /// # Errors
+    ///
+    /// A stop is asked for, and its usage isn't.
+    pub fn policy(&self) -> Result<UsagePolicy, ConfigError> {
         let Self { stop_when_unused, stop_notice, first_call_grace, ref counting } = *self;
-        UsagePolicy {
+        if counting.no_usage && stop_when_unused.is_some() {
+            let problem = "--stop-when-unused needs the usage; give one of the two".to_owned();
+            return Err(ConfigError { option: "no-usage", problem });
+        }
+        Ok(UsagePolicy {
             stop: stop_when_unused.map(|after| StopWhenUnused { after, notice: stop_notice, first_call_grace }),
             ..counting.policy()
-        }
+        })
     }
 }
 
@@ -95,6 +104,20 @@ fn protocols(text: &str) -> Result<FlowProtocols, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_stop_needs_the_usage() {
+        let options = |stop_when_unused, no_usage| UsageOptions {
+            stop_when_unused,
+            stop_notice: Duration::from_secs(120),
+            first_call_grace: Duration::from_secs(1800),
+            counting: UseOptions { use_threshold: 1, use_protocols: None, no_usage },
+        };
+        let after = Duration::from_secs(600);
+        assert_eq!(options(Some(after), true).policy().expect_err("a contradiction").option, "no-usage");
+        assert_eq!(options(Some(after), false).policy().expect("a policy").stop.map(|stop| stop.after), Some(after));
+        assert!(!options(None, true).policy().expect("a policy").observe);
+    }
 
     #[test]
     fn parses_lists_of_protocols() {

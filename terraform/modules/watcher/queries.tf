@@ -4,7 +4,7 @@ locals {
       title = "Actions"
       query = <<-EOT
         fields @timestamp, event, message
-        | filter event in ["target_registered", "target_deregistered", "idle_marked", "idle_unmarked", "teardown_started", "load_balancer_deleted", "target_group_deleted", "teardown_completed"]
+        | filter event in ["target_registered", "target_deregistered", "idle_marked", "idle_unmarked", "teardown_started", "load_balancer_deleted", "target_group_deleted", "teardown_completed", "stop_announced", "stop_withdrawn", "service_stopped"]
         | sort @timestamp desc
         | limit 200
       EOT

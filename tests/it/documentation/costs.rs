@@ -169,6 +169,10 @@ Ten people receive 2.5 Mbit/s each, which is {egress_gb_per_hour} GB an hour. Ca
 directions; as much is taken to come in as goes out.\n\n\
 {hour_rows}\n\
 Without traffic an hour costs {quiet_hour}.\n\n\
+To know how much the load balancer is used, the watcher asks CloudWatch for three metrics a minute (GetMetricData, $0.01\n\
+per 1,000 metrics, which no free tier covers): {usage} an hour while a load balancer with targets exists, beside the amounts\n\
+above. Each further protocol in `--use-protocols`, and each further target group for UDP, is one metric more.\n\
+`--no-usage` turns it off.\n\n\
 ### A month with ten calls\n\n\
 Each call lasts an hour. The load balancer exists for {up} minutes, of which two hours are billed, and the task runs for\n\
 {tasks_up}.\n\n\
@@ -200,6 +204,7 @@ this platform costs {idle_total}.\n",
         hours = dollars(hours),
         with_address = dollars(load_balancer.total()),
         quiet_hour = dollars(quiet().hour().total()),
+        usage = dollars(3.0 * 60.0 * 0.01 / 1000.0),
         up = EXAMPLE_MONTH.load_balancer_up.as_secs() / 60,
         tasks_up = EXAMPLE_MONTH.tasks_up.as_secs() / 60,
         extra = dollars(extra),

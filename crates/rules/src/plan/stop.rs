@@ -1,4 +1,4 @@
-//! Scale to zero by use: when a service that nobody uses is announced to stop, and stopped.
+//! Scale to zero by use: when the stop of an unused service is announced, withdrawn and made.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub const ANNOUNCEMENT_VALID_FOR: Duration = Duration::from_secs(10 * 60);
 /// The time for which usage must be unknown to be a finding.
 pub const USAGE_UNKNOWN_FOR: Duration = Duration::from_secs(10 * 60);
 
-/// What to do about a service that nobody uses.
+/// What to do about an unused service.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StopAction {
     /// Nothing.
@@ -36,7 +36,7 @@ pub enum StopAction {
         load_balancer_arn: String,
         /// The announced time.
         stop_at: Timestamp,
-        /// The time since which nobody has used the load balancer.
+        /// The time since which the load balancer has been unused.
         unused_since: Timestamp,
     },
     /// Withdraw the announcement.
@@ -50,7 +50,7 @@ pub enum StopAction {
     ScaleToZero {
         /// The announced time.
         stop_at: Timestamp,
-        /// The time since which nobody has used the load balancer.
+        /// The time since which the load balancer has been unused.
         unused_since: Timestamp,
     },
 }
@@ -75,7 +75,7 @@ pub enum StopObstacle {
 }
 
 impl Planner<'_> {
-    /// Returns what to do about a service that nobody uses.
+    /// Returns what to do about an unused service.
     pub(super) fn stop(&mut self) -> StopAction {
         let Some(rule) = self.policy.usage.stop else { return StopAction::None };
         let Some(load_balancer) = stoppable(self.observation, self.policy) else { return StopAction::None };
@@ -140,7 +140,7 @@ fn announced_stop(load_balancer: &LoadBalancer, rule: StopWhenUnused, now: Times
     is_valid.then_some(stop_at)
 }
 
-/// Returns the time since which nobody has used the load balancer, if that is for long enough to stop the service.
+/// Returns the time since which the load balancer has been unused, if that is long enough to stop the service.
 fn unused_since(
     observation: &Observation,
     load_balancer: &LoadBalancer,
@@ -258,7 +258,7 @@ pub fn stop_announced_for(observation: &Observation, policy: &Policy, now: Times
     announced_stop(stoppable(observation, policy)?, policy.usage.stop?, now)
 }
 
-/// Returns when the service would be stopped if nobody used it from now on; `None` where it would not be.
+/// Returns when the service would be stopped if it were unused from now on; `None` where it would not be.
 pub fn expected_stop(observation: &Observation, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
     let rule = policy.usage.stop?;
     let load_balancer = stoppable(observation, policy)?;
