@@ -15,7 +15,8 @@ use crate::controller::context::Context;
 use crate::telemetry::log::{Event, Failure};
 use jvb_watcher_rules::finding::FindingName;
 use jvb_watcher_rules::model::{
-    FlowHistory, LoadBalancer, LoadBalancerKind, LoadBalancerState, MINUTE, TargetGroup, TargetType, minute_of,
+    FlowHistory, FlowProblem, LoadBalancer, LoadBalancerKind, LoadBalancerState, MINUTE, TargetGroup, TargetType,
+    minute_of,
 };
 use jvb_watcher_rules::plan::{CLOUDWATCH_LAG, Policy};
 
@@ -105,7 +106,8 @@ impl UsageCache {
             let failure = Failure::new(error, 1, ASK_EVERY);
             context.log.emit(&Event::FindingCheckFailed { finding: FindingName::UsageUnknown, failure });
         }
-        FlowHistory { problem: Some(error.with_remedy()), ..earlier }
+        let problem = FlowProblem { reason: error.with_remedy(), is_permanent: !error.kind.is_transient() };
+        FlowHistory { problem: Some(problem), ..earlier }
     }
 }
 

@@ -14,6 +14,8 @@ pub enum OperationError {
     Aws(AwsError),
     /// The operation can't go on: the reason and the remedy.
     Refused(String),
+    /// The load balancer is in use, or may be: by how many, or why that is unknown.
+    InUse(String),
     /// A later operation has taken the lease.
     Superseded(Lease),
     /// A phase took too long.
@@ -38,7 +40,7 @@ impl OperationError {
     pub fn reason(&self) -> String {
         match self {
             Self::Aws(error) => error.with_remedy(),
-            Self::Refused(reason) => reason.clone(),
+            Self::Refused(reason) | Self::InUse(reason) => reason.clone(),
             Self::Superseded(later) => {
                 let at = rfc3339_millis(later.begun_at);
                 match later.holder {
@@ -58,7 +60,7 @@ impl OperationError {
     }
 
     /// Returns the commands that continue after this error ended an operation.
-    pub(super) fn advice(&self, verb: Verb) -> String {
+    pub(super) fn advice(&self, verb: Verb, phase: Phase) -> String {
         if let Self::Superseded(later) = self {
             return match later.holder {
                 LeaseHolder::Up | LeaseHolder::Down => {
@@ -66,6 +68,13 @@ impl OperationError {
                 }
                 LeaseHolder::Stop => format!("run jvb-watcher {} again", verb.as_str()),
             };
+        }
+        let is_in_use = matches!(self, Self::InUse(_))
+            || phase == Phase::LoadBalancerUnused && matches!(self, Self::TimedOut { .. });
+        if is_in_use {
+            return "nothing has been changed; run `jvb-watcher down --when-unused` to wait until it is unused, or \
+                    `jvb-watcher down --now` to cut the calls off"
+                .to_owned();
         }
         let run = if matches!(self, Self::Interrupted) { "run" } else { "fix the cause and run" };
         let (other, effect) = match verb {

@@ -10,7 +10,7 @@ use jvb_watcher_rules::plan::{StopWhenUnused, UsagePolicy};
 use super::super::settings::ConfigError;
 use super::values::{duration, stop_notice, stop_window};
 
-/// What counts as use of the load balancer, and what follows when there is none.
+/// When an unused service is stopped, and what counts as use.
 #[derive(Clone, Debug, Args)]
 #[command(next_help_heading = "Rules")]
 pub struct UsageOptions {
@@ -31,6 +31,15 @@ pub struct UsageOptions {
     /// A service that no call has used since its newest task started isn't stopped before.
     #[arg(long, env = "JVB_WATCHER_FIRST_CALL_GRACE", value_name = "DURATION", default_value = "30m", value_parser = duration, hide_short_help = true)]
     pub first_call_grace: Duration,
+    /// What counts.
+    #[command(flatten)]
+    pub counting: UseOptions,
+}
+
+/// What counts as use of the load balancer.
+#[derive(Clone, Debug, Args)]
+#[command(next_help_heading = "Rules")]
+pub struct UseOptions {
     /// Flows that a minute must exceed to count as used
     ///
     /// Port scans make single flows, a call of two makes two.
@@ -55,17 +64,23 @@ impl UsageOptions {
     ///
     /// A stop is asked for, and its usage isn't.
     pub fn policy(&self) -> Result<UsagePolicy, ConfigError> {
-        let Self { stop_when_unused, stop_notice, first_call_grace, use_threshold, use_protocols, no_usage } = *self;
-        if no_usage && stop_when_unused.is_some() {
+        let Self { stop_when_unused, stop_notice, first_call_grace, ref counting } = *self;
+        if counting.no_usage && stop_when_unused.is_some() {
             let problem = "--stop-when-unused needs the usage; give one of the two".to_owned();
             return Err(ConfigError { option: "no-usage", problem });
         }
         Ok(UsagePolicy {
-            observe: !no_usage,
-            protocols: use_protocols,
-            threshold: use_threshold.into(),
             stop: stop_when_unused.map(|after| StopWhenUnused { after, notice: stop_notice, first_call_grace }),
+            ..counting.policy()
         })
+    }
+}
+
+impl UseOptions {
+    /// Returns the rules that the options configure, by which nothing is stopped.
+    pub fn policy(&self) -> UsagePolicy {
+        let Self { use_threshold, use_protocols, no_usage } = *self;
+        UsagePolicy { observe: !no_usage, protocols: use_protocols, threshold: use_threshold.into(), stop: None }
     }
 }
 
@@ -96,9 +111,7 @@ mod tests {
             stop_when_unused,
             stop_notice: Duration::from_secs(120),
             first_call_grace: Duration::from_secs(1800),
-            use_threshold: 1,
-            use_protocols: None,
-            no_usage,
+            counting: UseOptions { use_threshold: 1, use_protocols: None, no_usage },
         };
         let after = Duration::from_secs(600);
         assert_eq!(options(Some(after), true).policy().expect_err("a contradiction").option, "no-usage");

@@ -117,7 +117,7 @@ impl Planner<'_> {
         if unknown_since + USAGE_UNKNOWN_FOR > self.now {
             return;
         }
-        let reason = flows.problem.as_deref().unwrap_or("CloudWatch has no data point");
+        let reason = flows.problem.as_ref().map_or("CloudWatch has no data point", |problem| problem.reason.as_str());
         let detail = format!("no minute since {unknown_since} is known: {reason}");
         self.find(FindingName::UsageUnknown, &load_balancer.name, detail);
     }
@@ -235,6 +235,27 @@ fn newest_task_started_at(observation: &Observation, now: Timestamp) -> Option<T
     }
     let started_at: Option<Vec<_>> = observation.serving().map(|task| task.started_at).collect();
     started_at?.into_iter().max()
+}
+
+/// Returns the time since which the stop of a service has been due: since then nobody has used it, and nothing has forbidden
+/// the stop. `None` where it isn't to be stopped now.
+pub fn stop_due_since(observation: &Observation, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
+    let rule = policy.usage.stop?;
+    let load_balancer = stoppable(observation, policy)?;
+    let unused_since = unused_since(observation, load_balancer, policy, rule, now).ok()?;
+    let limits = WindowLimits::of(observation, load_balancer, now).ok()?;
+    let flows = observation.flows.as_ref()?;
+    let healthy_since = flows.healthy_before(minute_of(now - CLOUDWATCH_LAG))?;
+    let had_call = flows.last_used_from(minute_of(limits.newest_task_started_at), policy.usage.threshold).is_some();
+    // The grace for the first call ends as a window would that began then.
+    let first_call_window = limits.newest_task_started_at + rule.first_call_grace - rule.after - CLOUDWATCH_LAG;
+    let since = [Some(unused_since), Some(healthy_since), (!had_call).then_some(first_call_window)];
+    since.into_iter().flatten().chain(limits.all().map(|(at, _)| at)).max()
+}
+
+/// Returns the time at which the service is announced to stop, if the announcement is valid.
+pub fn stop_announced_for(observation: &Observation, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
+    announced_stop(stoppable(observation, policy)?, policy.usage.stop?, now)
 }
 
 /// Returns when the service would be stopped if it were unused from now on; `None` where it would not be.
