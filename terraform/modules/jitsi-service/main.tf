@@ -105,7 +105,13 @@ resource "aws_ecs_service" "jitsi" {
   # No load_balancer block: the load balancer exists only on demand, and jvb-watcher registers the tasks.
 
   lifecycle {
-    ignore_changes = [desired_count] # set by scaling, not by Terraform
+    ignore_changes = [
+      desired_count, # set by scaling, not by Terraform
+      # The lease of jvb-watcher's `up` or `down`. Without it an operation that begins meanwhile would not know of the one in
+      # progress, nor that an earlier one failed halfway. The provider derives tags_all from tags, and a plan compares both.
+      tags["jvb-watcher:operation"],
+      tags_all["jvb-watcher:operation"],
+    ]
   }
 
   tags = local.tags
