@@ -161,8 +161,10 @@ const QUESTIONS: &[Question] = &[
         async {
             let situation = Situation::after(LOAD_BALANCER).await;
             let keys = ["Lifecycle".to_owned()].into_iter().collect();
-            let input =
-                elb::RemoveTagsInput { resource_arns: [situation.load_balancer_arn()].into_iter().collect(), tag_keys: keys };
+            let input = elb::RemoveTagsInput {
+                resource_arns: [situation.load_balancer_arn()].into_iter().collect(),
+                tag_keys: keys,
+            };
             situation.call(Request::Elb(elb::Request::RemoveTags(input)));
             situation
         }
