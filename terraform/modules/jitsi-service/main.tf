@@ -43,7 +43,7 @@ resource "aws_service_discovery_http_namespace" "jitsi" {
 }
 
 resource "aws_ecs_service" "jitsi" {
-  #checkov:skip=CKV_AWS_333:A NAT gateway costs more than the platform. The security group has no rule that lets the internet in.
+  #checkov:skip=CKV_AWS_333:Without a public address the task needs a NAT gateway to pull its images, which costs more than the idle platform; assign_public_ip = false removes it. The security group has no rule that lets the internet in.
   name            = "${var.project_name}-service"
   cluster         = aws_ecs_cluster.jitsi.id
   task_definition = aws_ecs_task_definition.jitsi.arn

@@ -82,7 +82,7 @@ variable "ports" {
 }
 
 variable "cpu" {
-  description = "CPU units of the task; 1024 are one vCPU. One bridge with dozens of callers needs 2048 or more."
+  description = "CPU units of the task; 1024 are one vCPU. Jitsi's handbook suggests four dedicated cores for a basic server (\"Requirements\"); the default is half of that."
   type        = number
   default     = 2048
 
@@ -93,7 +93,7 @@ variable "cpu" {
 }
 
 variable "memory" {
-  description = "Memory of the task in MiB. Three eighths are the bridge's Java heap and an eighth is jicofo's."
+  description = "Memory of the task in MiB: three eighths are the bridge's Java heap, an eighth jicofo's. Jitsi's handbook suggests 8 GB, and 4 GB for small meetings."
   type        = number
   default     = 4096
 

@@ -171,7 +171,7 @@ variable "lambda_architecture" {
 }
 
 variable "lambda_memory" {
-  description = "Memory of the function in MiB. It uses about 30; more memory comes with more CPU."
+  description = "Memory of the function in MiB; more memory comes with more CPU. The default is Lambda's minimum. On the sandbox, a development build used 39."
   type        = number
   default     = 128
 
