@@ -7,8 +7,8 @@ locals {
 
   # Within these seconds the watcher deletes an idle load balancer: the grace period, which until-paid-hour extends to 58
   # minutes at most, the time between two reconciliations, and two minutes (docs/guarantees.md).
-  idle_grace_seconds      = var.idle_grace == "until-paid-hour" ? 58 * 60 : parseint(regex("^[0-9]+", var.idle_grace), 10) * local.seconds_of[substr(var.idle_grace, -1, 1)]
-  reconciled_each_seconds = local.on_lambda ? 60 : parseint(regex("^[0-9]+", var.resync_interval), 10) * local.seconds_of[substr(var.resync_interval, -1, 1)]
+  idle_grace_seconds      = var.idle_grace == "until-paid-hour" ? 58 * 60 : local.seconds.idle_grace
+  reconciled_each_seconds = local.on_lambda ? 60 : local.seconds.resync_interval
   deleted_within_minutes  = ceil((local.idle_grace_seconds + local.reconciled_each_seconds) / 60) + 2
   idle_alarm_minutes      = coalesce(var.idle_alarm_minutes, max(30, local.deleted_within_minutes + 10))
 
@@ -124,9 +124,10 @@ locals {
     }
   }
 
-  seconds_of = { s = 1, m = 60, h = 3600 }
   seconds = {
     for name, duration in {
+      idle_grace       = var.idle_grace == "until-paid-hour" ? "0s" : var.idle_grace
+      resync_interval  = var.resync_interval
       stop_when_unused = coalesce(var.stop_when_unused, "0s")
       first_call_grace = var.first_call_grace
       stop_notice      = var.stop_notice
