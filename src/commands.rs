@@ -62,8 +62,12 @@ fn publisher(sdk: &SdkConfig, options: &WatchOptions, log: &Log) -> Option<Publi
 }
 
 /// Returns the rules that the options configure.
-fn policy(settings: &Settings, options: &PolicyOptions) -> Policy {
-    Policy {
+///
+/// # Errors
+///
+/// Two options contradict each other.
+fn policy(settings: &Settings, options: &PolicyOptions) -> Result<Policy, ConfigError> {
+    Ok(Policy {
         service: settings.scope.service.clone(),
         load_balancer: settings.load_balancer.clone(),
         owner_tag: options.owner.owner_tag.clone(),
@@ -73,8 +77,8 @@ fn policy(settings: &Settings, options: &PolicyOptions) -> Policy {
         unused_grace: options.unused_grace,
         resync_interval: options.resync_interval,
         allow_several_bridges: options.bridges.allow_several_bridges,
-        usage: options.usage.policy(),
-    }
+        usage: options.usage.policy()?,
+    })
 }
 
 /// Returns the log event of a watcher that starts.
@@ -93,7 +97,7 @@ fn started(form: Form, settings: &Settings, options: &WatchOptions, sdk: &SdkCon
         idle_grace_until_paid_hour: options.idle_grace == IdleGrace::UntilPaidHour,
         unused_grace_seconds: options.unused_grace.as_secs_f64(),
         stop_when_unused_seconds: options.usage.stop_when_unused.map(|after| after.as_secs_f64()),
-        use_threshold: (!options.usage.no_usage).then_some(options.usage.use_threshold),
+        use_threshold: (!options.usage.counting.no_usage).then_some(options.usage.counting.use_threshold),
     }
 }
 

@@ -20,7 +20,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::CommandError;
 use super::help::{Group, Help, INTERRUPTED, USAGE_ERROR};
-use super::options::usage::UsageOptions;
+use super::options::usage::{UsageOptions, UseOptions};
 use super::options::{
     BridgeOptions, FeedCheck, IdleGrace, LogFormat, LogOptions, MetricsFormat, MetricsOptions, OutputFormat,
     OwnerTagOptions, PlatformOptions, PolicyOptions, QueueOptions, TeardownExtent, WatchOptions,
@@ -313,9 +313,7 @@ fn run_options(scenario: &Scenario, region: &str, level: Level) -> RunOptions {
                     stop_when_unused: scenario.watcher.stop_when_unused,
                     stop_notice: scenario.watcher.stop_notice,
                     first_call_grace: scenario.watcher.first_call_grace,
-                    use_threshold: 1,
-                    use_protocols: None,
-                    no_usage: false,
+                    counting: UseOptions { use_threshold: 1, use_protocols: None, no_usage: false },
                 },
             },
             feed_check: FeedCheck::Hourly,

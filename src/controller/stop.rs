@@ -1,4 +1,4 @@
-//! Scales a service that nobody uses to zero: announces it, withdraws the announcement, or does it.
+//! Scales an unused service to zero: announces it, withdraws the announcement, or does it.
 //!
 //! The announcement is a tag on the load balancer, so that it survives a restart and every worker sees it. As with the mark
 //! of an idle load balancer, it names the process that wrote it, which acts first. The write goes through the lease by
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::aws::{AwsError, ErrorKind, Platform, Scaling};
+use crate::aws::{AwsError, ErrorKind, Platform, ScalableService, Scaling};
 use crate::controller::scope::Scope;
 use crate::controller::teardown::ProcessId;
 use crate::controller::writes::{Applied, Writer};
@@ -69,8 +69,13 @@ impl Stop {
     }
 }
 
+/// Returns whether the service has this lease. Leases are compared as they are written, to the millisecond.
+fn is_held(service: &ScalableService, lease: &Lease) -> bool {
+    service.tags.get(OPERATION_TAG) == Some(&lease.to_string())
+}
+
 impl<P: Platform + Scaling> Writer<'_, P> {
-    /// Carries out what the plan has for a service that nobody uses.
+    /// Carries out what the plan has for an unused service.
     pub(super) async fn stop(&self, action: &StopAction, stop: &mut Stop) -> Applied {
         match action {
             StopAction::None => Applied::default(),
@@ -78,7 +83,6 @@ impl<P: Platform + Scaling> Writer<'_, P> {
                 let tags = Tags::from([(STOP_AT_TAG.to_owned(), stop.new_announcement(*stop_at))]);
                 let answer = self.platform.add_tags(std::slice::from_ref(load_balancer_arn), &tags, &self.deadline);
                 self.announced(answer.await, || Event::StopAnnounced {
-                    service: self.context.scope.service.clone(),
                     stop_at: rfc3339_millis(*stop_at),
                     unused_since: rfc3339_millis(*unused_since),
                 })
@@ -96,7 +100,7 @@ impl<P: Platform + Scaling> Writer<'_, P> {
     }
 
     fn withdrawn(&self, answer: Result<(), AwsError>, reason: StopObstacle) -> Applied {
-        self.announced(answer, || Event::StopWithdrawn { service: self.context.scope.service.clone(), reason })
+        self.announced(answer, || Event::StopWithdrawn { reason })
     }
 
     fn announced(&self, answer: Result<(), AwsError>, event: impl FnOnce() -> Event) -> Applied {
@@ -133,13 +137,12 @@ impl<P: Platform + Scaling> Writer<'_, P> {
     async fn scale_to_zero_with(&self, lease: &Lease, unused_since: Timestamp) -> Result<bool, AwsError> {
         let Scope { cluster, service } = &self.context.scope;
         let Some(found) = self.platform.scalable(cluster, service).await? else { return Ok(false) };
-        if Lease::of(&found.tags).as_ref() != Some(lease) || found.counts.desired == 0 {
+        if !is_held(&found, lease) || found.counts.desired == 0 {
             return Ok(false);
         }
         self.platform.scale(cluster, service, 0, &self.deadline).await?;
         self.context.metrics.stopped_for_disuse();
         self.context.log.emit(&Event::ServiceStopped {
-            service: service.clone(),
             desired_before: found.counts.desired,
             unused_since: rfc3339_millis(unused_since),
         });
@@ -149,7 +152,7 @@ impl<P: Platform + Scaling> Writer<'_, P> {
     async fn release(&self, lease: &Lease) -> Result<(), AwsError> {
         let Scope { cluster, service } = &self.context.scope;
         let Some(found) = self.platform.scalable(cluster, service).await? else { return Ok(()) };
-        if Lease::of(&found.tags).as_ref() != Some(lease) {
+        if !is_held(&found, lease) {
             return Ok(());
         }
         self.platform.untag_service(&found.arn, &[OPERATION_TAG]).await

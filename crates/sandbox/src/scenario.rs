@@ -46,9 +46,9 @@ pub use play::{PlayError, play};
 /// The built-in scenario, which the demo plays.
 const DEMO: &str = include_str!("../../../fixtures/scenarios/demo.toml");
 
-/// Time by which [`Action::Advance`] sets the clock ahead at once, and the pause after it: clients see every minute.
+/// Time by which [`Action::Advance`] sets the clock ahead at once, and how often it does: clients see every minute.
 const ADVANCE_STEP: Duration = Duration::from_secs(60);
-const ADVANCE_PAUSE: Duration = Duration::from_secs(1);
+const ADVANCE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A scenario.
 #[derive(Clone, Debug)]
@@ -137,8 +137,8 @@ impl Step {
     fn ends_at(&self) -> Duration {
         match self.action {
             Some(Action::Advance(by)) => {
-                let pauses = u32::try_from(by.as_nanos().div_ceil(ADVANCE_STEP.as_nanos())).unwrap_or(u32::MAX);
-                self.at.saturating_add(ADVANCE_PAUSE.saturating_mul(pauses))
+                let steps = u32::try_from(by.as_nanos().div_ceil(ADVANCE_STEP.as_nanos())).unwrap_or(u32::MAX);
+                self.at.saturating_add(ADVANCE_INTERVAL.saturating_mul(steps))
             }
             _ => self.at,
         }

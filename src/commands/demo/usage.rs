@@ -74,7 +74,10 @@ impl Usage {
         let Some(flows) = self.flows else { return "unknown".to_owned() };
         let flows = if flows == 1 { "1 flow".to_owned() } else { format!("{flows} flows") };
         let Some(since) = self.unused_since else { return format!("{flows}, in use") };
-        let stop = self.announcement.map(|announced| format!("; stop in {}", duration(span(now, announced.stop_at))));
+        let stop = self.announcement.map(|Announcement { stop_at, .. }| match stop_at > now {
+            true => format!("; stop in {}", duration(span(now, stop_at))),
+            false => "; stop due".to_owned(),
+        });
         format!("{flows}, unused for {}{}", duration(span(since, now)), stop.unwrap_or_default())
     }
 
@@ -158,11 +161,7 @@ mod tests {
     }
 
     fn announced() -> Event {
-        Event::StopAnnounced {
-            service: "s".to_owned(),
-            stop_at: at("21:09:30").to_string(),
-            unused_since: at("21:00:00").to_string(),
-        }
+        Event::StopAnnounced { stop_at: at("21:09:30").to_string(), unused_since: at("21:00:00").to_string() }
     }
 
     #[test]
@@ -176,17 +175,17 @@ mod tests {
     fn counts_down_to_an_announced_stop() {
         let unused = || reconciled(Some(0), Some("21:00:00"));
         assert_eq!(text(&[announced(), unused()]), "0 flows, unused for 8m; stop in 1m 30s");
-        let withdrawn = Event::StopWithdrawn { service: "s".to_owned(), reason: StopObstacle::InUse };
+        let mut due = Usage::default();
+        due.follow(&announced(), at("21:08:00"));
+        due.follow(&unused(), at("21:08:00"));
+        assert_eq!(due.text(at("21:10:00")), "0 flows, unused for 10m; stop due");
+        let withdrawn = Event::StopWithdrawn { reason: StopObstacle::InUse };
         assert_eq!(text(&[announced(), withdrawn, unused()]), "0 flows, unused for 8m");
     }
 
     #[test]
     fn keeps_the_stop_until_the_service_is_up_again() {
-        let stopped = || Event::ServiceStopped {
-            service: "s".to_owned(),
-            desired_before: 1,
-            unused_since: at("21:00:00").to_string(),
-        };
+        let stopped = || Event::ServiceStopped { desired_before: 1, unused_since: at("21:00:00").to_string() };
         assert_eq!(text(&[announced(), stopped()]), "service stopped after 8m without use");
         assert_eq!(text(&[announced(), stopped(), reconciled(Some(0), None)]), "0 flows, in use");
     }

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{ADVANCE_PAUSE, ADVANCE_STEP, Action, Scenario, Step};
+use super::{ADVANCE_INTERVAL, ADVANCE_STEP, Action, Scenario, Step};
 use crate::api::{ApiError, Request, ecs};
 use crate::platform::{PROJECT, load_balancer};
 use crate::wire::Sandbox;
 use crate::world::Settings;
+
+/// Time without requests after which clients are taken to wait. A client that is at work sends its next request sooner.
+const QUIET: Duration = Duration::from_millis(100);
 
 /// Interval between attempts to delete target groups that are still in use.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
@@ -64,13 +67,7 @@ async fn perform(action: &Action, time_scale: f64, unscaled: &mut Settings, sand
         }
         Action::Faults(plan) => sandbox.faults(|faults| faults.set(plan.clone())).map_err(|error| error.to_string()),
         Action::Advance(by) => {
-            let mut left = *by;
-            while !left.is_zero() {
-                let step = left.min(ADVANCE_STEP);
-                sandbox.advance(step);
-                left -= step;
-                tokio::time::sleep(ADVANCE_PAUSE).await;
-            }
+            advance(*by, sandbox).await;
             Ok(())
         }
         Action::Settings(patch) => {
@@ -82,6 +79,34 @@ async fn perform(action: &Action, time_scale: f64, unscaled: &mut Settings, sand
             });
             Ok(())
         }
+    }
+}
+
+/// Sets the clock ahead minute by minute, while no client is in the middle of something: the answers that it rests on would
+/// be a minute old.
+async fn advance(by: Duration, sandbox: &Sandbox) {
+    let mut left = by;
+    while !left.is_zero() {
+        let next = Instant::now() + ADVANCE_INTERVAL;
+        let _ = tokio::time::timeout_at(next, until_quiet(sandbox)).await;
+        let step = left.min(ADVANCE_STEP);
+        sandbox.advance(step);
+        left -= step;
+        tokio::time::sleep_until(next).await;
+    }
+}
+
+/// Waits until no request has arrived for a while.
+async fn until_quiet(sandbox: &Sandbox) {
+    let count = || sandbox.calls().values().sum::<u64>();
+    let mut before = count();
+    loop {
+        tokio::time::sleep(QUIET).await;
+        let now = count();
+        if now == before {
+            return;
+        }
+        before = now;
     }
 }
 

@@ -46,7 +46,7 @@ fn every_action_is_parsed() {
     assert_eq!(all.scaled_world().tasks.pending, Duration::from_secs(1));
     assert_eq!(all.watcher.idle_grace, Duration::from_secs(2));
     assert_eq!(all.watcher.stop_when_unused, Some(Duration::from_secs(600)));
-    assert_eq!(all.length(), Duration::from_secs(7), "two pauses");
+    assert_eq!(all.length(), Duration::from_secs(7), "one second a minute");
     let actions: Vec<_> = all.steps.iter().filter_map(|step| step.action.as_ref()).collect();
     assert!(matches!(
         actions[..],

@@ -81,7 +81,7 @@ fn assert_obstacle(observed: Observation, expected: StopObstacle, why: &str) {
 }
 
 #[test]
-fn announces_the_stop_of_a_service_that_nobody_has_used_for_the_window() {
+fn announces_the_stop_of_a_service_that_was_unused_for_the_window() {
     let announced = StopAction::Announce {
         load_balancer_arn: LOAD_BALANCER.to_owned(),
         stop_at: at("12:02:00"),
@@ -330,7 +330,7 @@ fn usage_that_is_unknown_for_ten_minutes_is_a_finding() {
     assert_eq!(plan.findings.len(), 1);
     assert_eq!(plan.findings[0].detail, "no minute since 2026-11-20T11:50:00Z is known: denied");
     assert_eq!(plan.findings[0].subject, "p-jvb-nlb");
-    assert_eq!(found(&unused_but(|observed| observed.flows = None)), [], "nobody asked");
+    assert_eq!(found(&unused_but(|observed| observed.flows = None)), [], "they were not asked for");
 }
 
 #[test]
