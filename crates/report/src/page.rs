@@ -12,7 +12,7 @@ use crate::history::{Entry, History};
 use crate::line::ServiceName;
 use crate::logs::Logs;
 use legend::Legend;
-use rows::{EntryRow, FailureRow, FindingRow};
+use rows::{EntryRow, FailureRow, FindingRow, SavingRow};
 use sources::Sources;
 use tiles::{Note, Tile};
 
@@ -70,6 +70,7 @@ pub fn render_page(logs: Logs, model: impl Fn(Option<&str>) -> Model) -> Result<
         version: env!("CARGO_PKG_VERSION"),
         headline: headline::of(&figures),
         sections: sections.map(|((service, history), figures)| Section::of(service, history, figures)).collect(),
+        has_use: figures.iter().any(|figures| !figures.savings.is_empty()),
         costs: costs::of(&models),
         sources: Sources::of(&counts, &truncations, repeated_reports),
     };
@@ -82,6 +83,8 @@ struct Page {
     version: &'static str,
     headline: String,
     sections: Vec<Section>,
+    /// True if a log contains the use of a load balancer.
+    has_use: bool,
     /// How the costs are estimated, in a paragraph for each set of prices.
     costs: Vec<String>,
     sources: Sources,
@@ -98,6 +101,8 @@ struct Section {
     ticks: Vec<Tick>,
     days: Vec<DayView>,
     days_omitted: usize,
+    use_sentence: String,
+    savings: Vec<SavingRow>,
     findings: Vec<FindingRow>,
     findings_omitted: usize,
     failures: Vec<FailureRow>,
@@ -132,6 +137,8 @@ impl Section {
             ticks: chart::ticks(axis),
             days,
             days_omitted,
+            use_sentence: rows::use_sentence(figures),
+            savings: figures.savings.iter().map(SavingRow::of).collect(),
             findings_omitted: findings.len().saturating_sub(MAX_FINDINGS),
             findings: findings.into_iter().take(MAX_FINDINGS).collect(),
             failures_omitted: failures.len().saturating_sub(MAX_FAILURES),
