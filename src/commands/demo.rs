@@ -16,6 +16,7 @@ use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::CommandError;
@@ -34,7 +35,7 @@ use crate::clock::Clock;
 use crate::controller::liveness::Liveness;
 use crate::listen::ServerState;
 use crate::shutdown;
-use crate::telemetry::log::{Level, StopReason, diagnostics};
+use crate::telemetry::log::{Colour, Format, Level, StopReason, diagnostics};
 use jvb_watcher_rules::plan::OwnerTag;
 use jvb_watcher_sandbox::faults::Faults;
 use jvb_watcher_sandbox::platform::{self, PROJECT};
@@ -73,6 +74,9 @@ pub struct DemoOptions {
     /// Seed of random ids and faults
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
+    /// Format of the watcher's log; json is what `report` reads
+    #[arg(long, value_name = "FORMAT", default_value = "auto")]
+    pub log_format: LogFormat,
     /// Log level; debug adds the AWS SDK's own messages
     #[arg(long, env = "JVB_WATCHER_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
     pub log_level: Level,
@@ -94,6 +98,7 @@ pub const HELP: Help = Help {
             "Play another evening, and keep the sandbox",
             "jvb-watcher demo --scenario fixtures/scenarios/evening.toml --keep",
         ),
+        ("Make a page of its log", "jvb-watcher demo --log-format json | jvb-watcher report --out report.html"),
     ],
     exit_status: &[
         (0, "the sandbox shows that the watcher did its whole job"),
@@ -101,7 +106,7 @@ pub const HELP: Help = Help {
         USAGE_ERROR,
         INTERRUPTED,
     ],
-    see_also: &["sandbox", "run"],
+    see_also: &["sandbox", "run", "report"],
 };
 
 /// The interval at which the sandbox's state is sampled, and so the resolution of registration times.
@@ -146,13 +151,13 @@ pub async fn demo(options: &DemoOptions) -> Result<(), CommandError> {
     let began = Instant::now();
     let mut record = Record::default();
     let usage = UsageLog::default();
-    let stage = Stage::new(options.is_json());
+    let stage = Stage::new(options.is_json(), options.log_format);
     let mut screen = match &stage {
         Stage::Live(_) => Some(Screen::open()?),
         Stage::Output | Stage::Error => None,
     };
     let ending = tokio::select! {
-        ending = evening(&scenario, &sandbox, &mut record, &usage, &stage, options.log_level) => ending,
+        ending = evening(&scenario, &sandbox, &mut record, &usage, &stage, options) => ending,
         _ = shutdown.begun() => Ok(Ending::Interrupted),
         closed = keep_showing(screen.as_mut(), &scenario.title, &stage, &sandbox, &usage) => closed.map(|()| Ending::Interrupted).map_err(CommandError::from),
     };
@@ -207,19 +212,24 @@ async fn evening(
     record: &mut Record,
     usage: &UsageLog,
     stage: &Stage,
-    level: Level,
+    options: &DemoOptions,
 ) -> Result<Ending, CommandError> {
     let region = sandbox.with_world(|world, _| world.settings().region.clone());
     let sdk = client::connect_to_sandbox(sandbox.endpoint(), &region);
     let settings = Settings::new(&platform_options(&region), &QueueOptions::default(), |_| None)?;
-    let log = stage.log(settings.identity.clone(), level, Arc::new(SandboxClock(sandbox.clock())));
+    let format = match options.log_format {
+        LogFormat::Json => Format::Json,
+        LogFormat::Auto | LogFormat::Pretty => Format::Pretty { colour: Colour::Off, time_zone: TimeZone::system() },
+    };
+    let clock = Arc::new(SandboxClock(sandbox.clock()));
+    let log = stage.log(settings.identity.clone(), format, options.log_level, clock);
     log.subscribe(Arc::new(usage.clone()));
     diagnostics::install(&log);
-    let run_options = run_options(scenario, &region, level);
+    let run_options = run_options(scenario, &region, options.log_level);
     let (order, shutdown) = shutdown::channel();
     let state = ServerState::new(Liveness::new(run_options.watch.policy.resync_interval));
-    let options = &run_options;
-    let run = Run { sdk: &sdk, settings: &settings, options, log: &log, state, order: order.clone(), shutdown };
+    let run =
+        Run { sdk: &sdk, settings: &settings, options: &run_options, log: &log, state, order: order.clone(), shutdown };
     let watcher = run.until_stopped();
     tokio::pin!(watcher);
     let left = tokio::select! {

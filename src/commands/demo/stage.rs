@@ -5,10 +5,9 @@ use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::tz::TimeZone;
-
 use crate::clock::SharedClock;
-use crate::telemetry::log::{Colour, Format, Identity, Level, Log, LogConfig, Output};
+use crate::commands::options::LogFormat;
+use crate::telemetry::log::{Format, Identity, Level, Log, LogConfig, Output};
 use jvb_watcher_sandbox::scenario::Step;
 
 /// More lines than any terminal shows at once.
@@ -45,11 +44,13 @@ pub const SENTENCE: &str = ">> ";
 
 impl Stage {
     /// Chooses the live view on a terminal that can draw it, and lines elsewhere.
-    pub fn new(json: bool) -> Self {
+    pub fn new(json: bool, log_format: LogFormat) -> Self {
         // A terminal without a type, or of type dumb, has no cursor addressing.
         let is_able = std::env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb");
         if json {
             Self::Error
+        } else if log_format == LogFormat::Json {
+            Self::Output
         } else if io::stdout().is_terminal() && io::stdin().is_terminal() && is_able {
             Self::Live(Board::default())
         } else {
@@ -87,20 +88,14 @@ impl Stage {
         }
     }
 
-    /// Makes the watcher's log, in its pretty format.
-    pub fn log(&self, identity: Identity, level: Level, clock: SharedClock) -> Log {
+    /// Makes the watcher's log.
+    pub fn log(&self, identity: Identity, format: Format, level: Level, clock: SharedClock) -> Log {
         let output: Box<dyn Write + Send> = match self {
             Self::Output => Box::new(io::stdout()),
             Self::Error => Box::new(io::stderr()),
             Self::Live(board) => Box::new(board.clone()),
         };
-        Log::new(LogConfig {
-            identity,
-            format: Format::Pretty { colour: Colour::Off, time_zone: TimeZone::system() },
-            level,
-            clock,
-            output: Output::direct(output),
-        })
+        Log::new(LogConfig { identity, format, level, clock, output: Output::direct(output) })
     }
 }
 

@@ -9,10 +9,13 @@ use super::{ADVANCE_INTERVAL, ADVANCE_STEP, Action, Scenario, Step};
 use crate::api::{ApiError, Request, ecs};
 use crate::platform::{PROJECT, load_balancer};
 use crate::wire::Sandbox;
-use crate::world::Settings;
+use crate::world::{Settings, TaskView};
 
 /// Time without requests after which clients are taken to wait. A client that is at work sends its next request sooner.
 const QUIET: Duration = Duration::from_millis(100);
+
+/// Longest wait for that.
+const QUIET_LIMIT: Duration = Duration::from_secs(5);
 
 /// Interval between attempts to delete target groups that are still in use.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
@@ -83,12 +86,12 @@ async fn perform(action: &Action, time_scale: f64, unscaled: &mut Settings, sand
 }
 
 /// Sets the clock ahead minute by minute, while no client is in the middle of something: the answers that it rests on would
-/// be a minute old.
+/// be a minute old. Nor while tasks start or stop, which a minute at once would cut short.
 async fn advance(by: Duration, sandbox: &Sandbox) {
     let mut left = by;
     while !left.is_zero() {
         let next = Instant::now() + ADVANCE_INTERVAL;
-        let _ = tokio::time::timeout_at(next, until_quiet(sandbox)).await;
+        let _ = tokio::time::timeout(QUIET_LIMIT, until_quiet(sandbox)).await;
         let step = left.min(ADVANCE_STEP);
         sandbox.advance(step);
         left -= step;
@@ -96,14 +99,15 @@ async fn advance(by: Duration, sandbox: &Sandbox) {
     }
 }
 
-/// Waits until no request has arrived for a while.
+/// Waits until no request has arrived for a while, and no task is starting or stopping.
 async fn until_quiet(sandbox: &Sandbox) {
     let count = || sandbox.calls().values().sum::<u64>();
+    let is_settled = |task: &TaskView| task.last_status == task.desired_status;
     let mut before = count();
     loop {
         tokio::time::sleep(QUIET).await;
         let now = count();
-        if now == before {
+        if now == before && sandbox.with_world(|world, _| world.tasks().iter().all(is_settled)) {
             return;
         }
         before = now;
