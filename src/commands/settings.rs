@@ -74,8 +74,7 @@ impl Settings {
         };
         let cluster = value("cluster", &options.cluster, "JITSI_CLUSTER", "cluster")?.cluster()?;
         let service = value("service", &options.service, "JITSI_SERVICE", "service")?.ecs_name()?;
-        let load_balancer =
-            value("load-balancer", &options.load_balancer, "JITSI_NLB", "jvb-nlb")?.load_balancer()?;
+        let load_balancer = value("load-balancer", &options.load_balancer, "JITSI_NLB", "jvb-nlb")?.load_balancer()?;
         let queue = value("queue", &queue.queue, "", "jvb-watcher")?.queue()?;
         let region = given("region", &options.region, "JITSI_AWS_REGION")?;
         let region = region.map(|text| Value { option: "region", text, origin: Origin::Given }.region()).transpose()?;
@@ -253,9 +252,7 @@ mod tests {
     #[test]
     fn rejects_an_empty_argument_even_if_its_variable_is_set() {
         let variables = [("JITSI_PROJECT", "j"), ("JITSI_NLB", "n"), ("JITSI_AWS_REGION", "eu-west-1")];
-        for option in
-            ["project", "cluster", "service", "load-balancer", "region", "profile", "endpoint-url", "queue"]
-        {
+        for option in ["project", "cluster", "service", "load-balancer", "region", "profile", "endpoint-url", "queue"] {
             let argument = format!("--{option}=");
             let error = settings(&[&argument], &variables).expect_err(&argument);
             assert_eq!(error.to_string(), format!("--{option}: it is empty; give a value, or leave it out"));

@@ -45,7 +45,9 @@ pub enum ConnectError {
     )]
     NoRegion,
     /// The region from the environment or the profile can't be one.
-    #[error("--region: {0:?} is not a region, like eu-west-1; correct AWS_REGION or the profile's region, or give --region")]
+    #[error(
+        "--region: {0:?} is not a region, like eu-west-1; correct AWS_REGION or the profile's region, or give --region"
+    )]
     NotARegion(String),
     /// The profile isn't defined.
     #[error(
