@@ -231,6 +231,9 @@ async fn read_lines(
             continue;
         }
         on_line(&text);
+        // Output that is always ready would use up the task's budget for cooperation, without which no timer fires: neither
+        // the time limit nor a signal would end the command.
+        tokio::task::yield_now().await;
         last.push_back(text);
         if last.len() > LAST_LINES {
             last.pop_front();
