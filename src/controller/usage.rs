@@ -13,6 +13,7 @@ use crate::aws::{AwsError, ErrorKind};
 use crate::clock::Moment;
 use crate::controller::context::Context;
 use crate::telemetry::log::{Event, Failure};
+use jvb_watcher_rules::bounds::Bounds;
 use jvb_watcher_rules::finding::FindingName;
 use jvb_watcher_rules::model::{
     FlowHistory, FlowProblem, LoadBalancer, LoadBalancerKind, LoadBalancerState, MINUTE, TargetGroup, TargetType,
@@ -113,7 +114,9 @@ impl UsageCache {
 
 /// Returns the question: the minutes that a rule can need.
 fn query(load_balancer: &LoadBalancer, policy: &Policy, now: Timestamp) -> FlowQuery {
-    let needed = policy.usage.stop.map_or(Duration::ZERO, |stop| stop.after.max(stop.first_call_grace) + stop.notice);
+    // A stop that exceeds its bound shows only in a longer history.
+    let stop = policy.usage.stop.zip(Bounds::new(policy).stop);
+    let needed = stop.map_or(Duration::ZERO, |(stop, bound)| bound.max(stop.first_call_grace + stop.notice));
     let history = needed + HISTORY + CLOUDWATCH_LAG + 2 * MINUTE;
     let is_of_addresses = |group: &&TargetGroup| matches!(group.target_type, TargetType::Ip { .. });
     let groups = || load_balancer.target_groups.iter().filter(is_of_addresses);

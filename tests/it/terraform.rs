@@ -89,6 +89,13 @@ run "teardown_off" {
     teardown = "off"
   }
 }
+
+run "stop_when_unused" {
+  command = plan
+  variables {
+    stop_when_unused = "10m"
+  }
+}
 "#;
 
 static RENDERED: LazyLock<BTreeMap<String, Plan>> = LazyLock::new(|| plans("modules/watcher", RUNS));
@@ -139,7 +146,7 @@ impl<'a> Change<'a> {
     }
 }
 
-/// Returns the plan of a run: `fargate`, `lambda`, `teardown_load_balancer` or `teardown_off`.
+/// Returns the plan of a run: `fargate`, `lambda`, `teardown_load_balancer`, `teardown_off` or `stop_when_unused`.
 pub fn rendered(run: &str) -> &'static Plan {
     &RENDERED[run]
 }
