@@ -45,9 +45,6 @@ pub struct DownOptions {
     /// Break a hold that an operator placed; calls are respected all the same
     #[arg(long)]
     pub force: bool,
-    /// What counts as use.
-    #[command(flatten)]
-    pub counting: UseOptions,
     /// The owner tag.
     #[command(flatten)]
     pub owner: OwnerTagOptions,
@@ -75,6 +72,9 @@ pub struct DownOptions {
     /// The unit prices.
     #[command(flatten)]
     pub prices: PriceOptions,
+    /// What counts as use.
+    #[command(flatten)]
+    pub counting: UseOptions,
     /// The platform.
     #[command(flatten)]
     pub platform: PlatformOptions,

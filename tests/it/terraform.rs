@@ -322,7 +322,9 @@ fn the_queries_use_documented_events_and_fields() {
         let events = query.split('"').skip(1).step_by(2);
         let (_, fields) = query.split_once("fields ").unwrap_or_default();
         let fields = fields.lines().next().unwrap_or_default().split(", ").map(str::trim);
-        let measured = query.split(['(', ')', ',']).map(str::trim);
+        // What is computed, with `(`, is of fields that are measured.
+        let fields = fields.filter(|field| !field.contains('('));
+        let measured = query.split(['(', ')', ',', '/']).map(str::trim);
         let measured =
             measured.filter(|word| !word.contains(' ') && (word.ends_with("_ms") || word.ends_with("_seconds")));
         for name in events.chain(fields.filter(|name| !name.is_empty() && *name != "@timestamp")).chain(measured) {

@@ -3,6 +3,15 @@ locals {
 
   own_dimensions = { Project = var.project, Service = local.service }
 
+  seconds_of = { s = 1, m = 60, h = 3600 }
+
+  # Within these seconds the watcher deletes an idle load balancer: the grace period, which until-paid-hour extends to 58
+  # minutes at most, the time between two reconciliations, and two minutes (docs/guarantees.md).
+  idle_grace_seconds      = var.idle_grace == "until-paid-hour" ? 58 * 60 : local.seconds.idle_grace
+  reconciled_each_seconds = local.on_lambda ? 60 : local.seconds.resync_interval
+  deleted_within_minutes  = ceil((local.idle_grace_seconds + local.reconciled_each_seconds) / 60) + 2
+  idle_alarm_minutes      = coalesce(var.idle_alarm_minutes, max(30, local.deleted_within_minutes + 10))
+
   # AWS's own metrics are free, custom metrics are not: an alarm uses the former where one exists.
   alarms_of_queues = {
     dead-letters = {
@@ -90,13 +99,13 @@ locals {
   # Conditions that only jvb-watcher's custom metrics show.
   alarms_of_program = {
     load-balancer-idle = {
-      description = "${local.load_balancer} has been idle for more than ${var.idle_alarm_minutes} minutes and still costs money. The event finding in jvb-watcher's log gives the reason why it is not deleted."
+      description = "${local.load_balancer} has been idle for more than ${local.idle_alarm_minutes} minutes and still costs money. The event finding in jvb-watcher's log gives the reason why it is not deleted."
       namespace   = var.metrics_namespace
       metric      = "IdleSeconds"
       dimensions  = local.own_dimensions
       statistic   = "Maximum"
       comparison  = "GreaterThanThreshold"
-      threshold   = var.idle_alarm_minutes * 60
+      threshold   = local.idle_alarm_minutes * 60
       period      = 300
       periods     = 1
       missing     = "notBreaching"
@@ -115,9 +124,10 @@ locals {
     }
   }
 
-  seconds_of = { s = 1, m = 60, h = 3600 }
   seconds = {
     for name, duration in {
+      idle_grace       = var.idle_grace == "until-paid-hour" ? "0s" : var.idle_grace
+      resync_interval  = var.resync_interval
       stop_when_unused = coalesce(var.stop_when_unused, "0s")
       first_call_grace = var.first_call_grace
       stop_notice      = var.stop_notice

@@ -38,7 +38,8 @@ locals {
       title = "Load balancer uptime and cost"
       query = <<-EOT
         filter event = "load_balancer_deleted"
-        | stats count(*) as load_balancers, sum(uptime_seconds) / 3600 as hours, sum(uptime_seconds) / 3600 * 0.0225 as dollars by bin(1d)
+        | fields ceil(uptime_seconds / 3600) as begun
+        | stats count(*) as load_balancers, sum(uptime_seconds) / 3600 as hours, sum(begun) as billed_hours, sum(begun) * 0.0225 as dollars by bin(1d)
       EOT
     }
   }

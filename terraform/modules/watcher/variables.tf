@@ -237,7 +237,7 @@ variable "lambda_architecture" {
 }
 
 variable "lambda_memory" {
-  description = "Memory of the function in MiB. It uses about 30; more memory comes with more CPU."
+  description = "Memory of the function in MiB; more memory comes with more CPU. The default is Lambda's minimum. On the sandbox, a development build used 39."
   type        = number
   default     = 128
 
@@ -394,13 +394,13 @@ variable "alarm_topic_arn" {
 }
 
 variable "idle_alarm_minutes" {
-  description = "Minutes after which an idle load balancer raises an alarm. Keep it well above idle_grace and unused_grace; with until-paid-hour, at least 70."
+  description = "Minutes after which an idle load balancer raises an alarm. Must exceed the time within which the watcher deletes it, which follows from idle_grace. Defaults to 30, or to ten minutes more than that time where it is longer: 71 with until-paid-hour."
   type        = number
-  default     = 30
+  default     = null
 
   validation {
-    condition     = var.idle_alarm_minutes >= 2
-    error_message = "The number of minutes must be at least 2."
+    condition     = var.idle_alarm_minutes == null || coalesce(var.idle_alarm_minutes, 0) >= local.deleted_within_minutes
+    error_message = "With idle_grace ${var.idle_grace} the watcher deletes an idle load balancer within ${local.deleted_within_minutes} minutes, and the alarm would be raised before: set idle_alarm_minutes to at least ${local.deleted_within_minutes}, or leave it out."
   }
 }
 

@@ -601,6 +601,77 @@ run "alarms_notify_the_topic" {
   }
 }
 
+run "a_grace_until_the_paid_hour_raises_no_alarm_each_evening" {
+  command = plan
+  variables {
+    idle_grace = "until-paid-hour"
+  }
+  assert {
+    # The grace period of 58 minutes, a tick, two minutes, and ten to spare.
+    condition     = aws_cloudwatch_metric_alarm.this["load-balancer-idle"].threshold == 71 * 60
+    error_message = "the idle alarm does not follow the idle grace"
+  }
+  assert {
+    condition     = strcontains(aws_cloudwatch_metric_alarm.this["load-balancer-idle"].alarm_description, "more than 71 minutes")
+    error_message = "the idle alarm describes another time than its threshold"
+  }
+}
+
+run "a_long_grace_raises_no_alarm_before_it_ends" {
+  command = plan
+  variables {
+    idle_grace = "2h"
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["load-balancer-idle"].threshold == 133 * 60
+    error_message = "the idle alarm does not follow the idle grace"
+  }
+}
+
+run "a_workers_interval_counts_too" {
+  command = plan
+  variables {
+    runtime         = "fargate"
+    image           = "jvb-watcher:1"
+    subnet_ids      = ["subnet-1"]
+    resync_interval = "45m"
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["load-balancer-idle"].threshold == 58 * 60
+    error_message = "the idle alarm does not follow the resync interval"
+  }
+}
+
+run "the_earliest_idle_alarm_is_accepted" {
+  command = plan
+  variables {
+    idle_grace         = "until-paid-hour"
+    idle_alarm_minutes = 61
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["load-balancer-idle"].threshold == 61 * 60
+    error_message = "the idle alarm does not have the given threshold"
+  }
+}
+
+run "an_idle_alarm_before_the_end_of_the_paid_hour_is_rejected" {
+  command = plan
+  variables {
+    idle_grace         = "until-paid-hour"
+    idle_alarm_minutes = 60
+  }
+  expect_failures = [var.idle_alarm_minutes]
+}
+
+run "an_idle_alarm_before_the_end_of_the_grace_period_is_rejected" {
+  command = plan
+  variables {
+    idle_grace         = "150s"
+    idle_alarm_minutes = 5
+  }
+  expect_failures = [var.idle_alarm_minutes]
+}
+
 run "without_custom_metrics_no_alarm_uses_them" {
   variables {
     metrics = false
@@ -697,7 +768,6 @@ run "other_invalid_inputs_are_rejected" {
     metrics_namespace           = "AWS/Lambda"
     publish_events_bus          = "arn:aws:sns:eu-west-1:111122223333:operators"
     alarm_topic_arn             = "operators"
-    idle_alarm_minutes          = 0
     stop_when_unused            = "20 minutes"
     stop_notice                 = "0s"
     first_call_grace            = "soon"
@@ -708,7 +778,7 @@ run "other_invalid_inputs_are_rejected" {
   expect_failures = [
     var.runtime, var.teardown, var.idle_grace, var.unused_grace, var.lambda_timeout, var.lambda_memory,
     var.lambda_architecture, var.lambda_reserved_concurrency, var.log_level, var.log_retention_days,
-    var.metrics_namespace, var.publish_events_bus, var.alarm_topic_arn, var.idle_alarm_minutes,
+    var.metrics_namespace, var.publish_events_bus, var.alarm_topic_arn,
     var.stop_when_unused, var.stop_notice, var.first_call_grace, var.use_threshold, var.use_protocols,
     var.unused_alarm_minutes,
   ]
