@@ -321,8 +321,8 @@ fn usage_that_is_unknown_for_ten_minutes_is_a_finding() {
     assert_eq!(found(&known_until("11:50:00")), [FindingName::UsageUnknown]);
     let nothing_known = |created_at: &str| {
         unused_but(|observed| {
-            let problem = FlowProblem { reason: "denied".to_owned(), is_permanent: true };
-            observed.flows = Some(FlowHistory { problem: Some(problem), ..FlowHistory::default() });
+            let problem = Some(FlowProblem { reason: "denied".to_owned(), is_permanent: true });
+            observed.flows = Some(FlowHistory { problem, ..FlowHistory::default() });
             observed.load_balancer.as_mut().expect("a load balancer").created_at = at(created_at);
         })
     };
