@@ -31,8 +31,8 @@
 //!   forwards to healthy targets of any zone. It never fails open.
 //! - A change of a record is known everywhere at once, and that a name doesn't resolve is never cached.
 //! - A task listens on the ports that its task definition maps, on every port when it maps none.
-//! - CloudWatch has the metrics of network load balancers alone, without those by Availability Zone, and no metric math. A
-//!   data point counts as one sample; on AWS, each node of a load balancer reports several.
+//! - CloudWatch has metrics of network load balancers alone, none by Availability Zone and of flows none by target group, and
+//!   no metric math. A data point counts as one sample; on AWS, each node of a load balancer reports several.
 //! - A caller who tries to join in vain keeps one flow, where each attempt would be a new one.
 
 use std::net::{IpAddr, Ipv4Addr};

@@ -1,9 +1,9 @@
 //! Data points of each minute.
 //!
-//! The Network Load Balancers user guide ("CloudWatch metrics for your Network Load Balancer") lists for each metric when it
-//! is reported: `ActiveFlowCount` always, `HealthyHostCount` and `UnHealthyHostCount` if health checks are enabled, and the
-//! flow counts by protocol when there is a nonzero value. Of the flow counts the most useful statistics are Average, Maximum
-//! and Minimum, of the host counts Maximum and Minimum, and of the new flows the Sum.
+//! The Network Load Balancers user guide ("CloudWatch metrics for your Network Load Balancer") says when each metric is
+//! reported: `ActiveFlowCount` and `NewFlowCount` always, those by protocol and `ProcessedBytes_UDP` when there is a nonzero
+//! value, `HealthyHostCount` and `UnHealthyHostCount` if there are registered targets. The most useful statistics are
+//! Average, Maximum and Minimum of the active flows, Maximum and Minimum of the hosts, and Sum of the new flows and the bytes.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -122,7 +122,7 @@ impl CloudWatch {
             if protocol.is_none() || active.maximum > 0.0 {
                 self.add(ACTIVE_FLOWS[index], load_balancer, None, minute, active, late, settings);
             }
-            if new > 0 {
+            if protocol.is_none() || new > 0 {
                 let value = Value::of(f64::from(new));
                 self.add(NEW_FLOWS[index], load_balancer, None, minute, value, late, settings);
             }
@@ -144,7 +144,6 @@ impl CloudWatch {
     ) {
         let listeners = elb.listeners().filter(|listener| listener.load_balancer == load_balancer.arn);
         let arns: BTreeSet<&str> = listeners.flat_map(|listener| listener.groups()).collect();
-        // Without a target there is nothing to check.
         for group in elb.groups().filter(|group| arns.contains(group.arn.as_str()) && !group.targets.is_empty()) {
             for (name, state) in [(HEALTHY_HOSTS, TargetState::Healthy), (UNHEALTHY_HOSTS, TargetState::Unhealthy)] {
                 let count = group.targets.values().filter(|target| target.state == state).count() as f64;
