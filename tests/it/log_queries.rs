@@ -58,6 +58,9 @@ fn the_queries_return_what_the_log_has() {
         "load_balancer_deleted",
         "target_group_deleted",
         "teardown_completed",
+        "stop_announced",
+        "stop_withdrawn",
+        "service_stopped",
     ];
     let lines = lines_of(&log, &actions_logged);
     assert!(lines.len() > 30);

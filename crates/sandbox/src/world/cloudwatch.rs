@@ -63,6 +63,13 @@ struct Value {
     maximum: f64,
 }
 
+impl Value {
+    /// Returns the statistics of a single report.
+    fn of(value: f64) -> Self {
+        Self { average: value, minimum: value, maximum: value }
+    }
+}
+
 impl CloudWatch {
     /// Creates a CloudWatch without data points.
     pub fn new(seed: u64, now: Timestamp) -> Self {

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::hold::{Hold, Holder};
 use crate::lease::{Lease, LeaseHolder, LeaseReading, LeaseState};
-use crate::model::{FlowHistory, FlowProtocols, MINUTE, MinuteFlows, Protocol, STOP_AT_TAG, minute_of};
+use crate::model::{FlowHistory, FlowProblem, FlowProtocols, MINUTE, MinuteFlows, Protocol, STOP_AT_TAG, minute_of};
 
 fn rule() -> StopWhenUnused {
     StopWhenUnused { after: minutes(10), notice: minutes(2), first_call_grace: minutes(30) }
@@ -321,7 +321,8 @@ fn usage_that_is_unknown_for_ten_minutes_is_a_finding() {
     assert_eq!(found(&known_until("11:50:00")), [FindingName::UsageUnknown]);
     let nothing_known = |created_at: &str| {
         unused_but(|observed| {
-            observed.flows = Some(FlowHistory { problem: Some("denied".to_owned()), ..FlowHistory::default() });
+            let problem = Some(FlowProblem { reason: "denied".to_owned(), is_permanent: true });
+            observed.flows = Some(FlowHistory { problem, ..FlowHistory::default() });
             observed.load_balancer.as_mut().expect("a load balancer").created_at = at(created_at);
         })
     };
