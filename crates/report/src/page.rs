@@ -101,12 +101,25 @@ struct Section {
     ticks: Vec<Tick>,
     days: Vec<DayView>,
     days_omitted: usize,
-    use_sentence: String,
+    hours_known: Hours,
+    hours_unused: Hours,
     savings: Vec<SavingRow>,
     findings: Vec<FindingRow>,
     findings_omitted: usize,
     failures: Vec<FailureRow>,
     failures_omitted: usize,
+}
+
+/// A time in hours, for programs and as text.
+struct Hours {
+    value: String,
+    text: String,
+}
+
+impl Hours {
+    fn of(hours: f64) -> Self {
+        Self { value: tiles::precise(hours), text: format::hours(hours) }
+    }
 }
 
 /// A day of the timeline.
@@ -137,7 +150,8 @@ impl Section {
             ticks: chart::ticks(axis),
             days,
             days_omitted,
-            use_sentence: rows::use_sentence(figures),
+            hours_known: Hours::of(figures.hours_known),
+            hours_unused: Hours::of(figures.hours_unused),
             savings: figures.savings.iter().map(SavingRow::of).collect(),
             findings_omitted: findings.len().saturating_sub(MAX_FINDINGS),
             findings: findings.into_iter().take(MAX_FINDINGS).collect(),

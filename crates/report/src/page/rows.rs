@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::tiles;
-use crate::figures::Figures;
 use crate::format;
 use crate::history::{Entry, EntryKind, Failure, FindingLifetime};
 use crate::period::Edge;
@@ -48,15 +47,6 @@ pub struct SavingRow {
     pub hours_value: String,
     pub dollars: String,
     pub dollars_value: String,
-}
-
-/// Sums up the use in a sentence.
-pub fn use_sentence(figures: &Figures) -> String {
-    format!(
-        "Of {} whose use is known, {} were paid for without use.",
-        format::hours(figures.hours_known),
-        format::hours(figures.hours_unused)
-    )
 }
 
 impl SavingRow {

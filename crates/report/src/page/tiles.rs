@@ -24,19 +24,7 @@ pub enum Note {
 /// Returns the tiles of one service.
 pub fn of(figures: &Figures) -> Vec<Tile> {
     let load_balancers = format::counted(figures.load_balancers, "load balancer", "load balancers");
-    let unused = (figures.hours_known > 0.0).then(|| Tile {
-        label: "Up without use",
-        name: "hours-unused",
-        value: precise(figures.hours_unused),
-        text: format::hours(figures.hours_unused),
-        notes: vec![Note::Figure {
-            name: "hours-known",
-            before: "use known:",
-            value: precise(figures.hours_known),
-            text: format::hours(figures.hours_known),
-        }],
-    });
-    let tiles = [
+    vec![
         Tile {
             label: "Load balancer up",
             name: "hours-up",
@@ -74,8 +62,7 @@ pub fn of(figures: &Figures) -> Vec<Tile> {
         count("findings", "Findings", figures.findings as u64, "open at some time"),
         count("failures", "Failures", figures.failures as u64, "failed calls, rejected messages"),
         count("aws-calls", "AWS calls", figures.aws_calls, "retries included"),
-    ];
-    tiles.into_iter().chain(unused).collect()
+    ]
 }
 
 fn count(name: &'static str, label: &'static str, count: u64, note: &str) -> Tile {
