@@ -8,7 +8,7 @@
 
 use std::cell::Cell;
 use std::convert::Infallible;
-use std::io::{self, Write};
+use std::io::{self, IsTerminal, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -75,7 +75,7 @@ pub struct DemoOptions {
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
     /// Format of the watcher's log; json is what `report` reads
-    #[arg(long, value_name = "FORMAT", default_value = "auto")]
+    #[arg(long, value_name = "FORMAT", default_value = "pretty")]
     pub log_format: LogFormat,
     /// Log level; debug adds the AWS SDK's own messages
     #[arg(long, env = "JVB_WATCHER_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
@@ -85,6 +85,14 @@ pub struct DemoOptions {
 impl DemoOptions {
     fn is_json(&self) -> bool {
         self.json || self.output == OutputFormat::Json
+    }
+
+    fn logs_json(&self) -> bool {
+        match self.log_format {
+            LogFormat::Json => true,
+            LogFormat::Pretty => false,
+            LogFormat::Auto => !io::stdout().is_terminal(),
+        }
     }
 }
 
@@ -151,7 +159,7 @@ pub async fn demo(options: &DemoOptions) -> Result<(), CommandError> {
     let began = Instant::now();
     let mut record = Record::default();
     let usage = UsageLog::default();
-    let stage = Stage::new(options.is_json(), options.log_format);
+    let stage = Stage::new(options.is_json(), options.logs_json());
     let mut screen = match &stage {
         Stage::Live(_) => Some(Screen::open()?),
         Stage::Output | Stage::Error => None,
@@ -217,9 +225,9 @@ async fn evening(
     let region = sandbox.with_world(|world, _| world.settings().region.clone());
     let sdk = client::connect_to_sandbox(sandbox.endpoint(), &region);
     let settings = Settings::new(&platform_options(&region), &QueueOptions::default(), |_| None)?;
-    let format = match options.log_format {
-        LogFormat::Json => Format::Json,
-        LogFormat::Auto | LogFormat::Pretty => Format::Pretty { colour: Colour::Off, time_zone: TimeZone::system() },
+    let format = match options.logs_json() {
+        true => Format::Json,
+        false => Format::Pretty { colour: Colour::Off, time_zone: TimeZone::system() },
     };
     let clock = Arc::new(SandboxClock(sandbox.clock()));
     let log = stage.log(settings.identity.clone(), format, options.log_level, clock);

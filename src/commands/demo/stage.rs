@@ -6,7 +6,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use crate::clock::SharedClock;
-use crate::commands::options::LogFormat;
 use crate::telemetry::log::{Format, Identity, Level, Log, LogConfig, Output};
 use jvb_watcher_sandbox::scenario::Step;
 
@@ -44,12 +43,12 @@ pub const SENTENCE: &str = ">> ";
 
 impl Stage {
     /// Chooses the live view on a terminal that can draw it, and lines elsewhere.
-    pub fn new(json: bool, log_format: LogFormat) -> Self {
+    pub fn new(json: bool, logs_json: bool) -> Self {
         // A terminal without a type, or of type dumb, has no cursor addressing.
         let is_able = std::env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb");
         if json {
             Self::Error
-        } else if log_format == LogFormat::Json {
+        } else if logs_json {
             Self::Output
         } else if io::stdout().is_terminal() && io::stdin().is_terminal() && is_able {
             Self::Live(Board::default())
