@@ -318,6 +318,20 @@ async fn callers_join_and_leave_by_the_control_api() {
 }
 
 #[tokio::test]
+async fn the_clock_can_be_set_ahead() {
+    let sandbox = start().await;
+    let client = Client::of(&sandbox);
+    sandbox.with_world(platform::set_up).expect("the platform is created");
+    let before = sandbox.clock().now();
+    let (status, answer) = client.control("POST", "advance", r#"{"by": "1h"}"#).await;
+    let now: Timestamp = answer["now"].as_str().expect("a time").parse().expect("a time");
+    let hour = Duration::from_secs(3600);
+    assert_eq!((status, sandbox.clock().advanced()), (200, hour));
+    assert!(now >= before + hour, "{now} is not an hour after {before}");
+    assert!(sandbox.with_world(|_, now| now) >= before + hour);
+}
+
+#[tokio::test]
 async fn the_control_api_refuses_invalid_requests_with_a_message() {
     let sandbox = start().await;
     let client = Client::of(&sandbox);
@@ -326,11 +340,12 @@ async fn the_control_api_refuses_invalid_requests_with_a_message() {
         ("PUT", "faults", "{", 400, "cannot be read"),
         ("PUT", "faults", no_operation, 400, "no operation"),
         ("POST", "act", r#"{"act": "nonsense"}"#, 400, "cannot be read"),
+        ("POST", "advance", r#"{"by": "long"}"#, 400, "is not a duration"),
         ("PATCH", "settings", r#"{"nonsense": 1}"#, 400, "nonsense"),
         ("PATCH", "settings", "[]", 400, "expected a JSON object of settings, got []"),
         ("PATCH", "settings", r#"{"tasks": []}"#, 400, "expected a JSON object of settings, got []"),
         ("POST", "state", "", 405, "does not accept POST"),
-        ("GET", "nonsense", "", 404, "use state, act, faults or settings"),
+        ("GET", "nonsense", "", 404, "use state, act, advance, faults or settings"),
     ];
     for (method, path, body, expected_status, expected) in cases {
         let (status, response) = client.control(method, path, body).await;
