@@ -101,7 +101,6 @@ pub const HELP: Help = Help {
     group: Group::Try,
     examples: &[
         ("Play an evening", "jvb-watcher demo"),
-        ("Print its figures", "jvb-watcher demo -o json 2>/dev/null"),
         (
             "Play another evening, and keep the sandbox",
             "jvb-watcher demo --scenario fixtures/scenarios/evening.toml --keep",
