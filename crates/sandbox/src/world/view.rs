@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Advertised, CallChange, CallCounts, CallEvent, EventCounts, World, ecs, elb, sqs};
+use super::{Advertised, CallChange, CallCounts, CallEvent, EventCounts, World, cloudwatch, ecs, elb, sqs};
 
 /// View of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -146,6 +146,17 @@ pub struct CallerView {
     pub state: CallEvent,
 }
 
+/// View of a data point of a metric.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DataPointView {
+    /// Beginning of the minute.
+    pub at: Timestamp,
+    /// Time from which GetMetricData returns the point.
+    pub visible_at: Timestamp,
+    /// Average of the minute.
+    pub average: f64,
+}
+
 impl World {
     /// Returns every service that can still be described.
     pub fn services(&self) -> Vec<ServiceView> {
@@ -266,6 +277,18 @@ impl World {
     /// Returns the number of each event of the calls so far.
     pub fn call_counts(&self) -> CallCounts {
         self.calls.callers.counts()
+    }
+
+    /// Returns the data points of a metric of a load balancer, or of one of its target groups, by their ARNs, oldest first.
+    /// Those that are not visible yet are among them.
+    pub fn data_points(&self, metric: &str, load_balancer: &str, target_group: Option<&str>) -> Vec<DataPointView> {
+        let points = self.cloudwatch.data_points(metric, load_balancer, target_group);
+        let view = |point: &cloudwatch::DataPoint| DataPointView {
+            at: point.at,
+            visible_at: point.visible_at,
+            average: point.average(),
+        };
+        points.map(view).collect()
     }
 
     fn advertised(&self, task: &ecs::Task) -> Option<&Advertised> {
