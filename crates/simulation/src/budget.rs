@@ -41,6 +41,9 @@ const STOP_ANNOUNCED: f64 = 30.0;
 /// The seconds between two questions about usage.
 const USAGE: f64 = 55.0;
 
+/// The seconds after which a mark that led to no deletion is written again.
+const MARK_EXPIRES_AFTER: f64 = 50.0 * 60.0;
+
 /// The requeue interval of a teardown as a share of the time that it has taken.
 const TEARDOWN_SHARE: f64 = 0.1;
 
@@ -223,8 +226,16 @@ impl Budget {
     }
 
     /// Notes a change by a worker.
-    pub fn changed_by_a_worker(&mut self) {
+    pub fn changed_by_a_worker(&mut self, now: Timestamp) {
+        self.credit_until(now);
         self.allow(RECONCILIATIONS_PER_OWN_CHANGE);
+        // A mark that has expired is written again, and another teardown follows.
+        if now.duration_since(self.teardown_since).as_secs_f64() > MARK_EXPIRES_AFTER {
+            self.teardown_since = now;
+            self.reconciliations.add(MOST_RECONCILIATIONS * self.workers);
+            self.polls.add(MOST_RECONCILIATIONS * self.workers);
+            self.calls.add(MOST_RECONCILIATIONS * CALLS_PER_RECONCILIATION * self.workers);
+        }
     }
 
     /// Notes a deletion by a worker: the requeue interval of the teardown starts over.

@@ -258,7 +258,7 @@ impl Checker {
         match by {
             _ if before == *written => {}
             Some(Actor::Worker(_)) if written.tags.len() < before.tags.len() => self.budget.deleted_by_a_worker(now),
-            Some(Actor::Worker(_)) => self.budget.changed_by_a_worker(),
+            Some(Actor::Worker(_)) => self.budget.changed_by_a_worker(now),
             _ if before.tags != written.tags => self.budget.changed(now),
             _ => self.budget.targets_changed(),
         }

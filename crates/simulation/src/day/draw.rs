@@ -146,7 +146,7 @@ impl Draw {
     }
 
     /// A run of a command, which may be killed.
-    fn run(&mut self, command: Command) -> Action {
+    pub(super) fn run(&mut self, command: Command) -> Action {
         let killed_after = self.chance(0.3).then(|| self.span(Duration::from_secs(1), 6 * MINUTE));
         Action::Run { command, killed_after }
     }

@@ -106,12 +106,12 @@ impl Draw {
                     false => self.span(MINUTE, HOUR),
                 };
             }
-            if self.chance(0.4) {
+            // Or an operator wants the service to stay.
+            if self.chance(0.5) {
                 let at = last_used + self.around_stop(unused_for, stop, resync);
                 let action = match self.random.u32(0..3) {
                     0 => Action::Hold { time: self.span(MINUTE, 30 * MINUTE) },
-                    1 => Action::ReleaseHold,
-                    _ => Action::Run { command: Command::Up { tasks: 1, pace: MINUTE / 20 }, killed_after: None },
+                    _ => self.run(Command::Up { tasks: 1, pace: MINUTE / 20 }),
                 };
                 self.at(at, action);
             }

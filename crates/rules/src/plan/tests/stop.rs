@@ -114,6 +114,21 @@ fn announces_again_what_was_announced_too_long_ago_or_too_far_ahead() {
 }
 
 #[test]
+fn stops_nothing_by_what_an_earlier_answer_of_cloudwatch_showed() {
+    let unanswered = || {
+        unused_but(|observed| observed.flows.as_mut().expect("flows").problem = Some("throttled".to_owned()))
+    };
+    assert_eq!(stop_of(&unanswered()), StopAction::None);
+    // The announcement stays: the next answer may come in time.
+    let plan = plan(&announced(unanswered()), &stopping(), noon());
+    assert_eq!((plan.stop, plan.requeue_at), (StopAction::None, at("12:01:00")));
+    // What it showed to be used stays so.
+    let mut used = with_flows("11:57:00", 2);
+    used.flows.as_mut().expect("flows").problem = Some("throttled".to_owned());
+    assert_obstacle(used, StopObstacle::InUse, "a flow in the last known minute");
+}
+
+#[test]
 fn reads_the_announcement_to_the_millisecond() {
     // Below it is the id of the process that wrote it.
     let stop_at: Timestamp = at("12:00:00.000000001");
