@@ -62,8 +62,12 @@ fn publisher(sdk: &SdkConfig, options: &WatchOptions, log: &Log) -> Option<Publi
 }
 
 /// Returns the rules that the options configure.
-fn policy(settings: &Settings, options: &PolicyOptions) -> Policy {
-    Policy {
+///
+/// # Errors
+///
+/// Two options contradict each other.
+fn policy(settings: &Settings, options: &PolicyOptions) -> Result<Policy, ConfigError> {
+    Ok(Policy {
         service: settings.scope.service.clone(),
         load_balancer: settings.load_balancer.clone(),
         owner_tag: options.owner.owner_tag.clone(),
@@ -73,8 +77,8 @@ fn policy(settings: &Settings, options: &PolicyOptions) -> Policy {
         unused_grace: options.unused_grace,
         resync_interval: options.resync_interval,
         allow_several_bridges: options.bridges.allow_several_bridges,
-        usage: options.usage.policy(),
-    }
+        usage: options.usage.policy()?,
+    })
 }
 
 /// Returns the log event of a watcher that starts.

@@ -5,11 +5,13 @@
 //! [`Hold`](jvb_watcher_rules::hold::Hold) keeps watchers from deleting a load balancer that is about to be used.
 //!
 //! - [`up`], [`down`]: the two operations, each a list of phases and a check for each of them.
+//! - [`callers`]: the callers that `down` would cut off.
 //! - [`engine`]: takes an operation from phase to phase.
 //! - [`run`]: the lease, the holds and the end of one run.
 //! - [`command`]: the load balancer command, e.g. terraform.
 //! - [`hold`]: an operator's hold.
 
+pub mod callers;
 pub mod command;
 pub mod context;
 pub mod cost;

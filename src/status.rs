@@ -11,10 +11,11 @@ use crate::aws::event_source::QueueDescription;
 use crate::controller::scope::Scope;
 use jvb_watcher_cost::{BillItem, Model, Prices, billed_hours};
 use jvb_watcher_rules::bounds::{Backlog, overdue};
+use jvb_watcher_rules::current_use::UnknownUse;
 use jvb_watcher_rules::finding::{Finding, FindingName};
 use jvb_watcher_rules::model::{
-    HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LastStatus, LoadBalancer, LoadBalancerKind, Observation, Phase,
-    Service, TargetGroup, TargetType, Task,
+    FlowHistory, HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LastStatus, LoadBalancer, LoadBalancerKind,
+    Observation, Phase, STOP_AT_TAG, Service, TargetGroup, TargetType, Task,
 };
 use jvb_watcher_rules::plan::{Plan, Policy};
 
@@ -67,6 +68,8 @@ pub struct Status {
     pub tasks: Vec<TaskStatus>,
     pub load_balancer: Option<LoadBalancerStatus>,
     pub target_groups: Vec<TargetGroupStatus>,
+    /// The use of the load balancer; `None` where it isn't read: without a load balancer, or with `--no-usage`.
+    pub usage: Option<UsageStatus>,
     pub queue: Option<QueueStatus>,
     pub dead_letter_queue: Option<QueueStatus>,
     pub next: Next,
@@ -132,7 +135,7 @@ pub struct LoadBalancerStatus {
     #[serde(serialize_with = "whole_seconds")]
     pub created_at: Timestamp,
     pub age_seconds: u64,
-    /// The tags that the watcher depends on: the owner tag's key, the mark, and the hold.
+    /// The tags that the watcher depends on: the owner tag's key, the mark, the hold, and the announced stop.
     pub tags: BTreeMap<String, String>,
     /// The cost of the platform since the load balancer's creation, with tasks as long, in US dollars.
     pub cost_usd: f64,
@@ -146,6 +149,22 @@ pub struct LoadBalancerStatus {
     pub paid_until: Timestamp,
     /// The unit prices.
     pub prices: Prices,
+}
+
+/// The use of the load balancer, as CloudWatch shows it.
+#[derive(Debug, Serialize)]
+pub struct UsageStatus {
+    /// The flows in the newest known minute; `None` if no minute is known.
+    pub flows: Option<u64>,
+    /// The start of that minute.
+    #[serde(serialize_with = "next::whole_seconds_if_any")]
+    pub minute: Option<Timestamp>,
+    /// The start of the first of the known minutes in a row without use, up to that one, as far back as they are read (an
+    /// hour, or longer where `--stop-when-unused` needs it); `None` while it is in use, or its use is unknown.
+    #[serde(serialize_with = "next::whole_seconds_if_any")]
+    pub unused_since: Option<Timestamp>,
+    /// Why the present use is unknown, which counts as in use; `None` if it is known.
+    pub unknown: Option<String>,
 }
 
 /// A target group of the load balancer, or of a deleted one.
@@ -214,6 +233,7 @@ impl Status {
             tasks,
             load_balancer: observation.load_balancer.as_ref().map(|found| load_balancer_status(found, snapshot)),
             target_groups,
+            usage: observation.flows.as_ref().map(|flows| usage_status(flows, snapshot.policy, now)),
             queue: snapshot.queue.map(|queue| queue_status(queue, now)),
             dead_letter_queue: snapshot.dead_letter_queue.map(|queue| queue_status(queue, now)),
             next: Next::new(observation, snapshot.plan, snapshot.policy, now),
@@ -267,7 +287,8 @@ fn task_status(task: &Task, now: Timestamp) -> TaskStatus {
 }
 
 fn load_balancer_status(load_balancer: &LoadBalancer, snapshot: &Snapshot<'_>) -> LoadBalancerStatus {
-    let shown = [snapshot.policy.owner_tag.key.as_str(), IDLE_SINCE_TAG, LOAD_BALANCER_TAG, HOLD_UNTIL_TAG];
+    let shown =
+        [snapshot.policy.owner_tag.key.as_str(), IDLE_SINCE_TAG, LOAD_BALANCER_TAG, HOLD_UNTIL_TAG, STOP_AT_TAG];
     let tags = load_balancer.tags.iter().filter(|(key, _)| shown.contains(&key.as_str()));
     let age_seconds = seconds_between(load_balancer.created_at, snapshot.now);
     let (costs, age) = (snapshot.costs, Duration::from_secs(age_seconds));
@@ -288,6 +309,17 @@ fn load_balancer_status(load_balancer: &LoadBalancer, snapshot: &Snapshot<'_>) -
         billed_hours,
         paid_until: load_balancer.created_at + Duration::from_secs(billed_hours * 3600),
         prices: costs.prices.clone(),
+    }
+}
+
+fn usage_status(flows: &FlowHistory, policy: &Policy, now: Timestamp) -> UsageStatus {
+    let newest = flows.newest();
+    let unknown = UnknownUse::of(flows, now);
+    UsageStatus {
+        flows: newest.map(|(_, minute)| minute.flows),
+        minute: newest.map(|(start, _)| start),
+        unused_since: flows.unused_since(policy.usage.threshold).filter(|_| unknown.is_none()),
+        unknown: unknown.map(|unknown| unknown.to_string()),
     }
 }
 

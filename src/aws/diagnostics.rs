@@ -130,6 +130,8 @@ pub enum PermissionProbe {
         /// The ARN that such a group would have.
         target_group_arn: String,
     },
+    /// Reads the flows over a load balancer that doesn't exist.
+    GetMetricData,
 }
 
 impl PermissionProbe {
@@ -138,6 +140,7 @@ impl PermissionProbe {
         match self {
             Self::DeleteMessage { .. } => ApiOperation::DeleteMessage,
             Self::ChangeMessageVisibility { .. } => ApiOperation::ChangeMessageVisibility,
+            Self::GetMetricData => ApiOperation::GetMetricData,
             Self::ListTasks { .. } => ApiOperation::ListTasks,
             Self::DescribeTasks { .. } => ApiOperation::DescribeTasks,
             Self::DescribeTaskDefinition => ApiOperation::DescribeTaskDefinition,

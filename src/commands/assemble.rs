@@ -2,7 +2,7 @@
 
 use super::options::{FeedCheck, MetricsFormat, MetricsOptions, WatchOptions};
 use super::policy;
-use super::settings::Settings;
+use super::settings::{ConfigError, Settings};
 use crate::aws::client::{AwsEventSource, AwsPlatform, SdkConfig};
 use crate::clock::SharedClock;
 use crate::controller::context::Context;
@@ -23,13 +23,17 @@ pub(super) struct Assembly {
 }
 
 /// Builds the controller of `run` and `lambda`.
+///
+/// # Errors
+///
+/// Two options contradict each other.
 pub(super) fn assemble(
     sdk: &SdkConfig,
     settings: &Settings,
     options: &WatchOptions,
     feed_check: FeedCheck,
     log: &Log,
-) -> Assembly {
+) -> Result<Assembly, ConfigError> {
     let platform = AwsPlatform::new(sdk);
     let context = Context::new(settings.scope.clone(), log.clone(), platform.clock());
     let metrics = metrics(settings, &options.metrics, log, context.clock.clone());
@@ -45,13 +49,13 @@ pub(super) fn assemble(
         };
         EventSourceMonitor::new(AwsEventSource::new(sdk), config)
     });
-    let policy = policy(settings, &options.policy);
+    let policy = policy(settings, &options.policy)?;
     let reconciler = Reconciler::new(ReconcilerParts {
         event_source_findings: standing,
         process: ProcessId::random(),
         ..ReconcilerParts::new(platform, context, policy)
     });
-    Assembly { reconciler, monitor }
+    Ok(Assembly { reconciler, monitor })
 }
 
 /// Returns the metrics that the options configure.

@@ -260,6 +260,7 @@ enum Stream {
     /// Standard output, by a thread of its own: a reader that stalls must not stop the work.
     Detached,
     /// Standard output.
+    #[cfg(feature = "lambda")]
     Stdout,
     /// Standard error, beside a result on standard output.
     Stderr,
@@ -279,6 +280,7 @@ impl<E: Fn(&str) -> Option<String> + Copy> Setup<E> {
     fn log(&self, settings: &Settings, options: &LogOptions, stream: Stream) -> Log {
         let (output, on_terminal) = match stream {
             Stream::Detached => (Output::detached(Box::new(std::io::stdout())), std::io::stdout().is_terminal()),
+            #[cfg(feature = "lambda")]
             Stream::Stdout => (Output::direct(Box::new(std::io::stdout())), std::io::stdout().is_terminal()),
             Stream::Stderr => (Output::direct(Box::new(std::io::stderr())), std::io::stderr().is_terminal()),
         };

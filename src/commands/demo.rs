@@ -16,7 +16,7 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::CommandError;
 use super::help::{Group, Help, INTERRUPTED, USAGE_ERROR};
-use super::options::usage::UsageOptions;
+use super::options::usage::{UsageOptions, UseOptions};
 use super::options::{
     BridgeOptions, FeedCheck, IdleGrace, LogFormat, LogOptions, MetricsFormat, MetricsOptions, OutputFormat,
     OwnerTagOptions, PlatformOptions, PolicyOptions, QueueOptions, TeardownExtent, WatchOptions,
@@ -257,9 +257,7 @@ fn run_options(scenario: &Scenario, region: &str, level: Level) -> RunOptions {
                     stop_when_unused: None,
                     stop_notice: Duration::from_secs(2 * 60),
                     first_call_grace: Duration::from_secs(30 * 60),
-                    use_threshold: 1,
-                    use_protocols: None,
-                    no_usage: true,
+                    counting: UseOptions { use_threshold: 1, use_protocols: None, no_usage: true },
                 },
             },
             feed_check: FeedCheck::Hourly,

@@ -11,12 +11,14 @@ use tokio::time::Instant;
 use super::help::{Group, Help, INTERRUPTED, USAGE_ERROR};
 use super::operation::{Request, print};
 use super::options::prices::PriceOptions;
+use super::options::usage::UseOptions;
 use super::options::values::{duration, price};
 use super::options::{
     DryRunOptions, LogOptions, OutputFormat, OutputOptions, OwnerTagOptions, PlatformOptions, TeardownExtent,
 };
 use super::settings::Settings;
 use super::{CommandError, Console, connect};
+use crate::operations::callers::CallPolicy;
 use crate::operations::command::{LoadBalancerCommand, Process};
 use crate::operations::down::{Down, Extent, HoldPolicy, Spec};
 use crate::telemetry::log::Verb;
@@ -31,9 +33,21 @@ pub struct DownOptions {
     /// Extent of the deletion
     #[arg(long, env = "JVB_WATCHER_TEARDOWN", value_name = "EXTENT", default_value = "all")]
     pub teardown: TeardownExtent,
-    /// Break a hold that an operator placed
+    /// Cut off calls; don't ask whether there are any
+    #[arg(long, conflicts_with = "when_unused")]
+    pub now: bool,
+    /// Wait until there are no calls; fail after this time [default: 12h]
+    ///
+    /// No call is left when CloudWatch shows three minutes in a row without flows, up to three minutes ago. Without this
+    /// option and --now, down fails at once while there are calls, or may be. An `up` that starts meanwhile ends the wait.
+    #[arg(long, value_name = "TIMEOUT", num_args = 0..=1, require_equals = true, default_missing_value = "12h", value_parser = duration)]
+    pub when_unused: Option<Duration>,
+    /// Break a hold that an operator placed; calls are respected all the same
     #[arg(long)]
     pub force: bool,
+    /// What counts as use.
+    #[command(flatten)]
+    pub counting: UseOptions,
     /// The owner tag.
     #[command(flatten)]
     pub owner: OwnerTagOptions,
@@ -74,12 +88,18 @@ pub const HELP: Help = Help {
     group: Group::Operate,
     examples: &[
         ("Show the steps", "jvb-watcher down --project jitsi --dry-run"),
-        ("Scale to zero, delete the load balancer, print what the run cost", "jvb-watcher down --project jitsi"),
-        ("The same although an operator holds the load balancer", "jvb-watcher down --project jitsi --force"),
+        (
+            "Once all have left, scale to zero, delete the load balancer, print what the run cost",
+            "jvb-watcher down --project jitsi --when-unused",
+        ),
+        ("The same at once, although there are calls", "jvb-watcher down --project jitsi --now"),
     ],
     exit_status: &[
         (0, "nothing is left"),
-        (1, "failed; the message names the phase, the state and the command to continue with"),
+        (
+            1,
+            "in use, or it isn't known: nothing is changed; or failed: the message names the phase, the state and the command to continue with",
+        ),
         USAGE_ERROR,
         INTERRUPTED,
     ],
@@ -101,10 +121,20 @@ pub async fn down(settings: &Settings, options: &DownOptions, console: &Console)
             return Err(CommandError::Usage(reason.to_owned()));
         }
     };
+    if options.when_unused.is_some() && options.counting.no_usage {
+        let reason = "--when-unused needs the usage; give one of --when-unused and --no-usage";
+        return Err(CommandError::Usage(reason.to_owned()));
+    }
     let sdk = connect(settings, console.log()).await?;
     let spec = Spec {
         extent,
         hold_policy: if options.force { HoldPolicy::Release } else { HoldPolicy::Respect },
+        call_policy: match (options.now, options.when_unused) {
+            (true, _) => CallPolicy::CutOff,
+            (false, Some(limit)) => CallPolicy::AwaitEnd(limit),
+            (false, None) => CallPolicy::Respect,
+        },
+        usage: options.counting.policy(),
         costs: Model {
             hourly: options.hourly_price,
             idle_monthly: options.idle_monthly_price,

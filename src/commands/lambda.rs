@@ -77,7 +77,7 @@ pub async fn lambda(settings: &Settings, options: &WatchOptions, log: &Log) -> R
     let sdk = connect(settings, log).await?;
     log.emit(&started(Form::Lambda, settings, options, &sdk));
     let publisher = publisher(&sdk, options, log);
-    let Assembly { reconciler, monitor } = assemble(&sdk, settings, options, options.feed_check, log);
+    let Assembly { reconciler, monitor } = assemble(&sdk, settings, options, options.feed_check, log)?;
     let function = Function::new(SqsQueue::new(&sdk, &settings.queue), reconciler);
     // There is one function with one memory, so invocations are handled one after the other.
     let (sender, invocations) = mpsc::channel::<Invocation>(1);

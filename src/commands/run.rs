@@ -122,7 +122,7 @@ impl Run<'_> {
         let publisher = publisher(sdk, &options.watch, log);
         // A run from cron ends before a check of the event source reports anything; its user has `doctor`.
         let feed_check = if options.exit_when_empty { FeedCheck::Off } else { options.watch.feed_check };
-        let Assembly { reconciler, monitor } = assemble(sdk, settings, &options.watch, feed_check, log);
+        let Assembly { reconciler, monitor } = assemble(sdk, settings, &options.watch, feed_check, log)?;
         let context = reconciler.context().clone();
         if let Some(monitor) = monitor {
             tokio::spawn(monitor.run());

@@ -92,7 +92,7 @@ impl<P: ControllerPlatform> Observer<'_, P> {
         })
     }
 
-    /// Reads the lease on the service, if a stop may rest on it: nobody seems to use the load balancer.
+    /// Reads the lease on the service, if a stop may rest on it: the load balancer seems unused.
     async fn lease(&self, flows: Option<&FlowHistory>) -> Result<LeaseReading, AwsError> {
         let UsagePolicy { threshold, stop, .. } = self.policy.usage;
         if stop.is_none() || flows.is_none_or(|flows| flows.unused_since(threshold).is_none()) {

@@ -245,6 +245,15 @@ impl<P: ControllerPlatform> Reconciler<P> {
         self.observe_with(hints, Freshness::Remembered).await
     }
 
+    /// Observes and plans, without any write; the use of the load balancer is read again.
+    ///
+    /// # Errors
+    ///
+    /// The first call that failed.
+    pub async fn observe_fresh(&self, hints: &Hints) -> Result<Observed, AwsError> {
+        self.observe_with(hints, Freshness::Fresh).await
+    }
+
     async fn observe_with(&self, hints: &Hints, freshness: Freshness) -> Result<Observed, AwsError> {
         let Self { platform, context, policy, memory, .. } = self;
         let began = Moment::now(&*context.clock);
@@ -271,7 +280,7 @@ impl<P: ControllerPlatform> Reconciler<P> {
         let observed = self.wait_for_turn(self.observe(hints).await?);
         match (&observed.plan.lifecycle, &observed.plan.stop) {
             (LifecycleAction::DeleteLoadBalancer { .. }, _) | (_, StopAction::ScaleToZero { .. }) => {
-                Ok(self.wait_for_turn(self.observe_with(&Hints::default(), Freshness::Fresh).await?))
+                Ok(self.wait_for_turn(self.observe_fresh(&Hints::default()).await?))
             }
             _ => Ok(observed),
         }
@@ -411,7 +420,7 @@ impl<P: ControllerPlatform> Reconciler<P> {
     }
 
     fn flows(&self, observation: &Observation) -> Option<Flows> {
-        Flows::of(observation, self.policy.usage.threshold)
+        Flows::of(observation, self.policy.usage.threshold, self.context.clock.now())
     }
 
     fn log_reconciled(&mut self, summary: Summary, flows: Option<Flows>, changes: usize, took: Duration) {

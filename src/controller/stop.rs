@@ -1,4 +1,4 @@
-//! Scales a service that nobody uses to zero: announces it, withdraws the announcement, or does it.
+//! Scales an unused service to zero: announces it, withdraws the announcement, or does it.
 //!
 //! The announcement is a tag on the load balancer, so that it survives a restart and every worker sees it. As with the mark
 //! of an idle load balancer, it names the process that wrote it, which acts first. The write goes through the lease by
@@ -70,7 +70,7 @@ impl Stop {
 }
 
 impl<P: Platform + Scaling> Writer<'_, P> {
-    /// Carries out what the plan has for a service that nobody uses.
+    /// Carries out what the plan has for an unused service.
     pub(super) async fn stop(&self, action: &StopAction, stop: &mut Stop) -> Applied {
         match action {
             StopAction::None => Applied::default(),
@@ -78,7 +78,6 @@ impl<P: Platform + Scaling> Writer<'_, P> {
                 let tags = Tags::from([(STOP_AT_TAG.to_owned(), stop.new_announcement(*stop_at))]);
                 let answer = self.platform.add_tags(std::slice::from_ref(load_balancer_arn), &tags, &self.deadline);
                 self.announced(answer.await, || Event::StopAnnounced {
-                    service: self.context.scope.service.clone(),
                     stop_at: rfc3339_millis(*stop_at),
                     unused_since: rfc3339_millis(*unused_since),
                 })
@@ -96,7 +95,7 @@ impl<P: Platform + Scaling> Writer<'_, P> {
     }
 
     fn withdrawn(&self, answer: Result<(), AwsError>, reason: StopObstacle) -> Applied {
-        self.announced(answer, || Event::StopWithdrawn { service: self.context.scope.service.clone(), reason })
+        self.announced(answer, || Event::StopWithdrawn { reason })
     }
 
     fn announced(&self, answer: Result<(), AwsError>, event: impl FnOnce() -> Event) -> Applied {
@@ -139,7 +138,6 @@ impl<P: Platform + Scaling> Writer<'_, P> {
         self.platform.scale(cluster, service, 0, &self.deadline).await?;
         self.context.metrics.stopped_for_disuse();
         self.context.log.emit(&Event::ServiceStopped {
-            service: service.clone(),
             desired_before: found.counts.desired,
             unused_since: rfc3339_millis(unused_since),
         });

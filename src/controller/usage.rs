@@ -13,9 +13,11 @@ use crate::aws::{AwsError, ErrorKind};
 use crate::clock::Moment;
 use crate::controller::context::Context;
 use crate::telemetry::log::{Event, Failure};
+use jvb_watcher_rules::bounds::Bounds;
 use jvb_watcher_rules::finding::FindingName;
 use jvb_watcher_rules::model::{
-    FlowHistory, LoadBalancer, LoadBalancerKind, LoadBalancerState, MINUTE, TargetGroup, TargetType, minute_of,
+    FlowHistory, FlowProblem, LoadBalancer, LoadBalancerKind, LoadBalancerState, MINUTE, TargetGroup, TargetType,
+    minute_of,
 };
 use jvb_watcher_rules::plan::{CLOUDWATCH_LAG, Policy};
 
@@ -26,8 +28,9 @@ const ASK_EVERY: Duration = Duration::from_secs(55);
 /// The time limit of a question, beside which the other reads of an observation wait.
 const READ_LIMIT: Duration = Duration::from_secs(3);
 
-/// The shortest history that is read. `status` shows since when the load balancer has been unused, as far back as this.
-const SHORTEST_HISTORY: Duration = Duration::from_secs(60 * 60);
+/// The history that is read beyond what a stop needs. `status` and the metric `UnusedSeconds` show since when the load
+/// balancer has been unused, as far back as this; the alarm of terraform/modules/watcher rests on it.
+const HISTORY: Duration = Duration::from_secs(60 * 60);
 
 /// Whether a remembered answer is good enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,14 +107,17 @@ impl UsageCache {
             let failure = Failure::new(error, 1, ASK_EVERY);
             context.log.emit(&Event::FindingCheckFailed { finding: FindingName::UsageUnknown, failure });
         }
-        FlowHistory { problem: Some(error.with_remedy()), ..earlier }
+        let problem = FlowProblem { reason: error.with_remedy(), is_permanent: !error.kind.is_transient() };
+        FlowHistory { problem: Some(problem), ..earlier }
     }
 }
 
 /// Returns the question: the minutes that a rule can need.
 fn query(load_balancer: &LoadBalancer, policy: &Policy, now: Timestamp) -> FlowQuery {
-    let needed = policy.usage.stop.map_or(Duration::ZERO, |stop| stop.after.max(stop.first_call_grace));
-    let history = needed.max(SHORTEST_HISTORY) + CLOUDWATCH_LAG + 2 * MINUTE;
+    // A stop that exceeds its bound shows only in a longer history.
+    let stop = policy.usage.stop.zip(Bounds::new(policy).stop);
+    let needed = stop.map_or(Duration::ZERO, |(stop, bound)| bound.max(stop.first_call_grace + stop.notice));
+    let history = needed + HISTORY + CLOUDWATCH_LAG + 2 * MINUTE;
     let is_of_addresses = |group: &&TargetGroup| matches!(group.target_type, TargetType::Ip { .. });
     let groups = || load_balancer.target_groups.iter().filter(is_of_addresses);
     let takes_udp = groups().any(|group| group.protocol.takes_udp());

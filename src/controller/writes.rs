@@ -4,7 +4,7 @@ use crate::aws::{AwsError, Deadline};
 use crate::controller::context::Context;
 use crate::controller::message::Hints;
 use jvb_watcher_rules::finding::Finding;
-use jvb_watcher_rules::model::{Observation, Target, TargetKey, TargetState};
+use jvb_watcher_rules::model::{Observation, Service, Target, TargetKey, TargetState};
 
 /// Makes the writes of one plan; the modules `registrations`, `marks` and `teardown` have the methods.
 pub struct Writer<'a, P> {
@@ -33,7 +33,7 @@ pub struct Applied {
     pub load_balancer_deleted: bool,
     /// The number of calls that announced a stop, or withdrew one.
     pub announcements: usize,
-    /// True if the service was scaled to zero because nobody uses it.
+    /// True if the service was scaled to zero because it was unused.
     pub scaled_to_zero: bool,
     /// The number of target groups that were deleted.
     pub target_groups_deleted: usize,
@@ -72,6 +72,9 @@ impl Applied {
     /// Returns what the observation would show after these writes.
     pub fn after(&self, observation: &Observation) -> Observation {
         let mut after = observation.clone();
+        if let (true, Service::Found(counts)) = (self.scaled_to_zero, &mut after.service) {
+            counts.desired = 0;
+        }
         if self.load_balancer_deleted {
             after.load_balancer = None;
         }

@@ -8,13 +8,17 @@ use crate::controller::scope::Scope;
 use crate::event_source::location::Location;
 
 /// The worker's operations that can't be probed without effect: no call of them is harmless, or the policy allows them
-/// only on resources with a tag.
-pub const NOT_PROBED: [ApiOperation; 5] = [
+/// only on resources with a tag, or only where the watcher may stop an unused service.
+pub const NOT_PROBED: [ApiOperation; 9] = [
     ApiOperation::ReceiveMessage,
     ApiOperation::AddTags,
     ApiOperation::RemoveTags,
     ApiOperation::DeleteLoadBalancer,
     ApiOperation::DeleteTargetGroup,
+    ApiOperation::UpdateService,
+    ApiOperation::ListTagsForResource,
+    ApiOperation::TagResource,
+    ApiOperation::UntagResource,
 ];
 
 const PERMISSION: &str = "permission";
@@ -68,6 +72,7 @@ pub fn probes(resources: ProbedResources<'_>) -> Vec<PermissionProbe> {
         PermissionProbe::DescribeTags { target_group_arn: target_group_arn() },
         PermissionProbe::RegisterTargets { target_group_arn: target_group_arn() },
         PermissionProbe::DeregisterTargets { target_group_arn: target_group_arn() },
+        PermissionProbe::GetMetricData,
     ]
 }
 
@@ -81,6 +86,14 @@ fn check(ProbeResult { probe, answer }: &ProbeResult) -> Check {
     let action = probe.operation().iam_action();
     match answer {
         None => Check::skipped(PERMISSION, format!("{action}: there is no queue to check it on")),
+        // A worker with --no-usage doesn't need it.
+        Some(Err(error)) if error.is(ErrorKind::AccessDenied) && *probe == PermissionProbe::GetMetricData => {
+            Check::warning(
+                PERMISSION,
+                format!("{action} is denied on {}", error.resource),
+                format!("Allow the action {action} on it, or run with --no-usage."),
+            )
+        }
         Some(Err(error)) if error.is(ErrorKind::AccessDenied) => Check::failed(
             PERMISSION,
             format!("{action} is denied on {}", error.resource),

@@ -368,7 +368,7 @@ fn every_line_fits_and_begins_with_its_result() {
         assert!(line.chars().count() <= usize::from(WIDTH), "{line}");
     }
     assert!(plain.contains("\n  failed   rule "), "{plain}");
-    assert!(plain.ends_with("1 check failed: 22 ok, 1 warning, 3 skipped\n"), "{plain}");
+    assert!(plain.ends_with("1 check failed: 23 ok, 1 warning, 3 skipped\n"), "{plain}");
     let coloured = text(&diagnosis, Style::Coloured);
     assert!(coloured.contains("\n  \x1b[31m✗ failed\x1b[0m"), "{coloured}");
 }

@@ -69,8 +69,8 @@ impl<P> Context<P> {
 }
 
 impl<P: ControllerPlatform + Clone> Context<P> {
-    /// Returns the watcher's own reconciler for this service, with these rules for teardowns.
-    pub(super) fn reconciler(&self, teardown: Teardown, grace: Grace) -> Reconciler<P> {
+    /// Returns the watcher's own reconciler for this service, with these rules for teardowns and for its use.
+    pub(super) fn reconciler(&self, teardown: Teardown, grace: Grace, usage: UsagePolicy) -> Reconciler<P> {
         let policy = Policy {
             service: self.scope.service.clone(),
             load_balancer: self.load_balancer.clone(),
@@ -81,7 +81,7 @@ impl<P: ControllerPlatform + Clone> Context<P> {
             unused_grace: grace.unused,
             resync_interval: super::POLL_INTERVAL,
             allow_several_bridges: self.allow_several_bridges,
-            usage: UsagePolicy::OFF,
+            usage,
         };
         let context = ControllerContext::new(self.scope.clone(), self.log.clone(), self.clock.clone());
         // The operator has decided: nothing waits for the worker that has marked the load balancer.

@@ -1,4 +1,5 @@
-//! `down`: scales the service to zero, waits until its tasks have stopped, and deletes the load balancer.
+//! `down`: verifies that the load balancer is unused, scales the service to zero, waits until its tasks have stopped, and
+//! deletes the load balancer.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -6,6 +7,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
+use super::callers::{CallPolicy, Callers, Verdict};
 use super::context::{Context, Grace};
 use super::cost::Cost;
 use super::engine::{Operation, PhaseStatus};
@@ -22,7 +24,7 @@ use jvb_watcher_cost::Model;
 use jvb_watcher_rules::finding::FindingName;
 use jvb_watcher_rules::hold::{Hold, Holder};
 use jvb_watcher_rules::model::{LastStatus, LoadBalancer, LoadBalancerKind, OPERATION_TAG, Observation, Service};
-use jvb_watcher_rules::plan::{self, Teardown};
+use jvb_watcher_rules::plan::{self, Teardown, UsagePolicy};
 
 /// The extent of `down`, and its time limits.
 pub struct Spec {
@@ -30,6 +32,10 @@ pub struct Spec {
     pub extent: Extent,
     /// The response to an operator's hold.
     pub hold_policy: HoldPolicy,
+    /// The response to callers.
+    pub call_policy: CallPolicy,
+    /// What counts as use of the load balancer.
+    pub usage: UsagePolicy,
     /// The model of the cost in the report.
     pub costs: Model,
     /// The limit until every task has stopped.
@@ -64,6 +70,7 @@ pub struct Down<P> {
     teardown: Reconciler<P>,
     /// Deregisters the tasks that stop, and never changes the load balancer.
     registrar: Reconciler<P>,
+    callers: Callers<P>,
     /// The load balancer, as first observed.
     initial: Option<InitialLoadBalancer>,
     /// The desired count before this operation set it to zero.
@@ -93,8 +100,9 @@ impl<P: ControllerPlatform + Clone> Down<P> {
             Extent::LoadBalancer => Teardown::LoadBalancer,
         };
         Self {
-            teardown: context.reconciler(extent, NO_GRACE),
-            registrar: context.reconciler(Teardown::Off, NO_GRACE),
+            teardown: context.reconciler(extent, NO_GRACE, UsagePolicy::OFF),
+            registrar: context.reconciler(Teardown::Off, NO_GRACE, UsagePolicy::OFF),
+            callers: Callers::new(&context, spec.call_policy, spec.usage),
             run: Run::new(Verb::Down, context),
             spec,
             initial: None,
@@ -178,9 +186,46 @@ impl<P: ControllerPlatform + Clone> Down<P> {
 
     // ---- the phases ----
 
+    /// Waits until the load balancer is unused, or fails if it may be in use. Changes nothing: the lease comes later, so
+    /// that an `up` can run meanwhile, which wins.
+    async fn await_unused(&mut self) -> Result<PhaseStatus, OperationError> {
+        let service = self.run.service().await?;
+        self.run.yield_to_later(&service)?;
+        if service.counts.desired > 0
+            && let Some(awaited) = self.callers.recently_awaited()
+        {
+            return Ok(PhaseStatus::Waiting(awaited));
+        }
+        let observation = self.callers.observe().await?;
+        self.hindrance_in(&observation)?;
+        Ok(match self.callers.judge(&observation, &self.run.context)? {
+            Verdict::NoCall(why) => PhaseStatus::Skipped(why),
+            Verdict::Unused(since) => PhaseStatus::Completed(since),
+            Verdict::Unread(why) | Verdict::Wait(why) => PhaseStatus::Waiting(why),
+        })
+    }
+
+    /// Observes the use once more, just before the service is scaled; returns to the wait if there is use again.
+    async fn verify_unused(&mut self) -> Result<Option<PhaseStatus>, OperationError> {
+        if self.callers.policy == CallPolicy::CutOff || self.scaled_from.is_some() {
+            return Ok(None);
+        }
+        let observation = self.callers.observe_fresh().await?;
+        match self.callers.judge(&observation, &self.run.context)? {
+            Verdict::NoCall(_) | Verdict::Unused(_) => Ok(None),
+            Verdict::Unread(why) => Ok(Some(PhaseStatus::Waiting(why))),
+            Verdict::Wait(_) => {
+                self.run.give_back_lease().await?;
+                let repeated = "the load balancer was used again each time; run the command again";
+                Ok(Some(PhaseStatus::RestartFrom { phase: Phase::LoadBalancerUnused, repeated }))
+            }
+        }
+    }
+
     async fn acquire_lease(&mut self) -> Result<PhaseStatus, OperationError> {
         let deadline = self.run.context.deadline();
         let service = self.run.service().await?;
+        self.run.yield_to_later(&service)?;
         let observed = self.registrar.observe(&Hints::default()).await?;
         self.hindrance_in(&observed.observation)?;
         let detail = self.run.acquire_lease(&service, &deadline).await?;
@@ -189,9 +234,14 @@ impl<P: ControllerPlatform + Clone> Down<P> {
     }
 
     async fn scale(&mut self) -> Result<PhaseStatus, OperationError> {
+        // The write rests on the observation of the use, too.
+        let deadline = self.run.context.deadline();
+        if let Some(status) = self.verify_unused().await? {
+            return Ok(status);
+        }
         let leased = self.run.verify_lease().await?;
         if leased.service.counts.desired > 0 {
-            return self.scale_to_zero(&leased).await;
+            return self.scale_to_zero(&LeasedService { deadline, ..leased }).await;
         }
         Ok(match self.scaled_from {
             Some(from) => PhaseStatus::Completed(format!("desired count from {from} to 0")),
@@ -389,16 +439,18 @@ impl<P: ControllerPlatform + Clone> Down<P> {
     /// Returns what would make the operation fail in its first phase.
     pub async fn dry_run(&mut self) -> Result<Vec<String>, Failure> {
         let steps = self.steps().await;
-        self.run.dry_run(steps).await
+        let first = self.phases().first().map_or(Phase::Claimed, |bounded| bounded.phase);
+        self.run.dry_run(first, steps).await
     }
 
-    async fn steps(&self) -> Result<Vec<String>, OperationError> {
+    async fn steps(&mut self) -> Result<Vec<String>, OperationError> {
         let service = self.run.service().await?;
         let observed = self.registrar.observe(&Hints::default()).await?;
         self.hindrance_in(&observed.observation)?;
-        let name = self.name();
         let limit = |limit: Duration| format!("(limit {})", humantime::format_duration(limit));
-        let mut steps = vec![format!("acquire the lease: tag {OPERATION_TAG} on the service")];
+        let mut steps = self.unused_step().await?.into_iter().collect::<Vec<_>>();
+        let name = self.name();
+        steps.push(format!("acquire the lease: tag {OPERATION_TAG} on the service"));
         steps.push(match service.counts.desired {
             0 => "leave the desired count at 0".to_owned(),
             from => format!("set the desired count from {from} to 0"),
@@ -425,6 +477,22 @@ impl<P: ControllerPlatform + Clone> Down<P> {
         steps.push("verify the deletion, and release the lease".to_owned());
         Ok(steps)
     }
+
+    /// Returns the step about callers with the present use; `None` if they are cut off.
+    async fn unused_step(&mut self) -> Result<Option<String>, OperationError> {
+        if self.callers.policy == CallPolicy::CutOff {
+            return Ok(None);
+        }
+        let observation = self.callers.observe().await?;
+        Ok(Some(match (self.callers.judge(&observation, &self.run.context)?, self.callers.policy) {
+            (Verdict::NoCall(now) | Verdict::Unused(now), _) => format!("verify that no call is cut off: {now}"),
+            (Verdict::Unread(now) | Verdict::Wait(now), CallPolicy::AwaitEnd(limit)) => {
+                let limit = humantime::format_duration(limit);
+                format!("wait until the load balancer is unused (limit {limit}): {now}")
+            }
+            (Verdict::Unread(now) | Verdict::Wait(now), _) => return Err(OperationError::InUse(now)),
+        }))
+    }
 }
 
 impl<P: ControllerPlatform + Clone> Operation for Down<P> {
@@ -439,17 +507,25 @@ impl<P: ControllerPlatform + Clone> Operation for Down<P> {
     }
 
     fn phases(&self) -> Vec<BoundedPhase> {
-        vec![
+        let unused_limit = match self.callers.policy {
+            CallPolicy::CutOff => None,
+            CallPolicy::Respect => Some(SHORT_PHASE_LIMIT),
+            CallPolicy::AwaitEnd(limit) => Some(limit),
+        };
+        let unused = unused_limit.map(|limit| BoundedPhase { phase: Phase::LoadBalancerUnused, limit });
+        let scaled_down = [
             BoundedPhase { phase: Phase::Claimed, limit: SHORT_PHASE_LIMIT },
             BoundedPhase { phase: Phase::ServiceScaled, limit: SHORT_PHASE_LIMIT },
             BoundedPhase { phase: Phase::TasksDrained, limit: self.spec.drain_limit },
             BoundedPhase { phase: Phase::LoadBalancerGone, limit: self.spec.teardown_limit },
             BoundedPhase { phase: Phase::NothingLeft, limit: SHORT_PHASE_LIMIT },
-        ]
+        ];
+        unused.into_iter().chain(scaled_down).collect()
     }
 
     async fn check(&mut self, phase: Phase) -> Result<PhaseStatus, OperationError> {
         match phase {
+            Phase::LoadBalancerUnused => self.await_unused().await,
             Phase::Claimed => self.acquire_lease().await,
             Phase::ServiceScaled => self.scale().await,
             Phase::TasksDrained => self.await_stopped().await,

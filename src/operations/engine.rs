@@ -24,7 +24,7 @@ const LAST_CHECK_LIMIT: Duration = Duration::from_secs(10);
 /// command has this long to stop: terraform locks its state.
 const LOCK_RETRY_LIMIT: Duration = Duration::from_secs(120);
 
-/// The number of times that the load balancer may disappear during an `up` before the operation fails.
+/// The number of times that an operation returns to an earlier phase before it fails.
 const MAX_RESTARTS: u32 = 3;
 
 /// The status of a phase after a check.
@@ -38,8 +38,13 @@ pub enum PhaseStatus {
     Waiting(String),
     /// The load balancer command must run before the next check.
     RunCommand,
-    /// The result of an earlier phase is gone: the phase to restart from.
-    RestartFrom(Phase),
+    /// The condition of an earlier phase holds no longer.
+    RestartFrom {
+        /// The phase to restart from.
+        phase: Phase,
+        /// The error if this happens again and again.
+        repeated: &'static str,
+    },
 }
 
 /// An operation: `up` or `down`.
@@ -77,11 +82,8 @@ pub async fn execute<O: Operation>(operation: &mut O) -> Result<Vec<CompletedPha
     while let Some(bounded) = phases.get(at) {
         let next = match run_phase(operation, *bounded).await {
             Ok(None) => Ok(at + 1),
-            Ok(Some(_)) if restarts == MAX_RESTARTS => {
-                let reason = "the load balancer was deleted repeatedly; find out who deletes it";
-                Err(OperationError::Refused(reason.to_owned()))
-            }
-            Ok(Some(earlier)) => {
+            Ok(Some((_, repeated))) if restarts == MAX_RESTARTS => Err(OperationError::Refused(repeated.to_owned())),
+            Ok(Some((earlier, _))) => {
                 restarts += 1;
                 Ok(phases.iter().position(|bounded| bounded.phase == earlier).unwrap_or(at))
             }
@@ -109,8 +111,11 @@ pub(super) fn poll_interval(waited: Duration) -> Duration {
     (waited / 10).clamp(POLL_INTERVAL, MAX_POLL_INTERVAL)
 }
 
-/// Runs one phase; returns an earlier one to restart from, if there is need.
-async fn run_phase<O: Operation>(operation: &mut O, bounded: BoundedPhase) -> Result<Option<Phase>, OperationError> {
+/// Runs one phase; returns an earlier one to restart from, if there is need, and the error if that is too often.
+async fn run_phase<O: Operation>(
+    operation: &mut O,
+    bounded: BoundedPhase,
+) -> Result<Option<(Phase, &'static str)>, OperationError> {
     let BoundedPhase { phase, limit } = bounded;
     let context = &operation.run().context;
     let (progress, shutdown) = (context.progress.clone(), context.shutdown.clone());
@@ -140,7 +145,7 @@ async fn run_phase<O: Operation>(operation: &mut O, bounded: BoundedPhase) -> Re
                 complete(true, detail);
                 return Ok(None);
             }
-            Ok(Ok(PhaseStatus::RestartFrom(earlier))) => return Ok(Some(earlier)),
+            Ok(Ok(PhaseStatus::RestartFrom { phase, repeated })) => return Ok(Some((phase, repeated))),
             Ok(Ok(PhaseStatus::RunCommand)) => {
                 if let Err(error) = run_command(operation, bounded, deadline).await {
                     return Err(operation.run().root_cause(error).await);

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::phase::CompletedPhase;
 use crate::aws::AwsError;
 use crate::telemetry::log::{Phase, Verb, rfc3339_millis};
-use jvb_watcher_rules::lease::Lease;
+use jvb_watcher_rules::lease::{Lease, LeaseHolder};
 
 /// An error that ends an operation.
 #[derive(Debug)]
@@ -14,6 +14,8 @@ pub enum OperationError {
     Aws(AwsError),
     /// The operation can't go on: the reason and the remedy.
     Refused(String),
+    /// The load balancer is in use, or may be: by how many, or why that is unknown.
+    InUse(String),
     /// A later operation has taken the lease.
     Superseded(Lease),
     /// A phase took too long.
@@ -38,10 +40,17 @@ impl OperationError {
     pub fn reason(&self) -> String {
         match self {
             Self::Aws(error) => error.with_remedy(),
-            Self::Refused(reason) => reason.clone(),
+            Self::Refused(reason) | Self::InUse(reason) => reason.clone(),
             Self::Superseded(later) => {
-                let (verb, at) = (later.holder.as_str(), rfc3339_millis(later.begun_at));
-                format!("superseded by another `{verb}`, which began at {at}")
+                let at = rfc3339_millis(later.begun_at);
+                match later.holder {
+                    LeaseHolder::Up | LeaseHolder::Down => {
+                        format!("superseded by another `{}`, which began at {at}", later.holder.as_str())
+                    }
+                    LeaseHolder::Stop => {
+                        format!("superseded by the watcher, which began to stop the unused service at {at}")
+                    }
+                }
             }
             Self::TimedOut { limit, waiting_for } => {
                 format!("timed out after {}: {waiting_for}", humantime::format_duration(*limit))
@@ -51,9 +60,21 @@ impl OperationError {
     }
 
     /// Returns the commands that continue after this error ended an operation.
-    pub(super) fn advice(&self, verb: Verb) -> String {
+    pub(super) fn advice(&self, verb: Verb, phase: Phase) -> String {
         if let Self::Superseded(later) = self {
-            return format!("nothing to do; wait until the later `{}` ends", later.holder.as_str());
+            return match later.holder {
+                LeaseHolder::Up | LeaseHolder::Down => {
+                    format!("nothing to do; wait until the later `{}` ends", later.holder.as_str())
+                }
+                LeaseHolder::Stop => format!("run jvb-watcher {} again", verb.as_str()),
+            };
+        }
+        let is_in_use = matches!(self, Self::InUse(_))
+            || phase == Phase::LoadBalancerUnused && matches!(self, Self::TimedOut { .. });
+        if is_in_use {
+            return "nothing has been changed; run `jvb-watcher down --when-unused` to wait until it is unused, or \
+                    `jvb-watcher down --now` to cut the calls off"
+                .to_owned();
         }
         let run = if matches!(self, Self::Interrupted) { "run" } else { "fix the cause and run" };
         let (other, effect) = match verb {

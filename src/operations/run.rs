@@ -14,7 +14,7 @@ use crate::controller::scope::Scope;
 use crate::retry::Retry;
 use crate::telemetry::log::{Phase, Verb, rfc3339_millis};
 use jvb_watcher_rules::hold::{Hold, Holder};
-use jvb_watcher_rules::lease::{Lease, LeaseState};
+use jvb_watcher_rules::lease::{Lease, LeaseHolder, LeaseState};
 use jvb_watcher_rules::model::{OPERATION_TAG, Service, Tags, TargetState};
 
 /// The longest wait before a failed call is retried.
@@ -32,6 +32,8 @@ pub struct Run<P> {
     pub(super) context: Context<P>,
     verb: Verb,
     lease: Option<HeldLease>,
+    /// The id of the lease that the service had when this operation first read it.
+    first_found: Option<Option<String>>,
     pub(super) command: CommandState,
     pub(super) completed: Vec<CompletedPhase>,
 }
@@ -60,7 +62,7 @@ pub(super) struct LeasedService {
 
 impl<P: ControllerPlatform + Clone> Run<P> {
     pub(super) fn new(verb: Verb, context: Context<P>) -> Self {
-        Self { context, verb, lease: None, command: CommandState::Settled, completed: Vec::new() }
+        Self { context, verb, lease: None, first_found: None, command: CommandState::Settled, completed: Vec::new() }
     }
 
     /// Reads the service, without verifying the lease.
@@ -76,6 +78,25 @@ impl<P: ControllerPlatform + Clone> Run<P> {
     }
 
     // ---- the lease ----
+
+    /// Fails if another operation has begun since this one first read the service: the later one wins, also while this
+    /// one has no lease yet.
+    pub(super) fn yield_to_later(&mut self, service: &ScalableService) -> Result<(), OperationError> {
+        let found = Lease::of(&service.tags);
+        let first = self.first_found.get_or_insert_with(|| found.as_ref().map(|lease| lease.id.clone()));
+        let is_later = |lease: &Lease| {
+            // What the watcher's stop does, `down` completes.
+            lease.holder != LeaseHolder::Stop && lease.id != self.context.id && Some(&lease.id) != first.as_ref()
+        };
+        found.filter(is_later).map_or(Ok(()), |later| Err(OperationError::Superseded(later)))
+    }
+
+    /// Gives the lease back, while the operation waits again for what it had found before.
+    pub(super) async fn give_back_lease(&mut self) -> Result<(), OperationError> {
+        self.release_lease(self.final_lease_state()).await?;
+        self.lease = None;
+        Ok(())
+    }
 
     /// Takes the lease; returns what it replaced, as text.
     pub(super) async fn acquire_lease(
@@ -123,7 +144,7 @@ impl<P: ControllerPlatform + Clone> Run<P> {
 
     /// Returns the cause of an error: a later operation may have changed what this one refuses.
     pub(super) async fn root_cause(&self, error: OperationError) -> OperationError {
-        if let OperationError::Refused(_) = error
+        if let OperationError::Refused(_) | OperationError::InUse(_) = error
             && let Err(superseded @ OperationError::Superseded(_)) = self.verify_lease().await
         {
             return superseded;
@@ -144,6 +165,14 @@ impl<P: ControllerPlatform + Clone> Run<P> {
     async fn write_lease(&self, service_arn: &str, lease: &Lease, deadline: &Deadline) -> Result<(), AwsError> {
         let tags = Tags::from([(OPERATION_TAG.to_owned(), lease.to_string())]);
         self.context.platform.tag_service(service_arn, &tags, deadline).await
+    }
+
+    /// Returns the state of the lease after an operation that did not complete.
+    fn final_lease_state(&self) -> LeaseState {
+        match self.command {
+            CommandState::Settled => LeaseState::Ended,
+            CommandState::Incomplete => LeaseState::Failed,
+        }
     }
 
     /// Releases the lease. It stays in the tag, in this final state, where another operation still has to find it.
@@ -215,20 +244,21 @@ impl<P: ControllerPlatform + Clone> Run<P> {
     }
 
     /// Ends a dry run, which can fail only as its first phase would.
-    pub(super) async fn dry_run(&mut self, steps: Result<Vec<String>, OperationError>) -> Result<Vec<String>, Failure> {
+    pub(super) async fn dry_run(
+        &mut self,
+        first: Phase,
+        steps: Result<Vec<String>, OperationError>,
+    ) -> Result<Vec<String>, Failure> {
         match steps {
             Ok(steps) => Ok(steps),
-            Err(error) => Err(self.fail(Phase::Claimed, error).await),
+            Err(error) => Err(self.fail(first, error).await),
         }
     }
 
     /// Ends an operation that failed: releases what it can, and reports the state that it leaves.
     pub(super) async fn fail(&mut self, phase: Phase, error: OperationError) -> Failure {
         if !matches!(error, OperationError::Superseded(_)) {
-            let lease_state = match self.command {
-                CommandState::Settled => LeaseState::Ended,
-                CommandState::Incomplete => LeaseState::Failed,
-            };
+            let lease_state = self.final_lease_state();
             // A failed cleanup doesn't hide the error that led to it.
             let limit = FAILED_CLEANUP_LIMIT;
             let _ = tokio::time::timeout(limit, self.retried_for(limit, || self.release_hold_of_up())).await;
@@ -239,7 +269,7 @@ impl<P: ControllerPlatform + Clone> Run<P> {
             Ok(Err(error)) => format!("unknown: {error}"),
             Err(_) => "unknown: AWS did not answer in time".to_owned(),
         };
-        let (reason, advice) = (error.reason(), error.advice(self.verb));
+        let (reason, advice) = (error.reason(), error.advice(self.verb, phase));
         let completed = std::mem::take(&mut self.completed);
         Failure { verb: self.verb, phase, error, reason, state, advice, completed }
     }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::callers::CallPolicy;
 use super::command::LoadBalancerCommand;
 use super::context::Context;
 use super::down::{Down, Extent, HoldPolicy};
@@ -37,8 +38,9 @@ use jvb_watcher_rules::model::{
     LoadBalancerState, OPERATION_TAG, Observation, Protocol, SchedulerMessage, Service, Tags, TargetGroup, Task,
 };
 use jvb_watcher_rules::plan::samples::{LOAD_BALANCER, load_balancer, minutes, observation, policy, seconds, task};
-use jvb_watcher_rules::plan::{Policy, Teardown};
+use jvb_watcher_rules::plan::{Policy, Teardown, UsagePolicy};
 
+mod callers;
 mod concurrency;
 mod destroy;
 mod failure;
@@ -148,20 +150,19 @@ impl Platform {
         self.down_with(id, None, HoldPolicy::Respect)
     }
 
+    /// Returns a `down` that cuts no call off.
+    fn careful_down(&self, id: &str, call_policy: CallPolicy) -> Down<FakeAws> {
+        let usage = UsagePolicy { observe: true, ..UsagePolicy::OFF };
+        Down::new(self.context(id, None).0, down::Spec { call_policy, usage, ..down_spec(HoldPolicy::Respect) })
+    }
+
     fn down_with(
         &self,
         id: &str,
         command: Option<Arc<dyn LoadBalancerCommand>>,
         hold_policy: HoldPolicy,
     ) -> Down<FakeAws> {
-        let spec = down::Spec {
-            extent: Extent::All,
-            hold_policy,
-            costs: Model::default(),
-            drain_limit: minutes(5),
-            teardown_limit: minutes(5),
-        };
-        Down::new(self.context(id, command).0, spec)
+        Down::new(self.context(id, command).0, down_spec(hold_policy))
     }
 
     async fn bring_up(&self) {
@@ -211,6 +212,19 @@ fn assert_over(service_tags: &Tags) {
 fn assert_ended(service_tags: &Tags) {
     let lease = service_tags.get(OPERATION_TAG).map(|text| Lease::parse(text).expect("a lease"));
     assert!(lease.as_ref().is_none_or(|lease| lease.state == LeaseState::Ended), "{lease:?}");
+}
+
+/// A `down` that doesn't ask for callers.
+fn down_spec(hold_policy: HoldPolicy) -> down::Spec {
+    down::Spec {
+        extent: Extent::All,
+        hold_policy,
+        call_policy: CallPolicy::CutOff,
+        usage: UsagePolicy::OFF,
+        costs: Model::default(),
+        drain_limit: minutes(5),
+        teardown_limit: minutes(5),
+    }
 }
 
 fn spec(probe: Option<Arc<dyn Probe>>) -> up::Spec {

@@ -27,7 +27,7 @@ use jvb_watcher_rules::model::{
     Advertised, Counts, LoadBalancer, LoadBalancerKind, LoadBalancerState, OPERATION_TAG, Observation, Service,
     Startup, TargetGroup, TargetType, Task,
 };
-use jvb_watcher_rules::plan::{self, LifecycleAction, Teardown};
+use jvb_watcher_rules::plan::{self, LifecycleAction, Teardown, UsagePolicy};
 
 /// The number of stopped tasks, for each desired one, at which a service without a serving task counts as crashing.
 const CRASHES_PER_TASK: usize = 3;
@@ -101,8 +101,8 @@ impl<P: ControllerPlatform + Clone> Up<P> {
     pub fn new(context: Context<P>, spec: Spec) -> Self {
         let wanted = spec.desired;
         Self {
-            registrar: context.reconciler(Teardown::Off, GRACE),
-            finisher: context.reconciler(Teardown::All, GRACE),
+            registrar: context.reconciler(Teardown::Off, GRACE, UsagePolicy::OFF),
+            finisher: context.reconciler(Teardown::All, GRACE, UsagePolicy::OFF),
             run: Run::new(Verb::Up, context),
             spec,
             load_balancer: None,
@@ -285,7 +285,8 @@ impl<P: ControllerPlatform + Clone> Up<P> {
         let leased = self.run.verify_lease().await?;
         let Some(load_balancer) = self.held_load_balancer(&leased.deadline).await? else {
             (self.origin, self.settled_at) = (Origin::Existing, None);
-            return Ok(PhaseStatus::RestartFrom(Phase::LoadBalancerMade));
+            let repeated = "the load balancer was deleted repeatedly; find out who deletes it";
+            return Ok(PhaseStatus::RestartFrom { phase: Phase::LoadBalancerMade, repeated });
         };
         let (state, name) = (load_balancer.state, load_balancer.name.clone());
         self.load_balancer = Some(load_balancer);
@@ -454,7 +455,7 @@ impl<P: ControllerPlatform + Clone> Up<P> {
     /// Returns what would make the operation fail in its first phase.
     pub async fn dry_run(&mut self) -> Result<Vec<String>, Failure> {
         let steps = self.steps().await;
-        self.run.dry_run(steps).await
+        self.run.dry_run(Phase::Claimed, steps).await
     }
 
     async fn steps(&self) -> Result<Vec<String>, OperationError> {
@@ -524,7 +525,7 @@ impl<P: ControllerPlatform + Clone> Operation for Up<P> {
             Phase::TargetsRegistered => self.await_registered().await,
             Phase::TargetsHealthy => self.await_healthy().await,
             Phase::UrlAnswering => self.await_answer().await,
-            Phase::TasksDrained | Phase::LoadBalancerGone | Phase::NothingLeft => {
+            Phase::LoadBalancerUnused | Phase::TasksDrained | Phase::LoadBalancerGone | Phase::NothingLeft => {
                 Ok(PhaseStatus::Skipped("not a phase of up".to_owned()))
             }
         }

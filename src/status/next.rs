@@ -6,7 +6,8 @@ use serde::Serialize;
 use super::{seconds_between, whole_seconds};
 use jvb_watcher_rules::model::Observation;
 use jvb_watcher_rules::plan::{
-    LifecycleAction, MarkReason, Plan, Policy, TargetChange, TargetReason, Teardown, UnmarkReason, marked_since,
+    LifecycleAction, MarkReason, Plan, Policy, StopAction, StopObstacle, TargetChange, TargetReason, Teardown,
+    UnmarkReason, expected_stop, marked_since, stop_announced_for,
 };
 
 /// The watcher's next actions.
@@ -17,6 +18,12 @@ pub struct Next {
     /// The time at which the load balancer is deleted if it stays idle; `None` if it isn't marked, or the time has passed.
     #[serde(serialize_with = "whole_seconds_if_any")]
     pub teardown_due_at: Option<Timestamp>,
+    /// The time at which the service is scaled to zero if it is unused from now on; `None` if it isn't stopped when unused, or
+    /// something else forbids it, e.g. a hold.
+    #[serde(serialize_with = "whole_seconds_if_any")]
+    pub stop_due_at: Option<Timestamp>,
+    /// True if that time is announced.
+    pub stop_announced: bool,
     /// The latest time of the next reconciliation.
     #[serde(serialize_with = "whole_seconds")]
     pub requeue_at: Timestamp,
@@ -51,6 +58,12 @@ pub enum IntentKind {
     DeleteLoadBalancer,
     /// DeleteTargetGroup.
     DeleteTargetGroup,
+    /// Announce that the service is scaled to zero.
+    AnnounceStop,
+    /// Withdraw the announcement.
+    WithdrawStop,
+    /// Set the desired count to zero.
+    ScaleToZero,
 }
 
 impl Next {
@@ -63,13 +76,18 @@ impl Next {
         Self {
             intents: intents(plan, policy),
             teardown_due_at: grace_ends_at.filter(|due| *due > now),
+            stop_due_at: expected_stop(observation, policy, now).filter(|due| *due > now),
+            stop_announced: stop_announced_for(observation, policy, now).is_some(),
             requeue_at: plan.requeue_at,
             look_again_in_seconds: seconds_between(now, plan.requeue_at),
         }
     }
 }
 
-fn whole_seconds_if_any<S: serde::Serializer>(at: &Option<Timestamp>, serializer: S) -> Result<S::Ok, S::Error> {
+pub(super) fn whole_seconds_if_any<S: serde::Serializer>(
+    at: &Option<Timestamp>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
     match at {
         Some(at) => whole_seconds(at, serializer),
         None => serializer.serialize_none(),
@@ -121,6 +139,32 @@ fn intents(plan: &Plan, policy: &Policy) -> Vec<Intent> {
                 let text = format!("delete target group {}: its load balancer is deleted", group.name);
                 lifecycle(IntentKind::DeleteTargetGroup, &group.name, text);
             }
+        }
+    }
+    let service = &policy.service;
+    let mut stop = |act, text| intents.push(Intent { act, subject: service.clone(), text });
+    match &plan.stop {
+        StopAction::None => {}
+        StopAction::Announce { stop_at, unused_since, .. } => {
+            let text =
+                format!("announce that {service}, unused since {unused_since:.0}, is scaled to zero at {stop_at:.0}");
+            stop(IntentKind::AnnounceStop, text);
+        }
+        StopAction::Withdraw { reason, .. } => {
+            let why = match reason {
+                StopObstacle::Held => "a hold is in force, or was",
+                StopObstacle::Operation => "`up` or `down` is running, or `up` was",
+                StopObstacle::NotServing => "it doesn't serve, or didn't for the whole time",
+                StopObstacle::InUse => "it is in use",
+                StopObstacle::AwaitingFirstCall => "its first call is awaited",
+                StopObstacle::UsageUnknown => "its use is unknown",
+            };
+            stop(IntentKind::WithdrawStop, format!("withdraw the announced stop of {service}: {why}"));
+        }
+        StopAction::ScaleToZero { unused_since, .. } => {
+            let text =
+                format!("scale {service}, unused since {unused_since:.0}, to zero, if a second observation agrees");
+            stop(IntentKind::ScaleToZero, text);
         }
     }
     intents

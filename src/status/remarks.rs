@@ -33,6 +33,7 @@ fn remark(Overdue { work, subject, count, since, bound }: &Overdue, now: Timesta
         Work::Deregistration => format!("{count} stopped task(s) still registered in {subject} after {age}"),
         Work::Teardown => format!("{subject} idle for {age} and not deleted"),
         Work::Messages => format!("{count} message(s) on {subject} for at least {age}"),
+        Work::Stop => format!("{subject} unused for {age} and not scaled to zero"),
     };
     format!("{problem} (bound: {bound}); check that a watcher is running, and read its log")
 }

@@ -2,12 +2,13 @@ use super::*;
 use crate::event_source::samples::queue;
 use crate::text::{Style, WIDTH};
 use jvb_watcher_cost::Platform;
-use jvb_watcher_rules::model::{DesiredStatus, TargetState};
-use jvb_watcher_rules::plan::plan;
+use jvb_watcher_rules::lease::LeaseReading;
+use jvb_watcher_rules::model::{DesiredStatus, FlowProblem, MinuteFlows, TargetState};
 use jvb_watcher_rules::plan::samples::{
     counts, idle, load_balancer, marked_load_balancer, minutes, noon, observation, policy, running, seconds, stopped,
     task,
 };
+use jvb_watcher_rules::plan::{StopWhenUnused, UsagePolicy, plan};
 
 fn status_with(observation: &Observation, queue: &QueueDescription, event_source_findings: &[Finding]) -> Status {
     status_at(&policy(), &Model::default(), observation, queue, event_source_findings)
@@ -263,4 +264,111 @@ fn a_hold_is_well() {
 
     held.load_balancer.as_mut().expect("a load balancer").tags.insert(HOLD_UNTIL_TAG.to_owned(), "tomorrow".to_owned());
     assert!(!status(&held).well, "an invalid hold is not well");
+}
+
+/// A policy that stops a service after ten minutes without use.
+fn stopping() -> Policy {
+    let stop = StopWhenUnused { after: minutes(10), notice: minutes(2), first_call_grace: minutes(30) };
+    Policy { usage: UsagePolicy { observe: true, stop: Some(stop), ..UsagePolicy::OFF }, ..policy() }
+}
+
+/// A service whose load balancer had two flows in each minute until some minutes before noon; CloudWatch shows the minutes up
+/// to two minutes ago.
+fn used_until(minutes_ago: i64) -> Observation {
+    let of = |ago| MinuteFlows { flows: if ago > minutes_ago { 2 } else { 0 }, healthy: Some(1) };
+    let known = (3..=55).map(|ago| (noon() - minutes(ago), of(ago)));
+    let flows = FlowHistory { minutes: known.collect(), problem: None };
+    Observation { flows: Some(flows), lease: LeaseReading::Read(None), ..in_use() }
+}
+
+fn status_when_stopping(observation: &Observation) -> Status {
+    status_at(&stopping(), &Model::default(), observation, &queue(), &[])
+}
+
+/// Returns the text with each run of blanks as one, so that the width of its columns doesn't matter.
+fn words(status: &Status) -> String {
+    text(status, Style::Plain).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn the_usage_shows_the_newest_known_minute() {
+    let status = status_when_stopping(&used_until(0));
+    assert!(status.well, "{status:?}");
+    assert!(words(&status).contains("Usage 2 flow(s) in the minute 2026-11-20T11:57:00Z; in use"), "{status:?}");
+    let json = serde_json::to_value(&status).expect("JSON");
+    let expected = serde_json::json!({
+        "flows": 2, "minute": "2026-11-20T11:57:00Z", "unused_since": null, "unknown": null,
+    });
+    assert_eq!(json["usage"], expected);
+}
+
+#[test]
+fn an_unused_service_shows_since_when_and_when_it_is_stopped() {
+    let status = status_when_stopping(&used_until(6));
+    assert!(status.well, "{status:?}");
+    let text = words(&status);
+    assert!(text.contains("0 flow(s) in the minute 2026-11-20T11:57:00Z; unused since 2026-11-20T11:54:00Z"), "{text}");
+    let due = status.next.stop_due_at.expect("it is due");
+    assert!((noon() + minutes(9)..=noon() + minutes(11)).contains(&due), "10 + 3 + 2 minutes after 11:54, at {due}");
+    assert!(text.contains(&format!("scale the service to zero at {due:.0} if it is unused until then")), "{text}");
+    assert!(!status.next.stop_announced && !text.contains("(announced)"), "{text}");
+    let not_stopped = status_at(&policy(), &Model::default(), &used_until(6), &queue(), &[]);
+    assert_eq!(not_stopped.next.stop_due_at, None, "without --stop-when-unused");
+}
+
+#[test]
+fn an_announced_stop_is_well() {
+    let mut observed = used_until(15);
+    let intents = |observed: &Observation| {
+        let next = status_when_stopping(observed).next;
+        next.intents.iter().map(|intent| (intent.act, intent.subject.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(intents(&observed), [(IntentKind::AnnounceStop, "p-service".to_owned())]);
+    let announce = |observed: &mut Observation, stop_at: Timestamp| {
+        let tags = &mut observed.load_balancer.as_mut().expect("a load balancer").tags;
+        tags.insert(STOP_AT_TAG.to_owned(), stop_at.to_string());
+    };
+    announce(&mut observed, noon() + seconds(90));
+    let status = status_when_stopping(&observed);
+    assert!(status.well && status.next.intents.is_empty(), "{status:?}");
+    assert_eq!((status.next.stop_due_at, status.next.stop_announced), (Some(noon() + seconds(90)), true));
+    let text = words(&status);
+    assert!(text.contains("at 2026-11-20T12:01:30Z if it is unused until then (announced)"), "{text}");
+    assert!(text.contains("jvb-watcher:stop-at=2026-11-20T12:01:30Z"), "{text}");
+    announce(&mut observed, noon());
+    assert_eq!(intents(&observed), [(IntentKind::ScaleToZero, "p-service".to_owned())]);
+    let mut used = used_until(0);
+    announce(&mut used, noon() + seconds(90));
+    assert_eq!(intents(&used), [(IntentKind::WithdrawStop, "p-service".to_owned())]);
+}
+
+#[test]
+fn unknown_usage_says_why() {
+    let usage = |flows: FlowHistory| {
+        let status = status_when_stopping(&Observation { flows: Some(flows), ..used_until(6) });
+        assert!(words(&status).contains("unknown, which counts as in use: "), "{status:?}");
+        status
+    };
+    let known = used_until(6).flows.expect("flows");
+    let problem = FlowProblem { reason: "GetMetricData is denied; allow it".to_owned(), is_permanent: true };
+    let denied = usage(FlowHistory { problem: Some(problem), ..known.clone() }).usage.expect("a usage");
+    assert_eq!(denied.unknown.as_deref(), Some("GetMetricData is denied; allow it"));
+    assert_eq!((denied.flows, denied.unused_since), (Some(0), None));
+    let mut late = known;
+    late.minutes.retain(|start, _| *start < noon() - minutes(20));
+    let late = usage(late);
+    let reason = late.usage.as_ref().and_then(|usage| usage.unknown.clone());
+    assert_eq!(reason.as_deref(), Some("CloudWatch shows no minute after 2026-11-20T11:40:00Z"));
+    assert!(!late.well && late.findings.iter().any(|finding| finding.finding == FindingName::UsageUnknown), "{late:?}");
+    let none = usage(FlowHistory::default()).usage.expect("a usage");
+    assert_eq!((none.flows, none.minute), (None, None));
+}
+
+#[test]
+fn an_overdue_stop_is_not_well() {
+    assert!(status_when_stopping(&used_until(20)).well, "within the bound of 20m");
+    let overdue = status_when_stopping(&used_until(21));
+    assert!(!overdue.well);
+    let remark = &overdue.remarks[0];
+    assert!(remark.starts_with("p-service unused for 21m") && remark.contains("(bound: 20m"), "{remark}");
 }

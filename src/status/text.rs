@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use super::{
     FindingStatus, LoadBalancerStatus, Next, QueueStatus, ServiceStatus, Status, TargetGroupStatus, TaskState,
+    UsageStatus,
 };
 use crate::text::{Severity, Style, span, table};
 use jvb_watcher_cost::{Item, dollars};
@@ -79,6 +80,7 @@ fn facts(status: &Status) -> Vec<[String; 2]> {
             facts.extend(tags.iter().map(|(key, value)| fact("", format!("{key}={value}"))));
         }
     }
+    facts.extend(status.usage.iter().map(|of| fact("Usage", usage(of))));
     facts.push(fact("Queue", queue(status.queue.as_ref())));
     facts.push(fact("Dead-letter queue", queue(status.dead_letter_queue.as_ref())));
     facts
@@ -94,6 +96,17 @@ fn costs(load_balancer: &LoadBalancerStatus) -> impl Iterator<Item = String> {
     let is_foreign = by_item && prices.region != prices.listed_region;
     let origin = is_foreign.then(|| prices.origin());
     [Some(price), Some(format!("its hour is paid until {paid_until:.0}")), origin].into_iter().flatten()
+}
+
+fn usage(usage: &UsageStatus) -> String {
+    let UsageStatus { flows, minute, unused_since, unknown } = usage;
+    let newest = flows.zip(*minute).map(|(flows, minute)| format!("{flows} flow(s) in the minute {minute:.0}"));
+    let judgement = match (unknown, unused_since) {
+        (Some(reason), _) => format!("unknown, which counts as in use: {reason}"),
+        (None, Some(since)) => format!("unused since {since:.0}"),
+        (None, None) => "in use".to_owned(),
+    };
+    newest.into_iter().chain([judgement]).collect::<Vec<_>>().join("; ")
 }
 
 fn queue(queue: Option<&QueueStatus>) -> String {
@@ -166,6 +179,10 @@ fn next(next: &Next) -> Vec<String> {
     }
     if let Some(due) = next.teardown_due_at {
         actions.push(format!("delete the load balancer at {due:.0} if it stays idle"));
+    }
+    if let Some(due) = next.stop_due_at {
+        let announced = if next.stop_announced { " (announced)" } else { "" };
+        actions.push(format!("scale the service to zero at {due:.0} if it is unused until then{announced}"));
     }
     actions.push(format!("reconcile again within {}", span(next.look_again_in_seconds)));
     actions

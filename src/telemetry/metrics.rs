@@ -119,7 +119,7 @@ impl Metrics {
         self.with(|_, recorded| recorded.store.increment(Metric::Teardowns));
     }
 
-    /// Counts a stop of the service because nobody used it.
+    /// Counts a stop of the unused service.
     pub fn stopped_for_disuse(&self) {
         self.with(|_, recorded| recorded.store.increment(Metric::StopsForDisuse));
     }

@@ -81,6 +81,32 @@ async fn the_evening_is_verified_and_summed_up() {
     }
 }
 
+/// Replaces each number by a single character: those of two evenings differ.
+fn without_numbers(line: &str) -> String {
+    let is_number = |character: char| character.is_ascii_digit() || character == '.';
+    let mut text = String::new();
+    for character in line.chars().map(|character| if is_number(character) { '#' } else { character }) {
+        if character != '#' || !text.ends_with('#') {
+            text.push(character);
+        }
+    }
+    text
+}
+
+#[tokio::test]
+async fn the_readme_has_the_lines_of_the_demo() {
+    let finished = finish(&["demo"]).await;
+    assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+    let printed: Vec<_> = finished.stdout.lines().map(without_numbers).collect();
+    let readme = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md")).expect("a README");
+    let mut blocks = readme.split("```text\n").skip(1).map(|rest| rest.split("```").next().expect("a first part"));
+    let sample = blocks.find(|block| block.contains("Verified against the sandbox")).expect("the demo's end");
+    assert!(sample.lines().count() > 5, "{sample}");
+    for line in sample.lines() {
+        assert!(printed.contains(&without_numbers(line)), "{line:?} is missing in:\n{}", finished.stdout);
+    }
+}
+
 #[tokio::test]
 async fn without_a_terminal_there_are_plain_lines() {
     let (_directory, file) = scenario(

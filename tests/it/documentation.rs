@@ -11,6 +11,7 @@ use clap::{Arg, ArgAction, Command};
 use jvb_watcher::commands::program;
 use jvb_watcher_rules::finding::FindingName;
 
+mod commands;
 mod costs;
 
 const WRITE: &str = "JVB_WATCHER_WRITE_DOCS";

@@ -58,6 +58,9 @@ fn the_queries_return_what_the_log_has() {
         "load_balancer_deleted",
         "target_group_deleted",
         "teardown_completed",
+        "stop_announced",
+        "stop_withdrawn",
+        "service_stopped",
     ];
     let lines = lines_of(&log, &actions_logged);
     assert!(lines.len() > 30);
@@ -104,12 +107,16 @@ fn the_queries_return_what_the_log_has() {
     let row = [evening.to_owned()].into_iter().chain(figures.map(|figure| figure.to_string()));
     assert_eq!(run(latency, &log)[1], row.collect::<Vec<_>>());
 
+    // A second one that evening, which existed for 70 minutes.
     let deleted = &lines_of(&log, &["load_balancer_deleted"])[0];
-    let hours = deleted["uptime_seconds"].as_u64().expect("a number") as f64 / 3600.0;
-    let row = &run(uptime, &log)[1];
-    assert_eq!(row[..2], [evening, "1"]);
-    let (up, cost): (f64, f64) = (row[2].parse().expect("hours"), row[3].parse().expect("dollars"));
-    assert!((up - hours).abs() < 1e-9 && (cost - hours * 0.0225).abs() < 1e-9, "{row:?}");
+    let seconds = deleted["uptime_seconds"].as_u64().expect("a number");
+    assert!(seconds < 3600);
+    let mut longer = deleted.clone();
+    longer["uptime_seconds"] = 4200.into();
+    let row = &run(uptime, &format!("{log}{longer}\n"))[1];
+    assert_eq!([&row[..2], &row[3..4]].concat(), [evening, "2", "3"]);
+    let (up, cost): (f64, f64) = (row[2].parse().expect("hours"), row[4].parse().expect("dollars"));
+    assert!((up - (seconds + 4200) as f64 / 3600.0).abs() < 1e-9 && (cost - 3.0 * 0.0225).abs() < 1e-9, "{row:?}");
 }
 
 fn text<'a>(line: &'a Value, field: &str) -> &'a str {

@@ -3,6 +3,8 @@
 
 #[cfg(feature = "report")]
 mod browser;
+#[cfg(feature = "sandbox")]
+mod callers;
 mod command_line;
 #[cfg(feature = "sandbox")]
 mod demo;

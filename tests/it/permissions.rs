@@ -363,6 +363,44 @@ fn the_policy_denies_everything_else() {
 }
 
 #[test]
+fn a_stop_may_change_the_one_service_and_its_announcement_only() {
+    let evaluator = Evaluator::start();
+    let on = |action: &str, service: &str| {
+        Authorization::new(action, format!("arn:aws:ecs:{HERE}:service/jitsi-cluster/{service}"))
+    };
+    let lease = |action: &str, service: &str| tagging(on(action, service), &["jvb-watcher:operation"]);
+    let announce = |operation: &str, name: &str, key: &str| tagging(owned(elb(operation, load_balancer(name))), &[key]);
+    const STOP_AT: &str = "jvb-watcher:stop-at";
+    let allowed = [
+        on("ecs:UpdateService", "jitsi-service"),
+        on("ecs:ListTagsForResource", "jitsi-service"),
+        lease("ecs:TagResource", "jitsi-service"),
+        lease("ecs:UntagResource", "jitsi-service"),
+        announce("AddTags", "jitsi-jvb-nlb", STOP_AT),
+        announce("RemoveTags", "jitsi-jvb-nlb", STOP_AT),
+    ];
+    let denied = [
+        on("ecs:UpdateService", "other-service"),
+        on("ecs:DeleteService", "jitsi-service"),
+        on("ecs:ListTagsForResource", "other-service"),
+        lease("ecs:TagResource", "other-service"),
+        tagging(on("ecs:TagResource", "jitsi-service"), &["Name"]),
+        tagging(on("ecs:UntagResource", "jitsi-service"), &["Name"]),
+        announce("AddTags", "other-jvb-nlb", STOP_AT),
+        announce("AddTags", "jitsi-jvb-nlb", "jvb-watcher:hold-until"),
+        tagging(elb("AddTags", load_balancer("jitsi-jvb-nlb")), &[STOP_AT]),
+        Authorization::new("iam:PassRole", "arn:aws:iam::111122223333:role/jitsi-jvb"),
+    ];
+    for required in &allowed {
+        assert!(evaluator.allows(policy::with_stop(), required), "{required:?}");
+        assert!(!evaluator.allows(policy::on_fargate(), required), "{required:?}, without the option");
+    }
+    for required in &denied {
+        assert!(!evaluator.allows(policy::with_stop(), required), "{required:?}");
+    }
+}
+
+#[test]
 fn dangerous_writes_have_conditions_and_no_write_applies_to_all_resources() {
     let owner = json!({ "aws:ResourceTag/Lifecycle": "on-demand" });
     let marks = json!({ "aws:TagKeys": [MARK, "jvb-watcher:load-balancer"] });
@@ -392,7 +430,7 @@ fn dangerous_writes_have_conditions_and_no_write_applies_to_all_resources() {
             for action in policy::actions(statement) {
                 assert!(!action.contains('*'), "{action} has a wildcard");
                 let operation = action.split(':').nth(1).expect("an action has an operation");
-                let reads = ["Describe", "List", "Test"].iter().any(|read| operation.starts_with(read));
+                let reads = ["Describe", "Get", "List", "Test"].iter().any(|read| operation.starts_with(read));
                 assert!(reads || !applies_to_all, "{action} applies to all resources");
             }
         }

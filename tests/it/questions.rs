@@ -24,7 +24,7 @@ const WRITE: &str = "JVB_WATCHER_WRITE_QUESTIONS";
 
 /// The initial platform, without a load balancer.
 const QUIET: &str = "[[step]]\nat = \"0s\"\nsay = \"nothing happens\"\n";
-const BALANCER: &str = "[[step]]\nat = \"0s\"\ncreate-load-balancer = true\n";
+const LOAD_BALANCER: &str = "[[step]]\nat = \"0s\"\ncreate-load-balancer = true\n";
 const SCALE_UP: &str = "[[step]]\nat = \"200ms\"\nscale = 1\n";
 const SCALE_UP_ALONE: &str = "[[step]]\nat = \"0s\"\nscale = 1\n";
 
@@ -68,7 +68,7 @@ impl Situation {
     }
 
     /// Returns the ARN of the load balancer.
-    fn balancer(&self) -> String {
+    fn load_balancer_arn(&self) -> String {
         self.sandbox.with_world(|world, _| world.load_balancers()[0].arn.clone())
     }
 
@@ -130,7 +130,7 @@ const fn question(heading: &'static str, situation: fn() -> LocalBoxFuture<'stat
 const QUESTIONS: &[Question] = &[
     question("Is it well?", || {
         async {
-            let situation = Situation::after(&format!("{BALANCER}{SCALE_UP}")).await;
+            let situation = Situation::after(&format!("{LOAD_BALANCER}{SCALE_UP}")).await;
             assert_eq!(situation.run_watcher().await.stop().await, Some(0));
             situation
         }
@@ -138,7 +138,7 @@ const QUESTIONS: &[Question] = &[
     }),
     question("The load balancer is still up, although the service is idle", || {
         async {
-            let situation = Situation::after(&format!("{BALANCER}{SCALE_UP}")).await;
+            let situation = Situation::after(&format!("{LOAD_BALANCER}{SCALE_UP}")).await;
             let watcher = situation.run_watcher().await;
             scale(&situation, 0);
             watcher.wait_for("idle_marked").await;
@@ -151,7 +151,7 @@ const QUESTIONS: &[Question] = &[
     }),
     question("A task is running, but not registered", || {
         async {
-            let situation = Situation::after(&format!("{BALANCER}{SCALE_UP}")).await;
+            let situation = Situation::after(&format!("{LOAD_BALANCER}{SCALE_UP}")).await;
             situation.wait_until_running().await;
             situation
         }
@@ -159,10 +159,12 @@ const QUESTIONS: &[Question] = &[
     }),
     question("It does not tear the load balancer down", || {
         async {
-            let situation = Situation::after(BALANCER).await;
+            let situation = Situation::after(LOAD_BALANCER).await;
             let keys = ["Lifecycle".to_owned()].into_iter().collect();
-            let input =
-                elb::RemoveTagsInput { resource_arns: [situation.balancer()].into_iter().collect(), tag_keys: keys };
+            let input = elb::RemoveTagsInput {
+                resource_arns: [situation.load_balancer_arn()].into_iter().collect(),
+                tag_keys: keys,
+            };
             situation.call(Request::Elb(elb::Request::RemoveTags(input)));
             situation
         }
@@ -170,10 +172,10 @@ const QUESTIONS: &[Question] = &[
     }),
     question("AWS refuses the deletion", || {
         async {
-            let situation = Situation::after(BALANCER).await;
+            let situation = Situation::after(LOAD_BALANCER).await;
             let protect = elb::Attribute { key: "deletion_protection.enabled".to_owned(), value: "true".to_owned() };
             let input = elb::ModifyLoadBalancerAttributesInput {
-                load_balancer_arn: situation.balancer(),
+                load_balancer_arn: situation.load_balancer_arn(),
                 attributes: [protect].into_iter().collect(),
             };
             situation.call(Request::Elb(elb::Request::ModifyLoadBalancerAttributes(input)));
@@ -201,7 +203,7 @@ const QUESTIONS: &[Question] = &[
     }),
     question("A target is unhealthy", || {
         async {
-            let situation = Situation::after(&format!("{BALANCER}{SCALE_UP}")).await;
+            let situation = Situation::after(&format!("{LOAD_BALANCER}{SCALE_UP}")).await;
             let watcher = situation.run_watcher().await;
             let address = situation.sandbox.with_world(|world, _| world.tasks()[0].address);
             situation
@@ -218,11 +220,11 @@ const QUESTIONS: &[Question] = &[
     }),
     question("How do I keep the load balancer during maintenance?", || {
         async {
-            let situation = Situation::after(BALANCER).await;
+            let situation = Situation::after(LOAD_BALANCER).await;
             let until = Timestamp::now() + Duration::from_secs(2 * 60 * 60);
             let tag = api::Tag { key: "jvb-watcher:hold-until".to_owned(), value: format!("{until:.0}") };
             let input = elb::AddTagsInput {
-                resource_arns: [situation.balancer()].into_iter().collect(),
+                resource_arns: [situation.load_balancer_arn()].into_iter().collect(),
                 tags: [tag].into_iter().collect(),
             };
             situation.call(Request::Elb(elb::Request::AddTags(input)));

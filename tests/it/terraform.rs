@@ -89,6 +89,13 @@ run "teardown_off" {
     teardown = "off"
   }
 }
+
+run "stop_when_unused" {
+  command = plan
+  variables {
+    stop_when_unused = "10m"
+  }
+}
 "#;
 
 static RENDERED: LazyLock<BTreeMap<String, Plan>> = LazyLock::new(|| plans("modules/watcher", RUNS));
@@ -139,7 +146,7 @@ impl<'a> Change<'a> {
     }
 }
 
-/// Returns the plan of a run: `fargate`, `lambda`, `teardown_load_balancer` or `teardown_off`.
+/// Returns the plan of a run: `fargate`, `lambda`, `teardown_load_balancer`, `teardown_off` or `stop_when_unused`.
 pub fn rendered(run: &str) -> &'static Plan {
     &RENDERED[run]
 }
@@ -315,7 +322,9 @@ fn the_queries_use_documented_events_and_fields() {
         let events = query.split('"').skip(1).step_by(2);
         let (_, fields) = query.split_once("fields ").unwrap_or_default();
         let fields = fields.lines().next().unwrap_or_default().split(", ").map(str::trim);
-        let measured = query.split(['(', ')', ',']).map(str::trim);
+        // What is computed, with `(`, is of fields that are measured.
+        let fields = fields.filter(|field| !field.contains('('));
+        let measured = query.split(['(', ')', ',', '/']).map(str::trim);
         let measured =
             measured.filter(|word| !word.contains(' ') && (word.ends_with("_ms") || word.ends_with("_seconds")));
         for name in events.chain(fields.filter(|name| !name.is_empty() && *name != "@timestamp")).chain(measured) {

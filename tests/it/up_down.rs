@@ -102,8 +102,9 @@ impl<'a> Desk<'a> {
         self.launch("up").args(["--terraform-dir", self.terraform_dir()])
     }
 
+    /// Launches `down`. Neither emulator's CloudWatch shows these short evenings: see tests/it/callers.rs.
     fn down(&self) -> Launch {
-        self.launch("down")
+        self.launch("down").args(["--now"])
     }
 
     /// Runs a command to its end, beside the service's scheduler.
@@ -117,7 +118,7 @@ impl<'a> Desk<'a> {
     async fn came_up(&self) -> LoadBalancer {
         let finished = self.finish(self.up()).await;
         assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-        self.platform.balancer().await
+        self.platform.load_balancer().await
     }
 }
 
@@ -161,7 +162,7 @@ fn assert_failed(finished: &Finished, phase: &str, reason: &str) {
 
 impl Platform {
     /// Describes the load balancer.
-    async fn balancer(&self) -> LoadBalancer {
+    async fn load_balancer(&self) -> LoadBalancer {
         let found =
             self.elb.describe_load_balancers().names(self.load_balancer_name()).send().await.expect("a load balancer");
         let arn = found.load_balancers()[0].load_balancer_arn().expect("an ARN").to_owned();
@@ -255,7 +256,7 @@ async fn up_and_down_complete(aws: Aws) {
     let desk = Desk::new(&platform);
     let finished = desk.finish(desk.up().args(["--output", "json"])).await;
     assert_eq!(finished.code, Some(0), "{}", finished.stderr);
-    let load_balancer = platform.balancer().await;
+    let load_balancer = platform.load_balancer().await;
     let result: Value = serde_json::from_str(finished.stdout.trim()).expect("one JSON object");
     assert_eq!(result["load_balancer_arn"], load_balancer.arn.as_str());
     assert!(result["dns_name"].as_str().expect("a name").contains("elb"), "{result}");
@@ -386,7 +387,7 @@ async fn the_calls_that_terraform_plans_come_and_go() {
     // The next evening: terraform and the service's scale, both by hand.
     let applied = desk.apply().await;
     assert!(applied.status.success(), "{}", String::from_utf8_lossy(&applied.stderr));
-    let load_balancer = platform.balancer().await;
+    let load_balancer = platform.load_balancer().await;
     assert_ne!(desk.record(), first, "the record leads to the new load balancer");
     let task = platform.scale_to_one().await;
     platform.wait_for_targets(&load_balancer, &[&task.ip]).await;
@@ -751,7 +752,7 @@ mod in_the_sandbox {
         let status = first.wait_exit().await;
         assert_eq!(status.code(), Some(1), "{}", first.stderr());
         assert!(first.stderr().contains("superseded by another `up`"), "{}", first.stderr());
-        assert_eq!(platform.balancer().await.groups.len(), 2);
+        assert_eq!(platform.load_balancer().await.groups.len(), 2);
         assert_eq!(platform.desired().await, 1);
     }
 

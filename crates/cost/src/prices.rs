@@ -76,7 +76,8 @@ pub(crate) const HOSTED_ZONE_MONTH: f64 = 0.50;
 
 /// The price table: AWS's price list (offers AWSELB, AmazonECS, AWSDataTransfer and AmazonCloudWatch).
 ///
-/// It has the regions whose every price was found quoted from the price list; [`FALLBACK_REGION`] is among them.
+/// It has the regions whose prices were found quoted from the price list, with one exception that says so;
+/// [`FALLBACK_REGION`] is among them.
 pub const REGIONS: &[RegionalPrices] = &[
     RegionalPrices {
         region: "us-east-1",
@@ -94,6 +95,8 @@ pub const REGIONS: &[RegionalPrices] = &[
         name: "Europe (Ireland)",
         as_of: "2026-09-11",
         load_balancer_hour: 0.0252,
+        // From a secondary source: no public quotation of the price list has `EU-LCUUsage` of `LoadBalancing:Network`. The
+        // other regions here have the same price.
         capacity_unit_hour: 0.006,
         arm64: FargatePrices { vcpu_hour: 0.03238, memory_gb_hour: 0.00356 },
         x86_64: FargatePrices { vcpu_hour: 0.04048, memory_gb_hour: 0.004_445 },

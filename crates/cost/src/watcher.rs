@@ -54,7 +54,7 @@ pub fn items(region: &str) -> [WatcherItem; 7] {
         item("SQS requests", 5.0 * 3.0 * ticks / 1e6, "million", 1.0, 0.40),
         item("CloudWatch Logs (0.93 KB a tick)", ticks * 0.93e-6, "GB", 5.0, RegionalPrices::of(region).log_gb),
         item("custom metrics", 3.0, "metrics", 10.0, 0.30),
-        item("alarms", 6.0, "alarms", 10.0, 0.10),
+        item("alarms", 7.0, "alarms", 10.0, 0.10),
         item("dashboard", 1.0, "dashboards", 3.0, 3.00),
     ]
 }
@@ -79,6 +79,6 @@ mod tests {
         let IdleMonth { with_free_tier, without, bare } = idle_month("eu-west-1");
         let rounded = [with_free_tier, without, bare].map(|amount| format!("{amount:.2}"));
         // The totals of terraform/modules/watcher/README.md.
-        assert_eq!(rounded, ["0.00", "4.82", "0.32"]);
+        assert_eq!(rounded, ["0.00", "4.92", "0.32"]);
     }
 }

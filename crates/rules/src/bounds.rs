@@ -6,7 +6,10 @@ use jiff::Timestamp;
 
 use crate::hold::Hold;
 use crate::model::{LastStatus, Observation, Phase};
-use crate::plan::{LifecycleAction, MARK_VALID_FOR, MarkReason, Plan, Policy, TargetReason, last_use, marked_since};
+use crate::plan::{
+    CLOUDWATCH_LAG, LifecycleAction, MARK_VALID_FOR, MarkReason, Plan, Policy, TargetReason, last_use, marked_since,
+    stop_due_since,
+};
 
 /// The time that a registration or deregistration takes at most, beyond the resync interval: the longest interval between
 /// two attempts (60 s), and the calls of one reconciliation (30 s).
@@ -15,6 +18,11 @@ pub const REGISTRATION_ALLOWANCE: Duration = Duration::from_secs(90);
 /// The time that a teardown takes at most, beyond the resync interval and the grace period: the longest interval between
 /// two attempts (60 s), and the calls of marking, of the second observation and of the deletion.
 pub const TEARDOWN_ALLOWANCE: Duration = Duration::from_secs(120);
+
+/// The time that the stop of an unused service takes at most, beyond the window, CloudWatch's delay, the notice and two
+/// resync intervals: the minute that the window's start is rounded up by (60 s), the answer of CloudWatch that is still used
+/// (55 s), and the longest interval between two attempts (60 s).
+pub const STOP_ALLOWANCE: Duration = Duration::from_secs(180);
 
 /// The promised bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +33,9 @@ pub struct Bounds {
     /// From the time at which a load balancer is idle to its deletion. A load balancer that has never served is idle when
     /// its unused grace is over.
     pub teardown: Duration,
+    /// From the time at which the last caller leaves to the scale-in to zero, while the use is known; `None` where an unused
+    /// service isn't stopped.
+    pub stop: Option<Duration>,
 }
 
 impl Bounds {
@@ -33,6 +44,10 @@ impl Bounds {
         Self {
             registration: policy.resync_interval + REGISTRATION_ALLOWANCE,
             teardown: policy.resync_interval + policy.longest_idle_grace() + TEARDOWN_ALLOWANCE,
+            stop: policy.usage.stop.map(|rule| {
+                // One interval passes before the announcement, and one before the stop.
+                rule.after + CLOUDWATCH_LAG + rule.notice + 2 * policy.resync_interval + STOP_ALLOWANCE
+            }),
         }
     }
 }
@@ -42,9 +57,9 @@ impl Bounds {
 pub struct Overdue {
     /// The kind of work.
     pub work: Work,
-    /// The target group, the load balancer or the queue.
+    /// The target group, the load balancer, the queue or the service.
     pub subject: String,
-    /// The number of targets, resources or messages.
+    /// The number of targets, resources, messages or services.
     pub count: u64,
     /// The time since which the work has been due: the earliest of several.
     pub since: Timestamp,
@@ -63,6 +78,8 @@ pub enum Work {
     Teardown,
     /// Receiving messages from the queue, and deleting them after a reconciliation.
     Messages,
+    /// Scaling an unused service to zero.
+    Stop,
 }
 
 /// The messages on a queue that are due: those waiting, and those received and not yet deleted.
@@ -88,6 +105,7 @@ pub fn overdue(
     let bounds = Bounds::new(policy);
     let mut overdue = registrations(observation, plan, bounds.registration, now);
     overdue.extend(teardown(observation, plan, policy, bounds.teardown, now));
+    overdue.extend(bounds.stop.and_then(|bound| stop(observation, policy, bound, now)));
     overdue.extend(backlog.and_then(|backlog| messages(observation, backlog, bounds.registration, now)));
     overdue.sort();
     overdue
@@ -151,6 +169,12 @@ fn idle_since(observation: &Observation, policy: &Policy, reason: MarkReason, no
     Some(since.max(load_balancer.created_at).max(held_until.unwrap_or(since)))
 }
 
+fn stop(observation: &Observation, policy: &Policy, bound: Duration, now: Timestamp) -> Option<Overdue> {
+    let since = stop_due_since(observation, policy, now)?;
+    let subject = policy.service.clone();
+    (since + bound < now).then_some(Overdue { work: Work::Stop, subject, count: 1, since, bound })
+}
+
 /// Returns the messages as overdue if each of them must be older than the bound.
 ///
 /// SQS doesn't tell how old a message is before it is received. But ECS sends events only when a task changes: while every
@@ -173,12 +197,13 @@ fn messages(observation: &Observation, backlog: Backlog<'_>, bound: Duration, no
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{DesiredStatus, HOLD_UNTIL_TAG, LoadBalancer, Task};
+    use crate::lease::LeaseReading;
+    use crate::model::{DesiredStatus, FlowHistory, HOLD_UNTIL_TAG, LoadBalancer, MinuteFlows, Task};
     use crate::plan::samples::{
         counts, idle, load_balancer, marked_load_balancer, minutes, noon, observation, owner_tags, policy, running,
         seconds, stopped, task,
     };
-    use crate::plan::{Teardown, plan};
+    use crate::plan::{StopWhenUnused, Teardown, UsagePolicy, plan};
 
     const QUEUE: &str = "p-jvb-watcher";
 
@@ -206,10 +231,73 @@ mod tests {
     #[test]
     fn the_bounds_are_those_of_the_guarantees() {
         let policy = Policy { resync_interval: seconds(30), idle_grace: seconds(45), ..policy() };
-        assert_eq!(Bounds::new(&policy), Bounds { registration: seconds(120), teardown: seconds(195) });
+        assert_eq!(Bounds::new(&policy), Bounds { registration: seconds(120), teardown: seconds(195), stop: None });
         // Until three minutes before the end of a paid hour, which begins when the grace period ends at the worst.
         let policy = Policy { until_paid_hour: true, ..policy };
-        assert_eq!(Bounds::new(&policy), Bounds { registration: seconds(120), teardown: seconds(195) + minutes(57) });
+        let teardown = seconds(195) + minutes(57);
+        assert_eq!(Bounds::new(&policy), Bounds { registration: seconds(120), teardown, stop: None });
+        assert_eq!(Bounds::new(&stopping()).stop, Some(minutes(10 + 3 + 2 + 2 + 3)));
+    }
+
+    /// A policy that stops a service after ten minutes without use.
+    fn stopping() -> Policy {
+        let stop = StopWhenUnused { after: minutes(10), notice: minutes(2), first_call_grace: minutes(30) };
+        Policy { usage: UsagePolicy { observe: true, stop: Some(stop), ..UsagePolicy::OFF }, ..policy() }
+    }
+
+    /// A service that nobody has used since some minutes before noon; there was a call before.
+    fn unused(minutes_ago: i64) -> Observation {
+        let start = |ago: i64| noon() - minutes(ago);
+        let of = |ago| MinuteFlows { flows: if ago > minutes_ago { 2 } else { 0 }, healthy: Some(1) };
+        let known = (3..=50).map(|ago| (start(ago), of(ago)));
+        let observed = observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer(&[1])));
+        let flows = FlowHistory { minutes: known.collect(), problem: None };
+        Observation { flows: Some(flows), lease: LeaseReading::Read(None), ..observed }
+    }
+
+    fn stop_of(age: Duration) -> Vec<(Work, String, u64, Duration)> {
+        vec![(Work::Stop, "p-service".to_owned(), 1, age)]
+    }
+
+    #[test]
+    fn an_unused_service_is_overdue_when_it_was_not_stopped_within_the_bound() {
+        let found = |observed: &Observation| found_by(observed, 0, &stopping());
+        assert_eq!(found(&unused(20)), []);
+        assert_eq!(found(&unused(21)), stop_of(minutes(21)));
+        assert_eq!(found_by(&unused(40), 0, &policy()), [], "it isn't to be stopped");
+    }
+
+    #[test]
+    fn a_stop_is_due_only_since_nothing_forbids_it() {
+        let found = |observed: &Observation| found_by(observed, 0, &stopping());
+        let tagged = |key: &str, value: Timestamp| {
+            let mut observed = unused(40);
+            let tags = &mut observed.load_balancer.as_mut().expect("a load balancer").tags;
+            tags.insert(key.to_owned(), value.to_string());
+            observed
+        };
+        assert_eq!(found(&tagged(HOLD_UNTIL_TAG, noon() + minutes(5))), [], "it is held");
+        assert_eq!(found(&tagged(HOLD_UNTIL_TAG, noon() - minutes(20))), []);
+        assert_eq!(found(&tagged(HOLD_UNTIL_TAG, noon() - minutes(21))), stop_of(minutes(21)));
+        let mut unhealthy = unused(40);
+        let flows = unhealthy.flows.as_mut().expect("flows");
+        flows.minutes.get_mut(&(noon() - minutes(21))).expect("a minute").healthy = Some(0);
+        assert_eq!(found(&unhealthy), [], "it has been healthy for twenty minutes");
+        let mut unknown = unused(40);
+        unknown.flows.as_mut().expect("flows").minutes.remove(&(noon() - minutes(5)));
+        assert_eq!(found(&unknown), [], "unknown is in use");
+    }
+
+    #[test]
+    fn a_stop_without_a_call_is_due_after_the_grace_for_the_first_one() {
+        let started_ago = |age: Duration| {
+            let mut observed = unused(50);
+            observed.tasks[0].started_at = Some(noon() - age);
+            found_by(&observed, 0, &stopping())
+        };
+        // The grace ends 30 minutes after the start; a window of ten minutes and the delay of three end with it.
+        assert_eq!(started_ago(minutes(30 + 7)), []);
+        assert_eq!(started_ago(minutes(30 + 8)), stop_of(minutes(21)));
     }
 
     #[test]

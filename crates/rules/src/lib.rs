@@ -5,6 +5,7 @@
 //! - [`hold`]: a hold on a load balancer, as tags.
 //! - [`lease`]: the lease on a service, as a tag.
 //! - [`bounds`]: the promised bounds, and what is overdue by them.
+//! - [`current_use`]: the present use of a load balancer, as `down` judges it.
 //! - [`finding`]: conditions that an operator must resolve.
 //!
 //! Nothing here does I/O, reads a clock or writes a log.
@@ -12,6 +13,7 @@
 #![warn(missing_docs)]
 
 pub mod bounds;
+pub mod current_use;
 pub mod finding;
 pub mod hold;
 mod idle;

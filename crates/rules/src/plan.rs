@@ -17,7 +17,10 @@ pub use crate::idle::{groups_of_others, is_idle, targets_of_others};
 pub use crate::policy::{OwnerTag, PAID_HOUR_MARGIN, Policy, StopWhenUnused, Teardown, UsagePolicy};
 pub(crate) use lifecycle::last_use;
 pub use lifecycle::marked_since;
-pub use stop::{ANNOUNCEMENT_VALID_FOR, CLOUDWATCH_LAG, StopAction, StopObstacle, USAGE_UNKNOWN_FOR, expected_stop};
+pub use stop::{
+    ANNOUNCEMENT_VALID_FOR, CLOUDWATCH_LAG, StopAction, StopObstacle, USAGE_UNKNOWN_FOR, expected_stop,
+    stop_announced_for, stop_due_since,
+};
 
 /// The time without a task, in at least two observations, after which a target counts as stale.
 ///
@@ -54,7 +57,7 @@ pub struct Plan {
     pub registrations: Vec<GroupChange>,
     /// The change to the load balancer itself.
     pub lifecycle: LifecycleAction,
-    /// What to do about a service that nobody uses.
+    /// What to do about an unused service.
     pub stop: StopAction,
     /// The findings, sorted.
     pub findings: Vec<Finding>,

@@ -12,6 +12,7 @@ use crate::connection::Connection;
 use crate::environment::Actor;
 use crate::operator::Operator;
 use crate::process::{Setup, Tools};
+use jvb_watcher::operations::callers::CallPolicy;
 use jvb_watcher::operations::command::LoadBalancerCommand;
 use jvb_watcher::operations::context::Context;
 use jvb_watcher::operations::cost::Model;
@@ -23,6 +24,7 @@ use jvb_watcher::operations::up::{self, Up};
 use jvb_watcher::retry::Jitter;
 use jvb_watcher::shutdown;
 use jvb_watcher::telemetry::log::Verb;
+use jvb_watcher_rules::plan::UsagePolicy;
 use jvb_watcher_sandbox::platform;
 
 const MINUTE: Duration = Duration::from_secs(60);
@@ -73,6 +75,9 @@ impl Command {
                 let aim = down::Spec {
                     extent: Extent::All,
                     hold_policy: HoldPolicy::Respect,
+                    // The operators' days have no callers.
+                    call_policy: CallPolicy::CutOff,
+                    usage: UsagePolicy::OFF,
                     costs: Model::default(),
                     drain_limit: 10 * MINUTE,
                     teardown_limit: 15 * MINUTE,

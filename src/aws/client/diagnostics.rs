@@ -1,6 +1,9 @@
-//! The adapter of [`Diagnostics`]: STS, EventBridge, ECS, Elastic Load Balancing and SQS.
+//! The adapter of [`Diagnostics`]: STS, CloudWatch, EventBridge, ECS, Elastic Load Balancing and SQS.
 
 use aws_config::SdkConfig;
+use aws_sdk_cloudwatch::Client as CloudWatch;
+use aws_sdk_cloudwatch::primitives::DateTime;
+use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};
 use aws_sdk_ecs::Client as Ecs;
 use aws_sdk_elasticloadbalancingv2::Client as Elb;
 use aws_sdk_elasticloadbalancingv2::types::{LoadBalancerAttribute, TargetDescription};
@@ -19,6 +22,9 @@ use crate::aws::operation::ApiOperation;
 /// An address of TEST-NET-1, which is reserved for documentation (RFC 5737): no target has it.
 const UNUSED_ADDRESS: &str = "192.0.2.1";
 
+/// A load balancer, as in the dimensions of its metrics, with an id that AWS never assigns.
+const UNUSED_LOAD_BALANCER: &str = "net/jvb-watcher-doctor/0000000000000000";
+
 /// A task id that ECS never assigns.
 const UNUSED_TASK_ID: &str = "00000000000000000000000000000000";
 
@@ -34,6 +40,7 @@ const DELETION_PROTECTION: &str = "deletion_protection.enabled";
 
 /// The reads and permission probes of `doctor`, through the SDK.
 pub struct AwsDiagnostics {
+    cloudwatch: CloudWatch,
     ecs: Ecs,
     elb: Elb,
     events: EventBridge,
@@ -45,6 +52,7 @@ impl AwsDiagnostics {
     /// Creates the clients.
     pub fn new(config: &SdkConfig) -> Self {
         Self {
+            cloudwatch: CloudWatch::new(config),
             ecs: Ecs::new(config),
             elb: Elb::new(config),
             events: EventBridge::new(config),
@@ -128,6 +136,17 @@ impl Diagnostics for AwsDiagnostics {
             PermissionProbe::DescribeTaskDefinition => {
                 let request = self.ecs.describe_task_definition().task_definition(UNUSED_TASK_DEFINITION);
                 request.send().await.map(drop).map_err(|error| call(UNUSED_TASK_DEFINITION).failed(error))
+            }
+            PermissionProbe::GetMetricData => {
+                let dimension = Dimension::builder().name("LoadBalancer").value(UNUSED_LOAD_BALANCER).build();
+                let metric = Metric::builder().namespace("AWS/NetworkELB").metric_name("ActiveFlowCount");
+                let stat = MetricStat::builder().metric(metric.dimensions(dimension).build()).period(60).stat("Sum");
+                let query = MetricDataQuery::builder().id("flows").metric_stat(stat.build()).build();
+                // A minute of the past: any will do.
+                let (start, end) = (DateTime::from_secs(0), DateTime::from_secs(60));
+                let request = self.cloudwatch.get_metric_data().metric_data_queries(query);
+                let request = request.start_time(start).end_time(end);
+                request.send().await.map(drop).map_err(|error| call("*").failed(error))
             }
             PermissionProbe::DescribeLoadBalancers { name } => {
                 let request = self.elb.describe_load_balancers().names(name);

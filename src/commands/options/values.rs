@@ -15,7 +15,7 @@ const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// The shortest time after which an unused service is stopped. CloudWatch's data points are late by up to several minutes.
 const SHORTEST_STOP_WINDOW: Duration = Duration::from_secs(5 * 60);
 
-/// The longest notice of a stop: later than this nobody reads it.
+/// The longest notice of a stop.
 const LONGEST_STOP_NOTICE: Duration = Duration::from_secs(60 * 60);
 
 /// Parses a duration of 1s to 24h.

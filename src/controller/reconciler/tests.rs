@@ -23,6 +23,9 @@ use jvb_watcher_rules::plan::samples::{
     target, task,
 };
 
+mod stop;
+mod usage;
+
 struct Bench {
     cloud: FakeAws,
     lines: LogLines,

@@ -455,45 +455,39 @@ events! {
 
     // ---- the stop of an unused service ----
 
-    /// Nobody has used the load balancer for the time of `--stop-when-unused`: the service will be scaled to zero, unless
-    /// somebody uses it before. Level: WARN.
+    /// The load balancer has been unused for the time of `--stop-when-unused`: the service will be scaled to zero, unless it
+    /// is used before. Level: WARN.
     StopAnnounced {
-        /// The service's name
-        service: String,
         /// The time at which the service will be scaled to zero (RFC 3339)
         stop_at: String,
-        /// The time since which nobody has used the load balancer (RFC 3339)
+        /// The time since which the load balancer has been unused (RFC 3339)
         unused_since: String,
     } => {
         level: Level::Warn,
         message: format!(
-            "service {service} will be scaled to zero at {stop_at}: unused since {unused_since}; to keep it, join a call, \
-             or place a hold (jvb-watcher hold)"
+            "the service will be scaled to zero at {stop_at}: unused since {unused_since}; to keep it, join a call, or place \
+             a hold (jvb-watcher hold)"
         ),
         detail_type: Some("Stop Announced"),
     }
 
     /// An announced stop will not follow. Level: INFO.
     StopWithdrawn {
-        /// The service's name
-        service: String,
         /// The reason
         reason: StopObstacle,
     } => {
-        message: format!("service {service} will not be scaled to zero: {}", explain_obstacle(*reason)),
+        message: format!("the service will not be scaled to zero: {}", explain_obstacle(*reason)),
         detail_type: Some("Stop Withdrawn"),
     }
 
-    /// The service was scaled to zero because nobody used it. The teardown follows. Level: INFO.
+    /// The service was scaled to zero because it was unused. The teardown follows. Level: INFO.
     ServiceStopped {
-        /// The service's name
-        service: String,
         /// The desired count before
         desired_before: i32,
-        /// The time since which nobody has used the load balancer (RFC 3339)
+        /// The time since which the load balancer has been unused (RFC 3339)
         unused_since: String,
     } => {
-        message: format!("scaled service {service} from {desired_before} to 0: unused since {unused_since}"),
+        message: format!("scaled the service from {desired_before} to 0: unused since {unused_since}"),
         detail_type: Some("Service Stopped"),
     }
 

@@ -38,6 +38,8 @@ impl From<Verb> for LeaseHolder {
 #[cfg_attr(test, derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Phase {
+    /// The load balancer is unused.
+    LoadBalancerUnused,
     /// The operation holds the lease on the service.
     Claimed,
     /// The load balancer exists.
@@ -66,6 +68,7 @@ impl Phase {
     /// Returns the condition as text.
     pub fn label(self) -> &'static str {
         match self {
+            Self::LoadBalancerUnused => "load balancer unused",
             Self::Claimed => "lease acquired",
             Self::LoadBalancerMade => "load balancer created",
             Self::LoadBalancerActive => "load balancer active",

@@ -161,7 +161,7 @@ metrics! {
         unit: Seconds,
         kind: known(|snapshot, now| snapshot.unused_seconds(now)),
         published: InUseWithValue,
-        help: "How long nobody has used the load balancer of a service that is up; 0 while it is used or its usage is unknown",
+        help: "How long the load balancer of a serving service has been unused; 0 while it is used",
     }
     EventsReceived {
         unit: Count,
@@ -233,7 +233,7 @@ metrics! {
         unit: Count,
         kind: Counter,
         published: InUse,
-        help: "Times that the service was scaled to zero because nobody used it",
+        help: "Times that the service was scaled to zero because it was unused",
     }
     Findings {
         unit: Count,

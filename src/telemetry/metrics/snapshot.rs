@@ -2,7 +2,8 @@
 
 use jiff::Timestamp;
 
-use jvb_watcher_rules::model::{Counts, LoadBalancerState, Observation, Service, TargetState};
+use jvb_watcher_rules::model::{Counts, LoadBalancerState, MINUTE, Observation, Service, TargetState};
+use jvb_watcher_rules::plan::USAGE_UNKNOWN_FOR;
 
 /// The counts of an observation. Two observations with equal summaries show no change.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -69,17 +70,16 @@ pub struct Flows {
 }
 
 impl Flows {
-    /// Summarizes the flows that an observation shows.
-    pub fn of(observation: &Observation, threshold: u64) -> Option<Self> {
+    /// Summarizes the flows that an observation shows; `None` if usage is unknown, as by [`USAGE_UNKNOWN_FOR`].
+    pub fn of(observation: &Observation, threshold: u64, now: Timestamp) -> Option<Self> {
         let history = observation.flows.as_ref()?;
-        let (minute, newest) = history.newest()?;
+        let (minute, newest) = history.newest().filter(|(start, _)| now < *start + MINUTE + USAGE_UNKNOWN_FOR)?;
         Some(Self { newest: newest.flows, minute, unused_since: history.unused_since(threshold) })
     }
 }
 
 impl Snapshot {
-    /// Returns for how many seconds nobody has used the load balancer; 0 if it is used. `None` if its flows weren't asked
-    /// for.
+    /// Returns for how many seconds the load balancer has been unused; 0 if it is used. `None` if that is unknown.
     pub fn unused_seconds(&self, now: Timestamp) -> Option<u64> {
         let unused_for = self.flows?.unused_since.map(|since| now.duration_since(since).as_secs());
         u64::try_from(unused_for.unwrap_or_default()).ok()

@@ -43,7 +43,7 @@ resource "aws_service_discovery_http_namespace" "jitsi" {
 }
 
 resource "aws_ecs_service" "jitsi" {
-  #checkov:skip=CKV_AWS_333:A NAT gateway costs more than the platform. The security group has no rule that lets the internet in.
+  #checkov:skip=CKV_AWS_333:Without a public address the task needs a NAT gateway to pull its images, which costs more than the idle platform; assign_public_ip = false removes it. The security group has no rule that lets the internet in.
   name            = "${var.project_name}-service"
   cluster         = aws_ecs_cluster.jitsi.id
   task_definition = aws_ecs_task_definition.jitsi.arn
@@ -105,7 +105,13 @@ resource "aws_ecs_service" "jitsi" {
   # No load_balancer block: the load balancer exists only on demand, and jvb-watcher registers the tasks.
 
   lifecycle {
-    ignore_changes = [desired_count] # set by scaling, not by Terraform
+    ignore_changes = [
+      desired_count, # set by scaling, not by Terraform
+      # The lease of jvb-watcher's `up` or `down`. Without it an operation that begins meanwhile would not know of the one in
+      # progress, nor that an earlier one failed halfway. The provider derives tags_all from tags, and a plan compares both.
+      tags["jvb-watcher:operation"],
+      tags_all["jvb-watcher:operation"],
+    ]
   }
 
   tags = local.tags

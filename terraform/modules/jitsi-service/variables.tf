@@ -45,6 +45,7 @@ variable "jitsi_release" {
   default     = "stable-11146-2"
 
   validation {
+    # Images without root, and web's ports 8000 and 8443: docker-jitsi-meet, pull requests 2258 and 2261.
     condition     = try(tonumber(regex("^stable-([0-9]+)(?:-[0-9]+)?$", var.jitsi_release)[0]) >= 11146, false)
     error_message = "The release must be a tag like stable-11146-2, and not older than stable-11146, whose images were the first to run without root."
   }
@@ -82,7 +83,7 @@ variable "ports" {
 }
 
 variable "cpu" {
-  description = "CPU units of the task; 1024 are one vCPU. One bridge with dozens of callers needs 2048 or more."
+  description = "CPU units of the task; 1024 are one vCPU. Jitsi's handbook suggests four dedicated cores for a basic server (\"Requirements\"); the default is half of that."
   type        = number
   default     = 2048
 
@@ -93,7 +94,7 @@ variable "cpu" {
 }
 
 variable "memory" {
-  description = "Memory of the task in MiB. Three eighths are the bridge's Java heap and an eighth is jicofo's."
+  description = "Memory of the task in MiB: three eighths are the bridge's Java heap, an eighth jicofo's. Jitsi's handbook suggests 8 GB, and 4 GB for small meetings."
   type        = number
   default     = 4096
 
@@ -111,6 +112,7 @@ variable "memory" {
 }
 
 variable "cpu_architecture" {
+  # The images: docker-jitsi-meet, .github/workflows/release-stable.yml.
   description = "Architecture of the task: ARM64 (a fifth cheaper) or X86_64. The images exist for both."
   type        = string
   default     = "ARM64"

@@ -17,7 +17,7 @@ locals {
 
 resource "aws_lb" "jvb" {
   #checkov:skip=CKV_AWS_150:jvb-watcher must be able to delete the load balancer.
-  #checkov:skip=CKV_AWS_152:The load balancer has one zone, so there is nothing to balance across.
+  #checkov:skip=CKV_AWS_152:The load balancer has one zone by default; in several, it would add a second way to the one bridge.
   name               = local.name
   internal           = false
   load_balancer_type = "network"

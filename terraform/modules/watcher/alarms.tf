@@ -3,6 +3,15 @@ locals {
 
   own_dimensions = { Project = var.project, Service = local.service }
 
+  seconds_of = { s = 1, m = 60, h = 3600 }
+
+  # Within these seconds the watcher deletes an idle load balancer: the grace period, which until-paid-hour extends to 58
+  # minutes at most, the time between two reconciliations, and two minutes (docs/guarantees.md).
+  idle_grace_seconds      = var.idle_grace == "until-paid-hour" ? 58 * 60 : local.seconds.idle_grace
+  reconciled_each_seconds = local.on_lambda ? 60 : local.seconds.resync_interval
+  deleted_within_minutes  = ceil((local.idle_grace_seconds + local.reconciled_each_seconds) / 60) + 2
+  idle_alarm_minutes      = coalesce(var.idle_alarm_minutes, max(30, local.deleted_within_minutes + 10))
+
   # AWS's own metrics are free, custom metrics are not: an alarm uses the former where one exists.
   alarms_of_queues = {
     dead-letters = {
@@ -90,13 +99,13 @@ locals {
   # Conditions that only jvb-watcher's custom metrics show.
   alarms_of_program = {
     load-balancer-idle = {
-      description = "${local.load_balancer} has been idle for more than ${var.idle_alarm_minutes} minutes and still costs money. The event finding in jvb-watcher's log gives the reason why it is not deleted."
+      description = "${local.load_balancer} has been idle for more than ${local.idle_alarm_minutes} minutes and still costs money. The event finding in jvb-watcher's log gives the reason why it is not deleted."
       namespace   = var.metrics_namespace
       metric      = "IdleSeconds"
       dimensions  = local.own_dimensions
       statistic   = "Maximum"
       comparison  = "GreaterThanThreshold"
-      threshold   = var.idle_alarm_minutes * 60
+      threshold   = local.idle_alarm_minutes * 60
       period      = 300
       periods     = 1
       missing     = "notBreaching"
@@ -115,11 +124,51 @@ locals {
     }
   }
 
+  seconds = {
+    for name, duration in {
+      idle_grace       = var.idle_grace == "until-paid-hour" ? "0s" : var.idle_grace
+      resync_interval  = var.resync_interval
+      stop_when_unused = coalesce(var.stop_when_unused, "0s")
+      first_call_grace = var.first_call_grace
+      stop_notice      = var.stop_notice
+    } : name => tonumber(trim(duration, "smh")) * local.seconds_of[substr(duration, -1, 1)]
+  }
+
+  # The latest time at which an unused service is stopped: at the end of the window or of the grace for the first call,
+  # after the notice. The margin is for CloudWatch's lateness, the announcement, and the time that tasks take to start,
+  # from which the grace counts.
+  unused_alarm_minutes = !local.stops_when_unused ? var.unused_alarm_minutes : ceil(
+    (max(local.seconds.stop_when_unused, local.seconds.first_call_grace) + local.seconds.stop_notice) / 60 + 15
+  )
+
+  unused_alarm_advice = (
+    local.stops_when_unused
+    ? "although stop_when_unused is ${coalesce(var.stop_when_unused, "null")}. A hold, the missing owner tag, an unhealthy target or a missing permission keeps it up: run jvb-watcher status, and look for reconcile_failed in the log."
+    : "and costs money. Stop it with jvb-watcher down, or set stop_when_unused to have the watcher do so."
+  )
+
+  alarms_of_usage = {
+    unused = {
+      description = "${local.service} has been unused for more than ${coalesce(local.unused_alarm_minutes, 0)} minutes and is still up, ${local.unused_alarm_advice}"
+      namespace   = var.metrics_namespace
+      metric      = "UnusedSeconds"
+      dimensions  = local.own_dimensions
+      statistic   = "Maximum"
+      comparison  = "GreaterThanThreshold"
+      threshold   = coalesce(local.unused_alarm_minutes, 0) * 60
+      period      = 300
+      periods     = 1
+      # The metric is published only while the service is up and its usage is known.
+      missing = "notBreaching"
+    }
+  }
+
   alarms = merge(
     local.alarms_of_queues,
     local.on_lambda ? local.alarms_of_function : {},
     local.on_fargate && var.metrics ? local.alarms_of_worker : {},
     var.metrics ? local.alarms_of_program : {},
+    var.metrics && var.usage && var.unused_alarm_minutes != null ? local.alarms_of_usage : {},
   )
 }
 

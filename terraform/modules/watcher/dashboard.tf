@@ -4,6 +4,7 @@ locals {
     "RunningTasks", "ServingTasks", "RegisteredTargets", "HealthyTargets", "UnhealthyTargets", "LoadBalancerUp",
     "IdleSeconds", "EventsReceived", "EventsForeign", "MessagesRejected", "Reconciles", "ReconcileFailures",
     "ReconcileDuration", "RegistrationLatency", "QueueAge", "AwsCalls", "Throttles", "Teardowns", "Findings",
+    "Flows", "UnusedSeconds", "StopsForDisuse",
   ] : metric => [var.metrics_namespace, metric, "Project", var.project, "Service", local.service] }
 
   # In the order of an operator's questions: does it serve, is it healthy, what does it cost.
@@ -19,14 +20,20 @@ locals {
       metrics = [local.own_metric["LoadBalancerUp"], concat(local.own_metric["IdleSeconds"], [{ yAxis = "right" }])]
     },
     {
+      title   = "Use: flows, and time without use in seconds"
+      stat    = "Maximum"
+      metrics = [local.own_metric["Flows"], concat(local.own_metric["UnusedSeconds"], [{ yAxis = "right" }])]
+      wanted  = var.usage
+    },
+    {
       title   = "Findings, failed reconciliations, rejected messages"
       stat    = "Maximum"
       metrics = [for metric in ["Findings", "ReconcileFailures", "MessagesRejected"] : local.own_metric[metric]]
     },
     {
-      title   = "Reconciliations and teardowns"
+      title   = "Reconciliations, teardowns, stops of an unused service"
       stat    = "Sum"
-      metrics = [for metric in ["Reconciles", "Teardowns"] : local.own_metric[metric]]
+      metrics = [for metric in ["Reconciles", "Teardowns", "StopsForDisuse"] : local.own_metric[metric]]
     },
     {
       title   = "Registration latency and reconciliation time in milliseconds"
@@ -54,10 +61,12 @@ locals {
     },
   ]
 
+  shown_graphs = [for graph in local.graphs : graph if try(graph.wanted, true)]
+
   graph_width  = 8
   graph_height = 6
 
-  graph_widgets = [for index, graph in local.graphs : {
+  graph_widgets = [for index, graph in local.shown_graphs : {
     type   = "metric"
     x      = index % 3 * local.graph_width
     y      = floor(index / 3) * local.graph_height
@@ -76,7 +85,7 @@ locals {
   table_widgets = [for index, name in ["acts", "findings", "failures"] : {
     type   = "log"
     x      = 0
-    y      = ceil(length(local.graphs) / 3) * local.graph_height + index * local.graph_height
+    y      = ceil(length(local.shown_graphs) / 3) * local.graph_height + index * local.graph_height
     width  = 3 * local.graph_width
     height = local.graph_height
     properties = {

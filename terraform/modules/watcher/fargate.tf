@@ -29,7 +29,7 @@ resource "aws_ecs_task_definition" "this" {
     command                = ["run"]
     user                   = "65532:65532"
     readonlyRootFilesystem = true
-    # The worker ends within ten seconds of SIGTERM.
+    # The worker ends within 21 s of SIGTERM (docs/operations.md).
     stopTimeout = 30
     environment = [
       for name, value in merge(local.environment, { JVB_WATCHER_LISTEN = local.listen, AWS_REGION = local.region }) :

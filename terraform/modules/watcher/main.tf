@@ -49,5 +49,19 @@ locals {
     JVB_WATCHER_METRICS_NAMESPACE = var.metrics_namespace
 
     JVB_WATCHER_ALLOW_SEVERAL_BRIDGES = tostring(var.allow_several_bridges)
-  }, var.publish_events_bus == null ? {} : { JVB_WATCHER_PUBLISH_EVENTS = var.publish_events_bus })
+
+    JVB_WATCHER_STOP_NOTICE      = var.stop_notice
+    JVB_WATCHER_FIRST_CALL_GRACE = var.first_call_grace
+    JVB_WATCHER_USE_THRESHOLD    = tostring(var.use_threshold)
+    }, {
+    for name, value in {
+      JVB_WATCHER_PUBLISH_EVENTS   = var.publish_events_bus
+      JVB_WATCHER_STOP_WHEN_UNUSED = var.stop_when_unused
+      JVB_WATCHER_USE_PROTOCOLS    = var.use_protocols == null ? null : join(",", var.use_protocols)
+      # Absent, not false: the option conflicts with that of stop_when_unused, whatever its value.
+      JVB_WATCHER_NO_USAGE = var.usage ? null : "true"
+    } : name => value if value != null
+  })
+
+  stops_when_unused = var.stop_when_unused != null
 }

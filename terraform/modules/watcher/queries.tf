@@ -4,7 +4,7 @@ locals {
       title = "Actions"
       query = <<-EOT
         fields @timestamp, event, message
-        | filter event in ["target_registered", "target_deregistered", "idle_marked", "idle_unmarked", "teardown_started", "load_balancer_deleted", "target_group_deleted", "teardown_completed"]
+        | filter event in ["target_registered", "target_deregistered", "idle_marked", "idle_unmarked", "teardown_started", "load_balancer_deleted", "target_group_deleted", "teardown_completed", "stop_announced", "stop_withdrawn", "service_stopped"]
         | sort @timestamp desc
         | limit 200
       EOT
@@ -38,7 +38,8 @@ locals {
       title = "Load balancer uptime and cost"
       query = <<-EOT
         filter event = "load_balancer_deleted"
-        | stats count(*) as load_balancers, sum(uptime_seconds) / 3600 as hours, sum(uptime_seconds) / 3600 * 0.0225 as dollars by bin(1d)
+        | fields ceil(uptime_seconds / 3600) as begun
+        | stats count(*) as load_balancers, sum(uptime_seconds) / 3600 as hours, sum(begun) as billed_hours, sum(begun) * 0.0225 as dollars by bin(1d)
       EOT
     }
   }

@@ -17,6 +17,8 @@ locals {
   # The watcher marks and deletes only a load balancer with the owner tag, and deletes only target groups with it.
   owned = { StringEquals = { "aws:ResourceTag/${var.owner_tag.key}" = var.owner_tag.value } }
 
+  service_arn = "arn:${local.partition}:ecs:${local.here}:service/${local.cluster}/${local.service}"
+
   # The watcher adds and removes no other tags than its own marks.
   own_tags = { "ForAllValues:StringEquals" = { "aws:TagKeys" = ["jvb-watcher:idle-since", "jvb-watcher:load-balancer"] } }
 
@@ -37,7 +39,7 @@ locals {
         Sid      = "ReadTheService"
         Effect   = "Allow"
         Action   = "ecs:DescribeServices"
-        Resource = "arn:${local.partition}:ecs:${local.here}:service/${local.cluster}/${local.service}"
+        Resource = local.service_arn
       },
       {
         # The resource of ListTasks is a container instance; only the condition limits it to a cluster.
@@ -70,6 +72,14 @@ locals {
           "elasticloadbalancing:DescribeTargetHealth",
           "elasticloadbalancing:DescribeTags",
         ]
+        Resource = "*"
+      },
+      {
+        # For the flows over the load balancer. The action supports neither resource-level permissions nor a condition on
+        # the namespace (Service Authorization Reference, Amazon CloudWatch).
+        Sid      = "ReadUsage"
+        Effect   = "Allow"
+        Action   = "cloudwatch:GetMetricData"
         Resource = "*"
       },
       {
@@ -112,6 +122,37 @@ locals {
         Condition = local.own_tags
       },
       {
+        # The announcement that an unused service is about to be stopped.
+        Sid       = "AnnounceStops"
+        Effect    = "Allow"
+        Action    = ["elasticloadbalancing:AddTags", "elasticloadbalancing:RemoveTags"]
+        Resource  = local.load_balancer_arn
+        Condition = merge(local.owned, { "ForAllValues:StringEquals" = { "aws:TagKeys" = ["jvb-watcher:stop-at"] } })
+      },
+      {
+        # The lease by which a stop and an operator's `up` or `down` exclude each other. The resource of these actions and
+        # of UpdateService can be a service (Service Authorization Reference, Amazon Elastic Container Service).
+        Sid      = "ReadTheLease"
+        Effect   = "Allow"
+        Action   = "ecs:ListTagsForResource"
+        Resource = local.service_arn
+      },
+      {
+        Sid       = "WriteTheLease"
+        Effect    = "Allow"
+        Action    = ["ecs:TagResource", "ecs:UntagResource"]
+        Resource  = local.service_arn
+        Condition = { "ForAllValues:StringEquals" = { "aws:TagKeys" = ["jvb-watcher:operation"] } }
+      },
+      {
+        # No condition limits the action to the desired count (aws/containers-roadmap, issue 2527). A new task definition
+        # would need iam:PassRole too, which the role lacks; the desired count alone doesn't (keidarcy/e1s, issue 429).
+        Sid      = "ScaleToZero"
+        Effect   = "Allow"
+        Action   = "ecs:UpdateService"
+        Resource = local.service_arn
+      },
+      {
         Sid       = "DeleteTheLoadBalancer"
         Effect    = "Allow"
         Action    = "elasticloadbalancing:DeleteLoadBalancer"
@@ -130,14 +171,18 @@ locals {
     ]
   }
 
-  # With teardown off, the watcher may not even mark. With teardown load-balancer, it never deletes target groups, but
+  # With teardown off, the watcher may not even mark for deletion. With teardown load-balancer, it never deletes target groups, but
   # may remove marks that an earlier setting left on them, in the same call as those of the load balancer.
   not_wanted = {
     all             = []
     "load-balancer" = ["DeleteMarkedTargetGroups"]
     off             = ["MarkTheLoadBalancer", "MarkTargetGroups", "DeleteTheLoadBalancer", "DeleteMarkedTargetGroups"]
   }
-  not_asked_for = var.publish_events_bus == null ? ["PublishEvents"] : []
+  not_asked_for = concat(
+    var.publish_events_bus == null ? ["PublishEvents"] : [],
+    var.usage ? [] : ["ReadUsage"],
+    local.stops_when_unused ? [] : ["AnnounceStops", "ReadTheLease", "WriteTheLease", "ScaleToZero"],
+  )
   wanted_policy = {
     Version = local.policy.Version
     Statement = [

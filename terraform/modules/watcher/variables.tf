@@ -132,6 +132,72 @@ variable "allow_several_bridges" {
   default     = false
 }
 
+variable "usage" {
+  description = "Whether the watcher reads from CloudWatch how much the load balancer is used. This costs about $0.002 an hour while a load balancer exists."
+  type        = bool
+  default     = true
+}
+
+variable "use_protocols" {
+  description = "Protocols of the flows that count as use: a list of udp, tcp and tls, or [\"all\"]. Defaults to udp where a target group takes UDP, and to all elsewhere."
+  type        = list(string)
+  default     = null
+
+  validation {
+    condition     = var.use_protocols == null || try(length(var.use_protocols) > 0 && (join(",", var.use_protocols) == "all" || length(setsubtract(var.use_protocols, ["udp", "tcp", "tls"])) == 0), false)
+    error_message = "The protocols must be a list of udp, tcp and tls, e.g. [\"udp\", \"tls\"], or [\"all\"]."
+  }
+}
+
+variable "use_threshold" {
+  description = "Number of flows that a minute must exceed to count as use. Port scans make single flows, a call of two makes two."
+  type        = number
+  default     = 1
+
+  validation {
+    condition     = var.use_threshold >= 0 && floor(var.use_threshold) == var.use_threshold
+    error_message = "The threshold must be a whole number of flows, 0 or more."
+  }
+}
+
+variable "stop_when_unused" {
+  description = "Time for which the load balancer must have been unused before the watcher sets the service's desired count to zero, e.g. 20m; at least 5m. Never if null."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.stop_when_unused == null || can(regex("^(?:(?:[3-9][0-9]{2}|[1-9][0-9]{3,})s|(?:[5-9]|[1-9][0-9]+)m|[1-9][0-9]*h)$", var.stop_when_unused))
+    error_message = "The time must be a whole number with a unit, and at least 5m, e.g. 600s, 20m or 1h."
+  }
+
+  validation {
+    condition     = var.stop_when_unused == null || var.usage
+    error_message = "stop_when_unused needs usage = true: without it the watcher doesn't know whether the load balancer is used."
+  }
+}
+
+variable "stop_notice" {
+  description = "Time between the announcement of such a stop and the stop, e.g. 2m; at most 1h. A flow, a hold or an up in this time cancels it."
+  type        = string
+  default     = "2m"
+
+  validation {
+    condition     = can(regex("^(?:(?:[1-9][0-9]{0,2}|[12][0-9]{3}|3[0-5][0-9]{2}|3600)s|(?:[1-9]|[1-5][0-9]|60)m|1h)$", var.stop_notice))
+    error_message = "The notice must be a positive whole number with a unit, and at most 1h, e.g. 90s or 5m."
+  }
+}
+
+variable "first_call_grace" {
+  description = "Time for the first call, from the start of the newest task on, e.g. 30m. A service that no call has used since then isn't stopped earlier."
+  type        = string
+  default     = "30m"
+
+  validation {
+    condition     = can(regex("^[1-9][0-9]*[smh]$", var.first_call_grace))
+    error_message = "The grace must be a positive whole number with a unit, e.g. 90s, 30m or 1h."
+  }
+}
+
 variable "runtime" {
   description = "Where the watcher runs: lambda (costs next to nothing) or fargate."
   type        = string
@@ -171,7 +237,7 @@ variable "lambda_architecture" {
 }
 
 variable "lambda_memory" {
-  description = "Memory of the function in MiB. It uses about 30; more memory comes with more CPU."
+  description = "Memory of the function in MiB; more memory comes with more CPU. The default is Lambda's minimum. On the sandbox, a development build used 39."
   type        = number
   default     = 128
 
@@ -328,13 +394,25 @@ variable "alarm_topic_arn" {
 }
 
 variable "idle_alarm_minutes" {
-  description = "Minutes after which an idle load balancer raises an alarm. Keep it well above idle_grace and unused_grace; with until-paid-hour, at least 70."
+  description = "Minutes after which an idle load balancer raises an alarm. Must exceed the time within which the watcher deletes it, which follows from idle_grace. Defaults to 30, or to ten minutes more than that time where it is longer: 71 with until-paid-hour."
   type        = number
-  default     = 30
+  default     = null
 
   validation {
-    condition     = var.idle_alarm_minutes >= 2
-    error_message = "The number of minutes must be at least 2."
+    condition     = var.idle_alarm_minutes == null || coalesce(var.idle_alarm_minutes, 0) >= local.deleted_within_minutes
+    error_message = "With idle_grace ${var.idle_grace} the watcher deletes an idle load balancer within ${local.deleted_within_minutes} minutes, and the alarm would be raised before: set idle_alarm_minutes to at least ${local.deleted_within_minutes}, or leave it out."
+  }
+}
+
+variable "unused_alarm_minutes" {
+  description = "Minutes without use after which a service that is still up raises an alarm, from 5 to 60. With stop_when_unused, the alarm follows 15 minutes after the latest time of the stop instead. No such alarm if null."
+  type        = number
+  default     = 60
+
+  validation {
+    # The watcher reads the flows of the last hour (and with stop_when_unused as many more as the stop needs).
+    condition     = var.unused_alarm_minutes == null || try(var.unused_alarm_minutes >= 5 && var.unused_alarm_minutes <= 60, false)
+    error_message = "The number of minutes must be from 5 to 60; set null for no alarm."
   }
 }
 

@@ -146,8 +146,9 @@ US dollars at AWS's list prices, without taxes and discounts. None has been comp
 {prices}\n\
 A public IPv4 address costs $0.005 an hour, in use or idle, and a Route 53 hosted zone $0.50 a month, in every region. The\n\
 prices are those of AWS's price list (offers AWSELB, AmazonECS, AWSDataTransfer and AmazonCloudWatch), in the first paid\n\
-tier. For another region those of `{FALLBACK_REGION}` stand in, and every output says so. Each price and each quantity has\n\
-an option ([Configuration](configuration.md#prices)):\n\n\
+tier, except the capacity unit of `eu-west-1`, which is from a secondary source. For another region those of\n\
+`{FALLBACK_REGION}` stand in, and every output says so. Each price and each quantity has an option\n\
+([Configuration](configuration.md#prices)):\n\n\
 ```sh\n\
 jvb-watcher status --egress 11.25 --load-balancer-price 0.027 --vcpu-price 0.0142 --memory-price 0.00156\n\
 ```\n\n\
@@ -169,6 +170,10 @@ Ten people receive 2.5 Mbit/s each, which is {egress_gb_per_hour} GB an hour. Ca
 directions; as much is taken to come in as goes out.\n\n\
 {hour_rows}\n\
 Without traffic an hour costs {quiet_hour}.\n\n\
+To know how much the load balancer is used, the watcher asks CloudWatch for three metrics a minute (GetMetricData, $0.01\n\
+per 1,000 metrics, which no free tier covers): {usage} an hour while a load balancer with targets exists, beside the amounts\n\
+above. Each further protocol in `--use-protocols`, and each further target group for UDP, is one metric more.\n\
+`--no-usage` turns it off.\n\n\
 ### A month with ten calls\n\n\
 Each call lasts an hour. The load balancer exists for {up} minutes, of which two hours are billed, and the task runs for\n\
 {tasks_up}.\n\n\
@@ -176,9 +181,9 @@ Each call lasts an hour. The load balancer exists for {up} minutes, of which two
 ## Hours that have begun\n\n\
 A load balancer is billed for each hour or partial hour. One that exists for {up} minutes costs as much as one that exists\n\
 for two hours. `--idle-grace until-paid-hour` makes use of that: an idle load balancer is kept until three minutes before\n\
-the end of its hour, counted from its creation, so that the next call finds it and need not wait until another one is\n\
-active, which takes some three minutes. The extension never begins another hour. It costs only the load balancer's public\n\
-IPv4 address: {extra} for 57 minutes.\n\n\
+the end of its hour, counted from its creation, so that the next call finds it and need not wait, some minutes, until\n\
+another one is active. The extension never begins another hour. It costs only the load balancer's public IPv4 address:\n\
+{extra} for 57 minutes.\n\n\
 AWS's pricing page doesn't say whether the hours count from the creation or by the clock; the watcher counts from\n\
 CreatedTime of DescribeLoadBalancers. If AWS counts by the clock, the extension can cost one hour more, ${hour_price}.\n\n\
 ## What the model leaves out\n\n\
@@ -200,6 +205,7 @@ this platform costs {idle_total}.\n",
         hours = dollars(hours),
         with_address = dollars(load_balancer.total()),
         quiet_hour = dollars(quiet().hour().total()),
+        usage = dollars(3.0 * 60.0 * 0.01 / 1000.0),
         up = EXAMPLE_MONTH.load_balancer_up.as_secs() / 60,
         tasks_up = EXAMPLE_MONTH.tasks_up.as_secs() / 60,
         extra = dollars(extra),

@@ -1,5 +1,5 @@
 //! The authorizations that a call requires: action, resource and condition keys, from AWS's Service Authorization
-//! Reference for ECS, Elastic Load Balancing V2, EventBridge and SQS.
+//! Reference for CloudWatch, ECS, Elastic Load Balancing V2, EventBridge and SQS.
 
 use std::collections::BTreeMap;
 
@@ -40,6 +40,8 @@ pub fn authorizations(service: &str, operation: &str, body: &str, tags: TagsOf<'
         "elasticloadbalancing" => {
             elastic_load_balancing(operation, &form_urlencoded::parse(body.as_bytes()).into_owned().collect(), tags)
         }
+        // CloudWatch's name in signatures. The action doesn't support resource-level permissions.
+        "monitoring" if operation == "GetMetricData" => Some(vec![Authorization::new("cloudwatch:GetMetricData", "*")]),
         "events" => events(operation, &serde_json::from_str(body).ok()?),
         _ => None,
     }

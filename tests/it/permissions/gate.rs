@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
+use hyper::http::request::Parts;
 use hyper::service::service_fn;
 use hyper::{HeaderMap, Request, Response};
 use hyper_util::client::legacy::Client;
@@ -95,7 +96,7 @@ async fn handle(
     let (mut parts, body) = request.into_parts();
     let body = body.collect().await?.to_bytes();
     let text = String::from_utf8_lossy(&body);
-    let (service, operation) = name_of(&parts.headers, &text);
+    let (service, operation) = name_of(&parts, &text);
     let required = authorizations(&service, &operation, &text, &|arn| tags(&shared.sandbox, arn)).unwrap_or_default();
     let denied = required.iter().find(|required| !shared.evaluator.allows(&shared.policy, required)).cloned();
     let call = format!("{service}:{operation}");
@@ -111,12 +112,13 @@ async fn handle(
 }
 
 /// Returns service and operation. The service is in the signature's scope; the operation is in a header in the JSON
-/// protocols and in the form in the query protocol.
-fn name_of(headers: &HeaderMap, body: &str) -> (String, String) {
-    let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
+/// protocols, in the form in the query protocol, and in the path in the CBOR protocol.
+fn name_of(parts: &Parts, body: &str) -> (String, String) {
+    let header = |name: &str| parts.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let service = header(AUTHORIZATION.as_str()).split('/').nth(3).unwrap_or_default();
     let operation = match header("x-amz-target").rsplit('.').next() {
         Some(operation) if !operation.is_empty() => operation,
+        _ if parts.uri.path().contains("/operation/") => parts.uri.path().rsplit('/').next().unwrap_or_default(),
         _ => body.split('&').find_map(|field| field.strip_prefix("Action=")).unwrap_or_default(),
     };
     (service.to_owned(), operation.to_owned())
@@ -138,6 +140,11 @@ fn access_denied(headers: &HeaderMap, call: &str) -> Response<Full<Bytes>> {
     let (status, kind, body) = if headers.contains_key("x-amz-target") {
         let body = serde_json::json!({ "__type": "com.amazonaws#AccessDeniedException", "message": message });
         (400, "application/x-amz-json-1.1", body.to_string())
+    } else if headers.contains_key("smithy-protocol") {
+        let map = [("__type", "com.amazonaws.cloudwatch#AccessDeniedException"), ("message", &message)];
+        let response = Response::builder().status(403).header(CONTENT_TYPE, "application/cbor");
+        let response = response.header("smithy-protocol", "rpc-v2-cbor").body(Full::new(cbor(&map)));
+        return response.expect("the parts are valid");
     } else {
         let body = format!(
             "<ErrorResponse xmlns=\"http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/\"><Error>\
@@ -147,4 +154,14 @@ fn access_denied(headers: &HeaderMap, call: &str) -> Response<Full<Bytes>> {
     };
     let response = Response::builder().status(status).header(CONTENT_TYPE, kind).body(Full::new(Bytes::from(body)));
     response.expect("the parts are valid")
+}
+
+/// Encodes a map of at most 23 short texts (RFC 8949).
+fn cbor(map: &[(&str, &str)]) -> Bytes {
+    let mut bytes = vec![0xa0 + u8::try_from(map.len()).expect("a short map")];
+    for text in map.iter().flat_map(|(key, value)| [key, value]) {
+        bytes.extend([0x78, u8::try_from(text.len()).expect("a short text")]);
+        bytes.extend(text.bytes());
+    }
+    Bytes::from(bytes)
 }

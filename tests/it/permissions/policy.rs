@@ -9,7 +9,7 @@ use crate::terraform::rendered;
 
 static POLICIES: LazyLock<BTreeMap<String, Value>> = LazyLock::new(|| {
     let policy = |run: &String| serde_json::from_str(rendered(run).output("policy")).expect("the policy is JSON");
-    let runs = ["fargate", "lambda", "teardown_load_balancer", "teardown_off"].map(str::to_owned);
+    let runs = ["fargate", "lambda", "teardown_load_balancer", "teardown_off", "stop_when_unused"].map(str::to_owned);
     runs.into_iter().map(|run| (run.clone(), policy(&run))).collect()
 });
 
@@ -31,6 +31,11 @@ pub fn with_groups_kept() -> &'static Value {
 /// Returns the policy of a worker with teardown off.
 pub fn with_teardown_off() -> &'static Value {
     &POLICIES["teardown_off"]
+}
+
+/// Returns the policy of a worker that stops an unused service.
+pub fn with_stop() -> &'static Value {
+    &POLICIES["stop_when_unused"]
 }
 
 /// Returns the statements of a policy.

@@ -15,7 +15,16 @@ pub struct FlowHistory {
     /// The known minutes, by their start.
     pub minutes: BTreeMap<Timestamp, MinuteFlows>,
     /// Why the latest minutes could not be read, if so.
-    pub problem: Option<String>,
+    pub problem: Option<FlowProblem>,
+}
+
+/// Why the latest minutes could not be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FlowProblem {
+    /// The error, with its remedy.
+    pub reason: String,
+    /// Whether the error persists until an operator acts.
+    pub is_permanent: bool,
 }
 
 /// The protocols of listeners whose flows count as use; none stands for all.
@@ -97,6 +106,16 @@ impl FlowHistory {
             start -= MINUTE;
         }
         since
+    }
+
+    /// Returns the start of the run of minutes with a healthy target that ends at this start of a minute.
+    pub fn healthy_before(&self, end: Timestamp) -> Option<Timestamp> {
+        let is_healthy = |start: &Timestamp| {
+            let minute = self.minutes.get(start);
+            minute.and_then(|minute| minute.healthy).is_some_and(|healthy| healthy > 0)
+        };
+        let earlier = std::iter::successors(Some(end - MINUTE), |start| Some(*start - MINUTE));
+        earlier.take_while(is_healthy).last()
     }
 
     /// Returns the start of the newest known minute with use, from an instant on.

@@ -28,7 +28,7 @@ pub struct Observation {
     pub load_balancer: Option<LoadBalancer>,
     /// The flows over the load balancer; `None` if they were not asked for.
     pub flows: Option<FlowHistory>,
-    /// The lease on the service; read only where the watcher may stop the service, and nobody seems to use it.
+    /// The lease on the service; read only where the watcher may stop the service, and it seems unused.
     pub lease: LeaseReading,
     /// Target groups behind no load balancer that carry a mark; read only while there is no load balancer of the
     /// configured name.

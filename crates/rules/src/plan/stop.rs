@@ -1,4 +1,4 @@
-//! Scale to zero by use: when a service that nobody uses is announced to stop, and stopped.
+//! Scale to zero by use: when the stop of an unused service is announced, withdrawn and made.
 
 use std::time::Duration;
 
@@ -25,7 +25,7 @@ pub const ANNOUNCEMENT_VALID_FOR: Duration = Duration::from_secs(10 * 60);
 /// The time for which usage must be unknown to be a finding.
 pub const USAGE_UNKNOWN_FOR: Duration = Duration::from_secs(10 * 60);
 
-/// What to do about a service that nobody uses.
+/// What to do about an unused service.
 #[derive(Clone, Debug, PartialEq)]
 pub enum StopAction {
     /// Nothing.
@@ -36,7 +36,7 @@ pub enum StopAction {
         load_balancer_arn: String,
         /// The announced time.
         stop_at: Timestamp,
-        /// The time since which nobody has used the load balancer.
+        /// The time since which the load balancer has been unused.
         unused_since: Timestamp,
     },
     /// Withdraw the announcement.
@@ -50,7 +50,7 @@ pub enum StopAction {
     ScaleToZero {
         /// The announced time.
         stop_at: Timestamp,
-        /// The time since which nobody has used the load balancer.
+        /// The time since which the load balancer has been unused.
         unused_since: Timestamp,
     },
 }
@@ -75,7 +75,7 @@ pub enum StopObstacle {
 }
 
 impl Planner<'_> {
-    /// Returns what to do about a service that nobody uses.
+    /// Returns what to do about an unused service.
     pub(super) fn stop(&mut self) -> StopAction {
         let Some(rule) = self.policy.usage.stop else { return StopAction::None };
         let Some(load_balancer) = stoppable(self.observation, self.policy) else { return StopAction::None };
@@ -117,7 +117,7 @@ impl Planner<'_> {
         if unknown_since + USAGE_UNKNOWN_FOR > self.now {
             return;
         }
-        let reason = flows.problem.as_deref().unwrap_or("CloudWatch has no data point");
+        let reason = flows.problem.as_ref().map_or("CloudWatch has no data point", |problem| problem.reason.as_str());
         let detail = format!("no minute since {unknown_since} is known: {reason}");
         self.find(FindingName::UsageUnknown, &load_balancer.name, detail);
     }
@@ -140,7 +140,7 @@ fn announced_stop(load_balancer: &LoadBalancer, rule: StopWhenUnused, now: Times
     is_valid.then_some(stop_at)
 }
 
-/// Returns the time since which nobody has used the load balancer, if that is for long enough to stop the service.
+/// Returns the time since which the load balancer has been unused, if that is long enough to stop the service.
 fn unused_since(
     observation: &Observation,
     load_balancer: &LoadBalancer,
@@ -241,7 +241,28 @@ fn newest_task_started_at(observation: &Observation, now: Timestamp) -> Option<T
     started_at?.into_iter().max()
 }
 
-/// Returns when the service would be stopped if nobody used it from now on; `None` where it would not be.
+/// Returns the time since which the stop of a service has been due: since then nobody has used it, and nothing has forbidden
+/// the stop. `None` where it isn't to be stopped now.
+pub fn stop_due_since(observation: &Observation, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
+    let rule = policy.usage.stop?;
+    let load_balancer = stoppable(observation, policy)?;
+    let unused_since = unused_since(observation, load_balancer, policy, rule, now).ok()?;
+    let limits = WindowLimits::of(observation, load_balancer, now).ok()?;
+    let flows = observation.flows.as_ref()?;
+    let healthy_since = flows.healthy_before(minute_of(now - CLOUDWATCH_LAG))?;
+    let had_call = flows.last_used_from(minute_of(limits.newest_task_started_at), policy.usage.threshold).is_some();
+    // The grace for the first call ends as a window would that began then.
+    let first_call_window = limits.newest_task_started_at + rule.first_call_grace - rule.after - CLOUDWATCH_LAG;
+    let since = [Some(unused_since), Some(healthy_since), (!had_call).then_some(first_call_window)];
+    since.into_iter().flatten().chain(limits.all().map(|(at, _)| at)).max()
+}
+
+/// Returns the time at which the service is announced to stop, if the announcement is valid.
+pub fn stop_announced_for(observation: &Observation, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
+    announced_stop(stoppable(observation, policy)?, policy.usage.stop?, now)
+}
+
+/// Returns when the service would be stopped if it were unused from now on; `None` where it would not be.
 pub fn expected_stop(observation: &Observation, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
     let rule = policy.usage.stop?;
     let load_balancer = stoppable(observation, policy)?;

@@ -19,7 +19,6 @@ pub fn noted_at() -> Timestamp {
 
 /// Returns at least one example of each event.
 pub fn examples() -> Vec<Event> {
-    let service = "jitsi-service".to_owned();
     let load_balancer = || LOAD_BALANCER.to_owned();
     let idle_since = || IDLE_SINCE.to_owned();
     let target = || TargetFields {
@@ -108,9 +107,9 @@ pub fn examples() -> Vec<Event> {
         },
         Event::TargetGroupDeleted { target_group: "jitsi-jvb-udp".to_owned() },
         Event::TeardownCompleted { load_balancer: load_balancer() },
-        Event::StopAnnounced { service: service.clone(), stop_at: idle_since(), unused_since: idle_since() },
-        Event::StopWithdrawn { service: service.clone(), reason: StopObstacle::InUse },
-        Event::ServiceStopped { service, desired_before: 1, unused_since: idle_since() },
+        Event::StopAnnounced { stop_at: idle_since(), unused_since: idle_since() },
+        Event::StopWithdrawn { reason: StopObstacle::InUse },
+        Event::ServiceStopped { desired_before: 1, unused_since: idle_since() },
         Event::MessageRejected {
             message_id: "5fea7756-0ea4-451a-a703-a558b933e274".to_owned(),
             reason: "not JSON: expected value at line 1 column 1".to_owned(),

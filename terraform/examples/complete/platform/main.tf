@@ -18,7 +18,8 @@ module "jitsi_service" {
 module "jvb_watcher" {
   source = "../../../modules/watcher"
 
-  project         = var.project_name
-  lambda_zip      = var.lambda_zip
-  alarm_topic_arn = var.alarm_topic_arn
+  project          = var.project_name
+  lambda_zip       = var.lambda_zip
+  alarm_topic_arn  = var.alarm_topic_arn
+  stop_when_unused = var.stop_when_unused
 }

@@ -48,3 +48,9 @@ variable "alarm_topic_arn" {
   type        = string
   default     = null
 }
+
+variable "stop_when_unused" {
+  description = "Time without calls after which the watcher stops the service, e.g. 20m; at least 5m. Never if null."
+  type        = string
+  default     = null
+}

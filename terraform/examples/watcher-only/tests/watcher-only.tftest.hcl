@@ -32,7 +32,7 @@ run "project_and_region_are_enough_once_the_zip_file_is_built" {
     lambda_zip = "main.tf" # any file: nothing is uploaded
   }
   assert {
-    condition     = length(output.alarms) == 6 && strcontains(output.log_group, "jitsi-jvb-watcher")
+    condition     = length(output.alarms) == 7 && strcontains(output.log_group, "jitsi-jvb-watcher")
     error_message = "the watcher's alarms or log group are missing"
   }
 }

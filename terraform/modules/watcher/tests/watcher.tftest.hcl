@@ -181,7 +181,7 @@ run "the_policy_is_limited_to_the_projects_resources" {
   assert {
     condition = alltrue([
       for statement in jsondecode(aws_iam_role_policy.this.policy).Statement :
-      jsonencode(statement.Resource) != jsonencode("*") || contains(["ReadLoadBalancers", "ReadTaskDefinitions", "ListItsTasks", "FindTheRule"], statement.Sid)
+      jsonencode(statement.Resource) != jsonencode("*") || contains(["ReadLoadBalancers", "ReadUsage", "ReadTaskDefinitions", "ListItsTasks", "FindTheRule"], statement.Sid)
     ])
     error_message = "a statement applies to all resources"
   }
@@ -258,6 +258,216 @@ run "without_a_bus_publishing_is_not_allowed" {
   assert {
     condition     = !contains(keys(aws_lambda_function.this[0].environment[0].variables), "JVB_WATCHER_PUBLISH_EVENTS")
     error_message = "the program gets a bus"
+  }
+}
+
+run "by_default_usage_is_read_and_nothing_is_stopped" {
+  assert {
+    condition = [
+      for statement in jsondecode(output.policy).Statement : statement if statement.Sid == "ReadUsage"
+      ][0] == {
+      Sid      = "ReadUsage"
+      Effect   = "Allow"
+      Action   = "cloudwatch:GetMetricData"
+      Resource = "*"
+    }
+    error_message = "the statement for reading the usage is wrong"
+  }
+  assert {
+    condition = alltrue([
+      for action in ["ecs:UpdateService", "ecs:ListTagsForResource", "ecs:TagResource", "ecs:UntagResource", "jvb-watcher:stop-at"] :
+      !strcontains(output.policy, action)
+    ])
+    error_message = "the policy allows a part of a stop"
+  }
+  assert {
+    condition = alltrue([
+      for name in ["JVB_WATCHER_STOP_WHEN_UNUSED", "JVB_WATCHER_USE_PROTOCOLS", "JVB_WATCHER_NO_USAGE"] :
+      !contains(keys(aws_lambda_function.this[0].environment[0].variables), name)
+    ])
+    error_message = "the program gets an option that was not set"
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["unused"].threshold == 3600 && aws_cloudwatch_metric_alarm.this["unused"].metric_name == "UnusedSeconds"
+    error_message = "the alarm for an unused service does not follow unused_alarm_minutes"
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["unused"].treat_missing_data == "notBreaching" && strcontains(aws_cloudwatch_metric_alarm.this["unused"].alarm_description, "for more than 60 minutes")
+    error_message = "the alarm for an unused service must end with the metric, and state its time"
+  }
+  assert {
+    condition     = strcontains(aws_cloudwatch_dashboard.this[0].dashboard_body, "UnusedSeconds")
+    error_message = "the dashboard does not show the usage"
+  }
+}
+
+run "an_unused_service_is_stopped_by_the_function" {
+  variables {
+    stop_when_unused = "10m"
+    stop_notice      = "5m"
+    first_call_grace = "1h"
+    use_threshold    = 2
+    use_protocols    = ["udp", "tls"]
+  }
+  assert {
+    condition = {
+      for name, value in aws_lambda_function.this[0].environment[0].variables : name => value
+      if can(regex("_(STOP|FIRST|USE)_", name))
+      } == {
+      JVB_WATCHER_STOP_WHEN_UNUSED = "10m"
+      JVB_WATCHER_STOP_NOTICE      = "5m"
+      JVB_WATCHER_FIRST_CALL_GRACE = "1h"
+      JVB_WATCHER_USE_THRESHOLD    = "2"
+      JVB_WATCHER_USE_PROTOCOLS    = "udp,tls"
+    }
+    error_message = "the function has the wrong environment"
+  }
+  assert {
+    condition = [
+      for statement in jsondecode(output.policy).Statement : statement
+      if contains(["ReadTheLease", "WriteTheLease", "ScaleToZero"], statement.Sid)
+      ] == [
+      {
+        Sid      = "ReadTheLease"
+        Effect   = "Allow"
+        Action   = "ecs:ListTagsForResource"
+        Resource = "arn:aws:ecs:eu-west-1:111122223333:service/jitsi-cluster/jitsi-service"
+      },
+      {
+        Sid       = "WriteTheLease"
+        Effect    = "Allow"
+        Action    = ["ecs:TagResource", "ecs:UntagResource"]
+        Resource  = "arn:aws:ecs:eu-west-1:111122223333:service/jitsi-cluster/jitsi-service"
+        Condition = { "ForAllValues:StringEquals" = { "aws:TagKeys" = ["jvb-watcher:operation"] } }
+      },
+      {
+        Sid      = "ScaleToZero"
+        Effect   = "Allow"
+        Action   = "ecs:UpdateService"
+        Resource = "arn:aws:ecs:eu-west-1:111122223333:service/jitsi-cluster/jitsi-service"
+      },
+    ]
+    error_message = "the stop is not limited to the one service and the lease's tag"
+  }
+  assert {
+    condition = [
+      for statement in jsondecode(output.policy).Statement : statement if statement.Sid == "AnnounceStops"
+      ][0] == {
+      Sid      = "AnnounceStops"
+      Effect   = "Allow"
+      Action   = ["elasticloadbalancing:AddTags", "elasticloadbalancing:RemoveTags"]
+      Resource = "arn:aws:elasticloadbalancing:eu-west-1:111122223333:loadbalancer/net/jitsi-jvb-nlb/*"
+      Condition = {
+        StringEquals                = { "aws:ResourceTag/Lifecycle" = "on-demand" }
+        "ForAllValues:StringEquals" = { "aws:TagKeys" = ["jvb-watcher:stop-at"] }
+      }
+    }
+    error_message = "the statement for announcing a stop is wrong"
+  }
+  assert {
+    # The grace for the first call, the notice, and a quarter of an hour.
+    condition     = aws_cloudwatch_metric_alarm.this["unused"].threshold == (60 + 5 + 15) * 60
+    error_message = "the alarm does not follow from the latest time of the stop"
+  }
+  assert {
+    condition     = strcontains(aws_cloudwatch_metric_alarm.this["unused"].alarm_description, "although stop_when_unused is 10m")
+    error_message = "the alarm's description does not say that the service should have been stopped"
+  }
+}
+
+run "an_unused_service_is_stopped_by_the_worker" {
+  variables {
+    runtime          = "fargate"
+    image            = "jvb-watcher:1"
+    subnet_ids       = ["subnet-1"]
+    stop_when_unused = "1h"
+    teardown         = "off"
+    use_protocols    = ["all"]
+  }
+  assert {
+    condition = {
+      for variable in jsondecode(aws_ecs_task_definition.this[0].container_definitions)[0].environment : variable.name => variable.value
+      if can(regex("_(STOP|FIRST|USE)_", variable.name))
+      } == {
+      JVB_WATCHER_STOP_WHEN_UNUSED = "1h"
+      JVB_WATCHER_STOP_NOTICE      = "2m"
+      JVB_WATCHER_FIRST_CALL_GRACE = "30m"
+      JVB_WATCHER_USE_THRESHOLD    = "1"
+      JVB_WATCHER_USE_PROTOCOLS    = "all"
+    }
+    error_message = "the worker has the wrong environment"
+  }
+  assert {
+    condition     = strcontains(output.policy, "ecs:UpdateService") && strcontains(output.policy, "jvb-watcher:stop-at") && !strcontains(output.policy, "jvb-watcher:idle-since")
+    error_message = "with teardown off the watcher may announce and stop, but not mark"
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["unused"].threshold == (60 + 2 + 15) * 60
+    error_message = "the alarm does not follow from the latest time of the stop"
+  }
+}
+
+run "without_usage_nothing_asks_for_it" {
+  variables {
+    usage = false
+  }
+  assert {
+    condition     = aws_lambda_function.this[0].environment[0].variables["JVB_WATCHER_NO_USAGE"] == "true"
+    error_message = "the program reads the usage"
+  }
+  assert {
+    condition     = !strcontains(output.policy, "cloudwatch:")
+    error_message = "the policy allows reading metrics"
+  }
+  assert {
+    condition     = !contains(keys(aws_cloudwatch_metric_alarm.this), "unused")
+    error_message = "an alarm uses a metric that nothing publishes"
+  }
+  assert {
+    condition     = !strcontains(aws_cloudwatch_dashboard.this[0].dashboard_body, "UnusedSeconds")
+    error_message = "the dashboard shows a metric that nothing publishes"
+  }
+}
+
+run "the_alarm_for_an_unused_service_can_be_omitted" {
+  variables {
+    unused_alarm_minutes = null
+    stop_when_unused     = "300s"
+  }
+  assert {
+    condition     = !contains(keys(aws_cloudwatch_metric_alarm.this), "unused")
+    error_message = "the alarm is created"
+  }
+}
+
+run "a_stop_without_usage_is_rejected" {
+  command = plan
+  variables {
+    usage            = false
+    stop_when_unused = "20m"
+  }
+  expect_failures = [var.stop_when_unused]
+}
+
+run "a_stop_after_less_than_five_minutes_is_rejected" {
+  command = plan
+  variables {
+    stop_when_unused = "299s"
+    stop_notice      = "61m"
+  }
+  expect_failures = [var.stop_when_unused, var.stop_notice]
+}
+
+run "the_shortest_stop_and_the_longest_notice_are_accepted" {
+  command = plan
+  variables {
+    stop_when_unused = "5m"
+    stop_notice      = "3600s"
+    use_threshold    = 0
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["unused"].threshold == (30 + 60 + 15) * 60
+    error_message = "the alarm does not follow from the latest time of the stop"
   }
 }
 
@@ -371,6 +581,7 @@ run "alarms_notify_the_topic" {
       "jitsi-jvb-watcher-load-balancer-idle",
       "jitsi-jvb-watcher-no-heartbeat",
       "jitsi-jvb-watcher-reconcile-failures",
+      "jitsi-jvb-watcher-unused",
     ])
     error_message = "the wrong alarms are created"
   }
@@ -388,6 +599,77 @@ run "alarms_notify_the_topic" {
     condition     = aws_cloudwatch_metric_alarm.this["load-balancer-idle"].threshold == 1800
     error_message = "the idle alarm has the wrong threshold"
   }
+}
+
+run "a_grace_until_the_paid_hour_raises_no_alarm_each_evening" {
+  command = plan
+  variables {
+    idle_grace = "until-paid-hour"
+  }
+  assert {
+    # The grace period of 58 minutes, a tick, two minutes, and ten to spare.
+    condition     = aws_cloudwatch_metric_alarm.this["load-balancer-idle"].threshold == 71 * 60
+    error_message = "the idle alarm does not follow the idle grace"
+  }
+  assert {
+    condition     = strcontains(aws_cloudwatch_metric_alarm.this["load-balancer-idle"].alarm_description, "more than 71 minutes")
+    error_message = "the idle alarm describes another time than its threshold"
+  }
+}
+
+run "a_long_grace_raises_no_alarm_before_it_ends" {
+  command = plan
+  variables {
+    idle_grace = "2h"
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["load-balancer-idle"].threshold == 133 * 60
+    error_message = "the idle alarm does not follow the idle grace"
+  }
+}
+
+run "a_workers_interval_counts_too" {
+  command = plan
+  variables {
+    runtime         = "fargate"
+    image           = "jvb-watcher:1"
+    subnet_ids      = ["subnet-1"]
+    resync_interval = "45m"
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["load-balancer-idle"].threshold == 58 * 60
+    error_message = "the idle alarm does not follow the resync interval"
+  }
+}
+
+run "the_earliest_idle_alarm_is_accepted" {
+  command = plan
+  variables {
+    idle_grace         = "until-paid-hour"
+    idle_alarm_minutes = 61
+  }
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.this["load-balancer-idle"].threshold == 61 * 60
+    error_message = "the idle alarm does not have the given threshold"
+  }
+}
+
+run "an_idle_alarm_before_the_end_of_the_paid_hour_is_rejected" {
+  command = plan
+  variables {
+    idle_grace         = "until-paid-hour"
+    idle_alarm_minutes = 60
+  }
+  expect_failures = [var.idle_alarm_minutes]
+}
+
+run "an_idle_alarm_before_the_end_of_the_grace_period_is_rejected" {
+  command = plan
+  variables {
+    idle_grace         = "150s"
+    idle_alarm_minutes = 5
+  }
+  expect_failures = [var.idle_alarm_minutes]
 }
 
 run "without_custom_metrics_no_alarm_uses_them" {
@@ -486,11 +768,18 @@ run "other_invalid_inputs_are_rejected" {
     metrics_namespace           = "AWS/Lambda"
     publish_events_bus          = "arn:aws:sns:eu-west-1:111122223333:operators"
     alarm_topic_arn             = "operators"
-    idle_alarm_minutes          = 0
+    stop_when_unused            = "20 minutes"
+    stop_notice                 = "0s"
+    first_call_grace            = "soon"
+    use_threshold               = 1.5
+    use_protocols               = ["all", "udp"]
+    unused_alarm_minutes        = 90
   }
   expect_failures = [
     var.runtime, var.teardown, var.idle_grace, var.unused_grace, var.lambda_timeout, var.lambda_memory,
     var.lambda_architecture, var.lambda_reserved_concurrency, var.log_level, var.log_retention_days,
-    var.metrics_namespace, var.publish_events_bus, var.alarm_topic_arn, var.idle_alarm_minutes,
+    var.metrics_namespace, var.publish_events_bus, var.alarm_topic_arn,
+    var.stop_when_unused, var.stop_notice, var.first_call_grace, var.use_threshold, var.use_protocols,
+    var.unused_alarm_minutes,
   ]
 }

@@ -9,7 +9,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::hold::{Hold, Holder};
 use crate::lease::{Lease, LeaseHolder, LeaseReading, LeaseState};
-use crate::model::{FlowHistory, FlowProtocols, MINUTE, MinuteFlows, Protocol, STOP_AT_TAG, minute_of};
+use crate::model::{FlowHistory, FlowProblem, FlowProtocols, MINUTE, MinuteFlows, Protocol, STOP_AT_TAG, minute_of};
 
 fn rule() -> StopWhenUnused {
     StopWhenUnused { after: minutes(10), notice: minutes(2), first_call_grace: minutes(30) }
@@ -81,7 +81,7 @@ fn assert_obstacle(observed: Observation, expected: StopObstacle, why: &str) {
 }
 
 #[test]
-fn announces_the_stop_of_a_service_that_nobody_has_used_for_the_window() {
+fn announces_the_stop_of_a_service_that_was_unused_for_the_window() {
     let announced = StopAction::Announce {
         load_balancer_arn: LOAD_BALANCER.to_owned(),
         stop_at: at("12:02:00"),
@@ -336,7 +336,8 @@ fn usage_that_is_unknown_for_ten_minutes_is_a_finding() {
     assert_eq!(found(&known_until("11:50:00")), [FindingName::UsageUnknown]);
     let nothing_known = |created_at: &str| {
         unused_but(|observed| {
-            observed.flows = Some(FlowHistory { problem: Some("denied".to_owned()), ..FlowHistory::default() });
+            let problem = Some(FlowProblem { reason: "denied".to_owned(), is_permanent: true });
+            observed.flows = Some(FlowHistory { problem, ..FlowHistory::default() });
             observed.load_balancer.as_mut().expect("a load balancer").created_at = at(created_at);
         })
     };
@@ -345,7 +346,7 @@ fn usage_that_is_unknown_for_ten_minutes_is_a_finding() {
     assert_eq!(plan.findings.len(), 1);
     assert_eq!(plan.findings[0].detail, "no minute since 2026-11-20T11:50:00Z is known: denied");
     assert_eq!(plan.findings[0].subject, "p-jvb-nlb");
-    assert_eq!(found(&unused_but(|observed| observed.flows = None)), [], "nobody asked");
+    assert_eq!(found(&unused_but(|observed| observed.flows = None)), [], "they were not asked for");
 }
 
 #[test]

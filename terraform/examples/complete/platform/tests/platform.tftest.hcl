@@ -26,6 +26,30 @@ run "the_watcher_watches_the_service" {
   }
 }
 
+run "the_watcher_can_stop_the_service_when_unused" {
+  command = plan
+  variables {
+    stop_when_unused = "20m"
+  }
+
+  # So that the plan contains the whole policy.
+  override_resource {
+    target          = module.jvb_watcher.aws_sqs_queue.events
+    override_during = plan
+    values          = { arn = "arn:aws:sqs:eu-west-1:111122223333:jitsi-jvb-watcher" }
+  }
+  override_resource {
+    target          = module.jvb_watcher.aws_cloudwatch_event_rule.tasks
+    override_during = plan
+    values          = { arn = "arn:aws:events:eu-west-1:111122223333:rule/jitsi-jvb-watcher" }
+  }
+
+  assert {
+    condition     = strcontains(module.jvb_watcher.policy, "ecs:UpdateService")
+    error_message = "the watcher may not stop the service"
+  }
+}
+
 run "the_zone_defaults_to_the_regions_zone_a" {
   command = plan
   assert {
