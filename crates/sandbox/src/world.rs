@@ -67,7 +67,8 @@ pub use settings::{
     CallSettings, EventSettings, LoadBalancerSettings, MetricSettings, ServiceSettings, Settings, TaskSettings,
 };
 pub use view::{
-    CallerView, DataPointView, GroupView, ListenerView, LoadBalancerView, QueueView, RecordView, ServiceView, TargetView, TaskView,
+    CallerView, DataPointView, GroupView, ListenerView, LoadBalancerView, QueueView, RecordView, ServiceView,
+    TargetView, TaskView,
 };
 
 use calls::Calls;

@@ -285,7 +285,8 @@ impl Budget {
         if seconds <= 0.0 {
             return;
         }
-        let Situation { is_nearly_idle, is_first_checked, is_without_task, is_idle, is_stop_announced } = self.situation;
+        let Situation { is_nearly_idle, is_first_checked, is_without_task, is_idle, is_stop_announced } =
+            self.situation;
         let mut reconciliations = seconds / self.resync_interval;
         let situations = [
             (is_nearly_idle, NEARLY_IDLE),

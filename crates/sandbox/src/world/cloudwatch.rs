@@ -94,7 +94,12 @@ impl CloudWatch {
     }
 
     /// Returns the data points of a metric of a load balancer, or of one of its target groups, oldest first.
-    pub fn data_points(&self, name: &str, load_balancer: &str, group: Option<&str>) -> impl Iterator<Item = &DataPoint> {
+    pub fn data_points(
+        &self,
+        name: &str,
+        load_balancer: &str,
+        group: Option<&str>,
+    ) -> impl Iterator<Item = &DataPoint> {
         let key = metrics::named(name).map(|name| MetricKey::new(name, load_balancer, group));
         key.and_then(|key| self.series.get(&key)).into_iter().flatten()
     }

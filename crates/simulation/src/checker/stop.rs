@@ -95,7 +95,9 @@ impl Stops {
             ecs::Request::TagResource(input) => {
                 let lease = input.tags.iter().find(|tag| tag.key == OPERATION);
                 let mut words = lease.iter().flat_map(|tag| tag.value.split(' '));
-                let (Some(holder), Some(begun_at), Some(_)) = (words.next(), words.next(), words.next()) else { return };
+                let (Some(holder), Some(begun_at), Some(_)) = (words.next(), words.next(), words.next()) else {
+                    return;
+                };
                 let Ok(begun_at) = begun_at.parse() else { return };
                 let runs = words.next().is_none();
                 self.operation = Some(Operation { is_up: holder == "up", begun_at, written_at: now, runs });
@@ -155,11 +157,10 @@ impl Checker {
         now: Timestamp,
     ) {
         let group = self.group();
-        let is_operating = self
-            .stops
-            .operation
-            .as_ref()
-            .is_some_and(|operation| operation.runs && now < operation.begun_at + OPERATION_RUNS_AT_MOST + CLOCK_ERROR);
+        let is_operating =
+            self.stops.operation.as_ref().is_some_and(|operation| {
+                operation.runs && now < operation.begun_at + OPERATION_RUNS_AT_MOST + CLOCK_ERROR
+            });
         let is_held = load_balancer.is_some_and(|found| {
             tag(found, HOLD_UNTIL).and_then(|until| until.parse().ok()).is_some_and(|until: Timestamp| now < until)
         });
@@ -251,13 +252,7 @@ impl Checker {
     }
 
     /// Checks that the stop was announced, at least the notice ahead less the age of an observation.
-    fn check_announcement(
-        &mut self,
-        actor: Actor,
-        load_balancer: &LoadBalancerView,
-        notice: Duration,
-        now: Timestamp,
-    ) {
+    fn check_announcement(&mut self, actor: Actor, load_balancer: &LoadBalancerView, notice: Duration, now: Timestamp) {
         let announcement = self.stops.announcement.as_ref().filter(|it| it.load_balancer_arn == load_balancer.arn);
         let Some(Announcement { value, written_at, ended_at, .. }) = announcement else {
             return self.violate_stop(actor, now, "without an announcement");
@@ -308,9 +303,9 @@ impl Checker {
         let Some(rule) = self.bounds.stop else { return };
         let group = self.group();
         let tasks = world.tasks();
-        let serving = tasks.iter().filter(|task| {
-            task.group == group && task.last_status == "RUNNING" && task.desired_status == "RUNNING"
-        });
+        let serving = tasks
+            .iter()
+            .filter(|task| task.group == group && task.last_status == "RUNNING" && task.desired_status == "RUNNING");
         let started_at = serving.filter_map(|task| task.started_at).filter(|at| self.is_due(Some(*at), now)).max();
         let Some(started_at) = started_at else { return };
         if started_at > window.starts_by + CLOCK_ERROR {
@@ -341,14 +336,15 @@ impl Checker {
         }
         let groups = world.groups();
         let media = groups.iter().find(|group| group.name == format!("{}-jvb-udp", self.bounds.project));
-        let healthy = media.map_or_else(Vec::new, |group| {
-            world.data_points("HealthyHostCount", &load_balancer.arn, Some(&group.arn))
-        });
+        let healthy = media
+            .map_or_else(Vec::new, |group| world.data_points("HealthyHostCount", &load_balancer.arn, Some(&group.arn)));
         let healthy: BTreeMap<Timestamp, &DataPointView> = healthy.iter().map(|point| (point.at, point)).collect();
         for minute in window.minutes() {
             match healthy.get(&minute).filter(|point| point.visible_at <= now) {
                 Some(point) if point.average >= 1.0 => {}
-                Some(_) => self.violate_stop(actor, now, format!("without a healthy target in the minute from {minute}")),
+                Some(_) => {
+                    self.violate_stop(actor, now, format!("without a healthy target in the minute from {minute}"))
+                }
                 None => self.violate_stop(actor, now, format!("although the minute from {minute} is unknown")),
             }
         }
@@ -418,7 +414,8 @@ fn tag<'a>(load_balancer: &'a LoadBalancerView, key: &str) -> Option<&'a str> {
 fn quiet_state(snapshot: &Snapshot, load_balancer: Option<&LoadBalancerView>, group: &str) -> Vec<String> {
     let tasks = snapshot.tasks.iter().filter(|task| task.group == group && task.last_status != "STOPPED");
     let tasks = tasks.map(|task| format!("{} {} {}", task.id, task.last_status, task.desired_status));
-    let desired = snapshot.services.iter().map(|service| format!("{} {} {}", service.name, service.status, service.desired));
+    let desired =
+        snapshot.services.iter().map(|service| format!("{} {} {}", service.name, service.status, service.desired));
     let own = |key: &str| key == STOP_AT || key == IDLE_SINCE;
     let tags = load_balancer.into_iter().flat_map(|found| found.tags.iter().filter(|(key, _)| !own(key)));
     let tags = tags.map(|(key, value)| format!("{key}={value}"));

@@ -99,8 +99,11 @@ impl Points {
             false => id.starts_with(&id_of(ALL_FLOWS)) && id != id_of(ALL_FLOWS),
         };
         let minute = |values: &BTreeMap<String, u64>| {
-            let healthy: Vec<u64> =
-                values.iter().filter(|(id, _)| id.starts_with(&id_of(HEALTHY_HOSTS))).map(|(_, value)| *value).collect();
+            let healthy: Vec<u64> = values
+                .iter()
+                .filter(|(id, _)| id.starts_with(&id_of(HEALTHY_HOSTS)))
+                .map(|(_, value)| *value)
+                .collect();
             MinuteFlows {
                 flows: values.iter().filter(|(id, _)| counted(id)).map(|(_, value)| value).sum(),
                 healthy: (healthy.len() == query.target_group_arns.len())

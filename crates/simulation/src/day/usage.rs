@@ -33,7 +33,8 @@ pub(super) fn draw(day: &mut Day) {
     if random.bool() {
         return;
     }
-    let minutes = |from: &[u64], random: &mut Rng| MINUTE * u32::try_from(from[random.usize(0..from.len())]).unwrap_or(1);
+    let minutes =
+        |from: &[u64], random: &mut Rng| MINUTE * u32::try_from(from[random.usize(0..from.len())]).unwrap_or(1);
     let stop = StopWhenUnused {
         after: minutes(&[5, 5, 10, 10, 20, 30], &mut random),
         notice: minutes(&[1, 2, 2, 5], &mut random),
@@ -89,8 +90,7 @@ impl Draw {
             Action::Scale { tasks } => *tasks > 0,
             _ => false,
         };
-        let begins: Vec<_> =
-            self.schedule.iter().filter(|(_, action)| is_begin(action)).map(|(at, _)| *at).collect();
+        let begins: Vec<_> = self.schedule.iter().filter(|(_, action)| is_begin(action)).map(|(at, _)| *at).collect();
         let mut changes: Vec<(Duration, i32)> = Vec::new();
         for begin in begins {
             let serving = begin + self.span(2 * MINUTE, 6 * MINUTE);

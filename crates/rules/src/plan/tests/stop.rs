@@ -115,9 +115,8 @@ fn announces_again_what_was_announced_too_long_ago_or_too_far_ahead() {
 
 #[test]
 fn stops_nothing_by_what_an_earlier_answer_of_cloudwatch_showed() {
-    let unanswered = || {
-        unused_but(|observed| observed.flows.as_mut().expect("flows").problem = Some("throttled".to_owned()))
-    };
+    let unanswered =
+        || unused_but(|observed| observed.flows.as_mut().expect("flows").problem = Some("throttled".to_owned()));
     assert_eq!(stop_of(&unanswered()), StopAction::None);
     // The announcement stays: the next answer may come in time.
     let plan = plan(&announced(unanswered()), &stopping(), noon());
