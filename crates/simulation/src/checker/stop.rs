@@ -424,3 +424,17 @@ fn quiet_state(snapshot: &Snapshot, load_balancer: Option<&LoadBalancerView>, gr
     let arn = load_balancer.map(|found| found.arn.clone());
     tasks.chain(desired).chain(tags).chain(targets).chain(arn).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_window_of_a_stop_has_the_minutes_between_its_latest_beginning_and_its_earliest_end() {
+        let noon: Timestamp = "2026-11-20T12:00:00Z".parse().expect("an instant");
+        let minutes = |after| Window::before(noon, after * MINUTE).minutes().collect::<Vec<_>>();
+        // A worker whose clock is ahead lets the window end at 11:57; one that is slow has observed at 11:59:42.
+        assert_eq!(minutes(5), [8, 7, 6, 5].map(|ago| noon - ago * MINUTE));
+        assert_eq!(minutes(30).len(), 29);
+    }
+}

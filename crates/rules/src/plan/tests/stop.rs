@@ -115,16 +115,17 @@ fn announces_again_what_was_announced_too_long_ago_or_too_far_ahead() {
 
 #[test]
 fn stops_nothing_by_what_an_earlier_answer_of_cloudwatch_showed() {
-    let unanswered =
-        || unused_but(|observed| observed.flows.as_mut().expect("flows").problem = Some("throttled".to_owned()));
-    assert_eq!(stop_of(&unanswered()), StopAction::None);
+    let unanswered = |mut observed: Observation| {
+        let problem = FlowProblem { reason: "throttled".to_owned(), is_permanent: false };
+        observed.flows.as_mut().expect("flows").problem = Some(problem);
+        observed
+    };
+    assert_eq!(stop_of(&unanswered(unused())), StopAction::None);
     // The announcement stays: the next answer may come in time.
-    let plan = plan(&announced(unanswered()), &stopping(), noon());
+    let plan = plan(&announced(unanswered(unused())), &stopping(), noon());
     assert_eq!((plan.stop, plan.requeue_at), (StopAction::None, at("12:01:00")));
     // What it showed to be used stays so.
-    let mut used = with_flows("11:57:00", 2);
-    used.flows.as_mut().expect("flows").problem = Some("throttled".to_owned());
-    assert_obstacle(used, StopObstacle::InUse, "a flow in the last known minute");
+    assert_obstacle(unanswered(with_flows("11:57:00", 2)), StopObstacle::InUse, "a flow in a known minute");
 }
 
 #[test]
