@@ -355,9 +355,16 @@ impl Checker {
                 self.violate_stop(actor, now, what);
             }
         }
-        let connected = calls.connected(now);
-        if connected > 0 {
-            coverage.moment("a stop ended a call that CloudWatch could not show, or that didn't exceed the threshold");
+        let mut joined_at = calls.joined_at();
+        joined_at.sort_unstable();
+        // The call that exceeds the threshold.
+        let exceeding = usize::try_from(self.bounds.use_threshold).ok().and_then(|index| joined_at.get(index));
+        if let Some(begun_at) = exceeding {
+            coverage.moment("a stop ended a call that CloudWatch could not show yet");
+            let gap = Duration::try_from(now.duration_since(*begun_at)).unwrap_or_default();
+            coverage.longest_gap = coverage.longest_gap.max(gap);
+        } else if !joined_at.is_empty() {
+            coverage.moment("a stop ended a call that did not exceed the threshold");
         }
     }
 
@@ -395,9 +402,9 @@ impl Calls {
         self.0.iter().map(seconds).sum::<f64>() / MINUTE.as_secs_f64()
     }
 
-    /// Returns the number of callers who are in a call.
-    fn connected(&self, now: Timestamp) -> usize {
-        self.0.iter().filter(|(from, until)| *from <= now && until.is_none()).count()
+    /// Returns when those who are in a call joined it.
+    fn joined_at(&self) -> Vec<Timestamp> {
+        self.0.iter().filter(|(_, until)| until.is_none()).map(|(from, _)| *from).collect()
     }
 }
 
