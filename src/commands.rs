@@ -109,13 +109,13 @@ pub enum CommandError {
     /// The command failed.
     #[error("{0}")]
     Failed(String),
-    /// A signal ended `status --watch`, which has no end of its own.
-    #[error("ended by a signal")]
+    /// A signal ended `status --watch`, which has no end of its own; or the reader of standard output has gone.
+    #[error("ended")]
     Ended,
     /// `status` has shown what is not well.
     #[error("not well")]
     NotWell,
-    /// A signal, or a closed pipe, stopped the command before its end.
+    /// A signal stopped the command before its end.
     #[error("stopped before the end")]
     Interrupted,
     /// The same, with the state in which it stopped.
@@ -131,7 +131,7 @@ pub enum CommandError {
 
 impl CommandError {
     /// Returns the exit status: 1 for failure, 2 for wrong usage, 3 for findings of `status`, and 130, as shells have it
-    /// for Ctrl-C, for a command that was stopped.
+    /// for Ctrl-C, for a command that was stopped or whose output nobody reads.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(_) => ExitCode::from(2),
@@ -188,9 +188,29 @@ impl From<AwsError> for CommandError {
 impl From<std::io::Error> for CommandError {
     fn from(error: std::io::Error) -> Self {
         match error.kind() {
-            // The reader has closed the pipe, e.g. `| head`.
-            std::io::ErrorKind::BrokenPipe => Self::Interrupted,
-            _ => Self::Failed(error.to_string()),
+            // The reader has closed the pipe, e.g. `| head`: no error of the command's.
+            std::io::ErrorKind::BrokenPipe => Self::Ended,
+            _ => Self::Failed(format!("writing the output failed: {error}")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Error, ErrorKind};
+
+    use super::*;
+
+    #[test]
+    fn a_reader_that_has_gone_is_no_error_to_report() {
+        let error = CommandError::from(Error::from(ErrorKind::BrokenPipe));
+        assert_eq!((error.message(), error.exit_code()), (None, ExitCode::from(130)));
+    }
+
+    #[test]
+    fn an_output_that_can_t_be_written_is_named() {
+        let error = CommandError::from(Error::from(ErrorKind::StorageFull));
+        assert_eq!(error.message().as_deref(), Some("writing the output failed: no storage space"));
+        assert_eq!(error.exit_code(), ExitCode::from(1));
     }
 }

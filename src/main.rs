@@ -10,7 +10,7 @@ fn main() -> ExitCode {
     name_resolution::use_built_in_sources();
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return fail(&error.into()),
+        Err(error) => return fail(&CommandError::Failed(format!("the program can't be started: {error}"))),
     };
     runtime.block_on(async {
         let command = match commands::parse(std::env::args_os(), environment) {

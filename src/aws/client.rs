@@ -21,7 +21,7 @@ mod usage;
 pub use aws_config::SdkConfig;
 #[cfg(feature = "sandbox")]
 pub use connection::connect_to_sandbox;
-pub use connection::{ConnectError, Connection, connect};
+pub use connection::{ConnectError, Connection, connect, is_region_name};
 pub use diagnostics::AwsDiagnostics;
 pub use error::error_kind;
 pub use event_bus::AwsEventBus;

@@ -221,15 +221,18 @@ pub async fn perform(
         }
         Command::Up(options) => {
             let settings = setup.settings(&options.platform, &no_queue)?;
-            up::up(&settings, options, &setup.console(&settings, &options.log)).await
+            let console = setup.console(&settings, &options.log);
+            finish(up::up(&settings, options, &console).await, console.log())
         }
         Command::Down(options) => {
             let settings = setup.settings(&options.platform, &no_queue)?;
-            down::down(&settings, options, &setup.console(&settings, &options.log)).await
+            let console = setup.console(&settings, &options.log);
+            finish(down::down(&settings, options, &console).await, console.log())
         }
         Command::Hold(options) => {
             let settings = setup.settings(&options.platform, &no_queue)?;
-            hold::hold(&settings, options, &setup.console(&settings, &options.log)).await
+            let console = setup.console(&settings, &options.log);
+            finish(hold::hold(&settings, options, &console).await, console.log())
         }
         Command::Status(options) => {
             let settings = setup.settings(&options.platform, &options.queue)?;

@@ -25,7 +25,7 @@ pub struct Console {
 }
 
 impl Console {
-    /// Returns a console on standard error.
+    /// Returns a console on standard error. The caller must let its log finish.
     pub fn new(identity: Identity, format: Format, level: Level, on_terminal: bool) -> Self {
         let (draws, colour) = match format {
             Format::Pretty { colour, .. } => (on_terminal, colour),
@@ -33,21 +33,12 @@ impl Console {
         };
         // Hidden until a phase starts: log lines of a command without phases leave no spinner behind.
         let bar = draws.then(|| ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()));
-        let output: Box<dyn Write + Send> = match &bar {
-            Some(bar) => Box::new(AboveBar(bar.clone())),
-            None => Box::new(std::io::stderr()),
+        let output = match &bar {
+            Some(bar) => Output::direct(Box::new(AboveBar(bar.clone()))),
+            // A reader that stalls must not stop the operation, nor keep it from ending at its time limit or a signal.
+            None => Output::detached(Box::new(std::io::stderr())),
         };
-        Self {
-            log: Log::new(LogConfig {
-                identity,
-                format,
-                level,
-                clock: Arc::new(SystemClock),
-                output: Output::direct(output),
-            }),
-            bar,
-            colour,
-        }
+        Self { log: Log::new(LogConfig { identity, format, level, clock: Arc::new(SystemClock), output }), bar, colour }
     }
 
     /// Returns the log.

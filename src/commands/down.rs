@@ -36,18 +36,15 @@ pub struct DownOptions {
     /// Cut off calls; don't ask whether there are any
     #[arg(long, conflicts_with = "when_unused")]
     pub now: bool,
-    /// Wait until there are no calls; fail after this time [default: 12h]
+    /// Wait until there are no calls, for 12h or TIMEOUT at most
     ///
-    /// No call is left when CloudWatch shows three minutes in a row without flows, up to three minutes ago. Without this
-    /// option and --now, down fails at once while there are calls, or may be. An `up` that starts meanwhile ends the wait.
+    /// No call is left when CloudWatch shows three minutes in a row without use, up to three minutes ago. Without this option
+    /// and --now, down fails at once while there are calls, or may be. An `up` that starts meanwhile ends the wait.
     #[arg(long, value_name = "TIMEOUT", num_args = 0..=1, require_equals = true, default_missing_value = "12h", value_parser = duration)]
     pub when_unused: Option<Duration>,
     /// Break a hold that an operator placed; calls are respected all the same
     #[arg(long)]
     pub force: bool,
-    /// What counts as use.
-    #[command(flatten)]
-    pub counting: UseOptions,
     /// The owner tag.
     #[command(flatten)]
     pub owner: OwnerTagOptions,
@@ -75,6 +72,9 @@ pub struct DownOptions {
     /// The unit prices.
     #[command(flatten)]
     pub prices: PriceOptions,
+    /// What counts as use.
+    #[command(flatten)]
+    pub counting: UseOptions,
     /// The platform.
     #[command(flatten)]
     pub platform: PlatformOptions,
@@ -129,11 +129,7 @@ pub async fn down(settings: &Settings, options: &DownOptions, console: &Console)
     let spec = Spec {
         extent,
         hold_policy: if options.force { HoldPolicy::Release } else { HoldPolicy::Respect },
-        call_policy: match (options.now, options.when_unused) {
-            (true, _) => CallPolicy::CutOff,
-            (false, Some(limit)) => CallPolicy::AwaitEnd(limit),
-            (false, None) => CallPolicy::Respect,
-        },
+        call_policy: call_policy(options),
         usage: options.counting.policy(),
         costs: Model {
             hourly: options.hourly_price,
@@ -161,5 +157,45 @@ pub async fn down(settings: &Settings, options: &DownOptions, console: &Console)
     match output {
         OutputFormat::Json => print(&report),
         OutputFormat::Text => Ok(writeln!(std::io::stdout(), "{}", report.cost.lines().join("\n"))?),
+    }
+}
+
+fn call_policy(options: &DownOptions) -> CallPolicy {
+    match (options.now, options.when_unused) {
+        (true, _) => CallPolicy::CutOff,
+        (false, Some(limit)) => CallPolicy::AwaitEnd(limit),
+        (false, None) => CallPolicy::Respect,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::command_line::{Command, parse};
+    use super::*;
+
+    fn parsed(arguments: &[&str]) -> Result<CallPolicy, clap::Error> {
+        let words = ["jvb-watcher", "down"].iter().chain(arguments);
+        match parse(words.map(Into::into), |_| None)? {
+            Command::Down(options) => Ok(call_policy(&options)),
+            other => panic!("another command: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_options_choose_the_response_to_callers() {
+        let hours = |hours: u64| Duration::from_secs(hours * 60 * 60);
+        for (arguments, expected) in [
+            (&[][..], CallPolicy::Respect),
+            (&["--force"], CallPolicy::Respect),
+            (&["--now"], CallPolicy::CutOff),
+            (&["--when-unused"], CallPolicy::AwaitEnd(hours(12))),
+            (&["--when-unused=2h"], CallPolicy::AwaitEnd(hours(2))),
+            (&["--when-unused", "--dry-run"], CallPolicy::AwaitEnd(hours(12))),
+        ] {
+            assert_eq!(parsed(arguments).expect("valid options"), expected, "{arguments:?}");
+        }
+        for wrong in [&["--now", "--when-unused"][..], &["--when-unused", "2h"], &["--when-unused=0s"]] {
+            assert!(parsed(wrong).is_err(), "{wrong:?}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! Settings: names derived from the project, every value checked.
 
 use super::options::{PlatformOptions, QueueOptions};
-use crate::aws::client::Connection;
+use crate::aws::client::{Connection, is_region_name};
 use crate::controller::scope::Scope;
 use crate::telemetry::log::Identity;
 use jvb_watcher_rules::model::cluster_name;
@@ -54,27 +54,31 @@ impl Settings {
         queue: &QueueOptions,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
-        let given = |value: &Option<String>, variable: &str| {
-            let variable = || environment(variable).filter(|value| !value.is_empty());
-            value.clone().filter(|value| !value.is_empty()).or_else(variable)
+        // An empty argument is as a rule a shell variable that isn't set. The default in its place would be another
+        // platform than the one meant, and `down` deletes it.
+        let given = |option, value: &Option<String>, variable: &str| match value.as_deref() {
+            Some("") => Err(ConfigError { option, problem: "it is empty; give a value, or leave it out".to_owned() }),
+            Some(value) => Ok(Some(value.to_owned())),
+            None => Ok(environment(variable).filter(|value| !value.is_empty())),
         };
-        let project = given(&options.project, "JITSI_PROJECT").ok_or_else(|| ConfigError {
+        let project = given("project", &options.project, "JITSI_PROJECT")?.ok_or_else(|| ConfigError {
             option: "project",
             problem: "it is missing; give --project, JVB_WATCHER_PROJECT or JITSI_PROJECT".to_owned(),
         })?;
         let project = Value { option: "project", text: project, origin: Origin::Given }.hyphenated(80)?;
-        let value = |option, given: Option<String>, suffix: &str| match given {
-            Some(text) => Value { option, text, origin: Origin::Given },
-            None => Value { option, text: format!("{project}-{suffix}"), origin: Origin::Derived },
+        let value = |option, value, variable, suffix: &str| {
+            given(option, value, variable).map(|given| match given {
+                Some(text) => Value { option, text, origin: Origin::Given },
+                None => Value { option, text: format!("{project}-{suffix}"), origin: Origin::Derived },
+            })
         };
-        let cluster = value("cluster", given(&options.cluster, "JITSI_CLUSTER"), "cluster").cluster()?;
-        let service = value("service", given(&options.service, "JITSI_SERVICE"), "service").ecs_name()?;
-        let load_balancer =
-            value("load-balancer", given(&options.load_balancer, "JITSI_NLB"), "jvb-nlb").load_balancer()?;
-        let queue = value("queue", given(&queue.queue, ""), "jvb-watcher").queue()?;
-        let region = given(&options.region, "JITSI_AWS_REGION");
+        let cluster = value("cluster", &options.cluster, "JITSI_CLUSTER", "cluster")?.cluster()?;
+        let service = value("service", &options.service, "JITSI_SERVICE", "service")?.ecs_name()?;
+        let load_balancer = value("load-balancer", &options.load_balancer, "JITSI_NLB", "jvb-nlb")?.load_balancer()?;
+        let queue = value("queue", &queue.queue, "", "jvb-watcher")?.queue()?;
+        let region = given("region", &options.region, "JITSI_AWS_REGION")?;
         let region = region.map(|text| Value { option: "region", text, origin: Origin::Given }.region()).transpose()?;
-        let endpoint_url = given(&options.endpoint_url, "");
+        let endpoint_url = given("endpoint-url", &options.endpoint_url, "")?;
         let endpoint_url =
             endpoint_url.map(|text| Value { option: "endpoint-url", text, origin: Origin::Given }.url()).transpose()?;
         Ok(Self {
@@ -86,7 +90,11 @@ impl Settings {
             scope: Scope { cluster, service },
             load_balancer,
             queue,
-            connection: Connection { region, profile: given(&options.profile, "JITSI_AWS_PROFILE"), endpoint_url },
+            connection: Connection {
+                region,
+                profile: given("profile", &options.profile, "JITSI_AWS_PROFILE")?,
+                endpoint_url,
+            },
         })
     }
 }
@@ -167,7 +175,7 @@ impl Value {
     }
 
     fn region(self) -> Result<String, ConfigError> {
-        if !self.is_made_of("-") || !self.text.contains('-') {
+        if !is_region_name(&self.text) {
             return self.wrong("is not a region, like eu-west-1");
         }
         Ok(self.text)
@@ -235,11 +243,20 @@ mod tests {
     }
 
     #[test]
-    fn takes_empty_values_for_unset() {
-        let empty = settings(&["--project", "p", "--cluster", ""], &[("JITSI_CLUSTER", ""), ("JITSI_NLB", "")]);
-        let empty = empty.expect("enough");
+    fn takes_empty_variables_for_unset() {
+        let empty = settings(&["--project", "p"], &[("JITSI_CLUSTER", ""), ("JITSI_NLB", "")]).expect("enough");
         assert_eq!((empty.scope.cluster.as_str(), empty.load_balancer.as_str()), ("p-cluster", "p-jvb-nlb"));
         assert_eq!(settings(&[], &[("JITSI_PROJECT", "")]).expect_err("no project").option, "project");
+    }
+
+    #[test]
+    fn rejects_an_empty_argument_even_if_its_variable_is_set() {
+        let variables = [("JITSI_PROJECT", "j"), ("JITSI_NLB", "n"), ("JITSI_AWS_REGION", "eu-west-1")];
+        for option in ["project", "cluster", "service", "load-balancer", "region", "profile", "endpoint-url", "queue"] {
+            let argument = format!("--{option}=");
+            let error = settings(&[&argument], &variables).expect_err(&argument);
+            assert_eq!(error.to_string(), format!("--{option}: it is empty; give a value, or leave it out"));
+        }
     }
 
     #[test]

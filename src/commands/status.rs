@@ -67,7 +67,7 @@ pub const HELP: Help = Help {
         ("List the findings", "jvb-watcher status --project jitsi -o json | jq -r '.findings[].finding'"),
     ],
     exit_status: &[
-        (0, "well; a hold in force is well"),
+        (0, "well; a hold in force and an announced stop are well"),
         (1, "a call failed"),
         USAGE_ERROR,
         (3, "not well: findings, overdue work, unhealthy targets or dead letters"),

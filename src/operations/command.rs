@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use futures_util::future::BoxFuture;
 use rustix::process::Signal;
-use tokio::io::{AsyncBufReadExt, AsyncRead, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
@@ -16,6 +16,9 @@ use tokio::time::Instant;
 
 /// The number of output lines that the error of a failed command repeats.
 const LAST_LINES: usize = 20;
+
+/// The longest line that is passed on; a longer one is cut into several.
+const LONGEST_LINE: u64 = 4096;
 
 /// The time for which the output of a command that has ended is still read: a process that it started may keep it open.
 const OUTPUT_LIMIT: Duration = Duration::from_secs(1);
@@ -221,13 +224,16 @@ async fn read_lines(
     let Some(output) = output else { return };
     let mut reader = BufReader::new(output);
     let mut line = Vec::new();
-    while let Ok(1..) = reader.read_until(b'\n', &mut line).await {
+    while let Ok(1..) = (&mut reader).take(LONGEST_LINE).read_until(b'\n', &mut line).await {
         let text = plain(&line);
         line.clear();
         if text.is_empty() {
             continue;
         }
         on_line(&text);
+        // Output that is always ready would use up the task's budget for cooperation, without which no timer fires: neither
+        // the time limit nor a signal would end the command.
+        tokio::task::yield_now().await;
         last.push_back(text);
         if last.len() > LAST_LINES {
             last.pop_front();
@@ -298,6 +304,14 @@ mod tests {
             reason.contains("exit status: 3") && reason.contains("| lock held") && !reason.contains("| line 1\n"),
             "{reason}"
         );
+    }
+
+    #[tokio::test]
+    async fn a_line_without_end_is_passed_on_in_parts() {
+        let (result, lines) = run("head -c 10000 /dev/zero | tr '\\0' x; exit 3").await;
+        let lengths: Vec<_> = lines.iter().map(String::len).collect();
+        assert_eq!(lengths, [4096, 4096, 1808]);
+        assert!(result.is_err_and(|reason| reason.contains("exit status: 3")));
     }
 
     #[tokio::test]

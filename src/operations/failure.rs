@@ -36,9 +36,9 @@ impl From<AwsError> for OperationError {
 }
 
 impl OperationError {
-    /// Returns the error as text, with its remedy.
+    /// Returns the error as text, with its remedy, and without a full stop: further sentences follow.
     pub fn reason(&self) -> String {
-        match self {
+        let text = match self {
             Self::Aws(error) => error.with_remedy(),
             Self::Refused(reason) | Self::InUse(reason) => reason.clone(),
             Self::Superseded(later) => {
@@ -56,7 +56,8 @@ impl OperationError {
                 format!("timed out after {}: {waiting_for}", humantime::format_duration(*limit))
             }
             Self::Interrupted => "interrupted".to_owned(),
-        }
+        };
+        text.trim_end_matches('.').to_owned()
     }
 
     /// Returns the commands that continue after this error ended an operation.
@@ -107,4 +108,16 @@ pub struct Failure {
     pub advice: String,
     /// The phases that completed before.
     pub completed: Vec<CompletedPhase>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reason_with_a_findings_advice_has_no_full_stop_of_its_own() {
+        let reason = "p-jvb-nlb: AWS refuses to delete it. Delete the load balancer by hand.";
+        let refused = OperationError::Refused(reason.to_owned());
+        assert_eq!(refused.reason(), "p-jvb-nlb: AWS refuses to delete it. Delete the load balancer by hand");
+    }
 }

@@ -170,6 +170,19 @@ fn every_task_state_is_shown() {
 }
 
 #[test]
+fn a_queue_that_could_not_be_read_is_unknown_and_the_verdict_says_so() {
+    let mut status = status(&in_use());
+    assert!(text(&status, Style::Plain).contains("Dead-letter queue  none"));
+    status.queue = None;
+    status.unread = vec!["sqs:GetQueueUrl on p-queue failed".to_owned()];
+    let text = text(&status, Style::Plain);
+    assert!(text.starts_with("Well, as far as it could be read: no findings\n"), "{text}");
+    for queue in ["Queue              unknown: see", "Dead-letter queue  unknown: see"] {
+        assert!(text.contains(queue), "{queue:?} is not in:\n{text}");
+    }
+}
+
+#[test]
 fn the_age_of_the_oldest_message_is_bounded_by_retention_and_creation() {
     let of = |waiting, created_at| {
         let queue = QueueDescription { waiting, created_at, ..queue() };

@@ -50,9 +50,10 @@ fn headline(status: &Status, style: Style) -> String {
     };
     let parts = [counted(status.findings.len(), "finding"), counted(status.remarks.len(), "problem")];
     let parts = parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
+    let well = if status.unread.is_empty() { "Well" } else { "Well, as far as it could be read" };
     match (status.well, parts.as_str()) {
-        (true, "") => style.marked(Severity::Ok, "Well: no findings"),
-        (true, parts) => style.marked(Severity::Ok, &format!("Well: {parts}, no action needed")),
+        (true, "") => style.marked(Severity::Ok, &format!("{well}: no findings")),
+        (true, parts) => style.marked(Severity::Ok, &format!("{well}: {parts}, no action needed")),
         (false, parts) => style.marked(Severity::Warning, &format!("Not well: {parts}")),
     }
 }
@@ -81,8 +82,10 @@ fn facts(status: &Status) -> Vec<[String; 2]> {
         }
     }
     facts.extend(status.usage.iter().map(|of| fact("Usage", usage(of))));
-    facts.push(fact("Queue", queue(status.queue.as_ref())));
-    facts.push(fact("Dead-letter queue", queue(status.dead_letter_queue.as_ref())));
+    let absent = if status.unread.is_empty() { "none" } else { "unknown: see \"Not read\" below" };
+    let depth = |queue: Option<&QueueStatus>| queue.map_or_else(|| absent.to_owned(), self::depth);
+    facts.push(fact("Queue", depth(status.queue.as_ref())));
+    facts.push(fact("Dead-letter queue", depth(status.dead_letter_queue.as_ref())));
     facts
 }
 
@@ -109,8 +112,7 @@ fn usage(usage: &UsageStatus) -> String {
     newest.into_iter().chain([judgement]).collect::<Vec<_>>().join("; ")
 }
 
-fn queue(queue: Option<&QueueStatus>) -> String {
-    let Some(queue) = queue else { return "none".to_owned() };
+fn depth(queue: &QueueStatus) -> String {
     let QueueStatus { name, waiting, in_flight, delayed, oldest_message_at_most_seconds } = queue;
     match oldest_message_at_most_seconds {
         None => format!("{name}: empty"),

@@ -99,6 +99,12 @@ async fn an_invalid_value_is_reported_with_its_option_before_any_aws_call() {
         ("an endpoint", run().global(["--endpoint-url", "not a url"]), vec!["--endpoint-url"]),
         ("an endpoint's scheme", run().global(["--endpoint-url", "ftp://localhost"]), vec!["--endpoint-url", "http"]),
         ("no region", run().without_env("JITSI_AWS_REGION"), vec!["--region"]),
+        (
+            "a region of the SDK's that is none",
+            run().without_env("JITSI_AWS_REGION").env("AWS_REGION", "eu west"),
+            vec!["--region", "eu west", "AWS_REGION"],
+        ),
+        ("an empty argument", run().global(["--load-balancer", ""]), vec!["--load-balancer", "empty"]),
         ("an unknown option", run().args(["--idle-grce", "1s"]), vec!["--idle-grce"]),
         (
             "no credentials",

@@ -445,6 +445,7 @@ fn name_of(headers: &HeaderMap, path: &str, body: &str) -> String {
         .unwrap_or("unsigned");
     let operation = header("x-amz-target")
         .and_then(|target| target.rsplit('.').next())
+        .or_else(|| path.split_once("/operation/").map(|(_, operation)| operation))
         .or_else(|| body.split('&').find_map(|field| field.strip_prefix("Action=")))
         .unwrap_or(path);
     format!("{service}:{operation}")

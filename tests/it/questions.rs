@@ -15,7 +15,7 @@ use jvb_watcher_sandbox::faults::Faults;
 use jvb_watcher_sandbox::platform::{self, PROJECT};
 use jvb_watcher_sandbox::scenario::{Scenario, play};
 use jvb_watcher_sandbox::wire::Sandbox;
-use jvb_watcher_sandbox::world::{Incident, World};
+use jvb_watcher_sandbox::world::{Incident, MetricSettings, World};
 
 use crate::wait::eventually;
 use crate::watcher::{Launch, Watcher};
@@ -40,7 +40,10 @@ impl Situation {
              watcher = {{ idle-grace = \"60s\", unused-grace = \"15m\", resync-interval = \"60s\" }}\n{steps}"
         );
         let scenario = Scenario::parse("question.toml", &text).expect("the scenario is valid");
-        let world = World::new(scenario.scaled_world(), 1, Timestamp::now());
+        let mut settings = scenario.scaled_world();
+        // As late as on AWS: on the page, the load balancer is too young to be known.
+        settings.metrics = MetricSettings::default();
+        let world = World::new(settings, 1, Timestamp::now());
         let sandbox = Sandbox::start(world, Faults::new(1), ([127, 0, 0, 1], 0).into()).await.expect("a free port");
         sandbox.with_world(platform::set_up).expect("the platform can be created");
         play(&scenario, &sandbox, |_| Ok(())).await.expect("every step succeeds");

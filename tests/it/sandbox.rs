@@ -2,13 +2,15 @@
 
 use std::time::{Duration, Instant};
 
+use aws_sdk_cloudwatch::primitives::DateTime;
+use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, ScanBy, StatusCode};
 use aws_sdk_elasticloadbalancingv2::types::{
     LoadBalancerTypeEnum, ProtocolEnum, Tag, TargetDescription, TargetTypeEnum,
 };
 use aws_sdk_sqs::error::{ProvideErrorMetadata, SdkError};
 use jiff::Timestamp;
 use jvb_watcher_sandbox::faults::{FaultPlan, Faults};
-use jvb_watcher_sandbox::platform;
+use jvb_watcher_sandbox::platform::{self, load_balancer};
 use jvb_watcher_sandbox::wire::Sandbox;
 use jvb_watcher_sandbox::world::{Settings, World};
 use serde_json::{Value, json};
@@ -34,6 +36,10 @@ fn sqs(sandbox: &Sandbox) -> aws_sdk_sqs::Client {
 
 fn elb(sandbox: &Sandbox) -> aws_sdk_elasticloadbalancingv2::Client {
     aws_sdk_elasticloadbalancingv2::Client::new(&without_retries(sandbox.endpoint()))
+}
+
+fn cloudwatch(sandbox: &Sandbox) -> aws_sdk_cloudwatch::Client {
+    aws_sdk_cloudwatch::Client::new(&without_retries(sandbox.endpoint()))
 }
 
 async fn create_queue(sqs: &aws_sdk_sqs::Client) -> String {
@@ -117,6 +123,9 @@ async fn each_service_has_its_own_throttling_error() {
     assert_eq!(elb.describe_load_balancers().send().await.expect_err("throttled").code(), Some("Throttling"));
     let _ = sqs.list_queues().send().await;
     assert_eq!(sqs.list_queues().send().await.expect_err("throttled").code(), Some("RequestThrottled"));
+    let cloudwatch = cloudwatch(&sandbox);
+    let _ = cloudwatch.get_metric_data().send().await;
+    assert_eq!(cloudwatch.get_metric_data().send().await.expect_err("throttled").code(), Some("Throttling"));
     sandbox.faults(Faults::clear);
     sqs.list_queues().send().await.expect("no throttling");
 }
@@ -171,6 +180,69 @@ async fn the_platform_routes_task_events_to_its_queue() {
         events.find(|event| event["detail"]["lastStatus"] == "RUNNING")
     })
     .await;
+}
+
+#[tokio::test]
+async fn the_metrics_of_a_load_balancer_are_read_page_by_page() {
+    let sandbox = start().await;
+    sandbox.with_world(load_balancer::create).expect("a load balancer");
+    let arn = sandbox.with_world(|world, _| world.load_balancers()[0].arn.clone());
+    let name = arn.split_once(":loadbalancer/").expect("an ARN of a load balancer").1;
+    let query = |id: &str, metric: &str| {
+        let dimension = Dimension::builder().name("LoadBalancer").value(name).build();
+        let metric = Metric::builder().namespace("AWS/NetworkELB").metric_name(metric).dimensions(dimension).build();
+        // In this world a minute is a second long.
+        let stat = MetricStat::builder().metric(metric).period(1).stat("Maximum").build();
+        MetricDataQuery::builder().id(id).metric_stat(stat).build()
+    };
+    let start = DateTime::from_secs(Timestamp::now().as_second() - 60);
+    let cloudwatch = cloudwatch(&sandbox);
+    let get = || {
+        let request = cloudwatch.get_metric_data().scan_by(ScanBy::TimestampAscending);
+        let request = request.metric_data_queries(query("all", "ActiveFlowCount"));
+        let request = request.metric_data_queries(query("media", "ActiveFlowCount_UDP"));
+        request.start_time(start).end_time(DateTime::from_secs(Timestamp::now().as_second() + 60))
+    };
+    let results = eventually("three data points", async || {
+        let results = get().send().await.expect("a response").metric_data_results.unwrap_or_default();
+        (results[0].values().len() >= 3).then_some(results)
+    })
+    .await;
+    assert_eq!((results[0].id(), results[0].label()), (Some("all"), Some("ActiveFlowCount")));
+    assert_eq!((results[0].status_code(), results[0].values()[0]), (Some(&StatusCode::Complete), 0.0));
+    let times: Vec<i64> = results[0].timestamps().iter().map(DateTime::secs).collect();
+    assert!(times.len() == results[0].values().len() && times.is_sorted(), "{times:?}");
+    assert_eq!((results[1].id(), results[1].values()), (Some("media"), &[][..]), "nobody calls");
+    let end = DateTime::from_secs(times[2] + 1);
+    let pages = get().end_time(end).max_datapoints(1).into_paginator().send();
+    let pages = pages.collect::<Result<Vec<_>, _>>().await.expect("all pages");
+    let paged = pages.iter().flat_map(|page| page.metric_data_results()[0].timestamps()).map(DateTime::secs);
+    assert_eq!((pages.len(), paged.collect::<Vec<_>>().as_slice()), (3, &times[..3]));
+}
+
+#[tokio::test]
+async fn refused_queries_of_metrics_have_awss_error_codes() {
+    let sandbox = start().await;
+    let cloudwatch = cloudwatch(&sandbox);
+    let now = Timestamp::now().as_second();
+    let query = MetricDataQuery::builder().id("e").expression("m * 2").build();
+    let get = || {
+        let request = cloudwatch.get_metric_data().metric_data_queries(query.clone());
+        request.start_time(DateTime::from_secs(now - 60)).end_time(DateTime::from_secs(now))
+    };
+    let error = get().send().await.expect_err("an expression");
+    assert_eq!(error.code(), Some("ValidationError"));
+    assert!(error.message().is_some_and(|message| message.contains("evaluates no expressions")), "{error:?}");
+    let denial = json!({ "kind": "error", "code": "AccessDenied", "status": 403, "message": "no" });
+    let rules = plan(json!({ "rules": [{ "on": "cloudwatch:GetMetricData", "effect": denial }] }));
+    sandbox.faults(|faults| faults.set(rules)).expect("a valid plan");
+    let error = get().send().await.expect_err("a refusal");
+    assert_eq!((error.code(), error.message()), (Some("AccessDenied"), Some("no")));
+    sandbox.faults(Faults::clear);
+    let query = MetricStat::builder().metric(Metric::builder().namespace("n").metric_name("m").build()).period(60);
+    let query = MetricDataQuery::builder().id("m").metric_stat(query.stat("Sum").build()).build();
+    let error = get().set_metric_data_queries(Some(vec![query])).next_token("none").send().await;
+    assert!(error.expect_err("an invalid token").into_service_error().is_invalid_next_token());
 }
 
 #[tokio::test]

@@ -29,6 +29,7 @@ def client(service):
 
 
 ecs, elb, sqs, events, sts = (client(name) for name in ("ecs", "elbv2", "sqs", "events", "sts"))
+cloudwatch = client("cloudwatch")
 
 NORMALIZED = [
     (re.compile(r"https?://[^/\s\"]+"), "ENDPOINT"),
@@ -462,9 +463,70 @@ def sts_script():
     step("caller", sts.get_caller_identity)
 
 
+def put_flow_counts(dimensions):
+    """Puts three data points of zero, unless the server reports such points by itself, as the sandbox does."""
+    now = datetime.datetime.now(datetime.timezone.utc)
+    data = [
+        {"MetricName": "ActiveFlowCount", "Dimensions": dimensions, "Timestamp": now - datetime.timedelta(seconds=age), "Value": 0}
+        for age in (3, 2, 1)
+    ]
+    try:
+        cloudwatch.put_metric_data(Namespace="AWS/NetworkELB", MetricData=data)
+    except ClientError as error:
+        if error.response["Error"]["Code"] != "UnknownOperationException":
+            raise
+
+
+def cloudwatch_script():
+    created = elb.create_load_balancer(Name="b", Type="network", Subnets=[SUBNET])
+    name = created["LoadBalancers"][0]["LoadBalancerArn"].split(":loadbalancer/")[1]
+    dimensions = [{"Name": "LoadBalancer", "Value": name}]
+    put_flow_counts(dimensions)
+    now = datetime.datetime.now(datetime.timezone.utc)
+    # With a period of a day all data points are one.
+    day = dict(StartTime=now - datetime.timedelta(hours=12), EndTime=now + datetime.timedelta(hours=11))
+
+    def query(id, metric="ActiveFlowCount", stat="Maximum", period=86400, dimensions=dimensions, **members):
+        metric = {"Namespace": "AWS/NetworkELB", "MetricName": metric, "Dimensions": dimensions}
+        return {"Id": id, "MetricStat": {"Metric": metric, "Period": period, "Stat": stat}, **members}
+
+    def get(step_name, *queries, **members):
+        return step(step_name, cloudwatch.get_metric_data, MetricDataQueries=list(queries), **{**day, **members})
+
+    # With a period of a second, each of the sandbox's data points is one too, since its minutes are a second long.
+    seconds = dict(MetricDataQueries=[query("m", period=1)], **day)
+    until("data points", cloudwatch.get_metric_data, lambda response: len(response["MetricDataResults"][0]["Values"]) >= 3, **seconds)
+    get("get/statistics", *[query(stat.lower(), stat=stat, Label="l") for stat in ("Average", "Maximum", "Minimum", "Sum")])
+    get("get/default label", query("m"))
+    get("get/some", query("a", Label="l", ReturnData=False), query("b", Label="l", ReturnData=True))
+    get("get/order of queries", query("z", Label="l"), query("y", Label="l"))
+    get("get/unknown metric", query("m", metric="None", Label="l"))
+    get("get/other dimensions", query("m", dimensions=[{"Name": "LoadBalancer", "Value": "net/x/0"}], Label="l"))
+    get("get/unit", {"Id": "m", "Label": "l", "MetricStat": {**query("m")["MetricStat"], "Unit": "Bytes"}})
+    get("get/before", query("m", Label="l"), EndTime=now - datetime.timedelta(hours=1))
+    for order in ("TimestampAscending", "TimestampDescending", None):
+        scan = {"ScanBy": order} if order else {}
+        times = cloudwatch.get_metric_data(**seconds, **scan)["MetricDataResults"][0]["Timestamps"]
+        step(f"order/{order}", lambda: {"IsAscending": times == sorted(times), "IsDescending": times == sorted(times)[::-1]})
+    # Three data points and more, at most two in a page.
+    step("page/first", lambda: {"Next": "NextToken" in cloudwatch.get_metric_data(**seconds, MaxDatapoints=2)})
+    get("page/invalid token", query("m"), NextToken="none")
+    get("invalid/no queries")
+    get("invalid/many queries", *[query(f"m{index}") for index in range(501)])
+    get("invalid/equal times", query("m"), StartTime=now, EndTime=now)
+    get("invalid/reversed times", query("m"), StartTime=now, EndTime=now - datetime.timedelta(hours=1))
+    get("invalid/no statistic", {"Id": "m"})
+    get("invalid/id", query("M"))
+    get("invalid/ids", query("m"), query("m"))
+    get("invalid/both", {**query("m"), "Expression": "m * 2"})
+    get("invalid/expression", query("m"), {"Id": "e", "Expression": "m * 2"})
+    get("invalid/period", query("m", period=90))
+    get("invalid/order", query("m"), ScanBy="Newest")
+
+
 def models_script():
     """Sends no requests; prints the required members in AWS's own models of the services."""
-    for prefix, client in {"ecs": ecs, "elasticloadbalancing": elb, "sqs": sqs, "events": events, "sts": sts}.items():
+    for prefix, client in {"cloudwatch": cloudwatch, "ecs": ecs, "elasticloadbalancing": elb, "sqs": sqs, "events": events, "sts": sts}.items():
         model = client.meta.service_model
         shapes = {name: model.operation_model(name).input_shape for name in model.operation_names}
         required = {name: sorted(shape.required_members if shape else []) for name, shape in shapes.items()}
@@ -473,6 +535,7 @@ def models_script():
 
 SCRIPTS = {
     "ecs": ecs_script, "elb": elb_script, "sqs": sqs_script, "events": events_script, "sts": sts_script,
+    "cloudwatch": cloudwatch_script,
     "models": models_script,
 }
 SCRIPTS[SCRIPT]()

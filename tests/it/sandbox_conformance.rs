@@ -262,6 +262,27 @@ async fn sts_responds_as_moto_does_but_for_known_differences() {
     compare("sts", STS).await;
 }
 
+const NOT_CHECKED: &str = "moto doesn't check this; the sandbox's own tests cover it";
+
+const CLOUDWATCH: &[Difference] = &[
+    differs("get/default label", "*.Label", "GetMetricStatistics' examples have the metric's name as its label"),
+    differs("page/first", "response.Next", "AWS: at most MaxDatapoints in a page (GetMetricData); moto returns all"),
+    differs("page/invalid token", "outcome", "AWS: InvalidNextToken (GetMetricData, errors)"),
+    differs("invalid/no queries", "outcome", NOT_CHECKED),
+    differs("invalid/many queries", "outcome", "AWS: at most 500 queries (GetMetricData, MetricDataQueries)"),
+    differs("invalid/id", "outcome", "AWS: an id begins with a lowercase letter (MetricDataQuery, Id)"),
+    differs("invalid/ids", "outcome", "AWS: an id is unique within a request (MetricDataQuery, Id)"),
+    differs("invalid/both", "outcome", "AWS: either Expression or MetricStat, but not both (MetricDataQuery)"),
+    differs("invalid/expression", "outcome", "the sandbox evaluates no expressions"),
+    differs("invalid/period", "outcome", "AWS: 1, 5, 10, 20, 30 or a multiple of 60 (MetricStat, Period)"),
+    differs("invalid/order", "outcome", NOT_CHECKED),
+];
+
+#[tokio::test]
+async fn cloudwatch_responds_as_moto_does_but_for_known_differences() {
+    compare("cloudwatch", CLOUDWATCH).await;
+}
+
 #[tokio::test]
 async fn required_members_match_awss_models() {
     let models = run_script("http://127.0.0.1:1", "", "", "models").await;

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::time::Duration;
 
 #[cfg(feature = "sandbox")]
@@ -15,7 +16,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::moto;
-use crate::platform::{Group, HOLD, LoadBalancer, MARK_LOAD_BALANCER, MARK_SINCE, Platform};
+use crate::platform::{Group, HOLD, LoadBalancer, MARK_LOAD_BALANCER, MARK_SINCE, Platform, REGION};
 use crate::stage::{Aws, on_moto_and_sandbox};
 use crate::wait::eventually;
 use crate::watcher::{Finished, Launch, Watcher};
@@ -29,6 +30,7 @@ on_moto_and_sandbox!(
     further_arguments_reach_terraform,
     a_dry_run_writes_nothing,
     a_failed_terraform_is_reported_and_a_second_run_completes,
+    a_reader_that_stalls_does_not_keep_up_from_ending,
     a_load_balancer_that_does_not_become_active_is_reported_and_a_second_run_completes,
     unhealthy_targets_are_reported_and_a_second_run_completes,
     tasks_that_do_not_start_are_reported_and_a_second_run_completes,
@@ -241,13 +243,14 @@ impl Platform {
         listeners
     }
 
-    /// Asserts that neither mark nor hold nor lease remains.
+    /// Asserts that neither mark nor hold remains, and no lease but that of an `up` that has ended.
     async fn assert_tidy(&self, load_balancer: &LoadBalancer) {
         let tags = self.tags(&load_balancer.arn).await;
         for key in [HOLD, "jvb-watcher:held-by", MARK_SINCE, MARK_LOAD_BALANCER] {
             assert!(!tags.contains_key(key), "{tags:?}");
         }
-        assert!(self.service_tags().await.is_empty(), "{:?}", self.service_tags().await);
+        let leases = self.service_tags().await;
+        assert!(leases.values().all(|lease| lease.starts_with("up ") && lease.ends_with(" ended")), "{leases:?}");
     }
 }
 
@@ -439,6 +442,21 @@ async fn a_failed_terraform_is_reported_and_a_second_run_completes(aws: Aws) {
     assert_eq!(platform.desired().await, 0, "tasks that can't be reached would cost money");
     desk.plan(json!({}));
     desk.came_up().await;
+}
+
+async fn a_reader_that_stalls_does_not_keep_up_from_ending(aws: Aws) {
+    let platform = Platform::on(aws).await;
+    // The command writes more than a pipe takes, and the test doesn't read the program's standard error.
+    let mut up = std::process::Command::new(env!("CARGO_BIN_EXE_jvb-watcher"))
+        .args(["up", "--make-timeout", "2s", "--balancer-command", "yes load-balancer"])
+        .args(["--project", &platform.project, "--region", REGION, "--endpoint-url", &platform.proxy.endpoint()])
+        .envs([("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE"), ("AWS_SECRET_ACCESS_KEY", "secret")])
+        .stdout(Stdio::null())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program is built");
+    let status = eventually("up ends", async || up.try_wait().expect("a child")).await;
+    assert_eq!(status.code(), Some(1));
 }
 
 async fn a_load_balancer_that_does_not_become_active_is_reported_and_a_second_run_completes(aws: Aws) {

@@ -163,6 +163,42 @@ mod tests {
     }
 
     #[test]
+    fn the_lease_is_found_among_the_tags_of_a_service() {
+        let tags = |value: &str| Tags::from([(OPERATION_TAG.to_owned(), value.to_owned())]);
+        let found = Lease::of(&tags("down 2026-11-24T18:00:00Z 1f2e")).expect("a lease");
+        assert_eq!((found.holder, found.state), (LeaseHolder::Down, LeaseState::Active));
+        assert_eq!(LeaseReading::Read(Some(found.clone())).found(), Some(&found));
+        assert_eq!(Lease::of(&tags("elsewhere")), None);
+        assert_eq!(Lease::of(&Tags::new()), None);
+        assert_eq!((LeaseReading::Read(None).found(), LeaseReading::NotRead.found()), (None, None));
+    }
+
+    #[test]
+    fn the_load_balancer_may_exist_in_part_after_an_up_that_was_killed_or_a_command_that_failed() {
+        use LeaseHolder::{Down, Stop, Up};
+        use LeaseState::{Active, Ended, Failed};
+        let all = [Up, Down, Stop].into_iter().flat_map(|holder| [Active, Ended, Failed].map(|state| (holder, state)));
+        let begun_at = "2026-11-24T18:00:00Z".parse().expect("an instant");
+        let lease = |holder, state| Lease { holder, begun_at, id: "1f2e".into(), state };
+        let incomplete: Vec<_> = all.filter(|(holder, state)| lease(*holder, *state).leaves_incomplete()).collect();
+        assert_eq!(incomplete, [(Up, Active), (Up, Failed), (Down, Failed), (Stop, Failed)]);
+    }
+
+    #[test]
+    fn an_operation_counts_as_killed_after_an_hour() {
+        let begun_at: Timestamp = "2026-11-24T18:00:00Z".parse().expect("an instant");
+        let lease = |holder, state| Lease { holder, begun_at, id: "1f2e".into(), state };
+        let end = begun_at + OPERATION_RUNS_AT_MOST;
+        for holder in [LeaseHolder::Up, LeaseHolder::Down] {
+            let active = lease(holder, LeaseState::Active);
+            assert!(active.is_of_running_operation(end - Duration::from_millis(1)));
+            assert!(!active.is_of_running_operation(end));
+            assert!(!lease(holder, LeaseState::Ended).is_of_running_operation(begun_at));
+        }
+        assert!(!lease(LeaseHolder::Stop, LeaseState::Active).is_of_running_operation(begun_at));
+    }
+
+    #[test]
     fn a_value_that_no_operation_wrote_is_not_a_lease() {
         for text in [
             "",

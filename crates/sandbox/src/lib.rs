@@ -1,7 +1,7 @@
 //! A small AWS on one loopback port, for tests, benchmarks and demos.
 //!
-//! It models the parts of ECS, Elastic Load Balancing v2, EventBridge, SQS and STS that an on-demand service behind a
-//! network load balancer uses. AWS SDKs, the AWS CLI and Terraform reach it through `AWS_ENDPOINT_URL`. The crate
+//! It models the parts of ECS, Elastic Load Balancing v2, EventBridge, SQS, CloudWatch and STS that an on-demand service
+//! behind a network load balancer uses. AWS SDKs, the AWS CLI and Terraform reach it through `AWS_ENDPOINT_URL`. The crate
 //! depends on none of the programs that are tested against it.
 //!
 //! # Layers
@@ -24,8 +24,8 @@
 //! # Finding an operation
 //!
 //! `ecs:DescribeTasks`, for example, has its request and response in `api/ecs.rs` and its behaviour in
-//! `world/ecs/tasks.rs`: the directory is the service, the file is the kind of resource. `wire/json.rs` and
-//! `wire/query.rs` hold the protocols, which are the same for all operations of a service.
+//! `world/ecs/tasks.rs`: the directory is the service, the file is the kind of resource. `wire/json.rs`, `wire/query.rs`
+//! and `wire/cbor.rs` hold the protocols, which are the same for all operations of a service.
 //!
 //! # Why the types are written by hand
 //!

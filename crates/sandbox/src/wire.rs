@@ -4,6 +4,7 @@
 //! - `handler`: the way of one HTTP request to its response; `long_poll`: ReceiveMessage requests that wait.
 //! - `request`: from an HTTP request to a service, an operation and its members.
 //! - `cbor`: requests, responses and errors of Smithy RPC v2 CBOR.
+//! - `query_codes`: the error codes that two of the protocols share with the query protocol.
 //! - `json`, `query`: responses and errors of the JSON protocols and of the query protocol, with the latter's forms.
 //! - `control`: the control API; `world_json`: the world as it returns it.
 //! - `server_state`: the world, the faults and the counts that all connections share.
@@ -25,6 +26,7 @@ mod handler;
 mod json;
 mod long_poll;
 mod query;
+mod query_codes;
 mod request;
 mod server;
 mod server_state;
@@ -78,13 +80,13 @@ impl From<Refusal> for ErrorResponse {
     }
 }
 
-/// Wire protocol of a service.
+/// Wire protocol of a request and its response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Protocol {
-    /// Smithy RPC v2 CBOR.
-    Cbor,
-    /// JSON 1.0, with error codes of SQS's former query protocol in an extra header.
-    Sqs,
+    /// Smithy RPC v2 CBOR, with error codes of the service's former query protocol in an extra header.
+    Cbor(Service),
+    /// JSON 1.0, with such codes as well.
+    CompatibleJson(Service),
     /// JSON 1.1.
     Json,
     /// Query protocol: form fields, and XML with this namespace.
@@ -94,8 +96,8 @@ enum Protocol {
 impl Protocol {
     fn of(service: Service) -> Self {
         match service {
-            Service::CloudWatch => Self::Cbor,
-            Service::Sqs => Self::Sqs,
+            // CloudWatch also speaks CBOR, to requests in CBOR.
+            Service::CloudWatch | Service::Sqs => Self::CompatibleJson(service),
             Service::Ecs | Service::EventBridge => Self::Json,
             Service::Elb | Service::Sts => Self::Query(query::namespace(service)),
         }
@@ -103,8 +105,8 @@ impl Protocol {
 
     fn error(self, error: &ErrorResponse, request_id: &str) -> HttpResponse {
         match self {
-            Self::Cbor => cbor::error(error),
-            Self::Sqs => json::sqs_error(error),
+            Self::Cbor(service) => cbor::error(service, error),
+            Self::CompatibleJson(service) => json::compatible_error(service, error),
             Self::Json => json::error(error),
             Self::Query(namespace) => query::error(namespace, error, request_id),
         }

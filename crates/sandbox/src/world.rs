@@ -31,6 +31,9 @@
 //!   forwards to healthy targets of any zone. It never fails open.
 //! - A change of a record is known everywhere at once, and that a name doesn't resolve is never cached.
 //! - A task listens on the ports that its task definition maps, on every port when it maps none.
+//! - CloudWatch has metrics of network load balancers alone, none by Availability Zone and of flows none by target group, and
+//!   no metric math. A data point counts as one sample; on AWS, each node of a load balancer reports several.
+//! - A caller who tries to join in vain keeps one flow, where each attempt would be a new one.
 
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
@@ -60,8 +63,9 @@ mod tests;
 mod timers;
 mod view;
 
-pub use calls::{Advertised, CallChange, CallCounts, CallEvent};
+pub use calls::{Advertised, CallChange, CallCounts, CallEvent, Connection};
 pub use eventbridge::EventCounts;
+pub use flows::FlowProtocol;
 pub use incident::Incident;
 pub use settings::{
     CallSettings, EventSettings, LoadBalancerSettings, MetricSettings, ServiceSettings, Settings, TaskSettings,
@@ -83,6 +87,9 @@ use timers::{TimerId, Timers, after};
 
 /// Maximum number of callers.
 const MAX_CALLERS: usize = 100;
+
+/// Maximum number of bots of a port scan.
+const MAX_BOTS: usize = 1000;
 
 /// Exit code of a bridge whose domain did not resolve within the time limit.
 const GAVE_UP: i32 = 1;
@@ -272,6 +279,14 @@ impl World {
             }
             Incident::DeleteRecord { name } => self.calls.names.delete(&name),
             Incident::Callers { n } => self.set_callers(n),
+            Incident::Join { n, after, stay } if after.is_zero() => self.join(n, stay, self.now).map(drop),
+            Incident::Join { n, after, stay } => {
+                self.check_callers(n)?;
+                self.with_context(|services, context| services.calls.join_later(n, after, stay, context));
+                Ok(())
+            }
+            Incident::Leave { caller, silently } => self.leave(caller, silently, self.now),
+            Incident::PortScan { n } => self.scan_ports(n, self.now),
             Incident::MetricsGap { lasts } => {
                 self.cloudwatch.leave_gap(lasts, self.now);
                 Ok(())
@@ -300,14 +315,59 @@ impl World {
         })
     }
 
+    /// Adds callers, after all that was due: as many as there is room for. They leave after a time, if one is given. Returns
+    /// their numbers.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error for too many callers, or without a domain.
+    pub fn join(&mut self, callers: usize, stay: Option<Duration>, now: Timestamp) -> Result<Vec<u32>, ApiError> {
+        self.step(now);
+        self.check_callers(callers)?;
+        Ok(self.with_context(|services, context| services.calls.join(callers, stay, services.elb, context)))
+    }
+
+    /// Lets a caller leave, after all that was due; silently if the caller's machine is gone without closing the connections.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error when there is no such caller.
+    pub fn leave(&mut self, caller: u32, silently: bool, now: Timestamp) -> Result<(), ApiError> {
+        self.step(now);
+        if self.with_context(|services, context| services.calls.leave(caller, silently, context)) {
+            Ok(())
+        } else {
+            Err(ApiError::new("InvalidParameter", format!("There is no caller {caller}, or the caller has left")))
+        }
+    }
+
+    /// Lets bots scan the ports of every load balancer, after all that was due.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error for too many bots.
+    pub fn scan_ports(&mut self, bots: usize, now: Timestamp) -> Result<(), ApiError> {
+        self.step(now);
+        if bots > MAX_BOTS {
+            return Err(ApiError::new("InvalidParameter", format!("A port scan has at most {MAX_BOTS} bots")));
+        }
+        self.with_context(|services, context| services.calls.scan(bots, services.elb, context));
+        Ok(())
+    }
+
     fn set_callers(&mut self, number: usize) -> Result<(), ApiError> {
+        self.check_callers(number)?;
+        self.with_context(|services, context| services.calls.set_callers(number, services.elb, context));
+        Ok(())
+    }
+
+    fn check_callers(&self, number: usize) -> Result<(), ApiError> {
         if number > MAX_CALLERS {
             return Err(ApiError::new("InvalidParameter", format!("The sandbox has at most {MAX_CALLERS} callers")));
         }
         if number > 0 && self.settings.calls.domain.is_none() {
             return Err(ApiError::new("InvalidParameter", "Callers need a domain: set calls.domain in the settings"));
         }
-        self.with_context(|services, context| services.calls.set_callers(number, services.elb, context));
         Ok(())
     }
 

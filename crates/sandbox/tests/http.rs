@@ -285,6 +285,39 @@ async fn the_state_has_the_callers_and_what_keeps_them_out() {
 }
 
 #[tokio::test]
+async fn callers_join_and_leave_by_the_control_api() {
+    let sandbox = start().await;
+    let client = Client::of(&sandbox);
+    assert_eq!(client.control("PATCH", "settings", r#"{"calls": {"domain": "meet.test"}}"#).await.0, 200);
+    sandbox.with_world(load_balancer::create).expect("the load balancer is created");
+    let act = async |incident: Value| client.control("POST", "act", &incident.to_string()).await;
+    for incident in [
+        json!({ "act": "join", "n": 2 }),
+        json!({ "act": "join", "n": 3, "after": "1h", "stay": "2h" }),
+        json!({ "act": "port-scan", "n": 2 }),
+        json!({ "act": "metrics-gap", "lasts": "1h" }),
+        json!({ "act": "leave", "caller": 1, "silently": true }),
+    ] {
+        assert_eq!(act(incident.clone()).await.0, 200, "{incident}");
+    }
+    let world = client.control("GET", "state", "").await.1["world"].take();
+    let callers = world["calls"]["callers"].as_array().expect("callers");
+    assert_eq!(callers.iter().map(|caller| &caller["number"]).collect::<Vec<_>>(), [2]);
+    assert_eq!(world["calls"]["connections"], json!([]), "no task runs");
+    assert_eq!(world["balancers"][0]["flows"], json!({ "TCP": 0, "TLS": 0, "UDP": 0 }));
+    for (incident, expected) in [
+        (json!({ "act": "leave", "caller": 1 }), "no caller 1"),
+        (json!({ "act": "join", "n": 101 }), "at most 100"),
+        (json!({ "act": "port-scan", "n": 1001 }), "at most 1000"),
+        (json!({ "act": "join", "n": 1, "stay": "long" }), "is not a duration"),
+    ] {
+        let (status, refused) = act(incident).await;
+        assert_eq!(status, 400);
+        assert!(refused["error"].as_str().is_some_and(|error| error.contains(expected)), "{refused}");
+    }
+}
+
+#[tokio::test]
 async fn the_control_api_refuses_invalid_requests_with_a_message() {
     let sandbox = start().await;
     let client = Client::of(&sandbox);

@@ -44,6 +44,11 @@ pub enum ConnectError {
         "--region: no region is configured; give --region, set JVB_WATCHER_REGION, JITSI_AWS_REGION or AWS_REGION, or use a profile with a region"
     )]
     NoRegion,
+    /// The region from the environment or the profile can't be one.
+    #[error(
+        "--region: {0:?} is not a region, like eu-west-1; correct AWS_REGION or the profile's region, or give --region"
+    )]
+    NotARegion(String),
     /// The profile isn't defined.
     #[error(
         "--profile: no profile {name:?} in the AWS configuration files{known}; correct --profile, JVB_WATCHER_PROFILE, JITSI_AWS_PROFILE or AWS_PROFILE, or create it (aws configure sso --profile {name})"
@@ -96,11 +101,16 @@ fn timeouts() -> TimeoutConfig {
         .build()
 }
 
+/// Returns whether a text can be the name of a region: letters, digits and hyphens, as in `eu-west-1`.
+pub fn is_region_name(text: &str) -> bool {
+    text.contains('-') && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '-')
+}
+
 /// Returns the SDK's settings for a connection, after making sure that there are credentials.
 ///
 /// # Errors
 ///
-/// Returns an error if there is no region, no such profile, or no credentials.
+/// Returns an error if there is no region or a wrong one, no such profile, or no credentials.
 pub async fn connect(connection: &Connection) -> Result<SdkConfig, ConnectError> {
     let selected = connection.profile.as_deref();
     if selected.is_some()
@@ -136,8 +146,10 @@ async fn configure(connection: &Connection) -> Result<SdkConfig, ConnectError> {
     }
     let mut config = loader.load().await;
     // The SDK takes an empty variable for a region.
-    if config.region().is_none_or(|region| region.as_ref().is_empty()) {
-        return Err(ConnectError::NoRegion);
+    match config.region().map(AsRef::as_ref) {
+        None | Some("") => return Err(ConnectError::NoRegion),
+        Some(region) if !is_region_name(region) => return Err(ConnectError::NotARegion(region.to_owned())),
+        Some(_) => {}
     }
     if let Some(profile) = &connection.profile {
         // As with the AWS CLI, a selected profile has precedence over credentials in the environment. A profile that

@@ -112,8 +112,10 @@ impl Planner<'_> {
     fn is_held(&mut self, load_balancer: &LoadBalancer) -> bool {
         let Some(text) = load_balancer.tags.get(HOLD_UNTIL_TAG) else { return false };
         let Ok(until) = text.parse::<Timestamp>() else {
-            let detail =
-                format!("its tag {HOLD_UNTIL_TAG} is {text:?}, which is not an RFC 3339 instant; it is ignored");
+            // The end of the year 9999 is one, but beyond what a timestamp can hold.
+            let detail = format!(
+                "its tag {HOLD_UNTIL_TAG} is {text:?}, which is no RFC 3339 instant at most a day ahead; it is ignored"
+            );
             self.find(FindingName::HoldInvalid, &load_balancer.name, detail);
             return false;
         };

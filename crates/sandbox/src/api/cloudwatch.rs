@@ -1,4 +1,5 @@
-//! Requests and responses of Amazon CloudWatch, API version 2010-08-01 (Smithy RPC v2 CBOR).
+//! Requests and responses of Amazon CloudWatch, API version 2010-08-01 (Smithy RPC v2 CBOR, as the AWS SDK for Rust sends
+//! it, and JSON 1.0, as boto3 and the AWS CLI do).
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -13,6 +13,7 @@ use minicbor::{Decoder, Encoder};
 use serde::Serialize;
 use serde_json::{Map, Number, Value};
 
+use super::query_codes::Names;
 use super::{ErrorResponse, HttpResponse, respond};
 use crate::api::Service;
 
@@ -31,21 +32,6 @@ const MAX_DEPTH: usize = 32;
 
 /// Members that are lists of timestamps. JSON, through which responses pass, doesn't tell timestamps from numbers.
 const TIMESTAMPS: [&str; 1] = ["Timestamps"];
-
-/// Errors of CloudWatch's model, with their names there and their codes in its former query protocol (`awsQueryError` in
-/// the model).
-const MODELLED_ERRORS: [(&str, &str); 3] = [
-    ("InvalidNextToken", "InvalidNextToken"),
-    ("InvalidParameterCombinationException", "InvalidParameterCombination"),
-    ("InvalidParameterValueException", "InvalidParameterValue"),
-];
-
-/// Errors of any service: their names, and their codes in the query protocol.
-const COMMON_ERRORS: [(&str, &str); 3] = [
-    ("AccessDeniedException", "AccessDenied"),
-    ("ThrottlingException", "Throttling"),
-    ("ValidationException", "ValidationError"),
-];
 
 /// Returns whether a request has this protocol.
 pub(super) fn is_selected(headers: &HeaderMap) -> bool {
@@ -177,24 +163,11 @@ pub(super) fn success(response: &impl Serialize) -> Result<HttpResponse, serde_j
     Ok(respond_with(200, &serde_json::to_value(response)?))
 }
 
-pub(super) fn error(error: &ErrorResponse) -> HttpResponse {
-    let code = error.code.as_str();
-    let known = |errors: &[(&'static str, &'static str)]| {
-        errors.iter().copied().find(|(name, query_code)| [*name, *query_code].contains(&code))
-    };
-    let (kind, query_code) = if let Some((name, query_code)) = known(&MODELLED_ERRORS) {
-        (format!("com.amazonaws.cloudwatch#{name}"), query_code)
-    } else {
-        let (name, query_code) = known(&COMMON_ERRORS).unwrap_or((code, code));
-        (format!("com.amazon.coral.service#{name}"), query_code)
-    };
-    let body = serde_json::json!({ "__type": kind, "message": error.message });
+pub(super) fn error(service: Service, error: &ErrorResponse) -> HttpResponse {
+    let names = Names::of(service, &error.code);
+    let body = serde_json::json!({ "__type": names.kind, "message": error.message });
     let mut response = respond_with(error.status, &body);
-    let fault = if error.status < 500 { "Sender" } else { "Receiver" };
-    // A code that isn't a valid header value, which only a fault plan can set, gets no header.
-    if let Ok(value) = HeaderValue::from_str(&format!("{query_code};{fault}")) {
-        response.headers_mut().insert(HeaderName::from_static("x-amzn-query-error"), value);
-    }
+    names.add_header(error, &mut response);
     response
 }
 
@@ -265,7 +238,8 @@ mod tests {
             ("AccessDenied", 403, "com.amazon.coral.service#AccessDeniedException", "AccessDenied;Sender"),
             ("InternalFailure", 500, "com.amazon.coral.service#InternalFailure", "InternalFailure;Receiver"),
         ] {
-            let response = error(&ErrorResponse { code: code.to_owned(), status, message: "why".to_owned() });
+            let response =
+                error(Service::CloudWatch, &ErrorResponse { code: code.to_owned(), status, message: "why".to_owned() });
             assert_eq!(response.headers()["x-amzn-query-error"], header);
             assert_eq!((response.status().as_u16(), &response.headers()[PROTOCOL]), (status, &NAME));
             let body = response.into_body().collect().await.unwrap().to_bytes();

@@ -10,7 +10,8 @@ use super::check::{self, Client};
 use crate::api::Service;
 
 /// Prefixes of the `X-Amz-Target` header.
-const TARGETS: [&str; 3] = ["AmazonSQS", "AmazonEC2ContainerServiceV20141113", "AWSEvents"];
+const TARGETS: [&str; 4] =
+    ["AmazonSQS", "AmazonEC2ContainerServiceV20141113", "AWSEvents", "GraniteServiceVersion20100801"];
 
 /// Values that exist in the world, and arbitrary ones.
 fn scalar() -> impl Strategy<Value = Value> {
@@ -76,7 +77,7 @@ fn operation(service: Service) -> impl Strategy<Value = String> {
 }
 
 fn json_request() -> impl Strategy<Value = (Option<String>, Vec<u8>)> {
-    let services = [Service::Sqs, Service::Ecs, Service::EventBridge];
+    let services = [Service::Sqs, Service::Ecs, Service::EventBridge, Service::CloudWatch];
     (0..services.len()).prop_flat_map(move |index| {
         (operation(services[index]), json_body())
             .prop_map(move |(operation, body)| (Some(format!("{}.{operation}", TARGETS[index])), body))

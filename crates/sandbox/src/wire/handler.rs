@@ -80,7 +80,7 @@ async fn handle_aws_request(
         Ok(request) => request,
         Err(error) => return Ok(request::protocol(&head.headers).error(&error, request_id)),
     };
-    let protocol = Protocol::of(request.service);
+    let protocol = request.protocol();
     state.count_request(request.service, &request.operation);
     let verdict = state.decide(request.service, &request.operation);
     if !verdict.latency.is_zero() {
@@ -101,13 +101,15 @@ async fn handle_aws_request(
 async fn perform(state: &ServerState, request: RawRequest, request_id: &str) -> Result<HttpResponse, ErrorResponse> {
     let operation = request.operation.clone();
     let namespace = query::namespace(request.service);
+    let is_cbor = matches!(request.protocol(), Protocol::Cbor(_));
     let response = match request.parse()? {
         Request::Sqs(sqs::Request::ReceiveMessage(input)) => long_poll::receive(state, input).await?,
         request => state.call(request)?,
     };
     let serialized = match &response {
-        Response::CloudWatch(response) => cbor::success(response).map_err(|error| error.to_string()),
-        Response::Sqs(response) => json::sqs_success(response).map_err(|error| error.to_string()),
+        Response::CloudWatch(response) if is_cbor => cbor::success(response).map_err(|error| error.to_string()),
+        Response::CloudWatch(response) => json::compatible_success(response).map_err(|error| error.to_string()),
+        Response::Sqs(response) => json::compatible_success(response).map_err(|error| error.to_string()),
         Response::Ecs(response) => json::success(response).map_err(|error| error.to_string()),
         Response::EventBridge(response) => json::success(response).map_err(|error| error.to_string()),
         Response::Elb(response) => {

@@ -1,49 +1,20 @@
 //! Responses and errors of the JSON protocols.
 
-use hyper::header::{HeaderName, HeaderValue};
 use serde::Serialize;
 use serde_json::json;
 
+use super::query_codes::Names;
 use super::{ErrorResponse, HttpResponse, respond};
+use crate::api::Service;
 
 const JSON_1_0: &str = "application/x-amz-json-1.0";
 const JSON_1_1: &str = "application/x-amz-json-1.1";
 
-/// Errors of SQS's model, with their codes in the query protocol (`awsQueryError` in the model).
-const SQS_ERRORS: [(&str, &str); 20] = [
-    ("BatchEntryIdsNotDistinct", "AWS.SimpleQueueService.BatchEntryIdsNotDistinct"),
-    ("BatchRequestTooLong", "AWS.SimpleQueueService.BatchRequestTooLong"),
-    ("EmptyBatchRequest", "AWS.SimpleQueueService.EmptyBatchRequest"),
-    ("InvalidAddress", "InvalidAddress"),
-    ("InvalidAttributeName", "InvalidAttributeName"),
-    ("InvalidAttributeValue", "InvalidAttributeValue"),
-    ("InvalidBatchEntryId", "AWS.SimpleQueueService.InvalidBatchEntryId"),
-    ("InvalidIdFormat", "InvalidIdFormat"),
-    ("InvalidMessageContents", "InvalidMessageContents"),
-    ("InvalidSecurity", "InvalidSecurity"),
-    ("MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight"),
-    ("OverLimit", "OverLimit"),
-    ("PurgeQueueInProgress", "AWS.SimpleQueueService.PurgeQueueInProgress"),
-    ("QueueDeletedRecently", "AWS.SimpleQueueService.QueueDeletedRecently"),
-    ("QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"),
-    ("QueueNameExists", "QueueAlreadyExists"),
-    ("ReceiptHandleIsInvalid", "ReceiptHandleIsInvalid"),
-    ("RequestThrottled", "RequestThrottled"),
-    ("TooManyEntriesInBatchRequest", "AWS.SimpleQueueService.TooManyEntriesInBatchRequest"),
-    ("UnsupportedOperation", "AWS.SimpleQueueService.UnsupportedOperation"),
-];
-
-/// Errors of any service: their names in the JSON protocols, and their codes in the query protocol.
-const COMMON_ERRORS: [(&str, &str); 3] = [
-    ("InvalidParameterValueException", "InvalidParameterValue"),
-    ("MissingRequiredParameterException", "MissingParameter"),
-    ("AccessDeniedException", "AccessDenied"),
-];
-
 /// Errors that AWS's service framework returns, whatever the service.
 const FRAMEWORK_ERRORS: [&str; 2] = ["SerializationException", "UnknownOperationException"];
 
-pub(super) fn sqs_success(response: &impl Serialize) -> Result<HttpResponse, serde_json::Error> {
+/// Returns a response of a service that formerly had the query protocol.
+pub(super) fn compatible_success(response: &impl Serialize) -> Result<HttpResponse, serde_json::Error> {
     Ok(respond(200, JSON_1_0, serde_json::to_vec(response)?))
 }
 
@@ -57,23 +28,12 @@ pub(super) fn error(error: &ErrorResponse) -> HttpResponse {
     respond(error.status, JSON_1_1, json!({ "__type": kind, "message": error.message }).to_string())
 }
 
-pub(super) fn sqs_error(error: &ErrorResponse) -> HttpResponse {
-    let code = error.code.as_str();
-    let (kind, query_code) =
-        if let Some((name, old)) = SQS_ERRORS.iter().find(|(name, old)| [*name, *old].contains(&code)) {
-            (format!("com.amazonaws.sqs#{name}"), *old)
-        } else if let Some((name, old)) = COMMON_ERRORS.iter().find(|(name, old)| [*name, *old].contains(&code)) {
-            (framework(name), *old)
-        } else {
-            (framework(code), code)
-        };
-    let body = json!({ "__type": kind, "message": error.message });
+/// Returns an error response of a service that formerly had the query protocol.
+pub(super) fn compatible_error(service: Service, error: &ErrorResponse) -> HttpResponse {
+    let names = Names::of(service, &error.code);
+    let body = json!({ "__type": names.kind, "message": error.message });
     let mut response = respond(error.status, JSON_1_0, body.to_string());
-    let fault = if error.status < 500 { "Sender" } else { "Receiver" };
-    // A code that isn't a valid header value, which only a fault plan can set, gets no header.
-    if let Ok(value) = HeaderValue::from_str(&format!("{query_code};{fault}")) {
-        response.headers_mut().insert(HeaderName::from_static("x-amzn-query-error"), value);
-    }
+    names.add_header(error, &mut response);
     response
 }
 
@@ -84,6 +44,7 @@ fn framework(code: &str) -> String {
 #[cfg(test)]
 mod tests {
     use http_body_util::BodyExt;
+    use hyper::header::HeaderValue;
 
     use super::*;
 
@@ -94,7 +55,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn sqs_errors_have_their_query_code_in_a_header() {
+    async fn errors_of_former_query_services_have_their_query_code_in_a_header() {
         for (code, name, old) in [
             (
                 "QueueDoesNotExist",
@@ -108,13 +69,16 @@ mod tests {
                 "InvalidParameterValue;Sender",
             ),
         ] {
-            let response = sqs_error(&ErrorResponse::new(code, ""));
+            let response = compatible_error(Service::Sqs, &ErrorResponse::new(code, ""));
             assert_eq!(response.headers()["x-amzn-query-error"], old);
             assert_eq!(response.headers()["content-type"], JSON_1_0);
             assert_eq!(kind(response).await, name);
         }
         let unavailable = ErrorResponse { code: "ServiceUnavailable".into(), status: 503, message: String::new() };
-        assert_eq!(sqs_error(&unavailable).headers()["x-amzn-query-error"], "ServiceUnavailable;Receiver");
+        assert_eq!(
+            compatible_error(Service::Sqs, &unavailable).headers()["x-amzn-query-error"],
+            "ServiceUnavailable;Receiver"
+        );
     }
 
     #[tokio::test]

@@ -10,10 +10,11 @@ use super::{ErrorResponse, Protocol, cbor, query};
 use crate::api::{ReadError, Request, Service, cloudwatch, ecs, elb, eventbridge, sqs, sts};
 
 /// Prefixes of operations in the `X-Amz-Target` header, which identifies requests of the JSON protocols.
-const TARGETS: [(&str, Service); 3] = [
+const TARGETS: [(&str, Service); 4] = [
     ("AmazonSQS", Service::Sqs),
     ("AmazonEC2ContainerServiceV20141113", Service::Ecs),
     ("AWSEvents", Service::EventBridge),
+    ("GraniteServiceVersion20100801", Service::CloudWatch),
 ];
 
 /// A request whose service and operation are known, with members that are still to be parsed.
@@ -34,11 +35,10 @@ enum Members {
 /// Returns the protocol of the error response to a request that can't be parsed, as far as its head tells.
 pub(super) fn protocol(headers: &HeaderMap) -> Protocol {
     if cbor::is_selected(headers) {
-        return Protocol::Cbor;
+        return Protocol::Cbor(Service::CloudWatch);
     }
     match target(headers) {
-        Some(target) if target.starts_with("AmazonSQS.") => Protocol::Sqs,
-        Some(_) => Protocol::Json,
+        Some(target) => service_of(&target).map_or(Protocol::Json, Protocol::of),
         None => Protocol::of(Service::Elb),
     }
 }
@@ -48,7 +48,21 @@ fn target(headers: &HeaderMap) -> Option<Cow<'_, str>> {
     headers.get("x-amz-target").map(|value| String::from_utf8_lossy(value.as_bytes()))
 }
 
+/// Returns the service in the value of the `X-Amz-Target` header.
+fn service_of(target: &str) -> Option<Service> {
+    let prefix = target.split_once('.').map_or(target, |(prefix, _)| prefix);
+    TARGETS.iter().find(|(known, _)| *known == prefix).map(|(_, service)| *service)
+}
+
 impl RawRequest {
+    /// Returns the protocol of the request and its response.
+    pub(super) fn protocol(&self) -> Protocol {
+        match self.members {
+            Members::Cbor(_) => Protocol::Cbor(self.service),
+            Members::Json(_) | Members::Form(_) => Protocol::of(self.service),
+        }
+    }
+
     /// Reads the service and the operation, and refuses operations that the sandbox doesn't model.
     pub(super) fn read(head: &Parts, body: &[u8]) -> Result<Self, ErrorResponse> {
         let request = match target(&head.headers) {
@@ -79,11 +93,11 @@ impl RawRequest {
 
     fn from_target(target: &str, body: &[u8]) -> Result<Self, ErrorResponse> {
         let (prefix, operation) = target.split_once('.').unwrap_or((target, ""));
-        let Some((_, service)) = TARGETS.iter().find(|(known, _)| *known == prefix) else {
+        let Some(service) = service_of(target) else {
             let message = format!("The sandbox has no service {prefix:?}: it models {}.", services());
             return Err(ErrorResponse::new("UnknownOperationException", message));
         };
-        Ok(Self { service: *service, operation: operation.to_owned(), members: Members::Json(body.to_vec()) })
+        Ok(Self { service, operation: operation.to_owned(), members: Members::Json(body.to_vec()) })
     }
 
     fn from_form(form: &[u8]) -> Result<Self, ErrorResponse> {
@@ -174,7 +188,7 @@ fn unreadable(service: Service, error: &ReadError) -> ErrorResponse {
 
 fn unknown(service: Service, operation: &str) -> ErrorResponse {
     let code = match Protocol::of(service) {
-        Protocol::Cbor | Protocol::Sqs | Protocol::Json => "UnknownOperationException",
+        Protocol::Cbor(_) | Protocol::CompatibleJson(_) | Protocol::Json => "UnknownOperationException",
         Protocol::Query(_) => "InvalidAction",
     };
     let prefix = service.prefix();
@@ -223,6 +237,9 @@ mod tests {
         assert_eq!(request, Request::Sqs(sqs::Request::GetQueueUrl(sqs::GetQueueUrlInput { queue_name: "q".into() })));
         let request = read(Some("AmazonEC2ContainerServiceV20141113.ListClusters"), "{}").expect("a valid request");
         assert_eq!((request.service(), request.operation()), (Service::Ecs, "ListClusters"));
+        let members = r#"{"MetricDataQueries": [], "StartTime": 60, "EndTime": 120.5}"#;
+        let request = read(Some("GraniteServiceVersion20100801.GetMetricData"), members).expect("a valid request");
+        assert_eq!((request.service(), request.operation()), (Service::CloudWatch, "GetMetricData"));
         let request = read(Some("AWSEvents.ListRules"), "{}").expect("a valid request");
         assert_eq!((request.service(), request.operation()), (Service::EventBridge, "ListRules"));
     }

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::world::{
-    Advertised, CallChange, CallerView, GroupView, ListenerView, LoadBalancerView, QueueView, RecordView, ServiceView,
-    TargetView, TaskView, World,
+    Advertised, CallChange, CallerView, Connection, FlowProtocol, GroupView, ListenerView, LoadBalancerView, QueueView,
+    RecordView, ServiceView, TargetView, TaskView, World,
 };
 
 pub(super) fn to_json(world: &World) -> Value {
@@ -14,7 +14,7 @@ pub(super) fn to_json(world: &World) -> Value {
     json!({
         "services": world.services().iter().map(service).collect::<Vec<_>>(),
         "tasks": world.tasks().iter().map(task).collect::<Vec<_>>(),
-        "balancers": world.load_balancers().iter().map(load_balancer).collect::<Vec<_>>(),
+        "balancers": world.load_balancers().iter().map(|found| load_balancer(found, world)).collect::<Vec<_>>(),
         "listeners": world.listeners().iter().map(listener).collect::<Vec<_>>(),
         "groups": world.groups().iter().map(group).collect::<Vec<_>>(),
         "records": world.records().iter().map(record).collect::<Vec<_>>(),
@@ -65,7 +65,8 @@ fn advertised(advertised: &Advertised) -> Value {
     }
 }
 
-fn load_balancer(load_balancer: &LoadBalancerView) -> Value {
+fn load_balancer(load_balancer: &LoadBalancerView, world: &World) -> Value {
+    let flows = FlowProtocol::ALL.map(|protocol| (protocol.as_str(), world.flows(&load_balancer.arn, protocol)));
     json!({
         "arn": load_balancer.arn,
         "name": load_balancer.name,
@@ -74,6 +75,7 @@ fn load_balancer(load_balancer: &LoadBalancerView) -> Value {
         "addresses": load_balancer.addresses,
         "created-at": load_balancer.created_at,
         "tags": tags(&load_balancer.tags),
+        "flows": BTreeMap::from(flows),
     })
 }
 
@@ -97,12 +99,22 @@ fn calls(world: &World) -> Value {
         let event = change.event;
         json!({ "at": change.at, "caller": change.caller, "event": event.as_str(), "reason": event.reason() })
     };
+    let connection = |connection: &Connection| {
+        json!({
+            "caller": connection.caller,
+            "task": connection.task,
+            "balancer": connection.load_balancer,
+            "began-at": connection.began_at,
+            "ended-at": connection.ended_at,
+        })
+    };
     json!({
         "joined": counts.joined,
         "no-sign-in": counts.no_sign_in,
         "no-media": counts.no_media,
         "dropped": counts.dropped,
         "callers": world.callers().iter().map(caller).collect::<Vec<_>>(),
+        "connections": world.connections().iter().map(connection).collect::<Vec<_>>(),
         "history": world.call_history().iter().map(change).collect::<Vec<_>>(),
     })
 }

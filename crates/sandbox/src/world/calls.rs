@@ -1,6 +1,7 @@
 //! Calls: Jitsi's containers in the tasks, and the callers who join by name.
 //!
 //! - `containers`: the ports on which a task listens, and the addresses that its bridge advertises.
+//! - `bots`: port scans.
 //! - `callers`: who wants to join, who is in the call, and what keeps the others out.
 //!
 //! A task is taken to run a whole conference: the web front end, the conference server and the bridge named `jvb`. A caller
@@ -9,19 +10,21 @@
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use super::elb::{Elb, HealthCheck};
 use super::names::Names;
 use super::timers::TimerId;
-use super::{Context, Effect, Timer as WorldTimer, ecs};
+use super::{Context, Effect, MAX_CALLERS, Timer as WorldTimer, ecs};
 use crate::api::ecs::ContainerDefinition;
 
+mod bots;
 mod callers;
 mod containers;
 #[cfg(test)]
 mod tests;
 
-pub use callers::{CallChange, CallCounts, CallEvent, Callers};
+pub use callers::{CallChange, CallCounts, CallEvent, Callers, Connection};
 pub use containers::Advertised;
 
 use containers::Containers;
@@ -50,6 +53,18 @@ pub enum Timer {
     },
     /// All callers check their call, or try to join.
     CheckCallers,
+    /// Callers come.
+    Join {
+        /// Number of callers.
+        callers: usize,
+        /// Time for which they stay.
+        stay: Option<Duration>,
+    },
+    /// A caller leaves, if still there.
+    Leave {
+        /// Number of the caller.
+        caller: u32,
+    },
 }
 
 impl Calls {
@@ -95,12 +110,56 @@ impl Calls {
         }
     }
 
+    /// Adds callers, as many as there is room for. They leave after a time, if one is given. Returns their numbers.
+    pub fn join(&mut self, callers: usize, stay: Option<Duration>, elb: &Elb, context: &mut Context<'_>) -> Vec<u32> {
+        let callers = callers.min(MAX_CALLERS.saturating_sub(self.callers.len()));
+        let numbers = self.with_callers(|all, calls| all.join(callers, calls, elb, context));
+        if let Some(stay) = stay {
+            for caller in numbers.iter().copied() {
+                context.start_timer(stay, WorldTimer::Calls(Timer::Leave { caller }));
+            }
+        }
+        if self.check.is_none() && self.callers.len() > 0 {
+            self.check_later(context);
+        }
+        numbers
+    }
+
+    /// Adds callers after a time.
+    pub fn join_later(&self, callers: usize, delay: Duration, stay: Option<Duration>, context: &mut Context<'_>) {
+        context.start_timer(delay, WorldTimer::Calls(Timer::Join { callers, stay }));
+    }
+
+    /// Lets a caller leave, with or without closing the connections. Returns whether there is such a caller.
+    pub fn leave(&mut self, caller: u32, silently: bool, context: &mut Context<'_>) -> bool {
+        let is_found = self.callers.leave(caller, silently, context);
+        if self.callers.len() == 0
+            && let Some(timer) = self.check.take()
+        {
+            context.timers.cancel(timer);
+        }
+        is_found
+    }
+
+    /// Lets bots scan the ports of every load balancer.
+    pub fn scan(&self, bots: usize, elb: &Elb, context: &mut Context<'_>) {
+        bots::scan(bots, elb, context);
+    }
+
     /// Handles a timer. Returns the task whose bridge gave up: its container exits.
     pub fn fire(&mut self, timer: Timer, elb: &Elb, context: &mut Context<'_>) -> Option<String> {
         match timer {
             Timer::CheckCallers => {
                 self.with_callers(|callers, calls| callers.check(calls, elb, context));
                 self.check_later(context);
+                None
+            }
+            Timer::Join { callers, stay } => {
+                self.join(callers, stay, elb, context);
+                None
+            }
+            Timer::Leave { caller } => {
+                self.leave(caller, false, context);
                 None
             }
             Timer::ResolveDomain { address, task } => {
@@ -120,10 +179,11 @@ impl Calls {
     }
 
     /// Lends out the callers, who look at everything else.
-    fn with_callers(&mut self, work: impl FnOnce(&mut Callers, &Self)) {
+    fn with_callers<T>(&mut self, work: impl FnOnce(&mut Callers, &Self) -> T) -> T {
         let mut callers = std::mem::take(&mut self.callers);
-        work(&mut callers, self);
+        let result = work(&mut callers, self);
         self.callers = callers;
+        result
     }
 
     fn retry_later(&self, address: Ipv4Addr, task: &str, context: &mut Context<'_>) {

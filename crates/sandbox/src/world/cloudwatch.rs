@@ -81,6 +81,13 @@ impl DataPoint {
     }
 }
 
+impl Value {
+    /// Returns the statistics of a single report.
+    fn of(value: f64) -> Self {
+        Self { average: value, minimum: value, maximum: value }
+    }
+}
+
 impl CloudWatch {
     /// Creates a CloudWatch without data points.
     pub fn new(seed: u64, now: Timestamp) -> Self {

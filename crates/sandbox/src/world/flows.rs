@@ -51,37 +51,59 @@ pub struct TrackedFlow {
     pub protocol: FlowProtocol,
     /// Time of the first packet.
     pub opened_at: Timestamp,
-    /// Time at which the load balancer forgets the flow; `None` while packets keep it.
-    pub forgotten_at: Option<Timestamp>,
+    /// End of the flow; `None` while packets keep it.
+    pub end: Option<FlowEnd>,
+    /// Traffic between the first and the last packet.
+    pub bytes_per_second: u32,
+}
+
+/// End of a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FlowEnd {
+    /// Time of the last packet.
+    pub last_packet_at: Timestamp,
+    /// Time at which the load balancer forgets the flow.
+    pub forgotten_at: Timestamp,
 }
 
 /// The flow tables of all load balancers.
 #[derive(Debug, Default)]
 pub struct Flows {
     tracked: BTreeMap<FlowId, TrackedFlow>,
+    /// Time of the last packet of ended flows, by load balancer and protocol.
+    last_packets: BTreeMap<(String, FlowProtocol), Timestamp>,
     /// Number of flows so far.
     count: u64,
 }
 
 impl Flows {
-    /// Opens a flow, which packets keep until it is closed.
-    pub fn open(&mut self, flow: &Flow, protocol: FlowProtocol, now: Timestamp) -> FlowId {
+    /// Opens a flow, which packets keep until it ends.
+    pub fn open(&mut self, flow: &Flow, protocol: FlowProtocol, bytes_per_second: u32, now: Timestamp) -> FlowId {
         self.count += 1;
         let id = FlowId(self.count);
         let load_balancer = flow.load_balancer().to_owned();
-        self.tracked.insert(id, TrackedFlow { load_balancer, protocol, opened_at: now, forgotten_at: None });
+        self.tracked.insert(id, TrackedFlow { load_balancer, protocol, opened_at: now, end: None, bytes_per_second });
         id
     }
 
-    /// Ends a flow: a connection closes, and of a UDP flow no further packet comes.
+    /// Ends a flow at its client: a connection closes, and of a UDP flow no further packet comes.
     pub fn close(&mut self, id: FlowId, settings: &LoadBalancerSettings, now: Timestamp) {
-        if let Some(flow) = self.tracked.get_mut(&id) {
-            let remembered = match flow.protocol {
-                FlowProtocol::Udp => settings.udp_idle_timeout,
-                FlowProtocol::Tcp | FlowProtocol::Tls => Duration::ZERO,
-            };
-            flow.forgotten_at = Some(after(now, remembered));
-        }
+        self.end(id, Duration::ZERO, settings, now);
+    }
+
+    /// Ends a flow whose client is gone without a word, so that no connection closes.
+    pub fn abandon(&mut self, id: FlowId, settings: &LoadBalancerSettings, now: Timestamp) {
+        self.end(id, settings.tcp_idle_timeout, settings, now);
+    }
+
+    fn end(&mut self, id: FlowId, connection_remembered: Duration, settings: &LoadBalancerSettings, now: Timestamp) {
+        let Some(flow) = self.tracked.get_mut(&id) else { return };
+        let remembered = match flow.protocol {
+            FlowProtocol::Udp => settings.udp_idle_timeout,
+            FlowProtocol::Tcp | FlowProtocol::Tls => connection_remembered,
+        };
+        flow.end = Some(FlowEnd { last_packet_at: now, forgotten_at: after(now, remembered) });
+        self.last_packets.insert((flow.load_balancer.clone(), flow.protocol), now);
     }
 
     /// Returns the flows of a load balancer.
@@ -89,9 +111,26 @@ impl Flows {
         self.tracked.values().filter(move |flow| flow.load_balancer == load_balancer)
     }
 
+    /// Returns the time of the last packet of a protocol through a load balancer, which is now while a flow is open.
+    pub fn last_packet_at(&self, load_balancer: &str, protocol: FlowProtocol, now: Timestamp) -> Option<Timestamp> {
+        let is_open = self.of(load_balancer).any(|flow| flow.protocol == protocol && flow.end.is_none());
+        if is_open {
+            Some(now)
+        } else {
+            self.last_packets.get(&(load_balancer.to_owned(), protocol)).map(|at| now.min(*at))
+        }
+    }
+
     /// Discards the flows that were forgotten before a time, and those of load balancers that are gone.
     pub fn discard(&mut self, before: Timestamp, exists: impl Fn(&str) -> bool) {
-        let is_forgotten = |flow: &TrackedFlow| flow.forgotten_at.is_some_and(|at| at < before);
+        let is_forgotten = |flow: &TrackedFlow| flow.end.is_some_and(|end| end.forgotten_at < before);
         self.tracked.retain(|_, flow| !is_forgotten(flow) && exists(&flow.load_balancer));
+    }
+}
+
+impl TrackedFlow {
+    /// Returns whether the load balancer has the flow in its table at a time.
+    pub fn is_tracked_at(&self, at: Timestamp) -> bool {
+        self.opened_at <= at && self.end.is_none_or(|end| at < end.forgotten_at)
     }
 }

@@ -94,6 +94,31 @@ pub enum Incident {
         /// Number of callers.
         n: usize,
     },
+    /// Callers come to the call of the platform's domain: one, two or a conference, as many as there is room for.
+    Join {
+        /// Number of callers.
+        n: usize,
+        /// Time after which they come. Default: none; they come at once.
+        #[serde(default, with = "duration")]
+        after: Duration,
+        /// Time for which they stay; until `leave` or `callers` when absent.
+        #[serde(default, with = "duration::optional", skip_serializing_if = "Option::is_none")]
+        stay: Option<Duration>,
+    },
+    /// A caller leaves.
+    Leave {
+        /// Number of the caller.
+        caller: u32,
+        /// The caller's machine is gone without a word: its connection stays in the load balancer's table until the idle
+        /// timeout is over. Default: no.
+        #[serde(default)]
+        silently: bool,
+    },
+    /// Bots send a packet to each UDP listener, and connect to each TCP and TLS listener, of every load balancer.
+    PortScan {
+        /// Number of bots.
+        n: usize,
+    },
     /// CloudWatch gets no data points of the minutes that end within a time from now; they never come.
     MetricsGap {
         /// The time.
@@ -122,6 +147,11 @@ mod tests {
             Incident::FailLoadBalancer { name: "nlb".to_owned() }
         );
         assert_eq!(read(r#"{"act": "replay", "n": 3}"#).unwrap(), Incident::Replay { n: 3 });
+        let stay = Some(Duration::from_secs(600));
+        assert_eq!(
+            read(r#"{"act": "join", "n": 2, "stay": "10m"}"#).unwrap(),
+            Incident::Join { n: 2, after: Duration::ZERO, stay }
+        );
         assert!(read(r#"{"act": "replay", "n": 3, "m": 4}"#).is_err());
         assert!(read(r#"{"act": "explode"}"#).is_err());
     }

@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::{Advertised, CallChange, CallCounts, CallEvent, EventCounts, World, cloudwatch, ecs, elb, sqs};
+use super::{
+    Advertised, CallChange, CallCounts, CallEvent, Connection, EventCounts, FlowProtocol, World, cloudwatch, ecs, elb,
+    sqs,
+};
 
 /// View of a service.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -289,6 +292,38 @@ impl World {
             average: point.average(),
         };
         points.map(view).collect()
+    }
+
+    /// Returns all connections of callers to tasks so far, oldest first. Those of present calls have no end.
+    pub fn connections(&self) -> &[Connection] {
+        self.calls.callers.connections()
+    }
+
+    /// Returns the connections of present calls.
+    pub fn present_connections(&self) -> impl Iterator<Item = &Connection> {
+        self.connections().iter().filter(|connection| connection.ended_at.is_none())
+    }
+
+    /// Returns the number of callers who are in a call on a task.
+    pub fn callers_on_task(&self, task: &str) -> usize {
+        self.present_connections().filter(|connection| connection.task == task).count()
+    }
+
+    /// Returns the number of callers who are in a call through a load balancer.
+    pub fn callers_through(&self, load_balancer: &str) -> usize {
+        self.present_connections().filter(|connection| connection.load_balancer == load_balancer).count()
+    }
+
+    /// Returns the number of flows of a protocol in a load balancer's table, those of bots included.
+    pub fn flows(&self, load_balancer: &str, protocol: FlowProtocol) -> usize {
+        let flows = self.flows.of(load_balancer);
+        flows.filter(|flow| flow.protocol == protocol && flow.is_tracked_at(self.now)).count()
+    }
+
+    /// Returns the time of the last packet of a protocol through a load balancer, which is now while a caller's flow is open.
+    /// It outlives the load balancer.
+    pub fn last_packet_at(&self, load_balancer: &str, protocol: FlowProtocol) -> Option<Timestamp> {
+        self.flows.last_packet_at(load_balancer, protocol, self.now)
     }
 
     fn advertised(&self, task: &ecs::Task) -> Option<&Advertised> {

@@ -16,7 +16,7 @@ use crate::coverage::Coverage;
 use crate::environment::Actor;
 use crate::snapshot::Snapshot;
 use jvb_watcher_sandbox::api::ecs;
-use jvb_watcher_sandbox::world::{CallEvent, DataPointView, LoadBalancerView, World};
+use jvb_watcher_sandbox::world::{DataPointView, LoadBalancerView, World};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -328,7 +328,7 @@ impl Checker {
         now: Timestamp,
         coverage: &mut Coverage,
     ) {
-        let calls = Calls::of(world);
+        let calls = Calls::through(load_balancer, world);
         for minute in window.minutes() {
             if self.is_use(calls.average(minute, now)) {
                 self.violate_stop(actor, now, format!("although it was used in the minute from {minute}"));
@@ -373,23 +373,14 @@ impl Checker {
     }
 }
 
-/// The calls so far, by their begin and end.
+/// The calls through a load balancer so far, by their begin and end.
 struct Calls(Vec<(Timestamp, Option<Timestamp>)>);
 
 impl Calls {
-    fn of(world: &World) -> Self {
-        let mut calls = Vec::new();
-        let mut present: BTreeMap<u32, Timestamp> = BTreeMap::new();
-        for change in world.call_history() {
-            if let Some(joined_at) = present.remove(&change.caller) {
-                calls.push((joined_at, Some(change.at)));
-            }
-            if change.event == CallEvent::Joined {
-                present.insert(change.caller, change.at);
-            }
-        }
-        calls.extend(present.into_values().map(|joined_at| (joined_at, None)));
-        Self(calls)
+    fn through(load_balancer: &LoadBalancerView, world: &World) -> Self {
+        let connections = world.connections().iter();
+        let through = connections.filter(|connection| connection.load_balancer == load_balancer.arn);
+        Self(through.map(|connection| (connection.began_at, connection.ended_at)).collect())
     }
 
     /// Returns the average number of callers in the minute from an instant.

@@ -137,7 +137,7 @@ impl Draw {
             1 => Visit { callers: 2, stays: (5 * MINUTE, 2 * HOUR) },
             2 => Visit { callers: self.random.usize(3..=6), stays: (10 * MINUTE, 2 * HOUR) },
             3 => Visit { callers: self.random.usize(2..=4), stays: (MINUTE, 10 * MINUTE) },
-            4 => return self.scans(from, changes),
+            4 => return self.scans(from),
             // A test of the connection.
             _ => Visit { callers: 1, stays: (MINUTE / 2, 2 * MINUTE) },
         };
@@ -151,12 +151,13 @@ impl Draw {
         end
     }
 
-    /// Bots that scan: each a single short flow.
-    fn scans(&mut self, from: Duration, changes: &mut Vec<(Duration, i32)>) -> Duration {
+    /// Bots that scan: each makes a single short flow through each listener.
+    fn scans(&mut self, from: Duration) -> Duration {
         let mut at = from;
         for _ in 0..self.random.usize(1..=15) {
             at += self.span(MINUTE / 2, 15 * MINUTE);
-            changes.extend([(at, 1), (at + Duration::from_secs(2), -1)]);
+            let n = self.random.usize(1..=2);
+            self.at(at, Action::Inject(Incident::PortScan { n }));
         }
         at
     }

@@ -427,12 +427,13 @@ fn removes_the_mark_of_a_service_in_use_despite_a_hold() {
 
 #[test]
 fn ignores_and_reports_an_invalid_hold() {
-    for until in ["", "tomorrow", "2026-11-21T12:00:01Z", "2027-11-20T12:00:00Z"] {
+    for until in ["", "tomorrow", "2026-11-21T12:00:01Z", "2027-11-20T12:00:00Z", "9999-12-31T23:59:59Z"] {
         let mut load_balancer = marked_load_balancer(&[], noon() - minutes(30));
         load_balancer.tags.insert(HOLD_UNTIL_TAG.into(), until.into());
         let plan = plan_at_noon(&idle(load_balancer));
         assert!(is_deletion(&plan), "{until:?}");
         assert_eq!(names(&plan), [FindingName::HoldInvalid], "{until:?}");
+        assert!(plan.findings[0].detail.contains("a day ahead"), "{}", plan.findings[0].detail);
     }
 }
 

@@ -5,16 +5,21 @@ use jiff::Timestamp;
 use super::{Advertised, Calls};
 use crate::world::Context;
 use crate::world::elb::{Elb, Flow};
-use crate::world::flows::{FlowId, FlowProtocol};
+use crate::world::flows::{FlowId, FlowProtocol, Flows};
+use crate::world::settings::LoadBalancerSettings;
 
 /// Port of the listener for HTTPS.
 const HTTPS: u16 = 443;
+
+/// A caller's media to and from the bridge: 2.5 Mbit/s.
+const MEDIA_BYTES_PER_SECOND: u32 = 312_500;
 
 /// The callers and the history of their calls.
 #[derive(Debug, Default)]
 pub struct Callers {
     callers: Vec<Caller>,
     history: Vec<CallChange>,
+    connections: Vec<Connection>,
     /// Number of callers so far.
     count: u32,
 }
@@ -25,7 +30,12 @@ struct Caller {
     number: u32,
     state: State,
     flows: Vec<OpenFlow>,
+    /// Index of the connection of the present call.
+    connection: Option<usize>,
 }
+
+/// A way to end a flow.
+type EndFlow = fn(&mut Flows, FlowId, &LoadBalancerSettings, Timestamp);
 
 /// An open flow of a caller.
 #[derive(Debug)]
@@ -98,6 +108,21 @@ pub struct CallChange {
     pub event: CallEvent,
 }
 
+/// A caller's connection to a task through a load balancer, from the moment the caller joined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Connection {
+    /// Number of the caller, from 1.
+    pub caller: u32,
+    /// Id of the task.
+    pub task: String,
+    /// ARN of the load balancer.
+    pub load_balancer: String,
+    /// Time at which the caller joined.
+    pub began_at: Timestamp,
+    /// Time at which the caller left, or noticed that the call was dropped; `None` during the call.
+    pub ended_at: Option<Timestamp>,
+}
+
 /// Number of each event of the calls so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CallCounts {
@@ -155,6 +180,16 @@ impl Callers {
         &self.history
     }
 
+    /// Returns all connections so far, oldest first.
+    pub fn connections(&self) -> &[Connection] {
+        &self.connections
+    }
+
+    /// Returns the number of callers.
+    pub fn len(&self) -> usize {
+        self.callers.len()
+    }
+
     /// Returns the number of each event so far.
     pub fn counts(&self) -> CallCounts {
         let mut counts = CallCounts::default();
@@ -173,18 +208,71 @@ impl Callers {
     /// Sets the number of callers: new ones try to join at once, and the latest ones leave first.
     pub fn set(&mut self, number: usize, calls: &Calls, elb: &Elb, context: &mut Context<'_>) {
         while self.callers.len() > number
-            && let Some(mut caller) = self.callers.pop()
+            && let Some(caller) = self.callers.pop()
         {
-            caller.hang_up(context);
-            self.record(caller.number, CallEvent::Left, context.now);
+            self.part(caller, Flows::close, context);
         }
-        while self.callers.len() < number {
+        self.join(number.saturating_sub(self.callers.len()), calls, elb, context);
+    }
+
+    /// Adds callers, who try to join at once. Returns their numbers.
+    pub fn join(&mut self, number: usize, calls: &Calls, elb: &Elb, context: &mut Context<'_>) -> Vec<u32> {
+        let mut join = || {
             self.count += 1;
-            let Attempt { state, flows } = join(calls, elb, context);
-            let mut caller = Caller { number: self.count, state, flows: Vec::new() };
-            caller.open(&flows, context);
+            let mut caller = Caller {
+                number: self.count,
+                state: State::Out(Obstacle::NameDoesNotResolve),
+                flows: Vec::new(),
+                connection: None,
+            };
+            self.attempt(&mut caller, calls, elb, context);
             self.record(caller.number, caller.event(), context.now);
             self.callers.push(caller);
+            self.count
+        };
+        (0..number).map(|_| join()).collect()
+    }
+
+    /// Lets a caller leave, with or without closing the connections. Returns whether there is such a caller.
+    pub fn leave(&mut self, number: u32, silently: bool, context: &mut Context<'_>) -> bool {
+        let Some(index) = self.callers.iter().position(|caller| caller.number == number) else { return false };
+        let caller = self.callers.remove(index);
+        self.part(caller, if silently { Flows::abandon } else { Flows::close }, context);
+        true
+    }
+
+    fn part(&mut self, mut caller: Caller, end: EndFlow, context: &mut Context<'_>) {
+        self.end_call(&mut caller, end, context);
+        self.record(caller.number, CallEvent::Left, context.now);
+    }
+
+    /// Lets a caller try to join. A caller who is kept out as before keeps the flows, although each attempt is a new one.
+    fn attempt(&mut self, caller: &mut Caller, calls: &Calls, elb: &Elb, context: &mut Context<'_>) {
+        let Attempt { state, flows } = join(calls, elb, context);
+        if !caller.has(&flows) {
+            self.end_call(caller, Flows::close, context);
+            caller.open(&flows, context);
+        }
+        if let State::InCall(call) = &state {
+            caller.connection = Some(self.connections.len());
+            self.connections.push(Connection {
+                caller: caller.number,
+                task: call.task.clone(),
+                load_balancer: call.media.load_balancer().to_owned(),
+                began_at: context.now,
+                ended_at: None,
+            });
+        }
+        caller.state = state;
+    }
+
+    /// Ends the call and the flows of a caller.
+    fn end_call(&mut self, caller: &mut Caller, end: EndFlow, context: &mut Context<'_>) {
+        for flow in caller.flows.drain(..) {
+            end(context.flows, flow.id, &context.settings.load_balancers, context.now);
+        }
+        if let Some(connection) = caller.connection.take().and_then(|index| self.connections.get_mut(index)) {
+            connection.ended_at = Some(context.now);
         }
     }
 
@@ -198,15 +286,9 @@ impl Callers {
                     continue;
                 }
                 self.record(caller.number, CallEvent::Dropped, context.now);
-                caller.hang_up(context);
+                self.end_call(caller, Flows::close, context);
             }
-            let Attempt { state, flows } = join(calls, elb, context);
-            caller.state = state;
-            // A caller who is kept out as before keeps the flows, although each attempt is a new one.
-            if !caller.has(&flows) {
-                caller.hang_up(context);
-                caller.open(&flows, context);
-            }
+            self.attempt(caller, calls, elb, context);
             // A call that was dropped begins again.
             if before == CallEvent::Joined || before != caller.event() {
                 self.record(caller.number, caller.event(), context.now);
@@ -231,15 +313,9 @@ impl Caller {
     /// Opens flows.
     fn open(&mut self, flows: &[(Flow, FlowProtocol)], context: &mut Context<'_>) {
         for (flow, protocol) in flows {
-            let id = context.flows.open(flow, *protocol, context.now);
+            let bytes = if *protocol == FlowProtocol::Udp { MEDIA_BYTES_PER_SECOND } else { 0 };
+            let id = context.flows.open(flow, *protocol, bytes, context.now);
             self.flows.push(OpenFlow { id, load_balancer: flow.load_balancer().to_owned(), protocol: *protocol });
-        }
-    }
-
-    /// Ends all flows.
-    fn hang_up(&mut self, context: &mut Context<'_>) {
-        for flow in self.flows.drain(..) {
-            context.flows.close(flow.id, &context.settings.load_balancers, context.now);
         }
     }
 

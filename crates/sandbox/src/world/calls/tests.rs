@@ -1,8 +1,10 @@
 use std::net::Ipv4Addr;
+use std::time::Duration;
 
 use crate::api::{ecs, elb};
 use crate::world::tests::evening::{DOMAIN, Evening};
-use crate::world::{Advertised, CallCounts, CallEvent, Incident, RecordView};
+use crate::world::timers::after;
+use crate::world::{Advertised, CallCounts, CallEvent, FlowProtocol, Incident, RecordView};
 
 const NAME: CallEvent = CallEvent::NoSignIn("the name does not resolve");
 const WEB: CallEvent = CallEvent::NoSignIn("no healthy web target");
@@ -245,4 +247,104 @@ fn there_are_no_callers_without_a_domain_and_not_too_many() {
     let mut refused = |n: usize| evening.world.inject(Incident::Callers { n }, evening.now).unwrap_err().message;
     assert!(refused(1).contains("calls.domain"));
     evening.callers(0);
+}
+
+#[test]
+fn callers_come_and_go_at_given_times() {
+    let mut evening = Evening::with_tasks(1);
+    let load_balancer = evening.load_balancer().arn;
+    let task = evening.running()[0].id.clone();
+    let seconds = Duration::from_secs;
+    evening.inject(Incident::Join { n: 2, after: seconds(60), stay: Some(seconds(600)) });
+    let alone = evening.world.join(1, None, evening.now).unwrap();
+    assert_eq!((alone.as_slice(), evening.world.callers_on_task(&task)), (&[1][..], 1));
+    evening.advance(60);
+    assert_eq!(evening.world.callers_through(&load_balancer), 3);
+    evening.advance(599);
+    assert_eq!(evening.world.callers_through(&load_balancer), 3);
+    evening.advance(1);
+    assert_eq!((evening.states(), evening.world.callers_on_task(&task)), (vec![CallEvent::Joined], 1));
+    evening.inject(Incident::Leave { caller: 1, silently: false });
+    let leave_again = Incident::Leave { caller: 1, silently: false };
+    assert!(evening.world.inject(leave_again, evening.now).unwrap_err().message.contains("no caller 1"));
+    let next = evening.world.next_step_at();
+    assert!(
+        next.is_none_or(|at| at > after(evening.now, seconds(3600))),
+        "without callers nothing is checked: {next:?}"
+    );
+    let lengths: Vec<(u32, i64)> = evening
+        .world
+        .connections()
+        .iter()
+        .map(|found| (found.caller, found.ended_at.unwrap().duration_since(found.began_at).as_secs()))
+        .collect();
+    assert_eq!(lengths, [(1, 660), (2, 600), (3, 600)]);
+    assert_eq!(evening.world.connections()[0].task, task);
+}
+
+#[test]
+fn a_dropped_call_and_the_next_one_are_two_connections() {
+    let mut evening = Evening::with_tasks(1);
+    let first = evening.running()[0].id.clone();
+    evening.callers(1);
+    evening.crash();
+    evening.advance(100);
+    assert_eq!(evening.world.present_connections().count(), 0);
+    evening.register_all();
+    evening.advance(200);
+    let second = evening.running()[0].id.clone();
+    let tasks: Vec<&str> = evening.world.connections().iter().map(|found| found.task.as_str()).collect();
+    assert_eq!(tasks, [&first, &second]);
+    assert_eq!((evening.world.callers_on_task(&first), evening.world.callers_on_task(&second)), (0, 1));
+}
+
+#[test]
+fn there_is_room_for_a_hundred_callers() {
+    let mut evening = Evening::with_tasks(1);
+    evening.callers(99);
+    assert_eq!(evening.world.join(3, None, evening.now).unwrap(), [100]);
+    assert!(evening.world.join(101, None, evening.now).unwrap_err().message.contains("at most 100"));
+    evening.inject(Incident::Join { n: 5, after: Duration::from_secs(5), stay: None });
+    evening.callers(98);
+    evening.advance(5);
+    assert_eq!(evening.states().len(), 100);
+}
+
+#[test]
+fn the_last_packet_is_known_after_the_caller_has_left() {
+    let mut evening = Evening::with_tasks(1);
+    let load_balancer = evening.load_balancer().arn;
+    let last = |evening: &Evening, protocol| evening.world.last_packet_at(&load_balancer, protocol);
+    assert_eq!(last(&evening, FlowProtocol::Udp), None);
+    evening.callers(1);
+    evening.advance(60);
+    let left_at = evening.now;
+    assert_eq!(last(&evening, FlowProtocol::Udp), Some(left_at), "the call goes on");
+    evening.callers(0);
+    evening.advance(119);
+    let flows = |evening: &Evening, protocol| evening.world.flows(&load_balancer, protocol);
+    assert_eq!((flows(&evening, FlowProtocol::Udp), flows(&evening, FlowProtocol::Tls)), (1, 0));
+    evening.advance(1);
+    assert_eq!(flows(&evening, FlowProtocol::Udp), 0);
+    evening.delete_load_balancer();
+    evening.advance(600);
+    assert_eq!(last(&evening, FlowProtocol::Udp), Some(left_at));
+    assert_eq!(last(&evening, FlowProtocol::Tcp), None);
+}
+
+#[test]
+fn bots_make_flows_only_where_a_target_is_healthy() {
+    let mut evening = Evening::with_tasks(1);
+    let load_balancer = evening.load_balancer().arn;
+    let ip = evening.address().into();
+    evening.inject(Incident::TargetUnhealthy { ip, port: Some(10_000) });
+    evening.inject(Incident::PortScan { n: 3 });
+    let flows = |evening: &Evening| FlowProtocol::ALL.map(|protocol| evening.world.flows(&load_balancer, protocol));
+    assert_eq!(flows(&evening), [0, 3, 0]);
+    evening.inject(Incident::TargetHealthy { ip, port: None });
+    evening.inject(Incident::PortScan { n: 2 });
+    assert_eq!(flows(&evening), [0, 5, 2]);
+    assert_eq!(evening.world.callers_through(&load_balancer), 0);
+    let too_many = evening.world.scan_ports(1001, evening.now).unwrap_err();
+    assert!(too_many.message.contains("at most 1000"));
 }

@@ -1,9 +1,9 @@
 //! Data points of each minute.
 //!
-//! The Network Load Balancers user guide ("CloudWatch metrics for your Network Load Balancer") lists for each metric when it
-//! is reported: `ActiveFlowCount` always, `HealthyHostCount` and `UnHealthyHostCount` if health checks are enabled, and the
-//! flow counts by protocol when there is a nonzero value. Of the flow counts the most useful statistics are Average, Maximum
-//! and Minimum, of the host counts Maximum and Minimum, and of the new flows the Sum.
+//! The Network Load Balancers user guide ("CloudWatch metrics for your Network Load Balancer") says when each metric is
+//! reported: `ActiveFlowCount` and `NewFlowCount` always, those by protocol and `ProcessedBytes_UDP` when there is a nonzero
+//! value, `HealthyHostCount` and `UnHealthyHostCount` if there are registered targets. The most useful statistics are
+//! Average, Maximum and Minimum of the active flows, Maximum and Minimum of the hosts, and Sum of the new flows and the bytes.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -29,13 +29,24 @@ const ACTIVE_FLOWS: [&str; 4] =
     ["ActiveFlowCount", "ActiveFlowCount_TCP", "ActiveFlowCount_TLS", "ActiveFlowCount_UDP"];
 const NEW_FLOWS: [&str; 4] = ["NewFlowCount", "NewFlowCount_TCP", "NewFlowCount_TLS", "NewFlowCount_UDP"];
 
+/// Bytes through UDP listeners, the only ones that the sandbox counts.
+const UDP_BYTES: &str = "ProcessedBytes_UDP";
+
+/// Length of a flow's first packet, headers included.
+const FIRST_PACKET: f64 = 100.0;
+
 const HEALTHY_HOSTS: &str = "HealthyHostCount";
 const UNHEALTHY_HOSTS: &str = "UnHealthyHostCount";
 
 /// Returns the metric of a name.
 pub(super) fn named(name: &str) -> Option<&'static str> {
-    let hosts = [HEALTHY_HOSTS, UNHEALTHY_HOSTS];
-    ACTIVE_FLOWS.into_iter().chain(NEW_FLOWS).chain(hosts).find(|known| *known == name)
+    let others = [UDP_BYTES, HEALTHY_HOSTS, UNHEALTHY_HOSTS];
+    ACTIVE_FLOWS.into_iter().chain(NEW_FLOWS).chain(others).find(|known| *known == name)
+}
+
+/// Returns the unit of a metric.
+pub(super) fn unit(name: &str) -> &'static str {
+    if name == UDP_BYTES { "Bytes" } else { "Count" }
 }
 
 /// A minute, or what is left of it after a change of `MetricSettings::interval`.
@@ -105,17 +116,21 @@ impl CloudWatch {
             for flow in counted.filter(|flow| flow.opened_at < minute.end) {
                 new += u32::from(flow.opened_at >= minute.start);
                 changes.push((flow.opened_at.max(minute.start), 1));
-                changes.extend(flow.forgotten_at.map(|at| (at.max(minute.start), -1)));
+                changes.extend(flow.end.map(|end| (end.forgotten_at.max(minute.start), -1)));
             }
             let active = concurrent(changes, minute);
             if protocol.is_none() || active.maximum > 0.0 {
                 self.add(ACTIVE_FLOWS[index], load_balancer, None, minute, active, late, settings);
             }
-            if new > 0 {
-                let new = f64::from(new);
-                let value = Value { average: new, minimum: new, maximum: new };
+            if protocol.is_none() || new > 0 {
+                let value = Value::of(f64::from(new));
                 self.add(NEW_FLOWS[index], load_balancer, None, minute, value, late, settings);
             }
+        }
+        let udp = flows.iter().filter(|flow| flow.protocol == FlowProtocol::Udp);
+        let bytes: f64 = udp.map(|flow| bytes_in(flow, minute)).sum();
+        if bytes > 0.0 {
+            self.add(UDP_BYTES, load_balancer, None, minute, Value::of(bytes), late, settings);
         }
     }
 
@@ -129,12 +144,10 @@ impl CloudWatch {
     ) {
         let listeners = elb.listeners().filter(|listener| listener.load_balancer == load_balancer.arn);
         let arns: BTreeSet<&str> = listeners.flat_map(|listener| listener.groups()).collect();
-        // Without a target there is nothing to check.
         for group in elb.groups().filter(|group| arns.contains(group.arn.as_str()) && !group.targets.is_empty()) {
             for (name, state) in [(HEALTHY_HOSTS, TargetState::Healthy), (UNHEALTHY_HOSTS, TargetState::Unhealthy)] {
                 let count = group.targets.values().filter(|target| target.state == state).count() as f64;
-                let value = Value { average: count, minimum: count, maximum: count };
-                self.add(name, load_balancer, Some(&group.arn), minute, value, late, settings);
+                self.add(name, load_balancer, Some(&group.arn), minute, Value::of(count), late, settings);
             }
         }
     }
@@ -173,6 +186,14 @@ fn minute_of(at: Timestamp, settings: &Settings) -> Option<Minute> {
     let start = Timestamp::from_millisecond(number.checked_mul(interval)?).ok()?;
     let end = Timestamp::from_millisecond(number.checked_add(1)?.checked_mul(interval)?).ok()?;
     Some(Minute { start, end, number })
+}
+
+/// Returns the bytes of a flow in a minute.
+fn bytes_in(flow: &TrackedFlow, minute: Minute) -> f64 {
+    let (begins, ends) = (flow.opened_at, flow.end.map_or(minute.end, |end| end.last_packet_at));
+    let seconds = ends.min(minute.end).duration_since(begins.max(minute.start)).as_secs_f64();
+    let is_new = begins >= minute.start && begins < minute.end;
+    f64::from(flow.bytes_per_second) * seconds.max(0.0) + if is_new { FIRST_PACKET } else { 0.0 }
 }
 
 /// Returns the average, the minimum and the maximum number of concurrent flows, from the changes of their number.

@@ -121,11 +121,11 @@ impl CloudWatch {
     /// Returns the values of a query, oldest first.
     fn points(&self, query: &Query<'_>, start: Timestamp, end: Timestamp, now: Timestamp) -> Vec<(Timestamp, f64)> {
         let series = key(query.metric).and_then(|key| self.series.get(&key));
-        let unit = query.unit.is_none_or(|unit| unit == "Count");
+        let has_unit = query.unit.is_none_or(|unit| unit == metrics::unit(&query.metric.metric_name));
         let points = series
             .into_iter()
             .flatten()
-            .filter(|point| unit && point.visible_at <= now && start <= point.at && point.at < end);
+            .filter(|point| has_unit && point.visible_at <= now && start <= point.at && point.at < end);
         let mut periods: Vec<(Timestamp, Vec<&DataPoint>)> = Vec::new();
         for point in points {
             // Periods are counted from the start time.

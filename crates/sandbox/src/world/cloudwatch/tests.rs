@@ -88,7 +88,10 @@ fn a_minute_without_flows_has_a_total_of_zero_and_no_count_by_protocol() {
     let start = evening.next_minute();
     evening.advance(3 * 60 + LATEST);
     assert_eq!(evening.flows("ActiveFlowCount", "Maximum", start)[..3], [0.0; 3]);
-    for name in ["ActiveFlowCount_UDP", "ActiveFlowCount_TLS", "ActiveFlowCount_TCP", "NewFlowCount"] {
+    assert_eq!(evening.flows("NewFlowCount", "Sum", start)[..3], [0.0; 3]);
+    for name in
+        ["ActiveFlowCount_UDP", "ActiveFlowCount_TLS", "ActiveFlowCount_TCP", "NewFlowCount_UDP", "ProcessedBytes_UDP"]
+    {
         assert_eq!(evening.flows(name, "Maximum", start), [0.0; 0], "{name}");
     }
     assert_eq!(evening.hosts("HealthyHostCount", "udp", start)[..3], [1.0; 3]);
@@ -114,7 +117,7 @@ fn each_caller_is_a_udp_flow_and_a_tls_flow() {
     assert_eq!(two(&mut evening, "ActiveFlowCount", "Maximum"), [6.0, 6.0]);
     assert_eq!(evening.flows("ActiveFlowCount_TCP", "Maximum", start), [0.0; 0]);
     assert_eq!(evening.flows("NewFlowCount_UDP", "Sum", start), [3.0]);
-    assert_eq!(evening.flows("NewFlowCount", "Sum", start), [6.0]);
+    assert_eq!(evening.flows("NewFlowCount", "Sum", start)[..2], [6.0, 0.0]);
 }
 
 #[test]
@@ -127,6 +130,66 @@ fn a_udp_flow_is_remembered_for_two_minutes_after_its_last_packet() {
     assert_eq!(evening.flows("ActiveFlowCount_UDP", "Maximum", start), [1.0, 1.0]);
     assert_eq!(evening.flows("ActiveFlowCount_TLS", "Maximum", start), [0.0; 0], "a connection closes at once");
     assert_eq!(evening.flows("ActiveFlowCount", "Maximum", start)[..3], [1.0, 1.0, 0.0]);
+}
+
+#[test]
+fn a_connection_that_is_not_closed_is_remembered_for_350_seconds() {
+    let mut evening = Evening::with_tasks(1);
+    evening.callers(1);
+    let start = evening.next_minute();
+    evening.inject(Incident::Leave { caller: 1, silently: true });
+    evening.advance(8 * 60 + LATEST);
+    assert_eq!(evening.flows("ActiveFlowCount_TLS", "Maximum", start), [1.0; 6]);
+    assert_eq!(evening.flows("ActiveFlowCount_UDP", "Maximum", start), [1.0; 2]);
+}
+
+#[test]
+fn a_bots_packet_is_a_flow_for_two_minutes_and_its_connection_for_a_second() {
+    let mut evening = Evening::with_tasks(1);
+    let start = evening.next_minute();
+    evening.advance(30);
+    evening.inject(Incident::PortScan { n: 6 });
+    evening.advance(4 * 60 + LATEST);
+    assert_eq!(evening.flows("ActiveFlowCount_UDP", "Maximum", start), [6.0; 3]);
+    assert_eq!(evening.flows("ActiveFlowCount_UDP", "Average", start), [3.0, 6.0, 3.0]);
+    assert_eq!(evening.flows("ActiveFlowCount_TLS", "Maximum", start), [6.0]);
+    assert_eq!(evening.flows("ActiveFlowCount_TLS", "Average", start), [0.1]);
+    assert_eq!(evening.flows("NewFlowCount_UDP", "Sum", start), [6.0]);
+    assert_eq!(evening.flows("NewFlowCount_TLS", "Sum", start), [6.0]);
+    assert_eq!(evening.flows("ProcessedBytes_UDP", "Sum", start), [600.0], "a packet each");
+}
+
+#[test]
+fn a_call_sends_bytes_until_its_last_packet() {
+    let mut evening = Evening::with_tasks(1);
+    let start = evening.next_minute();
+    evening.advance(30);
+    evening.callers(1);
+    evening.advance(60);
+    evening.callers(0);
+    evening.advance(3 * 60 + LATEST);
+    let half = 30.0 * 312_500.0;
+    assert_eq!(evening.flows("ProcessedBytes_UDP", "Sum", start), [half + 100.0, half]);
+    let load_balancer = evening.dimension();
+    let mut with_unit = |unit: &str| {
+        let mut query = query("m", "ProcessedBytes_UDP", "Sum", &[("LoadBalancer", &load_balancer)]);
+        query.metric_stat.as_mut().unwrap().unit = Some(unit.to_owned());
+        evening.metric(query, start).len()
+    };
+    assert_eq!((with_unit("Bytes"), with_unit("Count")), (2, 0));
+}
+
+#[test]
+fn a_caller_who_is_signed_in_without_media_is_a_tls_flow() {
+    let mut evening = Evening::with_tasks(1);
+    let port = Some(10_000);
+    evening.inject(Incident::TargetUnhealthy { ip: evening.address().into(), port });
+    evening.callers(2);
+    let start = evening.next_minute();
+    evening.advance(60 + LATEST);
+    assert_eq!(evening.flows("ActiveFlowCount_TLS", "Maximum", start)[0], 2.0);
+    assert_eq!(evening.flows("ActiveFlowCount_UDP", "Maximum", start), [0.0; 0]);
+    assert_eq!(evening.flows("NewFlowCount_TLS", "Sum", start), [0.0; 0]);
 }
 
 #[test]
@@ -234,7 +297,7 @@ fn a_load_balancer_reports_from_the_minute_in_which_it_becomes_active() {
     let total = query("m", "ActiveFlowCount", "Maximum", &[("LoadBalancer", &load_balancer)]);
     let points = evening.metric(total, start);
     assert_eq!(points[0], (after(start, minutes(2)), 0.0));
-    assert_eq!(evening.hosts("HealthyHostCount", "udp", start), [0.0; 0], "there is no target to check");
+    assert_eq!(evening.hosts("HealthyHostCount", "udp", start), [0.0; 0], "no target is registered");
 }
 
 #[test]
