@@ -75,8 +75,11 @@ const MOST_RECONCILIATIONS: f64 = 150.0;
 const MOST_POLLS: f64 = 200.0;
 const MOST_USAGE: f64 = 10.0;
 
-/// The times that a stop reads the service, besides its observations: it takes the lease, verifies it, and releases it.
-const SERVICE_READS_PER_STOP: f64 = 4.0;
+/// The calls of an observation that read the lease of `up` and `down`, when nobody uses a service that may be stopped.
+const CALLS_PER_LEASE: f64 = 2.0;
+
+/// The calls of a stop besides its observations: it takes the lease, verifies it, scales, and releases the lease.
+const CALLS_PER_STOP: f64 = 10.0;
 
 /// The calls that a day may still make.
 #[derive(Debug)]
@@ -85,6 +88,7 @@ pub struct Budget {
     idle_grace: f64,
     longest_poll: f64,
     workers: f64,
+    calls_per_reconciliation: f64,
     situation: Situation,
     /// The instant up to which time has been credited.
     credited_until: Timestamp,
@@ -137,6 +141,8 @@ impl Budget {
     /// The budget of a day's midnight.
     pub fn new(policy: &Policy, longest_poll: Duration, workers: usize, midnight: Timestamp) -> Self {
         let workers = workers as f64;
+        let calls_per_lease = if policy.usage.stop.is_some() { CALLS_PER_LEASE } else { 0.0 };
+        let calls_per_reconciliation = CALLS_PER_RECONCILIATION + calls_per_lease;
         Self {
             resync_interval: policy.resync_interval.as_secs_f64(),
             idle_grace: policy.idle_grace.as_secs_f64(),
@@ -150,7 +156,8 @@ impl Budget {
             usage: Allowance::new(MOST_USAGE * workers),
             reconciliations: Allowance::new(MOST_RECONCILIATIONS * workers),
             polls: Allowance::new(MOST_POLLS * workers),
-            calls: Allowance::new(MOST_RECONCILIATIONS * CALLS_PER_RECONCILIATION * workers),
+            calls: Allowance::new(MOST_RECONCILIATIONS * calls_per_reconciliation * workers),
+            calls_per_reconciliation,
         }
     }
 
@@ -201,7 +208,7 @@ impl Budget {
 
     /// Notes that a worker takes the lease to stop the service.
     pub fn stops(&mut self) {
-        self.allow(SERVICE_READS_PER_STOP);
+        self.calls.add(CALLS_PER_STOP);
     }
 
     /// Notes that a process starts, or resumes after a suspension.
@@ -234,7 +241,7 @@ impl Budget {
             self.teardown_since = now;
             self.reconciliations.add(MOST_RECONCILIATIONS * self.workers);
             self.polls.add(MOST_RECONCILIATIONS * self.workers);
-            self.calls.add(MOST_RECONCILIATIONS * CALLS_PER_RECONCILIATION * self.workers);
+            self.calls.add(MOST_RECONCILIATIONS * self.calls_per_reconciliation * self.workers);
         }
     }
 
@@ -265,6 +272,11 @@ impl Budget {
                 "DescribeServices" => self.reconciliations.take(),
                 "ReceiveMessage" => self.polls.take(),
                 "GetMetricData" => self.usage.take(),
+                // The service was read for its lease, not for another reconciliation.
+                "ListTagsForResource" => {
+                    self.reconciliations.add(1.0);
+                    true
+                }
                 _ => true,
             };
         match enough {
@@ -320,7 +332,7 @@ impl Budget {
         }
         self.reconciliations.add(reconciliations);
         self.polls.add(reconciliations);
-        self.calls.add(reconciliations * (CALLS_PER_RECONCILIATION + 1.0));
+        self.calls.add(reconciliations * (self.calls_per_reconciliation + 1.0));
     }
 
     /// Returns the factor by which failures multiply calls.
