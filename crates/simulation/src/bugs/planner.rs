@@ -87,7 +87,7 @@ pub fn planner(bug: Option<Bug>) -> Planner {
                 load_balancer.tags.remove(HOLD_UNTIL_TAG);
             }
         }),
-        Bug::KeepMarkAcrossHold => observing(Part::All, |observation, now| {
+        Bug::KeepMarkAcrossHold => observing(Part::Lifecycle, |observation, now| {
             if let Some(load_balancer) = &mut observation.load_balancer
                 && Hold::of(&load_balancer.tags).is_some_and(|hold| hold.until <= now)
             {

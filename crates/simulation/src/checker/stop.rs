@@ -16,7 +16,7 @@ use crate::coverage::Coverage;
 use crate::environment::Actor;
 use crate::snapshot::Snapshot;
 use jvb_watcher_sandbox::api::ecs;
-use jvb_watcher_sandbox::world::{DataPointView, LoadBalancerView, World};
+use jvb_watcher_sandbox::world::{DataPointView, FlowProtocol, LoadBalancerView, World};
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -167,7 +167,8 @@ impl Checker {
         let is_up = self.desired_since.is_some()
             && snapshot.tasks.iter().any(|task| task.group == group && task.last_status == "RUNNING")
             && load_balancer.is_some_and(|found| found.state == "active");
-        if !is_up || is_operating || is_held || !world.callers().is_empty() {
+        let has_flows = load_balancer.is_some_and(|found| world.flows(&found.arn, FlowProtocol::Udp) > 0);
+        if !is_up || is_operating || is_held || has_flows {
             self.stops.quiet = None;
             return;
         }
