@@ -97,6 +97,7 @@ fn started(form: Form, settings: &Settings, options: &WatchOptions, sdk: &SdkCon
         idle_grace_until_paid_hour: options.idle_grace == IdleGrace::UntilPaidHour,
         unused_grace_seconds: options.unused_grace.as_secs_f64(),
         stop_when_unused_seconds: options.usage.stop_when_unused.map(|after| after.as_secs_f64()),
+        use_threshold: (!options.usage.counting.no_usage).then_some(options.usage.counting.use_threshold),
     }
 }
 

@@ -34,7 +34,7 @@ pub(super) fn assemble(
     feed_check: FeedCheck,
     log: &Log,
 ) -> Result<Assembly, ConfigError> {
-    let platform = AwsPlatform::new(sdk);
+    let platform = AwsPlatform::on_machine(sdk, log.clock());
     let context = Context::new(settings.scope.clone(), log.clone(), platform.clock());
     let metrics = metrics(settings, &options.metrics, log, context.clock.clone());
     let context = Context { metrics, ..context };

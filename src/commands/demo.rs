@@ -3,15 +3,20 @@
 //! - `record`: the evening, as the sandbox's state shows it.
 //! - `summary`: the evening's figures.
 //! - `stage`: the output of sentences and log lines: a stream, or the live view.
+//! - `usage`: the use of the platform, as the watcher's log shows it.
 //! - `view` and `screen`: the live view, and its terminal.
 
+use std::cell::Cell;
+use std::convert::Infallible;
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use clap::Args;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::CommandError;
@@ -26,27 +31,30 @@ use super::run::RunOptions;
 use super::sandbox::introduce;
 use super::settings::Settings;
 use crate::aws::client;
+use crate::clock::Clock;
 use crate::controller::liveness::Liveness;
 use crate::listen::ServerState;
 use crate::shutdown;
-use crate::telemetry::log::{Level, StopReason, diagnostics};
+use crate::telemetry::log::{Colour, Format, Level, StopReason, diagnostics};
 use jvb_watcher_rules::plan::OwnerTag;
 use jvb_watcher_sandbox::faults::Faults;
 use jvb_watcher_sandbox::platform::{self, PROJECT};
 use jvb_watcher_sandbox::scenario::{Scenario, Step, play};
-use jvb_watcher_sandbox::wire::Sandbox;
+use jvb_watcher_sandbox::wire::{self, Sandbox};
 use jvb_watcher_sandbox::world::World;
 
 mod record;
 mod screen;
 mod stage;
 mod summary;
+mod usage;
 mod view;
 
 use record::{Record, what_is_left};
 use screen::Screen;
 use stage::Stage;
 use summary::Summary;
+use usage::UsageLog;
 
 /// The options of `demo`.
 #[derive(Debug, Args)]
@@ -66,6 +74,9 @@ pub struct DemoOptions {
     /// Seed of random ids and faults
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
+    /// Format of the watcher's log; json is what `report` reads
+    #[arg(long, value_name = "FORMAT", default_value = "auto")]
+    pub log_format: LogFormat,
     /// Log level; debug adds the AWS SDK's own messages
     #[arg(long, env = "JVB_WATCHER_LOG_LEVEL", value_name = "LEVEL", default_value = "info")]
     pub log_level: Level,
@@ -87,6 +98,7 @@ pub const HELP: Help = Help {
             "Play another evening, and keep the sandbox",
             "jvb-watcher demo --scenario fixtures/scenarios/evening.toml --keep",
         ),
+        ("Make a page of its log", "jvb-watcher demo --log-format json | jvb-watcher report --out report.html"),
     ],
     exit_status: &[
         (0, "the sandbox shows that the watcher did its whole job"),
@@ -94,7 +106,7 @@ pub const HELP: Help = Help {
         USAGE_ERROR,
         INTERRUPTED,
     ],
-    see_also: &["sandbox", "run"],
+    see_also: &["sandbox", "run", "report"],
 };
 
 /// The interval at which the sandbox's state is sampled, and so the resolution of registration times.
@@ -108,6 +120,15 @@ const REST: Duration = Duration::from_secs(20);
 
 /// The time that a stopped watcher gets to finish.
 const SHUTDOWN_LIMIT: Duration = Duration::from_secs(2);
+
+/// The sandbox's clock, which is the demo's machine's: it also counts the minutes that the scenario lets pass at once.
+struct SandboxClock(Arc<wire::Clock>);
+
+impl Clock for SandboxClock {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+}
 
 /// The end of an evening.
 enum Ending {
@@ -123,21 +144,22 @@ enum Ending {
 ///
 /// A wrong scenario, a watcher that has not done its whole job, or a signal.
 pub async fn demo(options: &DemoOptions) -> Result<(), CommandError> {
-    let scenario = options.scenario.as_deref().map_or_else(Scenario::evening, Scenario::read)?;
+    let scenario = options.scenario.as_deref().map_or_else(Scenario::demo, Scenario::read)?;
     let (order, shutdown) = shutdown::channel();
     order.on_signals()?;
     let sandbox = start(&scenario, options.seed).await?;
     let began = Instant::now();
     let mut record = Record::default();
-    let stage = Stage::new(options.is_json());
+    let usage = UsageLog::default();
+    let stage = Stage::new(options.is_json(), options.log_format);
     let mut screen = match &stage {
         Stage::Live(_) => Some(Screen::open()?),
         Stage::Output | Stage::Error => None,
     };
     let ending = tokio::select! {
-        ending = evening(&scenario, &sandbox, &mut record, &stage, options.log_level) => ending,
+        ending = evening(&scenario, &sandbox, &mut record, &usage, &stage, options) => ending,
         _ = shutdown.begun() => Ok(Ending::Interrupted),
-        closed = keep_showing(screen.as_mut(), &scenario.title, &stage, &sandbox) => closed.map(|()| Ending::Interrupted).map_err(CommandError::from),
+        closed = keep_showing(screen.as_mut(), &scenario.title, &stage, &sandbox, &usage) => closed.map(|()| Ending::Interrupted).map_err(CommandError::from),
     };
     // Restores the terminal.
     drop(screen);
@@ -145,7 +167,7 @@ pub async fn demo(options: &DemoOptions) -> Result<(), CommandError> {
         sandbox.stop().await;
         return Err(CommandError::Interrupted);
     };
-    let summary = Summary::new(&scenario, &sandbox, &record, left, began.elapsed());
+    let summary = Summary::new(&scenario, &sandbox, &record, usage.get().stopped(), left, began.elapsed());
     summary.print(options.is_json())?;
     if options.keep {
         let region = sandbox.with_world(|world, _| world.settings().region.clone());
@@ -160,9 +182,15 @@ pub async fn demo(options: &DemoOptions) -> Result<(), CommandError> {
 }
 
 /// Shows the live view, if there is one, until the user quits it.
-async fn keep_showing(screen: Option<&mut Screen>, title: &str, stage: &Stage, sandbox: &Sandbox) -> io::Result<()> {
+async fn keep_showing(
+    screen: Option<&mut Screen>,
+    title: &str,
+    stage: &Stage,
+    sandbox: &Sandbox,
+    usage: &UsageLog,
+) -> io::Result<()> {
     match (screen, stage) {
-        (Some(screen), Stage::Live(board)) => screen.keep_showing(title, board, sandbox).await,
+        (Some(screen), Stage::Live(board)) => screen.keep_showing(title, board, sandbox, usage).await,
         _ => std::future::pending().await,
     }
 }
@@ -182,19 +210,26 @@ async fn evening(
     scenario: &Scenario,
     sandbox: &Sandbox,
     record: &mut Record,
+    usage: &UsageLog,
     stage: &Stage,
-    level: Level,
+    options: &DemoOptions,
 ) -> Result<Ending, CommandError> {
     let region = sandbox.with_world(|world, _| world.settings().region.clone());
     let sdk = client::connect_to_sandbox(sandbox.endpoint(), &region);
     let settings = Settings::new(&platform_options(&region), &QueueOptions::default(), |_| None)?;
-    let log = stage.log(settings.identity.clone(), level);
+    let format = match options.log_format {
+        LogFormat::Json => Format::Json,
+        LogFormat::Auto | LogFormat::Pretty => Format::Pretty { colour: Colour::Off, time_zone: TimeZone::system() },
+    };
+    let clock = Arc::new(SandboxClock(sandbox.clock()));
+    let log = stage.log(settings.identity.clone(), format, options.log_level, clock);
+    log.subscribe(Arc::new(usage.clone()));
     diagnostics::install(&log);
-    let run_options = run_options(scenario, &region, level);
+    let run_options = run_options(scenario, &region, options.log_level);
     let (order, shutdown) = shutdown::channel();
     let state = ServerState::new(Liveness::new(run_options.watch.policy.resync_interval));
-    let options = &run_options;
-    let run = Run { sdk: &sdk, settings: &settings, options, log: &log, state, order: order.clone(), shutdown };
+    let run =
+        Run { sdk: &sdk, settings: &settings, options: &run_options, log: &log, state, order: order.clone(), shutdown };
     let watcher = run.until_stopped();
     tokio::pin!(watcher);
     let left = tokio::select! {
@@ -203,6 +238,7 @@ async fn evening(
             return Err(CommandError::Failed("the watcher stopped before the end of the evening".to_owned()));
         }
         never = keep_recording(sandbox, record) => match never {},
+        closed = keep_counting_down(sandbox, usage, stage) => match closed? {},
         left = play_out(scenario, sandbox, stage) => left?,
     };
     order.stop(StopReason::Sigterm);
@@ -211,18 +247,48 @@ async fn evening(
     Ok(Ending::Over(left))
 }
 
-async fn keep_recording(sandbox: &Sandbox, record: &mut Record) -> std::convert::Infallible {
+async fn keep_recording(sandbox: &Sandbox, record: &mut Record) -> Infallible {
     let mut ticks = tokio::time::interval(BETWEEN_SAMPLES);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
-        sandbox.with_world(|world, now| record.sample(world, now));
+        let advanced = sandbox.clock().advanced();
+        sandbox.with_world(|world, now| record.sample(world, now, advanced));
     }
 }
 
-/// Plays the scenario, then waits until nothing is left; returns what is left when the time is up.
+/// Writes the use and the time that is left, each minute, while a stop is announced.
+async fn keep_counting_down(sandbox: &Sandbox, usage: &UsageLog, stage: &Stage) -> io::Result<Infallible> {
+    let began = Instant::now();
+    let clock = sandbox.clock();
+    let mut written = None;
+    loop {
+        tokio::time::sleep(BETWEEN_CHECKS).await;
+        let (known, advanced) = (usage.get(), clock.advanced());
+        if known.is_stop_announced() && written.is_none_or(|written| written != advanced) {
+            stage.say(began.elapsed(), &known.text(clock.now()))?;
+            written = Some(advanced);
+        }
+    }
+}
+
+/// Plays the scenario, then waits until nothing is left; returns what is left when the time is up. Minutes of the last step
+/// that are still to pass don't matter once nothing is left.
 async fn play_out(scenario: &Scenario, sandbox: &Sandbox, stage: &Stage) -> Result<Vec<String>, CommandError> {
-    play(scenario, sandbox, |step: &Step| stage.show(step)).await?;
+    let begun = Cell::new(0);
+    let show = |step: &Step| {
+        begun.set(begun.get() + 1);
+        stage.show(step)
+    };
+    let nothing_is_left = async {
+        while begun.get() < scenario.steps.len() || !sandbox.with_world(|world, _| what_is_left(world)).is_empty() {
+            tokio::time::sleep(BETWEEN_CHECKS).await;
+        }
+    };
+    tokio::select! {
+        played = play(scenario, sandbox, show) => played?,
+        () = nothing_is_left => {}
+    }
     let deadline = Instant::now() + scenario.watcher.idle_grace + scenario.watcher.unused_grace + REST;
     loop {
         let left = sandbox.with_world(|world, _| what_is_left(world));
@@ -254,10 +320,10 @@ fn run_options(scenario: &Scenario, region: &str, level: Level) -> RunOptions {
                 // A scenario may run several tasks, to show their registrations.
                 bridges: BridgeOptions { allow_several_bridges: true },
                 usage: UsageOptions {
-                    stop_when_unused: None,
-                    stop_notice: Duration::from_secs(2 * 60),
-                    first_call_grace: Duration::from_secs(30 * 60),
-                    counting: UseOptions { use_threshold: 1, use_protocols: None, no_usage: true },
+                    stop_when_unused: scenario.watcher.stop_when_unused,
+                    stop_notice: scenario.watcher.stop_notice,
+                    first_call_grace: scenario.watcher.first_call_grace,
+                    counting: UseOptions { use_threshold: 1, use_protocols: None, no_usage: false },
                 },
             },
             feed_check: FeedCheck::Hourly,

@@ -442,6 +442,7 @@ impl<P: ControllerPlatform> Reconciler<P> {
                 .map(|created_at| millis_between(created_at, now) / 1000),
             flows: flows.map(|flows| flows.newest),
             flows_minute: flows.map(|flows| rfc3339_millis(flows.minute)),
+            unused_since: flows.and_then(|flows| flows.unused_since).map(rfc3339_millis),
             changes,
             findings: self.memory.findings.len(),
             messages: totals.messages - reported.messages,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::aws::{AwsError, ErrorKind, Platform, Scaling};
+use crate::aws::{AwsError, ErrorKind, Platform, ScalableService, Scaling};
 use crate::controller::scope::Scope;
 use crate::controller::teardown::ProcessId;
 use crate::controller::writes::{Applied, Writer};
@@ -67,6 +67,11 @@ impl Stop {
         self.own_announcement = Some(announcement.clone());
         announcement
     }
+}
+
+/// Returns whether the service has this lease. Leases are compared as they are written, to the millisecond.
+fn is_held(service: &ScalableService, lease: &Lease) -> bool {
+    service.tags.get(OPERATION_TAG) == Some(&lease.to_string())
 }
 
 impl<P: Platform + Scaling> Writer<'_, P> {
@@ -132,7 +137,7 @@ impl<P: Platform + Scaling> Writer<'_, P> {
     async fn scale_to_zero_with(&self, lease: &Lease, unused_since: Timestamp) -> Result<bool, AwsError> {
         let Scope { cluster, service } = &self.context.scope;
         let Some(found) = self.platform.scalable(cluster, service).await? else { return Ok(false) };
-        if Lease::of(&found.tags).as_ref() != Some(lease) || found.counts.desired == 0 {
+        if !is_held(&found, lease) || found.counts.desired == 0 {
             return Ok(false);
         }
         self.platform.scale(cluster, service, 0, &self.deadline).await?;
@@ -147,7 +152,7 @@ impl<P: Platform + Scaling> Writer<'_, P> {
     async fn release(&self, lease: &Lease) -> Result<(), AwsError> {
         let Scope { cluster, service } = &self.context.scope;
         let Some(found) = self.platform.scalable(cluster, service).await? else { return Ok(()) };
-        if Lease::of(&found.tags).as_ref() != Some(lease) {
+        if !is_held(&found, lease) {
             return Ok(());
         }
         self.platform.untag_service(&found.arn, &[OPERATION_TAG]).await

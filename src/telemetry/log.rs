@@ -135,6 +135,11 @@ impl Log {
         self.inner.config.level
     }
 
+    /// Returns the clock of the timestamps: the machine's.
+    pub fn clock(&self) -> SharedClock {
+        self.inner.config.clock.clone()
+    }
+
     /// Writes an event.
     pub fn emit(&self, event: &Event) {
         let LogConfig { format, level, clock, output, .. } = &self.inner.config;

@@ -99,7 +99,7 @@ impl Stage {
     }
 }
 
-fn scale_to_one(world: &mut World, now: Timestamp) {
+pub fn scale_to_one(world: &mut World, now: Timestamp) {
     let update = ecs::UpdateServiceInput {
         cluster: Some(format!("{PROJECT}-cluster")),
         service: format!("{PROJECT}-service"),
@@ -110,7 +110,7 @@ fn scale_to_one(world: &mut World, now: Timestamp) {
 }
 
 /// Registers the service's task in every target group, as a watcher does.
-fn register(world: &mut World, now: Timestamp) {
+pub fn register(world: &mut World, now: Timestamp) {
     let id = world.tasks()[0].address.expect("a running task").to_string();
     for group in world.groups() {
         let target = elb::TargetDescription { id: id.clone(), ..elb::TargetDescription::default() };

@@ -54,12 +54,12 @@ async fn the_evening_is_verified_and_summed_up() {
     assert_eq!(summary["load_balancer"]["created"], 1);
     assert_eq!(summary["left"], serde_json::json!([]));
     assert_eq!(summary["unregistered_tasks"], serde_json::json!([]));
-    // One at first, two that replace it, one after the idle mark.
-    assert_eq!(summary["tasks"], 4);
+    // One at first, and two that replace it.
+    assert_eq!(summary["tasks"], 3);
     let callers = &summary["callers"];
-    assert_eq!((&callers["count"], &callers["never_joined"]), (&json!(4), &json!([])), "{callers}");
+    assert_eq!((&callers["count"], &callers["never_joined"]), (&json!(5), &json!([])), "{callers}");
     assert!(
-        callers["dropped"].as_u64() > Some(0) && callers["joined"].as_u64() > Some(4),
+        callers["dropped"].as_u64() > Some(0) && callers["joined"].as_u64() > Some(5),
         "they join again: {callers}"
     );
     for figure in ["events_in", "events_made", "calls"] {
@@ -68,13 +68,20 @@ async fn the_evening_is_verified_and_summed_up() {
     let times = &summary["running_to_registered_ms"];
     assert!(times["median"].as_u64() > Some(0) && times["median"].as_u64() <= times["worst"].as_u64(), "{times}");
     let uptime = summary["load_balancer"]["uptime_seconds"].as_f64().expect("a number");
-    assert!((10.0..60.0).contains(&uptime), "{uptime} s");
+    assert!((10.0..120.0).contains(&uptime), "{uptime} s");
+    let stop = &summary["stop_for_disuse"];
+    assert!(stop["unused_seconds"].as_u64() >= Some(300), "{stop}");
+    assert!(stop["announced_seconds_before"].as_u64() >= Some(120), "{stop}");
     for word in [
         ">>  0.5 s  20:00. A user opens https://meet.jitsi.test.",
         "registered target 10.0.1.10:10000",
         "registered target 10.0.1.10:8000",
+        "2 healthy; 3 flows at ",
+        " UTC, unused since ",
+        "the service will be scaled to zero at ",
+        "; stop in 1m ",
+        "scaled the service from 1 to 0",
         "marked jitsi-jvb-nlb as idle",
-        "removed the idle mark",
         "deleted load balancer jitsi-jvb-nlb",
     ] {
         assert!(finished.stderr.contains(word), "{word:?} is missing in:\n{}", finished.stderr);

@@ -57,6 +57,8 @@ mod seed;
 mod stage;
 mod status;
 #[cfg(feature = "sandbox")]
+mod stop_when_unused;
+#[cfg(feature = "sandbox")]
 mod terraform;
 mod up_down;
 mod wait;

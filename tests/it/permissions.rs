@@ -2,6 +2,7 @@
 //! nothing else. terraform renders the policy, and ministack's IAM evaluates it.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -94,7 +95,7 @@ impl Stage {
 #[tokio::test]
 async fn the_policy_allows_every_call_of_the_demo_and_needs_every_action() {
     let policy = policy::on_fargate();
-    let scenario = Scenario::evening().expect("the built-in scenario is valid");
+    let scenario = evening();
     let stage = Stage::start(&scenario, policy.clone()).await;
     play(&scenario, &stage.sandbox, |_| Ok(())).await.expect("every step succeeds");
     eventually("everything is torn down", async || stage.is_torn_down().then_some(())).await;
@@ -112,6 +113,12 @@ async fn the_policy_allows_every_call_of_the_demo_and_needs_every_action() {
     let unneeded = &allowed(policy) - &actions_in(&decisions);
     // The watcher extends the visibility of messages while reconciling fails, which the next test covers.
     assert_eq!(unneeded, BTreeSet::from(["sqs:ChangeMessageVisibility".to_owned()]));
+}
+
+/// The evening with incidents, and without a stop for disuse, which needs a permission of its own.
+fn evening() -> Scenario {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/scenarios/evening.toml");
+    Scenario::read(&file).expect("the scenario is valid")
 }
 
 /// Returns the actions that a policy allows.
@@ -170,8 +177,7 @@ async fn run_without(statement: &Value) -> BTreeSet<String> {
 
 /// Returns the actions that `doctor` reports as denied under a policy.
 async fn denied_to_doctor(policy: Value) -> BTreeSet<String> {
-    let world =
-        World::new(Scenario::evening().expect("the built-in scenario is valid").scaled_world(), 1, Timestamp::now());
+    let world = World::new(evening().scaled_world(), 1, Timestamp::now());
     let sandbox = Sandbox::start(world, Faults::new(1), ([127, 0, 0, 1], 0).into()).await.expect("a free port");
     sandbox.with_world(platform::set_up).expect("the platform can be created");
     let sandbox = Arc::new(sandbox);

@@ -343,6 +343,27 @@ async fn a_failure_names_the_file_and_overwrites_nothing() {
     assert!(String::from_utf8_lossy(&run(&["--hourly-price=-1", &own]).await.stderr).contains("from 0"));
 }
 
+#[tokio::test]
+async fn the_page_of_an_evening_that_ended_unused_shows_the_use_and_the_stop() {
+    let log = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/logs/unused.jsonl");
+    let page = page(&run(&[&log.display().to_string()]).await);
+    let expected = Expected::of(&std::fs::read_to_string(&log).expect("the log is there"));
+    let most = expected.values("reconciled", "flows").last().copied().expect("flows");
+    assert!(
+        page.contains(&format!("<tspan>Use</tspan> <tspan class=\"detail\" dx=\"6\">up to {most} flows<")),
+        "{page}"
+    );
+    assert_eq!(page.matches("class=\"mark stopped\"").count(), 1 + expected.events("service_stopped").len());
+    for event in ["stop_announced", "service_stopped"] {
+        assert_eq!(expected.events(event).len(), 1);
+        assert!(page.contains(expected.events(event)[0]["message"].as_str().expect("a message")), "{event}");
+    }
+    let [known, unused] = ["hours-known", "hours-unused"].map(|name| number(&page, name));
+    assert!(0.0 < unused && unused < known && known < number(&page, "hours-up"), "{unused} of {known}");
+    // It was stopped after five minutes without use, so ten would have saved nothing.
+    assert_eq!((number(&page, "stops-10"), number(&page, "saved-10")), (0.0, 0.0));
+}
+
 #[cfg(feature = "sandbox")]
 #[tokio::test]
 async fn the_page_of_a_worker_on_the_sandbox_has_its_figures() {

@@ -28,6 +28,9 @@ enum Act {
     LoadBalancerDeleted { arn: String },
     TargetGroupDeleted { name: String },
     TeardownCompleted,
+    StopAnnounced,
+    StopWithdrawn { reason: String },
+    ServiceStopped,
     Finding { name: String, subject: String, state: String, detail: String },
 }
 
@@ -69,6 +72,9 @@ impl Act {
             }
             LoggedEvent::TargetGroupDeleted { target_group } => Self::TargetGroupDeleted { name: target_group.clone() },
             LoggedEvent::TeardownCompleted => Self::TeardownCompleted,
+            LoggedEvent::StopAnnounced { .. } => Self::StopAnnounced,
+            LoggedEvent::StopWithdrawn { reason } => Self::StopWithdrawn { reason: reason.clone() },
+            LoggedEvent::ServiceStopped => Self::ServiceStopped,
             // The repetitions of a finding show that it is still open.
             LoggedEvent::Finding { finding, state, subject, detail, .. } if state != "repeated" => Self::Finding {
                 name: finding.clone(),
@@ -94,7 +100,9 @@ impl Act {
                 Self::Marked { .. },
                 Self::Unmarked | Self::TeardownStarted | Self::TargetGroupDeleted { .. } | Self::TeardownCompleted,
             )
-            | (Self::Unmarked | Self::TeardownCompleted, Self::Marked { .. }) => true,
+            | (Self::Unmarked | Self::TeardownCompleted, Self::Marked { .. })
+            | (Self::StopAnnounced, Self::StopWithdrawn { .. })
+            | (Self::StopWithdrawn { .. } | Self::ServiceStopped, Self::StopAnnounced) => true,
             (Self::Finding { name, subject, .. }, Self::Finding { name: other_name, subject: other_subject, .. }) => {
                 (name, subject) == (other_name, other_subject)
             }

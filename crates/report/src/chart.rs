@@ -12,6 +12,7 @@ use crate::history::History;
 use crate::period::{Edge, Lifetime, Period};
 
 mod lanes;
+mod usage;
 
 /// The height of a lane in pixels: a line of text and the bar below it.
 const LANE_HEIGHT: u32 = 40;
@@ -59,6 +60,19 @@ pub struct Lane {
     pub bars: Vec<Bar>,
     /// The instants.
     pub marks: Vec<Mark>,
+    /// The pieces of the line that the lane draws instead of bars.
+    pub strokes: Vec<Stroke>,
+}
+
+/// A horizontal or vertical piece of a line.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Stroke {
+    /// The places of its ends in percent.
+    pub x: [String; 2],
+    /// Their distances in pixels from the top of the lane's bars.
+    pub y: [u32; 2],
+    /// The text of its tooltip; empty for a piece that joins two others.
+    pub title: String,
 }
 
 /// A period on a lane.
@@ -113,6 +127,8 @@ pub enum MarkKind {
     Healthy,
     /// The task's last target was deregistered.
     Deregistered,
+    /// The service was scaled to zero because nobody used it.
+    Stopped,
     /// The load balancer was deleted.
     Deleted,
     /// One or more calls failed.
@@ -128,7 +144,8 @@ impl Chart {
     pub fn of(history: &History, day: &Day, axis: Axis) -> Self {
         let canvas = Canvas { day, axis };
         let mut lanes = Vec::new();
-        lanes.extend(canvas.load_balancers(&history.load_balancers));
+        lanes.extend(canvas.load_balancers(&history.load_balancers, &history.usage.stops));
+        lanes.extend(canvas.usage(&history.usage));
         lanes.extend(history.tasks.iter().filter_map(|task| canvas.task(task)));
         lanes.extend(canvas.findings(&history.findings));
         lanes.extend(canvas.failures(&history.failures));
@@ -212,6 +229,7 @@ impl Lane {
             detail: String::new(),
             bars: Vec::new(),
             marks: Vec::new(),
+            strokes: Vec::new(),
         }
     }
 }
@@ -257,6 +275,7 @@ impl MarkKind {
             Self::Registered => "registered",
             Self::Healthy => "healthy",
             Self::Deregistered => "deregistered",
+            Self::Stopped => "stopped",
             Self::Deleted => "deleted",
             Self::Failure => "failure",
             Self::StartsEarlier => "starts-earlier",

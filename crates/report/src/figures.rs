@@ -5,8 +5,9 @@ use std::time::Duration;
 use jiff::Timestamp;
 use jvb_watcher_cost::{HOURS_PER_MONTH, Model, Run};
 
-use crate::history::{History, LoadBalancerLifetime};
-use crate::period::{Edge, Period};
+use crate::history::History;
+use crate::period::{Edge, Lifetime, Period};
+use crate::replay::{self, Saving};
 
 /// The figures of one service.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +32,12 @@ pub struct Figures {
     pub load_balancers: usize,
     /// The number of load balancers that the watcher deleted.
     pub teardowns: usize,
+    /// The hours of minutes whose use is known; 0 if the log contains no use.
+    pub hours_known: f64,
+    /// The hours of known minutes without use in which the load balancer had a healthy target.
+    pub hours_unused: f64,
+    /// What `--stop-when-unused` would have saved; empty if the log contains no use.
+    pub savings: Vec<Saving>,
     /// The number of findings.
     pub findings: usize,
     /// The number of failed calls and rejected messages.
@@ -54,7 +61,8 @@ impl Figures {
         let hours = history.period.hours();
         let hours_up: f64 = history.load_balancers.iter().map(|it| it.lifetime.period.hours()).sum();
         let months = hours / HOURS_PER_MONTH;
-        let runs: Vec<Run> = history.load_balancers.iter().map(|it| run_of(it, history.period.to(), model)).collect();
+        let runs: Vec<Run> =
+            history.load_balancers.iter().map(|it| run_of(it.lifetime, history.period.to(), model)).collect();
         let egress_gb: f64 = runs.iter().map(|run| run.egress_gb).sum();
         let egress_gb_per_month = if months > 0.0 { egress_gb / months } else { 0.0 };
         Self {
@@ -68,6 +76,9 @@ impl Figures {
             tasks: history.tasks.len(),
             load_balancers: history.load_balancers.len(),
             teardowns: history.teardowns,
+            hours_known: hours_of_minutes(history.usage.minutes.len()),
+            hours_unused: hours_of_minutes(history.usage.unused_minutes()),
+            savings: replay::savings(history, model),
             findings: history.findings.len(),
             failures: history.failures.len(),
         }
@@ -86,8 +97,7 @@ impl Figures {
 
 /// Returns what a load balancer has used. One whose creation or deletion the log lacks has a part of its time in the log,
 /// which isn't rounded to the hours that are billed. Of the last hour of another, what lies after the log's end is left out.
-fn run_of(load_balancer: &LoadBalancerLifetime, log_ends_at: Timestamp, model: &Model) -> Run {
-    let lifetime = &load_balancer.lifetime;
+pub fn run_of(lifetime: Lifetime, log_ends_at: Timestamp, model: &Model) -> Run {
     let is_whole = (lifetime.start, lifetime.end) == (Edge::Logged, Edge::Logged);
     match Duration::try_from_secs_f64(lifetime.period.seconds()) {
         Ok(up) if is_whole => {
@@ -97,6 +107,10 @@ fn run_of(load_balancer: &LoadBalancerLifetime, log_ends_at: Timestamp, model: &
         }
         _ => model.part(lifetime.period.hours()),
     }
+}
+
+fn hours_of_minutes(minutes: usize) -> f64 {
+    u32::try_from(minutes).map_or(f64::INFINITY, f64::from) / 60.0
 }
 
 /// Returns the part in percent of the whole; 0 of an empty whole.

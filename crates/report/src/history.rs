@@ -1,23 +1,31 @@
 //! Follows the load balancer, the tasks, the findings and the failures of one service through its lines.
 
+use std::time::Duration;
+
 use crate::acts::without_repetitions;
 use crate::line::{Line, LoggedEvent};
 use crate::period::Period;
 use findings::Findings;
 use load_balancer::LoadBalancers;
 use tasks::Tasks;
+use usage::UsageFollower;
 
 mod entries;
 mod failures;
 mod findings;
 mod load_balancer;
 mod tasks;
+mod usage;
 
 pub use entries::{Entry, EntryKind};
 pub use failures::Failure;
 pub use findings::FindingLifetime;
 pub use load_balancer::LoadBalancerLifetime;
 pub use tasks::{TargetState, TaskLifetime};
+pub use usage::{Usage, minute_of, start_of};
+
+/// The default of `--idle-grace`.
+const DEFAULT_IDLE_GRACE: Duration = Duration::from_secs(60);
 
 /// The history of one service.
 #[derive(Debug, PartialEq)]
@@ -26,10 +34,16 @@ pub struct History {
     pub period: Period,
     /// The region of the watcher that started last.
     pub region: Option<String>,
+    /// The idle grace of the watcher that started last; the default if no line has it.
+    pub idle_grace: Duration,
+    /// Whether that watcher keeps an idle load balancer until the end of its paid hour.
+    pub keeps_until_paid_hour: bool,
     /// The load balancers, in the order of their creation.
     pub load_balancers: Vec<LoadBalancerLifetime>,
     /// The tasks, in the order of their start.
     pub tasks: Vec<TaskLifetime>,
+    /// The use of the load balancers.
+    pub usage: Usage,
     /// The findings, in the order in which they were raised.
     pub findings: Vec<FindingLifetime>,
     /// The failed calls and rejected messages, in the order of time.
@@ -56,14 +70,26 @@ impl History {
         let mut load_balancers = LoadBalancers::new(period);
         let mut tasks = Tasks::new(period);
         let mut findings = Findings::new(period);
+        let mut usage = UsageFollower::new();
         let (mut aws_calls, mut region): (u64, _) = (0, None);
+        let (mut idle_grace, mut keeps_until_paid_hour) = (DEFAULT_IDLE_GRACE, false);
         for line in &lines {
             load_balancers.follow(line);
             tasks.follow(line);
             findings.follow(line);
+            usage.follow(line);
             match &line.event {
                 LoggedEvent::Reconciled { aws_calls: calls, .. } => aws_calls = aws_calls.saturating_add(*calls),
-                LoggedEvent::WatcherStarted { region: Some(named) } => region = Some(named.clone()),
+                LoggedEvent::WatcherStarted {
+                    region: named,
+                    idle_grace_seconds: grace,
+                    idle_grace_until_paid_hour: until,
+                    ..
+                } => {
+                    region = named.clone().or(region);
+                    idle_grace = grace.and_then(|grace| Duration::try_from_secs_f64(grace).ok()).unwrap_or(idle_grace);
+                    keeps_until_paid_hour = until.unwrap_or(keeps_until_paid_hour);
+                }
                 _ => {}
             }
         }
@@ -72,8 +98,11 @@ impl History {
         Some(Self {
             period,
             region,
+            idle_grace,
+            keeps_until_paid_hour,
             load_balancers,
             tasks,
+            usage: usage.finish(),
             findings: findings.finish(),
             failures: lines.iter().filter_map(|line| Failure::of(line)).collect(),
             entries: lines.iter().filter_map(|line| Entry::of(line)).collect(),

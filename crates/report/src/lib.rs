@@ -5,7 +5,7 @@
 //! 1. [`Logs`] reads files (`logs`), parses each line (`line`), and counts a line once that several files have.
 //! 2. `history` follows the load balancer, the tasks, the findings and the failures of one service through its lines,
 //!    after `acts` has dropped the reports of an act that another worker had already reported.
-//! 3. `figures` sums the history up, by the [`Model`] of costs given.
+//! 3. `figures` sums the history up, by the [`Model`] of costs given; `replay` replays the rule of `--stop-when-unused`.
 //! 4. `days` cuts the history into days, `axis` is the time axis that all days share, and `chart` draws a day on it.
 //! 5. `page` writes all of it as text (`format`) into the template `page.html`: see [`render_page`].
 //!
@@ -24,6 +24,7 @@ mod line;
 mod logs;
 mod page;
 mod period;
+mod replay;
 #[cfg(test)]
 mod samples;
 

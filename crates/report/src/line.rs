@@ -55,13 +55,20 @@ pub enum ParseError {
 pub enum LoggedEvent {
     WatcherStarted {
         region: Option<String>,
+        use_threshold: Option<u64>,
+        idle_grace_seconds: Option<f64>,
+        idle_grace_until_paid_hour: Option<bool>,
     },
     WatcherStopped,
     Listening,
     Reconciled {
         registered: u64,
         findings: u64,
+        healthy: Option<u64>,
         load_balancer_state: String,
+        flows: Option<u64>,
+        flows_minute: Option<String>,
+        unused_since: Option<String>,
         aws_calls: u64,
         duration_ms: u64,
     },
@@ -93,6 +100,13 @@ pub enum LoggedEvent {
         target_group: String,
     },
     TeardownCompleted,
+    StopAnnounced {
+        stop_at: String,
+    },
+    StopWithdrawn {
+        reason: String,
+    },
+    ServiceStopped,
     MessageRejected {
         reason: String,
     },

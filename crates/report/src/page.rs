@@ -12,7 +12,7 @@ use crate::history::{Entry, History};
 use crate::line::ServiceName;
 use crate::logs::Logs;
 use legend::Legend;
-use rows::{EntryRow, FailureRow, FindingRow};
+use rows::{EntryRow, FailureRow, FindingRow, SavingRow};
 use sources::Sources;
 use tiles::{Note, Tile};
 
@@ -70,6 +70,7 @@ pub fn render_page(logs: Logs, model: impl Fn(Option<&str>) -> Model) -> Result<
         version: env!("CARGO_PKG_VERSION"),
         headline: headline::of(&figures),
         sections: sections.map(|((service, history), figures)| Section::of(service, history, figures)).collect(),
+        has_use: figures.iter().any(|figures| !figures.savings.is_empty()),
         costs: costs::of(&models),
         sources: Sources::of(&counts, &truncations, repeated_reports),
     };
@@ -82,6 +83,8 @@ struct Page {
     version: &'static str,
     headline: String,
     sections: Vec<Section>,
+    /// True if a log contains the use of a load balancer.
+    has_use: bool,
     /// How the costs are estimated, in a paragraph for each set of prices.
     costs: Vec<String>,
     sources: Sources,
@@ -98,10 +101,25 @@ struct Section {
     ticks: Vec<Tick>,
     days: Vec<DayView>,
     days_omitted: usize,
+    hours_known: Hours,
+    hours_unused: Hours,
+    savings: Vec<SavingRow>,
     findings: Vec<FindingRow>,
     findings_omitted: usize,
     failures: Vec<FailureRow>,
     failures_omitted: usize,
+}
+
+/// A time in hours, for programs and as text.
+struct Hours {
+    value: String,
+    text: String,
+}
+
+impl Hours {
+    fn of(hours: f64) -> Self {
+        Self { value: tiles::precise(hours), text: format::hours(hours) }
+    }
 }
 
 /// A day of the timeline.
@@ -132,6 +150,9 @@ impl Section {
             ticks: chart::ticks(axis),
             days,
             days_omitted,
+            hours_known: Hours::of(figures.hours_known),
+            hours_unused: Hours::of(figures.hours_unused),
+            savings: figures.savings.iter().map(SavingRow::of).collect(),
             findings_omitted: findings.len().saturating_sub(MAX_FINDINGS),
             findings: findings.into_iter().take(MAX_FINDINGS).collect(),
             failures_omitted: failures.len().saturating_sub(MAX_FAILURES),

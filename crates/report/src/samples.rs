@@ -30,6 +30,19 @@ pub fn reconciled_with(second: i64, state: &str, registered: u64, findings: u64)
     line(second, "reconciled", fields)
 }
 
+/// A reconciliation that finds so many flows in a minute of the test's day, of a service that serves.
+pub fn used(second: i64, minute: i64, flows: u64, unused_since: Option<i64>) -> Line {
+    let start = |minute: i64| Timestamp::from_second(DAY + 60 * minute).expect("a valid time").to_string();
+    let mut fields = json!({
+        "registered": 2, "healthy": 2, "findings": 9, "load_balancer_state": "active", "aws_calls": 7, "duration_ms": 500,
+        "flows": flows, "flows_minute": start(minute),
+    });
+    if let Some(since) = unused_since {
+        fields["unused_since"] = start(since).into();
+    }
+    line(second, "reconciled", fields)
+}
+
 pub fn deleted(second: i64, arn: &str, uptime: u64) -> Line {
     line(second, "load_balancer_deleted", json!({"load_balancer_arn": arn, "uptime_seconds": uptime}))
 }
@@ -63,8 +76,12 @@ pub fn health(second: i64, target: Value, to: &str, since_start_ms: u64) -> Line
 }
 
 pub fn finding(second: i64, state: &str) -> Line {
+    finding_named(second, "teardown_off", state)
+}
+
+pub fn finding_named(second: i64, name: &str, state: &str) -> Line {
     let fields = json!({
-        "finding": "teardown_off", "state": state, "subject": "nlb", "detail": state, "advice": "do it",
+        "finding": name, "state": state, "subject": "nlb", "detail": state, "advice": "do it",
     });
     line(second, "finding", fields)
 }

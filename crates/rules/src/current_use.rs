@@ -179,14 +179,12 @@ fn callable(observation: &Observation) -> Result<(&LoadBalancer, Timestamp), NoC
 /// Returns the start of the newest run of known minutes without use, if it is long enough, recent enough, and no use
 /// follows it. Minutes before `oldest`, in which there could be no call, don't count.
 fn unused_since(flows: &FlowHistory, due: Timestamp, oldest: Timestamp, threshold: u64) -> Option<Timestamp> {
-    let (newest, _) = flows.newest()?;
-    let mut end = newest + MINUTE;
-    while end >= due {
+    let ends = flows.minutes.range(due - MINUTE..).rev().map(|(start, _)| *start + MINUTE);
+    for end in ends {
         let since = flows.unused_before(end, threshold).map(|since| since.max(oldest));
         if let Some(since) = since.filter(|since| *since + UNUSED_MINUTES * MINUTE <= end) {
             return flows.last_used_from(end, threshold).is_none().then_some(since);
         }
-        end -= MINUTE;
     }
     None
 }

@@ -19,7 +19,7 @@ mod task;
 
 pub use advertised::{ADVERTISED_ADDRESSES_VARIABLE, Advertised, LoadBalancerAddresses, PinnedAddress};
 pub use deployment::{Deployment, Rollout, SchedulerMessage, ServiceEvent, ServiceEventName, Startup};
-pub use flows::{FlowHistory, FlowProblem, FlowProtocols, MINUTE, MinuteFlows, MinuteUse, minute_of};
+pub use flows::{FlowHistory, FlowProblem, FlowProtocols, MINUTE, MinuteFlows, minute_of};
 pub use load_balancer::{
     LoadBalancer, LoadBalancerKind, LoadBalancerState, Protocol, TargetGroup, TargetType, load_balancer_name,
 };

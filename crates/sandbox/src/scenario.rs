@@ -23,7 +23,8 @@
 //!
 //! A step prints a sentence (`say`), takes one action, or both. The actions are `create-load-balancer = true`,
 //! `delete-load-balancer = true`, `scale = N`, `act = { … }` (see [`Incident`]), `faults = { … }` (a whole
-//! [`FaultPlan`]; an empty one removes all faults) and `settings = { … }` (members of [`Settings`] to change).
+//! [`FaultPlan`]; an empty one removes all faults), `settings = { … }` (members of [`Settings`] to change) and
+//! `advance = "10m"` (sets the clock ahead, a minute each second: the minutes of CloudWatch aren't scaled).
 
 use std::path::Path;
 use std::time::Duration;
@@ -43,7 +44,11 @@ mod tests;
 pub use play::{PlayError, play};
 
 /// The built-in scenario, which the demo plays.
-const EVENING: &str = include_str!("../../../fixtures/scenarios/evening.toml");
+const DEMO: &str = include_str!("../../../fixtures/scenarios/demo.toml");
+
+/// Time by which [`Action::Advance`] sets the clock ahead at once, and how often it does: clients see every minute.
+const ADVANCE_STEP: Duration = Duration::from_secs(60);
+const ADVANCE_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A scenario.
 #[derive(Clone, Debug)]
@@ -73,6 +78,15 @@ pub struct WatcherSettings {
     /// `--resync-interval`. Default: 60 s.
     #[serde(with = "duration")]
     pub resync_interval: Duration,
+    /// `--stop-when-unused`. Default: never.
+    #[serde(with = "duration::optional")]
+    pub stop_when_unused: Option<Duration>,
+    /// `--stop-notice`. Default: 2 min.
+    #[serde(with = "duration")]
+    pub stop_notice: Duration,
+    /// `--first-call-grace`. Default: 30 min.
+    #[serde(with = "duration")]
+    pub first_call_grace: Duration,
 }
 
 impl Default for WatcherSettings {
@@ -81,6 +95,9 @@ impl Default for WatcherSettings {
             idle_grace: Duration::from_secs(60),
             unused_grace: Duration::from_secs(15 * 60),
             resync_interval: Duration::from_secs(60),
+            stop_when_unused: None,
+            stop_notice: Duration::from_secs(2 * 60),
+            first_call_grace: Duration::from_secs(30 * 60),
         }
     }
 }
@@ -111,6 +128,21 @@ pub enum Action {
     Faults(FaultPlan),
     /// Changes settings of the world.
     Settings(Value),
+    /// Lets minutes pass, one a second.
+    Advance(Duration),
+}
+
+impl Step {
+    /// Returns the time of the step's end since the start of the scenario.
+    fn ends_at(&self) -> Duration {
+        match self.action {
+            Some(Action::Advance(by)) => {
+                let steps = u32::try_from(by.as_nanos().div_ceil(ADVANCE_STEP.as_nanos())).unwrap_or(u32::MAX);
+                self.at.saturating_add(ADVANCE_INTERVAL.saturating_mul(steps))
+            }
+            _ => self.at,
+        }
+    }
 }
 
 /// Error of a scenario file.
@@ -142,8 +174,8 @@ impl Scenario {
     /// # Errors
     ///
     /// Never returns an error, as a test asserts.
-    pub fn evening() -> Result<Self, ScenarioError> {
-        Self::parse("evening.toml", EVENING)
+    pub fn demo() -> Result<Self, ScenarioError> {
+        Self::parse("demo.toml", DEMO)
     }
 
     /// Reads a scenario from a file.
@@ -177,8 +209,8 @@ impl Scenario {
         self.world.clone().scaled(self.time_scale)
     }
 
-    /// Returns the time of the last step.
+    /// Returns the time of the end of the last step.
     pub fn length(&self) -> Duration {
-        self.steps.last().map_or(Duration::ZERO, |step| step.at)
+        self.steps.last().map_or(Duration::ZERO, Step::ends_at)
     }
 }

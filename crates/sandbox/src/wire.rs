@@ -6,6 +6,7 @@
 //! - `cbor`: requests, responses and errors of Smithy RPC v2 CBOR.
 //! - `query_codes`: the error codes that two of the protocols share with the query protocol.
 //! - `json`, `query`: responses and errors of the JSON protocols and of the query protocol, with the latter's forms.
+//! - `clock`: the sandbox's clock, which can be set ahead.
 //! - `control`: the control API; `world_json`: the world as it returns it.
 //! - `server_state`: the world, the faults and the counts that all connections share.
 
@@ -19,6 +20,7 @@ use crate::faults::Refusal;
 mod cbor;
 #[cfg(any(test, fuzzing))]
 pub mod check;
+mod clock;
 mod control;
 #[cfg(test)]
 mod fuzz;
@@ -32,6 +34,7 @@ mod server;
 mod server_state;
 mod world_json;
 
+pub use clock::Clock;
 pub use server::Sandbox;
 
 /// Maximum length of a request's body: the MiB of the largest SQS message, escaped in JSON.

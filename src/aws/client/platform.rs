@@ -20,7 +20,7 @@ use crate::aws::{
     AwsError, Calls, Deadline, ErrorKind, LONGEST_CALL, LoadBalancerDescription, Platform, ServiceDescription,
     TargetGroupDescription,
 };
-use crate::clock::{AwsClock, SystemClock};
+use crate::clock::{AwsClock, SharedClock, SystemClock};
 use jvb_watcher_rules::model::{PinnedAddress, Service, Tags, Target, TargetKey, Task, TaskId};
 
 pub(super) mod convert;
@@ -47,8 +47,13 @@ pub struct AwsPlatform {
 impl AwsPlatform {
     /// Creates the clients.
     pub fn new(config: &SdkConfig) -> Self {
+        Self::on_machine(config, Arc::new(SystemClock))
+    }
+
+    /// Creates the clients on a machine with this clock.
+    pub fn on_machine(config: &SdkConfig, machine: SharedClock) -> Self {
         let counter = CallCounter::default();
-        let clock = Arc::new(AwsClock::new(Arc::new(SystemClock)));
+        let clock = Arc::new(AwsClock::new(machine));
         let dates = DateReader(clock.clone());
         let ecs = aws_sdk_ecs::config::Builder::from(config).interceptor(counter.clone()).interceptor(dates.clone());
         let elb = ElbConfig::from(config).interceptor(counter.clone()).interceptor(dates.clone());

@@ -15,7 +15,7 @@ const TOO_SHORT: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub struct Record {
     tasks: BTreeMap<String, Served>,
-    load_balancers: BTreeMap<String, (Timestamp, Timestamp)>,
+    load_balancers: BTreeMap<String, LoadBalancerUptime>,
 }
 
 /// A task that served.
@@ -27,14 +27,43 @@ struct Served {
     until: Timestamp,
     /// The first sample in which it was in every target group.
     registered: Option<Timestamp>,
+    /// The time by which the clock had been set ahead in the first sample, and by which it was until the registration.
+    advanced: Duration,
+    advanced_before_registration: Duration,
+}
+
+/// The uptime of a load balancer.
+#[derive(Debug)]
+struct LoadBalancerUptime {
+    /// The time of its creation and that of the last sample with it.
+    from: Timestamp,
+    until: Timestamp,
+    /// The time by which the clock had been set ahead in the first and the last sample.
+    advanced_from: Duration,
+    advanced_until: Duration,
+}
+
+/// The total uptime of the load balancers.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Uptime {
+    /// The time that passed on this machine's clock.
+    pub played: Duration,
+    /// The time that passed at once.
+    pub advanced: Duration,
 }
 
 impl Record {
     /// Takes a sample.
-    pub fn sample(&mut self, world: &World, now: Timestamp) {
+    pub fn sample(&mut self, world: &World, now: Timestamp, advanced: Duration) {
         let load_balancers = world.load_balancers();
         for load_balancer in &load_balancers {
-            self.load_balancers.entry(load_balancer.arn.clone()).or_insert((load_balancer.created_at, now)).1 = now;
+            let uptime = self.load_balancers.entry(load_balancer.arn.clone()).or_insert(LoadBalancerUptime {
+                from: load_balancer.created_at,
+                until: now,
+                advanced_from: advanced,
+                advanced_until: advanced,
+            });
+            (uptime.until, uptime.advanced_until) = (now, advanced);
         }
         let groups = world.groups();
         let groups: Vec<&GroupView> = groups.iter().filter(|group| !group.load_balancers.is_empty()).collect();
@@ -52,6 +81,8 @@ impl Record {
                 },
                 until: now,
                 registered: None,
+                advanced,
+                advanced_before_registration: Duration::ZERO,
             });
             served.until = now;
             let is_in = |group: &&GroupView| {
@@ -59,6 +90,7 @@ impl Record {
             };
             if served.registered.is_none() && groups.iter().all(is_in) {
                 served.registered = Some(now);
+                served.advanced_before_registration = advanced.saturating_sub(served.advanced);
             }
         }
     }
@@ -70,7 +102,10 @@ impl Record {
 
     /// Returns the time that each registration took, shortest first.
     pub fn registrations(&self) -> Vec<Duration> {
-        let took = |served: &Served| served.registered.map(|at| span(served.since, at));
+        let took = |served: &Served| {
+            let took = span(served.since, served.registered?);
+            Some(took.saturating_sub(served.advanced_before_registration))
+        };
         let mut took: Vec<Duration> = self.tasks.values().filter_map(took).collect();
         took.sort();
         took
@@ -83,8 +118,12 @@ impl Record {
     }
 
     /// Returns the number of load balancers, and their total uptime.
-    pub fn load_balancers(&self) -> (usize, Duration) {
-        let uptime = self.load_balancers.values().map(|(from, until)| span(*from, *until)).sum();
+    pub fn load_balancers(&self) -> (usize, Uptime) {
+        let uptime = self.load_balancers.values().fold(Uptime::default(), |sum, of| {
+            let advanced = of.advanced_until.saturating_sub(of.advanced_from);
+            let played = span(of.from, of.until).saturating_sub(advanced);
+            Uptime { played: sum.played + played, advanced: sum.advanced + advanced }
+        });
         (self.load_balancers.len(), uptime)
     }
 }

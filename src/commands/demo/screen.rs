@@ -8,6 +8,7 @@ use ratatui::crossterm::event::{self, Event, KeyCode, KeyEvent, KeyEventKind, Ke
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::stage::Board;
+use super::usage::UsageLog;
 use super::view::{self, Snapshot};
 use jvb_watcher_sandbox::wire::Sandbox;
 
@@ -42,7 +43,13 @@ impl Screen {
     /// # Errors
     ///
     /// Returns an error if the terminal is closed.
-    pub async fn keep_showing(&mut self, title: &str, board: &Board, sandbox: &Sandbox) -> io::Result<()> {
+    pub async fn keep_showing(
+        &mut self,
+        title: &str,
+        board: &Board,
+        sandbox: &Sandbox,
+        usage: &UsageLog,
+    ) -> io::Result<()> {
         let began = Instant::now();
         let mut frames = tokio::time::interval(BETWEEN_FRAMES);
         frames.set_missed_tick_behavior(MissedTickBehavior::Skip);
@@ -56,7 +63,8 @@ impl Screen {
                 }
             }
             let calls = sandbox.calls().values().sum();
-            let snapshot = sandbox.with_world(|world, now| Snapshot::take(world, now, began.elapsed(), calls));
+            let usage = usage.get();
+            let snapshot = sandbox.with_world(|world, now| Snapshot::take(world, now, began.elapsed(), calls, &usage));
             self.terminal.draw(|frame| view::draw(frame, title, &snapshot, &board.lock()))?;
         }
     }

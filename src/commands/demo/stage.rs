@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use jiff::tz::TimeZone;
-
-use crate::clock::SystemClock;
-use crate::telemetry::log::{Colour, Format, Identity, Level, Log, LogConfig, Output};
+use crate::clock::SharedClock;
+use crate::commands::options::LogFormat;
+use crate::telemetry::log::{Format, Identity, Level, Log, LogConfig, Output};
 use jvb_watcher_sandbox::scenario::Step;
 
 /// More lines than any terminal shows at once.
@@ -44,11 +44,13 @@ pub const SENTENCE: &str = ">> ";
 
 impl Stage {
     /// Chooses the live view on a terminal that can draw it, and lines elsewhere.
-    pub fn new(json: bool) -> Self {
+    pub fn new(json: bool, log_format: LogFormat) -> Self {
         // A terminal without a type, or of type dumb, has no cursor addressing.
         let is_able = std::env::var("TERM").is_ok_and(|term| !term.is_empty() && term != "dumb");
         if json {
             Self::Error
+        } else if log_format == LogFormat::Json {
+            Self::Output
         } else if io::stdout().is_terminal() && io::stdin().is_terminal() && is_able {
             Self::Live(Board::default())
         } else {
@@ -63,34 +65,42 @@ impl Stage {
     /// Returns an error if the output is closed (`demo | head`).
     pub fn show(&self, step: &Step) -> io::Result<()> {
         let Some(sentence) = &step.say else { return Ok(()) };
-        let line = format!("{SENTENCE}{:4.1} s  {sentence}", step.at.as_secs_f64());
+        if let Self::Live(board) = self {
+            let mut posted = board.lock();
+            posted.sentence.clone_from(sentence);
+            posted.add(sentence_line(step.at, sentence));
+            return Ok(());
+        }
+        self.say(step.at, sentence)
+    }
+
+    /// Writes a sentence among the lines; the live view has none of its own.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the output is closed.
+    pub fn say(&self, at: Duration, sentence: &str) -> io::Result<()> {
+        let line = sentence_line(at, sentence);
         match self {
             Self::Output => writeln!(io::stdout(), "{line}"),
             Self::Error => writeln!(io::stderr(), "{line}"),
-            Self::Live(board) => {
-                let mut posted = board.lock();
-                posted.sentence.clone_from(sentence);
-                posted.add(line);
-                Ok(())
-            }
+            Self::Live(_) => Ok(()),
         }
     }
 
-    /// Makes the watcher's log, in its pretty format.
-    pub fn log(&self, identity: Identity, level: Level) -> Log {
+    /// Makes the watcher's log.
+    pub fn log(&self, identity: Identity, format: Format, level: Level, clock: SharedClock) -> Log {
         let output: Box<dyn Write + Send> = match self {
             Self::Output => Box::new(io::stdout()),
             Self::Error => Box::new(io::stderr()),
             Self::Live(board) => Box::new(board.clone()),
         };
-        Log::new(LogConfig {
-            identity,
-            format: Format::Pretty { colour: Colour::Off, time_zone: TimeZone::system() },
-            level,
-            clock: Arc::new(SystemClock),
-            output: Output::direct(output),
-        })
+        Log::new(LogConfig { identity, format, level, clock, output: Output::direct(output) })
     }
+}
+
+fn sentence_line(at: Duration, sentence: &str) -> String {
+    format!("{SENTENCE}{:4.1} s  {sentence}", at.as_secs_f64())
 }
 
 impl Board {

@@ -9,6 +9,7 @@ use serde::Serialize;
 use jvb_watcher_cost::{Bill, Item, Model, Platform};
 
 use super::record::Record;
+use super::usage::{self, Stopped};
 use crate::telemetry::log::millis;
 use jvb_watcher_sandbox::scenario::Scenario;
 use jvb_watcher_sandbox::wire::Sandbox;
@@ -48,6 +49,17 @@ pub struct Summary {
     callers: Callers,
     /// The load balancer.
     load_balancer: LoadBalancer,
+    /// The stop of the service, if the watcher stopped it because nobody used it.
+    stop_for_disuse: Option<Stop>,
+}
+
+/// A stop of the service for disuse, on AWS's clock.
+#[derive(Debug, Serialize)]
+struct Stop {
+    /// The time without use before it.
+    unused_seconds: u64,
+    /// The time from its announcement.
+    announced_seconds_before: u64,
 }
 
 /// The callers and their calls.
@@ -115,7 +127,14 @@ struct LoadBalancer {
 
 impl Summary {
     /// Computes the figures.
-    pub fn new(scenario: &Scenario, sandbox: &Sandbox, record: &Record, left: Vec<String>, duration: Duration) -> Self {
+    pub fn new(
+        scenario: &Scenario,
+        sandbox: &Sandbox,
+        record: &Record,
+        stopped: Option<Stopped>,
+        left: Vec<String>,
+        duration: Duration,
+    ) -> Self {
         let (counts, callers, gone, region) = sandbox.with_world(|world, _| {
             let gone = world.load_balancers().is_empty();
             (world.event_counts(), Callers::of(world), gone, world.settings().region.clone())
@@ -123,7 +142,8 @@ impl Summary {
         let calls = sandbox.calls();
         let unregistered_tasks: Vec<String> = record.unregistered().into_iter().map(str::to_owned).collect();
         let (created, uptime) = record.load_balancers();
-        let scaled_uptime_seconds = uptime.as_secs_f64() * scenario.time_scale;
+        // The minutes that passed at once aren't scaled.
+        let scaled_uptime_seconds = uptime.played.as_secs_f64() * scenario.time_scale + uptime.advanced.as_secs_f64();
         let model = Model::new(&region, Platform::EXAMPLE);
         // Each is billed for the hours that it began, of the same share of the uptime.
         let each = scaled_uptime_seconds / f64::from(u32::try_from(created.max(1)).unwrap_or(u32::MAX));
@@ -149,13 +169,17 @@ impl Summary {
             load_balancer: LoadBalancer {
                 gone,
                 created,
-                uptime_seconds: uptime.as_secs_f64(),
+                uptime_seconds: uptime.played.as_secs_f64(),
                 scaled_uptime_seconds,
                 billed_hours,
                 cost_usd,
                 always_on_month_usd,
                 saved_month_usd: always_on_month_usd - EVENINGS_PER_MONTH * cost_usd,
             },
+            stop_for_disuse: stopped.map(|stopped| Stop {
+                unused_seconds: stopped.unused_for.as_secs(),
+                announced_seconds_before: stopped.announced_ahead.as_secs(),
+            }),
         }
     }
 
@@ -189,6 +213,11 @@ impl Summary {
         if count > 0 {
             row("callers", format!("{count}, who joined {joined} times by name; {dropped} calls were dropped"))?;
             row("kept out of the call", format!("{no_sign_in} times without sign-in, {no_media} times without media"))?;
+        }
+        if let Some(Stop { unused_seconds, announced_seconds_before }) = self.stop_for_disuse {
+            let [unused, ahead] =
+                [unused_seconds, announced_seconds_before].map(|seconds| usage::duration(Duration::from_secs(seconds)));
+            row("stopped by the watcher", format!("after {unused} without use, announced {ahead} before"))?;
         }
         let LoadBalancer {
             uptime_seconds,

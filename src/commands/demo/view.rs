@@ -11,6 +11,7 @@ use ratatui::text::{Line, Span};
 use ratatui::widgets::{Block, Cell, Paragraph, Row, Table, Wrap};
 
 use super::stage::{Posted, SENTENCE};
+use super::usage::{self, Usage};
 use jvb_watcher_rules::model::IDLE_SINCE_TAG;
 use jvb_watcher_sandbox::platform::PROJECT;
 use jvb_watcher_sandbox::world::{CallEvent, GroupView, ListenerView, TaskView, World};
@@ -30,8 +31,8 @@ const ID_SHOWN: usize = 6;
 /// The length of a task's id.
 const ID: usize = 32;
 
-/// Service, load balancer, domain, callers and queue, a line each.
-const FACTS_HEIGHT: u16 = 5;
+/// Service, load balancer, domain, callers, use and queue, a line each.
+const FACTS_HEIGHT: u16 = 6;
 
 /// The place of the time of day in a line's timestamp.
 const LOG_TIME: std::ops::Range<usize> = 11..19;
@@ -44,6 +45,7 @@ pub struct Snapshot {
     load_balancer: String,
     domain: String,
     callers: String,
+    usage: String,
     queue: String,
     tasks: Vec<[String; 3]>,
     /// The target groups, each with the listener that forwards to it.
@@ -54,7 +56,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Takes a snapshot.
-    pub fn take(world: &World, now: Timestamp, elapsed: Duration, calls: u64) -> Self {
+    pub fn take(world: &World, now: Timestamp, elapsed: Duration, calls: u64, usage: &Usage) -> Self {
         let groups = world.groups();
         let listeners = world.listeners();
         Self {
@@ -63,6 +65,7 @@ impl Snapshot {
             load_balancer: load_balancer(world, now),
             domain: domain(world),
             callers: callers(world),
+            usage: usage.text(now),
             queue: queue(world, calls),
             tasks: tasks(world.tasks(), now),
             groups: groups.iter().map(|group| with_listener(group, &listeners)).collect(),
@@ -80,10 +83,10 @@ fn service(world: &World) -> String {
 
 fn load_balancer(world: &World, now: Timestamp) -> String {
     let Some(load_balancer) = world.load_balancers().into_iter().next() else { return "none".to_owned() };
-    let age = now.duration_since(load_balancer.created_at).as_secs();
+    let age = Duration::try_from(now.duration_since(load_balancer.created_at)).unwrap_or_default();
     let is_marked = load_balancer.tags.iter().any(|(key, _)| key == IDLE_SINCE_TAG);
     let mark = if is_marked { ", marked as idle" } else { "" };
-    format!("{}, up {age} s{mark}", load_balancer.state)
+    format!("{}, up {}{mark}", load_balancer.state, usage::duration(age))
 }
 
 fn domain(world: &World) -> String {
@@ -196,6 +199,7 @@ fn draw_world(frame: &mut Frame<'_>, [facts, tasks, targets]: [Rect; 3], snapsho
         fact("NLB", &snapshot.load_balancer),
         fact("Domain", &snapshot.domain),
         fact("Callers", &snapshot.callers),
+        fact("Use", &snapshot.usage),
         fact("Queue", &snapshot.queue),
     ];
     frame.render_widget(Paragraph::new(lines), facts);
@@ -311,9 +315,10 @@ mod tests {
         let snapshot = Snapshot {
             elapsed: Duration::from_secs(3),
             service: "2 desired, 1 running, 1 pending".to_owned(),
-            load_balancer: "active, up 3 s".to_owned(),
+            load_balancer: "active, up 21m 3s".to_owned(),
             domain: "meet.jitsi.test resolves to 203.0.113.1".to_owned(),
             callers: "1 of 3 in the call; no media: flow to another bridge".to_owned(),
+            usage: "0 flows, unused for 8m; stop in 58s".to_owned(),
             queue: "none".to_owned(),
             tasks: vec![["abc123".to_owned(), "RUNNING, stopping".to_owned(), "10.0.1.123".to_owned()]],
             groups: vec!["UDP 10000→udp".to_owned(), "TLS 443→web".to_owned()],
@@ -339,7 +344,8 @@ mod tests {
                 "3.0 s",
                 "The first caller.",
                 "2 desired, 1 running, 1 pending",
-                "active, up 3 s",
+                "active, up 21m 3s",
+                "0 flows, unused for 8m; stop in 58s",
                 "meet.jitsi.test resolves to 203.0.113.1",
                 "1 of 3 in the call; no media: flow to another bridge",
                 "UDP 10000→udp",

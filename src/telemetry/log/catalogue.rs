@@ -108,6 +108,9 @@ events! {
         /// The time without use after which the service is scaled to zero, in seconds; absent when it never is
         #[serde(skip_serializing_if = "Option::is_none")]
         stop_when_unused_seconds: Option<f64>,
+        /// The number of flows that a minute must exceed to count as used; absent when CloudWatch isn't asked for the usage
+        #[serde(skip_serializing_if = "Option::is_none")]
+        use_threshold: Option<u32>,
     } => {
         message: format!("started jvb-watcher {version} for load balancer {load_balancer}, receiving from {queue}"),
     }
@@ -180,6 +183,9 @@ events! {
         /// The start of that minute (RFC 3339); absent when `flows` is
         #[serde(skip_serializing_if = "Option::is_none")]
         flows_minute: Option<String>,
+        /// The start of the known minutes without use that end with that minute (RFC 3339); absent when it is in use
+        #[serde(skip_serializing_if = "Option::is_none")]
+        unused_since: Option<String>,
         /// Actions: targets registered and deregistered, marks written and removed, resources deleted, stops announced,
         /// withdrawn and made
         changes: usize,
@@ -196,8 +202,9 @@ events! {
     } => {
         message: format!(
             "reconciled: {desired} desired, {running} running, {pending} pending, {serving} serving; load balancer \
-             {load_balancer_state}, {} registered, {healthy} healthy",
+             {load_balancer_state}, {} registered, {healthy} healthy{}",
             count(*registered as u64, "target"),
+            usage(*flows, flows_minute.as_deref(), unused_since.as_deref()),
         ),
     }
 
@@ -723,6 +730,14 @@ fn explain_obstacle(obstacle: StopObstacle) -> &'static str {
         StopObstacle::AwaitingFirstCall => "the first call may still come",
         StopObstacle::UsageUnknown => "its usage is unknown",
     }
+}
+
+/// Returns the use of the load balancer as the end of a message, e.g. "; 0 flows at 21:05 UTC, unused since 21:01".
+fn usage(flows: Option<u64>, minute: Option<&str>, unused_since: Option<&str>) -> String {
+    let time = |text: &str| text.get(11..16).unwrap_or(text).to_owned();
+    let Some((flows, minute)) = flows.zip(minute) else { return String::new() };
+    let unused = unused_since.map(|since| format!(", unused since {}", time(since))).unwrap_or_default();
+    format!("; {} at {} UTC{unused}", count(flows, "flow"), time(minute))
 }
 
 /// Returns a number and its noun, e.g. "2 targets".

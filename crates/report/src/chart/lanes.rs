@@ -13,7 +13,7 @@ use crate::period::Edge;
 const MIN_MARK_DISTANCE: f64 = 1.0;
 
 impl Canvas<'_> {
-    pub(super) fn load_balancers(&self, load_balancers: &[LoadBalancerLifetime]) -> Option<Lane> {
+    pub(super) fn load_balancers(&self, load_balancers: &[LoadBalancerLifetime], stops: &[Timestamp]) -> Option<Lane> {
         let shown = self.shown();
         let mut lane = Lane::new("Load balancer");
         let mut seconds = 0.0;
@@ -30,6 +30,9 @@ impl Canvas<'_> {
                 lane.marks.push(self.instant(visible.period.to(), MarkKind::Deleted, "load balancer deleted"));
             }
         }
+        let stops = stops.iter().filter(|at| shown.from() <= **at && **at <= shown.to());
+        lane.marks
+            .extend(stops.map(|at| self.instant(*at, MarkKind::Stopped, "scaled to zero because nobody used it")));
         lane.detail = format!("up {}", format::duration(seconds));
         (!lane.bars.is_empty()).then_some(lane)
     }

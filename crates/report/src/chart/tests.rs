@@ -3,7 +3,7 @@ use serde_json::json;
 use super::*;
 use crate::days::days;
 use crate::line::Line;
-use crate::samples::{deregistered, health, line, reconciled, registered, target};
+use crate::samples::{deregistered, health, line, reconciled, registered, target, used};
 
 /// The chart of the first day.
 fn chart(lines: &[Line]) -> Chart {
@@ -64,4 +64,40 @@ fn the_description_names_the_lanes() {
         chart.description,
         "Timeline of 2026-11-21, from 00:10:00 to 00:25:00 UTC: Load balancer (up 10 min 0 s)."
     );
+}
+
+#[test]
+fn the_use_is_a_line_with_a_gap_where_it_is_unknown() {
+    // An axis of ten minutes: 4 flows, 4 flows, 1 flow, unknown, 0 flows.
+    let chart = chart(&[
+        reconciled(0, "absent"),
+        used(60, 1, 4, None),
+        used(120, 2, 4, None),
+        used(180, 3, 1, None),
+        used(300, 5, 0, None),
+        reconciled(590, "absent"),
+    ]);
+    let names: Vec<&str> = chart.lanes.iter().map(|lane| lane.label.as_str()).collect();
+    assert_eq!(names, ["Load balancer", "Use"]);
+    let lane = &chart.lanes[1];
+    assert_eq!(lane.detail, "up to 4 flows");
+    let strokes: Vec<_> =
+        lane.strokes.iter().map(|stroke| (stroke.x.clone(), stroke.y, stroke.title.as_str())).collect();
+    let x = |from: &str, to: &str| [from.to_owned(), to.to_owned()];
+    assert_eq!(
+        strokes,
+        [
+            (x("10.00%", "30.00%"), [0, 0], "4 flows from 00:01:00 to 00:03:00"),
+            (x("30.00%", "30.00%"), [0, 11], ""),
+            (x("30.00%", "40.00%"), [11, 11], "1 flow from 00:03:00 to 00:04:00"),
+            (x("50.00%", "60.00%"), [14, 14], "0 flows from 00:05:00 to 00:06:00"),
+        ]
+    );
+}
+
+#[test]
+fn a_stop_for_disuse_is_a_mark_of_the_load_balancer() {
+    let stopped = line(300, "service_stopped", json!({"desired_before": 1, "unused_since": "2026-11-21T00:00:00Z"}));
+    let chart = chart(&[reconciled(0, "absent"), reconciled(60, "active"), stopped, reconciled(600, "absent")]);
+    assert_eq!(kinds(&chart.lanes[0]), [MarkKind::Deleted, MarkKind::Stopped]);
 }

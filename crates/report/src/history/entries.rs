@@ -28,6 +28,8 @@ pub enum EntryKind {
     Deregistered,
     /// The idle mark or a hold was placed or removed.
     Mark,
+    /// A stop of the unused service was announced, withdrawn or made.
+    Stop,
     /// A step of a teardown.
     Teardown,
     /// A finding was raised, changed or cleared.
@@ -53,6 +55,9 @@ impl Entry {
             | LoggedEvent::IdleUnmarked
             | LoggedEvent::HoldPlaced
             | LoggedEvent::HoldReleased => EntryKind::Mark,
+            LoggedEvent::StopAnnounced { .. } | LoggedEvent::StopWithdrawn { .. } | LoggedEvent::ServiceStopped => {
+                EntryKind::Stop
+            }
             LoggedEvent::TeardownStarted
             | LoggedEvent::LoadBalancerDeleted { .. }
             | LoggedEvent::TargetGroupDeleted { .. }
@@ -97,6 +102,7 @@ impl EntryKind {
             Self::Unhealthy => "unhealthy",
             Self::Deregistered => "deregistered",
             Self::Mark => "mark",
+            Self::Stop => "stop",
             Self::Teardown => "teardown",
             Self::Finding => "finding",
             Self::Failure => "failure",

@@ -49,6 +49,9 @@ mod tests {
             tasks,
             load_balancers: 0,
             teardowns: 0,
+            hours_known: 0.0,
+            hours_unused: 0.0,
+            savings: Vec::new(),
             findings: 0,
             failures: 0,
         }

@@ -4,10 +4,12 @@ use std::collections::BTreeSet;
 
 use crate::chart::{BarKind, Chart, MarkKind};
 
-/// The bars and marks that at least one chart contains.
+/// What at least one chart contains.
 pub struct Legend {
     pub bars: BTreeSet<BarKind>,
     pub marks: BTreeSet<MarkKind>,
+    /// True if a chart draws the use.
+    pub has_use: bool,
 }
 
 impl Legend {
@@ -16,13 +18,14 @@ impl Legend {
         let lanes = charts.flat_map(|chart| &chart.lanes);
         Self {
             bars: lanes.clone().flat_map(|lane| &lane.bars).map(|bar| bar.kind).collect(),
-            marks: lanes.flat_map(|lane| &lane.marks).map(|mark| mark.kind).collect(),
+            marks: lanes.clone().flat_map(|lane| &lane.marks).map(|mark| mark.kind).collect(),
+            has_use: lanes.into_iter().any(|lane| !lane.strokes.is_empty()),
         }
     }
 
     /// Returns whether the charts contain nothing.
     pub fn is_empty(&self) -> bool {
-        self.bars.is_empty() && self.marks.is_empty()
+        self.bars.is_empty() && self.marks.is_empty() && !self.has_use
     }
 }
 
@@ -48,6 +51,7 @@ impl MarkKind {
             Self::Registered => "registration",
             Self::Healthy => "first healthy",
             Self::Deregistered => "deregistration",
+            Self::Stopped => "stopped, unused",
             Self::Deleted => "load balancer deleted",
             Self::Failure => "failure",
             Self::StartsEarlier => "started earlier",

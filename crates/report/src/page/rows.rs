@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use super::tiles;
 use crate::format;
 use crate::history::{Entry, EntryKind, Failure, FindingLifetime};
 use crate::period::Edge;
+use crate::replay::Saving;
 
 /// A row of a day's event list.
 pub struct EntryRow {
@@ -36,13 +38,51 @@ pub struct FailureRow {
     pub text: String,
 }
 
+/// What a stop after some time without use would have changed.
+pub struct SavingRow {
+    pub window: i64,
+    pub stops: usize,
+    pub starts: usize,
+    pub hours: String,
+    pub hours_value: String,
+    pub dollars: String,
+    pub dollars_value: String,
+}
+
+impl SavingRow {
+    pub fn of(saving: &Saving) -> Self {
+        let Saving { window, stops, starts, billed_hours, dollars } = *saving;
+        // Without the sign of a negative zero, and signed as a change of what was paid.
+        let (hours, amount) = if billed_hours.abs() < 0.05 {
+            ("0 h".to_owned(), billed_hours)
+        } else {
+            let sign = if billed_hours > 0.0 { "\u{2212}" } else { "+" };
+            (format!("{sign}{:.1} h", billed_hours.abs()), billed_hours)
+        };
+        let change = if format::is_no_amount(dollars) {
+            format::dollars(0.0)
+        } else {
+            format!("{} {}", format::dollars(dollars.abs()), if dollars > 0.0 { "less" } else { "more" })
+        };
+        Self {
+            window,
+            stops,
+            starts,
+            hours,
+            hours_value: tiles::precise(amount),
+            dollars: change,
+            dollars_value: tiles::precise(dollars),
+        }
+    }
+}
+
 impl EntryRow {
     pub fn of(entry: &Entry) -> Self {
         let class = match entry.kind {
             EntryKind::Registered | EntryKind::Healthy => "good",
             EntryKind::Unhealthy | EntryKind::Failure => "bad",
             EntryKind::Finding => "warn",
-            EntryKind::Teardown | EntryKind::Mark => "load-balancer",
+            EntryKind::Teardown | EntryKind::Mark | EntryKind::Stop => "load-balancer",
             EntryKind::Deregistered | EntryKind::Other => "plain",
         };
         Self {

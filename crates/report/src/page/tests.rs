@@ -266,3 +266,47 @@ fn colours_have_contrast_in_light_in_dark_and_in_print() {
         }
     }
 }
+
+/// A log of a load balancer that is used until minute 10, of `minutes` minutes, and of a stop for disuse.
+fn forgotten(minutes: i64) -> String {
+    let at = |minute: i64| format!("2026-11-20T{:02}:{:02}:00Z", 12 + minute / 60, minute % 60);
+    let used = |minute: i64| {
+        let flows = if minute < 10 { 3 } else { 0 };
+        let rest = r#""event":"reconciled","registered":2,"healthy":2,"findings":0,"aws_calls":1,"duration_ms":1,"message":"m""#;
+        let flows = format!(r#""flows":{flows},"flows_minute":"{}""#, at(minute - 2));
+        line_at(&at(minute), "p", &format!(r#"{rest},"load_balancer_state":"active",{flows}"#))
+    };
+    let stopped = r#""event":"service_stopped","message":"scaled the service to 0""#;
+    reconciled_at(&at(0), "absent")
+        + &(2..minutes).map(used).collect::<String>()
+        + &line_at(&at(minutes), "p", stopped)
+        + &reconciled_at(&at(minutes), "absent")
+        + &reconciled_at(&at(300), "absent")
+}
+
+#[test]
+fn the_use_and_what_a_stop_would_have_saved_are_on_the_page() {
+    let page = page_of(&forgotten(240)).expect("a page");
+    for text in [
+        "data-figure=\"hours-known\" value=\"3.966667\"",
+        "data-figure=\"hours-unused\" value=\"3.833333\"",
+        "data-figure=\"stops-10\" value=\"1\"",
+        "data-figure=\"billed-hours-10\" value=\"3.000000\">\u{2212}3.0 h<",
+        "<th scope=\"row\">30 min</th>",
+        "stopped, unused",
+        "flows; gaps are unknown",
+        "<b class=\"kind load-balancer\">stop</b> <span class=\"text\">scaled the service to 0</span>",
+    ] {
+        assert!(page.contains(text), "{text} is missing in {page}");
+    }
+    assert_eq!(page.matches("class=\"use\"").count(), 1 + 3, "the legend, two levels and the step between them");
+}
+
+#[test]
+fn a_log_without_use_has_neither_a_line_nor_savings() {
+    let log = reconciled_at("2026-11-20T12:00:00Z", "absent") + &reconciled_at("2026-11-20T18:00:00Z", "active");
+    let page = page_of(&log).expect("a page");
+    for text in ["class=\"use\"", "Stop when unused", "<b>Use.</b>"] {
+        assert!(!page.contains(text), "{text}");
+    }
+}

@@ -95,7 +95,7 @@ fn percentiles(label: &'static str, names: [&'static str; 2], percentiles: Optio
 }
 
 /// Formats a figure for programs.
-fn precise(value: f64) -> String {
+pub fn precise(value: f64) -> String {
     // Without the sign of a negative zero.
     format!("{:.6}", if value.abs() < 5e-7 { 0.0 } else { value })
 }

@@ -57,17 +57,6 @@ pub struct MinuteFlows {
     pub healthy: Option<u64>,
 }
 
-/// The use of a load balancer in one minute.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MinuteUse {
-    /// More flows than the threshold.
-    Used,
-    /// At most as many flows as the threshold.
-    Unused,
-    /// CloudWatch doesn't show the minute.
-    Unknown,
-}
-
 /// Returns the start of the minute that an instant lies in.
 pub fn minute_of(at: Timestamp) -> Timestamp {
     let second = at.as_second();
@@ -76,15 +65,6 @@ pub fn minute_of(at: Timestamp) -> Timestamp {
 }
 
 impl FlowHistory {
-    /// Returns the use in the minute that starts at an instant.
-    pub fn minute_use(&self, start: Timestamp, threshold: u64) -> MinuteUse {
-        match self.minutes.get(&start) {
-            Some(minute) if minute.flows > threshold => MinuteUse::Used,
-            Some(_) => MinuteUse::Unused,
-            None => MinuteUse::Unknown,
-        }
-    }
-
     /// Returns the newest known minute, with its start.
     pub fn newest(&self) -> Option<(Timestamp, MinuteFlows)> {
         self.minutes.last_key_value().map(|(start, minute)| (*start, *minute))
@@ -100,10 +80,13 @@ impl FlowHistory {
     /// Returns the start of the run of minutes without use that ends at this start of a minute.
     pub fn unused_before(&self, end: Timestamp, threshold: u64) -> Option<Timestamp> {
         let mut since = None;
-        let mut start = end - MINUTE;
-        while self.minute_use(start, threshold) == MinuteUse::Unused {
-            since = Some(start);
-            start -= MINUTE;
+        let mut expected = end - MINUTE;
+        for (start, minute) in self.minutes.range(..end).rev() {
+            if *start != expected || minute.flows > threshold {
+                break;
+            }
+            since = Some(*start);
+            expected -= MINUTE;
         }
         since
     }
@@ -122,5 +105,57 @@ impl FlowHistory {
     pub fn last_used_from(&self, from: Timestamp, threshold: u64) -> Option<Timestamp> {
         let mut used = self.minutes.range(from..).filter(|(_, minute)| minute.flows > threshold);
         used.next_back().map(|(start, _)| *start)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::samples::{minutes, noon};
+
+    /// The flows in each minute before noon, the newest last; `None` for an unknown one.
+    fn history(flows: &[Option<u64>]) -> FlowHistory {
+        let ages = (1..=flows.len()).rev();
+        let known = ages.zip(flows).filter_map(|(age, flows)| {
+            let start = noon() - minutes(i64::try_from(age).expect("a short history"));
+            Some((start, MinuteFlows { flows: (*flows)?, healthy: None }))
+        });
+        FlowHistory { minutes: known.collect(), problem: None }
+    }
+
+    #[test]
+    fn the_time_without_use_begins_after_use_and_after_an_unknown_minute() {
+        for (flows, unused_for) in [
+            (vec![Some(2), Some(1), Some(0)], Some(2)),
+            (vec![Some(0), None, Some(0)], Some(1)),
+            (vec![Some(0), Some(0), Some(2)], None),
+            (vec![Some(0), Some(0)], Some(2)),
+            (vec![], None),
+        ] {
+            let since = unused_for.map(|minutes_ago| noon() - minutes(minutes_ago));
+            assert_eq!(history(&flows).unused_since(1), since, "{flows:?}");
+        }
+        let before = |flows: &[_]| history(flows).unused_before(noon() - minutes(1), 1);
+        assert_eq!(before(&[Some(0), Some(0), Some(9)]), Some(noon() - minutes(3)));
+        assert_eq!(before(&[Some(0), None, Some(0)]), None);
+    }
+
+    #[test]
+    fn the_newest_minute_is_the_newest_known_one() {
+        let newest = history(&[Some(4), Some(3), None]).newest();
+        assert_eq!(newest, Some((noon() - minutes(2), MinuteFlows { flows: 3, healthy: None })));
+    }
+
+    #[test]
+    fn the_last_use_is_the_newest_minute_above_the_threshold() {
+        let history = history(&[Some(3), Some(2), Some(1), None]);
+        assert_eq!(history.last_used_from(noon() - minutes(9), 1), Some(noon() - minutes(3)));
+        assert_eq!(history.last_used_from(noon() - minutes(9), 2), Some(noon() - minutes(4)));
+        assert_eq!(history.last_used_from(noon() - minutes(2), 1), None);
+    }
+
+    #[test]
+    fn no_protocol_stands_for_all() {
+        assert!(FlowProtocols::default().are_all() && !FlowProtocols::MEDIA.are_all());
     }
 }

@@ -167,18 +167,22 @@ fn unused_since(
     if !had_call && now < limits.newest_task_started_at + rule.first_call_grace {
         return Err(StopObstacle::AwaitingFirstCall);
     }
-    let mut minute = start;
-    while minute < end {
-        match flows.minutes.get(&minute).and_then(|minute| minute.healthy) {
-            Some(0) => return Err(StopObstacle::NotServing),
-            Some(_) => minute += MINUTE,
-            None => return Err(StopObstacle::UsageUnknown),
-        }
+    let window: Vec<_> = flows.minutes.range(start..end).map(|(_, minute)| minute.healthy).collect();
+    if window.contains(&Some(0)) {
+        return Err(StopObstacle::NotServing);
+    }
+    let is_known = window.len() as u64 == minutes_between(start, end) && !window.contains(&None);
+    if !is_known {
+        return Err(StopObstacle::UsageUnknown);
     }
     if observation.lease == LeaseReading::NotRead {
         return Err(StopObstacle::Operation);
     }
     flows.unused_before(end, threshold).ok_or(StopObstacle::UsageUnknown)
+}
+
+fn minutes_between(start: Timestamp, end: Timestamp) -> u64 {
+    Duration::try_from(end.duration_since(start)).unwrap_or_default().as_secs() / MINUTE.as_secs()
 }
 
 /// The times before which the window can't start.

@@ -15,6 +15,9 @@ use crate::world::{Incident, Settings};
 /// Range of the watcher's settings, which the options of the program share.
 const WATCHER_RANGE: RangeInclusive<Duration> = Duration::from_secs(1)..=Duration::from_secs(24 * 60 * 60);
 
+/// Shortest time without use after which the program under test stops a service.
+const SHORTEST_STOP_WINDOW: Duration = Duration::from_secs(5 * 60);
+
 /// ECS's quota of tasks of a service.
 const MAX_TASKS: u32 = 5_000;
 
@@ -71,6 +74,8 @@ struct RawStep {
     act: Option<Incident>,
     faults: Option<Spanned<FaultPlan>>,
     settings: Option<Spanned<Value>>,
+    #[serde(with = "duration::optional", default)]
+    advance: Option<Duration>,
 }
 
 pub(super) fn scenario(text: &str) -> Result<Scenario, ParseError> {
@@ -83,9 +88,14 @@ pub(super) fn scenario(text: &str) -> Result<Scenario, ParseError> {
         return Err(ParseError::new(&raw.time_scale, "the time-scale must be from 0.001 to 100000000"));
     }
     let watcher = *raw.watcher.get_ref();
-    let durations = [watcher.idle_grace, watcher.unused_grace, watcher.resync_interval];
-    if !durations.iter().all(|duration| WATCHER_RANGE.contains(duration)) {
+    let WatcherSettings { idle_grace, unused_grace, resync_interval, stop_when_unused, stop_notice, first_call_grace } =
+        watcher;
+    let durations = [idle_grace, unused_grace, resync_interval, stop_notice, first_call_grace];
+    if !durations.into_iter().chain(stop_when_unused).all(|duration| WATCHER_RANGE.contains(&duration)) {
         return Err(ParseError::new(&raw.watcher, "the watcher's settings must be from 1s to 24h"));
+    }
+    if stop_when_unused.is_some_and(|window| window < SHORTEST_STOP_WINDOW) {
+        return Err(ParseError::new(&raw.watcher, "stop-when-unused must be from 5m to 24h"));
     }
     let mut steps: Vec<Step> = Vec::with_capacity(raw.step.len());
     for raw in raw.step {
@@ -94,6 +104,11 @@ pub(super) fn scenario(text: &str) -> Result<Scenario, ParseError> {
         if let Some(before) = steps.last().filter(|before| step.at < before.at) {
             let [this, that] = [step.at, before.at].map(humantime::format_duration);
             let problem = format!("this step is at {this}, the one before it at {that}; sort the steps by time");
+            return Err(ParseError { at, problem });
+        }
+        if let Some(ends_at) = steps.last().map(Step::ends_at).filter(|ends_at| step.at < *ends_at) {
+            let [this, ends_at] = [step.at, ends_at].map(humantime::format_duration);
+            let problem = format!("this step is at {this}, and the minutes of the one before it pass until {ends_at}");
             return Err(ParseError { at, problem });
         }
         steps.push(step);
@@ -110,7 +125,8 @@ fn step(raw: RawStep, at: usize) -> Result<Step, ParseError> {
     let scale = raw.scale.map(scale).transpose()?;
     let faults = raw.faults.map(faults).transpose()?;
     let settings = raw.settings.map(settings).transpose()?;
-    let actions = [create, delete, scale, raw.act.map(Action::Incident), faults, settings];
+    let actions =
+        [create, delete, scale, raw.act.map(Action::Incident), faults, settings, raw.advance.map(Action::Advance)];
     let mut actions = actions.into_iter().flatten();
     let action = actions.next();
     if actions.next().is_some() {
@@ -119,7 +135,7 @@ fn step(raw: RawStep, at: usize) -> Result<Step, ParseError> {
     }
     if action.is_none() && raw.say.is_none() {
         let problem = "the step has neither a sentence nor an action; add say, create-load-balancer, \
-                       delete-load-balancer, scale, act, faults or settings";
+                       delete-load-balancer, scale, act, faults, settings or advance";
         return Err(ParseError { at, problem: problem.to_owned() });
     }
     Ok(Step { at: raw.at, say: raw.say, action })

@@ -5,11 +5,17 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::{Action, Scenario, Step};
+use super::{ADVANCE_INTERVAL, ADVANCE_STEP, Action, Scenario, Step};
 use crate::api::{ApiError, Request, ecs};
 use crate::platform::{PROJECT, load_balancer};
 use crate::wire::Sandbox;
-use crate::world::Settings;
+use crate::world::{Settings, TaskView};
+
+/// Time without requests after which clients are taken to wait. A client that is at work sends its next request sooner.
+const QUIET: Duration = Duration::from_millis(100);
+
+/// Longest wait for that.
+const QUIET_LIMIT: Duration = Duration::from_secs(5);
 
 /// Interval between attempts to delete target groups that are still in use.
 const RETRY_INTERVAL: Duration = Duration::from_millis(100);
@@ -63,6 +69,10 @@ async fn perform(action: &Action, time_scale: f64, unscaled: &mut Settings, sand
             sandbox.with_world(|world, now| world.inject(incident.clone(), now)).map_err(|error| error.to_string())
         }
         Action::Faults(plan) => sandbox.faults(|faults| faults.set(plan.clone())).map_err(|error| error.to_string()),
+        Action::Advance(by) => {
+            advance(*by, sandbox).await;
+            Ok(())
+        }
         Action::Settings(patch) => {
             *unscaled = unscaled.patched(patch.clone()).map_err(|error| error.to_string())?;
             let scaled = unscaled.clone().scaled(time_scale);
@@ -72,6 +82,35 @@ async fn perform(action: &Action, time_scale: f64, unscaled: &mut Settings, sand
             });
             Ok(())
         }
+    }
+}
+
+/// Sets the clock ahead minute by minute, while no client is in the middle of something: the answers that it rests on would
+/// be a minute old. Nor while tasks start or stop, which a minute at once would cut short.
+async fn advance(by: Duration, sandbox: &Sandbox) {
+    let mut left = by;
+    while !left.is_zero() {
+        let next = Instant::now() + ADVANCE_INTERVAL;
+        let _ = tokio::time::timeout(QUIET_LIMIT, until_quiet(sandbox)).await;
+        let step = left.min(ADVANCE_STEP);
+        sandbox.advance(step);
+        left -= step;
+        tokio::time::sleep_until(next).await;
+    }
+}
+
+/// Waits until no request has arrived for a while, and no task is starting or stopping.
+async fn until_quiet(sandbox: &Sandbox) {
+    let count = || sandbox.calls().values().sum::<u64>();
+    let is_settled = |task: &TaskView| task.last_status == task.desired_status;
+    let mut before = count();
+    loop {
+        tokio::time::sleep(QUIET).await;
+        let now = count();
+        if now == before && sandbox.with_world(|world, _| world.tasks().iter().all(is_settled)) {
+            return;
+        }
+        before = now;
     }
 }
 

@@ -8,9 +8,11 @@ fn problem(text: &str) -> String {
 
 #[test]
 fn the_built_in_scenario_is_valid() {
-    let evening = Scenario::evening().expect("a valid scenario");
-    assert!(evening.length() < Duration::from_secs(30));
-    assert_eq!(evening.steps.last().map(|step| &step.action), Some(&Some(Action::Scale(0))));
+    let demo = Scenario::demo().expect("a valid scenario");
+    assert!(demo.length() < Duration::from_secs(70));
+    assert!(demo.watcher.stop_when_unused.is_some());
+    let scales_down = demo.steps.iter().any(|step| step.action == Some(Action::Scale(0)));
+    assert!(!scales_down, "the watcher stops the service");
 }
 
 #[test]
@@ -29,7 +31,7 @@ fn every_action_is_parsed() {
         title = "all"
         time-scale = 10
         world = { tasks = { pending = "10s" } }
-        watcher = { idle-grace = "2s" }
+        watcher = { idle-grace = "2s", stop-when-unused = "10m" }
         step = [
             { at = "0s", create-load-balancer = true },
             { at = "1s", scale = 2 },
@@ -37,11 +39,14 @@ fn every_action_is_parsed() {
             { at = "2s", faults = { rules = [{ on = "sqs:*", effect = { kind = "drop", when = "after" } }] } },
             { at = "3s", settings = { events = { lost = 0.5 } } },
             { at = "4s", delete-load-balancer = true },
+            { at = "5s", advance = "90s" },
         ]
     "#;
     let all = Scenario::parse("s.toml", text).expect("a valid scenario");
     assert_eq!(all.scaled_world().tasks.pending, Duration::from_secs(1));
     assert_eq!(all.watcher.idle_grace, Duration::from_secs(2));
+    assert_eq!(all.watcher.stop_when_unused, Some(Duration::from_secs(600)));
+    assert_eq!(all.length(), Duration::from_secs(7), "one second a minute");
     let actions: Vec<_> = all.steps.iter().filter_map(|step| step.action.as_ref()).collect();
     assert!(matches!(
         actions[..],
@@ -51,7 +56,8 @@ fn every_action_is_parsed() {
             Action::Incident(Incident::CrashTask { .. }),
             Action::Faults(_),
             Action::Settings(_),
-            Action::DeleteLoadBalancer
+            Action::DeleteLoadBalancer,
+            Action::Advance(_)
         ]
     ));
 }
@@ -68,6 +74,8 @@ fn an_error_names_the_file_the_line_and_the_remedy() {
         (format!("{MINIMAL}[watcher]\nidle-grace = \"10ms\"\n"), "line 5", "from 1s to 24h"),
         (format!("{MINIMAL}[watcher]\nidle-grace = \"long\"\n"), "line 6", "like \"500ms\""),
         (format!("{MINIMAL}[world.tasks]\npendign = \"1s\"\n"), "line 6", "pending"),
+        (format!("{MINIMAL}[watcher]\nstop-when-unused = \"1m\"\n"), "line 5", "from 5m to 24h"),
+        (format!("{MINIMAL}[watcher]\nstop-notice = \"10ms\"\n"), "line 5", "from 1s to 24h"),
         (step("scale = -1"), "line 8", "integer"),
         (step("scale = 5001"), "line 8", "at most 5000"),
         (step("scale = \"two\""), "line 8", "u32"),
@@ -81,6 +89,7 @@ fn an_error_names_the_file_the_line_and_the_remedy() {
         (step("create-load-balancer = false"), "line 8", "remove the line"),
         (step("scale = 1\ncreate-load-balancer = true"), "line 6", "takes one action"),
         (step(""), "line 6", "neither a sentence nor an action"),
+        (step("advance = \"3m\"\n[[step]]\nat = \"2s\"\nsay = \"y\""), "line 9", "pass until 4s"),
         (step("say = \"x\"\n[[step]]\nat = \"500ms\"\nsay = \"y\""), "line 9", "sort the steps by time"),
     ];
     for (text, line, expected) in cases {

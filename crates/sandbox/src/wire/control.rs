@@ -2,21 +2,33 @@
 //!
 //! - `GET state`: the world, the number of requests by operation, the settings and the fault plan.
 //! - `POST act`: injects an [`Incident`].
+//! - `POST advance`: lets time pass at once, `{"by": "1m"}`.
 //! - `GET`, `PUT`, `DELETE faults`: the active [`FaultPlan`].
 //! - `PATCH settings`: changes members of the world's [`Settings`](crate::world::Settings).
 
+use std::time::Duration;
+
 use hyper::Method;
-use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::server_state::ServerState;
 use super::{HttpResponse, respond, world_json};
+use crate::duration;
 use crate::faults::FaultPlan;
 use crate::world::Incident;
 
 /// Prefix of all paths.
 pub(super) const PREFIX: &str = "/_sandbox/";
+
+/// The body of `advance`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advance {
+    #[serde(with = "duration")]
+    by: Duration,
+}
 
 /// An error response: its HTTP status and its message.
 struct ControlError {
@@ -34,6 +46,7 @@ pub(super) fn handle(state: &ServerState, method: &Method, path: &str, body: &[u
     let result = match (path, method.as_str()) {
         ("state", "GET") => get_state(state),
         ("act", "POST") => inject(state, body),
+        ("advance", "POST") => advance(state, body),
         ("faults", "GET") => state.with_faults(|faults| to_json(faults.plan())),
         ("faults", "PUT") => set_faults(state, body),
         ("faults", "DELETE") => state.with_faults(|faults| {
@@ -41,12 +54,12 @@ pub(super) fn handle(state: &ServerState, method: &Method, path: &str, body: &[u
             to_json(faults.plan())
         }),
         ("settings", "PATCH") => patch_settings(state, body),
-        ("state" | "act" | "faults" | "settings", _) => {
+        ("state" | "act" | "advance" | "faults" | "settings", _) => {
             Err(ControlError::new(405, format!("{PREFIX}{path} does not accept {method}.")))
         }
         _ => Err(ControlError::new(
             404,
-            format!("{PREFIX}{path} does not exist; use state, act, faults or settings under {PREFIX}."),
+            format!("{PREFIX}{path} does not exist; use state, act, advance, faults or settings under {PREFIX}."),
         )),
     };
     let (status, value) = match result {
@@ -76,6 +89,12 @@ fn inject(state: &ServerState, body: &[u8]) -> Result<Value, ControlError> {
         .with_world(|world, now| world.inject(incident, now))
         .map_err(|error| ControlError::new(400, error.to_string()))?;
     Ok(json!({}))
+}
+
+fn advance(state: &ServerState, body: &[u8]) -> Result<Value, ControlError> {
+    let Advance { by } = parse(body)?;
+    state.advance(by);
+    Ok(json!({ "now": state.now() }))
 }
 
 fn set_faults(state: &ServerState, body: &[u8]) -> Result<Value, ControlError> {

@@ -8,8 +8,10 @@ use futures_util::FutureExt;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::Request as HttpRequest;
 use hyper::body::{Body, Bytes, Incoming};
-use hyper::header::HeaderValue;
+use hyper::header::{DATE, HeaderValue};
 use hyper::http::request::Parts;
+use jiff::Timestamp;
+use jiff::fmt::rfc2822::DateTimePrinter;
 
 use super::request::{self, RawRequest};
 use super::server_state::ServerState;
@@ -64,10 +66,19 @@ pub(super) async fn handle_whole(
     }
     let request_id = state.request_id();
     let mut response = handle_aws_request(state, head, body, &request_id).await?;
+    if let Some(date) = http_date(state.now()) {
+        response.headers_mut().insert(DATE, date);
+    }
     if let Ok(id) = HeaderValue::from_str(&request_id) {
         response.headers_mut().insert(REQUEST_ID, id);
     }
     Ok(response)
+}
+
+/// Returns the value of a Date header.
+fn http_date(at: Timestamp) -> Option<HeaderValue> {
+    let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&at).ok()?;
+    HeaderValue::from_str(&date).ok()
 }
 
 async fn handle_aws_request(

@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::{JoinHandle, JoinSet};
 
+use super::clock::Clock;
 use super::handler;
 use super::server_state::ServerState;
 use crate::faults::Faults;
@@ -70,6 +71,18 @@ impl Sandbox {
     /// Reads or changes the faults.
     pub fn faults<T>(&self, work: impl FnOnce(&mut Faults) -> T) -> T {
         self.state.with_faults(work)
+    }
+
+    /// Returns the sandbox's clock.
+    pub fn clock(&self) -> Arc<Clock> {
+        Arc::clone(&self.state.clock)
+    }
+
+    /// Lets time pass at once: sets the clock ahead, and everything that is due until then happens, in order.
+    ///
+    /// The delays of the world can be scaled. The minutes of CloudWatch can't: its clients reckon in minutes of the clock.
+    pub fn advance(&self, by: Duration) {
+        self.state.advance(by);
     }
 
     /// Returns the number of requests so far by operation (`ecs:DescribeTasks`), refused ones included.

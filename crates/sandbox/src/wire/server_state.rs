@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 
+use super::clock::Clock;
 use crate::api::{ApiError, Request, Response, Service, sqs};
 use crate::faults::{Faults, Verdict};
 use crate::world::World;
@@ -21,7 +22,7 @@ pub(super) struct ServerState {
     faults: Mutex<Faults>,
     request_counts: Mutex<BTreeMap<String, u64>>,
     responses: AtomicU64,
-    clock: Clock,
+    pub(super) clock: Arc<Clock>,
     /// Notifies long polls of a change in the world.
     pub(super) changed: Notify,
     /// Notifies the stepping task that the world's next step may have moved.
@@ -37,7 +38,7 @@ impl ServerState {
             faults: Mutex::new(faults),
             request_counts: Mutex::default(),
             responses: AtomicU64::new(0),
-            clock: Clock::start(),
+            clock: Arc::new(Clock::start()),
             changed: Notify::new(),
             rescheduled: Notify::new(),
             stopping,
@@ -107,6 +108,12 @@ impl ServerState {
         self.clock.now()
     }
 
+    /// Lets time pass at once: everything that is due within it happens, in order.
+    pub(super) fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+        self.with_world(World::step);
+    }
+
     pub(super) fn next_step_at(&self) -> Option<Timestamp> {
         lock(&self.world).next_step_at()
     }
@@ -146,26 +153,4 @@ impl ServerState {
 /// Locks a mutex, even after a panic of another holder: one failed request must not end all others.
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Wall-clock time that never runs backwards.
-#[derive(Debug)]
-struct Clock {
-    started_at: Timestamp,
-    started: Instant,
-}
-
-impl Clock {
-    fn start() -> Self {
-        Self { started_at: Timestamp::now(), started: Instant::now() }
-    }
-
-    fn now(&self) -> Timestamp {
-        let since = SignedDuration::try_from(self.started.elapsed()).unwrap_or(SignedDuration::MAX);
-        self.started_at.checked_add(since).unwrap_or(Timestamp::MAX)
-    }
-
-    fn until(&self, at: Timestamp) -> Duration {
-        Duration::try_from(at.duration_since(self.now())).unwrap_or(Duration::ZERO)
-    }
 }

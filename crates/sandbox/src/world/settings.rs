@@ -303,13 +303,16 @@ impl Settings {
 
     /// Divides every delay by a factor: with 10, what takes a minute takes six seconds.
     ///
+    /// The times of [`MetricSettings`] stay: CloudWatch's minutes are those of the clock, by which clients ask for them.
+    /// [`Sandbox::advance`](crate::wire::Sandbox::advance) makes them pass.
+    ///
     /// A factor that isn't positive and finite changes nothing.
     #[must_use]
     pub fn scaled(mut self, factor: f64) -> Self {
         if !(factor.is_finite() && factor > 0.0) {
             return self;
         }
-        let Self { tasks, services, load_balancers, events, calls, metrics, ecs_lag, .. } = &mut self;
+        let Self { tasks, services, load_balancers, events, calls, ecs_lag, .. } = &mut self;
         let delays = [
             &mut tasks.provisioning,
             &mut tasks.pending,
@@ -337,10 +340,6 @@ impl Settings {
             &mut calls.resolve_interval,
             &mut calls.resolve_timeout,
             &mut calls.check_interval,
-            &mut metrics.interval,
-            &mut metrics.earliest,
-            &mut metrics.latest,
-            &mut metrics.skew,
             ecs_lag,
         ];
         for delay in delays {
@@ -399,6 +398,7 @@ mod tests {
         assert_eq!(settings.load_balancers.draining, Duration::from_secs(30));
         assert_eq!(settings.events.latency, Duration::from_millis(50));
         assert_eq!(settings.load_balancers.targets_per_group, 1000);
+        assert_eq!(settings.metrics, MetricSettings::default());
         assert_eq!(Settings::default().scaled(0.0), Settings::default());
         assert_eq!(Settings::default().scaled(f64::NAN), Settings::default());
     }

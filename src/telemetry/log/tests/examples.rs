@@ -48,6 +48,7 @@ pub fn examples() -> Vec<Event> {
             idle_grace_until_paid_hour: false,
             unused_grace_seconds: 900.0,
             stop_when_unused_seconds: None,
+            use_threshold: Some(1),
         },
         Event::Listening { address: "127.0.0.1:8081".to_owned() },
         Event::WatcherStopped {
@@ -69,6 +70,7 @@ pub fn examples() -> Vec<Event> {
             load_balancer_age_seconds: Some(214),
             flows: Some(0),
             flows_minute: Some("2026-11-24T17:58:00.000Z".to_owned()),
+            unused_since: Some("2026-11-24T17:57:00.000Z".to_owned()),
             changes: 2,
             findings: 0,
             messages: 3,
