@@ -71,7 +71,8 @@ pub use settings::{
     CallSettings, EventSettings, LoadBalancerSettings, MetricSettings, ServiceSettings, Settings, TaskSettings,
 };
 pub use view::{
-    CallerView, GroupView, ListenerView, LoadBalancerView, QueueView, RecordView, ServiceView, TargetView, TaskView,
+    CallerView, DataPointView, GroupView, ListenerView, LoadBalancerView, QueueView, RecordView, ServiceView,
+    TargetView, TaskView,
 };
 
 use calls::Calls;

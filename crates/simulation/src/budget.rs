@@ -12,6 +12,11 @@
 //! - a few times more for each change that others make to the load balancer, its target groups, their targets and tags;
 //!   hardly for a change of its own, or a worker could earn reconciliations by writing.
 //!
+//! - every 30 s while a stop is announced.
+//!
+//! It may ask CloudWatch once a minute, less the five seconds by which a reconciliation may come early, and once more
+//! before each dangerous write: while a stop is announced, and during a teardown, in each reconciliation.
+//!
 //! It may poll at the end of each poll, and once more for each reconciliation and each message. While AWS fails, each of
 //! these may fail as often as the backoff allows, with three attempts for each call. A reconciliation takes a dozen calls;
 //! a message takes a few more, while ECS's answers lag behind it.
@@ -22,6 +27,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::checker::STOP_AT;
 use crate::snapshot::Snapshot;
 use jvb_watcher_rules::plan::Policy;
 
@@ -30,6 +36,13 @@ const NEARLY_IDLE: f64 = 5.0;
 const FIRST_HEALTH_CHECKS: f64 = 10.0;
 const WITHOUT_TASK: f64 = 30.0;
 const TEARDOWN: f64 = 2.0;
+const STOP_ANNOUNCED: f64 = 30.0;
+
+/// The seconds between two questions about usage.
+const USAGE: f64 = 55.0;
+
+/// The seconds after which a mark that led to no deletion is written again.
+const MARK_EXPIRES_AFTER: f64 = 50.0 * 60.0;
 
 /// The requeue interval of a teardown as a share of the time that it has taken.
 const TEARDOWN_SHARE: f64 = 0.1;
@@ -60,6 +73,13 @@ const CALLS_PER_START: f64 = 30.0;
 /// The limits up to which allowances accumulate, for each worker: the first hour of a teardown that AWS refuses.
 const MOST_RECONCILIATIONS: f64 = 150.0;
 const MOST_POLLS: f64 = 200.0;
+const MOST_USAGE: f64 = 10.0;
+
+/// The calls of an observation that read the lease of `up` and `down`, when nobody uses a service that may be stopped.
+const CALLS_PER_LEASE: f64 = 2.0;
+
+/// The calls of a stop besides its observations: it takes the lease, verifies it, scales, and releases the lease.
+const CALLS_PER_STOP: f64 = 10.0;
 
 /// The calls that a day may still make.
 #[derive(Debug)]
@@ -68,13 +88,16 @@ pub struct Budget {
     idle_grace: f64,
     longest_poll: f64,
     workers: f64,
+    calls_per_reconciliation: f64,
     situation: Situation,
     /// The instant up to which time has been credited.
     credited_until: Timestamp,
     /// The instant since which the requeue interval of a teardown grows.
     teardown_since: Timestamp,
     is_aws_failing: bool,
+    is_usage_failing: bool,
     reconciliations: Allowance,
+    usage: Allowance,
     polls: Allowance,
     calls: Allowance,
 }
@@ -111,12 +134,15 @@ struct Situation {
     is_first_checked: bool,
     is_without_task: bool,
     is_idle: bool,
+    is_stop_announced: bool,
 }
 
 impl Budget {
     /// The budget of a day's midnight.
     pub fn new(policy: &Policy, longest_poll: Duration, workers: usize, midnight: Timestamp) -> Self {
         let workers = workers as f64;
+        let calls_per_lease = if policy.usage.stop.is_some() { CALLS_PER_LEASE } else { 0.0 };
+        let calls_per_reconciliation = CALLS_PER_RECONCILIATION + calls_per_lease;
         Self {
             resync_interval: policy.resync_interval.as_secs_f64(),
             idle_grace: policy.idle_grace.as_secs_f64(),
@@ -126,9 +152,12 @@ impl Budget {
             credited_until: midnight,
             teardown_since: midnight,
             is_aws_failing: false,
+            is_usage_failing: false,
+            usage: Allowance::new(MOST_USAGE * workers),
             reconciliations: Allowance::new(MOST_RECONCILIATIONS * workers),
             polls: Allowance::new(MOST_POLLS * workers),
-            calls: Allowance::new(MOST_RECONCILIATIONS * CALLS_PER_RECONCILIATION * workers),
+            calls: Allowance::new(MOST_RECONCILIATIONS * calls_per_reconciliation * workers),
+            calls_per_reconciliation,
         }
     }
 
@@ -149,6 +178,10 @@ impl Budget {
             is_first_checked: targets().any(|target| target.state == "initial"),
             is_without_task: targets()
                 .any(|target| !["healthy", "draining"].contains(&target.state) && !has_task(&target.id)),
+            is_stop_announced: desired
+                && load_balancers.iter().any(|load_balancer| {
+                    is_ours(&load_balancer.name) && load_balancer.tags.iter().any(|(key, _)| key == STOP_AT)
+                }),
             is_idle: !desired && !has_live_task && (exists || groups.iter().any(|group| is_ours(&group.name))),
         };
         if situation != self.situation {
@@ -167,11 +200,23 @@ impl Budget {
         self.is_aws_failing = fails;
     }
 
+    /// Notes that the calls to CloudWatch begin to fail, or work again.
+    pub fn set_usage_failing(&mut self, fails: bool, now: Timestamp) {
+        self.credit_until(now);
+        self.is_usage_failing = fails;
+    }
+
+    /// Notes that a worker takes the lease to stop the service.
+    pub fn stops(&mut self) {
+        self.calls.add(CALLS_PER_STOP);
+    }
+
     /// Notes that a process starts, or resumes after a suspension.
     pub fn started(&mut self, now: Timestamp) {
         self.credit_until(now);
         self.teardown_since = now;
         self.calls.add(CALLS_PER_START);
+        self.usage.add(ATTEMPTS);
         self.allow(RECONCILIATIONS_PER_CHANGE);
     }
 
@@ -188,8 +233,16 @@ impl Budget {
     }
 
     /// Notes a change by a worker.
-    pub fn changed_by_a_worker(&mut self) {
+    pub fn changed_by_a_worker(&mut self, now: Timestamp) {
+        self.credit_until(now);
         self.allow(RECONCILIATIONS_PER_OWN_CHANGE);
+        // A mark that has expired is written again, and another teardown follows.
+        if now.duration_since(self.teardown_since).as_secs_f64() > MARK_EXPIRES_AFTER {
+            self.teardown_since = now;
+            self.reconciliations.add(MOST_RECONCILIATIONS * self.workers);
+            self.polls.add(MOST_RECONCILIATIONS * self.workers);
+            self.calls.add(MOST_RECONCILIATIONS * self.calls_per_reconciliation * self.workers);
+        }
     }
 
     /// Notes a deletion by a worker: the requeue interval of the teardown starts over.
@@ -218,6 +271,12 @@ impl Budget {
                 // One in each observation.
                 "DescribeServices" => self.reconciliations.take(),
                 "ReceiveMessage" => self.polls.take(),
+                "GetMetricData" => self.usage.take(),
+                // The service was read for its lease, not for another reconciliation.
+                "ListTagsForResource" => {
+                    self.reconciliations.add(1.0);
+                    true
+                }
                 _ => true,
             };
         match enough {
@@ -229,7 +288,7 @@ impl Budget {
     /// Returns the largest share of the budget that was used; 1 is the bound.
     pub fn used(&self) -> f64 {
         let of = |allowance: &Allowance| 1.0 - allowance.least_left / allowance.most;
-        of(&self.reconciliations).max(of(&self.polls)).max(of(&self.calls))
+        of(&self.reconciliations).max(of(&self.polls)).max(of(&self.calls)).max(of(&self.usage))
     }
 
     /// Adds what the time that has passed allows.
@@ -238,10 +297,15 @@ impl Budget {
         if seconds <= 0.0 {
             return;
         }
-        let Situation { is_nearly_idle, is_first_checked, is_without_task, is_idle } = self.situation;
+        let Situation { is_nearly_idle, is_first_checked, is_without_task, is_idle, is_stop_announced } =
+            self.situation;
         let mut reconciliations = seconds / self.resync_interval;
-        let situations =
-            [(is_nearly_idle, NEARLY_IDLE), (is_first_checked, FIRST_HEALTH_CHECKS), (is_without_task, WITHOUT_TASK)];
+        let situations = [
+            (is_nearly_idle, NEARLY_IDLE),
+            (is_first_checked, FIRST_HEALTH_CHECKS),
+            (is_without_task, WITHOUT_TASK),
+            (is_stop_announced, STOP_ANNOUNCED),
+        ];
         reconciliations += situations.iter().filter(|(is_so, _)| *is_so).map(|(_, every)| seconds / every).sum::<f64>();
         if is_idle {
             let from = self.credited_until.duration_since(self.teardown_since).as_secs_f64();
@@ -253,14 +317,22 @@ impl Budget {
         let polls = self.factor() * self.workers * seconds / self.longest_poll;
         self.polls.add(polls);
         self.calls.add(polls);
+        let attempts = if self.is_usage_failing || self.is_aws_failing { ATTEMPTS } else { 1.0 };
+        let asked = attempts * self.workers * seconds / USAGE;
+        self.usage.add(asked);
+        self.calls.add(asked);
         self.allow(reconciliations * self.workers);
     }
 
     fn allow(&mut self, reconciliations: f64) {
         let reconciliations = reconciliations * self.factor();
+        if self.situation.is_stop_announced || self.situation.is_idle {
+            let attempts = if self.is_usage_failing { ATTEMPTS } else { 1.0 };
+            self.usage.add(reconciliations * attempts);
+        }
         self.reconciliations.add(reconciliations);
         self.polls.add(reconciliations);
-        self.calls.add(reconciliations * (CALLS_PER_RECONCILIATION + 1.0));
+        self.calls.add(reconciliations * (self.calls_per_reconciliation + 1.0));
     }
 
     /// Returns the factor by which failures multiply calls.

@@ -144,6 +144,18 @@ bugs! {
     IgnoreRequeue: Plan,
     /// While another owner's target keeps the load balancer, reconciliations follow as if the service were nearly idle.
     HurryForTargetsOfOthers: Plan,
+    /// A minute that CloudWatch doesn't show counts as unused.
+    TreatUnknownUsageAsUnused: Observation,
+    /// The window ends now, and what CloudWatch doesn't know yet counts as unused.
+    ExtendWindowToNow: Observation,
+    /// A minute needs one flow more to count as used.
+    RaiseUseThreshold: Policy,
+    /// An unused service is stopped as soon as it is announced.
+    IgnoreStopNotice: Policy,
+    /// An unused service is stopped after a single observation.
+    StopAfterOneObservation: Plan,
+    /// A stop ignores the lease of `up` and `down`.
+    IgnoreLease: Platform,
     /// Of a list in pages only the first page is read.
     ReadFirstPageOnly: Patch,
 }

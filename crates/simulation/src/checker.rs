@@ -10,10 +10,11 @@ use jiff::{SignedDuration, Timestamp};
 
 use crate::budget::Budget;
 use crate::coverage::Coverage;
+use crate::day::{Day, Severity};
 use crate::environment::Actor;
 use crate::snapshot::Snapshot;
 use jvb_watcher::controller::reconciler::OBSERVATION_VALID_FOR;
-use jvb_watcher_rules::plan::Policy;
+use jvb_watcher_rules::plan::StopWhenUnused;
 use jvb_watcher_sandbox::api::{ApiError, Request, Response, ecs, elb, sqs};
 use jvb_watcher_sandbox::platform;
 use jvb_watcher_sandbox::world::{TargetView, TaskView, World};
@@ -21,9 +22,11 @@ use jvb_watcher_sandbox::world::{TargetView, TaskView, World};
 mod deletion;
 mod messages;
 mod scale_up;
+mod stop;
 
 use messages::Messages;
 use scale_up::ScaleUps;
+use stop::Stops;
 
 /// The longest latency of a write, faults included.
 pub const LONGEST_LATENCY: Duration = Duration::from_secs(5);
@@ -38,10 +41,12 @@ const CLOCK_ERROR: Duration = Duration::from_secs(3);
 /// its observation.
 const ADDRESS_RETENTION: SignedDuration = SignedDuration::from_secs(6 * 60);
 
-/// The beginning of the watcher's own tags, and the two that matter here.
+/// The beginning of the watcher's own tags, and those that matter here.
 const OWN_TAGS: &str = "jvb-watcher:";
 const IDLE_SINCE: &str = "jvb-watcher:idle-since";
 const HOLD_UNTIL: &str = "jvb-watcher:hold-until";
+pub(crate) const STOP_AT: &str = "jvb-watcher:stop-at";
+const OPERATION: &str = "jvb-watcher:operation";
 
 /// The guarantees, by their numbers in the documentation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -56,6 +61,8 @@ pub enum Guarantee {
     NoMessageIsLost,
     /// Nothing outside the platform, or without the owner tag, is written to.
     NothingElseIsTouched,
+    /// Nothing in use is stopped.
+    NothingInUseIsStopped,
     /// The number of calls is bounded.
     CallsAreBounded,
 }
@@ -89,15 +96,25 @@ pub struct Bounds {
     pub until_paid_hour: bool,
     /// The age of a load balancer that has never served before its deletion.
     pub unused_grace: Duration,
+    /// When a service that nobody uses is stopped, if it ever is.
+    pub stop: Option<StopWhenUnused>,
+    /// The flows that a minute must exceed to count as used.
+    pub use_threshold: u64,
+    /// The time within which an unused service is stopped, on a day on which nothing disturbs that.
+    pub stop_within: Option<Duration>,
     /// The time before a deletion in which it may miss a use, since AWS has no conditional delete: the longest age of an
     /// observation, the latency of a call, and the lag of ECS's answers.
     pub window: Duration,
 }
 
 impl Bounds {
-    /// Returns the bounds of a worker with this policy.
-    pub fn of(policy: &Policy) -> Self {
+    /// Returns the bounds of a day's workers.
+    pub fn of(day: &Day) -> Self {
+        let policy = &day.policy;
         Self {
+            stop: policy.usage.stop,
+            use_threshold: policy.usage.threshold,
+            stop_within: policy.usage.stop.filter(|_| day.severity == Severity::Calm).map(|_| day.stop_bound()),
             project: platform::PROJECT.to_owned(),
             idle_grace: policy.idle_grace,
             until_paid_hour: policy.until_paid_hour,
@@ -125,6 +142,7 @@ pub struct Checker {
     /// The time since which a task of the service has served at each address.
     serving_since: BTreeMap<String, Timestamp>,
     scale_ups: ScaleUps,
+    stops: Stops,
     /// The actor that marked each load balancer last.
     marked_by: BTreeMap<String, Actor>,
     messages: Messages,
@@ -153,6 +171,7 @@ impl Checker {
             not_owned_since: BTreeMap::new(),
             serving_since: BTreeMap::new(),
             scale_ups: ScaleUps::default(),
+            stops: Stops::default(),
             marked_by: BTreeMap::new(),
             written: Written::default(),
         }
@@ -191,6 +210,7 @@ impl Checker {
         let desired = ours.is_some_and(|service| service.desired > 0);
         self.desired_since = desired.then(|| self.desired_since.unwrap_or(now));
         self.observe_serving(&snapshot, now);
+        self.observe_stops(&snapshot, world, now);
         let others = self.is_used_by_others(&snapshot, now);
         self.others_since = others.then(|| self.others_since.unwrap_or(now));
         let name = self.load_balancer_name();
@@ -238,7 +258,7 @@ impl Checker {
         match by {
             _ if before == *written => {}
             Some(Actor::Worker(_)) if written.tags.len() < before.tags.len() => self.budget.deleted_by_a_worker(now),
-            Some(Actor::Worker(_)) => self.budget.changed_by_a_worker(),
+            Some(Actor::Worker(_)) => self.budget.changed_by_a_worker(now),
             _ if before.tags != written.tags => self.budget.changed(now),
             _ => self.budget.targets_changed(),
         }
@@ -298,10 +318,10 @@ impl Checker {
                 }
             }
             Request::Sqs(sqs::Request::ChangeMessageVisibilityBatch(_)) => {}
-            // Only `up` and `down` scale.
             Request::Ecs(
                 ecs::Request::UpdateService(_) | ecs::Request::TagResource(_) | ecs::Request::UntagResource(_),
             ) if matches!(actor, Actor::Command(_)) => {}
+            Request::Ecs(request) => self.before_ecs(actor, request, world, now, coverage),
             other => self.violate(Guarantee::NothingElseIsTouched, now, actor, format!("calls {}", other.operation())),
         }
     }
@@ -331,7 +351,9 @@ impl Checker {
             elb::Request::RegisterTargets(input) => self.check_registration(actor, input, world, now),
             elb::Request::AddTags(input) => {
                 let arns = &input.resource_arns.member;
-                self.note_mark(actor, arns, world, coverage);
+                if input.tags.member.iter().any(|tag| tag.key != STOP_AT) {
+                    self.note_mark(actor, arns, world, coverage);
+                }
                 self.check_project(actor, arns.iter().map(String::as_str), now);
                 self.check_owner(actor, arns, now);
                 if input.tags.member.iter().any(|tag| !tag.key.starts_with(OWN_TAGS)) {
@@ -387,10 +409,12 @@ impl Checker {
         now: Timestamp,
         coverage: &mut Coverage,
     ) {
-        if let Actor::Worker(_) = actor {
+        let (arns, keys) = (&input.resource_arns.member, &input.tag_keys.member);
+        if let Actor::Worker(_) = actor
+            && keys.iter().any(|key| key == IDLE_SINCE)
+        {
             coverage.moment("a worker removed a mark");
         }
-        let (arns, keys) = (&input.resource_arns.member, &input.tag_keys.member);
         self.check_project(actor, arns.iter().map(String::as_str), now);
         let releases = keys.iter().any(|key| key == HOLD_UNTIL);
         if releases && self.scale_ups.is_held_by_operator(arns) && self.is_held(world, now) {
@@ -410,6 +434,7 @@ impl Checker {
     pub fn after(&mut self, actor: Actor, request: &Request, answer: &Result<Response, ApiError>, now: Timestamp) {
         let Ok(answer) = answer else { return };
         match (actor, request, answer) {
+            (Actor::Command(_), Request::Ecs(request), _) => self.stops.command_wrote(request, now),
             (Actor::Command(_), Request::Elb(request), _) => self.scale_ups.command_wrote(actor, request, now),
             (Actor::Operator, Request::Elb(request), Response::Elb(answer)) => {
                 self.scale_ups.operator_wrote(request, answer, now);

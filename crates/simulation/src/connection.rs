@@ -15,7 +15,7 @@ use crate::faults::Side;
 use jvb_watcher::aws::client::error_kind;
 use jvb_watcher::aws::{AwsError, Deadline, ErrorKind};
 use jvb_watcher::clock::AwsClock;
-use jvb_watcher_sandbox::api::{ApiError, Request, Response, ecs, elb, sqs};
+use jvb_watcher_sandbox::api::{ApiError, Request, Response, cloudwatch, ecs, elb, sqs};
 use jvb_watcher_sandbox::faults::{Moment, Outcome};
 
 mod platform;
@@ -155,6 +155,13 @@ impl Connection {
         let code = answer.as_ref().map(drop).map_err(|failed| failed.code.as_deref());
         self.environment.with(|state, _| state.checker.answered(self.actor, request, code, answered_at));
         answer.map(|response| *response)
+    }
+
+    async fn cloudwatch(&self, resource: &str, request: cloudwatch::Request) -> Result<cloudwatch::Response, AwsError> {
+        match self.call(resource, Request::CloudWatch(request)).await? {
+            Response::CloudWatch(response) => Ok(response),
+            other => unreachable!("CloudWatch answered {other:?}"),
+        }
     }
 
     async fn ecs(&self, resource: &str, request: ecs::Request) -> Result<ecs::Response, AwsError> {

@@ -17,6 +17,8 @@ pub struct Coverage {
     pub moments: BTreeMap<String, u64>,
     /// The longest time from a sign of use to a deletion that missed it.
     pub longest_window: Duration,
+    /// The longest time from the beginning of a call to a stop that ended it.
+    pub longest_gap: Duration,
     /// The largest share of the bound on calls that a day has used; 1 is the bound.
     pub largest_share_of_calls: f64,
 }
@@ -48,6 +50,7 @@ impl Coverage {
             count(&mut self.moments, name, *more);
         }
         self.longest_window = self.longest_window.max(other.longest_window);
+        self.longest_gap = self.longest_gap.max(other.longest_gap);
         self.largest_share_of_calls = self.largest_share_of_calls.max(other.largest_share_of_calls);
     }
 }
@@ -62,11 +65,12 @@ fn count(counts: &mut BTreeMap<String, u64>, name: &str, more: u64) {
 impl fmt::Display for Coverage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let share = format!("{:.0} %", self.largest_share_of_calls * 100.0);
-        let window = format!("{:.3} s", self.longest_window.as_secs_f64());
+        let seconds = |time: Duration| format!("{:.3} s", time.as_secs_f64());
         row(f, "days", &grouped(self.days))?;
         row(f, "calls sent", &grouped(self.calls))?;
         row(f, "largest share of the bound on calls", &share)?;
-        row(f, "longest time from a sign of use to a deletion that missed it", &window)?;
+        row(f, "longest time from a sign of use to a deletion that missed it", &seconds(self.longest_window))?;
+        row(f, "longest time from a call's beginning to a stop that ended it", &seconds(self.longest_gap))?;
         writeln!(f, "\nmoments")?;
         for (name, count) in &self.moments {
             row(f, &format!("  {name}"), &grouped(*count))?;

@@ -11,17 +11,22 @@ use crate::command::Command;
 use crate::coverage::Coverage;
 use crate::faults::{CallFault, ProcessFault};
 use jvb_watcher::controller::worker::LONGEST_POLL;
+use jvb_watcher::retry;
 use jvb_watcher_rules::plan::{OwnerTag, Policy, Teardown, UsagePolicy};
 use jvb_watcher_sandbox::faults::FaultPlan;
 use jvb_watcher_sandbox::platform;
-use jvb_watcher_sandbox::world::Incident;
+use jvb_watcher_sandbox::world::{Incident, MetricSettings};
 
 mod draw;
 mod end;
 mod run;
+mod usage;
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(60 * 60);
+
+/// How late CloudWatch may show a minute, as the guarantees have it.
+const CLOUDWATCH_LAG: Duration = Duration::from_secs(3 * 60);
 
 /// The end of the schedule; the quiet end of the day follows.
 const SCHEDULE_ENDS_AT: Duration = Duration::from_secs(22 * 60 * 60);
@@ -124,6 +129,10 @@ pub enum Action {
         /// The lag of ECS's answers.
         lag: Duration,
     },
+    /// From now on CloudWatch shows minutes like this.
+    SetMetrics(MetricSettings),
+    /// From now on calls to CloudWatch have these faults, besides those of all calls.
+    SetUsageFaults(FaultPlan),
     /// A worker fails.
     FailWorker {
         /// Its slot.
@@ -152,6 +161,8 @@ pub struct Day {
     pub stopping: Duration,
     /// The time for which a deleted load balancer is still described.
     pub deleted_visible: Duration,
+    /// How CloudWatch shows minutes while nothing disturbs it.
+    pub metrics: MetricSettings,
     /// The actions with their times since midnight, in order.
     pub schedule: Vec<(Duration, Action)>,
 }
@@ -192,6 +203,7 @@ impl Day {
             longest_poll: LONGEST_POLL,
             stopping: Duration::from_secs(26),
             deleted_visible: Duration::ZERO,
+            metrics: usage::known_metrics(),
             schedule: Vec::new(),
         }
     }
@@ -200,6 +212,25 @@ impl Day {
     pub fn with_only(&self, kept: &[usize]) -> Self {
         let schedule = self.schedule.iter().enumerate().filter(|(index, _)| kept.contains(index));
         Self { schedule: schedule.map(|(_, action)| action.clone()).collect(), ..self.clone() }
+    }
+
+    /// Returns whether the watcher stops a service that nobody uses.
+    pub fn has_stops(&self) -> bool {
+        self.policy.usage.stop.is_some()
+    }
+
+    /// The longest time from the last use of a service to its stop, while CloudWatch is at most three minutes late and
+    /// nothing else intervenes: that of the guarantees, and the waits of a worker whose calls fail.
+    pub(crate) fn stop_bound(&self) -> Duration {
+        let Some(stop) = self.policy.usage.stop else { return Duration::ZERO };
+        // Two minutes for which a load balancer remembers a flow, the two minutes at whose edges the window begins and
+        // ends, and CloudWatch's lag.
+        let known = 2 * MINUTE + 2 * MINUTE + CLOUDWATCH_LAG;
+        (stop.after + known).max(stop.first_call_grace + MINUTE)
+            + stop.notice
+            + 2 * self.policy.resync_interval
+            + retry::LONGEST_WAIT
+            + MINUTE
     }
 
     /// Plays the day, until its end or the first violation.

@@ -17,10 +17,13 @@ use crate::checker::{Bounds, Checker};
 use crate::coverage::Coverage;
 use crate::day::Day;
 use crate::faults::{CallFault, ProcessFault, Side, Victim};
-use jvb_watcher_sandbox::api::{ApiError, Request, Response};
-use jvb_watcher_sandbox::faults::{Faults, Verdict};
+use jvb_watcher_sandbox::api::{ApiError, Request, Response, Service};
+use jvb_watcher_sandbox::faults::{Faults, Outcome, Verdict};
 use jvb_watcher_sandbox::platform;
-use jvb_watcher_sandbox::world::{Settings, World};
+use jvb_watcher_sandbox::world::{CallSettings, Settings, World};
+
+/// The platform's domain, by which callers join.
+const DOMAIN: &str = "meet.example.org";
 
 /// The maker of a call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,6 +53,8 @@ pub struct State {
     pub world: World,
     /// The faults of calls.
     pub faults: Faults,
+    /// Further faults of the calls to CloudWatch.
+    pub usage_faults: Faults,
     /// The checker of the guarantees.
     pub checker: Checker,
     /// The day's coverage.
@@ -72,6 +77,16 @@ impl Environment {
         let mut settings = Settings::default();
         settings.tasks.stopping = day.stopping;
         settings.load_balancers.deleted_visible = day.deleted_visible;
+        settings.metrics = day.metrics.clone();
+        if day.has_stops() {
+            settings.calls = CallSettings {
+                domain: Some(DOMAIN.to_owned()),
+                // Each attempt is a step of the world, which costs time.
+                resolve_interval: Duration::from_secs(20),
+                check_interval: Duration::from_secs(30),
+                ..settings.calls
+            };
+        }
         let mut world = World::new(settings, day.seed, midnight);
         platform::set_up(&mut world, midnight).expect("a platform");
         let budget = Budget::new(&day.policy, day.longest_poll, day.clocks.len(), midnight);
@@ -79,7 +94,8 @@ impl Environment {
         let state = State {
             world,
             faults: Faults::new(day.seed),
-            checker: Checker::new(Bounds::of(&day.policy), budget),
+            usage_faults: Faults::new(day.seed),
+            checker: Checker::new(Bounds::of(day), budget),
             coverage: Coverage { days: 1, ..Coverage::default() },
             call_faults: Vec::new(),
             history: with_history.then(Vec::new),
@@ -158,7 +174,10 @@ impl Environment {
         self.with(|state, now| {
             state.coverage.calls += 1;
             state.checker.sent(actor, request.operation(), now);
-            let verdict = state.faults.decide(request.service(), request.operation(), now);
+            let mut verdict = state.faults.decide(request.service(), request.operation(), now);
+            if request.service() == Service::CloudWatch && verdict.outcome == Outcome::Pass {
+                verdict = state.usage_faults.decide(request.service(), request.operation(), now);
+            }
             let spread = most.saturating_sub(least);
             let (there, back) = (state.random.f64(), state.random.f64());
             (verdict, least + spread.mul_f64(there), least + spread.mul_f64(back))

@@ -13,7 +13,7 @@ use jvb_watcher::aws::{
     AwsError, Calls, Deadline, FailedEntry, LoadBalancerDescription, Message, Platform, Queue, QueueSettings, Receipt,
     ScalableService, Scaling, ServiceDescription, TargetGroupDescription,
 };
-use jvb_watcher_rules::model::{MinuteFlows, PinnedAddress, Tags, Target, TargetKey, Task, TaskId};
+use jvb_watcher_rules::model::{MinuteFlows, OPERATION_TAG, PinnedAddress, Tags, Target, TargetKey, Task, TaskId};
 
 /// A platform and a queue with an interceptor.
 pub struct Intercepted<C, I> {
@@ -45,6 +45,11 @@ pub trait Interceptor: Send + Sync {
         false
     }
 
+    /// Returns whether the leases of `up` and `down` are hidden.
+    fn hides_leases(&self) -> bool {
+        false
+    }
+
     /// Returns the deadline that a write obeys.
     fn deadline(&self, deadline: &Deadline) -> Deadline {
         deadline.clone()
@@ -68,6 +73,8 @@ pub trait Interceptor: Send + Sync {
 pub enum Operation {
     /// A read of the service, with which an observation begins or ends.
     DescribeService,
+    /// A read of the lease on the service, with which an observation ends before which nobody used the service.
+    ReadLease,
     /// Any other read.
     Read,
     /// A write.
@@ -179,7 +186,11 @@ impl<C: Platform, I: Interceptor> Platform for Intercepted<C, I> {
 
 impl<C: Scaling, I: Interceptor> Scaling for Intercepted<C, I> {
     async fn scalable(&self, cluster: &str, service: &str) -> Result<Option<ScalableService>, AwsError> {
-        self.call(Operation::Read, self.inner.scalable(cluster, service)).await
+        let mut found = self.call(Operation::ReadLease, self.inner.scalable(cluster, service)).await?;
+        if let Some(found) = found.as_mut().filter(|_| self.interceptor.hides_leases()) {
+            found.tags.retain(|key, value| key != OPERATION_TAG || value.starts_with("stop "));
+        }
+        Ok(found)
     }
 
     async fn scale(&self, cluster: &str, service: &str, desired: i32, deadline: &Deadline) -> Result<(), AwsError> {

@@ -42,6 +42,7 @@ fn name(event: &Event) -> Cow<'static, str> {
         Event::IdleMarked { reason, .. } => format!("idle_marked {}", word(reason)).into(),
         Event::IdleUnmarked { reason, .. } => format!("idle_unmarked {}", word(reason)).into(),
         Event::Finding { finding, .. } => format!("finding {}", word(finding)).into(),
+        Event::StopWithdrawn { reason, .. } => format!("stop_withdrawn {}", word(reason)).into(),
         Event::TeardownStarted { resumed: true, .. } => "teardown_started resumed".into(),
         other => serde_json::to_value(other)
             .ok()

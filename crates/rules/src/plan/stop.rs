@@ -159,6 +159,10 @@ fn unused_since(
     if flows.last_used_from(start, threshold).is_some() {
         return Err(StopObstacle::InUse);
     }
+    // What an earlier answer showed doesn't tell whether the minutes since then were used.
+    if flows.problem.is_some() {
+        return Err(StopObstacle::UsageUnknown);
+    }
     let had_call = flows.last_used_from(minute_of(limits.newest_task_started_at), threshold).is_some();
     if !had_call && now < limits.newest_task_started_at + rule.first_call_grace {
         return Err(StopObstacle::AwaitingFirstCall);

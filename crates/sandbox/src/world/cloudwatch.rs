@@ -47,11 +47,11 @@ struct MetricKey {
 
 /// Data point of a minute. It counts as one sample.
 #[derive(Clone, Debug)]
-struct DataPoint {
+pub struct DataPoint {
     /// Beginning of the minute.
-    at: Timestamp,
+    pub at: Timestamp,
     /// Time from which queries return the point.
-    visible_at: Timestamp,
+    pub visible_at: Timestamp,
     value: Value,
 }
 
@@ -61,6 +61,24 @@ struct Value {
     average: f64,
     minimum: f64,
     maximum: f64,
+}
+
+impl MetricKey {
+    /// Returns the key of a metric by the ARNs of its dimensions.
+    fn new(name: &'static str, load_balancer: &str, group: Option<&str>) -> Self {
+        Self {
+            name,
+            load_balancer: load_balancer.split_once(":loadbalancer/").map_or("", |(_, id)| id).to_owned(),
+            target_group: group.and_then(|arn| arn.rsplit_once(':')).map(|(_, id)| id.to_owned()),
+        }
+    }
+}
+
+impl DataPoint {
+    /// Returns the average of the values.
+    pub fn average(&self) -> f64 {
+        self.value.average
+    }
 }
 
 impl Value {
@@ -80,6 +98,17 @@ impl CloudWatch {
             gap_until: None,
             series: BTreeMap::new(),
         }
+    }
+
+    /// Returns the data points of a metric of a load balancer, or of one of its target groups, oldest first.
+    pub fn data_points(
+        &self,
+        name: &str,
+        load_balancer: &str,
+        group: Option<&str>,
+    ) -> impl Iterator<Item = &DataPoint> {
+        let key = metrics::named(name).map(|name| MetricKey::new(name, load_balancer, group));
+        key.and_then(|key| self.series.get(&key)).into_iter().flatten()
     }
 
     /// Handles a request.

@@ -8,7 +8,8 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{
-    Advertised, CallChange, CallCounts, CallEvent, Connection, EventCounts, FlowProtocol, World, ecs, elb, sqs,
+    Advertised, CallChange, CallCounts, CallEvent, Connection, EventCounts, FlowProtocol, World, cloudwatch, ecs, elb,
+    sqs,
 };
 
 /// View of a service.
@@ -148,6 +149,17 @@ pub struct CallerView {
     pub state: CallEvent,
 }
 
+/// View of a data point of a metric.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct DataPointView {
+    /// Beginning of the minute.
+    pub at: Timestamp,
+    /// Time from which GetMetricData returns the point.
+    pub visible_at: Timestamp,
+    /// Average of the minute.
+    pub average: f64,
+}
+
 impl World {
     /// Returns every service that can still be described.
     pub fn services(&self) -> Vec<ServiceView> {
@@ -268,6 +280,18 @@ impl World {
     /// Returns the number of each event of the calls so far.
     pub fn call_counts(&self) -> CallCounts {
         self.calls.callers.counts()
+    }
+
+    /// Returns the data points of a metric of a load balancer, or of one of its target groups, by their ARNs, oldest first.
+    /// Those that are not visible yet are among them.
+    pub fn data_points(&self, metric: &str, load_balancer: &str, target_group: Option<&str>) -> Vec<DataPointView> {
+        let points = self.cloudwatch.data_points(metric, load_balancer, target_group);
+        let view = |point: &cloudwatch::DataPoint| DataPointView {
+            at: point.at,
+            visible_at: point.visible_at,
+            average: point.average(),
+        };
+        points.map(view).collect()
     }
 
     /// Returns all connections of callers to tasks so far, oldest first. Those of present calls have no end.

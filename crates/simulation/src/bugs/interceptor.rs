@@ -58,6 +58,10 @@ impl Interceptor for BugInterceptor {
         self.bug == Some(Bug::IgnoreFailedWrites)
     }
 
+    fn hides_leases(&self) -> bool {
+        self.bug == Some(Bug::IgnoreLease)
+    }
+
     fn deadline(&self, deadline: &Deadline) -> Deadline {
         match self.bug {
             Some(Bug::IgnoreDeadlines) => {

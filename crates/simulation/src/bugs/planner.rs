@@ -8,19 +8,26 @@ use jiff::Timestamp;
 use super::Bug;
 use jvb_watcher::controller::reconciler::Planner;
 use jvb_watcher_rules::hold::Hold;
+use jvb_watcher_rules::lease::LeaseReading;
 use jvb_watcher_rules::model::{
-    Counts, DesiredStatus, HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LastStatus, LoadBalancer, Observation,
-    Phase, Service, Tags, Target, TargetGroup, TargetState, Task,
+    Counts, DesiredStatus, FlowHistory, HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LastStatus, LoadBalancer,
+    MINUTE, Observation, Phase, Service, Tags, Target, TargetGroup, TargetState, Task, minute_of,
 };
 use jvb_watcher_rules::plan::{
-    self, LONGEST_HOLD, LifecycleAction, MarkReason, NEARLY_IDLE_REQUEUE, Plan, Policy, TargetReason, Teardown,
+    self, CLOUDWATCH_LAG, LONGEST_HOLD, LifecycleAction, MarkReason, NEARLY_IDLE_REQUEUE, Plan, Policy, StopAction,
+    TargetReason, Teardown,
 };
+
+/// The time that the rules look back, at least.
+const HOUR: Duration = Duration::from_secs(60 * 60);
 
 /// Returns the planner of a worker with a bug, or without one.
 pub fn planner(bug: Option<Bug>) -> Planner {
     let Some(bug) = bug else { return Arc::new(plan::plan) };
     match bug {
-        Bug::DeleteAfterOneObservation => repeating_deletions(),
+        Bug::DeleteAfterOneObservation => {
+            repeating(|plan| matches!(plan.lifecycle, LifecycleAction::DeleteLoadBalancer { .. }))
+        }
 
         Bug::DeregisterAfterOneObservation => observing(Part::All, |observation, now| {
             let long_ago = now - LONGEST_HOLD;
@@ -80,7 +87,7 @@ pub fn planner(bug: Option<Bug>) -> Planner {
                 load_balancer.tags.remove(HOLD_UNTIL_TAG);
             }
         }),
-        Bug::KeepMarkAcrossHold => observing(Part::All, |observation, now| {
+        Bug::KeepMarkAcrossHold => observing(Part::Lifecycle, |observation, now| {
             if let Some(load_balancer) = &mut observation.load_balancer
                 && Hold::of(&load_balancer.tags).is_some_and(|hold| hold.until <= now)
             {
@@ -156,7 +163,30 @@ pub fn planner(bug: Option<Bug>) -> Planner {
             }
         }),
 
+        Bug::TreatUnknownUsageAsUnused => observing(Part::Stop, |observation, now| {
+            let Some(flows) = &mut observation.flows else { return };
+            fill_unknown(flows, now - HOUR, now);
+            if observation.lease == LeaseReading::NotRead {
+                observation.lease = LeaseReading::Read(None);
+            }
+        }),
+        Bug::ExtendWindowToNow => observing(Part::Stop, |observation, now| {
+            let Some(flows) = &mut observation.flows else { return };
+            fill_unknown(flows, now - CLOUDWATCH_LAG, now);
+            // The window ends at the minute before the lag.
+            let minutes = std::mem::take(&mut flows.minutes);
+            flows.minutes = minutes.into_iter().map(|(start, minute)| (start - CLOUDWATCH_LAG, minute)).collect();
+        }),
+        Bug::RaiseUseThreshold => deciding(|policy| policy.usage.threshold += 1),
+        Bug::IgnoreStopNotice => deciding(|policy| {
+            if let Some(stop) = &mut policy.usage.stop {
+                stop.notice = Duration::ZERO;
+            }
+        }),
+        Bug::StopAfterOneObservation => repeating(|plan| matches!(plan.stop, StopAction::ScaleToZero { .. })),
+
         Bug::IgnoreDeadlines
+        | Bug::IgnoreLease
         | Bug::DeleteMessagesBeforeReconciling
         | Bug::DeleteMalformedMessages
         | Bug::IgnoreFailedWrites
@@ -173,6 +203,7 @@ enum Part {
     All,
     Lifecycle,
     Registrations,
+    Stop,
 }
 
 /// Plans by a changed observation.
@@ -194,6 +225,7 @@ fn observing_and_deciding(
             Part::All => buggy,
             Part::Lifecycle => Plan { lifecycle: buggy.lifecycle, requeue_at: buggy.requeue_at, ..right },
             Part::Registrations => Plan { registrations: buggy.registrations, ..right },
+            Part::Stop => Plan { stop: buggy.stop, requeue_at: buggy.requeue_at.min(right.requeue_at), ..right },
         }
     })
 }
@@ -216,20 +248,30 @@ fn changing(change: impl Fn(&mut Plan, &Observation, Timestamp) + Send + Sync + 
     })
 }
 
-/// Plans a deletion again instead of planning by the second observation.
-fn repeating_deletions() -> Planner {
-    let deletion = Mutex::new(None::<Plan>);
+/// Repeats a plan with a dangerous write instead of planning by the second observation.
+fn repeating(is_dangerous: impl Fn(&Plan) -> bool + Send + Sync + 'static) -> Planner {
+    let dangerous = Mutex::new(None::<Plan>);
     Arc::new(move |observation, policy, now| {
-        let mut deletion = deletion.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(plan) = deletion.take() {
+        let mut dangerous = dangerous.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(plan) = dangerous.take() {
             return plan;
         }
         let plan = plan::plan(observation, policy, now);
-        if let LifecycleAction::DeleteLoadBalancer { .. } = plan.lifecycle {
-            *deletion = Some(plan.clone());
+        if is_dangerous(&plan) {
+            *dangerous = Some(plan.clone());
         }
         plan
     })
+}
+
+/// Adds the minutes that CloudWatch doesn't show, as unused ones with a healthy target.
+fn fill_unknown(flows: &mut FlowHistory, from: Timestamp, until: Timestamp) {
+    let mut minute = minute_of(from);
+    while minute < until {
+        flows.minutes.entry(minute).or_default().healthy.get_or_insert(1);
+        minute += MINUTE;
+    }
+    flows.problem = None;
 }
 
 fn target_groups_mut(observation: &mut Observation) -> impl Iterator<Item = &mut TargetGroup> {

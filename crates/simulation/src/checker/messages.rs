@@ -15,8 +15,8 @@ const TRANSIENT: [&str; 5] =
 /// The reads that concern a load balancer which DescribeLoadBalancers has returned.
 const OF_THE_LOAD_BALANCER: [&str; 3] = ["DescribeTags", "DescribeTargetGroups", "DescribeTargetHealth"];
 
-/// The reads that only a finding needs: a reconciliation succeeds without them.
-const OF_A_FINDING: [&str; 1] = ["DescribeTaskDefinition"];
+/// The reads without which a reconciliation succeeds: those that only a finding needs, and those of usage.
+const DISPENSABLE: [&str; 2] = ["DescribeTaskDefinition", "GetMetricData"];
 
 /// The messages that each process has received, its reads, and its failures.
 pub(super) struct Messages {
@@ -78,7 +78,7 @@ impl Messages {
 
     pub fn call_failed(&mut self, actor: Actor, operation: &'static str) {
         let is_of_the_queue = Service::Sqs.operations().iter().any(|(of_the_queue, _)| *of_the_queue == operation);
-        if !is_of_the_queue && !OF_A_FINDING.contains(&operation) {
+        if !is_of_the_queue && !DISPENSABLE.contains(&operation) {
             self.failed.entry(actor).or_default().insert(operation);
         }
     }

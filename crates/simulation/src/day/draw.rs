@@ -5,7 +5,7 @@ use std::time::Duration;
 use fastrand::Rng;
 use jiff::SignedDuration;
 
-use super::{Action, Day, HOUR, MINUTE, SCHEDULE_ENDS_AT, Severity, policy};
+use super::{Action, Day, HOUR, MINUTE, SCHEDULE_ENDS_AT, Severity, policy, usage};
 use crate::checker::{LONGEST_LAG, LONGEST_LATENCY};
 use crate::command::Command;
 use crate::faults::{CallFault, ProcessFault, Side, Victim};
@@ -13,7 +13,7 @@ use jvb_watcher::controller::worker::LONGEST_POLL;
 use jvb_watcher_rules::plan::Policy;
 use jvb_watcher_sandbox::faults::{Effect, FaultPlan, Moment, Pattern, Rule, Throttle};
 use jvb_watcher_sandbox::platform;
-use jvb_watcher_sandbox::world::Incident;
+use jvb_watcher_sandbox::world::{Incident, MetricSettings};
 
 /// The beginning of the addresses that operators register by hand; those of tasks differ.
 const BY_HAND: &str = "10.0.0.";
@@ -49,7 +49,10 @@ pub(super) fn draw(seed: u64) -> Day {
     let mut schedule = draw.schedule;
     schedule.retain(|(at, _)| *at < SCHEDULE_ENDS_AT);
     schedule.sort_by_key(|(at, _)| *at);
-    Day { seed, severity, clocks, policy, longest_poll, stopping, deleted_visible, schedule }
+    let metrics = MetricSettings::default();
+    let mut day = Day { seed, severity, clocks, policy, longest_poll, stopping, deleted_visible, metrics, schedule };
+    usage::draw(&mut day);
+    day
 }
 
 /// Returns a resync interval by a number below 32. Most are long: reconciliations by the clock take most of a day's
@@ -65,29 +68,29 @@ fn resync_interval(drawn: u32) -> Duration {
 }
 
 /// The drawing of a schedule.
-struct Draw {
-    random: Rng,
-    severity: Severity,
-    workers: usize,
-    grace: Duration,
-    schedule: Vec<(Duration, Action)>,
+pub(super) struct Draw {
+    pub(super) random: Rng,
+    pub(super) severity: Severity,
+    pub(super) workers: usize,
+    pub(super) grace: Duration,
+    pub(super) schedule: Vec<(Duration, Action)>,
 }
 
 impl Draw {
-    fn at(&mut self, at: Duration, action: Action) {
+    pub(super) fn at(&mut self, at: Duration, action: Action) {
         self.schedule.push((at, action));
     }
 
-    fn span(&mut self, least: Duration, most: Duration) -> Duration {
+    pub(super) fn span(&mut self, least: Duration, most: Duration) -> Duration {
         let span = least + most.saturating_sub(least).mul_f64(self.random.f64());
         Duration::from_millis(u64::try_from(span.as_millis()).unwrap_or_default())
     }
 
-    fn moment(&mut self) -> Duration {
+    pub(super) fn moment(&mut self) -> Duration {
         self.span(Duration::ZERO, SCHEDULE_ENDS_AT)
     }
 
-    fn chance(&mut self, rate: f64) -> bool {
+    pub(super) fn chance(&mut self, rate: f64) -> bool {
         self.random.f64() < rate
     }
 
@@ -143,7 +146,7 @@ impl Draw {
     }
 
     /// A run of a command, which may be killed.
-    fn run(&mut self, command: Command) -> Action {
+    pub(super) fn run(&mut self, command: Command) -> Action {
         let killed_after = self.chance(0.3).then(|| self.span(Duration::from_secs(1), 6 * MINUTE));
         Action::Run { command, killed_after }
     }

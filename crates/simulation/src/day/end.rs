@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::run::{OTHER_PROJECT, Run};
+use super::usage::known_metrics;
 use super::{Action, HOUR, MINUTE, Severity};
 use crate::checker::Guarantee;
 use crate::command::Command;
@@ -25,11 +26,15 @@ impl Run<'_> {
         self.environment.with(|state, now| {
             state.call_faults.clear();
             state.faults.clear();
+            state.usage_faults.clear();
+            state.checker.budget.set_usage_failing(false, now);
             state.checker.budget.set_aws_failing(false, now);
             let settings = state.world.settings_mut();
             settings.ecs_lag = Duration::ZERO;
             settings.events = Settings::default().events;
+            settings.metrics = known_metrics();
         });
+        self.perform(&Action::Inject(Incident::Callers { n: 0 }));
         self.repair_platform();
         // What began before (e.g. a slow Terraform run) ends, and every process resumes.
         self.advance(40 * MINUTE).await;
@@ -39,7 +44,14 @@ impl Run<'_> {
         if self.day.seed.is_multiple_of(3) {
             self.stay_idle().await;
         }
+        if self.day.has_stops() {
+            self.hold().await;
+        }
         self.scale_up().await;
+        if self.day.has_stops() {
+            // Terraform has removed the hold, or the load balancer is a new one.
+            self.hold().await;
+        }
         self.await_registrations().await;
         self.check_registrations();
         // A task crashes, and the scheduler replaces it.
@@ -48,6 +60,9 @@ impl Run<'_> {
         self.advance(MINUTE).await;
         self.await_registrations().await;
         self.check_registrations();
+        if self.day.has_stops() {
+            let _ = self.operator.release_hold();
+        }
         if self.day.seed.is_multiple_of(4) {
             self.run_to_success(&Command::Down).await;
         } else {
@@ -92,8 +107,35 @@ impl Run<'_> {
         }
     }
 
+    /// Holds the load balancer for the checks that follow: nobody uses the service.
+    async fn hold(&mut self) {
+        let _ = self.operator.hold_until(self.environment.now() + 3 * HOUR);
+        // A stop that was announced before may still follow from an observation that began before.
+        self.advance(MINUTE).await;
+    }
+
+    /// Lets callers come and leave, and checks that the watcher stops the service within its bound.
+    async fn stay_unused(&mut self) {
+        self.end_health_incidents();
+        self.perform(&Action::Inject(Incident::Callers { n: 3 }));
+        // A killed operation keeps its lease for an hour, of which the end of the day has taken more than half.
+        self.advance(25 * MINUTE).await;
+        self.perform(&Action::Inject(Incident::Callers { n: 0 }));
+        self.advance(self.day.stop_bound()).await;
+        let services = self.environment.with(|state, _| state.world.services());
+        let service = services.iter().find(|service| service.name == self.day.policy.service);
+        if let Some(desired) = service.map(|service| service.desired).filter(|desired| *desired > 0) {
+            let what = format!("{desired} task(s) are desired, and everybody has left long ago");
+            self.violate(Guarantee::NothingIdleStays, what);
+        }
+    }
+
     /// Scales down, and lets the workers tear down while they are killed at the worst moments.
     async fn scale_down(&mut self) {
+        // The watcher itself does, on every second day on which it stops what nobody uses.
+        if self.day.has_stops() && self.day.seed % 4 < 3 {
+            self.stay_unused().await;
+        }
         let _ = self.operator.scale(0);
         let fault = ProcessFault::Kill { downtime: DOWNTIME_AT_THE_END };
         let kills =

@@ -281,6 +281,17 @@ impl<'a> Run<'a> {
                 });
                 Ok(())
             }
+            Action::SetMetrics(metrics) => {
+                self.environment.with(|state, _| state.world.settings_mut().metrics = metrics);
+                Ok(())
+            }
+            Action::SetUsageFaults(plan) => {
+                self.environment.with(|state, now| {
+                    state.checker.budget.set_usage_failing(plan != FaultPlan::default(), now);
+                    state.usage_faults.set(plan).expect("a plan that makes sense");
+                });
+                Ok(())
+            }
             Action::SetEventFaults { lost, duplicated, delayed, reordered, lag } => {
                 self.environment.with(|state, _| {
                     let settings = state.world.settings_mut();

@@ -6,6 +6,8 @@ use jiff::Timestamp;
 
 use super::{GROUPS, Group, Operator};
 use jvb_watcher_sandbox::api::{ApiError, Tag, elb};
+use jvb_watcher_sandbox::platform;
+use jvb_watcher_sandbox::world::Incident;
 
 /// Returns the tags without which a watcher deletes nothing.
 fn owner_tags() -> elb::Members<Tag> {
@@ -42,7 +44,7 @@ impl Operator {
         Ok(ours.map(|group| (group.target_group_name, group.target_group_arn)).collect())
     }
 
-    /// Creates the load balancer, without listeners.
+    /// Creates the load balancer, without listeners, and the record of the platform's domain.
     pub fn create_load_balancer(&self) -> Result<String, ApiError> {
         let output = self.elb(elb::Request::CreateLoadBalancer(elb::CreateLoadBalancerInput {
             name: self.load_balancer_name(),
@@ -52,7 +54,14 @@ impl Operator {
             ..Default::default()
         }))?;
         let elb::Response::CreateLoadBalancer(output) = output else { unreachable!("another answer") };
-        Ok(output.load_balancers.member.into_iter().next().map(|made| made.load_balancer_arn).unwrap_or_default())
+        let Some(made) = output.load_balancers.member.into_iter().next() else { return Ok(String::new()) };
+        if self.project == platform::PROJECT {
+            self.environment.with(|state, now| match state.world.settings().calls.domain.clone() {
+                Some(name) => state.world.inject(Incident::PutRecord { name, target: made.dns_name }, now),
+                None => Ok(()),
+            })?;
+        }
+        Ok(made.load_balancer_arn)
     }
 
     pub(super) fn group_name(&self, group: Group) -> String {

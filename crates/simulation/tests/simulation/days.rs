@@ -13,7 +13,7 @@ use jvb_watcher_simulation::coverage::Coverage;
 use jvb_watcher_simulation::day::{Day, Options, Report};
 
 /// The number of days, from seed 1 on.
-const DAYS: u64 = 2_000;
+const DAYS: u64 = 1_000;
 
 /// The moments and log lines that the days must reach: without them they prove little.
 const REQUIRED: &[&str] = &[
@@ -65,6 +65,17 @@ const REQUIRED: &[&str] = &[
     "finding hold_active",
     "finding load_balancer_failed",
     "finding mark_expired",
+    "finding usage_unknown",
+    "stop_announced",
+    "stop_withdrawn held",
+    "stop_withdrawn in_use",
+    "stop_withdrawn operation",
+    "service_stopped",
+    "a stop ended a call that CloudWatch could not show yet",
+    "a stop ended a call that did not exceed the threshold",
+    "a worker was killed just after UpdateService",
+    "a worker was suspended just before UpdateService",
+    "a worker was killed just after TagResource",
     "a command was killed",
     "up succeeded",
     "up was superseded",

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 use jvb_watcher::controller::context::Context;
 use jvb_watcher::controller::message::Hints;
@@ -16,7 +16,7 @@ use jvb_watcher_rules::plan::samples::{
     UDP, counts, group, idle, ip, load_balancer, marked, marked_load_balancer, minutes, noon, observation, owner_tags,
     policy, running, seconds, stopped, target, task,
 };
-use jvb_watcher_rules::plan::{LifecycleAction, Plan};
+use jvb_watcher_rules::plan::{LifecycleAction, Plan, StopAction, StopWhenUnused, UsagePolicy};
 use jvb_watcher_sandbox::platform::PROJECT;
 use jvb_watcher_simulation::bugs::{Bug, planner};
 use jvb_watcher_simulation::day::{Action, Day, Options, on_virtual_time};
@@ -42,6 +42,7 @@ pub const EXAMPLES: &[(Bug, &str, Example)] = &[
     (Bug::TrustCopiedMark, "distrusts_a_copied_mark", copied_mark),
     (Bug::TrustOutdatedMark, "distrusts_a_mark_before_the_last_use", outdated_mark),
     (Bug::DeleteOrphansOfOthers, "keeps_orphans_of_others", orphan_of_others),
+    (Bug::StopAfterOneObservation, "keeps_up_what_is_held_between_the_observations", held_between_the_observations),
 ];
 
 #[test]
@@ -172,6 +173,65 @@ fn used_between_the_observations(bug: Option<Bug>) -> Result<(), String> {
             found => Err(format!("{found:?} after {observations:?} observation(s)")),
         }
     })
+}
+
+/// An unused service whose announced stop is due, and a hold when the first observation ends.
+fn held_between_the_observations(bug: Option<Bug>) -> Result<(), String> {
+    on_virtual_time(async {
+        let mut day = Day::quiet();
+        let (after, notice, first_call_grace) = (minutes(5), minutes(1), minutes(5));
+        let stop = Some(StopWhenUnused { after, notice, first_call_grace });
+        day.policy.usage = UsagePolicy { observe: true, stop, ..UsagePolicy::OFF };
+        let (environment, _process_faults) = Environment::new(&day, false);
+        let environment = Arc::new(environment);
+        let operator = Operator::new(environment.clone(), PROJECT);
+        operator.create_all().map_err(|error| error.to_string())?;
+        // The load balancer is active by then.
+        tokio::time::sleep(minutes(5)).await;
+        operator.scale(1).map_err(|error| error.to_string())?;
+        let setup = Setup::new(environment.clone(), &day, bug);
+        let Tools { clock, connection, log } = Tools::new(&setup, Actor::Worker(1), SignedDuration::ZERO);
+        let observations = Arc::new(AtomicU32::new(u32::MAX / 2));
+        let until = environment.now() + minutes(60);
+        let holding = HoldAfterFirstObservation { operator, until, observations: observations.clone() };
+        let context = Context::new(setup.scope, log, clock);
+        let mut reconciler = Reconciler::new(ReconcilerParts {
+            planner: planner(bug),
+            ..ReconcilerParts::new(Intercepted::new(connection, holding), context, setup.policy)
+        });
+        let mut is_announced = false;
+        for _ in 0..30 {
+            let outcome = reconciler.reconcile(&Hints::default()).await.map_err(|error| error.to_string())?;
+            is_announced = matches!(outcome.observed.plan.stop, StopAction::Announce { .. });
+            if is_announced {
+                break;
+            }
+            tokio::time::sleep(minutes(1)).await;
+        }
+        tokio::time::sleep(notice + seconds(1)).await;
+        observations.store(0, Ordering::Relaxed);
+        reconciler.reconcile(&Hints::default()).await.map_err(|error| error.to_string())?;
+        let services = environment.with(|state, _| state.world.services());
+        let desired = services.iter().find(|service| service.name == day.policy.service).map(|service| service.desired);
+        match desired {
+            Some(1) if is_announced && observations.load(Ordering::Relaxed) == 2 => Ok(()),
+            found => Err(format!("{found:?} desired after {observations:?} observation(s), announced: {is_announced}")),
+        }
+    })
+}
+
+struct HoldAfterFirstObservation {
+    operator: Operator,
+    until: Timestamp,
+    observations: Arc<AtomicU32>,
+}
+
+impl Interceptor for HoldAfterFirstObservation {
+    async fn before(&self, operation: Operation) {
+        if operation == Operation::ReadLease && self.observations.fetch_add(1, Ordering::Relaxed) == 0 {
+            self.operator.hold_until(self.until).expect("a load balancer");
+        }
+    }
 }
 
 struct ScaleUpAtSecondObservation {

@@ -114,6 +114,21 @@ fn announces_again_what_was_announced_too_long_ago_or_too_far_ahead() {
 }
 
 #[test]
+fn stops_nothing_by_what_an_earlier_answer_of_cloudwatch_showed() {
+    let unanswered = |mut observed: Observation| {
+        let problem = FlowProblem { reason: "throttled".to_owned(), is_permanent: false };
+        observed.flows.as_mut().expect("flows").problem = Some(problem);
+        observed
+    };
+    assert_eq!(stop_of(&unanswered(unused())), StopAction::None);
+    // The announcement stays: the next answer may come in time.
+    let plan = plan(&announced(unanswered(unused())), &stopping(), noon());
+    assert_eq!((plan.stop, plan.requeue_at), (StopAction::None, at("12:01:00")));
+    // What it showed to be used stays so.
+    assert_obstacle(unanswered(with_flows("11:57:00", 2)), StopObstacle::InUse, "a flow in a known minute");
+}
+
+#[test]
 fn reads_the_announcement_to_the_millisecond() {
     // Below it is the id of the process that wrote it.
     let stop_at: Timestamp = at("12:00:00.000000001");

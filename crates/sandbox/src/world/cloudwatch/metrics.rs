@@ -163,11 +163,7 @@ impl CloudWatch {
         late: Duration,
         settings: &Settings,
     ) {
-        let key = MetricKey {
-            name,
-            load_balancer: load_balancer.arn.split_once(":loadbalancer/").map_or("", |(_, id)| id).to_owned(),
-            target_group: group.and_then(|arn| arn.rsplit_once(':')).map(|(_, id)| id.to_owned()),
-        };
+        let key = MetricKey::new(name, &load_balancer.arn, group);
         let visible_at = after(after(minute.end, late), self.random.up_to(settings.metrics.skew));
         let series = self.series.entry(key).or_default();
         series.push_back(DataPoint { at: minute.start, visible_at, value });
