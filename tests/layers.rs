@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The modules from the ground up, as ARCHITECTURE.md has them.
-const LAYERS: [&str; 35] = [
+const LAYERS: [&str; 37] = [
     "name_resolution",
     "clock",
     "aws",
@@ -26,11 +26,13 @@ const LAYERS: [&str; 35] = [
     "controller::missed_events",
     "controller::target_health",
     "controller::advertised",
+    "controller::usage",
     "controller::observer",
     "controller::writes",
     "controller::registrations",
     "controller::marks",
     "controller::teardown",
+    "controller::stop",
     "controller::execution",
     "controller::error_policy",
     "controller::reconciler",
