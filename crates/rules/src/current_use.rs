@@ -340,6 +340,36 @@ mod tests {
     }
 
     #[test]
+    fn each_reason_is_a_clause() {
+        use NoCall::{LoadBalancerNotActive, NoLoadBalancer, NoServingTask, NoTarget, ScaledToZero};
+        let texts = [NoLoadBalancer, LoadBalancerNotActive, NoTarget, NoServingTask, ScaledToZero].map(NoCall::as_str);
+        let expected = [
+            "there is no load balancer",
+            "the load balancer isn't active",
+            "no target is registered",
+            "no task serves",
+            "the desired count is 0",
+        ];
+        assert_eq!(texts, expected);
+        let known_until = noon();
+        for (unknown, expected) in [
+            (UnknownUse::NotAsked, "CloudWatch isn't asked (--no-usage)"),
+            (UnknownUse::NoMinute, "CloudWatch has no data point"),
+            (UnknownUse::Late { known_until }, "CloudWatch shows no minute after 2026-11-20T12:00:00Z"),
+            (
+                UnknownUse::TooFewMinutes { known_until },
+                "CloudWatch doesn't show 3 minutes in a row up to 2026-11-20T12:00:00Z",
+            ),
+            (
+                UnknownUse::JustBegun { serving_since: noon() },
+                "the service has served only since 2026-11-20T12:00:00Z, and CloudWatch's data points are late",
+            ),
+        ] {
+            assert_eq!(unknown.to_string(), expected);
+        }
+    }
+
+    #[test]
     fn without_a_way_into_the_service_there_is_no_call() {
         let busy = || serving(ending(2, &[Some(4); 9]));
         let mut gone = busy();
