@@ -287,6 +287,11 @@ mod tests {
         assert_eq!(of(2, &[Some(9), Some(0), Some(2), Some(3), Some(4)]), in_use(3, 4, 5));
         assert_eq!(of(2, &[Some(0), Some(2), None, Some(3), Some(4)]), in_use(3, 4, 6), "the unknown minute too");
         assert_eq!(of(2, &[Some(4), Some(4), Some(0), Some(0)]), in_use(5, 4, 6), "it has ended a moment ago");
+        assert_eq!(
+            of(2, &[Some(9), Some(1), Some(2), Some(3)]),
+            in_use(3, 3, 4),
+            "one flow is the threshold, and no use"
+        );
     }
 
     #[test]

@@ -320,12 +320,27 @@ fn tells_when_the_service_would_be_stopped() {
     assert_eq!(expected(&announced_for(unused(), at("12:01:00"))), Some(at("12:01:00")));
     let started = unused_but(|observed| observed.tasks[0].started_at = Some(at("11:45:10")));
     assert_eq!(expected(&started), Some(at("12:17:10")), "half an hour for the first call");
+    let called = |time: &str| {
+        let mut observed = with_flows(time, 2);
+        observed.tasks[0].started_at = Some(at("11:50:10"));
+        observed
+    };
+    assert_eq!(expected(&called("11:50:00")), Some(at("12:07:00")), "the first call came in the minute of its start");
+    assert_eq!(expected(&called("11:49:00")), Some(at("12:22:10")), "that was the call of an earlier task");
     let held = unused_but(|observed| {
         tags(observed).extend(Hold { until: at("12:30:00"), holder: Holder::Hand }.tags());
     });
     assert_eq!(expected(&held), None);
     assert_eq!(expected(&unused_but(|observed| observed.flows = None)), None);
     assert_eq!(expected_stop(&unused(), &policy(), noon()), None);
+}
+
+#[test]
+fn tells_for_when_the_stop_is_announced() {
+    let stop_of = |observed: &Observation| stop_announced_for(observed, &stopping(), noon());
+    assert_eq!(stop_of(&announced_for(unused(), at("12:01:00"))), Some(at("12:01:00")));
+    assert_eq!(stop_of(&unused()), None);
+    assert_eq!(stop_announced_for(&announced(unused()), &policy(), noon()), None, "the option is off");
 }
 
 #[test]
