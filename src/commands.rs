@@ -132,7 +132,7 @@ pub enum CommandError {
 
 impl CommandError {
     /// Returns the exit status: 1 for failure, 2 for wrong usage, 3 for findings of `status`, and 130, as shells have it
-    /// for Ctrl-C, for a command that was stopped or whose output nobody reads.
+    /// for Ctrl-C, for a command that was stopped or whose output has no reader.
     pub fn exit_code(&self) -> ExitCode {
         match self {
             Self::Usage(_) => ExitCode::from(2),

@@ -212,7 +212,7 @@ async fn the_metrics_of_a_load_balancer_are_read_page_by_page() {
     assert_eq!((results[0].status_code(), results[0].values()[0]), (Some(&StatusCode::Complete), 0.0));
     let times: Vec<i64> = results[0].timestamps().iter().map(DateTime::secs).collect();
     assert!(times.len() == results[0].values().len() && times.is_sorted(), "{times:?}");
-    assert_eq!((results[1].id(), results[1].values()), (Some("media"), &[][..]), "nobody calls");
+    assert_eq!((results[1].id(), results[1].values()), (Some("media"), &[][..]), "no caller");
     let end = DateTime::from_secs(times[2] + 1);
     let pages = get().end_time(end).max_datapoints(1).into_paginator().send();
     let pages = pages.collect::<Result<Vec<_>, _>>().await.expect("all pages");

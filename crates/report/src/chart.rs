@@ -127,7 +127,7 @@ pub enum MarkKind {
     Healthy,
     /// The task's last target was deregistered.
     Deregistered,
-    /// The service was scaled to zero because nobody used it.
+    /// The service was scaled to zero because it was unused.
     Stopped,
     /// The load balancer was deleted.
     Deleted,

@@ -184,7 +184,7 @@ impl Replay<'_> {
         self.usage().minutes.get(&minute).is_some_and(|known| known.is_used)
     }
 
-    /// Returns whether the service is needed in a minute: it is used, or nobody knows.
+    /// Returns whether the service is needed in a minute: it is used, or its use is unknown.
     fn needs_service(&self, minute: i64) -> bool {
         self.usage().minutes.get(&minute).is_none_or(|known| known.is_used)
     }

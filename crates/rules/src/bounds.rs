@@ -245,7 +245,7 @@ mod tests {
         Policy { usage: UsagePolicy { observe: true, stop: Some(stop), ..UsagePolicy::OFF }, ..policy() }
     }
 
-    /// A service that nobody has used since some minutes before noon; there was a call before.
+    /// A service that has been unused since some minutes before noon; there was a call before.
     fn unused(minutes_ago: i64) -> Observation {
         let start = |ago: i64| noon() - minutes(ago);
         let of = |ago| MinuteFlows { flows: if ago > minutes_ago { 2 } else { 0 }, healthy: Some(1) };

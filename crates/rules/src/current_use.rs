@@ -9,7 +9,7 @@ use crate::model::{FlowHistory, LoadBalancer, LoadBalancerState, MINUTE, Observa
 use crate::plan::CLOUDWATCH_LAG;
 use crate::policy::UsagePolicy;
 
-/// The number of known minutes in a row without use after which nobody uses the load balancer. A load balancer forgets a
+/// The number of known minutes in a row without use after which the load balancer is unused. A load balancer forgets a
 /// flow after two minutes of silence, so a caller who reconnects shows in one of them.
 pub const UNUSED_MINUTES: u32 = 3;
 
@@ -18,7 +18,7 @@ pub const UNUSED_MINUTES: u32 = 3;
 pub enum CurrentUse {
     /// There can be no call.
     NoCall(NoCall),
-    /// Nobody has used it for [`UNUSED_MINUTES`], the last of which is as recent as CloudWatch's delay allows.
+    /// It has been unused for [`UNUSED_MINUTES`], the last of which is as recent as CloudWatch's delay allows.
     Unused {
         /// The start of the first known minute in a row without use.
         since: Timestamp,

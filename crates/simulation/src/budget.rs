@@ -75,7 +75,7 @@ const MOST_RECONCILIATIONS: f64 = 150.0;
 const MOST_POLLS: f64 = 200.0;
 const MOST_USAGE: f64 = 10.0;
 
-/// The calls of an observation that read the lease of `up` and `down`, when nobody uses a service that may be stopped.
+/// The calls of an observation that read the lease of `up` and `down`, while a service that may be stopped is unused.
 const CALLS_PER_LEASE: f64 = 2.0;
 
 /// The calls of a stop besides its observations: it takes the lease, verifies it, scales, and releases the lease.

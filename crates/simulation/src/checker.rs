@@ -96,7 +96,7 @@ pub struct Bounds {
     pub until_paid_hour: bool,
     /// The age of a load balancer that has never served before its deletion.
     pub unused_grace: Duration,
-    /// When a service that nobody uses is stopped, if it ever is.
+    /// When an unused service is stopped, if it ever is.
     pub stop: Option<StopWhenUnused>,
     /// The flows that a minute must exceed to count as used.
     pub use_threshold: u64,

@@ -214,7 +214,7 @@ impl Day {
         Self { schedule: schedule.map(|(_, action)| action.clone()).collect(), ..self.clone() }
     }
 
-    /// Returns whether the watcher stops a service that nobody uses.
+    /// Returns whether the watcher stops an unused service.
     pub fn has_stops(&self) -> bool {
         self.policy.usage.stop.is_some()
     }

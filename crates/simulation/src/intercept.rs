@@ -73,7 +73,7 @@ pub trait Interceptor: Send + Sync {
 pub enum Operation {
     /// A read of the service, with which an observation begins or ends.
     DescribeService,
-    /// A read of the lease on the service, with which an observation ends before which nobody used the service.
+    /// A read of the lease on the service, with which an observation ends before which the service was unused.
     ReadLease,
     /// Any other read.
     Read,

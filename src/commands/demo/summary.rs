@@ -49,7 +49,7 @@ pub struct Summary {
     callers: Callers,
     /// The load balancer.
     load_balancer: LoadBalancer,
-    /// The stop of the service, if the watcher stopped it because nobody used it.
+    /// The stop of the service, if the watcher stopped it because it was unused.
     stop_for_disuse: Option<Stop>,
 }
 

@@ -19,7 +19,7 @@ pub struct UsageLog {
 pub struct Usage {
     /// The flows in the newest minute that CloudWatch shows.
     flows: Option<u64>,
-    /// The time since which nobody has used the load balancer.
+    /// The time since which the load balancer has been unused.
     unused_since: Option<Timestamp>,
     /// The announcement of the stop.
     announcement: Option<Announcement>,

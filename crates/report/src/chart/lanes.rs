@@ -31,8 +31,7 @@ impl Canvas<'_> {
             }
         }
         let stops = stops.iter().filter(|at| shown.from() <= **at && **at <= shown.to());
-        lane.marks
-            .extend(stops.map(|at| self.instant(*at, MarkKind::Stopped, "scaled to zero because nobody used it")));
+        lane.marks.extend(stops.map(|at| self.instant(*at, MarkKind::Stopped, "scaled to zero because it was unused")));
         lane.detail = format!("up {}", format::duration(seconds));
         (!lane.bars.is_empty()).then_some(lane)
     }

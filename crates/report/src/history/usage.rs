@@ -28,7 +28,7 @@ pub struct Usage {
     pub minutes: BTreeMap<i64, KnownMinute>,
     /// The periods in which the load balancer had a healthy target.
     pub serving: Vec<Period>,
-    /// The times at which the watcher scaled the service to zero because nobody used it.
+    /// The times at which the watcher scaled the service to zero because it was unused.
     pub stops: Vec<Timestamp>,
 }
 

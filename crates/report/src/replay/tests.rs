@@ -91,7 +91,7 @@ fn whoever_comes_back_after_a_stop_starts_it_again() {
 
 #[test]
 fn a_return_before_the_deletion_keeps_the_load_balancer() {
-    // The window is over in minute 52; somebody joins while the stop is announced, or right after it.
+    // The window is over in minute 52; a caller joins while the stop is announced, or right after it.
     for back in [51, 53, 56, 57] {
         let stops: Vec<usize> =
             savings_of(&evening(100, &[(10, 40), (back, 90)], &[])).iter().map(|it| it.stops).collect();
@@ -106,7 +106,7 @@ fn an_end_by_hand_before_the_stop_saves_nothing() {
 
 #[test]
 fn the_first_call_is_waited_for() {
-    // Nobody ever calls: half an hour after the task's start, not ten minutes.
+    // No caller ever comes: half an hour after the task's start, not ten minutes.
     let model = model();
     let savings = savings_of(&evening(300, &[], &[]));
     let cost = |minutes: u64| model.run_cost(&model.run(Duration::from_secs(60 * minutes)));

@@ -245,7 +245,7 @@ fn newest_task_started_at(observation: &Observation, now: Timestamp) -> Option<T
     started_at?.into_iter().max()
 }
 
-/// Returns the time since which the stop of a service has been due: since then nobody has used it, and nothing has forbidden
+/// Returns the time since which the stop of a service has been due: since then it has been unused, and nothing has forbidden
 /// the stop. `None` where it isn't to be stopped now.
 pub fn stop_due_since(observation: &Observation, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
     let rule = policy.usage.stop?;

@@ -1,4 +1,4 @@
-//! The sixth guarantee: nothing in use is stopped, and what nobody uses is stopped.
+//! The sixth guarantee: nothing in use is stopped, and what is unused is stopped.
 //!
 //! Whether callers are in a call is read from the calls themselves, not from CloudWatch. A call uses a minute if there were
 //! more callers than the threshold on average. A worker must know each minute of the window, which ends at the minute that
@@ -54,7 +54,7 @@ struct Operation {
     runs: bool,
 }
 
-/// A service that is up, and that nobody uses or changes.
+/// A service that is up, and that is unused and unchanged.
 struct Quiet {
     since: Timestamp,
     state: Vec<String>,
@@ -109,7 +109,7 @@ impl Stops {
 }
 
 impl Checker {
-    /// Notes announcements, and how long nobody has used the service.
+    /// Notes announcements, and how long the service has been unused.
     pub(super) fn observe_stops(&mut self, snapshot: &Snapshot, world: &World, now: Timestamp) {
         if self.bounds.stop.is_none() {
             return;
@@ -147,7 +147,7 @@ impl Checker {
         }
     }
 
-    /// Checks that a service which nobody uses is stopped within the bound. Whatever could delay the stop restarts the time.
+    /// Checks that an unused service is stopped within the bound. Whatever could delay the stop restarts the time.
     fn check_quiet(
         &mut self,
         snapshot: &Snapshot,
@@ -177,7 +177,7 @@ impl Checker {
             Some(quiet) if quiet.state == state => {
                 let since = quiet.since;
                 if since + within < now {
-                    let what = format!("the service is still up, and nobody has used it since {since:.0}");
+                    let what = format!("the service is still up, and it has been unused since {since:.0}");
                     self.fail(Guarantee::NothingIdleStays, now, what);
                 }
             }
@@ -319,7 +319,7 @@ impl Checker {
         }
     }
 
-    /// Checks that nobody was in a call in the window, that CloudWatch showed that, and that it showed no later use.
+    /// Checks that no caller was in a call in the window, that CloudWatch showed that, and that it showed no later use.
     fn check_minutes(
         &mut self,
         actor: Actor,

@@ -107,7 +107,7 @@ impl Run<'_> {
         }
     }
 
-    /// Holds the load balancer for the checks that follow: nobody uses the service.
+    /// Holds the load balancer for the checks that follow: the service is unused.
     async fn hold(&mut self) {
         let _ = self.operator.hold_until(self.environment.now() + 3 * HOUR);
         // A stop that was announced before may still follow from an observation that began before.
@@ -132,7 +132,7 @@ impl Run<'_> {
 
     /// Scales down, and lets the workers tear down while they are killed at the worst moments.
     async fn scale_down(&mut self) {
-        // The watcher itself does, on every second day on which it stops what nobody uses.
+        // The watcher itself does, on every second day on which it stops what is unused.
         if self.day.has_stops() && self.day.seed % 4 < 3 {
             self.stay_unused().await;
         }

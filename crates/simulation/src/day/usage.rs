@@ -1,4 +1,4 @@
-//! Draws who uses the platform on the days on which the watcher stops what nobody uses, and what CloudWatch withholds.
+//! Draws who uses the platform on the days on which the watcher stops what is unused, and what CloudWatch withholds.
 //!
 //! The random numbers are a stream of their own, so that the days without it stay as they are.
 
