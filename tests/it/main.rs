@@ -8,6 +8,8 @@ mod callers;
 mod command_line;
 #[cfg(feature = "sandbox")]
 mod demo;
+#[cfg(feature = "sandbox")]
+mod disuse;
 mod doctor;
 #[cfg(all(feature = "sandbox", feature = "lambda", feature = "report", feature = "manual"))]
 mod documentation;
@@ -56,8 +58,6 @@ mod scale;
 mod seed;
 mod stage;
 mod status;
-#[cfg(feature = "sandbox")]
-mod stop_when_unused;
 #[cfg(feature = "sandbox")]
 mod terraform;
 mod up_down;

@@ -20,7 +20,11 @@ use crate::wait::eventually;
 use crate::watcher::Launch;
 
 async fn start() -> Sandbox {
-    let world = World::new(Settings::default().scaled(1000.0), 1, Timestamp::now());
+    let mut settings = Settings::default().scaled(1000.0);
+    // CloudWatch's minutes keep their length when the rest is scaled; here a data point comes each second, at once.
+    settings.metrics.interval = Duration::from_secs(1);
+    (settings.metrics.earliest, settings.metrics.latest) = (Duration::ZERO, Duration::ZERO);
+    let world = World::new(settings, 1, Timestamp::now());
     Sandbox::start(world, Faults::new(1), ([127, 0, 0, 1], 0).into()).await.expect("a free port")
 }
 
