@@ -279,8 +279,10 @@ impl<P: ControllerPlatform> Reconciler<P> {
     async fn observe_for_writes(&self, hints: &Hints) -> Result<Observed, AwsError> {
         let observed = self.wait_for_turn(self.observe(hints).await?);
         match (&observed.plan.lifecycle, &observed.plan.stop) {
-            (LifecycleAction::DeleteLoadBalancer { .. }, _) | (_, StopAction::ScaleToZero { .. }) => {
-                Ok(self.wait_for_turn(self.observe_fresh(&Hints::default()).await?))
+            (_, StopAction::ScaleToZero { .. }) => Ok(self.wait_for_turn(self.observe_fresh(&Hints::default()).await?)),
+            // A deletion doesn't rest on the use of the load balancer, so CloudWatch isn't asked again.
+            (LifecycleAction::DeleteLoadBalancer { .. }, _) => {
+                Ok(self.wait_for_turn(self.observe(&Hints::default()).await?))
             }
             _ => Ok(observed),
         }
