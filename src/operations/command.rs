@@ -225,15 +225,15 @@ async fn read_lines(
     let mut reader = BufReader::new(output);
     let mut line = Vec::new();
     while let Ok(1..) = (&mut reader).take(LONGEST_LINE).read_until(b'\n', &mut line).await {
+        // Output that is always ready would use up the task's budget for cooperation, without which no timer fires: neither
+        // the time limit nor a signal would end the command.
+        tokio::task::yield_now().await;
         let text = plain(&line);
         line.clear();
         if text.is_empty() {
             continue;
         }
         on_line(&text);
-        // Output that is always ready would use up the task's budget for cooperation, without which no timer fires: neither
-        // the time limit nor a signal would end the command.
-        tokio::task::yield_now().await;
         last.push_back(text);
         if last.len() > LAST_LINES {
             last.pop_front();
