@@ -1,7 +1,7 @@
 //! The questions to CloudWatch.
 
 use super::*;
-use jvb_watcher_rules::model::{FlowHistory, LoadBalancerState, MINUTE, MinuteFlows};
+use jvb_watcher_rules::model::{FlowHistory, LoadBalancerState, MINUTE, MinuteFlows, Target};
 use jvb_watcher_rules::plan::UsagePolicy;
 
 /// A policy that asks for the flows, and stops nothing.
@@ -95,4 +95,15 @@ async fn a_question_that_hangs_delays_a_reconciliation_by_three_seconds() {
     assert_eq!(began.elapsed(), seconds(3));
     bench.reconcile().await.expect("a reconciliation");
     assert_eq!(began.elapsed(), seconds(3), "it isn't asked again within the minute");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deletion_does_not_ask_again() {
+    let mut observed = overdue();
+    let target = load_balancer(&[1]).target_groups.remove(0).targets.remove(0);
+    let load_balancer = observed.load_balancer.as_mut().expect("a load balancer");
+    load_balancer.target_groups[0].targets = vec![Target { state: TargetState::Unhealthy, ..target }];
+    let mut bench = bench_with(observed, observing());
+    bench.reconcile().await.expect("a reconciliation");
+    assert_eq!((bench.cloud.count("DescribeLoadBalancers"), bench.cloud.count("GetMetricData")), (2, 1));
 }
