@@ -1,7 +1,7 @@
 //! Replays the rule of `--stop-when-unused` over the log: what it would have saved.
 //!
 //! The replay is on the safe side where the log is silent: an unknown minute is in use, a flow that the rule could have seen
-//! late cancels the stop, and whoever came back after a stop would have needed a load balancer again, whose first hour is
+//! late cancels the stop, and a caller who came back after a stop would have needed a load balancer again, whose first hour is
 //! billed in full. The minutes after the last that CloudWatch showed of a load balancer change nothing: it never shows them.
 
 use std::time::Duration;
@@ -109,7 +109,7 @@ impl Replay<'_> {
             };
             next = used_in;
             let starts_at = start_of(used_in).checked_sub(START_TAKES).unwrap_or(Timestamp::MIN);
-            // Otherwise the load balancer is kept: whoever comes back finds it idle.
+            // Otherwise the load balancer is kept: a caller who comes back finds it idle.
             if starts_at > deleted_at {
                 stops += 1;
                 parts.push(Lifetime { period: Period::new(from.0, deleted_at), start: from.1, end: Edge::Logged });

@@ -81,7 +81,7 @@ fn an_unknown_minute_is_in_use() {
 }
 
 #[test]
-fn whoever_comes_back_after_a_stop_starts_it_again() {
+fn a_caller_who_comes_back_after_a_stop_starts_it_again() {
     let lines = evening(300, &[(10, 40), (150, 200)], &[]);
     let [(stops, starts, hours), ..] = summary(&lines)[..] else { panic!("three windows") };
     assert_eq!((stops, starts), (2, 1));
