@@ -1,5 +1,7 @@
 //! The errors of calls to AWS.
 
+use std::time::Duration;
+
 use super::operation::ApiOperation;
 
 /// The kinds of failures that the product distinguishes.
@@ -63,6 +65,19 @@ pub struct AwsError {
 }
 
 impl AwsError {
+    /// The error of a call that was given up after this time.
+    pub fn too_slow(operation: ApiOperation, resource: &str, limit: Duration) -> Self {
+        Self {
+            kind: ErrorKind::Unavailable,
+            service: operation.service(),
+            operation: operation.name(),
+            resource: resource.to_owned(),
+            code: None,
+            message: format!("no answer within {limit:?}"),
+            request_id: None,
+        }
+    }
+
     /// Returns the message, followed by the remedy where an operator has one.
     pub fn with_remedy(&self) -> String {
         match self.kind {

@@ -8,7 +8,8 @@ use std::net::IpAddr;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::aws::{AwsError, ErrorKind, LoadBalancerDescription, Platform};
+use crate::aws::operation::ApiOperation;
+use crate::aws::{AwsError, LoadBalancerDescription, Platform};
 use crate::clock::Moment;
 use crate::controller::context::Context;
 use crate::telemetry::log::{Event, Failure};
@@ -62,7 +63,9 @@ impl AdvertisedCache {
                     cached.pinned.insert(arn.to_owned(), pinned);
                 }
                 Ok(Err(error)) => self.failed(&error, context),
-                Err(_) => self.failed(&too_slow(arn), context),
+                Err(_) => {
+                    self.failed(&AwsError::too_slow(ApiOperation::DescribeTaskDefinition, arn, READ_LIMIT), context)
+                }
             }
         }
         let cached = self.lock();
@@ -116,18 +119,5 @@ impl AdvertisedCache {
             self.lock().load_balancer = Some((key, addresses.clone()));
         }
         addresses
-    }
-}
-
-/// The error of a read that took too long.
-fn too_slow(task_definition_arn: &str) -> AwsError {
-    AwsError {
-        kind: ErrorKind::Unavailable,
-        service: "ecs",
-        operation: "DescribeTaskDefinition",
-        resource: task_definition_arn.to_owned(),
-        code: None,
-        message: format!("no answer within {READ_LIMIT:?}"),
-        request_id: None,
     }
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use crate::aws::{AwsError, ErrorKind, Platform};
+use crate::aws::Platform;
 use crate::controller::writes::{Applied, Writer};
 use crate::telemetry::log::{Event, rfc3339_millis};
 use jvb_watcher_rules::model::{IDLE_SINCE_TAG, LOAD_BALANCER_TAG, Tags};
@@ -19,7 +19,11 @@ impl<P: Platform> Writer<'_, P> {
     ) -> Applied {
         let answer = self.platform.add_tags(resources, tags, &self.deadline).await;
         let load_balancer = self.load_balancer.to_owned();
-        self.marked(answer, Event::IdleMarked { load_balancer, idle_since: rfc3339_millis(idle_since), reason })
+        self.tagged(
+            answer,
+            Event::IdleMarked { load_balancer, idle_since: rfc3339_millis(idle_since), reason },
+            Applied { marks: 1, ..Applied::default() },
+        )
     }
 
     /// Removes the mark.
@@ -32,18 +36,10 @@ impl<P: Platform> Writer<'_, P> {
         let keys = [IDLE_SINCE_TAG, LOAD_BALANCER_TAG];
         let answer = self.platform.remove_tags(resources, &keys, &self.deadline).await;
         let load_balancer = self.load_balancer.to_owned();
-        self.marked(answer, Event::IdleUnmarked { load_balancer, idle_since: idle_since.map(rfc3339_millis), reason })
-    }
-
-    fn marked(&self, answer: Result<(), AwsError>, event: Event) -> Applied {
-        match answer {
-            Ok(()) => {
-                self.context.log.emit(&event);
-                Applied { marks: 1, ..Applied::default() }
-            }
-            // The load balancer or a group was deleted meanwhile; the next observation shows what is left.
-            Err(error) if error.is(ErrorKind::NotFound) => Applied::default(),
-            Err(error) => Applied::failed(error),
-        }
+        self.tagged(
+            answer,
+            Event::IdleUnmarked { load_balancer, idle_since: idle_since.map(rfc3339_millis), reason },
+            Applied { marks: 1, ..Applied::default() },
+        )
     }
 }

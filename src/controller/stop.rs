@@ -8,14 +8,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::aws::{AwsError, ErrorKind, Platform, ScalableService, Scaling};
+use crate::aws::{AwsError, Platform, ScalableService, Scaling};
 use crate::controller::scope::Scope;
 use crate::controller::teardown::ProcessId;
 use crate::controller::writes::{Applied, Writer};
 use crate::telemetry::log::{Event, rfc3339_millis};
 use jvb_watcher_rules::lease::{Lease, LeaseHolder, LeaseState};
 use jvb_watcher_rules::model::{OPERATION_TAG, Observation, STOP_AT_TAG, Tags};
-use jvb_watcher_rules::plan::{Plan, StopAction, StopObstacle};
+use jvb_watcher_rules::plan::{Plan, StopAction};
 
 /// The age from which the lease of another worker's stop counts as that of a worker that was killed. A stop is over within
 /// the ten seconds for which its observation is valid.
@@ -82,36 +82,20 @@ impl<P: Platform + Scaling> Writer<'_, P> {
             StopAction::Announce { load_balancer_arn, stop_at, unused_since } => {
                 let tags = Tags::from([(STOP_AT_TAG.to_owned(), stop.new_announcement(*stop_at))]);
                 let answer = self.platform.add_tags(std::slice::from_ref(load_balancer_arn), &tags, &self.deadline);
-                self.announced(answer.await, || Event::StopAnnounced {
-                    stop_at: rfc3339_millis(*stop_at),
-                    unused_since: rfc3339_millis(*unused_since),
-                })
+                let (stop_at, unused_since) = (rfc3339_millis(*stop_at), rfc3339_millis(*unused_since));
+                let event = Event::StopAnnounced { stop_at, unused_since };
+                self.tagged(answer.await, event, Applied { announcements: 1, ..Applied::default() })
             }
             StopAction::Withdraw { load_balancer_arn, reason } => {
                 let resources = std::slice::from_ref(load_balancer_arn);
                 let answer = self.platform.remove_tags(resources, &[STOP_AT_TAG], &self.deadline);
-                self.withdrawn(answer.await, *reason)
+                let event = Event::StopWithdrawn { reason: *reason };
+                self.tagged(answer.await, event, Applied { announcements: 1, ..Applied::default() })
             }
             StopAction::ScaleToZero { unused_since, .. } => match self.scale_to_zero(stop, *unused_since).await {
                 Ok(changed) => Applied { scaled_to_zero: changed, ..Applied::default() },
                 Err(error) => Applied::failed(error),
             },
-        }
-    }
-
-    fn withdrawn(&self, answer: Result<(), AwsError>, reason: StopObstacle) -> Applied {
-        self.announced(answer, || Event::StopWithdrawn { reason })
-    }
-
-    fn announced(&self, answer: Result<(), AwsError>, event: impl FnOnce() -> Event) -> Applied {
-        match answer {
-            Ok(()) => {
-                self.context.log.emit(&event());
-                Applied { announcements: 1, ..Applied::default() }
-            }
-            // The load balancer was deleted meanwhile.
-            Err(error) if error.is(ErrorKind::NotFound) => Applied::default(),
-            Err(error) => Applied::failed(error),
         }
     }
 

@@ -8,8 +8,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
+use crate::aws::AwsError;
+use crate::aws::operation::ApiOperation;
 use crate::aws::usage::{FlowQuery, Usage};
-use crate::aws::{AwsError, ErrorKind};
 use crate::clock::Moment;
 use crate::controller::context::Context;
 use crate::telemetry::log::{Event, Failure};
@@ -80,7 +81,7 @@ impl UsageCache {
         let query = query(load_balancer, policy, context.clock.now());
         let answer = match tokio::time::timeout(READ_LIMIT, platform.flows(&query)).await {
             Ok(answer) => answer,
-            Err(_) => Err(too_slow(&load_balancer.arn)),
+            Err(_) => Err(AwsError::too_slow(ApiOperation::GetMetricData, &load_balancer.arn, READ_LIMIT)),
         };
         let history = match answer {
             Ok(minutes) => FlowHistory { minutes, problem: None },
@@ -123,7 +124,7 @@ fn query(load_balancer: &LoadBalancer, policy: &Policy, now: Timestamp) -> FlowQ
     let takes_udp = groups().any(|group| group.protocol.takes_udp());
     FlowQuery {
         load_balancer_arn: load_balancer.arn.clone(),
-        // The bridge's own: whoever can't reach it has no call.
+        // The bridge's own: a caller who can't reach it has no call.
         target_group_arns: groups()
             .filter(|group| !takes_udp || group.protocol.takes_udp())
             .map(|group| group.arn.clone())
@@ -131,18 +132,5 @@ fn query(load_balancer: &LoadBalancer, policy: &Policy, now: Timestamp) -> FlowQ
         protocols: policy.usage.protocols_of(load_balancer),
         from: minute_of((now - history).max(load_balancer.created_at)),
         until: minute_of(now) + MINUTE,
-    }
-}
-
-/// The error of a question that took too long.
-fn too_slow(load_balancer_arn: &str) -> AwsError {
-    AwsError {
-        kind: ErrorKind::Unavailable,
-        service: "cloudwatch",
-        operation: "GetMetricData",
-        resource: load_balancer_arn.to_owned(),
-        code: None,
-        message: format!("no answer within {READ_LIMIT:?}"),
-        request_id: None,
     }
 }

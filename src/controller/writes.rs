@@ -1,8 +1,9 @@
 //! The inputs of every write, and the outcome of a plan's writes.
 
-use crate::aws::{AwsError, Deadline};
+use crate::aws::{AwsError, Deadline, ErrorKind};
 use crate::controller::context::Context;
 use crate::controller::message::Hints;
+use crate::telemetry::log::Event;
 use jvb_watcher_rules::finding::Finding;
 use jvb_watcher_rules::model::{Observation, Service, Target, TargetKey, TargetState};
 
@@ -18,6 +19,21 @@ pub struct Writer<'a, P> {
     pub hints: &'a Hints,
     /// The end of the observation's validity. The process may have been frozen since, and AWS may be slow.
     pub deadline: Deadline,
+}
+
+impl<P> Writer<'_, P> {
+    /// Logs a change of tags and returns what it adds to the writes, if it was made.
+    pub(super) fn tagged(&self, answer: Result<(), AwsError>, event: Event, done: Applied) -> Applied {
+        match answer {
+            Ok(()) => {
+                self.context.log.emit(&event);
+                done
+            }
+            // The load balancer or a group was deleted meanwhile; the next observation shows what is left.
+            Err(error) if error.is(ErrorKind::NotFound) => Applied::default(),
+            Err(error) => Applied::failed(error),
+        }
+    }
 }
 
 /// The writes that succeeded, what AWS refused, and the first error.

@@ -1,4 +1,5 @@
-//! The adapter of [`Platform`]: ECS and Elastic Load Balancing. It also has the clients of the adapters of `Scaling` and `Usage`.
+//! The adapter of [`Platform`]: ECS and Elastic Load Balancing. It also has the clients of the adapters of `Scaling` and
+//! `Usage`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
@@ -34,7 +35,8 @@ const RESOURCES_PER_TAG_CALL: usize = 20;
 /// The time limit for resolving a name.
 const RESOLUTION_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// ECS, Elastic Load Balancing and CloudWatch, through the SDK. Clones share the connections, the clock and the counts of calls.
+/// ECS, Elastic Load Balancing and CloudWatch, through the SDK. Clones share the connections, the clock and the counts of
+/// calls.
 #[derive(Clone)]
 pub struct AwsPlatform {
     pub(super) ecs: aws_sdk_ecs::Client,
