@@ -3,7 +3,6 @@
 use aws_config::SdkConfig;
 use aws_sdk_cloudwatch::Client as CloudWatch;
 use aws_sdk_cloudwatch::primitives::DateTime;
-use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat};
 use aws_sdk_ecs::Client as Ecs;
 use aws_sdk_elasticloadbalancingv2::Client as Elb;
 use aws_sdk_elasticloadbalancingv2::types::{LoadBalancerAttribute, TargetDescription};
@@ -13,6 +12,7 @@ use aws_sdk_sqs::Client as Sqs;
 use aws_sdk_sts::Client as Sts;
 
 use super::call::{Call, none_if_not_found};
+use super::usage::all_flows;
 use crate::aws::AwsError;
 use crate::aws::diagnostics::{
     Caller, DeletionProtection, Diagnostics, PermissionProbe, RuleTarget, TargetInput, TaskNetwork,
@@ -138,13 +138,9 @@ impl Diagnostics for AwsDiagnostics {
                 request.send().await.map(drop).map_err(|error| call(UNUSED_TASK_DEFINITION).failed(error))
             }
             PermissionProbe::GetMetricData => {
-                let dimension = Dimension::builder().name("LoadBalancer").value(UNUSED_LOAD_BALANCER).build();
-                let metric = Metric::builder().namespace("AWS/NetworkELB").metric_name("ActiveFlowCount");
-                let stat = MetricStat::builder().metric(metric.dimensions(dimension).build()).period(60).stat("Sum");
-                let query = MetricDataQuery::builder().id("flows").metric_stat(stat.build()).build();
                 // A minute of the past: any will do.
                 let (start, end) = (DateTime::from_secs(0), DateTime::from_secs(60));
-                let request = self.cloudwatch.get_metric_data().metric_data_queries(query);
+                let request = self.cloudwatch.get_metric_data().metric_data_queries(all_flows(UNUSED_LOAD_BALANCER));
                 let request = request.start_time(start).end_time(end);
                 request.send().await.map(drop).map_err(|error| call("*").failed(error))
             }

@@ -66,6 +66,11 @@ impl Series {
     }
 }
 
+/// Returns the query of all flows over a load balancer, named as in the dimensions of its metrics.
+pub(super) fn all_flows(load_balancer: &str) -> MetricDataQuery {
+    Series { id: "flows".to_owned(), metric: ALL_FLOWS, statistic: "Sum", target_group: None }.query(load_balancer)
+}
+
 /// Returns the part of an ARN that CloudWatch's dimensions have: `net/NAME/ID` of a load balancer, `targetgroup/NAME/ID` of
 /// a target group.
 fn resource(arn: &str) -> &str {
