@@ -193,9 +193,12 @@ impl Stage {
     }
 }
 
-/// AWS's settings, sped up, with a domain by which callers join.
+/// AWS's settings, sped up, with a domain by which callers join. A stopped task is visible for an hour, as on AWS: the
+/// minutes that pass at once are whole ones.
 fn settings() -> Settings {
-    let mut settings = Settings::default().scaled(TIME_SCALE);
+    let aws = Settings::default();
+    let mut settings = aws.clone().scaled(TIME_SCALE);
+    settings.tasks.stopped_visible = aws.tasks.stopped_visible;
     settings.calls.domain = Some("meet.jitsi.test".to_owned());
     settings
 }

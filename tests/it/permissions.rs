@@ -45,6 +45,20 @@ scale = 1
 /// The second half of the scenario.
 const CALL_ENDS: &str = "title = \"The call ends\"\n[[step]]\nat = \"0s\"\nscale = 0\n";
 
+/// A load balancer that is used again within its grace period. An evening shows that only where the watcher is quick.
+const USED_AGAIN: &str = r#"
+title = "Used again"
+time-scale = 300
+watcher = { idle-grace = "10m", unused-grace = "1s", resync-interval = "1s" }
+
+[[step]]
+at = "0s"
+create-load-balancer = true
+"#;
+
+/// The use.
+const USE: &str = "title = \"The use\"\n[[step]]\nat = \"0s\"\nscale = 1\n";
+
 /// The number of watchers that run at the same time. More would slow each other down.
 const CONCURRENCY: usize = 4;
 
@@ -102,8 +116,9 @@ async fn the_policy_allows_every_call_of_the_demo_and_needs_every_action() {
     stage.watcher.wait_for("teardown_completed").await;
     let Stage { gate, watcher, .. } = stage;
     assert_eq!(watcher.stop().await, Some(0));
+    let mut decisions = gate.decisions();
+    decisions.extend(use_again(policy).await);
 
-    let decisions = gate.decisions();
     let unknown: BTreeSet<_> =
         decisions.iter().filter(|decision| decision.required.is_empty()).map(|decision| &decision.call).collect();
     assert!(unknown.is_empty(), "the tests don't know the permissions that these calls need: {unknown:?}");
@@ -113,6 +128,18 @@ async fn the_policy_allows_every_call_of_the_demo_and_needs_every_action() {
     let unneeded = &allowed(policy) - &actions_in(&decisions);
     // The watcher extends the visibility of messages while reconciling fails, which the next test covers.
     assert_eq!(unneeded, BTreeSet::from(["sqs:ChangeMessageVisibility".to_owned()]));
+}
+
+/// Lets a marked load balancer be used again, and returns the decisions about the watcher's calls.
+async fn use_again(policy: &Value) -> Vec<Decision> {
+    let [idle, used] = [USED_AGAIN, USE].map(|text| Scenario::parse("used.toml", text).expect("the scenario is valid"));
+    let stage = Stage::start(&idle, policy.clone()).await;
+    play(&idle, &stage.sandbox, |_| Ok(())).await.expect("every step succeeds");
+    stage.watcher.wait_for("idle_marked").await;
+    play(&used, &stage.sandbox, |_| Ok(())).await.expect("every step succeeds");
+    stage.watcher.wait_for("idle_unmarked").await;
+    assert_eq!(stage.watcher.stop().await, Some(0));
+    stage.gate.decisions()
 }
 
 /// The evening with incidents, and without a stop for disuse, which needs a permission of its own.
