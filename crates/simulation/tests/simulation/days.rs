@@ -13,7 +13,7 @@ use jvb_watcher_simulation::coverage::Coverage;
 use jvb_watcher_simulation::day::{Day, Options, Report};
 
 /// The number of days, from seed 1 on.
-const DAYS: u64 = 1_000;
+const DAYS: u64 = 500;
 
 /// The moments and log lines that the days must reach: without them they prove little.
 const REQUIRED: &[&str] = &[
