@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::aws::AwsError;
 use crate::aws::client::{self, AwsEventBus, ConnectError, SdkConfig};
+use crate::controller::scope::Scope;
 use crate::telemetry::log::{Event, Form, Log, diagnostics};
 use crate::telemetry::publish::Publisher;
 use jvb_watcher_rules::plan::Policy;
@@ -18,6 +19,7 @@ mod console;
 mod demo;
 mod doctor;
 mod down;
+mod fleet;
 mod health;
 mod help;
 mod hold;
@@ -61,15 +63,15 @@ fn publisher(sdk: &SdkConfig, options: &WatchOptions, log: &Log) -> Option<Publi
     Some(publisher)
 }
 
-/// Returns the rules that the options configure.
+/// Returns the rules that the options configure for a service and its load balancer.
 ///
 /// # Errors
 ///
 /// Two options contradict each other.
-fn policy(settings: &Settings, options: &PolicyOptions) -> Result<Policy, ConfigError> {
+fn policy(scope: &Scope, load_balancer: &str, options: &PolicyOptions) -> Result<Policy, ConfigError> {
     Ok(Policy {
-        service: settings.scope.service.clone(),
-        load_balancer: settings.load_balancer.clone(),
+        service: scope.service.clone(),
+        load_balancer: load_balancer.to_owned(),
         owner_tag: options.owner.owner_tag.clone(),
         teardown: options.teardown.into(),
         idle_grace: options.idle_grace.at_least(),

@@ -49,7 +49,7 @@ pub(super) fn assemble(
         };
         EventSourceMonitor::new(AwsEventSource::new(sdk), config)
     });
-    let policy = policy(settings, &options.policy)?;
+    let policy = policy(&settings.scope, &settings.load_balancer, &options.policy)?;
     let reconciler = Reconciler::new(ReconcilerParts {
         event_source_findings: standing,
         process: ProcessId::random(),
