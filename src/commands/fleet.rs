@@ -6,15 +6,144 @@
 
 use std::collections::BTreeMap;
 
-use super::options::PolicyOptions;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use super::CommandError;
 use super::options::fleet::{OneServiceOptions, Values};
-use super::settings::{ConfigError, Names};
+use super::options::{PolicyOptions, WatchOptions};
+use super::settings::{ConfigError, Names, ProcessSettings, Settings, cluster_to_discover};
+use crate::aws::client::Connection;
+use crate::telemetry::log::Identity;
 use jvb_watcher_rules::model::cluster_name;
 use jvb_watcher_rules::plan::Policy;
 
 pub mod config_file;
 pub mod discovery;
 pub mod values;
+
+use config_file::{InvalidConfig, Source};
+
+/// The option and the variable that give a configuration as text.
+const TEXT: &str = "JVB_WATCHER_CONFIG_TEXT";
+
+/// What `run` and `lambda` watch, checked as far as it can be before they connect to AWS.
+#[derive(Clone, Debug)]
+pub struct Watched {
+    /// The identity in the log lines that are about no service of a fleet; else that of the service.
+    pub identity: Identity,
+    /// The queue's name or URL.
+    pub queue: String,
+    /// Region, credentials and endpoint.
+    pub connection: Connection,
+    /// The services.
+    pub list: List,
+}
+
+/// Where the services are listed.
+#[derive(Clone, Debug)]
+pub enum List {
+    /// Nowhere: the command line names one.
+    One(Box<WatchedService>),
+    /// In a text.
+    Text(Services),
+    /// In a file, which can be read again.
+    File {
+        /// The file.
+        path: PathBuf,
+        /// The options of the command line and the environment.
+        given: Values,
+        /// Its services.
+        services: Services,
+    },
+    /// In the tags of the services of clusters.
+    Clusters {
+        /// The clusters, by name or ARN.
+        clusters: Vec<String>,
+        /// The options of the command line and the environment.
+        given: Values,
+    },
+}
+
+impl Watched {
+    /// Derives and checks what `run` and `lambda` watch; `environment` looks up the variables that the platform's scripts
+    /// read.
+    ///
+    /// # Errors
+    ///
+    /// An option that is missing or wrong, or the errors of a configuration file.
+    pub fn new(options: &WatchOptions, environment: impl Fn(&str) -> Option<String>) -> Result<Self, CommandError> {
+        let Some(list) = options.fleet.name() else {
+            return Ok(Self::one(Settings::new(&options.platform, &options.queue, environment)?, &options.policy)?);
+        };
+        let given = given_defaults(&options.given.0, list)?;
+        let settings = ProcessSettings::new(&options.platform, &options.queue, environment)?;
+        let fleet = &options.fleet;
+        let list = match (&fleet.config, &fleet.config_text) {
+            (Some(path), _) => {
+                let services = config_file::read(path, &given)?;
+                List::File { path: path.clone(), given, services }
+            }
+            (None, Some(text)) => List::Text(config_file::parse(Source { name: TEXT, text }, &given)?),
+            (None, None) => {
+                let mut clusters = Vec::new();
+                for cluster in &fleet.discover {
+                    let cluster = cluster_to_discover(cluster.trim())?;
+                    if !clusters.iter().any(|other| cluster_name(other) == cluster_name(&cluster)) {
+                        clusters.push(cluster);
+                    }
+                }
+                // Their own tags override them; a wrong pair is better reported once and now.
+                values::OptionParser::new()
+                    .parse(&[&given])
+                    .map_err(CommandError::Usage)
+                    .and_then(|options| Ok(options.policy.usage.policy()?))?;
+                List::Clusters { clusters, given }
+            }
+        };
+        Ok(Self { identity: settings.identity(), queue: settings.queue, connection: settings.connection, list })
+    }
+
+    /// Checks the rules of one service.
+    ///
+    /// # Errors
+    ///
+    /// Two options contradict each other.
+    pub fn one(settings: Settings, options: &PolicyOptions) -> Result<Self, ConfigError> {
+        let Settings { identity, scope, load_balancer, queue, connection } = settings;
+        let names = Names { identity: identity.clone(), scope, load_balancer };
+        let service = WatchedService::with_names(names, options)?;
+        Ok(Self { identity, queue, connection, list: List::One(Box::new(service)) })
+    }
+
+    /// Returns whether many services are watched, or as many as are listed.
+    pub fn is_fleet(&self) -> bool {
+        !matches!(self.list, List::One(_))
+    }
+
+    /// Returns whether the list can be read again.
+    pub fn can_change(&self) -> bool {
+        matches!(self.list, List::File { .. } | List::Clusters { .. })
+    }
+
+    /// Returns the longest time between two reconciliations of a service.
+    pub fn longest_resync_interval(&self, options: &PolicyOptions) -> Duration {
+        let of_services = match &self.list {
+            List::One(service) => Some(service.policy.resync_interval),
+            List::Text(services) | List::File { services, .. } => {
+                services.values().map(|service| service.policy.resync_interval).max()
+            }
+            List::Clusters { .. } => None,
+        };
+        of_services.unwrap_or(options.resync_interval)
+    }
+}
+
+impl From<InvalidConfig> for CommandError {
+    fn from(error: InvalidConfig) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
 
 /// A service to watch, checked.
 #[derive(Clone, Debug, PartialEq)]

@@ -87,7 +87,7 @@ pub async fn status(
     log: &Log,
     no_color: Option<&str>,
 ) -> Result<(), CommandError> {
-    let sdk = connect(settings, log).await?;
+    let sdk = connect(&settings.connection, log).await?;
     let platform = AwsPlatform::new(&sdk);
     let clock = platform.clock();
     let policy = policy(&settings.scope, &settings.load_balancer, &options.policy)?;

@@ -33,6 +33,9 @@ pub struct Discovery<D> {
     /// The options of the command line and the environment.
     given: Values,
     known: BTreeMap<String, BTreeMap<String, Known>>,
+    /// True once a cluster was read.
+    has_read: bool,
+    last_failure: Option<AwsError>,
 }
 
 /// A service that is, or was, tagged.
@@ -64,7 +67,25 @@ pub struct Discovered {
 impl<D: ServiceDirectory> Discovery<D> {
     /// Creates a discovery that has read nothing.
     pub fn new(directory: D, clusters: Vec<String>, given: Values) -> Self {
-        Self { directory, clusters, given, known: BTreeMap::new() }
+        Self { directory, clusters, given, known: BTreeMap::new(), has_read: false, last_failure: None }
+    }
+
+    /// Returns whether a cluster was ever read.
+    pub fn has_read(&self) -> bool {
+        self.has_read
+    }
+
+    /// Returns the reason why no cluster was ever read.
+    pub fn unread(&self) -> AwsError {
+        self.last_failure.clone().unwrap_or_else(|| AwsError {
+            kind: ErrorKind::Unavailable,
+            service: "ecs",
+            operation: "ListServices",
+            resource: self.clusters.join(", "),
+            code: None,
+            message: "the time was over before the clusters were read; the next invocation reads them".to_owned(),
+            request_id: None,
+        })
     }
 
     /// Reads the clusters. What can't be read stays as it was.
@@ -76,6 +97,8 @@ impl<D: ServiceDirectory> Discovery<D> {
                 Err(error) => found.failures.push((cluster, error)),
             }
         }
+        self.has_read |= !found.is_blind;
+        self.last_failure = found.failures.last().map(|(_, error)| error.clone());
         self.collect(&mut found);
         found
     }
