@@ -78,7 +78,8 @@ pub async fn lambda(settings: &Settings, options: &WatchOptions, log: &Log) -> R
     log.emit(&started(Form::Lambda, settings, options, &sdk));
     let publisher = publisher(&sdk, options, log);
     let Assembly { reconciler, monitor } = assemble(&sdk, settings, options, options.feed_check, log)?;
-    let function = Function::new(SqsQueue::new(&sdk, &settings.queue), reconciler);
+    let context = reconciler.context().into();
+    let function = Function::new(SqsQueue::new(&sdk, &settings.queue), vec![reconciler], context);
     // There is one function with one memory, so invocations are handled one after the other.
     let (sender, invocations) = mpsc::channel::<Invocation>(1);
     let handler = service_fn(|event| hand_over(event, sender.clone(), log.clone()));

@@ -17,7 +17,7 @@ use super::{CommandError, connect, publisher, started};
 use crate::aws::client::{SdkConfig, SqsQueue};
 use crate::aws::{ErrorKind, Queue, QueueSettings};
 use crate::controller::liveness::Liveness;
-use crate::controller::worker::{Lifetime, Timing, Worker, WorkerParts};
+use crate::controller::worker::{Lifetime, Worker, WorkerParts};
 use crate::listen::{Listener, ServerState};
 use crate::shutdown::{self, Shutdown, ShutdownOrder};
 use crate::telemetry::log::{Event, Failure, Form, Log, StopReason};
@@ -127,14 +127,11 @@ impl Run<'_> {
         if let Some(monitor) = monitor {
             tokio::spawn(monitor.run());
         }
+        let liveness = state.with_metrics(context.metrics.clone());
         let worker = Worker::new(WorkerParts {
-            queue,
             queue_settings,
-            reconciler,
             lifetime: if options.exit_when_empty { Lifetime::UntilEmpty } else { Lifetime::UntilStopped },
-            shutdown,
-            liveness: state.with_metrics(context.metrics.clone()),
-            timing: Timing::default(),
+            ..WorkerParts::new(queue, reconciler, shutdown, liveness)
         });
         if options.exit_when_empty {
             tokio::spawn(async move {

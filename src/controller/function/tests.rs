@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::aws::fake::{FakeAws, FakeClock, noon};
+use crate::controller::context::Context;
 use crate::controller::reconciler::ReconcilerParts;
 use crate::controller::scope::Scope;
 use crate::telemetry::log::fake::LogLines;
@@ -25,8 +26,8 @@ fn bench(observed: Observation) -> Bench {
     let clock = FakeClock::noon();
     let scope = Scope { cluster: "p-cluster".into(), service: "p-service".into() };
     let context = Context::new(scope, lines.log(clock.clone()), clock.clone());
-    let reconciler = Reconciler::new(ReconcilerParts::new(cloud.clone(), context, policy()));
-    let function = Function::new(cloud.clone(), reconciler);
+    let reconciler = Reconciler::new(ReconcilerParts::new(cloud.clone(), context.clone(), policy()));
+    let function = Function::new(cloud.clone(), vec![reconciler], QueueContext::from(&context));
     Bench { cloud, lines, clock, function }
 }
 
