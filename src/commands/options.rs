@@ -229,17 +229,6 @@ pub enum TeardownExtent {
     Off,
 }
 
-impl TeardownExtent {
-    /// Returns the value on the command line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::LoadBalancer => "load-balancer",
-            Self::Off => "off",
-        }
-    }
-}
-
 impl From<TeardownExtent> for Teardown {
     fn from(extent: TeardownExtent) -> Self {
         match extent {

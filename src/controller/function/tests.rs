@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::aws::fake::{FakeAws, FakeClock, noon};
+use crate::controller::context::Context;
 use crate::controller::reconciler::ReconcilerParts;
 use crate::controller::scope::Scope;
 use crate::telemetry::log::fake::LogLines;
@@ -25,8 +26,8 @@ fn bench(observed: Observation) -> Bench {
     let clock = FakeClock::noon();
     let scope = Scope { cluster: "p-cluster".into(), service: "p-service".into() };
     let context = Context::new(scope, lines.log(clock.clone()), clock.clone());
-    let reconciler = Reconciler::new(ReconcilerParts::new(cloud.clone(), context, policy()));
-    let function = Function::new(cloud.clone(), reconciler);
+    let reconciler = Reconciler::new(ReconcilerParts::new(cloud.clone(), context.clone(), policy()));
+    let function = Function::new(cloud.clone(), vec![reconciler], QueueContext::from(&context));
     Bench { cloud, lines, clock, function }
 }
 
@@ -81,6 +82,26 @@ async fn acknowledges_messages_after_a_reconciliation() {
     let line = &bench.lines.of("reconciled")[0];
     assert_eq!((&line["messages"], &line["foreign"]), (&2.into(), &1.into()));
     assert_eq!(bench.cloud.calls_of(&["ReceiveMessage", "DeleteMessageBatch", "ExtendVisibility"]), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn serves_the_services_that_a_change_leaves() {
+    let mut bench = bench(in_use());
+    let scope = |cluster: &str| Scope { cluster: cluster.into(), service: "p-service".into() };
+    let arn = "arn:aws:ecs:eu-west-1:111122223333:cluster/p-cluster";
+    bench.function.change(ServiceChanges { removed: vec![scope(arn)], added: Vec::new() });
+    bench.messages(&[event()]).await;
+    assert_eq!(bench.lines.of("reconciled").len(), 0, "its messages are foreign");
+    let added = ["other-cluster", "p-cluster", arn].map(|cluster| {
+        let context = Context::new(scope(cluster), bench.lines.log(bench.clock.clone()), bench.clock.clone());
+        Reconciler::new(ReconcilerParts::new(bench.cloud.clone(), context, policy()))
+    });
+    for reconciler in added {
+        bench.function.change(ServiceChanges { removed: Vec::new(), added: vec![reconciler] });
+    }
+    assert_eq!(bench.function.reconcilers.len(), 2, "the last one has replaced the one of the same cluster");
+    bench.messages(&[event()]).await;
+    assert_eq!(bench.lines.of("reconciled").len(), 1);
 }
 
 #[tokio::test(start_paused = true)]

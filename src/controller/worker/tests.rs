@@ -42,13 +42,9 @@ fn start_with(cloud: FakeAws, settings: Option<QueueSettings>, lifetime: Lifetim
     let (order, shutdown) = shutdown::channel();
     let liveness = Liveness::new(policy().resync_interval);
     let worker = Worker::new(WorkerParts {
-        queue: cloud.clone(),
         queue_settings: settings,
-        reconciler,
         lifetime,
-        shutdown,
-        liveness: liveness.clone(),
-        timing: Timing::default(),
+        ..WorkerParts::new(cloud.clone(), reconciler, shutdown, liveness.clone())
     });
     Bench { cloud, lines, order, liveness, totals, worker: tokio::spawn(worker.run()) }
 }
