@@ -86,7 +86,7 @@ impl Watched {
             }
             (None, Some(text)) => List::Text(config_file::parse(Source { name: TEXT, text }, &given)?),
             (None, None) => {
-                let mut clusters = Vec::new();
+                let mut clusters: Vec<String> = Vec::new();
                 for cluster in &fleet.discover {
                     let cluster = cluster_to_discover(cluster.trim())?;
                     if !clusters.iter().any(|other| cluster_name(other) == cluster_name(&cluster)) {
