@@ -82,7 +82,8 @@ pub async fn lambda(watched: &Watched, options: &WatchOptions, log: &Log) -> Res
     let publisher = publisher(&sdk, options, log);
     let mut watch = Watch::new(&sdk, watched, options, options.feed_check, log);
     // The first invocation discovers what this leaves out.
-    let _ = tokio::time::timeout(DISCOVERY_AT_INIT, watch.discover(&Liveness::new(options.policy.resync_interval))).await;
+    let _ =
+        tokio::time::timeout(DISCOVERY_AT_INIT, watch.discover(&Liveness::new(options.policy.resync_interval))).await;
     let reconcilers = watch.start(Form::Lambda);
     let context = watch.queue_context(&reconcilers);
     let function = Function::new(SqsQueue::new(&sdk, &watched.queue), reconcilers, context);

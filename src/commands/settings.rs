@@ -145,9 +145,8 @@ impl ProcessSettings {
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
         let project = given("project", &options.service.project, "JITSI_PROJECT", &environment)?;
-        let project = project
-            .map(|text| Value { option: "project", text, origin: Origin::Given }.hyphenated(80))
-            .transpose()?;
+        let project =
+            project.map(|text| Value { option: "project", text, origin: Origin::Given }.hyphenated(80)).transpose()?;
         let queue = queue_of(project.as_deref(), queue)?;
         Ok(Self { queue, connection: connection(&options.connection, &environment)?, project })
     }

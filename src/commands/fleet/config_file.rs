@@ -146,7 +146,8 @@ impl Parser<'_> {
                 }
                 (SERVICES, _) => self.error(line, "service: it must be a list of tables; write [[service]] above each"),
                 (unknown, _) => {
-                    let error = format!("{unknown}: a configuration has a table [defaults] and a list [[service]] only");
+                    let error =
+                        format!("{unknown}: a configuration has a table [defaults] and a list [[service]] only");
                     self.error(line, &error);
                 }
             }
@@ -225,8 +226,7 @@ impl Parser<'_> {
                 }
             };
             // Where a value is derived, no line has it.
-            let line_of =
-                |option: &str| *table.lines.get(option).or(defaults.lines.get(option)).unwrap_or(&table.line);
+            let line_of = |option: &str| *table.lines.get(option).or(defaults.lines.get(option)).unwrap_or(&table.line);
             let service = match WatchedService::new(&options) {
                 Ok(service) => service,
                 Err(error) => {

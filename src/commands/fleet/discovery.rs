@@ -184,9 +184,10 @@ impl<D: ServiceDirectory> Discovery<D> {
 
     /// Collects the services of all clusters, and checks them against each other.
     fn collect(&self, found: &mut Discovered) {
-        let of_clusters = self.known.iter().flat_map(|(cluster, services)| {
-            services.iter().map(move |(name, known)| (key(cluster, name), known))
-        });
+        let of_clusters = self
+            .known
+            .iter()
+            .flat_map(|(cluster, services)| services.iter().map(move |(name, known)| (key(cluster, name), known)));
         let mut holders: BTreeMap<&str, Vec<(ServiceKey, &Known)>> = BTreeMap::new();
         for (key, known) in of_clusters {
             if let Some(problem) = &known.problem {

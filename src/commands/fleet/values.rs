@@ -160,7 +160,8 @@ mod tests {
         for option in ["project", "cluster", "service", "load-balancer", "idle-grace", "use-threshold"] {
             assert_eq!(parser.kind(option), Ok(Kind::Value), "{option}");
         }
-        for option in ["region", "queue", "log-level", "metrics", "publish-events", "feed-check", "config", "discover"] {
+        for option in ["region", "queue", "log-level", "metrics", "publish-events", "feed-check", "config", "discover"]
+        {
             let problem = parser.kind(option).expect_err(option);
             assert!(problem.contains("of the process"), "{option}: {problem}");
         }

@@ -32,8 +32,7 @@ fn reads_services_with_their_own_options_above_the_defaults_above_the_command_li
         project = "acme"
         cluster = "arn:aws:ecs:eu-west-1:111122223333:cluster/acme"
     "#;
-    let given =
-        Values::from([("teardown".to_owned(), "off".to_owned()), ("idle-grace".to_owned(), "9m".to_owned())]);
+    let given = Values::from([("teardown".to_owned(), "off".to_owned()), ("idle-grace".to_owned(), "9m".to_owned())]);
     let services = parse(Source { name: "fleet.toml", text }, &given).expect("a good configuration");
     let [acme, meet] = services.into_values().collect::<Vec<_>>().try_into().expect("two services");
     assert_eq!((meet.names.scope.cluster.as_str(), meet.names.scope.service.as_str()), ("shared", "meet"));
@@ -50,23 +49,71 @@ fn reads_services_with_their_own_options_above_the_defaults_above_the_command_li
 #[test]
 fn names_the_line_and_the_key_of_each_error() {
     for (text, expected) in [
-        ("[[service]]\nproject = \"a\"\nidle-grac = \"1m\"", "fleet.toml:3: idle-grac: a service has no option \"idle-grac\"; did you mean idle-grace?"),
-        ("[[service]]\nproject = \"a\"\nregion = \"eu-west-1\"", "fleet.toml:3: region: region is an option of the process, not of a service; give it on the command line"),
-        ("[[service]]\nproject = \"a\"\n\nidle-grace = \"soon\"", "fleet.toml:4: idle-grace: \"soon\": expected number at 0; write it like 90s or 15m, or until-paid-hour"),
-        ("[[service]]\nproject = \"a\"\nidle-grace = true", "fleet.toml:3: idle-grace: it must be a text in quotes, or a number, not true or false"),
-        ("[[service]]\nproject = \"a\"\nidle-grace = [\"1m\"]", "fleet.toml:3: idle-grace: it must be a text in quotes, or a number, not a list"),
-        ("[[service]]\nproject = \"a\"\nno-usage = \"true\"", "fleet.toml:3: no-usage: it must be true or false, not a text"),
-        ("[[service]]\nproject = \"a\"\nteardown = \"some\"", "fleet.toml:3: teardown: \"some\": it must be one of all, load-balancer, off"),
-        ("[[service]]\nproject = \"a\"\nload-balancer = \"a_b\"", "fleet.toml:3: load-balancer: \"a_b\" must be made of letters, digits and inner hyphens"),
+        (
+            "[[service]]\nproject = \"a\"\nidle-grac = \"1m\"",
+            "fleet.toml:3: idle-grac: a service has no option \"idle-grac\"; did you mean idle-grace?",
+        ),
+        (
+            "[[service]]\nproject = \"a\"\nregion = \"eu-west-1\"",
+            "fleet.toml:3: region: region is an option of the process, not of a service; give it on the command line",
+        ),
+        (
+            "[[service]]\nproject = \"a\"\n\nidle-grace = \"soon\"",
+            "fleet.toml:4: idle-grace: \"soon\": expected number at 0; write it like 90s or 15m, or until-paid-hour",
+        ),
+        (
+            "[[service]]\nproject = \"a\"\nidle-grace = true",
+            "fleet.toml:3: idle-grace: it must be a text in quotes, or a number, not true or false",
+        ),
+        (
+            "[[service]]\nproject = \"a\"\nidle-grace = [\"1m\"]",
+            "fleet.toml:3: idle-grace: it must be a text in quotes, or a number, not a list",
+        ),
+        (
+            "[[service]]\nproject = \"a\"\nno-usage = \"true\"",
+            "fleet.toml:3: no-usage: it must be true or false, not a text",
+        ),
+        (
+            "[[service]]\nproject = \"a\"\nteardown = \"some\"",
+            "fleet.toml:3: teardown: \"some\": it must be one of all, load-balancer, off",
+        ),
+        (
+            "[[service]]\nproject = \"a\"\nload-balancer = \"a_b\"",
+            "fleet.toml:3: load-balancer: \"a_b\" must be made of letters, digits and inner hyphens",
+        ),
         ("[[service]]\nproject = \"\"", "fleet.toml:2: project: it is empty; give a value, or leave it out"),
-        ("\n[[service]]\nidle-grace = \"1m\"", "fleet.toml:2: service: it is missing; give the service's name, or the project from which it derives"),
-        ("[[service]]\nservice = \"a_b\"\ncluster = \"c\"", "fleet.toml:1: load-balancer: \"a_b-jvb-nlb\", derived from the project, must be made of letters, digits and inner hyphens; give the name itself"),
-        ("[[service]]\nproject = \"a\"\nno-usage = true\nstop-when-unused = \"10m\"", "fleet.toml:3: no-usage: stop-when-unused needs the usage; give one of the two"),
-        ("[defaults]\nno-usage = true\n[[service]]\nproject = \"a\"\nstop-when-unused = \"10m\"", "fleet.toml:2: no-usage: stop-when-unused needs the usage; give one of the two"),
-        ("[defaults]\nload-balancer = \"x\"\n[[service]]\nproject = \"a\"", "fleet.toml:2: load-balancer: it names one service; give it below [[service]]"),
-        ("[defaults]\nteardown = \"no\"\n[[service]]\nproject = \"a\"", "fleet.toml:2: teardown: \"no\": it must be one of all, load-balancer, off"),
-        ("[[services]]\nproject = \"a\"", "fleet.toml:1: services: a configuration has a table [defaults] and a list [[service]] only"),
-        ("[service]\nproject = \"a\"", "fleet.toml:1: service: it must be a list of tables; write [[service]] above each"),
+        (
+            "\n[[service]]\nidle-grace = \"1m\"",
+            "fleet.toml:2: service: it is missing; give the service's name, or the project from which it derives",
+        ),
+        (
+            "[[service]]\nservice = \"a_b\"\ncluster = \"c\"",
+            "fleet.toml:1: load-balancer: \"a_b-jvb-nlb\", derived from the project, must be made of letters, digits and inner hyphens; give the name itself",
+        ),
+        (
+            "[[service]]\nproject = \"a\"\nno-usage = true\nstop-when-unused = \"10m\"",
+            "fleet.toml:3: no-usage: stop-when-unused needs the usage; give one of the two",
+        ),
+        (
+            "[defaults]\nno-usage = true\n[[service]]\nproject = \"a\"\nstop-when-unused = \"10m\"",
+            "fleet.toml:2: no-usage: stop-when-unused needs the usage; give one of the two",
+        ),
+        (
+            "[defaults]\nload-balancer = \"x\"\n[[service]]\nproject = \"a\"",
+            "fleet.toml:2: load-balancer: it names one service; give it below [[service]]",
+        ),
+        (
+            "[defaults]\nteardown = \"no\"\n[[service]]\nproject = \"a\"",
+            "fleet.toml:2: teardown: \"no\": it must be one of all, load-balancer, off",
+        ),
+        (
+            "[[services]]\nproject = \"a\"",
+            "fleet.toml:1: services: a configuration has a table [defaults] and a list [[service]] only",
+        ),
+        (
+            "[service]\nproject = \"a\"",
+            "fleet.toml:1: service: it must be a list of tables; write [[service]] above each",
+        ),
         ("service = [\"a\"]", "fleet.toml:1: service: it must be a list of tables; write [[service]] above each"),
         ("defaults = 1\n[[service]]\nproject = \"a\"", "fleet.toml:1: defaults: it must be a table; write [defaults]"),
         ("[defaults]\nidle-grace = \"1m\"", "fleet.toml:1: it lists no service; give at least one, below [[service]]"),
