@@ -269,7 +269,7 @@ pub struct WatchOptions {
         help_heading = "Watcher"
     )]
     pub feed_check: FeedCheck,
-    /// EventBridge bus to publish events on [default: none]
+    /// EventBridge bus for events [default: none]
     ///
     /// A name or an ARN.
     #[arg(long, env = "JVB_WATCHER_PUBLISH_EVENTS", value_name = "BUS", value_parser = event_bus, help_heading = "Watcher")]

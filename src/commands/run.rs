@@ -33,7 +33,9 @@ pub struct RunOptions {
     /// Serve /healthz, /readyz and /metrics [default: nowhere]
     #[arg(long, env = "JVB_WATCHER_LISTEN", value_name = "ADDRESS:PORT", value_parser = socket_address, help_heading = "Watcher")]
     pub listen: Option<SocketAddr>,
-    /// Exit once the queue is empty and nothing is left to do
+    /// Exit once nothing is left to do
+    ///
+    /// The queue is empty, and no teardown is under way.
     #[arg(long, env = "JVB_WATCHER_EXIT_WHEN_EMPTY", value_parser = BoolishValueParser::new(), help_heading = "Watcher")]
     pub exit_when_empty: bool,
 }
@@ -43,7 +45,6 @@ pub const HELP: Help = Help {
     group: Group::Run,
     examples: &[
         ("Run beside the platform \"jitsi\"", "jvb-watcher run --project jitsi --region eu-west-1"),
-        ("Serve probes and Prometheus metrics", "jvb-watcher run --project jitsi --listen 0.0.0.0:8081"),
         ("From cron, at least every 50 minutes", "jvb-watcher run --project jitsi --exit-when-empty"),
         ("Many services", "jvb-watcher run --config /etc/jvb-watcher.toml --queue jvb-watcher"),
     ],

@@ -107,11 +107,11 @@ impl Watch {
             let Some((_, error)) = discovered.failures.first().filter(|_| discovered.is_blind) else {
                 self.read_at = Some(Moment::now(&*self.log.clock()));
                 self.services.clone_from(&discovered.services);
-                self.report(&discovered);
+                self.report(&discovered, self.interval);
                 return;
             };
             let (_, wait) = retry.failed(error.kind);
-            self.report(&discovered);
+            self.report(&discovered, wait);
             liveness.begin(Activity::Waiting(wait));
             tokio::time::sleep(wait).await;
         }
@@ -166,8 +166,10 @@ impl Watch {
                 }
             };
             read_at = Instant::now() + self.interval;
-            // Without a receiver the worker is at its end.
-            let _ = changes.send(changed).await;
+            if !(changed.removed.is_empty() && changed.added.is_empty()) {
+                // Without a receiver the worker is at its end.
+                let _ = changes.send(changed).await;
+            }
         }
     }
 
@@ -188,7 +190,7 @@ impl Watch {
             Listing::Clusters(discovery) => {
                 let discovered = discovery.read().await;
                 self.read_at = Some(Moment::now(&*self.log.clock()));
-                self.report(&discovered);
+                self.report(&discovered, self.interval);
                 let changed = changes(&self.services, &discovered.services);
                 self.services = discovered.services;
                 self.apply(changed, &discovered.removed)
@@ -271,8 +273,8 @@ impl Watch {
         ServiceChanges { removed, added }
     }
 
-    /// Logs the failures and the findings of a read of the clusters.
-    fn report(&mut self, discovered: &Discovered) {
+    /// Logs the failures and the findings of a read of the clusters, which is repeated after this time.
+    fn report(&mut self, discovered: &Discovered, repeated_after: Duration) {
         self.attempts.retain(|cluster, _| discovered.failures.iter().any(|(failed, _)| failed == cluster));
         for (cluster, error) in &discovered.failures {
             let attempt = self.attempts.entry(cluster.clone()).or_default();
@@ -282,7 +284,7 @@ impl Watch {
                 cluster: cluster_name(cluster).to_owned(),
                 service: Identity::ANY.to_owned(),
             };
-            let failure = Failure::new(error, *attempt, self.interval);
+            let failure = Failure::new(error, *attempt, repeated_after);
             self.log.about(of_cluster).emit(&Event::DiscoveryFailed { failure });
         }
         for key in discovered.findings.keys() {

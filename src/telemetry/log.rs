@@ -185,7 +185,11 @@ impl Log {
                 let line = serde_json::to_string(&self.line(event, at));
                 line.unwrap_or_else(|error| format!("{{\"message\":{:?}}}", error.to_string())) + "\n"
             }
-            Format::Pretty { colour, time_zone } => pretty::line(event, at, time_zone, *colour),
+            Format::Pretty { colour, time_zone } => {
+                let is_of_log = *self.identity == self.inner.config.identity;
+                let service = (!is_of_log).then_some(self.identity.service.as_str());
+                pretty::line(event, service, at, time_zone, *colour)
+            }
         }
     }
 

@@ -20,7 +20,7 @@ pub struct FleetOptions {
     /// The text of such a file, for AWS Lambda
     #[arg(long, env = "JVB_WATCHER_CONFIG_TEXT", value_name = "TOML", hide_short_help = true)]
     pub config_text: Option<String>,
-    /// Watch the tagged services of an ECS cluster; repeatable
+    /// Watch an ECS cluster's tagged services; repeatable
     ///
     /// Those with the tag jvb-watcher:load-balancer=NAME. Tags jvb-watcher:OPTION=VALUE are further options of a service. The
     /// clusters are read again at the resync interval. The variable takes a list with commas.
