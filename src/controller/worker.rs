@@ -230,23 +230,19 @@ impl<Q: Queue, P: ControllerPlatform + 'static> Running<'_, Q, P> {
     fn start(&mut self) {
         let now = Instant::now();
         self.outbox.change_visibility(self.schedule.to_extend(now), INVISIBLE_FOR);
-        while let Some(Start { key, reconciler, hints }) = self.schedule.start(now) {
-            self.reconcile(key, reconciler, hints);
+        while let Some(Start { key, mut reconciler, hints }) = self.schedule.start(now) {
+            let activity = self.liveness.track(Activity::Reconciling(reconciler.context().scope.service.clone()));
+            self.reconciliations.push(Box::pin(async move {
+                let outcome = reconciler.reconcile(&hints).await;
+                drop(activity);
+                let result = outcome.map(|outcome| (until_requeue(&outcome, reconciler.context()), outcome.progress));
+                Reconciled { key, reconciler, hints, result }
+            }));
         }
         if self.schedule.pauses_receiving(now).is_none() {
             self.receiver.start(now);
         }
         self.outbox.start(now);
-    }
-
-    fn reconcile(&mut self, key: Key, mut reconciler: Box<Reconciler<P>>, hints: Hints) {
-        let activity = self.liveness.track(Activity::Reconciling(reconciler.context().scope.service.clone()));
-        self.reconciliations.push(Box::pin(async move {
-            let outcome = reconciler.reconcile(&hints).await;
-            drop(activity);
-            let result = outcome.map(|outcome| (until_requeue(&outcome, reconciler.context()), outcome.progress));
-            Reconciled { key, reconciler, hints, result }
-        }));
     }
 
     /// Waits for the next thing that happens.
