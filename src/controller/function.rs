@@ -75,18 +75,19 @@ impl<Q: Queue, P: ControllerPlatform> Function<Q, P> {
         Self { queue, redrive: None, reconcilers, routes, turns, inbox: Inbox::new(context.clone()), context }
     }
 
-    /// Changes the services. Those that are new are reconciled by the next tick, or when a message about them arrives.
+    /// Changes the services. The next tick begins with those that are new.
     pub fn change(&mut self, changes: ServiceChanges<P>) {
         let ServiceChanges { removed, added } = changes;
         let replaced: Vec<_> = added.iter().map(|reconciler| reconciler.context().scope.clone()).collect();
         let is_gone = |scope: &Scope| removed.iter().chain(&replaced).any(|gone| gone.is_same_service(scope));
         self.reconcilers.retain(|reconciler| !is_gone(&reconciler.context().scope));
+        let kept = self.reconcilers.len();
         self.reconcilers.extend(added);
         self.routes = Routes::default();
         for (place, reconciler) in self.reconcilers.iter().enumerate().rev() {
             self.routes.insert(&reconciler.context().scope, place);
         }
-        self.turn = self.turn.checked_rem(self.reconcilers.len()).unwrap_or_default();
+        self.turns = (kept..self.reconcilers.len()).chain(0..kept).collect();
     }
 
     /// Handles an invocation, and responds before its deadline. It goes on while a teardown is under way and time is left.
