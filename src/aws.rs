@@ -5,6 +5,7 @@
 //! - [`Scaling`]: the ECS service's desired count, and the lease on it.
 //! - [`usage::Usage`]: the use of the load balancer, from CloudWatch.
 //! - [`event_source::EventSource`]: the queue's attributes and the rule that fills it.
+//! - [`directory::ServiceDirectory`]: the services of clusters and their tags.
 //! - [`diagnostics::Diagnostics`]: the reads and permission probes that only `doctor` makes.
 //! - [`event_bus::EventBus`]: the bus that the product publishes its own events on.
 //!
@@ -15,6 +16,7 @@ use std::time::Duration;
 pub mod client;
 mod deadline;
 pub mod diagnostics;
+pub mod directory;
 mod error;
 pub mod event_bus;
 pub mod event_source;

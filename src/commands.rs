@@ -4,8 +4,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::aws::AwsError;
-use crate::aws::client::{self, AwsEventBus, ConnectError, SdkConfig};
-use crate::telemetry::log::{Event, Form, Log, diagnostics};
+use crate::aws::client::{self, AwsEventBus, ConnectError, Connection, SdkConfig};
+use crate::controller::scope::Scope;
+use crate::telemetry::log::{Log, diagnostics};
 use crate::telemetry::publish::Publisher;
 use jvb_watcher_rules::plan::Policy;
 
@@ -18,6 +19,7 @@ mod console;
 mod demo;
 mod doctor;
 mod down;
+mod fleet;
 mod health;
 mod help;
 mod hold;
@@ -37,17 +39,18 @@ mod sandbox;
 mod settings;
 mod status;
 mod up;
+mod watch;
 
 pub use command_line::{Command, parse, perform, program};
 pub use console::Console;
 #[cfg(feature = "lambda")]
 pub use lambda::init_failed;
 use options::{IdleGrace, PolicyOptions, WatchOptions};
-use settings::{ConfigError, Settings};
+use settings::ConfigError;
 
 /// Connects to AWS. From then on the log has the SDK's own messages; those of a failed connection are in its error.
-async fn connect(settings: &Settings, log: &Log) -> Result<SdkConfig, CommandError> {
-    let sdk = client::connect(&settings.connection).await?;
+async fn connect(connection: &Connection, log: &Log) -> Result<SdkConfig, CommandError> {
+    let sdk = client::connect(connection).await?;
     diagnostics::install(log);
     Ok(sdk)
 }
@@ -61,15 +64,15 @@ fn publisher(sdk: &SdkConfig, options: &WatchOptions, log: &Log) -> Option<Publi
     Some(publisher)
 }
 
-/// Returns the rules that the options configure.
+/// Returns the rules that the options configure for a service and its load balancer.
 ///
 /// # Errors
 ///
 /// Two options contradict each other.
-fn policy(settings: &Settings, options: &PolicyOptions) -> Result<Policy, ConfigError> {
+fn policy(scope: &Scope, load_balancer: &str, options: &PolicyOptions) -> Result<Policy, ConfigError> {
     Ok(Policy {
-        service: settings.scope.service.clone(),
-        load_balancer: settings.load_balancer.clone(),
+        service: scope.service.clone(),
+        load_balancer: load_balancer.to_owned(),
         owner_tag: options.owner.owner_tag.clone(),
         teardown: options.teardown.into(),
         idle_grace: options.idle_grace.at_least(),
@@ -79,26 +82,6 @@ fn policy(settings: &Settings, options: &PolicyOptions) -> Result<Policy, Config
         allow_several_bridges: options.bridges.allow_several_bridges,
         usage: options.usage.policy()?,
     })
-}
-
-/// Returns the log event of a watcher that starts.
-fn started(form: Form, settings: &Settings, options: &WatchOptions, sdk: &SdkConfig) -> Event {
-    let options = &options.policy;
-    Event::WatcherStarted {
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        form,
-        region: sdk.region().map(ToString::to_string).unwrap_or_default(),
-        queue: settings.queue.clone(),
-        load_balancer: settings.load_balancer.clone(),
-        owner_tag: options.owner.owner_tag.to_string(),
-        teardown: options.teardown.as_str().to_owned(),
-        resync_interval_seconds: options.resync_interval.as_secs_f64(),
-        idle_grace_seconds: options.idle_grace.at_least().as_secs_f64(),
-        idle_grace_until_paid_hour: options.idle_grace == IdleGrace::UntilPaidHour,
-        unused_grace_seconds: options.unused_grace.as_secs_f64(),
-        stop_when_unused_seconds: options.usage.stop_when_unused.map(|after| after.as_secs_f64()),
-        use_threshold: (!options.usage.counting.no_usage).then_some(options.usage.counting.use_threshold),
-    }
 }
 
 /// The reason why a command fails.

@@ -1,8 +1,9 @@
-//! The controller: reconciles the service when a message arrives, at the time that a plan sets, and at the resync interval.
+//! The controller: reconciles services, each when a message about it arrives, at the time that its plan sets, and at the
+//! resync interval.
 //!
 //! - [`worker`]: the loop of `run`: receive, reconcile, delete.
 //! - [`function`]: the same, invocation by invocation, on AWS Lambda.
-//! - [`message`], [`inbox`]: what messages say, and which of them matter.
+//! - [`message`], [`routes`], [`inbox`]: what messages say, about which service, and which of them matter.
 //! - [`reconciler`]: one reconciliation: observe, plan, execute.
 //! - [`observer`]: the reads.
 //! - [`execution`]: the order of the writes; [`registrations`], [`marks`], [`teardown`]: the writes.
@@ -27,6 +28,7 @@ pub mod missed_events;
 pub mod observer;
 pub mod reconciler;
 mod registrations;
+pub mod routes;
 pub mod scope;
 mod stop;
 pub mod target_health;

@@ -60,6 +60,11 @@ impl ServerState {
         Self { liveness, metrics: Arc::default() }
     }
 
+    /// Returns the liveness.
+    pub fn liveness(&self) -> &Liveness {
+        &self.liveness
+    }
+
     /// Adds metrics, if there are none yet, and returns the liveness for the worker to update.
     pub fn with_metrics(&self, metrics: Metrics) -> Liveness {
         self.metrics.get_or_init(|| metrics);

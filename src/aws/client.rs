@@ -5,6 +5,7 @@ use std::time::Duration;
 mod call;
 mod connection;
 mod diagnostics;
+mod directory;
 mod endpoint;
 mod error;
 mod event_bus;

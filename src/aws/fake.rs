@@ -56,6 +56,12 @@ pub struct World {
     pub observed: Observation,
     /// The messages that can be received.
     pub messages: VecDeque<Message>,
+    /// Notifies long polls of the messages of [`FakeAws::send`].
+    arrival: Arc<tokio::sync::Notify>,
+    /// The ids of the messages that were deleted.
+    pub deleted: Vec<String>,
+    /// The ids of the messages whose visibility timeout was changed, and to what.
+    pub changed: Vec<(String, Duration)>,
     /// The operations called so far.
     pub calls: Vec<&'static str>,
     /// The number of throttled calls.
@@ -86,6 +92,9 @@ impl FakeAws {
         Self(Arc::new(Mutex::new(World {
             observed,
             messages: VecDeque::new(),
+            arrival: Arc::default(),
+            deleted: Vec::new(),
+            changed: Vec::new(),
             calls: Vec::new(),
             throttled: 0,
             faults: BTreeMap::new(),
@@ -100,6 +109,13 @@ impl FakeAws {
     /// Locks the world, to read or change it.
     pub fn world(&self) -> MutexGuard<'_, World> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sends messages, which end a long poll.
+    pub fn send(&self, messages: impl IntoIterator<Item = Message>) {
+        let mut world = self.world();
+        world.messages.extend(messages);
+        world.arrival.notify_one();
     }
 
     /// Makes the next calls of an operation fail with this error.
@@ -409,28 +425,41 @@ impl Queue for FakeAws {
     }
 
     async fn receive(&self, wait: Duration) -> Result<Vec<Message>, AwsError> {
-        let received = self.call("ReceiveMessage", |world| {
+        let receive = |world: &mut World| {
             let count = world.messages.len().min(10);
-            Ok(world.messages.drain(..count).collect::<Vec<_>>())
-        });
-        let received = received.await?;
-        if received.is_empty() {
-            tokio::time::sleep(wait).await;
+            world.messages.drain(..count).collect::<Vec<_>>()
+        };
+        let received = self.call("ReceiveMessage", |world| Ok(receive(world))).await?;
+        if !received.is_empty() {
+            return Ok(received);
         }
-        Ok(received)
+        let arrival = self.world().arrival.clone();
+        Ok(match tokio::time::timeout(wait, arrival.notified()).await {
+            Ok(()) => receive(&mut self.world()),
+            Err(_) => Vec::new(),
+        })
     }
 
-    async fn delete(&self, _: &[Receipt]) -> Result<Vec<FailedEntry>, AwsError> {
-        self.call("DeleteMessageBatch", |_| Ok(Vec::new())).await
+    async fn delete(&self, receipts: &[Receipt]) -> Result<Vec<FailedEntry>, AwsError> {
+        self.call("DeleteMessageBatch", |world| {
+            world.deleted.extend(receipts.iter().map(|receipt| receipt.message_id.clone()));
+            Ok(Vec::new())
+        })
+        .await
     }
 
     async fn change_visibility(
         &self,
-        _: &[Receipt],
+        receipts: &[Receipt],
         visibility_timeout: Duration,
     ) -> Result<Vec<FailedEntry>, AwsError> {
         let operation = if visibility_timeout.is_zero() { "ResetVisibility" } else { "ExtendVisibility" };
-        self.call(operation, |_| Ok(Vec::new())).await
+        self.call(operation, |world| {
+            let ids = receipts.iter().map(|receipt| receipt.message_id.clone());
+            world.changed.extend(ids.map(|id| (id, visibility_timeout)));
+            Ok(Vec::new())
+        })
+        .await
     }
 
     /// Returns zero: the platform's counts include the queue's calls.

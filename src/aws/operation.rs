@@ -49,6 +49,7 @@ operations! {
     ChangeMessageVisibility: "sqs", "ChangeMessageVisibility";
     ChangeMessageVisibilityBatch: "sqs", "ChangeMessageVisibility";
 
+    ListServices: "ecs", "ListServices";
     DescribeServices: "ecs", "DescribeServices";
     ListTasks: "ecs", "ListTasks";
     DescribeTasks: "ecs", "DescribeTasks";

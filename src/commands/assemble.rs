@@ -1,72 +1,164 @@
-//! The controller as `run` and `lambda` configure it.
+//! The controllers of services, as `run` and `lambda` configure them.
 
+use std::collections::BTreeMap;
+
+use super::fleet::{ServiceKey, WatchedService};
 use super::options::{FeedCheck, MetricsFormat, MetricsOptions, WatchOptions};
-use super::policy;
-use super::settings::{ConfigError, Settings};
+use crate::aws::Platform;
 use crate::aws::client::{AwsEventSource, AwsPlatform, SdkConfig};
-use crate::clock::SharedClock;
-use crate::controller::context::Context;
+use crate::controller::context::{Context, QueueContext};
 use crate::controller::reconciler::{Reconciler, ReconcilerParts};
 use crate::controller::teardown::ProcessId;
+use crate::controller::totals::Totals;
 use crate::event_source::monitor::{EventSourceMonitor, MonitorConfig};
 use crate::telemetry::emf::Scope;
-use crate::telemetry::log::Log;
+use crate::telemetry::log::{Identity, Log};
 use crate::telemetry::metrics::Metrics;
 use jvb_watcher_rules::finding::StandingFindings;
 
-/// A controller that is ready to work.
-pub(super) struct Assembly {
-    /// The reconciler, which leads to the context.
-    pub(super) reconciler: Reconciler<AwsPlatform>,
-    /// The periodic check of the event source, unless it is switched off.
-    pub(super) monitor: Option<EventSourceMonitor<AwsEventSource>>,
+/// Builds the controllers of services. They share the connections to AWS.
+pub(super) struct Assembler {
+    platform: AwsPlatform,
+    /// The event source to check; `None` if it isn't checked.
+    event_source: Option<AwsEventSource>,
+    queue: String,
+    metrics: MetricsOptions,
+    log: Log,
+    process: ProcessId,
+    watched: BTreeMap<ServiceKey, Watching>,
+    /// The counts of all services that are or were watched.
+    totals: BTreeMap<ServiceKey, Totals>,
+    /// The service whose event source was checked last.
+    checked: Option<ServiceKey>,
 }
 
-/// Builds the controller of `run` and `lambda`.
-///
-/// # Errors
-///
-/// Two options contradict each other.
-pub(super) fn assemble(
-    sdk: &SdkConfig,
-    settings: &Settings,
-    options: &WatchOptions,
-    feed_check: FeedCheck,
-    log: &Log,
-) -> Result<Assembly, ConfigError> {
-    let platform = AwsPlatform::on_machine(sdk, log.clock());
-    let context = Context::new(settings.scope.clone(), log.clone(), platform.clock());
-    let metrics = metrics(settings, &options.metrics, log, context.clock.clone());
-    let context = Context { metrics, ..context };
-    let standing = (feed_check == FeedCheck::Hourly).then(StandingFindings::default);
-    let monitor = standing.clone().map(|standing| {
-        let config = MonitorConfig {
-            scope: settings.scope.clone(),
-            queue: settings.queue.clone(),
-            standing,
+/// What lasts while a service is watched, whatever its settings.
+struct Watching {
+    identity: Identity,
+    metrics: Metrics,
+    monitor: Option<EventSourceMonitor<AwsEventSource>>,
+}
+
+/// The counts of a process.
+pub(super) struct ProcessCounts {
+    /// Messages about the services.
+    pub(super) messages: u64,
+    /// Reconciliations that succeeded.
+    pub(super) reconciliations: u64,
+    /// Requests to ECS, Elastic Load Balancing and CloudWatch.
+    pub(super) platform_calls: u64,
+}
+
+impl Assembler {
+    /// Creates an assembler of controllers that get their messages from a queue.
+    pub(super) fn new(sdk: &SdkConfig, queue: &str, options: &WatchOptions, feed_check: FeedCheck, log: &Log) -> Self {
+        Self {
+            platform: AwsPlatform::on_machine(sdk, log.clock()),
+            event_source: (feed_check == FeedCheck::Hourly).then(|| AwsEventSource::new(sdk)),
+            queue: queue.to_owned(),
+            metrics: options.metrics.clone(),
             log: log.clone(),
-            clock: context.clock.clone(),
-        };
-        EventSourceMonitor::new(AwsEventSource::new(sdk), config)
-    });
-    let policy = policy(settings, &options.policy)?;
-    let reconciler = Reconciler::new(ReconcilerParts {
-        event_source_findings: standing,
-        process: ProcessId::random(),
-        ..ReconcilerParts::new(platform, context, policy)
-    });
-    Ok(Assembly { reconciler, monitor })
-}
+            process: ProcessId::random(),
+            watched: BTreeMap::new(),
+            totals: BTreeMap::new(),
+            checked: None,
+        }
+    }
 
-/// Returns the metrics that the options configure.
-fn metrics(settings: &Settings, options: &MetricsOptions, log: &Log, clock: SharedClock) -> Metrics {
-    let scope = Scope {
-        namespace: options.metrics_namespace.clone(),
-        project: settings.identity.project.clone(),
-        service: settings.identity.service.clone(),
-    };
-    match options.metrics {
-        MetricsFormat::Off => Metrics::unpublished(scope, clock),
-        MetricsFormat::Emf => Metrics::new(scope, log.clone(), clock),
+    /// Returns the connections to AWS.
+    pub(super) fn platform(&self) -> &AwsPlatform {
+        &self.platform
+    }
+
+    /// Builds the controller of a service, or another one for its new settings.
+    pub(super) fn reconciler(&mut self, service: &WatchedService) -> Reconciler<AwsPlatform> {
+        let WatchedService { names, policy } = service;
+        let key = service.key();
+        let log = self.log.about(names.identity.clone());
+        let context = Context::new(names.scope.clone(), log.clone(), self.platform.clock());
+        let same = self.watched.remove(&key).filter(|watching| watching.identity == names.identity);
+        let metrics = same.map_or_else(|| self.metrics_of(&names.identity, &log), |watching| watching.metrics);
+        let standing = self.event_source.is_some().then(StandingFindings::default);
+        let monitor = self.event_source.clone().zip(standing.clone()).map(|(event_source, standing)| {
+            let config = MonitorConfig {
+                scope: names.scope.clone(),
+                queue: self.queue.clone(),
+                standing,
+                log,
+                clock: context.clock.clone(),
+            };
+            EventSourceMonitor::new(event_source, config)
+        });
+        let totals = self.totals.entry(key.clone()).or_default().clone();
+        let context = Context { metrics: metrics.clone(), totals, ..context };
+        self.watched.insert(key, Watching { identity: names.identity.clone(), metrics, monitor });
+        Reconciler::new(ReconcilerParts {
+            event_source_findings: standing,
+            process: self.process,
+            ..ReconcilerParts::new(self.platform.clone(), context, policy.clone())
+        })
+    }
+
+    /// Returns the context of what belongs to no service of a fleet.
+    pub(super) fn queue_context(&self, identity: &Identity) -> QueueContext {
+        QueueContext {
+            log: self.log.clone(),
+            clock: self.platform.clock(),
+            metrics: self.metrics_of(identity, &self.log),
+            totals: Totals::default(),
+        }
+    }
+
+    /// Forgets a service, and publishes what it has counted.
+    pub(super) fn forget(&mut self, key: &ServiceKey) {
+        if let Some(watching) = self.watched.remove(key) {
+            watching.metrics.finish();
+        }
+    }
+
+    /// Publishes what the services have counted.
+    pub(super) fn finish(&self) {
+        self.watched.values().for_each(|watching| watching.metrics.finish());
+    }
+
+    /// Returns the counts of all services.
+    pub(super) fn counts(&self) -> ProcessCounts {
+        let counts: Vec<_> = self.totals.values().map(Totals::get).collect();
+        ProcessCounts {
+            messages: counts.iter().map(|counts| counts.messages).sum(),
+            reconciliations: counts.iter().map(|counts| counts.reconciliations).sum(),
+            platform_calls: self.platform.calls().sent,
+        }
+    }
+
+    /// Returns the number of services.
+    pub(super) fn len(&self) -> usize {
+        self.watched.len()
+    }
+
+    /// Checks the event source of the service whose turn it is, if the check is due: one service at a time, so that a
+    /// thousand of them don't check at once.
+    pub(super) async fn check_next(&mut self) {
+        let after = self.checked.take();
+        let next = self.watched.keys().find(|key| after.as_ref().is_none_or(|after| *key > after));
+        let next = next.or_else(|| self.watched.keys().next()).cloned();
+        self.checked.clone_from(&next);
+        if let Some(monitor) = next.and_then(|key| self.watched.get_mut(&key)?.monitor.as_mut()) {
+            monitor.check_if_due().await;
+        }
+    }
+
+    /// Returns the metrics that the options configure.
+    fn metrics_of(&self, identity: &Identity, log: &Log) -> Metrics {
+        let MetricsOptions { metrics, metrics_namespace } = &self.metrics;
+        let scope = Scope {
+            namespace: metrics_namespace.clone(),
+            project: identity.project.clone(),
+            service: identity.service.clone(),
+        };
+        match metrics {
+            MetricsFormat::Off => Metrics::unpublished(scope, self.platform.clock()),
+            MetricsFormat::Emf => Metrics::new(scope, log.clone(), self.platform.clock()),
+        }
     }
 }

@@ -11,13 +11,14 @@ use clap::builder::Resettable;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use jiff::tz::TimeZone;
 
+use super::fleet::Watched;
 use super::help::{Help, decorate};
 use super::options::{LogFormat, LogOptions, PlatformOptions, QueueOptions};
 use super::settings::Settings;
 use super::{CommandError, Console};
 use super::{doctor, down, health, hold, reconcile, run, status, up};
 use crate::clock::SystemClock;
-use crate::telemetry::log::{Colour, Format, Log, LogConfig, Output};
+use crate::telemetry::log::{Colour, Format, Identity, Log, LogConfig, Output};
 
 #[cfg(feature = "lambda")]
 use super::lambda;
@@ -52,9 +53,9 @@ struct Cli {
 /// A command with its options.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Watch a service: reconcile at each event and interval
+    /// Watch one service or many: reconcile at each event and interval
     Run(run::RunOptions),
-    /// Watch a service as an AWS Lambda function; the default command there
+    /// Watch one service or many as an AWS Lambda function; the default command there
     #[cfg(feature = "lambda")]
     Lambda(WatchOptions),
     /// Register and deregister targets once; never deletes the load balancer
@@ -203,20 +204,20 @@ pub async fn perform(
     let setup = Setup { environment, is_colour_wanted: no_color.is_none() };
     match command {
         Command::Run(options) => {
-            let settings = setup.settings(&options.watch.platform, &options.watch.queue)?;
-            let log = setup.log(&settings, &options.watch.log, Stream::Detached);
-            finish(run::run(&settings, options, &log).await, &log)
+            let watched = Watched::new(&options.watch, environment)?;
+            let log = setup.log(&watched.identity, &options.watch.log, Stream::Detached);
+            finish(run::run(&watched, options, &log).await, &log)
         }
         #[cfg(feature = "lambda")]
         Command::Lambda(options) => {
             // The process is frozen once the answer is given, and a thread with lines left to write with it.
-            let settings = setup.settings(&options.platform, &options.queue)?;
-            let log = setup.log(&settings, &options.log, Stream::Stdout);
-            lambda::lambda(&settings, options, &log).await
+            let watched = Watched::new(options, environment)?;
+            let log = setup.log(&watched.identity, &options.log, Stream::Stdout);
+            lambda::lambda(&watched, options, &log).await
         }
         Command::Reconcile(options) => {
             let settings = setup.settings(&options.platform, &no_queue)?;
-            let log = setup.log(&settings, &options.log, Stream::Detached);
+            let log = setup.log(&settings.identity, &options.log, Stream::Detached);
             finish(reconcile::reconcile(&settings, options, &log).await, &log)
         }
         Command::Up(options) => {
@@ -236,12 +237,12 @@ pub async fn perform(
         }
         Command::Status(options) => {
             let settings = setup.settings(&options.platform, &options.queue)?;
-            let log = setup.log(&settings, &options.log, Stream::Stderr);
+            let log = setup.log(&settings.identity, &options.log, Stream::Stderr);
             status::status(&settings, options, &log, no_color.as_deref()).await
         }
         Command::Doctor(options) => {
             let settings = setup.settings(&options.platform, &options.queue)?;
-            let log = setup.log(&settings, &options.log, Stream::Stderr);
+            let log = setup.log(&settings.identity, &options.log, Stream::Stderr);
             doctor::doctor(&settings, options, &log, no_color.as_deref()).await
         }
         Command::Health(options) => health::health(options).await,
@@ -280,7 +281,7 @@ impl<E: Fn(&str) -> Option<String> + Copy> Setup<E> {
         Ok(Settings::new(platform, queue, self.environment)?)
     }
 
-    fn log(&self, settings: &Settings, options: &LogOptions, stream: Stream) -> Log {
+    fn log(&self, identity: &Identity, options: &LogOptions, stream: Stream) -> Log {
         let (output, on_terminal) = match stream {
             Stream::Detached => (Output::detached(Box::new(std::io::stdout())), std::io::stdout().is_terminal()),
             #[cfg(feature = "lambda")]
@@ -288,7 +289,7 @@ impl<E: Fn(&str) -> Option<String> + Copy> Setup<E> {
             Stream::Stderr => (Output::direct(Box::new(std::io::stderr())), std::io::stderr().is_terminal()),
         };
         Log::new(LogConfig {
-            identity: settings.identity.clone(),
+            identity: identity.clone(),
             format: self.format(options.log_format, on_terminal),
             level: options.level(),
             clock: Arc::new(SystemClock),
@@ -405,7 +406,7 @@ mod tests {
             let Command::Run(options) = parsed(&arguments).expect("a good command line") else {
                 panic!("another command")
             };
-            assert_eq!(options.watch.platform.project.as_deref(), Some("p"));
+            assert_eq!(options.watch.platform.service.project.as_deref(), Some("p"));
             assert_eq!(options.watch.log.level(), Level::Warn);
         }
     }

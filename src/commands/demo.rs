@@ -20,16 +20,18 @@ use jiff::tz::TimeZone;
 use tokio::time::{Instant, MissedTickBehavior};
 
 use super::CommandError;
+use super::fleet::Watched;
 use super::help::{Group, Help, INTERRUPTED, USAGE_ERROR};
+use super::options::fleet::{FleetOptions, GivenValues};
 use super::options::usage::{UsageOptions, UseOptions};
 use super::options::{
-    BridgeOptions, FeedCheck, IdleGrace, LogFormat, LogOptions, MetricsFormat, MetricsOptions, OutputFormat,
-    OwnerTagOptions, PlatformOptions, PolicyOptions, QueueOptions, TeardownExtent, WatchOptions,
+    BridgeOptions, ConnectionOptions, FeedCheck, IdleGrace, LogFormat, LogOptions, MetricsFormat, MetricsOptions,
+    OutputFormat, OwnerTagOptions, PlatformOptions, PolicyOptions, QueueOptions, ServiceOptions, TeardownExtent,
+    WatchOptions,
 };
 use super::run::Run;
 use super::run::RunOptions;
 use super::sandbox::introduce;
-use super::settings::Settings;
 use crate::aws::client;
 use crate::clock::Clock;
 use crate::controller::liveness::Liveness;
@@ -223,20 +225,28 @@ async fn evening(
 ) -> Result<Ending, CommandError> {
     let region = sandbox.with_world(|world, _| world.settings().region.clone());
     let sdk = client::connect_to_sandbox(sandbox.endpoint(), &region);
-    let settings = Settings::new(&platform_options(&region), &QueueOptions::default(), |_| None)?;
+    let run_options = run_options(scenario, &region, options.log_level);
+    let watched = Watched::new(&run_options.watch, |_| None)?;
     let format = match options.logs_json() {
         true => Format::Json,
         false => Format::Pretty { colour: Colour::Off, time_zone: TimeZone::system() },
     };
     let clock = Arc::new(SandboxClock(sandbox.clock()));
-    let log = stage.log(settings.identity.clone(), format, options.log_level, clock);
+    let log = stage.log(watched.identity.clone(), format, options.log_level, clock);
     log.subscribe(Arc::new(usage.clone()));
     diagnostics::install(&log);
-    let run_options = run_options(scenario, &region, options.log_level);
     let (order, shutdown) = shutdown::channel();
     let state = ServerState::new(Liveness::new(run_options.watch.policy.resync_interval));
-    let run =
-        Run { sdk: &sdk, settings: &settings, options: &run_options, log: &log, state, order: order.clone(), shutdown };
+    let run = Run {
+        sdk: &sdk,
+        watched: &watched,
+        options: &run_options,
+        log: &log,
+        state,
+        order: order.clone(),
+        shutdown,
+        hangups: None,
+    };
     let watcher = run.until_stopped();
     tokio::pin!(watcher);
     let left = tokio::select! {
@@ -307,14 +317,19 @@ async fn play_out(scenario: &Scenario, sandbox: &Sandbox, stage: &Stage) -> Resu
 }
 
 fn platform_options(region: &str) -> PlatformOptions {
-    PlatformOptions { project: Some(PROJECT.to_owned()), region: Some(region.to_owned()), ..PlatformOptions::default() }
+    PlatformOptions {
+        service: ServiceOptions { project: Some(PROJECT.to_owned()), ..ServiceOptions::default() },
+        connection: ConnectionOptions { region: Some(region.to_owned()), ..ConnectionOptions::default() },
+    }
 }
 
 fn run_options(scenario: &Scenario, region: &str, level: Level) -> RunOptions {
     RunOptions {
         watch: WatchOptions {
+            given: GivenValues::default(),
             platform: platform_options(region),
             queue: QueueOptions::default(),
+            fleet: FleetOptions::default(),
             log: LogOptions { log_format: LogFormat::Pretty, log_level: level, quiet: false },
             policy: PolicyOptions {
                 resync_interval: scenario.watcher.resync_interval,

@@ -65,7 +65,7 @@ pub async fn doctor(
     log: &Log,
     no_color: Option<&str>,
 ) -> Result<(), CommandError> {
-    let sdk = connect(settings, log).await?;
+    let sdk = connect(&settings.connection, log).await?;
     let doctor = Doctor {
         settings,
         options,

@@ -125,7 +125,7 @@ pub async fn down(settings: &Settings, options: &DownOptions, console: &Console)
         let reason = "--when-unused needs the usage; give one of --when-unused and --no-usage";
         return Err(CommandError::Usage(reason.to_owned()));
     }
-    let sdk = connect(settings, console.log()).await?;
+    let sdk = connect(&settings.connection, console.log()).await?;
     let spec = Spec {
         extent,
         hold_policy: if options.force { HoldPolicy::Release } else { HoldPolicy::Respect },

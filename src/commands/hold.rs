@@ -52,7 +52,7 @@ pub const HELP: Help = Help {
 ///
 /// Returns an error if a call fails, or if there is no load balancer that a watcher could delete.
 pub async fn hold(settings: &Settings, options: &HoldOptions, console: &Console) -> Result<(), CommandError> {
-    let sdk = connect(settings, console.log()).await?;
+    let sdk = connect(&settings.connection, console.log()).await?;
     let platform = AwsPlatform::new(&sdk);
     let name = &settings.load_balancer;
     let hold = OperatorHold {

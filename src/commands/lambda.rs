@@ -11,16 +11,16 @@ use serde_json::Value;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use super::assemble::{Assembly, assemble};
+use super::fleet::Watched;
 use super::help::{Group, Help, USAGE_ERROR};
 use super::options::WatchOptions;
-use super::settings::Settings;
-use super::{CommandError, connect, publisher, started};
+use super::watch::Watch;
+use super::{CommandError, connect, publisher};
 use crate::aws::AwsError;
-use crate::aws::client::{AwsEventSource, AwsPlatform, SqsQueue};
+use crate::aws::client::{AwsPlatform, SqsQueue};
 use crate::controller::function::{Function, Request, Response};
 use crate::controller::inbox::{LOGGED_BODY, truncate};
-use crate::event_source::monitor::EventSourceMonitor;
+use crate::controller::liveness::Liveness;
 use crate::telemetry::log::{Event, Form, Log};
 use crate::telemetry::publish::Publisher;
 
@@ -42,6 +42,10 @@ pub const HELP: Help = Help {
 
 /// The time before the deadline at which a check of the event source ends.
 const EVENT_SOURCE_CHECK_MARGIN: Duration = Duration::from_secs(2);
+
+/// The time for discovering services before the first invocation: Lambda gives the init phase ten seconds (see "Init
+/// phase" in its developer guide).
+const DISCOVERY_AT_INIT: Duration = Duration::from_secs(5);
 
 /// The time that a response waits for events to be published.
 const LAST_EVENTS: Duration = Duration::from_secs(2);
@@ -72,13 +76,17 @@ enum InvocationError {
 /// # Errors
 ///
 /// Returns an error if the configuration is wrong, or if the Runtime API can't be reached.
-pub async fn lambda(settings: &Settings, options: &WatchOptions, log: &Log) -> Result<(), CommandError> {
+pub async fn lambda(watched: &Watched, options: &WatchOptions, log: &Log) -> Result<(), CommandError> {
     runtime::check_environment(|name| std::env::var(name).ok())?;
-    let sdk = connect(settings, log).await?;
-    log.emit(&started(Form::Lambda, settings, options, &sdk));
+    let sdk = connect(&watched.connection, log).await?;
     let publisher = publisher(&sdk, options, log);
-    let Assembly { reconciler, monitor } = assemble(&sdk, settings, options, options.feed_check, log)?;
-    let function = Function::new(SqsQueue::new(&sdk, &settings.queue), reconciler);
+    let mut watch = Watch::new(&sdk, watched, options, options.feed_check, log);
+    // The first invocation discovers what this leaves out.
+    let _ =
+        tokio::time::timeout(DISCOVERY_AT_INIT, watch.discover(&Liveness::new(options.policy.resync_interval))).await;
+    let reconcilers = watch.start(Form::Lambda);
+    let context = watch.queue_context(&reconcilers);
+    let function = Function::new(SqsQueue::new(&sdk, &watched.queue), reconcilers, context);
     // There is one function with one memory, so invocations are handled one after the other.
     let (sender, invocations) = mpsc::channel::<Invocation>(1);
     let handler = service_fn(|event| hand_over(event, sender.clone(), log.clone()));
@@ -86,14 +94,14 @@ pub async fn lambda(settings: &Settings, options: &WatchOptions, log: &Log) -> R
         ended = Runtime::new(handler).run() => {
             ended.map_err(|error| CommandError::Failed(format!("Lambda's Runtime API failed: {error}")))
         }
-        () = Handler { function, monitor, publisher }.handle(invocations) => Ok(()),
+        () = Handler { function, watch, publisher }.handle(invocations) => Ok(()),
     }
 }
 
 /// Handles the invocations.
 struct Handler {
     function: Function<SqsQueue, AwsPlatform>,
-    monitor: Option<EventSourceMonitor<AwsEventSource>>,
+    watch: Watch,
     publisher: Option<Publisher>,
 }
 
@@ -101,11 +109,19 @@ impl Handler {
     async fn handle(mut self, mut invocations: mpsc::Receiver<Invocation>) {
         while let Some(Invocation { request, deadline, response }) = invocations.recv().await {
             let is_tick = request == Request::Tick;
-            let result = self.function.invoke(request, deadline).await;
-            if let Some(monitor) = self.monitor.as_mut().filter(|_| is_tick) {
+            let limit = deadline.checked_sub(EVENT_SOURCE_CHECK_MARGIN).unwrap_or(deadline);
+            let result = match self.watch.read_if_due(limit).await {
+                Ok(changes) => {
+                    if let Some(changes) = changes {
+                        self.function.change(changes);
+                    }
+                    self.function.invoke(request, deadline).await
+                }
+                Err(error) => Err(error),
+            };
+            if is_tick {
                 // Before the response, since the process is frozen after it; and the response must be in time.
-                let limit = deadline.checked_sub(EVENT_SOURCE_CHECK_MARGIN).unwrap_or(deadline);
-                let _ = tokio::time::timeout_at(limit, monitor.check_if_due()).await;
+                self.watch.check_event_sources(limit).await;
             }
             if let Some(publisher) = &self.publisher {
                 // For the same reason. The next invocation publishes what is left.

@@ -8,17 +8,19 @@ use jvb_watcher_rules::plan::{OwnerTag, Teardown};
 
 use crate::telemetry::log::Level;
 
+pub mod fleet;
 pub mod prices;
 pub mod usage;
 pub mod values;
 
+use fleet::{FleetOptions, GivenValues};
 use usage::UsageOptions;
 use values::{duration, event_bus, idle_grace, metrics_namespace, owner_tag};
 
-/// The platform to work on, and how to reach AWS.
+/// The names of a service and of its load balancer.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Platform")]
-pub struct PlatformOptions {
+pub struct ServiceOptions {
     /// Project name, from which the other names derive
     ///
     /// [also env: JITSI_PROJECT]
@@ -39,6 +41,12 @@ pub struct PlatformOptions {
     /// [also env: JITSI_NLB]
     #[arg(long, env = "JVB_WATCHER_LOAD_BALANCER", value_name = "NAME")]
     pub load_balancer: Option<String>,
+}
+
+/// How to reach AWS.
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Platform")]
+pub struct ConnectionOptions {
     /// AWS region [default: as for the AWS CLI]
     ///
     /// [also env: JITSI_AWS_REGION]
@@ -54,6 +62,17 @@ pub struct PlatformOptions {
     /// [also env: AWS_ENDPOINT_URL]
     #[arg(long, env = "JVB_WATCHER_ENDPOINT_URL", value_name = "URL", hide_short_help = true)]
     pub endpoint_url: Option<String>,
+}
+
+/// The platform to work on, and how to reach AWS.
+#[derive(Clone, Debug, Default, Args)]
+pub struct PlatformOptions {
+    /// The service and its load balancer.
+    #[command(flatten)]
+    pub service: ServiceOptions,
+    /// The connection.
+    #[command(flatten)]
+    pub connection: ConnectionOptions,
 }
 
 /// The queue that EventBridge fills.
@@ -210,17 +229,6 @@ pub enum TeardownExtent {
     Off,
 }
 
-impl TeardownExtent {
-    /// Returns the value on the command line.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::All => "all",
-            Self::LoadBalancer => "load-balancer",
-            Self::Off => "off",
-        }
-    }
-}
-
 impl From<TeardownExtent> for Teardown {
     fn from(extent: TeardownExtent) -> Self {
         match extent {
@@ -234,12 +242,19 @@ impl From<TeardownExtent> for Teardown {
 /// The options of `run` and `lambda` for everything but reconciling.
 #[derive(Clone, Debug, Args)]
 pub struct WatchOptions {
+    /// The options of a service that are given, as they are written. First, because the fields after it take their values
+    /// out of the matches.
+    #[command(flatten)]
+    pub given: GivenValues,
     /// The platform.
     #[command(flatten)]
     pub platform: PlatformOptions,
     /// The queue.
     #[command(flatten)]
     pub queue: QueueOptions,
+    /// The fleet.
+    #[command(flatten)]
+    pub fleet: FleetOptions,
     /// The rules.
     #[command(flatten)]
     pub policy: PolicyOptions,
@@ -254,7 +269,7 @@ pub struct WatchOptions {
         help_heading = "Watcher"
     )]
     pub feed_check: FeedCheck,
-    /// EventBridge bus to publish events on [default: none]
+    /// EventBridge bus for events [default: none]
     ///
     /// A name or an ARN.
     #[arg(long, env = "JVB_WATCHER_PUBLISH_EVENTS", value_name = "BUS", value_parser = event_bus, help_heading = "Watcher")]

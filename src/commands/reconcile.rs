@@ -70,7 +70,7 @@ const LAST_RECONCILIATION: Duration = Duration::from_secs(10);
 ///
 /// Returns an error if a call fails, a finding hinders the registration of tasks, or they aren't healthy in time.
 pub async fn reconcile(settings: &Settings, options: &ReconcileOptions, log: &Log) -> Result<(), CommandError> {
-    let sdk = connect(settings, log).await?;
+    let sdk = connect(&settings.connection, log).await?;
     let policy = Policy {
         service: settings.scope.service.clone(),
         load_balancer: settings.load_balancer.clone(),

@@ -6,18 +6,20 @@ use std::time::Duration;
 
 use clap::Args;
 use clap::builder::BoolishValueParser;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-use super::assemble::{Assembly, assemble};
+use super::fleet::Watched;
 use super::help::{Group, Help, USAGE_ERROR};
 use super::options::values::socket_address;
 use super::options::{FeedCheck, WatchOptions};
-use super::settings::Settings;
-use super::{CommandError, connect, publisher, started};
+use super::watch::Watch;
+use super::{CommandError, connect, publisher};
 use crate::aws::client::{SdkConfig, SqsQueue};
 use crate::aws::{ErrorKind, Queue, QueueSettings};
 use crate::controller::liveness::Liveness;
-use crate::controller::worker::{Lifetime, Timing, Worker, WorkerParts};
+use crate::controller::worker::{CONCURRENCY, Lifetime, Timing, Worker, WorkerParts};
 use crate::listen::{Listener, ServerState};
 use crate::shutdown::{self, Shutdown, ShutdownOrder};
 use crate::telemetry::log::{Event, Failure, Form, Log, StopReason};
@@ -31,7 +33,9 @@ pub struct RunOptions {
     /// Serve /healthz, /readyz and /metrics [default: nowhere]
     #[arg(long, env = "JVB_WATCHER_LISTEN", value_name = "ADDRESS:PORT", value_parser = socket_address, help_heading = "Watcher")]
     pub listen: Option<SocketAddr>,
-    /// Exit once the queue is empty and nothing is left to do
+    /// Exit once nothing is left to do
+    ///
+    /// The queue is empty, and no teardown is under way.
     #[arg(long, env = "JVB_WATCHER_EXIT_WHEN_EMPTY", value_parser = BoolishValueParser::new(), help_heading = "Watcher")]
     pub exit_when_empty: bool,
 }
@@ -41,8 +45,8 @@ pub const HELP: Help = Help {
     group: Group::Run,
     examples: &[
         ("Run beside the platform \"jitsi\"", "jvb-watcher run --project jitsi --region eu-west-1"),
-        ("Serve probes and Prometheus metrics", "jvb-watcher run --project jitsi --listen 0.0.0.0:8081"),
         ("From cron, at least every 50 minutes", "jvb-watcher run --project jitsi --exit-when-empty"),
+        ("Many services", "jvb-watcher run --config /etc/jvb-watcher.toml --queue jvb-watcher"),
     ],
     exit_status: &[
         (0, "stopped by SIGTERM or SIGINT, or done (--exit-when-empty)"),
@@ -67,15 +71,17 @@ const LAST_EVENTS: Duration = Duration::from_secs(3);
 ///
 /// Returns an error if the address of `--listen` can't be bound, or if the configuration is wrong: no credentials, no
 /// region, or a queue that doesn't exist.
-pub async fn run(settings: &Settings, options: &RunOptions, log: &Log) -> Result<(), CommandError> {
+pub async fn run(watched: &Watched, options: &RunOptions, log: &Log) -> Result<(), CommandError> {
     let (order, shutdown) = shutdown::channel();
     order.on_signals()?;
-    let state = ServerState::new(Liveness::new(options.watch.policy.resync_interval));
+    // Without a list to read again, the signal ends the process as usual.
+    let hangups = watched.can_change().then(|| signal(SignalKind::hangup())).transpose()?;
+    let state = ServerState::new(Liveness::new(watched.longest_resync_interval(&options.watch.policy)));
     if let Some(address) = options.listen {
         listen(address, &state, log).await?;
     }
-    let sdk = connect(settings, log).await?;
-    Run { sdk: &sdk, settings, options, log, state, order, shutdown }.until_stopped().await
+    let sdk = connect(&watched.connection, log).await?;
+    Run { sdk: &sdk, watched, options, log, state, order, shutdown, hangups }.until_stopped().await
 }
 
 /// Starts the server of `--listen`.
@@ -97,8 +103,8 @@ async fn listen(address: SocketAddr, state: &ServerState, log: &Log) -> Result<(
 pub(super) struct Run<'a> {
     /// The connection.
     pub(super) sdk: &'a SdkConfig,
-    /// The platform and the rules.
-    pub(super) settings: &'a Settings,
+    /// The services.
+    pub(super) watched: &'a Watched,
     /// The options of `run`.
     pub(super) options: &'a RunOptions,
     /// The log.
@@ -109,52 +115,62 @@ pub(super) struct Run<'a> {
     pub(super) order: ShutdownOrder,
     /// The order to stop.
     pub(super) shutdown: Shutdown,
+    /// The signals to read the list of the services again, if it can be.
+    pub(super) hangups: Option<Signal>,
 }
 
 impl Run<'_> {
     /// Works until the shutdown is ordered.
     pub(super) async fn until_stopped(self) -> Result<(), CommandError> {
-        let Self { sdk, settings, options, log, state, order, shutdown } = self;
+        let Self { sdk, watched, options, log, state, order, shutdown, hangups } = self;
         let began = Instant::now();
-        let queue = SqsQueue::new(sdk, &settings.queue);
-        let queue_settings = queue_settings(&queue, &settings.queue, &shutdown, log).await?;
-        log.emit(&started(Form::Run, settings, &options.watch, sdk));
+        let queue = SqsQueue::new(sdk, &watched.queue);
+        let queue_settings = queue_settings(&queue, &watched.queue, &shutdown, log).await?;
         let publisher = publisher(sdk, &options.watch, log);
         // A run from cron ends before a check of the event source reports anything; its user has `doctor`.
         let feed_check = if options.exit_when_empty { FeedCheck::Off } else { options.watch.feed_check };
-        let Assembly { reconciler, monitor } = assemble(sdk, settings, &options.watch, feed_check, log)?;
-        let context = reconciler.context().clone();
-        if let Some(monitor) = monitor {
-            tokio::spawn(monitor.run());
-        }
-        let worker = Worker::new(WorkerParts {
-            queue,
-            queue_settings,
-            reconciler,
-            lifetime: if options.exit_when_empty { Lifetime::UntilEmpty } else { Lifetime::UntilStopped },
-            shutdown,
-            liveness: state.with_metrics(context.metrics.clone()),
-            timing: Timing::default(),
-        });
+        let mut watch = Watch::new(sdk, watched, &options.watch, feed_check, log);
         if options.exit_when_empty {
             tokio::spawn(async move {
                 tokio::time::sleep(GIVE_UP_AFTER).await;
                 order.stop(StopReason::GaveUp);
             });
         }
-        let reason = worker.run().await;
-        context.metrics.finish();
+        tokio::select! {
+            // Without services the worker stops at once, too.
+            _ = shutdown.begun() => {}
+            () = watch.discover(state.liveness()) => {}
+        }
+        let reconcilers = watch.start(Form::Run);
+        let context = watch.queue_context(&reconcilers);
+        let (changes, changed) = mpsc::channel(1);
+        let worker = Worker::new(WorkerParts {
+            queue,
+            queue_settings,
+            context: context.clone(),
+            reconcilers,
+            changes: Some(changed),
+            concurrency: CONCURRENCY,
+            lifetime: if options.exit_when_empty { Lifetime::UntilEmpty } else { Lifetime::UntilStopped },
+            shutdown,
+            liveness: state.with_metrics(context.metrics.clone()),
+            timing: Timing::default(),
+        });
+        let reason = tokio::select! {
+            reason = worker.run() => reason,
+            never = watch.keep(hangups, changes) => match never {},
+        };
+        let (counts, aws_calls) = watch.finish(&context);
         if let Some(publisher) = publisher {
             publisher.flush(LAST_EVENTS).await;
         }
-        let totals = context.totals.get();
         log.emit(&Event::WatcherStopped {
             reason,
             uptime_seconds: began.elapsed().as_secs(),
-            messages: totals.messages,
-            foreign: totals.foreign,
-            reconciliations: totals.reconciliations,
-            aws_calls: totals.aws_calls().sent,
+            messages: counts.messages,
+            foreign: context.totals.get().foreign,
+            reconciliations: counts.reconciliations,
+            aws_calls,
         });
         match reason {
             StopReason::GaveUp => {

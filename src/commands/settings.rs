@@ -1,6 +1,6 @@
 //! Settings: names derived from the project, every value checked.
 
-use super::options::{PlatformOptions, QueueOptions};
+use super::options::{ConnectionOptions, PlatformOptions, QueueOptions, ServiceOptions};
 use crate::aws::client::{Connection, is_region_name};
 use crate::controller::scope::Scope;
 use crate::telemetry::log::Identity;
@@ -43,6 +43,28 @@ enum Origin {
     Derived,
 }
 
+/// The names of one service, checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Names {
+    /// The identity in every log line.
+    pub identity: Identity,
+    /// The cluster and the service.
+    pub scope: Scope,
+    /// The load balancer's name.
+    pub load_balancer: String,
+}
+
+/// The settings of a process that watches many services, checked.
+#[derive(Clone, Debug)]
+pub struct ProcessSettings {
+    /// The project, if one is given.
+    pub project: Option<String>,
+    /// The queue's name or URL.
+    pub queue: String,
+    /// Region, credentials and endpoint.
+    pub connection: Connection,
+}
+
 impl Settings {
     /// Derives and checks the settings; `environment` looks up the variables that the platform's scripts read.
     ///
@@ -54,20 +76,44 @@ impl Settings {
         queue: &QueueOptions,
         environment: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, ConfigError> {
-        // An empty argument is as a rule a shell variable that isn't set. The default in its place would be another
-        // platform than the one meant, and `down` deletes it.
-        let given = |option, value: &Option<String>, variable: &str| match value.as_deref() {
-            Some("") => Err(ConfigError { option, problem: "it is empty; give a value, or leave it out".to_owned() }),
-            Some(value) => Ok(Some(value.to_owned())),
-            None => Ok(environment(variable).filter(|value| !value.is_empty())),
-        };
-        let project = given("project", &options.project, "JITSI_PROJECT")?.ok_or_else(|| ConfigError {
+        let project = given("project", &options.service.project, "JITSI_PROJECT", &environment)?;
+        let project = project.ok_or_else(|| ConfigError {
             option: "project",
             problem: "it is missing; give --project, JVB_WATCHER_PROJECT or JITSI_PROJECT".to_owned(),
         })?;
         let project = Value { option: "project", text: project, origin: Origin::Given }.hyphenated(80)?;
+        let Names { identity, scope, load_balancer } = Names::of_project(&project, &options.service, &environment)?;
+        let queue = queue_of(Some(&project), queue)?;
+        let connection = connection(&options.connection, &environment)?;
+        Ok(Self { identity, scope, load_balancer, queue, connection })
+    }
+}
+
+impl Names {
+    /// Derives and checks the names of a service of a fleet. Without a project, its own name takes the project's place.
+    ///
+    /// # Errors
+    ///
+    /// The first name that is missing or wrong.
+    pub fn new(options: &ServiceOptions) -> Result<Self, ConfigError> {
+        let no_environment = |_: &str| None;
+        let project = match given("project", &options.project, "", &no_environment)? {
+            Some(text) => Value { option: "project", text, origin: Origin::Given }.hyphenated(80)?,
+            None => given("service", &options.service, "", &no_environment)?.ok_or_else(|| ConfigError {
+                option: "service",
+                problem: "it is missing; give the service's name, or the project from which it derives".to_owned(),
+            })?,
+        };
+        Self::of_project(&project, options, &no_environment)
+    }
+
+    fn of_project(
+        project: &str,
+        options: &ServiceOptions,
+        environment: &impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
         let value = |option, value, variable, suffix: &str| {
-            given(option, value, variable).map(|given| match given {
+            given(option, value, variable, environment).map(|given| match given {
                 Some(text) => Value { option, text, origin: Origin::Given },
                 None => Value { option, text: format!("{project}-{suffix}"), origin: Origin::Derived },
             })
@@ -75,28 +121,100 @@ impl Settings {
         let cluster = value("cluster", &options.cluster, "JITSI_CLUSTER", "cluster")?.cluster()?;
         let service = value("service", &options.service, "JITSI_SERVICE", "service")?.ecs_name()?;
         let load_balancer = value("load-balancer", &options.load_balancer, "JITSI_NLB", "jvb-nlb")?.load_balancer()?;
-        let queue = value("queue", &queue.queue, "", "jvb-watcher")?.queue()?;
-        let region = given("region", &options.region, "JITSI_AWS_REGION")?;
-        let region = region.map(|text| Value { option: "region", text, origin: Origin::Given }.region()).transpose()?;
-        let endpoint_url = given("endpoint-url", &options.endpoint_url, "")?;
-        let endpoint_url =
-            endpoint_url.map(|text| Value { option: "endpoint-url", text, origin: Origin::Given }.url()).transpose()?;
         Ok(Self {
             identity: Identity {
-                project: project.clone(),
+                project: project.to_owned(),
                 cluster: cluster_name(&cluster).to_owned(),
                 service: service.clone(),
             },
             scope: Scope { cluster, service },
             load_balancer,
-            queue,
-            connection: Connection {
-                region,
-                profile: given("profile", &options.profile, "JITSI_AWS_PROFILE")?,
-                endpoint_url,
-            },
         })
     }
+}
+
+impl ProcessSettings {
+    /// Derives and checks the settings; `environment` looks up the variables that the platform's scripts read.
+    ///
+    /// # Errors
+    ///
+    /// The first value that is missing or wrong.
+    pub fn new(
+        options: &PlatformOptions,
+        queue: &QueueOptions,
+        environment: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, ConfigError> {
+        let project = given("project", &options.service.project, "JITSI_PROJECT", &environment)?;
+        let project =
+            project.map(|text| Value { option: "project", text, origin: Origin::Given }.hyphenated(80)).transpose()?;
+        let queue = queue_of(project.as_deref(), queue)?;
+        Ok(Self { queue, connection: connection(&options.connection, &environment)?, project })
+    }
+
+    /// Returns the identity in the log lines that are about no service.
+    pub fn identity(&self) -> Identity {
+        let any = || Identity::ANY.to_owned();
+        Identity { project: self.project.clone().unwrap_or_else(any), cluster: any(), service: any() }
+    }
+}
+
+impl From<Settings> for ProcessSettings {
+    fn from(Settings { identity, queue, connection, .. }: Settings) -> Self {
+        Self { project: Some(identity.project), queue, connection }
+    }
+}
+
+/// Checks the name or ARN of a cluster that `--discover` names.
+///
+/// # Errors
+///
+/// It can't be one.
+pub fn cluster_to_discover(text: &str) -> Result<String, ConfigError> {
+    Value { option: "discover", text: text.to_owned(), origin: Origin::Given }.cluster()
+}
+
+/// Returns the value of an option, or else that of a variable.
+///
+/// An empty argument is as a rule a shell variable that isn't set. The default in its place would be another platform than
+/// the one meant, and `down` deletes it.
+fn given(
+    option: &'static str,
+    value: &Option<String>,
+    variable: &str,
+    environment: &impl Fn(&str) -> Option<String>,
+) -> Result<Option<String>, ConfigError> {
+    match value.as_deref() {
+        Some("") => Err(ConfigError { option, problem: "it is empty; give a value, or leave it out".to_owned() }),
+        Some(value) => Ok(Some(value.to_owned())),
+        None => Ok(environment(variable).filter(|value| !value.is_empty())),
+    }
+}
+
+fn queue_of(project: Option<&str>, options: &QueueOptions) -> Result<String, ConfigError> {
+    let value = match (given("queue", &options.queue, "", &|_| None)?, project) {
+        (Some(text), _) => Value { option: "queue", text, origin: Origin::Given },
+        (None, Some(project)) => {
+            Value { option: "queue", text: format!("{project}-jvb-watcher"), origin: Origin::Derived }
+        }
+        (None, None) => {
+            let problem = "it is missing; give --queue or JVB_WATCHER_QUEUE, or the project from which it derives";
+            return Err(ConfigError { option: "queue", problem: problem.to_owned() });
+        }
+    };
+    value.queue()
+}
+
+fn connection(
+    options: &ConnectionOptions,
+    environment: &impl Fn(&str) -> Option<String>,
+) -> Result<Connection, ConfigError> {
+    let region = given("region", &options.region, "JITSI_AWS_REGION", environment)?;
+    let region = region.map(|text| Value { option: "region", text, origin: Origin::Given }.region()).transpose()?;
+    let endpoint_url = given("endpoint-url", &options.endpoint_url, "", environment)?;
+    let endpoint_url =
+        endpoint_url.map(|text| Value { option: "endpoint-url", text, origin: Origin::Given }.url()).transpose()?;
+    let profile = given("profile", &options.profile, "JITSI_AWS_PROFILE", environment)?;
+    Ok(Connection { region, profile, endpoint_url })
 }
 
 impl Value {
@@ -104,7 +222,7 @@ impl Value {
         let Self { option, text, origin } = self;
         let problem = match origin {
             Origin::Given => format!("{text:?} {problem}"),
-            Origin::Derived => format!("{text:?}, derived from --project, {problem}; give --{option} itself"),
+            Origin::Derived => format!("{text:?}, derived from the project, {problem}; give the name itself"),
         };
         Err(ConfigError { option, problem })
     }
@@ -273,7 +391,7 @@ mod tests {
         for (arguments, option, says) in [
             (vec!["--project", "a b"], "project", "letters, digits"),
             (vec!["--project=-a"], "project", "inner hyphens"),
-            (vec!["--project", &too_long], "load-balancer", "at most 32; give --load-balancer"),
+            (vec!["--project", &too_long], "load-balancer", "at most 32; give the name itself"),
             (vec!["--project", "p", "--load-balancer", &long], "load-balancer", "at most 32"),
             (vec!["--project", "p", "--load-balancer", "internal-x"], "load-balancer", "internal-"),
             (vec!["--project", "p", "--load-balancer", "x_y"], "load-balancer", "letters, digits"),

@@ -87,10 +87,10 @@ pub async fn status(
     log: &Log,
     no_color: Option<&str>,
 ) -> Result<(), CommandError> {
-    let sdk = connect(settings, log).await?;
+    let sdk = connect(&settings.connection, log).await?;
     let platform = AwsPlatform::new(&sdk);
     let clock = platform.clock();
-    let policy = policy(settings, &options.policy)?;
+    let policy = policy(&settings.scope, &settings.load_balancer, &options.policy)?;
     let context = Context::new(settings.scope.clone(), log.clone(), clock.clone());
     let reconciler = Reconciler::new(ReconcilerParts::new(platform, context, policy.clone()));
     let costs = Model { hourly: options.hourly_price, ..options.prices.model(sdk.region().map(AsRef::as_ref)) };

@@ -117,7 +117,7 @@ pub const HELP: Help = Help {
 /// The phase that failed, the reason, the state that it leaves, and how to continue.
 pub async fn up(settings: &Settings, options: &UpOptions, console: &Console) -> Result<(), CommandError> {
     let command = command(options)?;
-    let sdk = connect(settings, console.log()).await?;
+    let sdk = connect(&settings.connection, console.log()).await?;
     let output = options.output.output;
     let owner_tag = &options.owner.owner_tag;
     let allow_several_bridges = options.bridges.allow_several_bridges;

@@ -27,3 +27,23 @@ impl Context {
         Self { scope, log, clock, metrics: Metrics::off(), totals: Totals::default() }
     }
 }
+
+/// The context of what belongs to no service: foreign and malformed messages, and the calls to the queue. For a single
+/// service it is that of the service.
+#[derive(Clone)]
+pub struct QueueContext {
+    /// The log.
+    pub log: Log,
+    /// The clock, corrected by AWS's.
+    pub clock: SharedClock,
+    /// The metrics.
+    pub metrics: Metrics,
+    /// The counts since the start.
+    pub totals: Totals,
+}
+
+impl From<&Context> for QueueContext {
+    fn from(Context { log, clock, metrics, totals, .. }: &Context) -> Self {
+        Self { log: log.clone(), clock: clock.clone(), metrics: metrics.clone(), totals: totals.clone() }
+    }
+}

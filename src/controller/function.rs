@@ -4,18 +4,22 @@
 //! Memory lasts from one invocation to the next. In between the process is frozen, or gone: nothing runs beside an
 //! invocation, and what must not be lost is in the load balancer's tags.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
+use futures_util::stream::{FuturesUnordered, StreamExt};
 use tokio::time::Instant;
 
 use crate::aws::{AwsError, ControllerPlatform, ErrorKind, Message, Queue, Receipt, Redrive};
 use crate::clock::Moment;
-use crate::controller::context::Context;
+use crate::controller::context::QueueContext;
 use crate::controller::error_policy;
-use crate::controller::inbox::{Batch, Inbox, LAST_RECEIVE};
+use crate::controller::inbox::{Batch, Inbox, LAST_RECEIVE, Sorted};
 use crate::controller::message::Hints;
 use crate::controller::reconciler::{Outcome, Progress, Reconciler};
-use crate::controller::worker::{SETTINGS_VALID_FOR, until_requeue};
+use crate::controller::routes::Routes;
+use crate::controller::scope::Scope;
+use crate::controller::worker::{CONCURRENCY, SETTINGS_VALID_FOR, ServiceChanges, until_requeue};
 use crate::retry::Retry;
 use crate::telemetry::log::{Event, Failure};
 
@@ -44,35 +48,62 @@ pub struct Response {
     pub failed: Vec<String>,
 }
 
-/// Reconciles one service, invocation by invocation.
+/// Reconciles services, invocation by invocation.
 pub struct Function<Q, P> {
     /// Only its settings are read.
     queue: Q,
     /// The queue's redrive policy, and when it was read.
     redrive: Option<(Redrive, Moment)>,
-    reconciler: Reconciler<P>,
+    reconcilers: Vec<Reconciler<P>>,
+    /// The places of the services in `reconcilers`.
+    routes: Routes<usize>,
+    /// The places of the services in the order in which the next tick reconciles them.
+    turns: Vec<usize>,
     inbox: Inbox,
-    context: Context,
+    context: QueueContext,
 }
 
 impl<Q: Queue, P: ControllerPlatform> Function<Q, P> {
-    /// A function that has not reconciled yet.
-    pub fn new(queue: Q, reconciler: Reconciler<P>) -> Self {
-        let context = reconciler.context().clone();
-        Self { queue, redrive: None, reconciler, inbox: Inbox::new(context.clone()), context }
+    /// A function that has not reconciled yet, and that logs and counts in this context what belongs to no service. Of two
+    /// reconcilers of the same service, the first one gets its messages.
+    pub fn new(queue: Q, reconcilers: Vec<Reconciler<P>>, context: QueueContext) -> Self {
+        let mut routes = Routes::default();
+        for (place, reconciler) in reconcilers.iter().enumerate().rev() {
+            routes.insert(&reconciler.context().scope, place);
+        }
+        let turns = (0..reconcilers.len()).collect();
+        Self { queue, redrive: None, reconcilers, routes, turns, inbox: Inbox::new(context.clone()), context }
+    }
+
+    /// Changes the services. The next tick begins with those that are new.
+    pub fn change(&mut self, changes: ServiceChanges<P>) {
+        let ServiceChanges { removed, added } = changes;
+        let replaced: Vec<_> = added.iter().map(|reconciler| reconciler.context().scope.clone()).collect();
+        let is_gone = |scope: &Scope| removed.iter().chain(&replaced).any(|gone| gone.is_same_service(scope));
+        self.reconcilers.retain(|reconciler| !is_gone(&reconciler.context().scope));
+        let kept = self.reconcilers.len();
+        self.reconcilers.extend(added);
+        self.routes = Routes::default();
+        for (place, reconciler) in self.reconcilers.iter().enumerate().rev() {
+            self.routes.insert(&reconciler.context().scope, place);
+        }
+        self.turns = (kept..self.reconcilers.len()).chain(0..kept).collect();
     }
 
     /// Handles an invocation, and responds before its deadline. It goes on while a teardown is under way and time is left.
     ///
+    /// A tick reconciles all services, as many at a time as a worker does. If the time is over before, the next tick begins
+    /// with those that are left, and with those that failed.
+    ///
     /// # Errors
     ///
-    /// Returns an error if the reconciliation of a tick failed. Messages whose reconciliation failed are in the response
-    /// instead.
+    /// Returns an error if all reconciliations of a tick failed: Lambda repeats such a tick, which isn't worth it for one
+    /// service of many. Messages whose reconciliation failed are in the response instead.
     pub async fn invoke(&mut self, request: Request, deadline: Instant) -> Result<Response, AwsError> {
         let deadline = deadline.checked_sub(MARGIN).unwrap_or(deadline);
         let response = match request {
             Request::Messages(messages) => Ok(self.handle(messages, deadline).await),
-            Request::Tick => self.reconcile(Hints::default(), deadline).await.map(|()| Response::default()),
+            Request::Tick => self.tick(deadline).await.map(|()| Response::default()),
         };
         self.context.totals.set_queue_calls(self.queue.calls());
         response
@@ -84,15 +115,54 @@ impl<Q: Queue, P: ControllerPlatform> Function<Q, P> {
             true => self.redrive(deadline).await,
             false => Redrive::ToDeadLetterQueue,
         };
-        let mut batch = Batch::default();
+        let mut failed = Vec::new();
+        let mut batches: BTreeMap<usize, Batch> = BTreeMap::new();
         for message in messages {
-            self.inbox.add(message, redrive, &mut batch);
+            match self.inbox.sort(message, redrive, &self.routes) {
+                Sorted::Relevant { service, hint, receipt, sent_at } => {
+                    self.reconcilers[service].context().count_message(sent_at);
+                    let batch = batches.entry(service).or_default();
+                    batch.hints.add(hint);
+                    batch.receipts.push(receipt);
+                }
+                Sorted::Deletable(_) => {}
+                Sorted::Malformed(receipt) => failed.push(receipt),
+            }
         }
-        let mut failed = batch.malformed;
-        if !batch.relevant.is_empty() && self.reconcile(batch.hints, deadline).await.is_err() {
-            failed.extend(batch.relevant);
+        let mut receipts = Vec::new();
+        let with_batch = self.reconcilers.iter_mut().enumerate().filter_map(|(place, reconciler)| {
+            let Batch { hints, receipts: of_service } = batches.remove(&place)?;
+            receipts.push(of_service);
+            Some((reconciler, hints))
+        });
+        let work = with_batch.collect();
+        for (place, result) in side_by_side(work, deadline).await {
+            if result.is_ok() {
+                receipts[place].clear();
+            }
         }
+        // Those of a service for which no time was left, too.
+        failed.extend(receipts.into_iter().flatten());
         Response { failed: failed.into_iter().map(|Receipt { message_id, .. }| message_id).collect() }
+    }
+
+    async fn tick(&mut self, deadline: Instant) -> Result<(), AwsError> {
+        let turns = std::mem::take(&mut self.turns);
+        let mut reconcilers: Vec<_> = self.reconcilers.iter_mut().map(Some).collect();
+        let work = turns.iter().filter_map(|place| Some((reconcilers[*place].take()?, Hints::default()))).collect();
+        let mut results: Vec<_> = side_by_side(work, deadline).await;
+        // A service that fails is cut short at the deadline at worst, and takes one place of many.
+        let (mut succeeded, mut failed) = (Vec::new(), Vec::new());
+        results.sort_by_key(|(turn, _)| *turn);
+        for (turn, result) in &results {
+            if result.is_ok() { &mut succeeded } else { &mut failed }.push(turns[*turn]);
+        }
+        // The first that have begun are those that have ended.
+        self.turns = turns[results.len()..].iter().copied().chain(failed).chain(succeeded.iter().copied()).collect();
+        match results.pop() {
+            Some((_, Err(error))) if succeeded.is_empty() => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// Reads the queue's redrive policy. If that fails, malformed messages stay on the queue as if it had one.
@@ -115,45 +185,77 @@ impl<Q: Queue, P: ControllerPlatform> Function<Q, P> {
             Err(_) => Redrive::ToDeadLetterQueue,
         }
     }
+}
 
-    /// Reconciles until it succeeds, and until no teardown is under way, as far as the time allows.
-    ///
-    /// # Errors
-    ///
-    /// The last error, when no reconciliation has succeeded.
-    async fn reconcile(&mut self, mut hints: Hints, deadline: Instant) -> Result<(), AwsError> {
-        let mut retry = Retry::default();
-        let mut has_succeeded = false;
-        loop {
-            let (wait, failure) = match self.reconcile_by(deadline, &hints).await {
-                Ok(outcome) if outcome.progress == Progress::Settled => return Ok(()),
-                Ok(outcome) => {
-                    has_succeeded = true;
-                    retry.succeeded();
-                    hints = Hints::default();
-                    (until_requeue(&outcome, &self.context), None)
-                }
-                Err(error) => (error_policy::requeue_after(&error, &mut retry, &self.context.log), Some(error)),
-            };
-            if Instant::now() + wait + TIME_TO_RECONCILE > deadline {
-                return match failure {
-                    Some(error) if !has_succeeded => Err(error),
-                    // The next tick continues.
-                    _ => Ok(()),
-                };
+/// Reconciles services side by side, in their order, and no further ones once too little time is left: those have no result.
+async fn side_by_side<P: ControllerPlatform>(
+    work: Vec<(&mut Reconciler<P>, Hints)>,
+    deadline: Instant,
+) -> Vec<(usize, Result<(), AwsError>)> {
+    let mut left = work.into_iter().enumerate();
+    let mut in_progress = FuturesUnordered::new();
+    let mut results = Vec::new();
+    loop {
+        while in_progress.len() < CONCURRENCY
+            // The first one is always tried, so that a failure is logged.
+            && (in_progress.is_empty() && results.is_empty() || Instant::now() + TIME_TO_RECONCILE <= deadline)
+            && let Some((place, (reconciler, hints))) = left.next()
+        {
+            in_progress.push(async move { (place, reconcile(reconciler, hints, deadline).await) });
+        }
+        match in_progress.next().await {
+            Some(result) => results.push(result),
+            None => return results,
+        }
+    }
+}
+
+/// Reconciles a service until it succeeds, and until no teardown is under way, as far as the time allows.
+///
+/// # Errors
+///
+/// The last error, when no reconciliation has succeeded.
+async fn reconcile<P: ControllerPlatform>(
+    reconciler: &mut Reconciler<P>,
+    mut hints: Hints,
+    deadline: Instant,
+) -> Result<(), AwsError> {
+    let context = reconciler.context().clone();
+    let mut retry = Retry::default();
+    let mut has_succeeded = false;
+    loop {
+        let (wait, failure) = match reconcile_by(reconciler, deadline, &hints).await {
+            Ok(outcome) if outcome.progress == Progress::Settled => return Ok(()),
+            Ok(outcome) => {
+                has_succeeded = true;
+                retry.succeeded();
+                hints = Hints::default();
+                (until_requeue(&outcome, &context), None)
             }
-            tokio::time::sleep(wait).await;
+            Err(error) => (error_policy::requeue_after(&error, &mut retry, &context.log), Some(error)),
+        };
+        if Instant::now() + wait + TIME_TO_RECONCILE > deadline {
+            return match failure {
+                Some(error) if !has_succeeded => Err(error),
+                // The next tick continues.
+                _ => Ok(()),
+            };
         }
+        tokio::time::sleep(wait).await;
     }
+}
 
-    /// Reconciles once, until the deadline.
-    async fn reconcile_by(&mut self, deadline: Instant, hints: &Hints) -> Result<Outcome, AwsError> {
-        if Instant::now() >= deadline {
-            return Err(out_of_time());
-        }
-        let reconciled = tokio::time::timeout_at(deadline, self.reconciler.reconcile(hints)).await;
-        reconciled.unwrap_or_else(|_| Err(out_of_time()))
+/// Reconciles once, until the deadline.
+async fn reconcile_by<P: ControllerPlatform>(
+    reconciler: &mut Reconciler<P>,
+    deadline: Instant,
+    hints: &Hints,
+) -> Result<Outcome, AwsError> {
+    if Instant::now() >= deadline {
+        return Err(out_of_time());
     }
+    let reconciled = tokio::time::timeout_at(deadline, reconciler.reconcile(hints)).await;
+    reconciled.unwrap_or_else(|_| Err(out_of_time()))
 }
 
 /// The error of a reconciliation that the deadline ended.

@@ -1,8 +1,11 @@
 //! Classifies received messages: relevant, foreign or malformed.
 
+use jiff::Timestamp;
+
 use crate::aws::{Message, Receipt, Redrive};
-use crate::controller::context::Context;
-use crate::controller::message::{EventBridgeEvent, Hints};
+use crate::controller::context::{Context, QueueContext};
+use crate::controller::message::{EventBridgeEvent, Hint, Hints};
+use crate::controller::routes::Routes;
 use crate::telemetry::log::Event;
 
 /// The first bytes of a malformed message's body that are logged while the message stays on the queue.
@@ -11,68 +14,64 @@ pub const LOGGED_BODY: usize = 2 * 1024;
 /// The receive at which a malformed message is deleted from a queue without a redrive policy.
 pub const LAST_RECEIVE: u32 = 5;
 
-/// Messages that are handled by one reconciliation.
+/// The messages of a service that one reconciliation handles.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// What the relevant messages say.
+    /// What they say.
     pub hints: Hints,
-    /// The messages about the service: deleted once a reconciliation has succeeded.
-    pub relevant: Vec<Receipt>,
-    /// The messages that need no reconciliation: deleted at once.
-    pub deletable: Vec<Receipt>,
-    /// The number of well-formed messages about other resources.
-    pub foreign: usize,
-    /// The malformed messages that are left to the redrive policy.
-    pub malformed: Vec<Receipt>,
+    /// Their receipts: deleted once a reconciliation has succeeded.
+    pub receipts: Vec<Receipt>,
 }
 
-impl Batch {
-    /// The number of messages.
-    pub fn len(&self) -> usize {
-        self.relevant.len() + self.deletable.len() + self.malformed.len()
-    }
-
-    /// Returns whether no message was received.
-    pub fn is_empty(&self) -> bool {
-        self.relevant.is_empty() && self.foreign == 0 && self.malformed.is_empty()
-    }
+/// A classified message.
+#[derive(Debug)]
+pub enum Sorted<K> {
+    /// About a service: deleted once a reconciliation of it has succeeded.
+    Relevant {
+        /// The service.
+        service: K,
+        /// What the message says.
+        hint: Hint,
+        /// The message.
+        receipt: Receipt,
+        /// The time at which it was sent.
+        sent_at: Option<Timestamp>,
+    },
+    /// About something else, or malformed and received for the last time: deleted at once.
+    Deletable(Receipt),
+    /// Malformed: left to the redrive policy.
+    Malformed(Receipt),
 }
 
-/// Classifies the messages for one service.
+/// Classifies messages.
 pub struct Inbox {
-    context: Context,
+    context: QueueContext,
 }
 
 impl Inbox {
-    /// An inbox for the context's service.
-    pub fn new(context: Context) -> Self {
+    /// An inbox that logs and counts what belongs to no service in this context.
+    pub fn new(context: QueueContext) -> Self {
         Self { context }
     }
 
-    /// Adds a message to a batch.
-    pub fn add(&self, message: Message, redrive: Redrive, batch: &mut Batch) {
-        let Context { scope, metrics, totals, .. } = &self.context;
+    /// Classifies a message.
+    pub fn sort<K: Copy>(&self, message: Message, redrive: Redrive, routes: &Routes<K>) -> Sorted<K> {
         let event = match EventBridgeEvent::parse(&message.body) {
             Ok(event) => event,
-            Err(malformed) => return self.reject(message, &malformed.to_string(), redrive, batch),
+            Err(malformed) => return self.reject(message, &malformed.to_string(), redrive),
         };
-        match event.hint_for(scope) {
-            Some(hint) => {
-                metrics.event_received(message.sent_at);
-                totals.count_message();
-                batch.hints.add(hint);
-                batch.relevant.push(message.receipt);
-            }
+        let Message { receipt, sent_at, .. } = message;
+        match routes.route(event) {
+            Some((service, hint)) => Sorted::Relevant { service, hint, receipt, sent_at },
             None => {
-                metrics.event_foreign(message.sent_at);
-                totals.count_foreign();
-                batch.foreign += 1;
-                batch.deletable.push(message.receipt);
+                self.context.metrics.event_foreign(sent_at);
+                self.context.totals.count_foreign();
+                Sorted::Deletable(receipt)
             }
         }
     }
 
-    fn reject(&self, message: Message, reason: &str, redrive: Redrive, batch: &mut Batch) {
+    fn reject<K>(&self, message: Message, reason: &str, redrive: Redrive) -> Sorted<K> {
         self.context.metrics.message_rejected();
         let deleted = redrive == Redrive::None && message.receive_count >= LAST_RECEIVE;
         // A message that is deleted is logged whole: the log is its last trace.
@@ -84,11 +83,15 @@ impl Inbox {
             receive_count: message.receive_count,
             deleted,
         });
-        if deleted {
-            batch.deletable.push(message.receipt);
-        } else {
-            batch.malformed.push(message.receipt);
-        }
+        if deleted { Sorted::Deletable(message.receipt) } else { Sorted::Malformed(message.receipt) }
+    }
+}
+
+impl Context {
+    /// Counts a message about the service.
+    pub fn count_message(&self, sent_at: Option<Timestamp>) {
+        self.metrics.event_received(sent_at);
+        self.totals.count_message();
     }
 }
 
@@ -107,45 +110,36 @@ mod tests {
     use crate::controller::scope::Scope;
     use crate::telemetry::log::{Format, Identity, Level, Log, LogConfig, Output};
 
-    fn inbox() -> Inbox {
+    fn sort(body: &str, receive_count: u32, redrive: Redrive) -> Sorted<usize> {
         let identity = Identity { project: "p".into(), cluster: "p-cluster".into(), service: "p-service".into() };
         let clock = Arc::new(SystemClock);
         let output = Output::discarded();
         let config = LogConfig { identity, format: Format::Json, level: Level::Info, clock: clock.clone(), output };
         let log = Log::new(config);
         let scope = Scope { cluster: "p-cluster".into(), service: "p-service".into() };
-        Inbox::new(Context::new(scope, log, clock))
-    }
-
-    fn message(body: &str, receive_count: u32) -> Message {
+        let mut routes = Routes::default();
+        routes.insert(&scope, 7);
+        let inbox = Inbox::new(QueueContext::from(&Context::new(scope, log, clock)));
         let receipt = Receipt { message_id: "id".into(), handle: format!("handle-{receive_count}") };
-        Message { receipt, body: body.into(), receive_count, sent_at: None }
-    }
-
-    fn classify(body: &str, receive_count: u32, redrive: Redrive) -> Batch {
-        let mut batch = Batch::default();
-        inbox().add(message(body, receive_count), redrive, &mut batch);
-        batch
+        inbox.sort(Message { receipt, body: body.into(), receive_count, sent_at: None }, redrive, &routes)
     }
 
     #[test]
     fn leaves_a_malformed_message_to_the_redrive_policy_however_often_it_is_received() {
         for receive_count in [1, 5, 50] {
-            let batch = classify("{", receive_count, Redrive::ToDeadLetterQueue);
-            assert_eq!((batch.malformed.len(), batch.deletable.len()), (1, 0));
+            assert!(matches!(sort("{", receive_count, Redrive::ToDeadLetterQueue), Sorted::Malformed(_)));
         }
     }
 
     #[test]
     fn deletes_a_malformed_message_at_the_fifth_receive_without_a_redrive_policy() {
-        assert_eq!(classify("{", 4, Redrive::None).deletable.len(), 0);
-        assert_eq!(classify("{", 5, Redrive::None).deletable.len(), 1);
+        assert!(matches!(sort("{", 4, Redrive::None), Sorted::Malformed(_)));
+        assert!(matches!(sort("{", 5, Redrive::None), Sorted::Deletable(_)));
     }
 
     #[test]
     fn deletes_a_foreign_message_at_once() {
-        let batch = classify(r#"{"source":"aws.ec2","detail-type":"x"}"#, 1, Redrive::None);
-        assert_eq!((batch.foreign, batch.deletable.len(), batch.relevant.len()), (1, 1, 0));
+        assert!(matches!(sort(r#"{"source":"aws.ec2","detail-type":"x"}"#, 1, Redrive::None), Sorted::Deletable(_)));
     }
 
     #[test]

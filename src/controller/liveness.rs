@@ -1,8 +1,9 @@
 //! Liveness and readiness: what `/healthz` and `/readyz` report.
 //!
-//! Failures of AWS don't make a worker unhealthy: it retries, and a restart wouldn't help. A worker is unhealthy when one
-//! activity has taken longer than it can take.
+//! Failures of AWS don't make a worker unhealthy: it retries, and a restart wouldn't help. A worker is unhealthy when its
+//! loop, or one of the activities in progress, has taken longer than it can take.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -23,7 +24,7 @@ const SLACK: Duration = Duration::from_secs(30);
 const SUCCESS_OVERDUE_AFTER: Duration = Duration::from_secs(2 * 60);
 
 /// An activity of the worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Activity {
     /// Looks up credentials and the queue.
     Starting,
@@ -31,23 +32,23 @@ pub enum Activity {
     Receiving(Duration),
     /// Deletes messages, for at most this long.
     Deleting(Duration),
-    /// Reconciles.
-    Reconciling,
-    /// Waits this long after a failure.
+    /// Reconciles this service.
+    Reconciling(String),
+    /// Waits this long for the next thing to do.
     Waiting(Duration),
 }
 
 impl Activity {
     /// The longest time that the activity can take.
-    fn limit(self) -> Duration {
+    fn limit(&self) -> Duration {
         SLACK
-            + match self {
+            + match *self {
                 // The credentials have fifteen seconds, the queue ten.
                 Self::Starting => SLACK,
                 // The queue's URL may have to be looked up first.
                 Self::Receiving(wait) => wait + 2 * LONGEST_CALL,
                 Self::Deleting(limit) => limit,
-                Self::Reconciling => LONGEST_RECONCILIATION,
+                Self::Reconciling(_) => LONGEST_RECONCILIATION,
                 Self::Waiting(wait) => wait,
             }
     }
@@ -55,13 +56,13 @@ impl Activity {
 
 impl fmt::Display for Activity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Starting => "starting",
-            Self::Receiving(_) => "receiving messages",
-            Self::Deleting(_) => "deleting messages",
-            Self::Reconciling => "reconciling",
-            Self::Waiting(_) => "waiting for the next attempt",
-        })
+        match self {
+            Self::Starting => f.write_str("starting"),
+            Self::Receiving(_) => f.write_str("receiving messages"),
+            Self::Deleting(_) => f.write_str("deleting messages"),
+            Self::Reconciling(service) => write!(f, "reconciling {service}"),
+            Self::Waiting(_) => f.write_str("waiting for the next attempt"),
+        }
     }
 }
 
@@ -79,27 +80,97 @@ pub struct Liveness {
 
 #[derive(Debug)]
 struct State {
-    activity: Activity,
-    since: Instant,
+    /// What the worker's loop does.
+    turn: Begun,
+    /// What is in progress beside it.
+    in_progress: BTreeMap<u64, Begun>,
+    /// The number of activities that have been in progress.
+    count: u64,
+    services: Services,
     /// The time of the last reconciliation that succeeded.
     succeeded: Option<Instant>,
     /// The error of the last reconciliation, unless it succeeded.
     failure: Option<AwsError>,
 }
 
+/// An activity, and when it began.
+#[derive(Debug)]
+struct Begun {
+    activity: Activity,
+    since: Instant,
+}
+
+impl Begun {
+    fn now(activity: Activity) -> Self {
+        Self { activity, since: Instant::now() }
+    }
+
+    fn check(&self) -> Result<(), Unhealthy> {
+        let (elapsed, limit) = (self.since.elapsed(), self.activity.limit());
+        if elapsed <= limit {
+            return Ok(());
+        }
+        let (activity, elapsed, limit) = (&self.activity, elapsed.as_secs(), limit.as_secs());
+        Err(Unhealthy(format!("the worker has been {activity} for {elapsed} s; the limit is {limit} s")))
+    }
+}
+
+/// The services of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Services {
+    /// The number of services.
+    pub all: usize,
+    /// The number of those that have not been reconciled, nor failed, since the start.
+    pub untried: usize,
+}
+
+/// An activity in progress; dropping it ends it.
+#[derive(Debug)]
+#[must_use]
+pub struct InProgress {
+    state: watch::Sender<State>,
+    number: u64,
+}
+
+impl Drop for InProgress {
+    fn drop(&mut self) {
+        self.state.send_modify(|state| drop(state.in_progress.remove(&self.number)));
+    }
+}
+
 impl Liveness {
-    /// The liveness of a worker that starts, and that will reconcile at least this often.
+    /// The liveness of a worker that starts with one service, and that will reconcile at least this often.
     pub fn new(resync_interval: Duration) -> Self {
-        let state = State { activity: Activity::Starting, since: Instant::now(), succeeded: None, failure: None };
+        let state = State {
+            turn: Begun::now(Activity::Starting),
+            in_progress: BTreeMap::new(),
+            count: 0,
+            services: Services { all: 1, untried: 1 },
+            succeeded: None,
+            failure: None,
+        };
         Self { state: watch::Sender::new(state), success_valid_for: resync_interval + SUCCESS_OVERDUE_AFTER }
     }
 
-    /// Records that an activity begins.
+    /// Records that the worker's loop begins an activity.
     pub fn begin(&self, activity: Activity) {
+        self.state.send_modify(|state| state.turn = Begun::now(activity));
+    }
+
+    /// Records an activity beside the loop, which lasts until the returned value is dropped.
+    pub fn track(&self, activity: Activity) -> InProgress {
+        let mut number = 0;
         self.state.send_modify(|state| {
-            state.activity = activity;
-            state.since = Instant::now();
+            state.count += 1;
+            number = state.count;
+            state.in_progress.insert(number, Begun::now(activity));
         });
+        InProgress { state: self.state.clone(), number }
+    }
+
+    /// Records the worker's services.
+    pub fn set_services(&self, services: Services) {
+        self.state.send_if_modified(|state| std::mem::replace(&mut state.services, services) != services);
     }
 
     /// Records a reconciliation that succeeded.
@@ -115,29 +186,33 @@ impl Liveness {
         self.state.send_modify(|state| state.failure = Some(error.clone()));
     }
 
-    /// Checks that the worker's loop makes progress.
+    /// Checks that the worker's loop and the activities in progress end in time.
     ///
     /// # Errors
     ///
     /// The activity that takes too long.
     pub fn live(&self) -> Result<(), Unhealthy> {
-        let State { activity, since, .. } = *self.state.borrow();
-        let (elapsed, limit) = (since.elapsed(), activity.limit());
-        if elapsed <= limit {
-            return Ok(());
-        }
-        let (elapsed, limit) = (elapsed.as_secs(), limit.as_secs());
-        Err(Unhealthy(format!("the worker has been {activity} for {elapsed} s; the limit is {limit} s")))
+        let state = self.state.borrow();
+        std::iter::once(&state.turn).chain(state.in_progress.values()).try_for_each(Begun::check)
     }
 
-    /// Checks that a reconciliation has succeeded recently, and that none has failed since with a permanent error.
+    /// Checks that a reconciliation has succeeded recently. The only service of a worker must not have failed since with a
+    /// permanent error; of several, each must have been tried once: one that fails is no reason to replace the worker of
+    /// the others.
     ///
     /// # Errors
     ///
-    /// The age of the last success, or the error.
+    /// The age of the last success, the error, or the number of services that have not been tried.
     pub fn ready(&self) -> Result<(), Unhealthy> {
         let state = self.state.borrow();
-        let permanent = state.failure.as_ref().filter(|failure| !failure.kind.is_transient());
+        let Services { all, untried } = state.services;
+        if all == 0 {
+            return Ok(());
+        }
+        if all > 1 && untried > 0 {
+            return Err(Unhealthy(format!("{untried} of {all} services have not been reconciled yet")));
+        }
+        let permanent = state.failure.as_ref().filter(|failure| all == 1 && !failure.kind.is_transient());
         let why = match (state.succeeded, permanent) {
             (_, Some(failure)) => {
                 return Err(Unhealthy::on_one_line(&format!("the last reconciliation failed: {failure}")));
@@ -189,18 +264,25 @@ mod tests {
             (Activity::Starting, 60),
             (Activity::Receiving(Duration::from_secs(20)), 110),
             (Activity::Deleting(Duration::from_secs(20)), 50),
-            (Activity::Reconciling, 630),
+            (Activity::Reconciling("p-service".into()), 630),
             (Activity::Waiting(Duration::from_secs(60)), 90),
         ] {
             let liveness = liveness();
-            liveness.begin(activity);
+            liveness.begin(activity.clone());
             tokio::time::sleep(Duration::from_secs(limit)).await;
             assert_eq!(liveness.live(), Ok(()), "{activity:?}");
             tokio::time::sleep(Duration::from_secs(1)).await;
             let Unhealthy(why) = liveness.live().expect_err("too long");
             assert!(why.contains(&format!("{activity} for {} s", limit + 1)), "{why}");
-            liveness.begin(activity);
+            liveness.begin(activity.clone());
             assert_eq!(liveness.live(), Ok(()), "the next activity begins");
+            let in_progress = liveness.track(activity.clone());
+            tokio::time::sleep(Duration::from_secs(limit + 1)).await;
+            liveness.begin(Activity::Waiting(Duration::ZERO));
+            let Unhealthy(why) = liveness.live().expect_err("too long, beside the loop");
+            assert!(why.contains(&activity.to_string()), "{why}");
+            drop(in_progress);
+            assert_eq!(liveness.live(), Ok(()), "it has ended");
         }
     }
 
@@ -220,6 +302,22 @@ mod tests {
         assert_eq!(liveness.ready(), Ok(()));
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!(liveness.ready(), Err(Unhealthy("no reconciliation has succeeded for 181 s".into())));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn is_ready_with_several_services_once_each_was_tried_and_one_succeeds() {
+        let liveness = liveness();
+        liveness.set_services(Services { all: 3, untried: 2 });
+        liveness.succeeded();
+        assert_eq!(liveness.ready(), Err(Unhealthy("2 of 3 services have not been reconciled yet".into())));
+        liveness.set_services(Services { all: 3, untried: 0 });
+        liveness.failed(&error(ErrorKind::AccessDenied));
+        assert_eq!(liveness.ready(), Ok(()), "the others are reconciled");
+        tokio::time::sleep(Duration::from_secs(181)).await;
+        let Unhealthy(why) = liveness.ready().expect_err("none succeeds");
+        assert!(why.starts_with("no reconciliation has succeeded for 181 s; the last one failed"), "{why}");
+        liveness.set_services(Services { all: 0, untried: 0 });
+        assert_eq!(liveness.ready(), Ok(()), "nothing is to be reconciled");
     }
 
     #[test]

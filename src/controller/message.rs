@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde_json::Value;
 
-use crate::controller::scope::Scope;
 use jvb_watcher_rules::model::{ServiceEvent, ServiceEventName, TaskId, cluster_name};
 
 #[cfg(any(test, fuzzing))]
@@ -64,6 +63,15 @@ pub struct ServiceFailure {
     pub event: ServiceEvent,
 }
 
+/// The service that an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Subject<'a> {
+    /// The name of its cluster.
+    pub cluster: &'a str,
+    /// Its name; `None` if the event is about a task and doesn't name its group.
+    pub service: Option<&'a str>,
+}
+
 /// A hint of one event about the service.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Hint {
@@ -96,13 +104,25 @@ impl Hints {
     /// Adds the hint of one event.
     pub fn add(&mut self, hint: Hint) {
         match hint {
-            Hint::Task(TaskChange { task, version, time }) => {
-                let known = self.tasks.entry(task).or_default();
-                known.version = known.version.max(version);
-                known.time = known.time.max(time);
-            }
+            Hint::Task(TaskChange { task, version, time }) => self.add_task(task, TaskHint { version, time }),
             Hint::Service(event) => event.replace_older(&mut self.service_event),
         }
+    }
+
+    /// Adds the hints of another batch.
+    pub fn merge(&mut self, Self { tasks, service_event }: Self) {
+        for (task, hint) in tasks {
+            self.add_task(task, hint);
+        }
+        if let Some(event) = service_event {
+            event.replace_older(&mut self.service_event);
+        }
+    }
+
+    fn add_task(&mut self, task: TaskId, TaskHint { version, time }: TaskHint) {
+        let known = self.tasks.entry(task).or_default();
+        known.version = known.version.max(version);
+        known.time = known.time.max(time);
     }
 }
 
@@ -159,15 +179,28 @@ impl EventBridgeEvent {
         }))
     }
 
-    /// Returns the hint for this service; `None` if the event is foreign.
-    pub fn hint_for(self, scope: &Scope) -> Option<Hint> {
+    /// Returns the service that the event is about; `None` if it is about no service.
+    pub fn subject(&self) -> Option<Subject<'_>> {
         match self {
-            Self::TaskStateChange(TaskStateChange { cluster, group, change }) => {
-                scope.includes(&cluster, group.as_deref()).then_some(Hint::Task(change))
+            Self::TaskStateChange(TaskStateChange { cluster, group, .. }) => {
+                let service = match group {
+                    Some(group) => Some(group.strip_prefix("service:")?),
+                    None => None,
+                };
+                Some(Subject { cluster, service })
             }
-            Self::ServiceFailure(ServiceFailure { cluster, service, event }) => {
-                scope.includes(&cluster, Some(&format!("service:{service}"))).then_some(Hint::Service(event))
+            Self::ServiceFailure(ServiceFailure { cluster, service, .. }) => {
+                Some(Subject { cluster, service: Some(service) })
             }
+            Self::Other { .. } => None,
+        }
+    }
+
+    /// Returns the event's hint for its service; `None` if it is about no service.
+    pub fn into_hint(self) -> Option<Hint> {
+        match self {
+            Self::TaskStateChange(TaskStateChange { change, .. }) => Some(Hint::Task(change)),
+            Self::ServiceFailure(ServiceFailure { event, .. }) => Some(Hint::Service(event)),
             Self::Other { .. } => None,
         }
     }

@@ -194,6 +194,11 @@ impl<P: ControllerPlatform> Reconciler<P> {
         &self.context
     }
 
+    /// Returns the longest time between two reconciliations.
+    pub fn resync_interval(&self) -> Duration {
+        self.policy.resync_interval
+    }
+
     /// Reconciles the service once.
     ///
     /// # Errors

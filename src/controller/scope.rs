@@ -17,9 +17,13 @@ impl Scope {
         format!("service:{}", self.service)
     }
 
-    /// Returns whether a task of this cluster and group belongs to the service. A group that is unknown may be the service's.
-    pub fn includes(&self, cluster: &str, group: Option<&str>) -> bool {
-        let is_of_service = group.is_none_or(|group| group.strip_prefix("service:") == Some(self.service.as_str()));
-        cluster == cluster_name(&self.cluster) && is_of_service
+    /// Returns whether both are the same service of one account and region, whether the cluster has its name or its ARN.
+    pub fn is_same_service(&self, other: &Self) -> bool {
+        self.cluster_name() == other.cluster_name() && self.service == other.service
+    }
+
+    /// The name of the service's cluster.
+    pub fn cluster_name(&self) -> &str {
+        cluster_name(&self.cluster)
     }
 }

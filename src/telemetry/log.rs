@@ -25,19 +25,24 @@ mod output;
 mod pretty;
 
 pub use catalogue::Event;
-pub use fields::{Act, Failure, Form, StopReason, TargetFields, millis};
+pub use fields::{Act, Failure, Form, RemovalReason, ServiceFields, StopReason, TargetFields, millis};
 pub use level::Level;
 pub use operation::{Phase, Verb};
 pub use output::Output;
 pub use pretty::on_one_line;
 
 /// The fields that tell which service a line is about. Every line has them.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[allow(missing_docs, reason = "the names say it")]
 pub struct Identity {
     pub project: String,
     pub cluster: String,
     pub service: String,
+}
+
+impl Identity {
+    /// The value of a field in a line that is about no project, cluster or service in particular.
+    pub const ANY: &str = "*";
 }
 
 /// The format of the lines.
@@ -72,6 +77,7 @@ pub trait Subscriber: Send + Sync {
 /// A log. Clones write to the same output.
 #[derive(Clone)]
 pub struct Log {
+    identity: Arc<Identity>,
     inner: Arc<Inner>,
 }
 
@@ -122,7 +128,13 @@ impl Log {
     /// Creates a log.
     pub fn new(config: LogConfig) -> Self {
         let (dropped, subscriber) = (AtomicU64::new(0), OnceLock::new());
-        Self { inner: Arc::new(Inner { config, dropped, subscriber }) }
+        let identity = Arc::new(config.identity.clone());
+        Self { identity, inner: Arc::new(Inner { config, dropped, subscriber }) }
+    }
+
+    /// Returns a log whose lines are about another service. It shares everything else.
+    pub fn about(&self, identity: Identity) -> Self {
+        Self { identity: Arc::new(identity), inner: Arc::clone(&self.inner) }
     }
 
     /// Passes all further events to a subscriber, at every level. A log has one subscriber; a second one is ignored.
@@ -173,7 +185,11 @@ impl Log {
                 let line = serde_json::to_string(&self.line(event, at));
                 line.unwrap_or_else(|error| format!("{{\"message\":{:?}}}", error.to_string())) + "\n"
             }
-            Format::Pretty { colour, time_zone } => pretty::line(event, at, time_zone, *colour),
+            Format::Pretty { colour, time_zone } => {
+                let is_of_log = *self.identity == self.inner.config.identity;
+                let service = (!is_of_log).then_some(self.identity.service.as_str());
+                pretty::line(event, service, at, time_zone, *colour)
+            }
         }
     }
 
@@ -190,7 +206,7 @@ impl Log {
             level: event.level(),
             event,
             message: event.message(),
-            identity: &self.inner.config.identity,
+            identity: &self.identity,
         }
     }
 }

@@ -19,7 +19,7 @@ const MINUTE: Duration = Duration::from_secs(60);
 const ONE_RECONCILIATION: Duration = Duration::from_millis(5900);
 
 /// The program as Lambda starts it: without any argument.
-fn launch(platform: &Platform, api: &RuntimeApi) -> Launch {
+pub fn launch(platform: &Platform, api: &RuntimeApi) -> Launch {
     Launch::new(platform, "")
         .env("JVB_WATCHER_IDLE_GRACE", "1s")
         .env("JVB_WATCHER_UNUSED_GRACE", "1s")
@@ -30,7 +30,7 @@ fn launch(platform: &Platform, api: &RuntimeApi) -> Launch {
 }
 
 /// The event of a rule with a rate.
-fn tick() -> Value {
+pub fn tick() -> Value {
     json!({
         "version": "0",
         "id": "53dc4d37-cffa-4f76-80c9-8b7d4a4d2eaa",

@@ -16,6 +16,8 @@ mod documentation;
 mod event_source;
 mod failures;
 mod findings;
+#[cfg(feature = "sandbox")]
+mod fleet;
 mod harness;
 mod incidents;
 mod jitsi_scripts;

@@ -326,12 +326,19 @@ impl Platform {
     }
 
     async fn create_service(&self) {
+        self.create_service_as(&self.service(), 0, &[]).await;
+    }
+
+    /// Creates a service of the cluster with a desired count and tags.
+    pub async fn create_service_as(&self, name: &str, desired: i32, tags: &[(&str, &str)]) {
+        let tag = |(key, value): &(&str, &str)| aws_sdk_ecs::types::Tag::builder().key(*key).value(*value).build();
         self.ecs
             .create_service()
             .cluster(self.cluster())
-            .service_name(self.service())
+            .service_name(name)
+            .set_tags((!tags.is_empty()).then(|| tags.iter().map(tag).collect()))
             .task_definition(&self.task_definition)
-            .desired_count(0)
+            .desired_count(desired)
             .launch_type(LaunchType::Fargate)
             .network_configuration(self.network())
             .send()
@@ -346,11 +353,16 @@ impl Platform {
 
     /// Creates a load balancer with these properties.
     pub async fn create_load_balancer_as(&self, plan: LoadBalancerSpec) -> LoadBalancer {
+        self.create_load_balancer_named(&self.load_balancer_name(), plan).await
+    }
+
+    /// Creates a load balancer with this name and these properties.
+    pub async fn create_load_balancer_named(&self, name: &str, plan: LoadBalancerSpec) -> LoadBalancer {
         let kind = if plan.application { LoadBalancerTypeEnum::Application } else { LoadBalancerTypeEnum::Network };
         let created = self
             .elb
             .create_load_balancer()
-            .name(self.load_balancer_name())
+            .name(name)
             .r#type(kind)
             .set_subnets(Some(self.subnets.clone()))
             .set_tags(set_tags(&plan.tags))
@@ -362,7 +374,7 @@ impl Platform {
         for group in plan.groups {
             groups.push(self.create_target_group(&arn, group).await);
         }
-        LoadBalancer { name: self.load_balancer_name(), arn, groups }
+        LoadBalancer { name: name.to_owned(), arn, groups }
     }
 
     /// Creates a target group of a load balancer, with its listener.

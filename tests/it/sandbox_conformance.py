@@ -133,6 +133,7 @@ def ecs_script():
     step("service/update", ecs.update_service, cluster="c", service="s", desiredCount=0)
     step("tags/set", ecs.tag_resource, resourceArn=arn, tags=[{"key": "a", "value": "1"}, {"key": "b", "value": "2"}])
     step("tags/list", ecs.list_tags_for_resource, resourceArn=arn)
+    step("service/describe with tags", ecs.describe_services, cluster="c", services=["s"], include=["TAGS"])
     step("tags/unset", ecs.untag_resource, resourceArn=arn, tagKeys=["a", "none"])
     step("tags/list again", ecs.list_tags_for_resource, resourceArn=arn)
     run = dict(cluster="c", taskDefinition="f", launchType="FARGATE", networkConfiguration=network, count=1)

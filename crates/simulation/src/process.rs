@@ -23,7 +23,7 @@ use jvb_watcher::controller::liveness::Liveness;
 use jvb_watcher::controller::reconciler::{Reconciler, ReconcilerParts};
 use jvb_watcher::controller::scope::Scope;
 use jvb_watcher::controller::teardown::ProcessId;
-use jvb_watcher::controller::worker::{self, Lifetime, Timing, WorkerParts};
+use jvb_watcher::controller::worker::{self, Timing, WorkerParts};
 use jvb_watcher::retry::Jitter;
 use jvb_watcher::shutdown::{self, ShutdownOrder};
 use jvb_watcher::telemetry::log::{Format, Identity, Level, Log, LogConfig, Output, StopReason};
@@ -134,13 +134,8 @@ impl Worker {
         });
         let (order, shutdown) = shutdown::channel();
         let worker = worker::Worker::new(WorkerParts {
-            queue: cloud,
-            queue_settings: None,
-            reconciler,
-            lifetime: Lifetime::UntilStopped,
-            shutdown,
-            liveness,
             timing: Timing { longest_poll, jitter: Jitter::NONE },
+            ..WorkerParts::new(cloud, reconciler, shutdown, liveness)
         });
         let (work, suspension) = Suspendable::new(worker.run());
         let handle = tokio::spawn(async move {

@@ -16,7 +16,8 @@ use crate::aws::AwsError;
 use crate::aws::event_source::{EventSource, QueueDescription, RedrivePolicy, Rule, RuleState};
 use crate::aws::operation::ApiOperation;
 
-/// The queue's attributes and the rules that fill it, through the SDK.
+/// The queue's attributes and the rules that fill it, through the SDK. Clones share the connections.
+#[derive(Clone)]
 pub struct AwsEventSource {
     events: EventBridge,
     sqs: Sqs,

@@ -47,7 +47,7 @@ pub struct UseOptions {
     pub use_threshold: u32,
     /// Protocols of the flows that count [default: udp]
     ///
-    /// A list of udp, tcp and tls, or all. Without a UDP listener the default is all.
+    /// A list of udp, tcp and tls, with commas or blanks in between, or all. Without a UDP listener the default is all.
     #[arg(long, env = "JVB_WATCHER_USE_PROTOCOLS", value_name = "LIST", value_parser = protocols, hide_short_help = true)]
     pub use_protocols: Option<FlowProtocols>,
     /// Don't ask CloudWatch for the usage
@@ -66,7 +66,7 @@ impl UsageOptions {
     pub fn policy(&self) -> Result<UsagePolicy, ConfigError> {
         let Self { stop_when_unused, stop_notice, first_call_grace, ref counting } = *self;
         if counting.no_usage && stop_when_unused.is_some() {
-            let problem = "--stop-when-unused needs the usage; give one of the two".to_owned();
+            let problem = "stop-when-unused needs the usage; give one of the two".to_owned();
             return Err(ConfigError { option: "no-usage", problem });
         }
         Ok(UsagePolicy {
@@ -90,8 +90,9 @@ fn protocols(text: &str) -> Result<FlowProtocols, String> {
     if text == "all" {
         return Ok(protocols);
     }
-    for word in text.split(',') {
-        match word.trim() {
+    // Tags of ECS can't have commas (its API reference, Tag).
+    for word in text.split(',').flat_map(|part| part.trim().split(' ')) {
+        match word {
             "udp" => protocols.udp = true,
             "tcp" => protocols.tcp = true,
             "tls" => protocols.tls = true,
@@ -123,7 +124,9 @@ mod tests {
     fn parses_lists_of_protocols() {
         assert_eq!(protocols("udp"), Ok(FlowProtocols::MEDIA));
         assert_eq!(protocols("all"), Ok(FlowProtocols::default()));
-        assert_eq!(protocols("tls, udp"), Ok(FlowProtocols { udp: true, tcp: false, tls: true }));
+        for list in ["tls,udp", "tls, udp", "tls udp"] {
+            assert_eq!(protocols(list), Ok(FlowProtocols { udp: true, tcp: false, tls: true }), "{list:?}");
+        }
         for wrong in ["", "udp,", "quic", "UDP", "all,udp"] {
             assert!(protocols(wrong).is_err(), "{wrong:?}");
         }

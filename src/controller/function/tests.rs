@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::aws::fake::{FakeAws, FakeClock, noon};
+use crate::controller::context::Context;
 use crate::controller::reconciler::ReconcilerParts;
 use crate::controller::scope::Scope;
 use crate::telemetry::log::fake::LogLines;
@@ -25,8 +26,8 @@ fn bench(observed: Observation) -> Bench {
     let clock = FakeClock::noon();
     let scope = Scope { cluster: "p-cluster".into(), service: "p-service".into() };
     let context = Context::new(scope, lines.log(clock.clone()), clock.clone());
-    let reconciler = Reconciler::new(ReconcilerParts::new(cloud.clone(), context, policy()));
-    let function = Function::new(cloud.clone(), reconciler);
+    let reconciler = Reconciler::new(ReconcilerParts::new(cloud.clone(), context.clone(), policy()));
+    let function = Function::new(cloud.clone(), vec![reconciler], QueueContext::from(&context));
     Bench { cloud, lines, clock, function }
 }
 
@@ -81,6 +82,26 @@ async fn acknowledges_messages_after_a_reconciliation() {
     let line = &bench.lines.of("reconciled")[0];
     assert_eq!((&line["messages"], &line["foreign"]), (&2.into(), &1.into()));
     assert_eq!(bench.cloud.calls_of(&["ReceiveMessage", "DeleteMessageBatch", "ExtendVisibility"]), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn serves_the_services_that_a_change_leaves() {
+    let mut bench = bench(in_use());
+    let scope = |cluster: &str| Scope { cluster: cluster.into(), service: "p-service".into() };
+    let arn = "arn:aws:ecs:eu-west-1:111122223333:cluster/p-cluster";
+    bench.function.change(ServiceChanges { removed: vec![scope(arn)], added: Vec::new() });
+    bench.messages(&[event()]).await;
+    assert_eq!(bench.lines.of("reconciled").len(), 0, "its messages are foreign");
+    let added = ["other-cluster", "p-cluster", arn].map(|cluster| {
+        let context = Context::new(scope(cluster), bench.lines.log(bench.clock.clone()), bench.clock.clone());
+        Reconciler::new(ReconcilerParts::new(bench.cloud.clone(), context, policy()))
+    });
+    for reconciler in added {
+        bench.function.change(ServiceChanges { removed: Vec::new(), added: vec![reconciler] });
+    }
+    assert_eq!(bench.function.reconcilers.len(), 2, "the last one has replaced the one of the same cluster");
+    bench.messages(&[event()]).await;
+    assert_eq!(bench.lines.of("reconciled").len(), 1);
 }
 
 #[tokio::test(start_paused = true)]
@@ -221,4 +242,97 @@ async fn does_not_delete_on_an_observation_from_before_a_freeze() {
     let first = &bench.lines.of("reconcile_failed")[0];
     assert!(first["error"].as_str().expect("a text").contains("began more than 10s ago"), "{first}");
     assert_eq!(bench.cloud.count("DescribeServices"), 6, "two observations before each deletion, and two after it");
+}
+
+/// Three services, each with an AWS of its own.
+struct Fleet {
+    clouds: Vec<FakeAws>,
+    lines: LogLines,
+    function: Function<FakeAws, FakeAws>,
+}
+
+fn fleet(services: usize) -> Fleet {
+    let lines = LogLines::default();
+    let clock = FakeClock::noon();
+    let clouds: Vec<_> = (0..services).map(|_| FakeAws::new(in_use())).collect();
+    let context = |number: usize| {
+        let scope = Scope { cluster: "p-cluster".into(), service: format!("service-{number}") };
+        Context::new(scope, lines.log(clock.clone()), clock.clone())
+    };
+    let reconciler = |(number, cloud): (usize, &FakeAws)| {
+        Reconciler::new(ReconcilerParts::new(cloud.clone(), context(number), policy()))
+    };
+    let reconcilers = clouds.iter().enumerate().map(reconciler).collect();
+    let function = Function::new(FakeAws::new(in_use()), reconcilers, QueueContext::from(&context(0)));
+    Fleet { clouds, lines, function }
+}
+
+impl Fleet {
+    async fn invoke(&mut self, request: Request) -> (Result<Response, AwsError>, Duration) {
+        let began = Instant::now();
+        let response = self.function.invoke(request, began + minutes(1)).await;
+        (response, began.elapsed())
+    }
+
+    fn reconciliations(&self) -> Vec<usize> {
+        self.clouds.iter().map(|cloud| cloud.count("DescribeServices")).collect()
+    }
+}
+
+fn event_of(number: usize, id: &str) -> Message {
+    let Message { body, .. } = event();
+    let body = body.replace("\"version\"", &format!("\"group\":\"service:service-{number}\",\"version\""));
+    message(id, &body, 1)
+}
+
+#[tokio::test(start_paused = true)]
+async fn reconciles_the_services_of_the_messages_side_by_side() {
+    let mut fleet = fleet(4);
+    fleet.clouds.iter().for_each(|cloud| cloud.delay("DescribeServices", seconds(5)));
+    fleet.clouds[2].fail("DescribeServices", ErrorKind::AccessDenied, 1);
+    let messages = [(0, "a"), (2, "b"), (3, "c"), (2, "d"), (9, "e")];
+    let messages = messages.map(|(number, id)| event_of(number, id)).into_iter().chain([event(), malformed(1)]);
+    let (response, took) = fleet.invoke(Request::Messages(messages.collect())).await;
+    assert_eq!(response.expect("a response").failed, ["malformed", "b", "d"]);
+    assert_eq!(fleet.reconciliations(), [1, 0, 1, 1], "that without a group may be about any of them");
+    assert_eq!(took, seconds(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn fails_the_messages_of_services_for_which_no_time_is_left() {
+    let mut fleet = fleet(CONCURRENCY + 1);
+    fleet.clouds.iter().for_each(|cloud| cloud.delay("DescribeServices", minutes(10)));
+    let messages = (0..=CONCURRENCY).map(|number| event_of(number, &format!("{number}"))).collect();
+    let (response, took) = fleet.invoke(Request::Messages(messages)).await;
+    assert_eq!(response.expect("a response").failed.len(), CONCURRENCY + 1);
+    assert_eq!(took, minutes(1) - MARGIN);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tick_reconciles_every_service_and_fails_only_if_all_fail() {
+    let mut fleet = fleet(3);
+    fleet.clouds[0].fail("DescribeServices", ErrorKind::AccessDenied, 2);
+    assert_eq!(fleet.invoke(Request::Tick).await.0, Ok(Response::default()));
+    assert_eq!(fleet.reconciliations(), [1; 3]);
+    assert_eq!(fleet.lines.of("reconcile_failed").len(), 1);
+    fleet.clouds[1..].iter().for_each(|cloud| cloud.fail("DescribeServices", ErrorKind::AccessDenied, 1));
+    assert_eq!(fleet.invoke(Request::Tick).await.0.expect_err("all failed").kind, ErrorKind::AccessDenied);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_next_tick_continues_with_the_services_that_were_left() {
+    let mut fleet = fleet(3 * CONCURRENCY);
+    // Within a minute there is time for two rounds, and for a beginning of the third one.
+    fleet.clouds.iter().for_each(|cloud| cloud.delay("DescribeServices", seconds(28)));
+    let all = |number: usize| vec![number; CONCURRENCY];
+    fleet.invoke(Request::Tick).await.0.expect("most succeed");
+    assert_eq!(fleet.reconciliations(), [all(1), all(1), all(0)].concat());
+    fleet.invoke(Request::Tick).await.0.expect("most succeed");
+    assert_eq!(fleet.reconciliations(), [all(2), all(1), all(1)].concat());
+    // Without time for a beginning.
+    fleet.clouds.iter().for_each(|cloud| cloud.delay("DescribeServices", seconds(29)));
+    fleet.invoke(Request::Tick).await.0.expect("most succeed");
+    assert_eq!(fleet.reconciliations(), [all(2), all(2), all(2)].concat());
+    fleet.invoke(Request::Tick).await.0.expect("most succeed");
+    assert_eq!(fleet.reconciliations(), [all(3), all(3), all(2)].concat());
 }

@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 
 use super::*;
+use crate::controller::scope::Scope;
 
 const CLUSTER: &str = "jitsi-cluster";
 const SERVICE: &str = "jitsi-service";

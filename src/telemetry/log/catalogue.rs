@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::fields::short_id;
-use super::{Act, Failure, Form, Level, Phase, StopReason, TargetFields, Verb};
+use super::{Act, Failure, Form, Level, Phase, RemovalReason, ServiceFields, StopReason, TargetFields, Verb};
 use crate::telemetry::emf::Document;
 use jvb_watcher_rules::finding::{FindingName, FindingState};
 use jvb_watcher_rules::plan::{MarkReason, StopObstacle, TargetReason, UnmarkReason};
@@ -80,8 +80,8 @@ macro_rules! first {
 events! {
     // ---- the process ----
 
-    /// Once for each process: when `run` has found credentials and its queue, or `lambda` has found credentials.
-    /// Level: INFO.
+    /// Once for each process: when `run` has found credentials and its queue, or `lambda` has found credentials. With one
+    /// service it has that service's settings; with a fleet it doesn't, and each service has a `service_added`. Level: INFO.
     WatcherStarted {
         /// The program's version
         version: String,
@@ -91,28 +91,102 @@ events! {
         region: String,
         /// The queue's name or URL
         queue: String,
+        /// The number of services that are watched
+        services: usize,
+        #[serde(flatten)]
+        settings: Option<ServiceFields>,
+    } => {
+        message: {
+            let subject = match settings {
+                Some(ServiceFields { load_balancer, .. }) => format!("load balancer {load_balancer}"),
+                None => count(*services as u64, "service"),
+            };
+            format!("started jvb-watcher {version} for {subject}, receiving from {queue}")
+        },
+    }
+
+    /// A service of a fleet is watched from now on: at the start, or because the configuration or a tag now names it. The
+    /// identity fields name the service. Level: INFO.
+    ServiceAdded {
+        #[serde(flatten)]
+        settings: ServiceFields,
+    } => {
+        message: format!("added the service; its load balancer is {}", settings.load_balancer),
+    }
+
+    /// A service of a fleet has other settings from now on. Level: INFO.
+    ServiceReplaced {
+        #[serde(flatten)]
+        settings: ServiceFields,
+    } => {
+        message: format!("replaced the service's settings; its load balancer is {}", settings.load_balancer),
+    }
+
+    /// A service of a fleet is no longer watched. A load balancer that it still has stays. Level: INFO, or WARN with
+    /// `load_balancer_shared`.
+    ServiceRemoved {
         /// The load balancer's name
         load_balancer: String,
-        /// The tag, `key=value`, that marks a load balancer as the watcher's to delete
-        owner_tag: String,
-        /// `all`, `load-balancer` or `off`
-        teardown: String,
-        /// The maximum time between two reconciliations, in seconds
-        resync_interval_seconds: f64,
-        /// The idle time before a load balancer is torn down, at least, in seconds
-        idle_grace_seconds: f64,
-        /// Whether the grace period extends to just before the end of the load balancer's paid hour
-        idle_grace_until_paid_hour: bool,
-        /// The age from which an unused load balancer counts as idle, in seconds
-        unused_grace_seconds: f64,
-        /// The time without use after which the service is scaled to zero, in seconds; absent when it never is
-        #[serde(skip_serializing_if = "Option::is_none")]
-        stop_when_unused_seconds: Option<f64>,
-        /// The number of flows that a minute must exceed to count as used; absent when CloudWatch isn't asked for the usage
-        #[serde(skip_serializing_if = "Option::is_none")]
-        use_threshold: Option<u32>,
+        /// The reason; with `service_deleted` the load balancer is gone, too
+        reason: RemovalReason,
     } => {
-        message: format!("started jvb-watcher {version} for load balancer {load_balancer}, receiving from {queue}"),
+        level: if *reason == RemovalReason::LoadBalancerShared { Level::Warn } else { Level::Info },
+        message: {
+            let reason = match reason {
+                RemovalReason::NotConfigured => "the configuration no longer lists it",
+                RemovalReason::TagRemoved => "its tag jvb-watcher:load-balancer was removed",
+                RemovalReason::ServiceDeleted => "it was deleted, and its load balancer is gone",
+                RemovalReason::LoadBalancerShared => "another service has the same load balancer",
+            };
+            format!("removed the service with load balancer {load_balancer}: {reason}")
+        },
+    }
+
+    /// The configuration was read again, at SIGHUP. Level: INFO.
+    ConfigReloaded {
+        /// The file's name
+        file: String,
+        /// The number of services that are watched
+        services: usize,
+        /// Services added
+        added: usize,
+        /// Services whose settings changed
+        replaced: usize,
+        /// Services removed
+        removed: usize,
+    } => {
+        message: format!(
+            "read {file} again: {}, {added} added, {replaced} replaced, {removed} removed",
+            count(*services as u64, "service")
+        ),
+    }
+
+    /// The configuration was read again, at SIGHUP, and is wrong; the watcher goes on with the one before. Logged for each
+    /// error. Level: ERROR.
+    ConfigRejected {
+        /// The file's name
+        file: String,
+        /// The line; absent when the file can't be read
+        #[serde(skip_serializing_if = "Option::is_none")]
+        line: Option<usize>,
+        /// The error
+        error: String,
+    } => {
+        level: Level::Error,
+        message: match line {
+            Some(line) => format!("{file}:{line}: {error}; the configuration stays as it was"),
+            None => format!("{file}: {error}; the configuration stays as it was"),
+        },
+    }
+
+    /// A read of the services of a cluster, for `--discover`, failed. It is repeated, and the services that it would have
+    /// found stay as they were. Level: WARN, or ERROR when an operator must resolve the failure.
+    DiscoveryFailed {
+        #[serde(flatten)]
+        failure: Failure,
+    } => {
+        level: failure.level,
+        message: format!("discovery of services failed: {}", failure.error),
     }
 
     /// `run --listen` accepts connections. Level: INFO.

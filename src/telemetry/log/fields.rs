@@ -8,6 +8,7 @@ use serde::Serialize;
 use super::Level;
 use crate::aws::AwsError;
 use jvb_watcher_rules::model::{TargetKey, TaskId};
+use jvb_watcher_rules::plan::{Policy, Teardown};
 
 /// The command that watches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -80,6 +81,69 @@ pub enum StopReason {
     QueueEmpty,
     /// The queue wasn't empty within the time limit (`--exit-when-empty`).
     GaveUp,
+}
+
+/// The reason why a service of a fleet is no longer watched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum RemovalReason {
+    /// The configuration no longer lists it.
+    NotConfigured,
+    /// It no longer has the tag that `--discover` looks for.
+    TagRemoved,
+    /// It was deleted, and its load balancer with it.
+    ServiceDeleted,
+    /// Another service has the same load balancer.
+    LoadBalancerShared,
+}
+
+/// The settings of a service: the fields of every event that tells them.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct ServiceFields {
+    /// The load balancer's name
+    pub load_balancer: String,
+    /// The tag, `key=value`, that marks a load balancer as the watcher's to delete
+    pub owner_tag: String,
+    /// `all`, `load-balancer` or `off`
+    pub teardown: String,
+    /// The maximum time between two reconciliations, in seconds
+    pub resync_interval_seconds: f64,
+    /// The idle time before a load balancer is torn down, at least, in seconds
+    pub idle_grace_seconds: f64,
+    /// Whether the grace period extends to just before the end of the load balancer's paid hour
+    pub idle_grace_until_paid_hour: bool,
+    /// The age from which an unused load balancer counts as idle, in seconds
+    pub unused_grace_seconds: f64,
+    /// The time without use after which the service is scaled to zero, in seconds; absent when it never is
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_when_unused_seconds: Option<f64>,
+    /// The number of flows that a minute must exceed to count as used; absent when CloudWatch isn't asked for the usage
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub use_threshold: Option<u64>,
+}
+
+impl ServiceFields {
+    /// Returns the fields of a service with these rules.
+    pub fn new(policy: &Policy) -> Self {
+        Self {
+            load_balancer: policy.load_balancer.clone(),
+            owner_tag: policy.owner_tag.to_string(),
+            teardown: match policy.teardown {
+                Teardown::All => "all",
+                Teardown::LoadBalancer => "load-balancer",
+                Teardown::Off => "off",
+            }
+            .to_owned(),
+            resync_interval_seconds: policy.resync_interval.as_secs_f64(),
+            idle_grace_seconds: policy.idle_grace.as_secs_f64(),
+            idle_grace_until_paid_hour: policy.until_paid_hour,
+            unused_grace_seconds: policy.unused_grace.as_secs_f64(),
+            stop_when_unused_seconds: policy.usage.stop.map(|stop| stop.after.as_secs_f64()),
+            use_threshold: policy.usage.observe.then_some(policy.usage.threshold),
+        }
+    }
 }
 
 /// The fields of every event about a failed call.

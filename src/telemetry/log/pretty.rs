@@ -19,8 +19,8 @@ const STATES: [(&str, AnsiColor); 9] = [
     ("unhealthy", AnsiColor::Red),
 ];
 
-/// Renders an event as a line.
-pub fn line(event: &Event, at: Timestamp, time_zone: &TimeZone, colour: Colour) -> String {
+/// Renders an event as a line. `service` names the service that the event is about, in the log of several.
+pub fn line(event: &Event, service: Option<&str>, at: Timestamp, time_zone: &TimeZone, colour: Colour) -> String {
     let time = at.to_zoned_datetime(time_zone.clone()).strftime("%Y-%m-%dT%H:%M:%S%.3f%:z");
     let level = event.level();
     let message = on_one_line(&event.message());
@@ -31,7 +31,8 @@ pub fn line(event: &Event, at: Timestamp, time_zone: &TimeZone, colour: Colour) 
         Colour::On => level_style(level),
         Colour::Off => Style::new(),
     };
-    format!("{time} {style}{:5}{style:#} {message}\n", level.as_str())
+    let service = service.map(|service| on_one_line(service) + ": ").unwrap_or_default();
+    format!("{time} {style}{:5}{style:#} {service}{message}\n", level.as_str())
 }
 
 fn level_style(level: Level) -> Style {
@@ -95,7 +96,7 @@ mod tests {
     fn shows_local_time_and_short_ids() {
         let time_zone = TimeZone::fixed(jiff::tz::offset(1));
         assert_eq!(
-            line(&became_healthy(), at(), &time_zone, Colour::Off),
+            line(&became_healthy(), None, at(), &time_zone, Colour::Off),
             "2026-11-20T19:00:54.780+01:00 INFO  target 10.0.1.23:10000 in jitsi-jvb-udp (task 0f3d6c1e) changed from \
              initial to healthy\n"
         );
@@ -103,7 +104,7 @@ mod tests {
 
     #[test]
     fn colours_levels_and_states() {
-        let line = line(&became_healthy(), at(), &TimeZone::UTC, Colour::On);
+        let line = line(&became_healthy(), None, at(), &TimeZone::UTC, Colour::On);
         assert!(line.starts_with("2026-11-20T18:00:54.780+00:00 \u{1b}[32mINFO \u{1b}[0m target "), "{line:?}");
         assert!(line.ends_with("from \u{1b}[33minitial\u{1b}[0m to \u{1b}[32mhealthy\u{1b}[0m\n"), "{line:?}");
     }
@@ -119,6 +120,6 @@ mod tests {
     #[test]
     fn does_not_colour_the_texts_of_others() {
         let event = Event::Diagnostic { level: Level::Info, target: "library".into(), text: "failed".into() };
-        assert!(line(&event, at(), &TimeZone::UTC, Colour::On).ends_with(" failed\n"));
+        assert!(line(&event, None, at(), &TimeZone::UTC, Colour::On).ends_with(" failed\n"));
     }
 }

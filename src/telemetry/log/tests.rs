@@ -53,6 +53,23 @@ pub fn name_of(event: &Event) -> String {
     event["event"].as_str().expect("an event has a name").to_owned()
 }
 
+#[test]
+fn a_line_about_another_service_names_it_and_goes_to_the_same_output() {
+    let act = |log: &Log| {
+        let other = Identity { project: "q".into(), cluster: "c".into(), service: "meet".into() };
+        log.about(other).emit(&Event::Listening { address: "x".to_owned() });
+        log.emit(&Event::Listening { address: "x".to_owned() });
+    };
+    let json = log_to(act, at(), Format::Json, Level::Info);
+    let services = json.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")["service"].clone());
+    assert_eq!(services.collect::<Vec<_>>(), ["meet", "jitsi-service"]);
+    let pretty = Format::Pretty { colour: Colour::Off, time_zone: TimeZone::UTC };
+    let lines = log_to(act, at(), pretty, Level::Info);
+    let messages: Vec<_> =
+        lines.lines().filter_map(|line| line.split_once("INFO")).map(|(_, rest)| rest.trim()).collect();
+    assert_eq!(messages, ["meet: listening on x", "listening on x"]);
+}
+
 fn at() -> Timestamp {
     "2026-11-20T18:00:54.7809Z".parse().expect("an instant")
 }

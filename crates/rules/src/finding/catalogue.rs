@@ -165,6 +165,16 @@ findings! {
         advice: "Allow the action cloudwatch:GetMetricData, or read its error in the detail; run with --no-usage if the usage doesn't matter.",
         hinders_registration: false,
     }
+    TagInvalid {
+        meaning: "A tag `jvb-watcher:…` of a service that `--discover` has found is wrong. The service isn't watched; one that was watched before keeps its last good settings until the watcher restarts.",
+        advice: "Correct or remove the tag that the detail names; the watcher reads it again at the resync interval.",
+        hinders_registration: true,
+    }
+    LoadBalancerShared {
+        meaning: "Two services that `--discover` has found have the same `jvb-watcher:load-balancer`. Each would delete the other's load balancer, so neither is watched.",
+        advice: "Give each service a load balancer of its own, or remove the tag jvb-watcher:load-balancer from all but one.",
+        hinders_registration: true,
+    }
     QueueMissing {
         meaning: "The queue doesn't exist.",
         advice: "Create the queue and its rule (terraform apply), or check --queue and --region.",

@@ -284,6 +284,8 @@ pub struct DescribeServicesInput {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
     pub services: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<String>,
 }
 
 /// Response of `DescribeServices`.
@@ -326,6 +328,8 @@ pub struct Service {
     pub events: Vec<ServiceEvent>,
     #[serde(skip_serializing_if = "Option::is_none", with = "crate::api::time::optional_seconds")]
     pub created_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Tag>,
 }
 
 /// A deployment of a service.

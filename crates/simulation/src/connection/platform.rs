@@ -19,8 +19,11 @@ use jvb_watcher_sandbox::api::{Request, Tag, ecs, elb};
 
 impl Platform for Connection {
     async fn service(&self, cluster: &str, service: &str) -> Result<ServiceDescription, AwsError> {
-        let input =
-            ecs::DescribeServicesInput { cluster: Some(cluster.to_owned()), services: vec![service.to_owned()] };
+        let input = ecs::DescribeServicesInput {
+            cluster: Some(cluster.to_owned()),
+            services: vec![service.to_owned()],
+            ..Default::default()
+        };
         let ecs::Response::DescribeServices(output) = self.ecs(service, ecs::Request::DescribeServices(input)).await?
         else {
             unreachable!("another answer")

@@ -3,7 +3,9 @@
 use jiff::Timestamp;
 
 use crate::telemetry::emf::{Document, Scope, Unit, Value};
-use crate::telemetry::log::{Act, Event, Failure, Form, Level, Phase, StopReason, TargetFields, Verb};
+use crate::telemetry::log::{
+    Act, Event, Failure, Form, Level, Phase, RemovalReason, ServiceFields, StopReason, TargetFields, Verb,
+};
 use crate::telemetry::metrics::{Kind, Metric};
 use jvb_watcher_rules::finding::{FindingName, FindingState};
 use jvb_watcher_rules::plan::{MarkReason, StopObstacle, TargetReason, UnmarkReason};
@@ -34,22 +36,42 @@ pub fn examples() -> Vec<Event> {
         detail: "1 task(s) of the service serve, and no load balancer of this name exists".to_owned(),
         advice: FindingName::LoadBalancerMissing.advice().to_owned(),
     };
+    let settings = || ServiceFields {
+        load_balancer: load_balancer(),
+        owner_tag: "Lifecycle=on-demand".to_owned(),
+        teardown: "all".to_owned(),
+        resync_interval_seconds: 60.0,
+        idle_grace_seconds: 60.0,
+        idle_grace_until_paid_hour: false,
+        unused_grace_seconds: 900.0,
+        stop_when_unused_seconds: None,
+        use_threshold: Some(1),
+    };
     vec![
         Event::WatcherStarted {
             version: "0.1.0".to_owned(),
             form: Form::Run,
             region: "eu-west-1".to_owned(),
             queue: "jitsi-jvb-watcher".to_owned(),
-            load_balancer: load_balancer(),
-            owner_tag: "Lifecycle=on-demand".to_owned(),
-            teardown: "all".to_owned(),
-            resync_interval_seconds: 60.0,
-            idle_grace_seconds: 60.0,
-            idle_grace_until_paid_hour: false,
-            unused_grace_seconds: 900.0,
-            stop_when_unused_seconds: None,
-            use_threshold: Some(1),
+            services: 1,
+            settings: Some(settings()),
         },
+        Event::ServiceAdded { settings: settings() },
+        Event::ServiceReplaced { settings: ServiceFields { idle_grace_seconds: 180.0, ..settings() } },
+        Event::ServiceRemoved { load_balancer: load_balancer(), reason: RemovalReason::NotConfigured },
+        Event::ConfigReloaded {
+            file: "/etc/jvb-watcher.toml".to_owned(),
+            services: 12,
+            added: 1,
+            replaced: 1,
+            removed: 0,
+        },
+        Event::ConfigRejected {
+            file: "/etc/jvb-watcher.toml".to_owned(),
+            line: Some(7),
+            error: "idle-grace: \"soon\": expected number at 0; write it like 90s or 15m, or until-paid-hour".to_owned(),
+        },
+        Event::DiscoveryFailed { failure: denied("ecs", "ListServices", "shared-cluster", 60_000) },
         Event::Listening { address: "127.0.0.1:8081".to_owned() },
         Event::WatcherStopped {
             reason: StopReason::Sigterm,

@@ -270,7 +270,12 @@ impl Ecs {
                 arn(context.settings, &format!("service/{given}"))
             };
             match self.describe_service(&key, at, context.settings) {
-                Some(service) => output.services.push(service),
+                Some(service) => {
+                    // Only at request (DescribeServices, include).
+                    let wants_tags = input.include.iter().any(|field| field == "TAGS");
+                    let tags = if wants_tags { self.tags_of(&service.service_arn) } else { Vec::new() };
+                    output.services.push(api::Service { tags, ..service });
+                }
                 None => output.failures.push(api::Failure { arn: missing, reason: "MISSING".to_owned() }),
             }
         }
@@ -382,6 +387,7 @@ impl Ecs {
             events: service.messages.iter().filter(|message| message.created_at <= Some(at)).cloned().collect(),
             deployments: if desired.status == ServiceStatus::Inactive { Vec::new() } else { deployments },
             created_at: Some(service.created_at),
+            tags: Vec::new(),
         })
     }
 

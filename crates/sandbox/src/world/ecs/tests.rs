@@ -13,7 +13,11 @@ fn cluster() -> Option<String> {
 
 fn describe_services(fixture: &mut Fixture, names: &[&str]) -> Result<DescribeServicesOutput, ApiError> {
     let services = names.iter().map(|name| (*name).to_owned()).collect();
-    match fixture.ecs(Request::DescribeServices(DescribeServicesInput { cluster: cluster(), services }))? {
+    match fixture.ecs(Request::DescribeServices(DescribeServicesInput {
+        cluster: cluster(),
+        services,
+        ..Default::default()
+    }))? {
         Response::DescribeServices(output) => Ok(output),
         other => panic!("{other:?}"),
     }
@@ -223,6 +227,16 @@ fn tags_are_stored() {
         panic!()
     };
     assert_eq!(output.tags, tags);
+    let mut described = |include: &[&str]| {
+        let (services, include) = (vec!["jvb".to_owned()], include.iter().map(ToString::to_string).collect());
+        let input = DescribeServicesInput { cluster: cluster(), services, include };
+        match fixture.ecs(Request::DescribeServices(input)) {
+            Ok(Response::DescribeServices(output)) => output.services[0].tags.clone(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!(described(&["TAGS"]), tags);
+    assert_eq!(described(&[]), []);
     let unknown = ResourceInput { resource_arn: "arn:aws:ecs:eu-west-1:111122223333:service/c/x".to_owned() };
     assert_eq!(fixture.ecs(Request::ListTagsForResource(unknown)).unwrap_err().code, "ResourceNotFoundException");
 }
@@ -273,7 +287,8 @@ fn an_inactive_cluster_and_an_unknown_one_have_different_errors() {
     fixture.ecs(Request::CreateCluster(create)).unwrap();
     fixture.ecs(Request::DeleteCluster(ClusterInput { cluster: "d".to_owned() })).unwrap();
     let mut error = |cluster: &str| {
-        let input = DescribeServicesInput { cluster: Some(cluster.to_owned()), services: vec!["s".to_owned()] };
+        let (cluster, services) = (Some(cluster.to_owned()), vec!["s".to_owned()]);
+        let input = DescribeServicesInput { cluster, services, ..Default::default() };
         fixture.ecs(Request::DescribeServices(input)).unwrap_err()
     };
     let errors = ["d", "none"].map(|cluster| (error(cluster).code, error(cluster).message));

@@ -1,0 +1,251 @@
+//! The discovery of a fleet: the services of ECS clusters that have the tag `jvb-watcher:load-balancer`.
+//!
+//! Every worker that reads the same tags finds the same fleet, whatever it has found before, with two exceptions that keep
+//! a service from being given up by mistake: a read that fails, or a tag that has become wrong, leaves a service as it was.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::super::options::fleet::Values;
+use super::values::{Kind, OptionParser};
+use super::{ServiceKey, Services, WatchedService};
+use crate::aws::directory::{ServiceDirectory, TaggedService};
+use crate::aws::{AwsError, ErrorKind};
+use crate::telemetry::log::RemovalReason;
+use jvb_watcher_rules::finding::{Finding, FindingName};
+use jvb_watcher_rules::model::{OPERATION_TAG, Tags, cluster_name};
+
+/// The tags of a service's options: this, and the option's name.
+///
+/// ECS accepts letters, digits, blanks and `_ . : / = + - @` in keys and values (see Tag in its API reference), so that a
+/// tag can have any value of an option, except a list with commas.
+const PREFIX: &str = "jvb-watcher:";
+
+/// The option whose tag makes a service one of the fleet.
+const LOAD_BALANCER: &str = "load-balancer";
+
+/// The options that a service has without a tag.
+const NAMED: [&str; 2] = ["cluster", "service"];
+
+/// Discovers the services of clusters.
+pub struct Discovery<D> {
+    directory: D,
+    clusters: Vec<String>,
+    /// The options of the command line and the environment.
+    given: Values,
+    known: BTreeMap<String, BTreeMap<String, Known>>,
+    /// True once a cluster was read.
+    has_read: bool,
+    last_failure: Option<AwsError>,
+}
+
+/// A service that is, or was, tagged.
+#[derive(Clone, Debug)]
+struct Known {
+    /// The settings by its last good tags.
+    service: Option<WatchedService>,
+    /// What is wrong with its tags now.
+    problem: Option<String>,
+    /// True if the service was deleted.
+    is_deleted: bool,
+}
+
+/// What a read of the clusters has found.
+#[derive(Debug, Default)]
+pub struct Discovered {
+    /// The services to watch.
+    pub services: Services,
+    /// The findings of services that can't be watched, or not by their current tags.
+    pub findings: BTreeMap<ServiceKey, Vec<Finding>>,
+    /// Why services are no longer watched.
+    pub removed: BTreeMap<ServiceKey, RemovalReason>,
+    /// The reads that failed, each with its cluster.
+    pub failures: Vec<(String, AwsError)>,
+    /// True if no cluster could be read.
+    pub is_blind: bool,
+}
+
+impl<D: ServiceDirectory> Discovery<D> {
+    /// Creates a discovery that has read nothing.
+    pub fn new(directory: D, clusters: Vec<String>, given: Values) -> Self {
+        Self { directory, clusters, given, known: BTreeMap::new(), has_read: false, last_failure: None }
+    }
+
+    /// Returns whether a cluster was ever read.
+    pub fn has_read(&self) -> bool {
+        self.has_read
+    }
+
+    /// Returns the reason why no cluster was ever read.
+    pub fn unread(&self) -> AwsError {
+        self.last_failure.clone().unwrap_or_else(|| AwsError {
+            kind: ErrorKind::Unavailable,
+            service: "ecs",
+            operation: "ListServices",
+            resource: self.clusters.join(", "),
+            code: None,
+            message: "the time was over before the clusters were read; the next invocation reads them".to_owned(),
+            request_id: None,
+        })
+    }
+
+    /// Reads the clusters. What can't be read stays as it was.
+    pub async fn read(&mut self) -> Discovered {
+        let mut found = Discovered { is_blind: true, ..Discovered::default() };
+        for cluster in self.clusters.clone() {
+            match self.read_cluster(&cluster, &mut found).await {
+                Ok(()) => found.is_blind = false,
+                Err(error) => found.failures.push((cluster, error)),
+            }
+        }
+        self.has_read |= !found.is_blind;
+        self.last_failure = found.failures.last().map(|(_, error)| error.clone());
+        self.collect(&mut found);
+        found
+    }
+
+    async fn read_cluster(&mut self, cluster: &str, found: &mut Discovered) -> Result<(), AwsError> {
+        let before = self.known.get(cluster).cloned().unwrap_or_default();
+        let mut names: BTreeSet<String> = match self.directory.services(cluster).await {
+            Ok(names) => names.into_iter().collect(),
+            // The services of a deleted cluster are deleted, too. An operator may also have mistyped its name.
+            Err(error) if error.is(ErrorKind::NotFound) => {
+                found.failures.push((cluster.to_owned(), error));
+                BTreeSet::new()
+            }
+            Err(error) => return Err(error),
+        };
+        // A list of several pages may lack one that exists.
+        names.extend(before.keys().cloned());
+        let names: Vec<String> = names.into_iter().collect();
+        let described = if names.is_empty() { Vec::new() } else { self.directory.describe(cluster, &names).await? };
+        let mut options = OptionParser::new();
+        let mut after = BTreeMap::new();
+        let mut deleted = before.clone();
+        for TaggedService { name, tags } in described {
+            deleted.remove(&name);
+            let known = before.get(&name);
+            if !tags.contains_key(&format!("{PREFIX}{LOAD_BALANCER}")) {
+                if known.is_some() {
+                    found.removed.insert(key(cluster, &name), RemovalReason::TagRemoved);
+                }
+                continue;
+            }
+            let known = match self.settings(&mut options, cluster, &name, &tags) {
+                Ok(service) => Known { service: Some(service), problem: None, is_deleted: false },
+                Err(problem) => {
+                    let service = known.and_then(|known| known.service.clone());
+                    Known { service, problem: Some(problem), is_deleted: false }
+                }
+            };
+            after.insert(name, known);
+        }
+        for (name, known) in deleted {
+            let Some(service) = &known.service else { continue };
+            // Nobody else would report the load balancer that a deleted service leaves behind.
+            if self.directory.has_load_balancer(&service.names.load_balancer).await? {
+                after.insert(name, Known { problem: None, is_deleted: true, ..known });
+            } else {
+                found.removed.insert(key(cluster, &name), RemovalReason::ServiceDeleted);
+            }
+        }
+        self.known.insert(cluster.to_owned(), after);
+        Ok(())
+    }
+
+    /// Returns the settings of a service by its tags.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the tags.
+    fn settings(
+        &self,
+        options: &mut OptionParser,
+        cluster: &str,
+        name: &str,
+        tags: &Tags,
+    ) -> Result<WatchedService, String> {
+        let mut values = Values::new();
+        let mut problems = Vec::new();
+        for (tag, value) in tags.iter().filter(|(tag, _)| *tag != OPERATION_TAG) {
+            let Some(option) = tag.strip_prefix(PREFIX) else { continue };
+            match check(options, option, value) {
+                Ok(()) => drop(values.insert(option.to_owned(), value.clone())),
+                Err(problem) => problems.push(format!("the tag {tag}: {problem}")),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(problems.join("; "));
+        }
+        values.insert("cluster".to_owned(), cluster.to_owned());
+        values.insert("service".to_owned(), name.to_owned());
+        let options = options.parse(&[&self.given, &values])?;
+        WatchedService::new(&options).map_err(|error| format!("the tag {PREFIX}{}: {}", error.option, error.problem))
+    }
+
+    /// Collects the services of all clusters, and checks them against each other.
+    fn collect(&self, found: &mut Discovered) {
+        let of_clusters = self
+            .known
+            .iter()
+            .flat_map(|(cluster, services)| services.iter().map(move |(name, known)| (key(cluster, name), known)));
+        let mut holders: BTreeMap<&str, Vec<(ServiceKey, &Known)>> = BTreeMap::new();
+        for (key, known) in of_clusters {
+            if let Some(problem) = &known.problem {
+                let state = match known.service {
+                    Some(_) => "the service keeps its last good settings",
+                    None => "the service isn't watched",
+                };
+                let detail = format!("{problem}; {state}");
+                let finding = Finding { name: FindingName::TagInvalid, subject: key.service.clone(), detail };
+                found.findings.entry(key.clone()).or_default().push(finding);
+            }
+            if let Some(service) = &known.service {
+                holders.entry(&service.names.load_balancer).or_default().push((key, known));
+            }
+        }
+        for (load_balancer, mut holders) in holders {
+            // A service that was deleted yields to the one that has taken its place.
+            if holders.iter().any(|(_, known)| !known.is_deleted) {
+                for (key, _) in holders.iter().filter(|(_, known)| known.is_deleted) {
+                    found.removed.insert(key.clone(), RemovalReason::ServiceDeleted);
+                }
+                holders.retain(|(_, known)| !known.is_deleted);
+            }
+            if let [(key, Known { service: Some(service), .. })] = holders.as_slice() {
+                found.services.insert(key.clone(), service.clone());
+                continue;
+            }
+            // Each would delete the load balancer of the others when it is idle itself, so none of them is watched.
+            for (key, _) in &holders {
+                let others = holders.iter().filter(|(other, _)| other != key);
+                let others: Vec<_> = others.map(|(other, _)| format!("{}/{}", other.cluster, other.service)).collect();
+                let detail = format!(
+                    "the tag {PREFIX}{LOAD_BALANCER} of {} names {load_balancer}, too; none of them is watched",
+                    others.join(", ")
+                );
+                let finding = Finding { name: FindingName::LoadBalancerShared, subject: key.service.clone(), detail };
+                found.findings.entry(key.clone()).or_default().push(finding);
+                found.removed.insert(key.clone(), RemovalReason::LoadBalancerShared);
+            }
+        }
+    }
+}
+
+/// Checks the value of an option in a tag.
+fn check(options: &mut OptionParser, option: &str, value: &str) -> Result<(), String> {
+    if NAMED.contains(&option) {
+        return Err(format!("a discovered service has its own {option}"));
+    }
+    match options.kind(option)? {
+        Kind::Switch if !["true", "false"].contains(&value) => Err(format!("{value:?}: it must be true or false")),
+        Kind::Switch => Ok(()),
+        Kind::Value => options.check(option, value),
+    }
+}
+
+fn key(cluster: &str, service: &str) -> ServiceKey {
+    ServiceKey { cluster: cluster_name(cluster).to_owned(), service: service.to_owned() }
+}
+
+#[cfg(test)]
+mod tests;

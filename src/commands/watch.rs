@@ -1,0 +1,350 @@
+//! The services that `run` and `lambda` watch, as their list changes.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tokio::signal::unix::Signal;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior};
+
+use super::assemble::{Assembler, ProcessCounts};
+use super::fleet::config_file::{self, InvalidConfig, LineError};
+use super::fleet::discovery::{Discovered, Discovery};
+use super::fleet::{Change, List, ServiceKey, Services, Watched, changes};
+use super::options::fleet::Values;
+use super::options::{FeedCheck, WatchOptions};
+use crate::aws::AwsError;
+use crate::aws::client::{AwsPlatform, SdkConfig};
+use crate::clock::Moment;
+use crate::controller::context::QueueContext;
+use crate::controller::liveness::{Activity, Liveness};
+use crate::controller::reconciler::Reconciler;
+use crate::controller::worker::ServiceChanges;
+use crate::retry::Retry;
+use crate::telemetry::log::{Event, Failure, Form, Identity, Log, RemovalReason, ServiceFields};
+use jvb_watcher_rules::finding::FindingLedger;
+use jvb_watcher_rules::model::cluster_name;
+
+/// The time between two checks of the event source of one service each.
+const BETWEEN_CHECKS: Duration = Duration::from_secs(1);
+
+/// The services, and where they are listed.
+pub(super) struct Watch {
+    assembler: Assembler,
+    listing: Listing,
+    services: Services,
+    is_fleet: bool,
+    identity: Identity,
+    queue: String,
+    region: String,
+    /// The findings about the list itself.
+    findings: BTreeMap<ServiceKey, (Log, FindingLedger)>,
+    /// The failures in a row of the reads of each cluster.
+    attempts: BTreeMap<String, u32>,
+    /// The time of the last read of the clusters.
+    read_at: Option<Moment>,
+    /// The longest time between two reads of the clusters.
+    interval: Duration,
+    log: Log,
+}
+
+/// How the list is read again.
+enum Listing {
+    /// It isn't.
+    Fixed,
+    /// From a file.
+    File { path: PathBuf, given: Values },
+    /// From tags.
+    Clusters(Box<Discovery<AwsPlatform>>),
+}
+
+impl Watch {
+    /// Creates the watch of services that are listed, and of none that are yet to be discovered.
+    pub(super) fn new(
+        sdk: &SdkConfig,
+        watched: &Watched,
+        options: &WatchOptions,
+        feed_check: FeedCheck,
+        log: &Log,
+    ) -> Self {
+        let assembler = Assembler::new(sdk, &watched.queue, options, feed_check, log);
+        let (listing, services) = match watched.list.clone() {
+            List::One(service) => (Listing::Fixed, Services::from([(service.key(), *service)])),
+            List::Text(services) => (Listing::Fixed, services),
+            List::File { path, given, services } => (Listing::File { path, given }, services),
+            List::Clusters { clusters, given } => {
+                let discovery = Discovery::new(assembler.platform().clone(), clusters, given);
+                (Listing::Clusters(Box::new(discovery)), Services::new())
+            }
+        };
+        Self {
+            assembler,
+            listing,
+            services,
+            is_fleet: watched.is_fleet(),
+            identity: watched.identity.clone(),
+            queue: watched.queue.clone(),
+            region: sdk.region().map(ToString::to_string).unwrap_or_default(),
+            findings: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            read_at: None,
+            interval: options.policy.resync_interval,
+            log: log.clone(),
+        }
+    }
+
+    // ---- the start ----
+
+    /// Discovers the services for the first time, if they are to be discovered, and retries until a cluster could be read:
+    /// a worker that knows no service would delete the messages about all of them.
+    pub(super) async fn discover(&mut self, liveness: &Liveness) {
+        let mut retry = Retry::default();
+        while let Listing::Clusters(discovery) = &mut self.listing {
+            liveness.begin(Activity::Starting);
+            let discovered = discovery.read().await;
+            let Some((_, error)) = discovered.failures.first().filter(|_| discovered.is_blind) else {
+                self.read_at = Some(Moment::now(&*self.log.clock()));
+                self.services.clone_from(&discovered.services);
+                self.report(&discovered, self.interval);
+                return;
+            };
+            let (_, wait) = retry.failed(error.kind);
+            self.report(&discovered, wait);
+            liveness.begin(Activity::Waiting(wait));
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    /// Logs the start, and returns the controllers of the services.
+    pub(super) fn start(&mut self, form: Form) -> Vec<Reconciler<AwsPlatform>> {
+        let only = self.services.values().next().filter(|_| !self.is_fleet);
+        self.log.emit(&Event::WatcherStarted {
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            form,
+            region: self.region.clone(),
+            queue: self.queue.clone(),
+            services: self.services.len(),
+            settings: only.map(|service| ServiceFields::new(&service.policy)),
+        });
+        let added = self.services.values().cloned().map(Change::Add).collect();
+        if self.is_fleet {
+            self.apply(added, &BTreeMap::new()).added
+        } else {
+            self.services.values().map(|service| self.assembler.reconciler(service)).collect()
+        }
+    }
+
+    /// Returns the context of what belongs to no service: that of the only one, unless it is a fleet.
+    pub(super) fn queue_context(&self, reconcilers: &[Reconciler<AwsPlatform>]) -> QueueContext {
+        match reconcilers.first() {
+            Some(only) if !self.is_fleet => only.context().into(),
+            _ => self.assembler.queue_context(&self.identity),
+        }
+    }
+
+    // ---- changes ----
+
+    /// Keeps the services as they are listed, and their event source checked, until the future is dropped.
+    pub(super) async fn keep(
+        &mut self,
+        mut hangups: Option<Signal>,
+        changes: mpsc::Sender<ServiceChanges<AwsPlatform>>,
+    ) -> Infallible {
+        let mut checks = tokio::time::interval(BETWEEN_CHECKS);
+        checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut read_at = Instant::now() + self.interval;
+        loop {
+            let reads_clusters = matches!(self.listing, Listing::Clusters(_));
+            let changed = tokio::select! {
+                () = next(&mut hangups) => self.read_again().await,
+                () = tokio::time::sleep_until(read_at), if reads_clusters => self.read_again().await,
+                _ = checks.tick() => {
+                    self.assembler.check_next().await;
+                    continue;
+                }
+            };
+            read_at = Instant::now() + self.interval;
+            if !(changed.removed.is_empty() && changed.added.is_empty()) {
+                // Without a receiver the worker is at its end.
+                let _ = changes.send(changed).await;
+            }
+        }
+    }
+
+    /// Reads the list again, and returns what has changed.
+    pub(super) async fn read_again(&mut self) -> ServiceChanges<AwsPlatform> {
+        match &mut self.listing {
+            Listing::Fixed => ServiceChanges { removed: Vec::new(), added: Vec::new() },
+            Listing::File { path, given } => {
+                let (file, read) = (path.display().to_string(), config_file::read(path, given));
+                match read {
+                    Ok(services) => self.reloaded(file, services),
+                    Err(error) => {
+                        self.rejected(error);
+                        ServiceChanges { removed: Vec::new(), added: Vec::new() }
+                    }
+                }
+            }
+            Listing::Clusters(discovery) => {
+                let discovered = discovery.read().await;
+                self.read_at = Some(Moment::now(&*self.log.clock()));
+                self.report(&discovered, self.interval);
+                let changed = changes(&self.services, &discovered.services);
+                self.services = discovered.services;
+                self.apply(changed, &discovered.removed)
+            }
+        }
+    }
+
+    /// Reads the clusters if that is due, as the function does before an invocation.
+    ///
+    /// # Errors
+    ///
+    /// No cluster could be read yet, so that no message may be taken for a foreign one.
+    #[cfg(feature = "lambda")]
+    pub(super) async fn read_if_due(
+        &mut self,
+        deadline: Instant,
+    ) -> Result<Option<ServiceChanges<AwsPlatform>>, AwsError> {
+        let Listing::Clusters(discovery) = &self.listing else { return Ok(None) };
+        let clock = self.log.clock();
+        if self.read_at.as_ref().is_some_and(|read_at| read_at.elapsed(&*clock) < self.interval) {
+            return Ok(None);
+        }
+        let had_read = discovery.has_read();
+        let changes = tokio::time::timeout_at(deadline, self.read_again()).await.ok();
+        match &self.listing {
+            Listing::Clusters(discovery) if !had_read && !discovery.has_read() => Err(discovery.unread()),
+            _ => Ok(changes),
+        }
+    }
+
+    fn reloaded(&mut self, file: String, services: Services) -> ServiceChanges<AwsPlatform> {
+        let changed = changes(&self.services, &services);
+        let count = |is_counted: fn(&Change) -> bool| changed.iter().filter(|change| is_counted(change)).count();
+        self.log.emit(&Event::ConfigReloaded {
+            file,
+            services: services.len(),
+            added: count(|change| matches!(change, Change::Add(_))),
+            replaced: count(|change| matches!(change, Change::Replace(_))),
+            removed: count(|change| matches!(change, Change::Remove(_))),
+        });
+        self.services = services;
+        self.apply(changed, &BTreeMap::new())
+    }
+
+    fn rejected(&self, InvalidConfig { file, errors }: InvalidConfig) {
+        for LineError { line, error } in errors {
+            self.log.emit(&Event::ConfigRejected { file: file.clone(), line, error });
+        }
+    }
+
+    /// Logs the changes, and builds the controllers for them.
+    fn apply(
+        &mut self,
+        changed: Vec<Change>,
+        reasons: &BTreeMap<ServiceKey, RemovalReason>,
+    ) -> ServiceChanges<AwsPlatform> {
+        let (mut removed, mut added) = (Vec::new(), Vec::new());
+        for change in changed {
+            let (Change::Remove(service) | Change::Replace(service) | Change::Add(service)) = &change;
+            let log = self.log.about(service.names.identity.clone());
+            let settings = ServiceFields::new(&service.policy);
+            match &change {
+                Change::Remove(service) => {
+                    let key = service.key();
+                    let reason = reasons.get(&key).copied().unwrap_or(RemovalReason::NotConfigured);
+                    log.emit(&Event::ServiceRemoved { load_balancer: settings.load_balancer, reason });
+                    self.assembler.forget(&key);
+                    removed.push(service.names.scope.clone());
+                }
+                Change::Replace(service) => {
+                    log.emit(&Event::ServiceReplaced { settings });
+                    added.push(self.assembler.reconciler(service));
+                }
+                Change::Add(service) => {
+                    log.emit(&Event::ServiceAdded { settings });
+                    added.push(self.assembler.reconciler(service));
+                }
+            }
+        }
+        ServiceChanges { removed, added }
+    }
+
+    /// Logs the failures and the findings of a read of the clusters, which is repeated after this time.
+    fn report(&mut self, discovered: &Discovered, repeated_after: Duration) {
+        self.attempts.retain(|cluster, _| discovered.failures.iter().any(|(failed, _)| failed == cluster));
+        for (cluster, error) in &discovered.failures {
+            let attempt = self.attempts.entry(cluster.clone()).or_default();
+            *attempt += 1;
+            let of_cluster = Identity {
+                project: self.identity.project.clone(),
+                cluster: cluster_name(cluster).to_owned(),
+                service: Identity::ANY.to_owned(),
+            };
+            let failure = Failure::new(error, *attempt, repeated_after);
+            self.log.about(of_cluster).emit(&Event::DiscoveryFailed { failure });
+        }
+        for key in discovered.findings.keys() {
+            self.findings.entry(key.clone()).or_insert_with(|| {
+                let of_service = Identity {
+                    project: key.service.clone(),
+                    cluster: key.cluster.clone(),
+                    service: key.service.clone(),
+                };
+                let identity = self.services.get(key).map_or(of_service, |service| service.names.identity.clone());
+                (self.log.about(identity), FindingLedger::default())
+            });
+        }
+        let now = self.log.clock().now();
+        self.findings.retain(|key, (log, ledger)| {
+            let found = discovered.findings.get(key).map(Vec::as_slice).unwrap_or_default();
+            for (state, finding) in ledger.update(found, now) {
+                log.emit(&Event::Finding {
+                    finding: finding.name,
+                    state,
+                    subject: finding.subject,
+                    detail: finding.detail,
+                    advice: finding.name.advice().to_owned(),
+                });
+            }
+            !ledger.is_empty()
+        });
+    }
+
+    // ---- the event source, and the end ----
+
+    /// Checks the event sources that are due, one service after the other, until the deadline.
+    #[cfg(feature = "lambda")]
+    pub(super) async fn check_event_sources(&mut self, deadline: Instant) {
+        for _ in 0..self.assembler.len() {
+            if tokio::time::timeout_at(deadline, self.assembler.check_next()).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    /// Publishes what the services have counted, and returns the sums of a process whose messages come in this context.
+    pub(super) fn finish(&self, context: &QueueContext) -> (ProcessCounts, u64) {
+        self.assembler.finish();
+        context.metrics.finish();
+        let counts = self.assembler.counts();
+        // Those of the only service include those of the platform.
+        let of_context = context.totals.get().aws_calls().sent;
+        let calls = if self.is_fleet { of_context + counts.platform_calls } else { of_context };
+        (counts, calls)
+    }
+}
+
+/// Waits for a signal; forever, if there is none to wait for.
+async fn next(signal: &mut Option<Signal>) {
+    let received = match signal {
+        Some(signal) => signal.recv().await,
+        None => None,
+    };
+    if received.is_none() {
+        std::future::pending::<()>().await;
+    }
+}
