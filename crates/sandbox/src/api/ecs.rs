@@ -283,6 +283,8 @@ pub struct UpdateServiceInput {
 pub struct DescribeServicesInput {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub include: Vec<String>,
     pub services: Vec<String>,
 }
 
@@ -326,6 +328,8 @@ pub struct Service {
     pub events: Vec<ServiceEvent>,
     #[serde(skip_serializing_if = "Option::is_none", with = "crate::api::time::optional_seconds")]
     pub created_at: Option<Timestamp>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub tags: Vec<Tag>,
 }
 
 /// A deployment of a service.

@@ -348,7 +348,11 @@ fn the_api_lags_according_to_the_settings() {
     fixture.world.settings_mut().ecs_lag = Duration::from_secs(30);
     fixture.scale(3);
     let describe = |fixture: &mut Fixture| {
-        let input = ecs_api::DescribeServicesInput { cluster: Some("c".to_owned()), services: vec!["jvb".to_owned()] };
+        let input = ecs_api::DescribeServicesInput {
+            cluster: Some("c".to_owned()),
+            services: vec!["jvb".to_owned()],
+            ..Default::default()
+        };
         match fixture.ecs(ecs_api::Request::DescribeServices(input)).unwrap() {
             ecs_api::Response::DescribeServices(output) => {
                 let service = &output.services[0];

@@ -259,6 +259,9 @@ impl Ecs {
         if input.services.len() > MAX_DESCRIBED {
             return Err(invalid(format!("Services list cannot have more than {MAX_DESCRIBED} entries.")));
         }
+        if let Some(other) = input.include.iter().find(|field| *field != "TAGS") {
+            return Err(invalid(format!("Invalid include value {other}.")));
+        }
         let at = before(context.now, context.settings.ecs_lag);
         let mut output = api::DescribeServicesOutput::default();
         for given in &input.services {
@@ -270,7 +273,11 @@ impl Ecs {
                 arn(context.settings, &format!("service/{given}"))
             };
             match self.describe_service(&key, at, context.settings) {
-                Some(service) => output.services.push(service),
+                Some(service) if input.include.is_empty() => output.services.push(service),
+                Some(service) => {
+                    let tags = self.tags_of(&service.service_arn);
+                    output.services.push(api::Service { tags, ..service });
+                }
                 None => output.failures.push(api::Failure { arn: missing, reason: "MISSING".to_owned() }),
             }
         }
@@ -380,6 +387,7 @@ impl Ecs {
                 .circuit_breaker
                 .map(|breaker| api::DeploymentConfiguration { deployment_circuit_breaker: Some(breaker) }),
             events: service.messages.iter().filter(|message| message.created_at <= Some(at)).cloned().collect(),
+            tags: Vec::new(),
             deployments: if desired.status == ServiceStatus::Inactive { Vec::new() } else { deployments },
             created_at: Some(service.created_at),
         })

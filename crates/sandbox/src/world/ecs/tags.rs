@@ -28,9 +28,13 @@ impl Ecs {
 
     pub(super) fn list_tags(&self, input: &api::ResourceInput) -> Result<api::TagsOutput, ApiError> {
         self.check_resource(&input.resource_arn)?;
-        let tags = self.tags.get(&input.resource_arn).into_iter().flatten();
+        Ok(api::TagsOutput { tags: self.tags_of(&input.resource_arn) })
+    }
+
+    /// Returns the tags of a resource.
+    pub(super) fn tags_of(&self, arn: &str) -> Vec<api::Tag> {
         let tag = |(key, value): (&String, &String)| api::Tag { key: key.clone(), value: value.clone() };
-        Ok(api::TagsOutput { tags: tags.map(tag).collect() })
+        self.tags.get(arn).into_iter().flatten().map(tag).collect()
     }
 
     /// Checks that a resource with the ARN exists.

@@ -13,7 +13,11 @@ fn cluster() -> Option<String> {
 
 fn describe_services(fixture: &mut Fixture, names: &[&str]) -> Result<DescribeServicesOutput, ApiError> {
     let services = names.iter().map(|name| (*name).to_owned()).collect();
-    match fixture.ecs(Request::DescribeServices(DescribeServicesInput { cluster: cluster(), services }))? {
+    match fixture.ecs(Request::DescribeServices(DescribeServicesInput {
+        cluster: cluster(),
+        services,
+        ..Default::default()
+    }))? {
         Response::DescribeServices(output) => Ok(output),
         other => panic!("{other:?}"),
     }
@@ -273,7 +277,11 @@ fn an_inactive_cluster_and_an_unknown_one_have_different_errors() {
     fixture.ecs(Request::CreateCluster(create)).unwrap();
     fixture.ecs(Request::DeleteCluster(ClusterInput { cluster: "d".to_owned() })).unwrap();
     let mut error = |cluster: &str| {
-        let input = DescribeServicesInput { cluster: Some(cluster.to_owned()), services: vec!["s".to_owned()] };
+        let input = DescribeServicesInput {
+            cluster: Some(cluster.to_owned()),
+            services: vec!["s".to_owned()],
+            ..Default::default()
+        };
         fixture.ecs(Request::DescribeServices(input)).unwrap_err()
     };
     let errors = ["d", "none"].map(|cluster| (error(cluster).code, error(cluster).message));
