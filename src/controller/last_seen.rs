@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::aws::{ServiceDescription, TargetGroupDescription};
 use crate::clock::{Clock, Moment};
-use jvb_watcher_rules::model::{LastStatus, Observation, Service, TaskId};
+use jvb_watcher_rules::model::{Counts, LastStatus, Observation, Service, TaskId};
 
 /// What the last observation found.
 #[derive(Default)]
@@ -30,11 +30,16 @@ pub struct SeenLoadBalancer {
     pub target_groups: Vec<TargetGroupDescription>,
 }
 
+/// Returns whether ECS counts no task of the service, and none is desired.
+pub fn has_no_tasks(service: Service) -> bool {
+    service == Service::Found(Counts::default())
+}
+
 /// A service at rest: it is idle, and there is neither a load balancer nor anything left of one.
 #[derive(Clone)]
 struct Rest {
     service: ServiceDescription,
-    since: Moment,
+    read_at: Moment,
 }
 
 impl LastSeen {
@@ -53,22 +58,24 @@ impl LastSeen {
         self.lock().load_balancer = load_balancer;
     }
 
-    /// Returns the service if the last observation of everything, at most this long ago, found it at rest.
-    pub fn at_rest(&self, max_age: Duration, clock: &dyn Clock) -> Option<ServiceDescription> {
-        let seen = self.lock();
-        let rest = seen.rest.as_ref().filter(|rest| rest.since.elapsed(clock) < max_age)?;
-        Some(rest.service.clone())
+    /// Returns the service if the last observation of everything found it at rest, and the time since it was last read.
+    pub fn at_rest(&self, clock: &dyn Clock) -> Option<(ServiceDescription, Duration)> {
+        self.lock().rest.as_ref().map(|rest| (rest.service.clone(), rest.read_at.elapsed(clock)))
+    }
+
+    /// Remembers that the service, read again then, is still at rest.
+    pub fn still_at_rest(&self, service: ServiceDescription, read_at: Moment) {
+        self.lock().rest = Some(Rest { service, read_at });
     }
 
     /// Remembers an observation of everything, which began then.
     pub fn remember(&self, observation: &Observation, service: ServiceDescription, began: Moment) {
         let has_stopped = || observation.tasks.iter().all(|task| task.last_status == LastStatus::Stopped);
-        let is_idle = matches!(observation.service, Service::Found(counts)
-            if (counts.desired, counts.running, counts.pending) == (0, 0, 0));
         let nothing_is_left = observation.load_balancer.is_none() && observation.orphaned_target_groups.is_empty();
         let mut seen = self.lock();
         seen.tasks = observation.tasks.iter().map(|task| task.id.clone()).collect();
-        seen.rest = (is_idle && nothing_is_left && has_stopped()).then_some(Rest { service, since: began });
+        let is_at_rest = has_no_tasks(observation.service) && nothing_is_left && has_stopped();
+        seen.rest = is_at_rest.then_some(Rest { service, read_at: began });
     }
 
     /// Forgets everything: the next observation reads as the first one does.

@@ -11,7 +11,7 @@ use crate::aws::{
 use crate::clock::Moment;
 use crate::controller::advertised::AdvertisedCache;
 use crate::controller::context::Context;
-use crate::controller::last_seen::{LastSeen, SeenLoadBalancer};
+use crate::controller::last_seen::{LastSeen, SeenLoadBalancer, has_no_tasks};
 use crate::controller::message::Hints;
 use crate::controller::orphans::{OrphanSearch, TaggedGroup};
 use crate::controller::scope::Scope;
@@ -39,7 +39,7 @@ const CONSISTENT_READ_ATTEMPTS: u32 = 3;
 /// The age up to which an event's task that ECS doesn't show may still appear.
 const YOUNG_EVENT: Duration = Duration::from_secs(60);
 
-/// The number of resync intervals after which a service at rest is observed whole again.
+/// The number of resync intervals after which a service at rest is read again.
 const REST_INTERVALS: u32 = 5;
 
 /// Reads what AWS shows.
@@ -68,7 +68,8 @@ pub struct Observer<'a, P> {
 pub struct Reading {
     /// What AWS shows.
     pub observation: Observation,
-    /// True if only the load balancer was read, which doesn't exist; the rest is that of the last observation.
+    /// True if the service is at rest: that there is no load balancer was read, and the rest only as far as it can have
+    /// changed.
     pub is_at_rest: bool,
 }
 
@@ -116,10 +117,10 @@ impl<P: ControllerPlatform> Observer<'_, P> {
         Ok(observation)
     }
 
-    /// Observes; of a service at rest reads only whether there is a load balancer now.
+    /// Observes; of a service at rest reads only whether there is a load balancer now, and at times the service.
     ///
-    /// While there is none, nothing can be registered or deleted, and a task that starts sends events. Without them it is
-    /// noticed when the service is observed whole again.
+    /// While there is no load balancer, nothing can be registered or deleted, and a task that starts sends events. Without
+    /// them it is noticed when the service is read again.
     ///
     /// # Errors
     ///
@@ -127,14 +128,34 @@ impl<P: ControllerPlatform> Observer<'_, P> {
     pub async fn observe_unless_at_rest(&self, hints: &Hints) -> Result<Reading, AwsError> {
         let clock = &*self.context.clock;
         let may_rest = hints.is_empty() && !self.is_tearing_down && !self.orphans.is_due(clock);
-        let rest = self.last_seen.at_rest(self.policy.resync_interval * REST_INTERVALS, clock).filter(|_| may_rest);
-        if let Some(ServiceDescription { service, deployment, message, .. }) = rest
-            && self.platform.load_balancer(&self.policy.load_balancer).await?.is_none()
+        if let Some((service, age)) = self.last_seen.at_rest(clock).filter(|_| may_rest)
+            && let Some(ServiceDescription { service, deployment, message, .. }) =
+                self.still_at_rest(service, age).await?
         {
             let startup = Startup { deployment, message, ..Startup::default() };
             return Ok(Reading { observation: Observation::of_service(service, startup), is_at_rest: true });
         }
         Ok(Reading { observation: self.observe(hints).await?, is_at_rest: false })
+    }
+
+    /// Returns the service if it is still at rest, as far as it is read again.
+    async fn still_at_rest(
+        &self,
+        service: ServiceDescription,
+        age: Duration,
+    ) -> Result<Option<ServiceDescription>, AwsError> {
+        let load_balancer = self.platform.load_balancer(&self.policy.load_balancer);
+        if age < self.policy.resync_interval * REST_INTERVALS {
+            return Ok(load_balancer.await?.is_none().then_some(service));
+        }
+        let Scope { cluster, service: name } = &self.context.scope;
+        let read_at = Moment::now(&*self.context.clock);
+        let (load_balancer, service) = tokio::try_join!(load_balancer, self.platform.service(cluster, name, false))?;
+        if load_balancer.is_some() || !has_no_tasks(service.service) {
+            return Ok(None);
+        }
+        self.last_seen.still_at_rest(service.clone(), read_at);
+        Ok(Some(service))
     }
 
     /// Returns the lease among the service's tags, if a stop may rest on it: the load balancer seems unused.

@@ -6,6 +6,7 @@
 //! as it finds something, and every [`ORPHAN_SEARCH_INTERVAL`] besides.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -20,11 +21,20 @@ pub type TaggedGroup = (TargetGroupDescription, Tags);
 /// The marked target groups in the region. Clones share them: the services that one process watches need one search, not
 /// one each.
 #[derive(Clone, Default)]
-pub struct OrphanIndex(Arc<tokio::sync::Mutex<Option<Listing>>>);
+pub struct OrphanIndex(Arc<Index>);
+
+#[derive(Default)]
+struct Index {
+    /// The number of searches begun.
+    searches: AtomicU64,
+    latest: tokio::sync::Mutex<Option<Listing>>,
+}
 
 /// What a search found.
 #[derive(Clone)]
 struct Listing {
+    /// Which search it was, from 1.
+    number: u64,
     began: Moment,
     /// The target groups that carry a mark.
     marked: Arc<Vec<TaggedGroup>>,
@@ -32,31 +42,53 @@ struct Listing {
     left_out: BTreeSet<String>,
 }
 
+/// How old a search may be.
+#[derive(Clone, Copy)]
+enum Age {
+    /// It must begin after the request.
+    New,
+    /// It must have begun since then.
+    Since(Moment),
+    /// It may have begun this long ago.
+    AtMost(Duration),
+}
+
 impl OrphanIndex {
-    /// Returns the marked target groups that are behind no load balancer of another name, and when their search began: at
-    /// most `max_age` before this call.
+    /// Returns the marked target groups that are behind no load balancer of another name, and whether their search began
+    /// after this call.
     async fn find<P: Platform>(
         &self,
         platform: &P,
         load_balancer: &str,
         clock: &dyn Clock,
-        max_age: Duration,
-    ) -> Result<(Arc<Vec<TaggedGroup>>, Moment), AwsError> {
-        let requested = Moment::now(clock);
-        let mut known = self.0.lock().await;
-        if let Some(listing) = &*known
-            && listing.began.elapsed(clock) <= requested.elapsed(clock) + max_age
-            && !listing.left_out.contains(load_balancer)
-        {
-            return Ok((listing.marked.clone(), listing.began));
+        age: Age,
+    ) -> Result<(Listing, bool), AwsError> {
+        let before = self.0.searches.load(Ordering::SeqCst);
+        let mut latest = self.0.latest.lock().await;
+        if let Some(listing) = latest.as_ref().filter(|listing| !listing.left_out.contains(load_balancer)) {
+            let is_new = listing.number > before;
+            let is_good = match age {
+                Age::New => is_new,
+                Age::Since(at) => listing.began.elapsed(clock) <= at.elapsed(clock),
+                Age::AtMost(age) => listing.began.elapsed(clock) <= age,
+            };
+            if is_good {
+                return Ok((listing.clone(), is_new));
+            }
         }
-        let listing = list(platform, load_balancer, clock).await?;
-        *known = Some(listing.clone());
-        Ok((listing.marked, listing.began))
+        let number = self.0.searches.fetch_add(1, Ordering::SeqCst) + 1;
+        let listing = list(platform, load_balancer, number, clock).await?;
+        *latest = Some(listing.clone());
+        Ok((listing, true))
     }
 }
 
-async fn list<P: Platform>(platform: &P, load_balancer: &str, clock: &dyn Clock) -> Result<Listing, AwsError> {
+async fn list<P: Platform>(
+    platform: &P,
+    load_balancer: &str,
+    number: u64,
+    clock: &dyn Clock,
+) -> Result<Listing, AwsError> {
     let began = Moment::now(clock);
     let mut groups = platform.target_groups(None).await?;
     let others_of = |group: &TargetGroupDescription| {
@@ -69,7 +101,7 @@ async fn list<P: Platform>(platform: &P, load_balancer: &str, clock: &dyn Clock)
     let mut tags = platform.tags(&arns).await?;
     let tagged = groups.into_iter().map(|group| (tags.remove(&group.arn).unwrap_or_default(), group));
     let marked = tagged.filter(|(tags, _)| tags.contains_key(LOAD_BALANCER_TAG)).map(|(tags, group)| (group, tags));
-    Ok(Listing { began, marked: Arc::new(marked.collect()), left_out })
+    Ok(Listing { number, began, marked: Arc::new(marked.collect()), left_out })
 }
 
 /// The search of one service: when it is due.
@@ -103,15 +135,18 @@ impl OrphanSearch {
 
     /// Returns whether a search is due.
     pub fn is_due(&self, clock: &dyn Clock) -> bool {
-        self.max_age(clock).is_some()
+        self.due_age(clock).is_some()
     }
 
-    /// Returns the age up to which a search is good enough; `None` while none is due.
-    fn max_age(&self, clock: &dyn Clock) -> Option<Duration> {
+    /// Returns how old the search may be that is due; `None` while none is.
+    fn due_age(&self, clock: &dyn Clock) -> Option<Age> {
         match *self.lock() {
-            Due::Since(at) => Some(at.elapsed(clock)),
-            Due::Now => Some(Duration::ZERO),
-            Due::After(at) => (at.elapsed(clock) >= ORPHAN_SEARCH_INTERVAL).then_some(ORPHAN_SEARCH_INTERVAL),
+            Due::Since(at) => Some(Age::Since(at)),
+            Due::Now => Some(Age::New),
+            // Counted from its beginning, a search of another service doesn't lengthen the interval.
+            Due::After(at) => {
+                (at.elapsed(clock) >= ORPHAN_SEARCH_INTERVAL).then_some(Age::AtMost(ORPHAN_SEARCH_INTERVAL / 2))
+            }
         }
     }
 
@@ -128,18 +163,16 @@ impl OrphanSearch {
         clock: &dyn Clock,
         is_left: impl Fn(&TaggedGroup) -> bool,
     ) -> Result<Vec<TaggedGroup>, AwsError> {
-        let Some(max_age) = self.max_age(clock) else { return Ok(Vec::new()) };
-        let requested = Moment::now(clock);
-        let left_of =
-            |marked: &[TaggedGroup]| marked.iter().filter(|group| is_left(group)).cloned().collect::<Vec<_>>();
-        let (marked, mut began) = self.index.find(platform, load_balancer, clock, max_age).await?;
-        let mut left = left_of(&marked);
-        if !left.is_empty() && began.elapsed(clock) > requested.elapsed(clock) {
+        let Some(age) = self.due_age(clock) else { return Ok(Vec::new()) };
+        let left_of = |found: &Listing| found.marked.iter().filter(|group| is_left(group)).cloned().collect::<Vec<_>>();
+        let (mut found, is_new) = self.index.find(platform, load_balancer, clock, age).await?;
+        let mut left = left_of(&found);
+        if !left.is_empty() && !is_new {
             // An earlier answer shows that there is something to do; only a new one shows what.
-            let (marked, again) = self.index.find(platform, load_balancer, clock, Duration::ZERO).await?;
-            (left, began) = (left_of(&marked), again);
+            found = self.index.find(platform, load_balancer, clock, Age::New).await?.0;
+            left = left_of(&found);
         }
-        *self.lock() = if left.is_empty() { Due::After(began) } else { Due::Now };
+        *self.lock() = if left.is_empty() { Due::After(found.began) } else { Due::Now };
         Ok(left)
     }
 

@@ -135,7 +135,7 @@ pub struct Observed {
     pub plan: Plan,
     /// The beginning of the observation.
     began: Moment,
-    /// Whether only the absence of the load balancer was observed; the rest is as the last observation left it.
+    /// Whether the service is at rest, so that its tasks were not read.
     is_at_rest: bool,
 }
 

@@ -6,7 +6,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{OwnerTag, Policy, Teardown, UsagePolicy};
-use crate::lease::LeaseReading;
 use crate::model::{
     AddressFamily, Counts, DesiredStatus, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LastStatus, LoadBalancer,
     LoadBalancerKind, LoadBalancerState, Observation, Protocol, Service, Tags, Target, TargetGroup, TargetState,
