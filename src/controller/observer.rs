@@ -127,7 +127,8 @@ impl<P: ControllerPlatform> Observer<'_, P> {
     /// The first call that failed.
     pub async fn observe_unless_at_rest(&self, hints: &Hints) -> Result<Reading, AwsError> {
         let clock = &*self.context.clock;
-        let may_rest = hints.is_empty() && !self.is_tearing_down && !self.orphans.is_due(clock);
+        let must_search = self.policy.teardown == Teardown::All && self.orphans.is_due(clock);
+        let may_rest = hints.is_empty() && !self.is_tearing_down && !must_search;
         if let Some((service, age)) = self.last_seen.at_rest(clock).filter(|_| may_rest)
             && let Some(ServiceDescription { service, deployment, message, .. }) =
                 self.still_at_rest(service, age).await?

@@ -108,6 +108,17 @@ async fn a_service_at_rest_takes_one_call_a_minute_and_another_every_five() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_service_whose_target_groups_stay_rests_without_a_search() {
+    for teardown in [plan::Teardown::LoadBalancer, plan::Teardown::Off] {
+        let aws = FakeAws::new(observation(counts(0, 0, 0), vec![stopped(1)], None));
+        let mut bench = bench_on(aws, |parts| ReconcilerParts { policy: Policy { teardown, ..policy() }, ..parts });
+        reconcile_for(&mut bench, 1).await;
+        assert_eq!(reconcile_for(&mut bench, 60).await.len(), 72);
+        assert_eq!(bench.cloud.count("DescribeTargetGroups"), 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_load_balancer_ends_the_rest_at_once() {
     let mut bench = at_rest();
     reconcile_for(&mut bench, 2).await;
