@@ -30,7 +30,9 @@ pub mod usage;
 
 pub use deadline::Deadline;
 pub use error::{AwsError, ErrorKind};
-pub use platform::{LoadBalancerDescription, Platform, ServiceDescription, TARGETS_PER_CALL, TargetGroupDescription};
+pub use platform::{
+    LoadBalancerDescription, Platform, ServiceDescription, TARGETS_PER_CALL, TargetGroupDescription, Urgency,
+};
 pub use queue::{FailedEntry, Message, Queue, QueueSettings, Receipt, Redrive};
 pub use scaling::{ScalableService, Scaling};
 

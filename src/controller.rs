@@ -21,11 +21,13 @@ mod execution;
 #[cfg(feature = "lambda")]
 pub mod function;
 pub mod inbox;
+mod last_seen;
 pub mod liveness;
 mod marks;
 pub mod message;
 pub mod missed_events;
 pub mod observer;
+pub mod orphans;
 pub mod reconciler;
 mod registrations;
 pub mod routes;

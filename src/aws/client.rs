@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+mod budget;
 mod call;
+mod coalesce;
 mod connection;
 mod diagnostics;
 mod directory;

@@ -235,11 +235,12 @@ fn described(group: &TargetGroup, load_balancer: Option<&LoadBalancer>) -> Targe
 }
 
 impl Platform for FakeAws {
-    async fn service(&self, _: &str, _: &str) -> Result<ServiceDescription, AwsError> {
+    async fn service(&self, _: &str, _: &str, with_tags: bool) -> Result<ServiceDescription, AwsError> {
         self.call("DescribeServices", |world| {
             let startup = &world.observed.startup;
             let (deployment, message) = (startup.deployment.clone(), startup.message.clone());
-            Ok(ServiceDescription { service: world.observed.service, deployment, message })
+            let tags = if with_tags { world.service_tags.clone() } else { Tags::new() };
+            Ok(ServiceDescription { service: world.observed.service, deployment, message, tags })
         })
         .await
     }

@@ -21,11 +21,18 @@ pub const TARGETS_PER_CALL: usize = 200;
 /// The adapter paginates reads and splits them to the APIs' limits. A write with a [`Deadline`] is neither sent nor
 /// awaited nor retried after it.
 pub trait Platform: Send + Sync {
-    /// Describes the service.
+    /// Waits until the account's API quotas leave room for another observation. An adapter for one service has no need
+    /// to wait.
+    fn ready(&self, _: Urgency) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
+
+    /// Describes the service, with its tags if asked for.
     fn service(
         &self,
         cluster: &str,
         service: &str,
+        with_tags: bool,
     ) -> impl Future<Output = Result<ServiceDescription, AwsError>> + Send;
 
     /// Lists the ids of the service's tasks: those with desiredStatus RUNNING, and those that stopped within about the
@@ -113,6 +120,15 @@ pub trait Platform: Send + Sync {
     fn calls(&self) -> Calls;
 }
 
+/// How soon an observation is wanted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Urgency {
+    /// An event has announced a change.
+    Event,
+    /// The time for a reconciliation has come.
+    Resync,
+}
+
 /// A service, as DescribeServices returns it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ServiceDescription {
@@ -122,6 +138,15 @@ pub struct ServiceDescription {
     pub deployment: Option<Deployment>,
     /// The latest message of the scheduler.
     pub message: Option<SchedulerMessage>,
+    /// The tags, if they were asked for.
+    pub tags: Tags,
+}
+
+impl ServiceDescription {
+    /// The description of a service that doesn't exist.
+    pub fn missing() -> Self {
+        Self { service: Service::Missing, deployment: None, message: None, tags: Tags::new() }
+    }
 }
 
 /// A load balancer, as DescribeLoadBalancers returns it.

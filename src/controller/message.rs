@@ -101,6 +101,11 @@ pub struct TaskHint {
 }
 
 impl Hints {
+    /// Returns true if no event gave a hint.
+    pub fn is_empty(&self) -> bool {
+        self.tasks.is_empty() && self.service_event.is_none()
+    }
+
     /// Adds the hint of one event.
     pub fn add(&mut self, hint: Hint) {
         match hint {

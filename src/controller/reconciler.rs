@@ -7,13 +7,15 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::aws::{AwsError, ControllerPlatform, Deadline};
+use crate::aws::{AwsError, ControllerPlatform, Deadline, Urgency};
 use crate::clock::Moment;
 use crate::controller::advertised::AdvertisedCache;
 use crate::controller::context::Context;
+use crate::controller::last_seen::LastSeen;
 use crate::controller::message::Hints;
 use crate::controller::missed_events::MissedEvents;
-use crate::controller::observer::Observer;
+use crate::controller::observer::{Observer, Reading};
+use crate::controller::orphans::{OrphanIndex, OrphanSearch};
 use crate::controller::stop::Stop;
 use crate::controller::target_health::{TargetHealth, millis_between};
 use crate::controller::teardown::{ProcessId, Teardown, takeover_after};
@@ -68,6 +70,8 @@ pub struct ReconcilerParts<P> {
     pub process: ProcessId,
     /// The least time after the grace period before this process deletes a load balancer that another process marked.
     pub takeover_after: Duration,
+    /// The marked target groups in the region; the reconcilers of one process share them.
+    pub orphan_index: OrphanIndex,
 }
 
 impl<P> ReconcilerParts<P> {
@@ -80,6 +84,7 @@ impl<P> ReconcilerParts<P> {
             event_source_findings: None,
             process: ProcessId::default(),
             takeover_after: takeover_after(policy.idle_grace),
+            orphan_index: OrphanIndex::default(),
             policy,
         }
     }
@@ -107,6 +112,8 @@ struct Memory {
     teardown: Teardown,
     advertised: AdvertisedCache,
     usage: UsageCache,
+    last_seen: LastSeen,
+    orphans: OrphanSearch,
     stop: Stop,
     /// The latest event about the service.
     service_event: Option<ServiceEvent>,
@@ -128,6 +135,8 @@ pub struct Observed {
     pub plan: Plan,
     /// The beginning of the observation.
     began: Moment,
+    /// Whether the service is at rest, so that its tasks were not read.
+    is_at_rest: bool,
 }
 
 /// The outcome of a reconciliation.
@@ -167,8 +176,16 @@ pub enum Progress {
 impl<P: ControllerPlatform> Reconciler<P> {
     /// A reconciler that has observed nothing.
     pub fn new(parts: ReconcilerParts<P>) -> Self {
-        let ReconcilerParts { platform, context, policy, planner, event_source_findings, process, takeover_after } =
-            parts;
+        let ReconcilerParts {
+            platform,
+            context,
+            policy,
+            planner,
+            event_source_findings,
+            process,
+            takeover_after,
+            orphan_index,
+        } = parts;
         let memory = Memory {
             observed_at: None,
             unmatched_since: BTreeMap::new(),
@@ -179,6 +196,8 @@ impl<P: ControllerPlatform> Reconciler<P> {
             teardown: Teardown::new(process, takeover_after),
             advertised: AdvertisedCache::default(),
             usage: UsageCache::default(),
+            last_seen: LastSeen::default(),
+            orphans: OrphanSearch::new(orphan_index, &*context.clock),
             stop: Stop::new(process, takeover_after),
             service_event: None,
             short_since: None,
@@ -208,6 +227,7 @@ impl<P: ControllerPlatform> Reconciler<P> {
         let began = Instant::now();
         let reconciling = self.context.metrics.reconciling();
         self.forget_stale_memory();
+        self.platform.ready(if hints.is_empty() { Urgency::Resync } else { Urgency::Event }).await;
         if !hints.tasks.is_empty() {
             self.memory.missed_events.event_arrived();
         }
@@ -260,11 +280,28 @@ impl<P: ControllerPlatform> Reconciler<P> {
     }
 
     async fn observe_with(&self, hints: &Hints, freshness: Freshness) -> Result<Observed, AwsError> {
+        let began = Moment::now(&*self.context.clock);
+        let observation = self.observer(freshness).observe(hints).await?;
+        Ok(self.plan(Reading { observation, is_at_rest: false }, began))
+    }
+
+    /// Observes and plans; of a service at rest reads no more than shows that it still is.
+    async fn observe_unless_at_rest(&self, hints: &Hints) -> Result<Observed, AwsError> {
+        let began = Moment::now(&*self.context.clock);
+        let reading = self.observer(Freshness::Remembered).observe_unless_at_rest(hints).await?;
+        Ok(self.plan(reading, began))
+    }
+
+    fn observer(&self, freshness: Freshness) -> Observer<'_, P> {
         let Self { platform, context, policy, memory, .. } = self;
-        let began = Moment::now(&*context.clock);
-        let Memory { advertised, usage, .. } = memory;
-        let observer = Observer { platform, context, policy, advertised, usage, freshness };
-        let observed = observer.observe(hints).await?;
+        let Memory { advertised, usage, last_seen, orphans, teardown, .. } = memory;
+        let is_tearing_down = teardown.begun_at().is_some();
+        Observer { platform, context, policy, advertised, usage, last_seen, orphans, is_tearing_down, freshness }
+    }
+
+    /// Adds what is remembered to an observation, and plans.
+    fn plan(&self, Reading { observation: observed, is_at_rest }: Reading, began: Moment) -> Observed {
+        let Self { context, policy, memory, .. } = self;
         let observation = Observation {
             startup: Startup {
                 event: memory.service_event.clone(),
@@ -276,13 +313,13 @@ impl<P: ControllerPlatform> Reconciler<P> {
             ..observed
         };
         let plan = (self.planner)(&observation, policy, context.clock.now());
-        Ok(Observed { observation, plan, began })
+        Observed { observation, plan, began, is_at_rest }
     }
 
     /// Observes once, or twice before a deletion or a stop: the dangerous writes rest on two observations, the second one
     /// fresh.
     async fn observe_for_writes(&self, hints: &Hints) -> Result<Observed, AwsError> {
-        let observed = self.wait_for_turn(self.observe(hints).await?);
+        let observed = self.wait_for_turn(self.observe_unless_at_rest(hints).await?);
         match (&observed.plan.lifecycle, &observed.plan.stop) {
             (_, StopAction::ScaleToZero { .. }) => Ok(self.wait_for_turn(self.observe_fresh(&Hints::default()).await?)),
             // A deletion doesn't rest on the use of the load balancer, so CloudWatch isn't asked again.
@@ -315,7 +352,7 @@ impl<P: ControllerPlatform> Reconciler<P> {
         }
         let mut findings = observed.plan.findings.clone();
         findings.extend(applied.refusals.iter().cloned());
-        findings.extend(self.event_source_findings(&observed.observation));
+        findings.extend(self.event_source_findings(&observed));
         let finding_changes = self.log_findings(&findings);
         self.remember(&observed);
         let after = applied.after(&observed.observation);
@@ -354,14 +391,19 @@ impl<P: ControllerPlatform> Reconciler<P> {
             self.memory.idle_since = None;
             self.memory.short_since = None;
             self.memory.missed_events.reset();
+            self.memory.last_seen.forget();
+            self.memory.orphans.require();
         }
     }
 
     /// The findings about the event source: those of its checks, and missing events.
-    fn event_source_findings(&mut self, observation: &Observation) -> Vec<Finding> {
+    fn event_source_findings(&mut self, observed: &Observed) -> Vec<Finding> {
         let Some(standing) = &self.event_source_findings else { return Vec::new() };
         let now = self.context.clock.now();
-        self.memory.missed_events.observe(observation, now);
+        // Of a service at rest no tasks were read.
+        if !observed.is_at_rest {
+            self.memory.missed_events.observe(&observed.observation, now);
+        }
         let mut findings = standing.get();
         findings.extend(self.memory.missed_events.finding(&self.context.scope.service, now));
         findings

@@ -295,7 +295,7 @@ impl<P: ControllerPlatform + Clone> Run<P> {
     /// Returns the state of service, load balancer and targets, in one line.
     async fn state(&self) -> Result<String, AwsError> {
         let Context { platform, scope: Scope { cluster, service }, load_balancer: name, .. } = &self.context;
-        let counts = match platform.service(cluster, service).await?.service {
+        let counts = match platform.service(cluster, service, false).await?.service {
             Service::Missing => format!("service {service} doesn't exist"),
             Service::Found(counts) => {
                 format!("{} desired, {} running, {} pending", counts.desired, counts.running, counts.pending)

@@ -1,6 +1,5 @@
 //! `up`: creates the load balancer, scales the service up, and waits until clients can connect.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -22,10 +21,9 @@ use crate::controller::reconciler::{OBSERVATION_VALID_FOR, Reconciler};
 use crate::telemetry::log::{Phase, Verb, rfc3339_millis};
 use jvb_watcher_rules::finding::FindingName;
 use jvb_watcher_rules::hold::{Hold, Holder};
-use jvb_watcher_rules::lease::LeaseReading;
 use jvb_watcher_rules::model::{
-    Advertised, Counts, LoadBalancer, LoadBalancerKind, LoadBalancerState, OPERATION_TAG, Observation, Service,
-    Startup, TargetGroup, TargetType, Task,
+    Counts, LoadBalancer, LoadBalancerKind, LoadBalancerState, OPERATION_TAG, Observation, Service, Startup,
+    TargetGroup, TargetType, Task,
 };
 use jvb_watcher_rules::plan::{self, LifecycleAction, Teardown, UsagePolicy};
 
@@ -111,18 +109,7 @@ impl<P: ControllerPlatform + Clone> Up<P> {
             scaled_from: None,
             scaled_at: None,
             wanted,
-            observation: Observation {
-                service: Service::Missing,
-                tasks: Vec::new(),
-                startup: Startup::default(),
-                advertised: Advertised::default(),
-                load_balancer: None,
-                flows: None,
-                lease: LeaseReading::NotRead,
-                orphaned_target_groups: Vec::new(),
-                unmatched_since: BTreeMap::new(),
-                teardown_begun_at: None,
-            },
+            observation: Observation::of_service(Service::Missing, Startup::default()),
         }
     }
 

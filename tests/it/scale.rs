@@ -7,6 +7,7 @@ use fastrand::Rng;
 use serde_json::json;
 
 use crate::platform::{MARK_LOAD_BALANCER, MARK_SINCE, Platform, REGION, TargetGroupSpec, udp};
+use crate::proxy::Call;
 use crate::seed::seed;
 use crate::stage::{Aws, on_moto_and_sandbox};
 use crate::wait::eventually;
@@ -16,7 +17,19 @@ on_moto_and_sandbox!(
     makes_fewer_than_three_hundred_calls_for_a_thousand_messages_about_a_hundred_tasks,
     describes_and_registers_many_tasks_in_batches,
     describes_the_tags_of_twenty_resources_a_call,
+    reads_a_service_at_rest_with_one_call_a_reconciliation_and_the_service_with_every_fifth,
 );
+
+/// The operations by which the watcher observes.
+const READS: [&str; 7] = [
+    "ecs:ListTasks",
+    "ecs:DescribeTasks",
+    "ecs:DescribeServices",
+    "elasticloadbalancing:DescribeLoadBalancers",
+    "elasticloadbalancing:DescribeTargetGroups",
+    "elasticloadbalancing:DescribeTags",
+    "elasticloadbalancing:DescribeTargetHealth",
+];
 
 /// The time in which the messages are handled, unless the machine is overloaded.
 const USUAL_TIME: Duration = Duration::from_secs(20);
@@ -130,6 +143,58 @@ async fn describes_the_tags_of_twenty_resources_a_call(aws: Aws) {
     for call in platform.proxy.calls_of("elasticloadbalancing:DescribeTags") {
         assert!(call.text().matches("ResourceArns.member.").count() <= 20, "AWS accepts twenty");
     }
+    watcher.assert_no_trouble();
+}
+
+async fn reads_a_service_at_rest_with_one_call_a_reconciliation_and_the_service_with_every_fifth(aws: Aws) {
+    let platform = Platform::on(aws).await;
+    let watcher = Launch::quick(&platform).start();
+    watcher.wait_for_reconciliations(&platform.proxy, 3).await;
+    let first = platform.proxy.calls().len();
+    watcher.wait_for_reconciliations(&platform.proxy, 11).await;
+    let calls = platform.proxy.calls().split_off(first);
+    let names: Vec<&str> = calls.iter().map(|call| call.name.as_str()).filter(|name| READS.contains(name)).collect();
+    let of = |operation: &str| names.iter().filter(|name| **name == operation).count();
+    let (load_balancers, services) = (of("elasticloadbalancing:DescribeLoadBalancers"), of("ecs:DescribeServices"));
+    assert_eq!(load_balancers + services, names.len(), "{}", platform.proxy.summary());
+    // At sixty reconciliations an hour these are 72 calls; 180 polls and 6 checks of the queue and the rule are besides.
+    assert!(services <= load_balancers.div_ceil(5) + 1, "{services} of {load_balancers}");
+    assert_eq!(platform.proxy.count("elasticloadbalancing:DescribeTargetGroups"), 1, "a process searches at its start");
+    watcher.assert_no_trouble();
+}
+
+/// On moto only: the sandbox's ECS sends the task's events by itself, before the proxy delays anything.
+#[tokio::test]
+async fn registers_a_task_two_round_trips_after_its_event() {
+    let platform = Platform::new().await;
+    platform.create_load_balancer().await;
+    platform.set_desired(1).await;
+    let watcher = Launch::run(&platform).args(["--resync-interval", "10m"]).start();
+    watcher.wait_for("reconciled").await;
+    let task = platform.run_tasks(1).await.remove(0);
+    // Reads side by side begin before the first of them is answered.
+    for operation in READS {
+        platform.proxy.on(operation).delay(Duration::from_millis(400));
+    }
+    let first = platform.proxy.calls().len();
+    platform.send_event_for(&task).await;
+    platform.proxy.wait_for_calls("elasticloadbalancing:RegisterTargets", 1).await;
+    let calls = platform.proxy.calls().split_off(first);
+    let is_read = |call: &&Call| READS.contains(&call.name.as_str());
+    let mut reads: Vec<(&Call, usize)> = Vec::new();
+    let after = |reads: &[(&Call, usize)], at: Instant| {
+        reads
+            .iter()
+            .filter(|(read, _)| read.answered.is_some_and(|answered| answered <= at))
+            .map(|(_, trips)| *trips)
+            .max()
+    };
+    for call in calls.iter().filter(is_read) {
+        let trips = after(&reads, call.at).unwrap_or_default() + 1;
+        reads.push((call, trips));
+    }
+    let registered = calls.iter().find(|call| call.name == "elasticloadbalancing:RegisterTargets").expect("a call");
+    assert_eq!(after(&reads, registered.at), Some(2), "{}", platform.proxy.summary());
     watcher.assert_no_trouble();
 }
 

@@ -346,9 +346,10 @@ impl Watcher {
 
     /// Waits for the end of so many further reconciliations, counted by their calls.
     pub async fn wait_for_reconciliations(&self, proxy: &Proxy, count: usize) {
-        let sofar = proxy.count("ecs:DescribeServices");
+        // Each reads it, also while the service is at rest.
+        let sofar = proxy.count("elasticloadbalancing:DescribeLoadBalancers");
         // One more than asked for: by then the last of them is surely over.
-        proxy.wait_for_calls("ecs:DescribeServices", sofar + count + 1).await;
+        proxy.wait_for_calls("elasticloadbalancing:DescribeLoadBalancers", sofar + count + 1).await;
     }
 
     pub fn signal(&self, signal: &str) {

@@ -24,6 +24,11 @@ pub const TEARDOWN_ALLOWANCE: Duration = Duration::from_secs(120);
 /// (55 s), and the longest interval between two attempts (60 s).
 pub const STOP_ALLOWANCE: Duration = Duration::from_secs(180);
 
+/// The longest time between two searches of a process for target groups that a teardown left behind, while nothing tells it
+/// that there are any. It bounds how long those of a load balancer stay which this process never saw and whose own worker
+/// has stopped. They cost nothing; a search can take dozens of calls.
+pub const ORPHAN_SEARCH_INTERVAL: Duration = Duration::from_secs(6 * 60 * 60);
+
 /// The promised bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {

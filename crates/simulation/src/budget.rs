@@ -75,9 +75,6 @@ const MOST_RECONCILIATIONS: f64 = 150.0;
 const MOST_POLLS: f64 = 200.0;
 const MOST_USAGE: f64 = 10.0;
 
-/// The calls of an observation that read the lease of `up` and `down`, while a service that may be stopped is unused.
-const CALLS_PER_LEASE: f64 = 2.0;
-
 /// The calls of a stop besides its observations: it takes the lease, verifies it, scales, and releases the lease.
 const CALLS_PER_STOP: f64 = 10.0;
 
@@ -88,7 +85,6 @@ pub struct Budget {
     idle_grace: f64,
     longest_poll: f64,
     workers: f64,
-    calls_per_reconciliation: f64,
     situation: Situation,
     /// The instant up to which time has been credited.
     credited_until: Timestamp,
@@ -141,8 +137,6 @@ impl Budget {
     /// The budget of a day's midnight.
     pub fn new(policy: &Policy, longest_poll: Duration, workers: usize, midnight: Timestamp) -> Self {
         let workers = workers as f64;
-        let calls_per_lease = if policy.usage.stop.is_some() { CALLS_PER_LEASE } else { 0.0 };
-        let calls_per_reconciliation = CALLS_PER_RECONCILIATION + calls_per_lease;
         Self {
             resync_interval: policy.resync_interval.as_secs_f64(),
             idle_grace: policy.idle_grace.as_secs_f64(),
@@ -156,8 +150,7 @@ impl Budget {
             usage: Allowance::new(MOST_USAGE * workers),
             reconciliations: Allowance::new(MOST_RECONCILIATIONS * workers),
             polls: Allowance::new(MOST_POLLS * workers),
-            calls: Allowance::new(MOST_RECONCILIATIONS * calls_per_reconciliation * workers),
-            calls_per_reconciliation,
+            calls: Allowance::new(MOST_RECONCILIATIONS * CALLS_PER_RECONCILIATION * workers),
         }
     }
 
@@ -241,7 +234,7 @@ impl Budget {
             self.teardown_since = now;
             self.reconciliations.add(MOST_RECONCILIATIONS * self.workers);
             self.polls.add(MOST_RECONCILIATIONS * self.workers);
-            self.calls.add(MOST_RECONCILIATIONS * self.calls_per_reconciliation * self.workers);
+            self.calls.add(MOST_RECONCILIATIONS * CALLS_PER_RECONCILIATION * self.workers);
         }
     }
 
@@ -268,15 +261,10 @@ impl Budget {
         self.credit_until(now);
         let enough = self.calls.take()
             && match operation {
-                // One in each observation.
-                "DescribeServices" => self.reconciliations.take(),
+                // One in each observation, also in one of a service at rest.
+                "DescribeLoadBalancers" => self.reconciliations.take(),
                 "ReceiveMessage" => self.polls.take(),
                 "GetMetricData" => self.usage.take(),
-                // The service was read for its lease, not for another reconciliation.
-                "ListTagsForResource" => {
-                    self.reconciliations.add(1.0);
-                    true
-                }
                 _ => true,
             };
         match enough {
@@ -332,7 +320,7 @@ impl Budget {
         }
         self.reconciliations.add(reconciliations);
         self.polls.add(reconciliations);
-        self.calls.add(reconciliations * (self.calls_per_reconciliation + 1.0));
+        self.calls.add(reconciliations * (CALLS_PER_RECONCILIATION + 1.0));
     }
 
     /// Returns the factor by which failures multiply calls.
@@ -360,7 +348,7 @@ mod tests {
     fn allowed(every: Duration, of: u32) -> u32 {
         let mut budget = Budget::new(&policy(), seconds(20), 1, noon());
         budget.started(noon());
-        let is_within = |number: &u32| budget.sent("DescribeServices", noon() + every * (number + 1)).is_ok();
+        let is_within = |number: &u32| budget.sent("DescribeLoadBalancers", noon() + every * (number + 1)).is_ok();
         u32::try_from((0..of).take_while(is_within).count()).expect("a count")
     }
 
@@ -379,7 +367,7 @@ mod tests {
     fn limits_what_a_quiet_night_accumulates() {
         let mut budget = Budget::new(&policy(), seconds(20), 1, noon());
         let morning = noon() + seconds(12 * 60 * 60);
-        let taken = (0..1_000).take_while(|_| budget.sent("DescribeServices", morning).is_ok()).count();
+        let taken = (0..1_000).take_while(|_| budget.sent("DescribeLoadBalancers", morning).is_ok()).count();
         assert!(taken <= 150, "{taken}");
     }
 }

@@ -96,6 +96,12 @@ impl<C, I: Interceptor> Intercepted<C, I> {
         call.await.inspect_err(|error| self.interceptor.failed(error))
     }
 
+    fn hide_lease(&self, tags: &mut Tags) {
+        if self.interceptor.hides_leases() {
+            tags.retain(|key, value| key != OPERATION_TAG || value.starts_with("stop "));
+        }
+    }
+
     async fn write(&self, call: impl Future<Output = Result<(), AwsError>>) -> Result<(), AwsError> {
         match self.call(Operation::Write, call).await {
             Err(_) if self.interceptor.hides_failed_writes() => Ok(()),
@@ -105,8 +111,11 @@ impl<C, I: Interceptor> Intercepted<C, I> {
 }
 
 impl<C: Platform, I: Interceptor> Platform for Intercepted<C, I> {
-    async fn service(&self, cluster: &str, service: &str) -> Result<ServiceDescription, AwsError> {
-        self.call(Operation::DescribeService, self.inner.service(cluster, service)).await
+    async fn service(&self, cluster: &str, service: &str, with_tags: bool) -> Result<ServiceDescription, AwsError> {
+        let described = self.inner.service(cluster, service, with_tags);
+        let mut found = self.call(Operation::DescribeService, described).await?;
+        self.hide_lease(&mut found.tags);
+        Ok(found)
     }
 
     async fn pinned_addresses(&self, task_definition_arn: &str) -> Result<Vec<PinnedAddress>, AwsError> {
@@ -187,8 +196,8 @@ impl<C: Platform, I: Interceptor> Platform for Intercepted<C, I> {
 impl<C: Scaling, I: Interceptor> Scaling for Intercepted<C, I> {
     async fn scalable(&self, cluster: &str, service: &str) -> Result<Option<ScalableService>, AwsError> {
         let mut found = self.call(Operation::ReadLease, self.inner.scalable(cluster, service)).await?;
-        if let Some(found) = found.as_mut().filter(|_| self.interceptor.hides_leases()) {
-            found.tags.retain(|key, value| key != OPERATION_TAG || value.starts_with("stop "));
+        if let Some(found) = &mut found {
+            self.hide_lease(&mut found.tags);
         }
         Ok(found)
     }

@@ -1,12 +1,17 @@
-//! Tests that the adapter reads paginated lists completely, over the wire protocols.
+//! Tests that the adapter reads paginated lists completely, and several services' resources together, over the wire
+//! protocols.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::future::join_all;
 use jiff::Timestamp;
 
 use super::{AwsPlatform, connect_to_sandbox};
 use crate::aws::directory::ServiceDirectory;
 use crate::aws::{ErrorKind, Platform};
+use crate::clock::SystemClock;
+use jvb_watcher_rules::model::Service;
 use jvb_watcher_sandbox::api::{Request, ecs, elb};
 use jvb_watcher_sandbox::faults::Faults;
 use jvb_watcher_sandbox::platform::{self, PROJECT};
@@ -48,6 +53,49 @@ async fn crowded_platform() -> (Sandbox, AwsPlatform) {
     let sandbox = Sandbox::start(world, Faults::new(1), ([127, 0, 0, 1], 0).into()).await.expect("a free port");
     let adapter = AwsPlatform::new(&connect_to_sandbox(sandbox.endpoint(), "eu-west-1"));
     (sandbox, adapter)
+}
+
+#[tokio::test]
+async fn several_services_share_the_calls_of_reads_at_the_same_time() {
+    let (sandbox, _) = crowded_platform().await;
+    let sdk = connect_to_sandbox(sandbox.endpoint(), "eu-west-1");
+    let adapter = AwsPlatform::for_several_services(&sdk, Arc::new(SystemClock));
+    let sent = |before: &mut u64| {
+        let sent = adapter.calls().sent;
+        sent - std::mem::replace(before, sent)
+    };
+    let mut before = 0;
+    let cluster = format!("{PROJECT}-cluster");
+
+    let names: Vec<String> =
+        (0..19).map(|number| format!("other-{number}")).chain([format!("{PROJECT}-service")]).collect();
+    let services = join_all(names.iter().map(|name| adapter.service(&cluster, name, true))).await;
+    let found: Vec<bool> = services.into_iter().map(|it| it.expect("an answer").service != Service::Missing).collect();
+    assert_eq!(found.iter().position(|found| *found), Some(19), "{found:?}");
+    assert_eq!(sent(&mut before), 2, "ten services a call");
+    let missing = adapter.service("elsewhere", "service", false).await.expect("an answer");
+    assert_eq!((missing.service, sent(&mut before)), (Service::Missing, 1), "there is no such cluster");
+
+    let absent = join_all(names.iter().map(|name| adapter.load_balancer(name))).await;
+    assert!(absent.into_iter().all(|it| it.expect("an answer").is_none()));
+    assert_eq!(sent(&mut before), 1, "one page of all load balancers");
+
+    let groups = adapter.target_groups(None).await.expect("the groups");
+    let arns: Vec<String> = groups.into_iter().take(10).map(|group| group.arn).collect();
+    let gone = arns[0].replace("group-", "gone-");
+    sent(&mut before);
+    let several = [&arns[..5], &arns[5..], std::slice::from_ref(&gone)];
+    let tags = join_all(several.iter().map(|arns| adapter.tags(arns))).await;
+    let counts: Vec<usize> = tags.into_iter().map(|tags| tags.expect("an answer").len()).collect();
+    assert_eq!(counts, [5, 5, 0], "one that is gone fails no other");
+    assert!(sent(&mut before) <= 9, "halves until it is alone");
+
+    let tasks = adapter.list_tasks(&cluster, &format!("{PROJECT}-service")).await.expect("the tasks");
+    sent(&mut before);
+    let several = [&tasks[..1], &tasks[1..3], &tasks[..3]];
+    let described = join_all(several.iter().map(|tasks| adapter.describe_tasks(&cluster, tasks))).await;
+    let counts: Vec<usize> = described.into_iter().map(|tasks| tasks.expect("an answer").len()).collect();
+    assert_eq!((counts, sent(&mut before)), (vec![1, 2, 3], 1));
 }
 
 #[tokio::test]

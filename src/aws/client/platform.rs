@@ -14,20 +14,29 @@ use aws_sdk_elasticloadbalancingv2::client::customize::CustomizableOperation;
 use aws_sdk_elasticloadbalancingv2::config::Builder as ElbConfig;
 use aws_sdk_elasticloadbalancingv2::types as elb;
 
+use futures_util::future::try_join_all;
+
+use super::budget::Budget;
 use super::call::{Call, none_if_not_found};
 use super::interceptors::{CallCounter, DateReader, DeadlineGuard};
 use crate::aws::operation::ApiOperation;
 use crate::aws::{
     AwsError, Calls, Deadline, ErrorKind, LONGEST_CALL, LoadBalancerDescription, Platform, ServiceDescription,
-    TargetGroupDescription,
+    TargetGroupDescription, Urgency,
 };
 use crate::clock::{AwsClock, SharedClock, SystemClock};
-use jvb_watcher_rules::model::{PinnedAddress, Service, Tags, Target, TargetKey, Task, TaskId};
+use jvb_watcher_rules::model::{PinnedAddress, Tags, Target, TargetKey, Task, TaskId};
 
 pub(super) mod convert;
+mod shared;
+
+use shared::Shared;
 
 /// The most tasks in one call of DescribeTasks (see the ECS API reference).
 const TASKS_PER_DESCRIBE: usize = 100;
+
+/// The calls of DescribeTasks side by side: a tenth of the burst that the ECS API accepts.
+const DESCRIBES_AT_A_TIME: usize = 10;
 
 /// The most resources in one call of DescribeTags (see the Elastic Load Balancing API reference).
 const RESOURCES_PER_TAG_CALL: usize = 20;
@@ -36,7 +45,7 @@ const RESOURCES_PER_TAG_CALL: usize = 20;
 const RESOLUTION_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// ECS, Elastic Load Balancing and CloudWatch, through the SDK. Clones share the connections, the clock and the counts of
-/// calls.
+/// calls; those of a platform for several services share their reads, too.
 #[derive(Clone)]
 pub struct AwsPlatform {
     pub(super) ecs: aws_sdk_ecs::Client,
@@ -44,6 +53,8 @@ pub struct AwsPlatform {
     pub(super) cloudwatch: aws_sdk_cloudwatch::Client,
     counter: CallCounter,
     clock: Arc<AwsClock>,
+    /// For several services.
+    shared: Option<Arc<Shared>>,
 }
 
 impl AwsPlatform {
@@ -54,16 +65,34 @@ impl AwsPlatform {
 
     /// Creates the clients on a machine with this clock.
     pub fn on_machine(config: &SdkConfig, machine: SharedClock) -> Self {
+        Self::with_budget(config, machine, None)
+    }
+
+    /// Creates the clients of a process that watches several services, each with a clone: reads that they make at the same
+    /// time are coalesced, and observations wait for the budget of calls.
+    pub fn for_several_services(config: &SdkConfig, machine: SharedClock) -> Self {
+        Self::with_budget(config, machine, Some(Budget::new()))
+    }
+
+    fn with_budget(config: &SdkConfig, machine: SharedClock, budget: Option<Budget>) -> Self {
         let counter = CallCounter::default();
         let clock = Arc::new(AwsClock::new(machine));
         let dates = DateReader(clock.clone());
-        let ecs = aws_sdk_ecs::config::Builder::from(config).interceptor(counter.clone()).interceptor(dates.clone());
-        let elb = ElbConfig::from(config).interceptor(counter.clone()).interceptor(dates.clone());
+        let mut ecs =
+            aws_sdk_ecs::config::Builder::from(config).interceptor(counter.clone()).interceptor(dates.clone());
+        let mut elb = ElbConfig::from(config).interceptor(counter.clone()).interceptor(dates.clone());
+        if let Some(budget) = &budget {
+            ecs = ecs.interceptor(budget.clone());
+            elb = elb.interceptor(budget.clone());
+        }
         let cloudwatch =
             aws_sdk_cloudwatch::config::Builder::from(config).interceptor(counter.clone()).interceptor(dates);
+        let ecs = aws_sdk_ecs::Client::from_conf(ecs.build());
+        let elb = aws_sdk_elasticloadbalancingv2::Client::from_conf(elb.build());
         Self {
-            ecs: aws_sdk_ecs::Client::from_conf(ecs.build()),
-            elb: aws_sdk_elasticloadbalancingv2::Client::from_conf(elb.build()),
+            shared: budget.map(|budget| Arc::new(Shared::new(&ecs, &elb, budget))),
+            ecs,
+            elb,
             cloudwatch: aws_sdk_cloudwatch::Client::from_conf(cloudwatch.build()),
             counter,
             clock,
@@ -87,9 +116,12 @@ impl AwsPlatform {
         &self,
         cluster: &str,
         service: &str,
+        with_tags: bool,
     ) -> Result<Option<ecs::Service>, AwsError> {
         let call = Call::new(ApiOperation::DescribeServices, service);
-        let output = match self.ecs.describe_services().cluster(cluster).services(service).send().await {
+        let include = with_tags.then(|| vec![ecs::ServiceField::Tags]);
+        let request = self.ecs.describe_services().cluster(cluster).services(service).set_include(include);
+        let output = match request.send().await {
             Ok(output) => output,
             Err(error) => return none_if_not_found(call.failed(error)),
         };
@@ -101,17 +133,6 @@ impl AwsPlatform {
             Some(reason) => Err(call.incomplete(&format!("service, for reason {}", reason.unwrap_or("unknown")))),
             None => Err(call.incomplete("service")),
         }
-    }
-
-    async fn tags_of_batch(&self, arns: &[String]) -> Result<BTreeMap<String, Tags>, AwsError> {
-        let call = Call::new(ApiOperation::DescribeTags, arns.first().map_or("*", String::as_str));
-        let request = self.elb.describe_tags().set_resource_arns(Some(arns.to_vec()));
-        let output = request.send().await.map_err(|error| call.failed(error))?;
-        let tag = |tag: &elb::Tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()));
-        let described = output.tag_descriptions().iter().filter_map(|description| {
-            Some((description.resource_arn()?.to_owned(), description.tags().iter().filter_map(tag).collect()))
-        });
-        Ok(described.collect())
     }
 
     async fn list_tasks_of_status(
@@ -132,6 +153,20 @@ impl AwsPlatform {
     }
 }
 
+async fn tags_of_batch(
+    elb: &aws_sdk_elasticloadbalancingv2::Client,
+    arns: &[String],
+) -> Result<BTreeMap<String, Tags>, AwsError> {
+    let call = Call::new(ApiOperation::DescribeTags, arns.first().map_or("*", String::as_str));
+    let output = elb.describe_tags().set_resource_arns(Some(arns.to_vec())).send().await;
+    let output = output.map_err(|error| call.failed(error))?;
+    let tag = |tag: &elb::Tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()));
+    let described = output.tag_descriptions().iter().filter_map(|description| {
+        Some((description.resource_arn()?.to_owned(), description.tags().iter().filter_map(tag).collect()))
+    });
+    Ok(described.collect())
+}
+
 /// Returns time limits that end a call, with its retries, at the deadline.
 pub(super) fn time_left(deadline: &Deadline) -> TimeoutConfig {
     // The SDK takes a timeout of zero for none.
@@ -149,10 +184,21 @@ fn bounded<T, E, B>(
 }
 
 impl Platform for AwsPlatform {
-    async fn service(&self, cluster: &str, service: &str) -> Result<ServiceDescription, AwsError> {
-        Ok(match self.describe_service(cluster, service).await? {
+    async fn ready(&self, urgency: Urgency) {
+        if let Some(shared) = &self.shared {
+            shared.budget.ready(urgency).await;
+        }
+    }
+
+    async fn service(&self, cluster: &str, service: &str, with_tags: bool) -> Result<ServiceDescription, AwsError> {
+        if let Some(shared) = &self.shared {
+            let found = shared.services.get((cluster.to_owned(), with_tags), service.to_owned()).await;
+            let found = found.or_else(|error| none_if_not_found(error).map(Option::flatten))?;
+            return Ok(found.unwrap_or_else(ServiceDescription::missing));
+        }
+        Ok(match self.describe_service(cluster, service, with_tags).await? {
             Some(found) if found.status() != Some("INACTIVE") => convert::service(&found),
-            Some(_) | None => ServiceDescription { service: Service::Missing, deployment: None, message: None },
+            Some(_) | None => ServiceDescription::missing(),
         })
     }
 
@@ -165,14 +211,20 @@ impl Platform for AwsPlatform {
     }
 
     async fn describe_tasks(&self, cluster: &str, tasks: &[TaskId]) -> Result<Vec<Task>, AwsError> {
+        if let Some(shared) = &self.shared {
+            return Ok(shared.tasks.get_all(cluster.to_owned(), tasks).await?.into_values().collect());
+        }
         let call = Call::new(ApiOperation::DescribeTasks, cluster);
-        let mut described = Vec::with_capacity(tasks.len());
-        for batch in tasks.chunks(TASKS_PER_DESCRIBE) {
+        let describe = async |batch: &[TaskId]| {
             let ids = batch.iter().map(ToString::to_string).collect();
             let request = self.ecs.describe_tasks().cluster(cluster).set_tasks(Some(ids));
-            let output = request.send().await.map_err(|error| call.failed(error))?;
+            request.send().await.map_err(|error| call.failed(error))
+        };
+        let mut described = Vec::with_capacity(tasks.len());
+        for group in tasks.chunks(TASKS_PER_DESCRIBE * DESCRIBES_AT_A_TIME) {
+            let outputs = try_join_all(group.chunks(TASKS_PER_DESCRIBE).map(describe)).await?;
             // `failures` lists the tasks that are MISSING: they no longer exist, or aren't visible yet.
-            described.extend(output.tasks().iter().filter_map(convert::task));
+            described.extend(outputs.iter().flat_map(|output| output.tasks()).filter_map(convert::task));
         }
         Ok(described)
     }
@@ -194,6 +246,10 @@ impl Platform for AwsPlatform {
     }
 
     async fn load_balancer(&self, name: &str) -> Result<Option<LoadBalancerDescription>, AwsError> {
+        if let Some(shared) = &self.shared {
+            let found = shared.load_balancers.get((), name.to_owned()).await;
+            return found.or_else(|error| none_if_not_found(error).map(Option::flatten));
+        }
         let call = Call::new(ApiOperation::DescribeLoadBalancers, name);
         let output = match self.elb.describe_load_balancers().names(name).send().await {
             Ok(output) => output,
@@ -224,14 +280,17 @@ impl Platform for AwsPlatform {
     }
 
     async fn tags(&self, arns: &[String]) -> Result<BTreeMap<String, Tags>, AwsError> {
+        if let Some(shared) = &self.shared {
+            return shared.tags(arns).await;
+        }
         let mut tags = BTreeMap::new();
         for batch in arns.chunks(RESOURCES_PER_TAG_CALL) {
-            match self.tags_of_batch(batch).await {
+            match tags_of_batch(&self.elb, batch).await {
                 Ok(of_batch) => tags.extend(of_batch),
                 // One resource that no longer exists fails the whole batch, without being named.
                 Err(error) if error.is(ErrorKind::NotFound) => {
                     for arn in batch {
-                        match self.tags_of_batch(std::slice::from_ref(arn)).await {
+                        match tags_of_batch(&self.elb, std::slice::from_ref(arn)).await {
                             Ok(of_one) => tags.extend(of_one),
                             Err(error) if error.is(ErrorKind::NotFound) => {}
                             Err(error) => return Err(error),

@@ -20,16 +20,15 @@ fn bounded<T, E, B>(request: CustomizableOperation<T, E, B>, deadline: &Deadline
 impl Scaling for AwsPlatform {
     async fn scalable(&self, cluster: &str, service: &str) -> Result<Option<ScalableService>, AwsError> {
         // A DRAINING service is being deleted: it can't be scaled, and its successor may use the load balancer.
-        let found = self.describe_service(cluster, service).await?.filter(|found| found.status() == Some("ACTIVE"));
+        let found =
+            self.describe_service(cluster, service, false).await?.filter(|found| found.status() == Some("ACTIVE"));
         let Some(found) = found else { return Ok(None) };
         let call = Call::new(ApiOperation::DescribeServices, service);
         let arn = found.service_arn().ok_or_else(|| call.incomplete("serviceArn"))?.to_owned();
         let call = Call::new(ApiOperation::ListTagsForResource, &arn);
         let request = self.ecs.list_tags_for_resource().resource_arn(&arn);
         let output = request.send().await.map_err(|error| call.failed(error))?;
-        let tag = |tag: &ecs::Tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()));
-        let tags = output.tags().iter().filter_map(tag).collect();
-        Ok(Some(ScalableService { arn, counts: convert::counts(&found), tags }))
+        Ok(Some(ScalableService { arn, counts: convert::counts(&found), tags: convert::tags(output.tags()) }))
     }
 
     async fn scale(&self, cluster: &str, service: &str, desired: i32, deadline: &Deadline) -> Result<(), AwsError> {

@@ -23,6 +23,9 @@ use jvb_watcher_rules::plan::samples::{
     target, task,
 };
 
+mod calls;
+#[cfg(feature = "sandbox")]
+mod calls_on_sandbox;
 mod stop;
 mod usage;
 

@@ -18,7 +18,7 @@ use super::{
 pub struct Observation {
     /// The service.
     pub service: Service,
-    /// The service's tasks, running and recently stopped, each once.
+    /// The service's tasks, running and recently stopped, each once; not read while the service is at rest.
     pub tasks: Vec<Task>,
     /// What tells why tasks don't start.
     pub startup: Startup,
@@ -31,7 +31,7 @@ pub struct Observation {
     /// The lease on the service; read only where the watcher may stop the service, and it seems unused.
     pub lease: LeaseReading,
     /// Target groups behind no load balancer that carry a mark; read only while there is no load balancer of the
-    /// configured name.
+    /// configured name, and only when a search for them is due.
     pub orphaned_target_groups: Vec<TargetGroup>,
     /// The targets for which an earlier observation found no task, with the time of the first such observation.
     pub unmatched_since: BTreeMap<TargetKey, Timestamp>,
@@ -40,6 +40,22 @@ pub struct Observation {
 }
 
 impl Observation {
+    /// The observation of a service without tasks and without a load balancer.
+    pub fn of_service(service: Service, startup: Startup) -> Self {
+        Self {
+            service,
+            tasks: Vec::new(),
+            startup,
+            advertised: Advertised::default(),
+            load_balancer: None,
+            flows: None,
+            lease: LeaseReading::NotRead,
+            orphaned_target_groups: Vec::new(),
+            unmatched_since: BTreeMap::new(),
+            teardown_begun_at: None,
+        }
+    }
+
     /// Returns every target behind the load balancer, each with its group.
     pub fn targets(&self) -> impl Iterator<Item = (&TargetGroup, &Target)> {
         self.target_groups().flat_map(|group| group.targets.iter().map(move |target| (group, target)))

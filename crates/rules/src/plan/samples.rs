@@ -6,7 +6,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::{OwnerTag, Policy, Teardown, UsagePolicy};
-use crate::lease::LeaseReading;
 use crate::model::{
     AddressFamily, Counts, DesiredStatus, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LastStatus, LoadBalancer,
     LoadBalancerKind, LoadBalancerState, Observation, Protocol, Service, Tags, Target, TargetGroup, TargetState,
@@ -133,18 +132,7 @@ pub fn counts(desired: i32, running: i32, pending: i32) -> Service {
 }
 
 pub fn observation(service: Service, tasks: Vec<Task>, load_balancer: Option<LoadBalancer>) -> Observation {
-    Observation {
-        service,
-        tasks,
-        startup: Default::default(),
-        advertised: Default::default(),
-        load_balancer,
-        flows: None,
-        lease: LeaseReading::NotRead,
-        orphaned_target_groups: Vec::new(),
-        unmatched_since: Default::default(),
-        teardown_begun_at: None,
-    }
+    Observation { tasks, load_balancer, ..Observation::of_service(service, Default::default()) }
 }
 
 /// An idle service whose task stopped after the load balancer's creation.

@@ -283,9 +283,9 @@ pub struct UpdateServiceInput {
 pub struct DescribeServicesInput {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub cluster: Option<String>,
-    pub services: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub include: Vec<String>,
+    pub services: Vec<String>,
 }
 
 /// Response of `DescribeServices`.

@@ -18,11 +18,11 @@ use jvb_watcher_rules::model::{
 use jvb_watcher_sandbox::api::{Request, Tag, ecs, elb};
 
 impl Platform for Connection {
-    async fn service(&self, cluster: &str, service: &str) -> Result<ServiceDescription, AwsError> {
+    async fn service(&self, cluster: &str, service: &str, with_tags: bool) -> Result<ServiceDescription, AwsError> {
         let input = ecs::DescribeServicesInput {
             cluster: Some(cluster.to_owned()),
+            include: with_tags.then(|| "TAGS".to_owned()).into_iter().collect(),
             services: vec![service.to_owned()],
-            ..Default::default()
         };
         let ecs::Response::DescribeServices(output) = self.ecs(service, ecs::Request::DescribeServices(input)).await?
         else {
@@ -30,7 +30,7 @@ impl Platform for Connection {
         };
         Ok(match output.services.first() {
             Some(found) if found.status != "INACTIVE" => service_description(found),
-            _ => ServiceDescription { service: Service::Missing, deployment: None, message: None },
+            _ => ServiceDescription::missing(),
         })
     }
 
@@ -249,6 +249,7 @@ fn service_description(service: &ecs::Service) -> ServiceDescription {
         }),
         deployment: service.deployments.iter().find(|deployment| deployment.status == "PRIMARY").map(deployment),
         message: service.events.first().and_then(message),
+        tags: service.tags.iter().map(|tag| (tag.key.clone(), tag.value.clone())).collect(),
     }
 }
 

@@ -7,11 +7,8 @@ use jvb_watcher_sandbox::api::{Request, ecs};
 
 impl Scaling for Connection {
     async fn scalable(&self, cluster: &str, service: &str) -> Result<Option<ScalableService>, AwsError> {
-        let input = ecs::DescribeServicesInput {
-            cluster: Some(cluster.to_owned()),
-            services: vec![service.to_owned()],
-            ..Default::default()
-        };
+        let (cluster, services) = (Some(cluster.to_owned()), vec![service.to_owned()]);
+        let input = ecs::DescribeServicesInput { cluster, services, ..Default::default() };
         let ecs::Response::DescribeServices(output) = self.ecs(service, ecs::Request::DescribeServices(input)).await?
         else {
             unreachable!("another answer")

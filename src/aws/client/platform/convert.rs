@@ -12,8 +12,8 @@ use super::super::call::Call;
 use crate::aws::{AwsError, LoadBalancerDescription, ServiceDescription, TargetGroupDescription};
 use jvb_watcher_rules::model::{
     ADVERTISED_ADDRESSES_VARIABLE, AddressFamily, Counts, Deployment, DesiredStatus, LastStatus, LoadBalancerAddresses,
-    LoadBalancerKind, LoadBalancerState, PinnedAddress, Protocol, Rollout, SchedulerMessage, Service, StopCode, Target,
-    TargetKey, TargetState, TargetType, Task, TaskId,
+    LoadBalancerKind, LoadBalancerState, PinnedAddress, Protocol, Rollout, SchedulerMessage, Service, StopCode, Tags,
+    Target, TargetKey, TargetState, TargetType, Task, TaskId,
 };
 
 /// Converts the counts of a service.
@@ -31,7 +31,14 @@ pub(super) fn service(service: &ecs::Service) -> ServiceDescription {
         service: Service::Found(counts(service)),
         deployment: primary.and_then(deployment),
         message: service.events().iter().filter_map(message).max_by_key(|message| message.at),
+        tags: tags(service.tags()),
     }
+}
+
+/// Converts the tags of a service.
+pub(in crate::aws::client) fn tags(tags: &[ecs::Tag]) -> Tags {
+    let tag = |tag: &ecs::Tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()));
+    tags.iter().filter_map(tag).collect()
 }
 
 fn deployment(deployment: &ecs::Deployment) -> Option<Deployment> {

@@ -138,9 +138,8 @@ async fn does_not_stop_when_an_operation_takes_the_lease_before_the_write() {
         Lease { holder, begun_at, id, state: LeaseState::Active }.to_string()
     };
     let take = move |world: &mut World| drop(world.service_tags.insert(OPERATION_TAG.to_owned(), up()));
-    // DescribeServices reads the service in each observation twice (once for the lease), then before and after the worker's
-    // own lease.
-    for (operation, nth) in [("DescribeServices", 5), ("DescribeServices", 6)] {
+    // DescribeServices reads the service in each of two observations, then before and after the worker's own lease.
+    for (operation, nth) in [("DescribeServices", 3), ("DescribeServices", 4)] {
         let mut bench = unused();
         bench.reconcile().await.expect("a reconciliation");
         bench.next_minute(0).await;

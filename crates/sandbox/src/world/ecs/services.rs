@@ -259,6 +259,9 @@ impl Ecs {
         if input.services.len() > MAX_DESCRIBED {
             return Err(invalid(format!("Services list cannot have more than {MAX_DESCRIBED} entries.")));
         }
+        if let Some(other) = input.include.iter().find(|field| *field != "TAGS") {
+            return Err(invalid(format!("Invalid include value {other}.")));
+        }
         let at = before(context.now, context.settings.ecs_lag);
         let mut output = api::DescribeServicesOutput::default();
         for given in &input.services {

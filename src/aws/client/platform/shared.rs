@@ -1,0 +1,148 @@
+//! The reads of a process that watches several services: coalesced, and within a budget.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use aws_sdk_ecs::types as ecs;
+use futures_util::future::join_all;
+
+use super::{RESOURCES_PER_TAG_CALL, TASKS_PER_DESCRIBE, convert, tags_of_batch};
+use crate::aws::client::budget::Budget;
+use crate::aws::client::call::{Call, none_if_not_found};
+use crate::aws::client::coalesce::{Answers, Coalescer};
+use crate::aws::operation::ApiOperation;
+use crate::aws::{AwsError, LoadBalancerDescription, ServiceDescription};
+use jvb_watcher_rules::model::{Tags, Task, TaskId};
+
+/// The time for which a read waits for others: less than a tenth of what a call takes.
+const WINDOW: Duration = Duration::from_millis(3);
+
+/// The most services in one call of DescribeServices (see the ECS API reference).
+const SERVICES_PER_DESCRIBE: usize = 10;
+
+/// The most load balancers whose description is one answer: those that one page can hold. A name that has none fails a call
+/// by names, so several are looked up among all.
+const LOAD_BALANCERS_PER_PAGE: i32 = 400;
+
+/// The reads that services share.
+pub(super) struct Shared {
+    pub(super) budget: Budget,
+    /// By cluster, and whether with tags.
+    pub(super) services: Coalescer<(String, bool), String, ServiceDescription>,
+    /// By cluster.
+    pub(super) tasks: Coalescer<String, TaskId, Task>,
+    pub(super) load_balancers: Coalescer<(), String, LoadBalancerDescription>,
+    pub(super) tags: Coalescer<(), String, Tags>,
+}
+
+impl Shared {
+    /// Creates the coalescers of these clients.
+    pub(super) fn new(ecs: &aws_sdk_ecs::Client, elb: &aws_sdk_elasticloadbalancingv2::Client, budget: Budget) -> Self {
+        let (of_services, of_tasks) = (ecs.clone(), ecs.clone());
+        let (of_load_balancers, of_tags) = (elb.clone(), elb.clone());
+        Self {
+            budget,
+            services: Coalescer::new(
+                ApiOperation::DescribeServices,
+                WINDOW,
+                SERVICES_PER_DESCRIBE,
+                move |(cluster, with_tags), names| services(of_services.clone(), cluster, with_tags, names),
+            ),
+            tasks: Coalescer::new(ApiOperation::DescribeTasks, WINDOW, TASKS_PER_DESCRIBE, move |cluster, ids| {
+                tasks(of_tasks.clone(), cluster, ids)
+            }),
+            load_balancers: Coalescer::new(
+                ApiOperation::DescribeLoadBalancers,
+                WINDOW,
+                usize::MAX,
+                move |(), names| load_balancers(of_load_balancers.clone(), names),
+            ),
+            tags: Coalescer::new(
+                ApiOperation::DescribeTags,
+                WINDOW,
+                RESOURCES_PER_TAG_CALL,
+                move |(), arns: Vec<String>| {
+                    let elb = of_tags.clone();
+                    async move {
+                        Ok(tags_of_batch(&elb, &arns).await?.into_iter().map(|(arn, tags)| (arn, Ok(tags))).collect())
+                    }
+                },
+            ),
+        }
+    }
+}
+
+impl Shared {
+    /// Reads the tags of resources that exist.
+    pub(super) async fn tags(&self, arns: &[String]) -> Result<BTreeMap<String, Tags>, AwsError> {
+        let answers = join_all(arns.iter().map(|arn| self.tags.get((), arn.clone()))).await;
+        let mut tags = BTreeMap::new();
+        for (arn, answer) in arns.iter().zip(answers) {
+            let found = answer.or_else(|error| none_if_not_found(error).map(Option::flatten))?;
+            tags.extend(found.map(|found| (arn.clone(), found)));
+        }
+        Ok(tags)
+    }
+}
+
+async fn services(
+    ecs: aws_sdk_ecs::Client,
+    cluster: String,
+    with_tags: bool,
+    names: Vec<String>,
+) -> Result<Answers<String, ServiceDescription>, AwsError> {
+    let call = Call::new(ApiOperation::DescribeServices, &cluster);
+    let include = with_tags.then(|| vec![ecs::ServiceField::Tags]);
+    let request = ecs.describe_services().cluster(&cluster).set_services(Some(names.clone())).set_include(include);
+    let output = request.send().await.map_err(|error| call.failed(error))?;
+    let answer = |name: &String| {
+        let is_it = |found: &&ecs::Service| {
+            found.service_name() == Some(name.as_str()) || found.service_arn() == Some(name.as_str())
+        };
+        match output.services().iter().find(is_it) {
+            Some(found) if found.status() == Some("INACTIVE") => None,
+            Some(found) => Some(Ok(convert::service(found))),
+            None => {
+                // A failure names the service by an ARN that ends with its name.
+                let name = name.rsplit('/').next().unwrap_or(name);
+                let is_it = |arn: &str| arn.rsplit('/').next() == Some(name);
+                let failure = output.failures().iter().find(|failure| failure.arn().is_some_and(is_it));
+                match failure.map(|failure| failure.reason().unwrap_or("unknown")) {
+                    Some("MISSING") => None,
+                    Some(reason) => Some(Err(call.incomplete(&format!("service {name}, for reason {reason}")))),
+                    None => Some(Err(call.incomplete(&format!("service {name}")))),
+                }
+            }
+        }
+    };
+    Ok(names.iter().filter_map(|name| Some((name.clone(), answer(name)?))).collect())
+}
+
+async fn tasks(ecs: aws_sdk_ecs::Client, cluster: String, ids: Vec<TaskId>) -> Result<Answers<TaskId, Task>, AwsError> {
+    let call = Call::new(ApiOperation::DescribeTasks, &cluster);
+    let ids = ids.iter().map(ToString::to_string).collect();
+    let request = ecs.describe_tasks().cluster(&cluster).set_tasks(Some(ids));
+    let output = request.send().await.map_err(|error| call.failed(error))?;
+    Ok(output.tasks().iter().filter_map(convert::task).map(|task| (task.id.clone(), Ok(task))).collect())
+}
+
+async fn load_balancers(
+    elb: aws_sdk_elasticloadbalancingv2::Client,
+    names: Vec<String>,
+) -> Result<Answers<String, LoadBalancerDescription>, AwsError> {
+    let call = Call::new(ApiOperation::DescribeLoadBalancers, names.first().map_or("*", String::as_str));
+    let request = elb.describe_load_balancers();
+    let request = match names.as_slice() {
+        [name] => request.names(name),
+        _ => request.page_size(LOAD_BALANCERS_PER_PAGE),
+    };
+    let mut found = Answers::new();
+    let mut pages = request.into_paginator().items().send();
+    while let Some(load_balancer) = pages.next().await {
+        let load_balancer = load_balancer.map_err(|error| call.failed(error))?;
+        if let Some(name) = names.iter().find(|name| load_balancer.load_balancer_name() == Some(name.as_str())) {
+            found.insert(name.clone(), convert::load_balancer(&load_balancer, name, call));
+        }
+    }
+    Ok(found)
+}
