@@ -260,7 +260,7 @@ async fn down_names_the_tasks_that_do_not_stop() {
 
 #[test]
 fn the_poll_interval_grows_with_the_wait() {
-    assert_eq!([0, 20, 50, 100, 600].map(|waited| poll_interval(seconds(waited))), [2, 2, 5, 10, 10].map(seconds));
+    assert_eq!([0, 10, 20, 50, 100, 600].map(|waited| poll_interval(seconds(waited))), [1, 1, 2, 5, 10, 10].map(seconds));
 }
 
 #[tokio::test(start_paused = true)]

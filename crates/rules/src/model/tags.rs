@@ -26,3 +26,7 @@ pub const STOP_AT_TAG: &str = "jvb-watcher:stop-at";
 
 /// The lease on the ECS service, by which the later of two operations (`up`, `down`, a stop by the watcher) wins.
 pub const OPERATION_TAG: &str = "jvb-watcher:operation";
+
+/// What the bridge must know of the load balancer when its task starts, as `awaited` or `fixed`; on the ECS service, where its
+/// operator sets it.
+pub const BRIDGE_ADDRESS_TAG: &str = "jvb-watcher:bridge-address";
