@@ -110,7 +110,7 @@ fn service_request(cluster: String, bridge_address: &str) -> Request {
         desired_count: 0,
         launch_type: Some("FARGATE".to_owned()),
         network_configuration: Some(ecs::NetworkConfiguration { awsvpc_configuration: network }),
-        tags: vec![LowercaseTag { key: "jvb-watcher:bridge-address".to_owned(), value: bridge_address.to_owned() }],
+        tags: vec![LowercaseTag { key: "jvb-watcher-bridge-address".to_owned(), value: bridge_address.to_owned() }],
         ..ecs::CreateServiceInput::default()
     }))
 }
