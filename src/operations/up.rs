@@ -389,9 +389,8 @@ impl<P: ControllerPlatform + Clone> Up<P> {
     async fn scale_back_unless_in_use(&mut self) -> Result<(), OperationError> {
         let leased = self.run.verify_lease().await?;
         let load_balancer = self.run.context.platform.load_balancer(self.name()).await?;
-        let is_reachable = load_balancer.is_some_and(|found| {
-            matches!(found.state, LoadBalancerState::Active | LoadBalancerState::ActiveImpaired)
-        });
+        let is_reachable = load_balancer
+            .is_some_and(|found| matches!(found.state, LoadBalancerState::Active | LoadBalancerState::ActiveImpaired));
         match is_reachable && leased.service.counts.running > 0 {
             true => Ok(()),
             false => self.scale_back(&leased).await,

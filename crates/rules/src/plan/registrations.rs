@@ -111,7 +111,8 @@ impl<'a> Planner<'a> {
             return Vec::new();
         }
         let starting: Vec<_> = self.observation.tasks.iter().filter(|task| task.is_about_to_serve()).collect();
-        let has_one_bridge = !self.policy.allow_several_bridges && groups.iter().any(|group| group.protocol.takes_udp());
+        let has_one_bridge =
+            !self.policy.allow_several_bridges && groups.iter().any(|group| group.protocol.takes_udp());
         if has_one_bridge && starting.len() > 1 { Vec::new() } else { starting }
     }
 

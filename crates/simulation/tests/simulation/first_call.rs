@@ -64,19 +64,14 @@ impl LoadBalancerCommand for AtOnce {
         "create".to_owned()
     }
 
-    fn run<'a>(
-        &'a self,
-        _: &'a (dyn Fn(&str) + Sync),
-        _: oneshot::Receiver<()>,
-    ) -> BoxFuture<'a, Result<(), String>> {
+    fn run<'a>(&'a self, _: &'a (dyn Fn(&str) + Sync), _: oneshot::Receiver<()>) -> BoxFuture<'a, Result<(), String>> {
         Box::pin(async { self.0.create_all().map_err(|error| error.to_string()) })
     }
 }
 
 impl Start {
     /// A start without a load balancer, as the sandbox's platform has it.
-    const WITHOUT: Self =
-        Self { standing: false, command: Creation::AtOnce, bridge_address: "awaited", watched: true };
+    const WITHOUT: Self = Self { standing: false, command: Creation::AtOnce, bridge_address: "awaited", watched: true };
 
     fn time(self) -> Seconds {
         on_virtual_time(async {
