@@ -37,6 +37,7 @@ pub const EXAMPLES: &[(Bug, &str, Example)] = &[
     (Bug::IgnoreDesiredCount, "keeps_what_tasks_are_desired_for", desired_tasks),
     (Bug::IgnoreStoppingTasks, "keeps_what_a_stopping_task_uses", stopping_task),
     (Bug::IgnoreAddressReuse, "keeps_what_a_task_at_a_reused_address_uses", reused_address),
+    (Bug::CountEarlierTasksAsUse, "keeps_what_only_an_earlier_task_is_registered_in", earlier_task),
     (Bug::IgnoreOtherTargetTypes, "keeps_what_instances_use", other_target_type),
     (Bug::KeepMarkInUse, "unmarks_what_is_used_again", used_again),
     (Bug::RestoreLostMark, "restarts_the_grace_period_after_a_lost_mark", lost_mark),
@@ -83,6 +84,16 @@ fn stopping_task(bug: Option<Bug>) -> Result<(), String> {
 
 fn reused_address(bug: Option<Bug>) -> Result<(), String> {
     keeps(&idle(due(&[1])), bug)
+}
+
+/// A new load balancer, in whose target groups a task of an earlier one is still registered.
+fn earlier_task(bug: Option<Bug>) -> Result<(), String> {
+    let mut load_balancer = LoadBalancer { created_at: noon() - minutes(5), ..load_balancer(&[1]) };
+    for group in &mut load_balancer.target_groups {
+        group.targets[0].state = TargetState::Unhealthy;
+    }
+    let plan = plan(&idle(load_balancer), bug);
+    expect(plan.lifecycle == LifecycleAction::Keep, &plan)
 }
 
 fn other_target_type(bug: Option<Bug>) -> Result<(), String> {
