@@ -31,7 +31,7 @@ use std::time::Duration;
 /// The limit of a phase that is a read and a write: most of it is for an AWS that fails.
 const SHORT_PHASE_LIMIT: Duration = Duration::from_secs(5 * 60);
 
-/// The shortest time between two checks of a phase's condition.
+/// The time between two checks beside the load balancer command.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The most that DescribeLoadBalancers may lag behind the load balancer command that has ended.

@@ -310,15 +310,18 @@ impl Platform for FakeAws {
         self.call("DescribeTargetHealth", |world| Ok(world.group(arn)?.healthy_others)).await
     }
 
-    async fn register(&self, arn: &str, targets: &[TargetKey]) -> Result<(), AwsError> {
-        self.call("RegisterTargets", |world| {
+    async fn register(&self, arn: &str, targets: &[TargetKey], deadline: Option<&Deadline>) -> Result<(), AwsError> {
+        let effect = |world: &mut World| {
             let group = world.group(arn)?;
             let target =
                 |key: &TargetKey| Target { ip: key.ip, port: key.port, state: TargetState::Initial, reason: None };
             group.targets.extend(targets.iter().map(target));
             Ok(())
-        })
-        .await
+        };
+        match deadline {
+            Some(deadline) => self.write("RegisterTargets", deadline, effect).await,
+            None => self.call("RegisterTargets", effect).await,
+        }
     }
 
     async fn deregister(&self, arn: &str, targets: &[TargetKey], deadline: &Deadline) -> Result<(), AwsError> {

@@ -77,12 +77,13 @@ pub trait Platform: Send + Sync {
     /// Counts the healthy targets of a group of any type.
     fn healthy_targets(&self, target_group_arn: &str) -> impl Future<Output = Result<usize, AwsError>> + Send;
 
-    /// Registers at most [`TARGETS_PER_CALL`] targets. This write has no deadline: a late registration still lets calls
-    /// in while AWS is slow, and the next reconciliation reverts one that is wrong.
+    /// Registers at most [`TARGETS_PER_CALL`] targets. Without a deadline, a late registration still lets calls in while
+    /// AWS is slow, and the next reconciliation reverts one that is wrong.
     fn register(
         &self,
         target_group_arn: &str,
         targets: &[TargetKey],
+        deadline: Option<&Deadline>,
     ) -> impl Future<Output = Result<(), AwsError>> + Send;
 
     /// Deregisters at most [`TARGETS_PER_CALL`] targets.

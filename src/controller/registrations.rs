@@ -8,7 +8,7 @@ use crate::controller::writes::{Applied, Writer};
 use crate::telemetry::log::{Event, TargetFields};
 use jvb_watcher_rules::finding::{Finding, FindingName};
 use jvb_watcher_rules::model::TargetKey;
-use jvb_watcher_rules::plan::{GroupChange, TargetChange};
+use jvb_watcher_rules::plan::{GroupChange, TargetChange, TargetReason};
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Direction {
@@ -59,11 +59,14 @@ impl<P: Platform> Writer<'_, P> {
             Direction::Deregister => &group.deregister,
         };
         let mut sent = Sent::default();
+        // A late registration of a serving task does no harm. A starting one would be registered beside what serves by then.
+        let is_early = |change: &TargetChange| change.reason == TargetReason::TaskStarting;
+        let deadline = changes.iter().any(is_early).then_some(&self.deadline);
         let mut batches: VecDeque<&[TargetChange]> = changes.chunks(TARGETS_PER_CALL).collect();
         while let Some(batch) = batches.pop_front() {
             let keys: Vec<TargetKey> = batch.iter().map(|change| change.key.clone()).collect();
             let answer = match direction {
-                Direction::Register => self.platform.register(&group.target_group_arn, &keys).await,
+                Direction::Register => self.platform.register(&group.target_group_arn, &keys, deadline).await,
                 Direction::Deregister => self.platform.deregister(&group.target_group_arn, &keys, &self.deadline).await,
             };
             match answer {

@@ -540,7 +540,7 @@ impl<P: ControllerPlatform + Clone> Operation for Down<P> {
         }
     }
 
-    async fn beside_command(&self) -> Result<(), OperationError> {
+    async fn beside_command(&mut self) -> Result<(), OperationError> {
         self.run.verify_lease().await?;
         Ok(())
     }
@@ -548,4 +548,6 @@ impl<P: ControllerPlatform + Clone> Operation for Down<P> {
     fn command_succeeded(&mut self) {
         self.command_succeeded_at = Some(Instant::now());
     }
+
+    async fn undo(&mut self, _: Phase) {}
 }

@@ -14,6 +14,10 @@ use crate::aws::ControllerPlatform;
 use crate::retry::Retry;
 use crate::telemetry::log::{Phase, millis, rfc3339_millis};
 
+/// The shortest time between two checks of a condition: each second until a task has its address is a second until the first
+/// call.
+const MIN_POLL_INTERVAL: Duration = Duration::from_secs(1);
+
 /// The longest time between two checks of a condition.
 const MAX_POLL_INTERVAL: Duration = Duration::from_secs(10);
 
@@ -65,10 +69,13 @@ pub trait Operation: Send + Sync {
     fn check(&mut self, phase: Phase) -> impl Future<Output = Result<PhaseStatus, OperationError>> + Send;
 
     /// Does what has to be done regularly while the load balancer command runs.
-    fn beside_command(&self) -> impl Future<Output = Result<(), OperationError>> + Send;
+    fn beside_command(&mut self) -> impl Future<Output = Result<(), OperationError>> + Send;
 
     /// Records that the load balancer command has succeeded.
     fn command_succeeded(&mut self);
+
+    /// Undoes what the operation has done ahead of the phase that failed, and what would cost money for nothing.
+    fn undo(&mut self, failed: Phase) -> impl Future<Output = ()> + Send;
 }
 
 /// Runs an operation to its end; returns its phases.
@@ -91,7 +98,13 @@ pub async fn execute<O: Operation>(operation: &mut O) -> Result<Vec<CompletedPha
         };
         match next {
             Ok(next) => at = next,
-            Err(error) => return Err(operation.run_mut().fail(bounded.phase, error).await),
+            Err(error) => {
+                // A later operation decides what becomes of it.
+                if !matches!(error, OperationError::Superseded(_)) {
+                    operation.undo(bounded.phase).await;
+                }
+                return Err(operation.run_mut().fail(bounded.phase, error).await);
+            }
         }
     }
     let run = operation.run_mut();
@@ -108,7 +121,7 @@ pub async fn execute<O: Operation>(operation: &mut O) -> Result<Vec<CompletedPha
 ///
 /// A tenth of that time adds little to the wait, and spares the API limits that the whole account shares.
 pub(super) fn poll_interval(waited: Duration) -> Duration {
-    (waited / 10).clamp(POLL_INTERVAL, MAX_POLL_INTERVAL)
+    (waited / 10).clamp(MIN_POLL_INTERVAL, MAX_POLL_INTERVAL)
 }
 
 /// Runs one phase; returns an earlier one to restart from, if there is need, and the error if that is too often.
@@ -237,7 +250,7 @@ async fn run_command<O: Operation>(
 
 /// Returns the error that must end the load balancer command.
 async fn watch_beside_command<O: Operation>(
-    operation: &O,
+    operation: &mut O,
     BoundedPhase { limit, .. }: BoundedPhase,
     deadline: Instant,
 ) -> OperationError {

@@ -22,7 +22,7 @@ pub(super) const MAX_RETRY_WAIT: Duration = Duration::from_secs(10);
 
 /// The limit for each part of the cleanup after a failure. What remains is left to the hold's expiry and the next
 /// operation.
-const FAILED_CLEANUP_LIMIT: Duration = Duration::from_secs(10);
+pub(super) const FAILED_CLEANUP_LIMIT: Duration = Duration::from_secs(10);
 
 /// The limit for each part of the cleanup after success.
 const CLEANUP_LIMIT: Duration = Duration::from_secs(60);

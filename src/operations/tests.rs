@@ -45,6 +45,7 @@ mod concurrency;
 mod destroy;
 mod failure;
 mod hold;
+mod start;
 mod success;
 mod watcher;
 

@@ -13,8 +13,8 @@ use super::failure::{Failure, OperationError};
 use super::phase::{BoundedPhase, CompletedPhase};
 use super::registration::Registrations;
 use super::report::{GroupReport, TaskReport, UpReport};
-use super::run::{CommandState, Run};
-use super::{CONSISTENCY_DELAY, SHORT_PHASE_LIMIT};
+use super::run::{CommandState, FAILED_CLEANUP_LIMIT, LeasedService, Run};
+use super::{CONSISTENCY_DELAY, POLL_INTERVAL, SHORT_PHASE_LIMIT};
 use crate::aws::{AwsError, ControllerPlatform, Deadline, LoadBalancerDescription};
 use crate::controller::message::Hints;
 use crate::controller::reconciler::{OBSERVATION_VALID_FOR, Reconciler};
@@ -22,8 +22,8 @@ use crate::telemetry::log::{Phase, Verb, rfc3339_millis};
 use jvb_watcher_rules::finding::FindingName;
 use jvb_watcher_rules::hold::{Hold, Holder};
 use jvb_watcher_rules::model::{
-    Counts, LoadBalancer, LoadBalancerKind, LoadBalancerState, OPERATION_TAG, Observation, Service, Startup,
-    TargetGroup, TargetType, Task,
+    BridgeAddress, Counts, LoadBalancer, LoadBalancerKind, LoadBalancerState, OPERATION_TAG, Observation,
+    Phase as TaskPhase, Service, Startup, TargetGroup, TargetType, Task,
 };
 use jvb_watcher_rules::plan::{self, LifecycleAction, Teardown, UsagePolicy};
 
@@ -74,6 +74,8 @@ pub struct Up<P> {
     settled_at: Option<Instant>,
     /// The desired count before this operation raised it.
     scaled_from: Option<i32>,
+    /// Whether it was raised ahead of its phase, when nothing ran.
+    is_scaled_ahead: bool,
     /// The time since which the service should keep its tasks.
     scaled_at: Option<Timestamp>,
     /// The number of tasks to wait for.
@@ -107,6 +109,7 @@ impl<P: ControllerPlatform + Clone> Up<P> {
             origin: Origin::Existing,
             settled_at: None,
             scaled_from: None,
+            is_scaled_ahead: false,
             scaled_at: None,
             wanted,
             observation: Observation::of_service(Service::Missing, Startup::default()),
@@ -210,6 +213,8 @@ impl<P: ControllerPlatform + Clone> Up<P> {
         let observed = self.finisher.observe(&Hints::default()).await?;
         let Some(load_balancer) = &observed.observation.load_balancer else {
             self.settled_at = None;
+            // The tasks that start could learn the addresses of the load balancer that is gone.
+            self.scale_back(&leased).await?;
             let is_deleting = matches!(observed.plan.lifecycle, LifecycleAction::DeleteTargetGroups { .. });
             let is_marked = !observed.observation.orphaned_target_groups.is_empty();
             if is_deleting || is_marked && plan::is_idle(&observed.observation, self.run.context.now()) {
@@ -232,15 +237,19 @@ impl<P: ControllerPlatform + Clone> Up<P> {
         let Counts { desired, running, .. } = leased.service.counts;
         // A running task proves that no observation of an idle service is still valid: it took longer to start.
         let is_in_use = desired > 0 && running > 0;
+        let takes_addresses = |group: &TargetGroup| matches!(group.target_type, TargetType::Ip { .. });
+        let is_complete =
+            load_balancer.target_groups.iter().any(takes_addresses) && self.run.command == CommandState::Settled;
         if !is_in_use && Instant::now() < settled_at {
+            // The tasks take longer to start than the load balancer is in danger.
+            if is_complete {
+                self.scale_ahead(&leased, load_balancer.state).await?;
+            }
             let seconds = OBSERVATION_VALID_FOR.as_secs();
             return Ok(PhaseStatus::Waiting(format!(
                 "{name} exists; a watcher that observed it before the hold may delete it within {seconds} s"
             )));
         }
-        let takes_addresses = |group: &TargetGroup| matches!(group.target_type, TargetType::Ip { .. });
-        let is_complete =
-            load_balancer.target_groups.iter().any(takes_addresses) && self.run.command == CommandState::Settled;
         if !is_complete && self.run.context.command.is_some() {
             // An interrupted terraform leaves out listeners; the next run creates them.
             return Ok(PhaseStatus::RunCommand);
@@ -287,7 +296,18 @@ impl<P: ControllerPlatform + Clone> Up<P> {
                  free addresses, and run jvb-watcher up again"
             ))),
             LoadBalancerState::Provisioning | LoadBalancerState::Unknown => {
-                Ok(PhaseStatus::Waiting(format!("{name} is {}", state.as_str())))
+                self.scale_ahead(&leased, state).await?;
+                let tasks = match self.is_scaled_ahead {
+                    true => {
+                        // A target is registered before its health checks can begin.
+                        let outcome = self.registrar.reconcile(&Hints::default()).await?;
+                        let tasks = &outcome.observed.observation.tasks;
+                        let live = tasks.iter().filter(|task| task.phase() != TaskPhase::Stopping).count();
+                        format!("; {live} task(s) start or serve")
+                    }
+                    false => String::new(),
+                };
+                Ok(PhaseStatus::Waiting(format!("{name} is {}{tasks}", state.as_str())))
             }
         }
     }
@@ -295,18 +315,73 @@ impl<P: ControllerPlatform + Clone> Up<P> {
     async fn scale(&mut self) -> Result<PhaseStatus, OperationError> {
         let leased = self.run.verify_lease().await?;
         let (current, desired) = (leased.service.counts.desired, self.spec.desired);
+        if self.raise_desired_count(&leased).await? {
+            return Ok(match (self.scaled_from, self.scaled_at) {
+                (Some(from), Some(at)) if self.is_scaled_ahead => {
+                    PhaseStatus::Completed(format!("desired count from {from} to {current} at {}", rfc3339_millis(at)))
+                }
+                (Some(from), _) => PhaseStatus::Completed(format!("desired count from {from} to {current}")),
+                (None, _) => PhaseStatus::Skipped(format!("desired count is {current}")),
+            });
+        }
+        Ok(PhaseStatus::Waiting(format!("desired count from {current} to {desired}")))
+    }
+
+    /// Raises the desired count; returns true if it is high enough already.
+    async fn raise_desired_count(&mut self, leased: &LeasedService) -> Result<bool, OperationError> {
+        let (current, desired) = (leased.service.counts.desired, self.spec.desired);
         self.wanted = desired.max(current);
         self.scaled_at.get_or_insert(self.run.context.now());
         if current >= desired {
-            return Ok(match self.scaled_from {
-                Some(from) => PhaseStatus::Completed(format!("desired count from {from} to {current}")),
-                None => PhaseStatus::Skipped(format!("desired count is {current}")),
-            });
+            return Ok(true);
         }
+        // The answer may be lost, and the write take effect.
+        self.scaled_from.get_or_insert(current);
         let Context { platform, scope, .. } = &self.run.context;
         platform.scale(&scope.cluster, &scope.service, desired, &leased.deadline).await?;
-        self.scaled_from.get_or_insert(current);
-        Ok(PhaseStatus::Waiting(format!("desired count from {current} to {desired}")))
+        Ok(false)
+    }
+
+    /// Starts the tasks ahead of their phase, where nothing runs and the load balancer's state doesn't matter to them.
+    ///
+    /// An active load balancer's name resolves. While it is provisioning, AWS documents neither whether it does nor its
+    /// addresses, so the service's tag must say that its bridge waits or needs none.
+    async fn scale_ahead(&mut self, leased: &LeasedService, state: LoadBalancerState) -> Result<(), OperationError> {
+        let is_safe = match BridgeAddress::of(&leased.service.tags) {
+            BridgeAddress::Awaited | BridgeAddress::Fixed => state != LoadBalancerState::Failed,
+            BridgeAddress::Unknown => {
+                matches!(state, LoadBalancerState::Active | LoadBalancerState::ActiveImpaired)
+            }
+        };
+        if is_safe && leased.service.counts == Counts::default() {
+            self.is_scaled_ahead = true;
+            self.raise_desired_count(leased).await?;
+        }
+        Ok(())
+    }
+
+    /// Sets the desired count back to zero, if it was raised ahead of its phase and no other operation has changed it since.
+    async fn scale_back(&mut self, leased: &LeasedService) -> Result<(), OperationError> {
+        if self.is_scaled_ahead && leased.service.counts.desired == self.spec.desired {
+            let Context { platform, scope, .. } = &self.run.context;
+            platform.scale(&scope.cluster, &scope.service, 0, &leased.deadline).await?;
+        }
+        if self.is_scaled_ahead {
+            (self.is_scaled_ahead, self.scaled_from, self.scaled_at) = (false, None, None);
+        }
+        Ok(())
+    }
+
+    /// Sets the desired count back, unless clients can have reached a task.
+    async fn scale_back_unless_in_use(&mut self) -> Result<(), OperationError> {
+        let leased = self.run.verify_lease().await?;
+        let load_balancer = self.run.context.platform.load_balancer(self.name()).await?;
+        let is_reachable = load_balancer
+            .is_some_and(|found| matches!(found.state, LoadBalancerState::Active | LoadBalancerState::ActiveImpaired));
+        match is_reachable && leased.service.counts.running > 0 {
+            true => Ok(()),
+            false => self.scale_back(&leased).await,
+        }
     }
 
     /// Registers the serving tasks, and keeps the observation; returns the finding that hinders a start or a registration.
@@ -457,11 +532,21 @@ impl<P: ControllerPlatform + Clone> Up<P> {
             None => format!("keep load balancer {name}, which exists, and hold it"),
             Some(command) => format!("run `{}`, and hold {name} {}", command.text(), limit(spec.create_limit)),
         });
-        steps.push(format!("wait until {name} is active {}", limit(spec.active_limit)));
         let (from, to) = (service.counts.desired, spec.desired);
-        steps.push(match from >= to {
-            true => format!("leave the desired count at {from}"),
-            false => format!("set the desired count from {from} to {to}"),
+        let scale = match (from >= to, BridgeAddress::of(&service.tags)) {
+            (true, _) => format!("leave the desired count at {from}"),
+            (false, BridgeAddress::Fixed) => format!("set the desired count from {from} to {to} once {name} exists"),
+            (false, BridgeAddress::Awaited) => {
+                format!("set the desired count from {from} to {to} once {name} is complete")
+            }
+            (false, BridgeAddress::Unknown) => {
+                format!("set the desired count from {from} to {to} once {name} is active")
+            }
+        };
+        let active = format!("wait until {name} is active {}", limit(spec.active_limit));
+        steps.extend(match BridgeAddress::of(&service.tags) {
+            BridgeAddress::Unknown => [active, scale],
+            BridgeAddress::Awaited | BridgeAddress::Fixed => [scale, active],
         });
         let tasks = from.max(to);
         steps.push(format!("wait until {tasks} task(s) serve {}", limit(spec.serving_limit)));
@@ -519,13 +604,35 @@ impl<P: ControllerPlatform + Clone> Operation for Up<P> {
     }
 
     /// Holds the load balancer as soon as it exists: terraform goes on for minutes after that.
-    async fn beside_command(&self) -> Result<(), OperationError> {
+    ///
+    /// The record of the platform's name is still the one before, so only tasks that need no name start beside the command.
+    async fn beside_command(&mut self) -> Result<(), OperationError> {
         let leased = self.run.verify_lease().await?;
-        self.held_load_balancer(&leased.deadline).await?;
+        let load_balancer = self.held_load_balancer(&leased.deadline).await?;
+        if let (Some(load_balancer), BridgeAddress::Fixed) = (load_balancer, BridgeAddress::of(&leased.service.tags)) {
+            self.scale_ahead(&leased, load_balancer.state).await?;
+        }
         Ok(())
     }
 
     fn command_succeeded(&mut self) {
         self.origin = Origin::Command(Instant::now());
+    }
+
+    /// Sets the desired count back, if the load balancer did not become active: tasks without one cost money for nothing.
+    async fn undo(&mut self, failed: Phase) {
+        if !self.is_scaled_ahead || !matches!(failed, Phase::LoadBalancerMade | Phase::LoadBalancerActive) {
+            return;
+        }
+        let undone = async {
+            while let Err(OperationError::Aws(error)) = self.scale_back_unless_in_use().await {
+                if !error.kind.is_transient() {
+                    return;
+                }
+                tokio::time::sleep(POLL_INTERVAL).await;
+            }
+        };
+        // What remains is reported with the failure.
+        let _ = tokio::time::timeout(FAILED_CLEANUP_LIMIT, undone).await;
     }
 }

@@ -101,6 +101,7 @@ fn intents(plan: &Plan, policy: &Policy) -> Vec<Intent> {
             let (key, name) = (&change.key, &group.target_group);
             let why = match change.reason {
                 TargetReason::TaskRunning => "its task serves",
+                TargetReason::TaskStarting => "its task starts, and no target is healthy",
                 TargetReason::TaskStopping => "its task is stopping or has stopped",
                 TargetReason::NoTask => "no task has this address",
             };

@@ -126,6 +126,8 @@ fn registrations(observation: &Observation, plan: &Plan, bound: Duration, now: T
                 match change.reason {
                     TargetReason::TaskRunning => task.started_at.max(created_at.filter(|_| task.started_at.is_some())),
                     TargetReason::TaskStopping => task.left_at(),
+                    // The bound begins when the task serves.
+                    TargetReason::TaskStarting => None,
                     // One observation doesn't tell since when the address has been without a task.
                     TargetReason::NoTask => None,
                 }

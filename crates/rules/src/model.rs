@@ -17,7 +17,7 @@ mod tags;
 mod target;
 mod task;
 
-pub use advertised::{ADVERTISED_ADDRESSES_VARIABLE, Advertised, LoadBalancerAddresses, PinnedAddress};
+pub use advertised::{ADVERTISED_ADDRESSES_VARIABLE, Advertised, BridgeAddress, LoadBalancerAddresses, PinnedAddress};
 pub use deployment::{Deployment, Rollout, SchedulerMessage, ServiceEvent, ServiceEventName, Startup};
 pub use flows::{FlowHistory, FlowProblem, FlowProtocols, MINUTE, MinuteFlows, minute_of};
 pub use load_balancer::{
@@ -25,7 +25,10 @@ pub use load_balancer::{
 };
 pub use observation::{Observation, Readiness};
 pub use service::{Counts, Service, cluster_name};
-pub use tags::{HELD_BY_TAG, HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, OPERATION_TAG, STOP_AT_TAG, Tags};
+pub use tags::{
+    BRIDGE_ADDRESS_TAG, HELD_BY_TAG, HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, OPERATION_TAG, STOP_AT_TAG,
+    Tags,
+};
 pub use target::{AddressFamily, Target, TargetKey, TargetKeys, TargetState};
 pub use task::{DesiredStatus, LastStatus, Phase, StopCode, Task, TaskId};
 

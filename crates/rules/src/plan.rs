@@ -98,6 +98,8 @@ pub struct TargetChange {
 pub enum TargetReason {
     /// The target's task serves.
     TaskRunning,
+    /// The target's task starts, and no target is healthy yet: its health checks begin earlier.
+    TaskStarting,
     /// The target's task is stopping or has stopped.
     TaskStopping,
     /// No task has had the target's address for [`UNMATCHED_BEFORE_STALE`].

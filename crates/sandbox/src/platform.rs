@@ -8,7 +8,7 @@
 use jiff::Timestamp;
 use serde_json::json;
 
-use crate::api::{ApiError, Request, ecs, eventbridge, sqs};
+use crate::api::{ApiError, LowercaseTag, Request, ecs, eventbridge, sqs};
 use crate::world::World;
 
 pub mod load_balancer;
@@ -37,7 +37,9 @@ pub fn set_up(world: &mut World, now: Timestamp) -> Result<(), ApiError> {
     let mut call = |request: Request| world.call(request, now).map(|_| ());
     call(cluster_request(cluster.clone()))?;
     call(task_definition_request(domain.as_deref()))?;
-    call(service_request(cluster.clone()))?;
+    // A bridge waits for the domain's address, or finds its own.
+    let bridge_address = if domain.is_some() { "awaited" } else { "fixed" };
+    call(service_request(cluster.clone(), bridge_address))?;
     let dead_letter_queue = format!("{queue}-dlq");
     call(queue_request(dead_letter_queue.clone(), []))?;
     let redrive = json!({ "deadLetterTargetArn": arn("sqs", &dead_letter_queue), "maxReceiveCount": MAX_RECEIVES });
@@ -95,7 +97,7 @@ fn family() -> String {
     format!("{PROJECT}-jvb")
 }
 
-fn service_request(cluster: String) -> Request {
+fn service_request(cluster: String, bridge_address: &str) -> Request {
     let network = ecs::AwsVpcConfiguration {
         subnets: vec!["subnet-0a1b2c3d4e5f60718".to_owned()],
         assign_public_ip: Some("ENABLED".to_owned()),
@@ -108,6 +110,7 @@ fn service_request(cluster: String) -> Request {
         desired_count: 0,
         launch_type: Some("FARGATE".to_owned()),
         network_configuration: Some(ecs::NetworkConfiguration { awsvpc_configuration: network }),
+        tags: vec![LowercaseTag { key: "jvb-watcher-bridge-address".to_owned(), value: bridge_address.to_owned() }],
         ..ecs::CreateServiceInput::default()
     }))
 }

@@ -90,8 +90,10 @@ bugs! {
     KeepForeignMessages: Queue,
     /// A target without a task is deregistered after a single observation.
     DeregisterAfterOneObservation: Observation,
-    /// A task that starts is registered before it serves.
-    RegisterStartingTasks: Observation,
+    /// A task that starts is registered beside one that serves.
+    RegisterBesideServing: Observation,
+    /// The target of a task that was registered while it started, and never ran, is not deregistered.
+    KeepTargetsThatNeverRan: Plan,
     /// The target of a stopping task is not deregistered.
     KeepStoppingTargets: Plan,
     /// A missing service counts as idle.

@@ -348,7 +348,9 @@ impl Checker {
                 self.check_deletion(actor, &input.target_group_arn, world, now, coverage);
             }
             elb::Request::DeregisterTargets(input) => self.check_deregistration(actor, input, now, coverage),
-            elb::Request::RegisterTargets(input) => self.check_registration(actor, input, world, now),
+            elb::Request::RegisterTargets(input) => {
+                self.check_registration(actor, input, world, now, coverage);
+            }
             elb::Request::AddTags(input) => {
                 let arns = &input.resource_arns.member;
                 if input.tags.member.iter().any(|tag| tag.key != STOP_AT) {
@@ -388,16 +390,31 @@ impl Checker {
         }
     }
 
-    fn check_registration(&mut self, actor: Actor, input: &elb::TargetsInput, world: &World, now: Timestamp) {
+    fn check_registration(
+        &mut self,
+        actor: Actor,
+        input: &elb::TargetsInput,
+        world: &World,
+        now: Timestamp,
+        coverage: &mut Coverage,
+    ) {
         self.check_project(actor, [input.target_group_arn.as_str()], now);
         let (group, tasks) = (self.group(), world.tasks());
-        let has_run = |id: &str| {
-            let has_address = |task: &TaskView| task.address.is_some_and(|address| address.to_string() == id);
-            tasks.iter().any(|task| task.group == group && task.started_at.is_some() && has_address(task))
-        };
-        for target in input.targets.member.iter().filter(|target| !has_run(&target.id)) {
-            let what = format!("registers {}, where no task of the service has run", target.id);
-            self.violate(Guarantee::TargetsFollowTasks, now, actor, what);
+        let serving_since = self.serving_since.values().min().copied();
+        for target in &input.targets.member {
+            let has_address = |task: &TaskView| task.address.is_some_and(|address| address.to_string() == target.id);
+            let mut own = tasks.iter().filter(|task| task.group == group && has_address(task)).peekable();
+            if own.peek().is_none() {
+                let what = format!("registers {}, which no task of the service has had", target.id);
+                self.violate(Guarantee::TargetsFollowTasks, now, actor, what);
+            } else if own.any(|task| task.started_at.is_some()) {
+                // It serves, or did at the observation.
+            } else if self.is_due(serving_since, now) || self.is_due(self.others_since, now) {
+                let what = format!("registers {}, whose task has not run, beside a target in use", target.id);
+                self.violate(Guarantee::TargetsFollowTasks, now, actor, what);
+            } else {
+                coverage.moment("a task was registered before it ran");
+            }
         }
     }
 

@@ -101,7 +101,8 @@ impl Command {
     }
 }
 
-fn context(
+/// Returns the context of a command, the n-th of the day, on a machine whose clock is wrong.
+pub fn context(
     setup: &Setup,
     number: u32,
     clock_error: SignedDuration,
@@ -129,9 +130,11 @@ fn context(
 }
 
 /// The operator's Terraform. It continues when the command that started it is killed.
-struct Terraform {
-    operator: Operator,
-    pace: Duration,
+pub struct Terraform {
+    /// The operator.
+    pub operator: Operator,
+    /// The time between Terraform's steps.
+    pub pace: Duration,
 }
 
 impl LoadBalancerCommand for Terraform {

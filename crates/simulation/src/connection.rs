@@ -23,12 +23,6 @@ mod queue;
 mod scaling;
 mod usage;
 
-/// The latency of a call in each direction without a fault.
-const LATENCY: (Duration, Duration) = (Duration::from_millis(4), Duration::from_millis(60));
-
-/// The time that the process itself needs to send a write: for signing it, and for finding a connection.
-const PREPARATION: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(10));
-
 /// The SDK's time-out of an attempt, and the number of its attempts, as the product sets them.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);
 const ATTEMPTS: u32 = 3;
@@ -135,7 +129,7 @@ impl Connection {
         let operation = request.operation();
         self.environment.fail_process_at(self.actor, operation, Side::Before).await;
         if let Some(deadline) = deadline {
-            tokio::time::sleep(self.environment.between(PREPARATION.0, PREPARATION.1)).await;
+            tokio::time::sleep(self.environment.preparation()).await;
             if deadline.left().is_zero() {
                 self.note_missed_deadline(operation);
                 return Err(Failed { code: None, status: None, message: "not sent after its deadline".to_owned() });
@@ -188,7 +182,7 @@ impl Connection {
 
 /// Sends a call, lets it take effect, and returns the answer with the time at which AWS gave it.
 async fn travel(environment: Arc<Environment>, actor: Actor, request: Arc<Request>) -> (Answer, Timestamp) {
-    let (verdict, there, back) = environment.send(actor, &request, LATENCY);
+    let (verdict, there, back) = environment.send(actor, &request);
     // Most of a day's calls are polls that receive nothing; the latency of those makes no difference.
     let is_long_poll = poll_wait(&request).is_some_and(|wait| !wait.is_zero());
     let is_undisturbed = verdict.latency.is_zero() && verdict.outcome == Outcome::Pass;

@@ -36,6 +36,30 @@ pub enum Actor {
     Operator,
 }
 
+/// The time that calls take while nothing disturbs them.
+#[derive(Clone, Copy, Debug)]
+pub struct Network {
+    /// The shortest and the longest latency in each direction.
+    pub latency: (Duration, Duration),
+    /// The time that a process needs to send a write: for signing it, and for finding a connection.
+    pub preparation: (Duration, Duration),
+}
+
+impl Network {
+    /// Calls that take no time.
+    pub const INSTANT: Self =
+        Self { latency: (Duration::ZERO, Duration::ZERO), preparation: (Duration::ZERO, Duration::ZERO) };
+}
+
+impl Default for Network {
+    fn default() -> Self {
+        Self {
+            latency: (Duration::from_millis(4), Duration::from_millis(60)),
+            preparation: (Duration::from_millis(1), Duration::from_millis(10)),
+        }
+    }
+}
+
 /// The surroundings of the processes.
 pub struct Environment {
     state: Mutex<State>,
@@ -61,6 +85,8 @@ pub struct State {
     pub coverage: Coverage,
     /// The faults that wait for a call; the first that matches it occurs.
     pub call_faults: Vec<CallFault>,
+    /// The time that calls take.
+    pub network: Network,
     /// The history, line by line, if it is recorded.
     pub history: Option<Vec<String>>,
     /// The randomness of latencies.
@@ -98,6 +124,7 @@ impl Environment {
             checker: Checker::new(Bounds::of(day), budget),
             coverage: Coverage { days: 1, ..Coverage::default() },
             call_faults: Vec::new(),
+            network: Network::default(),
             history: with_history.then(Vec::new),
             random: Rng::with_seed(day.seed),
             process_faults,
@@ -165,13 +192,9 @@ impl Environment {
     }
 
     /// Decides the fault of a call, and how long it travels there and back without one.
-    pub fn send(
-        &self,
-        actor: Actor,
-        request: &Request,
-        (least, most): (Duration, Duration),
-    ) -> (Verdict, Duration, Duration) {
+    pub fn send(&self, actor: Actor, request: &Request) -> (Verdict, Duration, Duration) {
         self.with(|state, now| {
+            let (least, most) = state.network.latency;
             state.coverage.calls += 1;
             state.checker.sent(actor, request.operation(), now);
             let mut verdict = state.faults.decide(request.service(), request.operation(), now);
@@ -199,6 +222,12 @@ impl Environment {
             // The fault takes effect during this wait.
             tokio::time::sleep(Duration::from_millis(1)).await;
         }
+    }
+
+    /// Draws the time that a process needs to send a write.
+    pub fn preparation(&self) -> Duration {
+        let (least, most) = self.lock().network.preparation;
+        self.between(least, most)
     }
 
     /// Draws a duration.

@@ -154,8 +154,14 @@ impl<C: Platform, I: Interceptor> Platform for Intercepted<C, I> {
         self.call(Operation::Read, self.inner.healthy_targets(target_group_arn)).await
     }
 
-    async fn register(&self, target_group_arn: &str, targets: &[TargetKey]) -> Result<(), AwsError> {
-        self.write(self.inner.register(target_group_arn, targets)).await
+    async fn register(
+        &self,
+        target_group_arn: &str,
+        targets: &[TargetKey],
+        deadline: Option<&Deadline>,
+    ) -> Result<(), AwsError> {
+        let deadline = deadline.map(|deadline| self.interceptor.deadline(deadline));
+        self.write(self.inner.register(target_group_arn, targets, deadline.as_ref())).await
     }
 
     async fn deregister(

@@ -12,7 +12,7 @@
 mod budget;
 pub mod bugs;
 pub mod checker;
-mod command;
+pub mod command;
 pub mod connection;
 pub mod coverage;
 pub mod day;

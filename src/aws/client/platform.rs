@@ -314,10 +314,20 @@ impl Platform for AwsPlatform {
         Ok(self.health(target_group_arn).await?.iter().filter(healthy).count())
     }
 
-    async fn register(&self, target_group_arn: &str, targets: &[TargetKey]) -> Result<(), AwsError> {
+    async fn register(
+        &self,
+        target_group_arn: &str,
+        targets: &[TargetKey],
+        deadline: Option<&Deadline>,
+    ) -> Result<(), AwsError> {
         let call = Call::new(ApiOperation::RegisterTargets, target_group_arn);
         let targets = Some(convert::target_descriptions(targets));
         let request = self.elb.register_targets().target_group_arn(target_group_arn).set_targets(targets);
+        let Some(deadline) = deadline else {
+            return request.send().await.map(drop).map_err(|error| call.failed(error));
+        };
+        call.before(deadline)?;
+        let request = bounded(request.customize(), ElbConfig::default(), deadline);
         request.send().await.map(drop).map_err(|error| call.failed(error))
     }
 

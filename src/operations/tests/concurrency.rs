@@ -4,7 +4,7 @@ use super::*;
 
 #[tokio::test(start_paused = true)]
 async fn the_later_of_two_ups_wins() {
-    for apart in [0, 3, 20, 60, 150, 200] {
+    for apart in [0, 3, 20, 60, 150, 190] {
         let platform = Platform::new(nothing());
         let (mut first, mut second) = (platform.up("first"), platform.up("second"));
         let later = async {
@@ -22,7 +22,7 @@ async fn the_later_of_two_ups_wins() {
 
 #[tokio::test(start_paused = true)]
 async fn the_later_of_up_and_down_wins() {
-    for apart in [0, 3, 6, 20, 60, 150, 200] {
+    for apart in [0, 3, 6, 20, 60, 150, 190] {
         let platform = Platform::new(nothing());
         let (mut up, mut down) = (platform.up("u"), platform.down("d"));
         let later = async {

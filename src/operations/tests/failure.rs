@@ -55,14 +55,14 @@ async fn a_failed_command_is_reported_with_its_output() {
 }
 
 /// Records when a command runs, and can make its first run fail at its end.
-struct Recorded {
+pub(super) struct Recorded {
     command: Arc<dyn LoadBalancerCommand>,
     first_end: Result<(), &'static str>,
     runs: Mutex<Vec<Instant>>,
 }
 
 impl Recorded {
-    fn new(command: Option<Arc<dyn LoadBalancerCommand>>, first_end: Result<(), &'static str>) -> Arc<Self> {
+    pub(super) fn new(command: Option<Arc<dyn LoadBalancerCommand>>, first_end: Result<(), &'static str>) -> Arc<Self> {
         Arc::new(Self { command: command.expect("a command"), first_end, runs: Mutex::default() })
     }
 
@@ -260,7 +260,10 @@ async fn down_names_the_tasks_that_do_not_stop() {
 
 #[test]
 fn the_poll_interval_grows_with_the_wait() {
-    assert_eq!([0, 20, 50, 100, 600].map(|waited| poll_interval(seconds(waited))), [2, 2, 5, 10, 10].map(seconds));
+    assert_eq!(
+        [0, 10, 20, 50, 100, 600].map(|waited| poll_interval(seconds(waited))),
+        [1, 1, 2, 5, 10, 10].map(seconds)
+    );
 }
 
 #[tokio::test(start_paused = true)]

@@ -361,8 +361,8 @@ events! {
     TargetRegistered {
         #[serde(flatten)]
         target: TargetFields,
-        /// The reason; `task_stopping` includes tasks whose desiredStatus is STOPPED, and `no_task` means that two observations
-        /// at least 30 s apart found no task with the address
+        /// The reason; `task_starting` means that no target is healthy yet, `task_stopping` includes tasks whose desiredStatus
+        /// is STOPPED, and `no_task` means that two observations at least 30 s apart found no task with the address
         reason: TargetReason,
         /// The time from the event to the registration, in milliseconds, if an event named the task
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -376,8 +376,8 @@ events! {
     TargetDeregistered {
         #[serde(flatten)]
         target: TargetFields,
-        /// The reason; `task_stopping` includes tasks whose desiredStatus is STOPPED, and `no_task` means that two observations
-        /// at least 30 s apart found no task with the address
+        /// The reason; `task_starting` means that no target is healthy yet, `task_stopping` includes tasks whose desiredStatus
+        /// is STOPPED, and `no_task` means that two observations at least 30 s apart found no task with the address
         reason: TargetReason,
         /// The time from the event to the deregistration, in milliseconds, if an event named the task
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -416,8 +416,8 @@ events! {
         act: Act,
         #[serde(flatten)]
         target: TargetFields,
-        /// The reason; `task_stopping` includes tasks whose desiredStatus is STOPPED, and `no_task` means that two observations
-        /// at least 30 s apart found no task with the address
+        /// The reason; `task_starting` means that no target is healthy yet, `task_stopping` includes tasks whose desiredStatus
+        /// is STOPPED, and `no_task` means that two observations at least 30 s apart found no task with the address
         reason: TargetReason,
     } => {
         message: {
@@ -789,6 +789,7 @@ events! {
 fn explain(reason: TargetReason) -> &'static str {
     match reason {
         TargetReason::TaskRunning => "the task is running",
+        TargetReason::TaskStarting => "the task is starting, and no target is healthy yet",
         TargetReason::TaskStopping => "the task is stopping or stopped",
         TargetReason::NoTask => "no task has this address",
     }

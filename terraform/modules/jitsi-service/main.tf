@@ -114,5 +114,9 @@ resource "aws_ecs_service" "jitsi" {
     ]
   }
 
-  tags = local.tags
+  # `up` may start the task while the load balancer is provisioning: the bridge waits until the domain resolves, or has
+  # addresses that don't depend on the load balancer.
+  tags = merge(local.tags, {
+    jvb-watcher-bridge-address = length(var.advertise_ips) == 0 ? "awaited" : "fixed"
+  })
 }

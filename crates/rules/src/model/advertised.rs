@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 
-use super::AddressFamily;
+use super::{AddressFamily, BRIDGE_ADDRESS_TAG, Tags};
 
 /// The variable of the container image `jvb` with the addresses to advertise: a comma-separated list of `ADDRESS` or
 /// `ADDRESS#PORT` (docker-jitsi-meet, `env.example` and `jvb/rootfs/defaults/jvb.conf`).
@@ -36,6 +36,29 @@ impl PinnedAddress {
         let address = |entry: &str| entry.split('#').next().and_then(|address| address.trim().parse().ok());
         let pinned = |address| Self { task_definition: task_definition.into(), container: container.into(), address };
         value.split(',').filter_map(address).map(pinned).collect()
+    }
+}
+
+/// What a bridge must know of the load balancer when its task starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BridgeAddress {
+    /// Unknown: the load balancer must be active.
+    Unknown,
+    /// The bridge waits until the platform's name resolves to the load balancer, so the name's record must be the present
+    /// load balancer's.
+    Awaited,
+    /// Nothing: its address doesn't depend on the load balancer's creation.
+    Fixed,
+}
+
+impl BridgeAddress {
+    /// Reads it from the tags of the ECS service.
+    pub fn of(service_tags: &Tags) -> Self {
+        match service_tags.get(BRIDGE_ADDRESS_TAG).map(String::as_str) {
+            Some("awaited") => Self::Awaited,
+            Some("fixed") => Self::Fixed,
+            Some(_) | None => Self::Unknown,
+        }
     }
 }
 
@@ -75,6 +98,14 @@ mod tests {
         let addresses: Vec<_> = pinned.iter().map(|pinned| pinned.address.to_string()).collect();
         assert_eq!(addresses, ["192.0.2.1", "192.0.2.2", "2001:db8::1"]);
         assert_eq!((pinned[0].task_definition.as_str(), pinned[0].container.as_str()), ("p-jvb:3", "jvb"));
+    }
+
+    #[test]
+    fn reads_what_a_bridge_must_know_from_the_services_tags() {
+        let of = |value: &str| BridgeAddress::of(&Tags::from([(BRIDGE_ADDRESS_TAG.to_owned(), value.to_owned())]));
+        assert_eq!([of("awaited"), of("fixed")], [BridgeAddress::Awaited, BridgeAddress::Fixed]);
+        assert_eq!([of("Fixed"), of("")], [BridgeAddress::Unknown; 2]);
+        assert_eq!(BridgeAddress::of(&Tags::new()), BridgeAddress::Unknown);
     }
 
     #[test]

@@ -26,3 +26,9 @@ pub const STOP_AT_TAG: &str = "jvb-watcher:stop-at";
 
 /// The lease on the ECS service, by which the later of two operations (`up`, `down`, a stop by the watcher) wins.
 pub const OPERATION_TAG: &str = "jvb-watcher:operation";
+
+/// What the bridge must know of the load balancer when its task starts, as `awaited` or `fixed`; on the ECS service.
+///
+/// Its operator sets it. It lacks the prefix of the watcher's own tags, which `ignore_tags` of the operator's Terraform may
+/// exclude.
+pub const BRIDGE_ADDRESS_TAG: &str = "jvb-watcher-bridge-address";

@@ -166,6 +166,11 @@ impl Task {
         }
     }
 
+    /// Returns whether the task is on its way to serving: it has not reached RUNNING, and is to reach it.
+    pub fn is_about_to_serve(&self) -> bool {
+        (self.last_status, self.desired_status) == (LastStatus::Starting, DesiredStatus::Running)
+    }
+
     /// Returns the time at which ECS began to stop the task, or, where AWS doesn't show it, the time at which it had
     /// stopped.
     pub fn left_at(&self) -> Option<Timestamp> {

@@ -1,4 +1,4 @@
-//! Registrations: matches the serving tasks with the targets of each target group.
+//! Registrations: matches the serving tasks, and the first one while it starts, with the targets of each target group.
 
 use std::net::IpAddr;
 
@@ -15,10 +15,11 @@ impl<'a> Planner<'a> {
     pub(super) fn registrations(&mut self) -> (Vec<GroupChange>, TargetKeys) {
         let (mut changes, mut unmatched) = (Vec::new(), TargetKeys::new());
         let Some(load_balancer) = self.load_balancer_to_register_in() else { return (changes, unmatched) };
+        let starting = self.starting_tasks_to_register(load_balancer);
         for group in &load_balancer.target_groups {
             match &group.target_type {
                 TargetType::Ip { family, port } => {
-                    let register = self.targets_to_register(group, *family, *port);
+                    let register = self.targets_to_register(group, *family, *port, &starting);
                     let deregister = self.targets_to_deregister(group, &mut unmatched);
                     self.find_unused_targets(load_balancer, group, *family, *port);
                     if !register.is_empty() || !deregister.is_empty() {
@@ -91,7 +92,37 @@ impl<'a> Planner<'a> {
         }
     }
 
-    fn targets_to_register(&mut self, group: &TargetGroup, family: AddressFamily, port: u16) -> Vec<TargetChange> {
+    /// Returns the tasks to register before they serve, while the load balancer has no target for its clients.
+    ///
+    /// A new target gets no traffic for minutes, whatever its health checks say: "It can take a few minutes for the
+    /// registration process to complete and health checks to start" (User Guide for Network Load Balancers, "Health checks
+    /// for Network Load Balancer target groups"). So these minutes pass while the task's containers start. Once a target is
+    /// healthy, or a task serves, the group has a target for its clients, and a starting task would only be in their way:
+    /// without a healthy target a load balancer sends flows to all of them.
+    ///
+    /// Of several starting tasks behind a UDP listener none is registered early, because the listener can serve one bridge.
+    fn starting_tasks_to_register(&self, load_balancer: &LoadBalancer) -> Vec<&'a Task> {
+        let Service::Found(counts) = self.observation.service else { return Vec::new() };
+        let groups = &load_balancer.target_groups;
+        let is_healthy = |target: &Target| target.state == TargetState::Healthy;
+        let has_healthy = |group: &TargetGroup| group.healthy_others > 0 || group.targets.iter().any(is_healthy);
+        // ECS is about to stop the tasks of a service that is scaled to zero.
+        if counts.desired <= 0 || self.observation.serving().next().is_some() || groups.iter().any(has_healthy) {
+            return Vec::new();
+        }
+        let starting: Vec<_> = self.observation.tasks.iter().filter(|task| task.is_about_to_serve()).collect();
+        let has_one_bridge =
+            !self.policy.allow_several_bridges && groups.iter().any(|group| group.protocol.takes_udp());
+        if has_one_bridge && starting.len() > 1 { Vec::new() } else { starting }
+    }
+
+    fn targets_to_register(
+        &mut self,
+        group: &TargetGroup,
+        family: AddressFamily,
+        port: u16,
+        starting: &[&Task],
+    ) -> Vec<TargetChange> {
         let mut changes = Vec::new();
         for task in self.observation.serving() {
             let Some(ip) = task.address(family) else {
@@ -102,6 +133,13 @@ impl<'a> Planner<'a> {
             if !is_registered(group, ip, port) {
                 let (key, task) = (group.key(ip, port), Some(task.id.clone()));
                 changes.push(TargetChange { key, task, reason: TargetReason::TaskRunning });
+            }
+        }
+        for task in starting {
+            // A task gets its address while it is PROVISIONING or PENDING.
+            if let Some(ip) = task.address(family).filter(|ip| !is_registered(group, *ip, port)) {
+                let (key, task) = (group.key(ip, port), Some(task.id.clone()));
+                changes.push(TargetChange { key, task, reason: TargetReason::TaskStarting });
             }
         }
         if !changes.is_empty() {

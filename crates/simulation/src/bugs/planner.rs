@@ -15,7 +15,7 @@ use jvb_watcher_rules::model::{
 };
 use jvb_watcher_rules::plan::{
     self, CLOUDWATCH_LAG, LONGEST_HOLD, LifecycleAction, MarkReason, NEARLY_IDLE_REQUEUE, Plan, Policy, StopAction,
-    TargetReason, Teardown,
+    TargetChange, TargetReason, Teardown,
 };
 
 /// The time that the rules look back, at least.
@@ -37,7 +37,7 @@ pub fn planner(bug: Option<Bug>) -> Planner {
             });
             observation.unmatched_since = keys.map(|key| (key, long_ago)).collect();
         }),
-        Bug::RegisterStartingTasks => observing(Part::Registrations, |observation, _| {
+        Bug::RegisterBesideServing => observing(Part::Registrations, |observation, _| {
             for task in observation.tasks.iter_mut().filter(|task| task.phase() == Phase::Starting) {
                 (task.last_status, task.desired_status) = (LastStatus::Running, DesiredStatus::Running);
             }
@@ -139,6 +139,16 @@ pub fn planner(bug: Option<Bug>) -> Planner {
         Bug::KeepStoppingTargets => changing(|plan, _, _| {
             for change in &mut plan.registrations {
                 change.deregister.retain(|target| target.reason != TargetReason::TaskStopping);
+            }
+            plan.registrations.retain(|change| !change.register.is_empty() || !change.deregister.is_empty());
+        }),
+        Bug::KeepTargetsThatNeverRan => changing(|plan, observation, _| {
+            let has_run = |target: &TargetChange| {
+                let task = observation.tasks.iter().find(|task| Some(&task.id) == target.task.as_ref());
+                task.is_none_or(|task| task.started_at.is_some())
+            };
+            for change in &mut plan.registrations {
+                change.deregister.retain(has_run);
             }
             plan.registrations.retain(|change| !change.register.is_empty() || !change.deregister.is_empty());
         }),

@@ -191,8 +191,12 @@ impl Platform for Connection {
         Ok(targets.iter().filter(|target| target.state == TargetState::Healthy).count())
     }
 
-    async fn register(&self, arn: &str, targets: &[TargetKey]) -> Result<(), AwsError> {
-        self.elb(arn, elb::Request::RegisterTargets(targets_input(arn, targets))).await.map(drop)
+    async fn register(&self, arn: &str, targets: &[TargetKey], deadline: Option<&Deadline>) -> Result<(), AwsError> {
+        let request = elb::Request::RegisterTargets(targets_input(arn, targets));
+        match deadline {
+            Some(deadline) => self.write(arn, Request::Elb(request), Attempts::Several, deadline).await,
+            None => self.elb(arn, request).await.map(drop),
+        }
     }
 
     async fn deregister(&self, arn: &str, targets: &[TargetKey], deadline: &Deadline) -> Result<(), AwsError> {

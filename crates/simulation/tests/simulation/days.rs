@@ -51,6 +51,8 @@ const REQUIRED: &[&str] = &[
     "teardown_started resumed",
     "teardown_completed",
     "target_registered task_running",
+    "target_registered task_starting",
+    "a task was registered before it ran",
     "target_deregistered task_stopping",
     "target_deregistered no_task",
     "message_rejected",

@@ -33,9 +33,11 @@ pub const EXAMPLES: &[(Bug, &str, Example)] = &[
     (Bug::DeleteAfterOneObservation, "keeps_what_is_used_between_the_observations", used_between_the_observations),
     (Bug::KeepForeignMessages, "deletes_a_foreign_message", foreign_message),
     (Bug::DeregisterAfterOneObservation, "keeps_a_target_after_one_observation", target_without_task),
+    (Bug::KeepTargetsThatNeverRan, "deregisters_a_task_that_never_ran", task_that_never_ran),
     (Bug::IgnoreDesiredCount, "keeps_what_tasks_are_desired_for", desired_tasks),
     (Bug::IgnoreStoppingTasks, "keeps_what_a_stopping_task_uses", stopping_task),
     (Bug::IgnoreAddressReuse, "keeps_what_a_task_at_a_reused_address_uses", reused_address),
+    (Bug::CountEarlierTasksAsUse, "keeps_what_only_an_earlier_task_is_registered_in", earlier_task),
     (Bug::IgnoreOtherTargetTypes, "keeps_what_instances_use", other_target_type),
     (Bug::KeepMarkInUse, "unmarks_what_is_used_again", used_again),
     (Bug::RestoreLostMark, "restarts_the_grace_period_after_a_lost_mark", lost_mark),
@@ -82,6 +84,16 @@ fn stopping_task(bug: Option<Bug>) -> Result<(), String> {
 
 fn reused_address(bug: Option<Bug>) -> Result<(), String> {
     keeps(&idle(due(&[1])), bug)
+}
+
+/// A new load balancer, in whose target groups a task of an earlier one is still registered.
+fn earlier_task(bug: Option<Bug>) -> Result<(), String> {
+    let mut load_balancer = LoadBalancer { created_at: noon() - minutes(5), ..load_balancer(&[1]) };
+    for group in &mut load_balancer.target_groups {
+        group.targets[0].state = TargetState::Unhealthy;
+    }
+    let plan = plan(&idle(load_balancer), bug);
+    expect(plan.lifecycle == LifecycleAction::Keep, &plan)
 }
 
 fn other_target_type(bug: Option<Bug>) -> Result<(), String> {
@@ -133,6 +145,18 @@ fn target_without_task(bug: Option<Bug>) -> Result<(), String> {
     load_balancer.target_groups[0].targets.push(Target { state: TargetState::Unhealthy, ..target(9, 10000) });
     let plan = plan(&observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer)), bug);
     expect(plan.registrations.is_empty() && plan.unmatched.iter().any(|key| key.ip == ip(9)), &plan)
+}
+
+/// A task that was registered while it started, and stopped before it ran.
+fn task_that_never_ran(bug: Option<Bug>) -> Result<(), String> {
+    let mut load_balancer = load_balancer(&[1]);
+    for group in &mut load_balancer.target_groups {
+        group.targets[0].state = TargetState::Unhealthy;
+    }
+    let failed = Task { started_at: None, stopped_at: Some(noon()), ..stopped(1) };
+    let plan = plan(&observation(counts(1, 0, 1), vec![failed], Some(load_balancer)), bug);
+    let deregistered: usize = plan.registrations.iter().map(|group| group.deregister.len()).sum();
+    expect(deregistered == 2, &plan)
 }
 
 /// A message about another service, which must not reach the dead-letter queue.

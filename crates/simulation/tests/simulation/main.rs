@@ -3,4 +3,5 @@
 mod bugs;
 mod days;
 mod examples;
+mod first_call;
 mod paid_hour;

@@ -66,6 +66,23 @@ run "the_service_has_no_tasks_and_never_two" {
   }
 }
 
+run "a_task_may_start_before_the_load_balancer_is_active" {
+  assert {
+    condition     = aws_ecs_service.jitsi.tags["jvb-watcher-bridge-address"] == "awaited"
+    error_message = "the service doesn't say that its bridge waits for the domain's address"
+  }
+}
+
+run "a_bridge_with_fixed_addresses_waits_for_nothing" {
+  variables {
+    advertise_ips = ["192.0.2.1"]
+  }
+  assert {
+    condition     = aws_ecs_service.jitsi.tags["jvb-watcher-bridge-address"] == "fixed"
+    error_message = "the service doesn't say that its bridge needs no address"
+  }
+}
+
 run "optional_resources_are_not_created_by_default" {
   assert {
     condition     = length(aws_ecs_service.jitsi.service_connect_configuration) == 0 && output.namespace_arn == null && length(aws_iam_role_policy.secrets) == 0 && length(aws_ecs_cluster_capacity_providers.jitsi) == 0

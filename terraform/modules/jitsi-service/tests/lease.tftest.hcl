@@ -29,7 +29,7 @@ run "up_writes_its_lease" {
 
 run "an_apply_leaves_the_lease_and_no_other_tag" {
   assert {
-    condition     = aws_ecs_service.jitsi.tags == tomap({ Project = "jitsi", "jvb-watcher:operation" = "up 2026-11-24T18:00:00.000Z 1f2e3d4c" })
+    condition     = aws_ecs_service.jitsi.tags == tomap({ Project = "jitsi", jvb-watcher-bridge-address = "awaited", "jvb-watcher:operation" = "up 2026-11-24T18:00:00.000Z 1f2e3d4c" })
     error_message = "the apply removes the lease from the service, or leaves a tag that the configuration does not have"
   }
 }

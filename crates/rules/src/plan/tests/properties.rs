@@ -1,6 +1,6 @@
 //! Properties that hold for every observation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 
@@ -294,6 +294,42 @@ proptest! {
                 prop_assert!(group.targets.iter().any(registered), "{ip} is not in {}", group.name);
             }
         }
+    }
+
+    #[test]
+    fn registers_a_starting_task_only_while_nothing_serves_its_clients(
+        seen in any_observation(), policy in any_policy(), nothing_serves: bool, nothing_is_healthy: bool, several: bool,
+    ) {
+        // Rare in an observation that is drawn at random.
+        let mut seen = Observation { service: counts(1, 0, 1), ..seen };
+        for task in seen.tasks.iter_mut().filter(|task| nothing_serves && task.last_status == LastStatus::Running) {
+            task.last_status = LastStatus::Starting;
+        }
+        for group in seen.load_balancer.iter_mut().flat_map(|found| &mut found.target_groups) {
+            for target in group.targets.iter_mut().filter(|_| nothing_is_healthy) {
+                target.state = TargetState::Initial;
+            }
+        }
+        let policy = Policy { allow_several_bridges: several, ..policy };
+        let changes: Vec<_> = plan(&seen, &policy, noon()).registrations;
+        let registered: Vec<_> = changes.iter().flat_map(|group| &group.register).collect();
+        let starting: BTreeSet<_> = registered
+            .iter()
+            .filter(|change| change.reason == TargetReason::TaskStarting)
+            .map(|change| change.task.as_ref().expect("a task"))
+            .collect();
+        if starting.is_empty() {
+            return Ok(());
+        }
+        prop_assert!(registered.iter().all(|change| change.reason == TargetReason::TaskStarting));
+        prop_assert!(seen.serving().next().is_none());
+        prop_assert!(seen.targets().all(|(_, target)| target.state != TargetState::Healthy));
+        prop_assert!(seen.target_groups().all(|group| group.healthy_others == 0));
+        for task in seen.tasks.iter().filter(|task| starting.contains(&task.id)) {
+            prop_assert_eq!((task.last_status, task.desired_status), (LastStatus::Starting, DesiredStatus::Running));
+        }
+        let has_udp = seen.target_groups().any(|group| group.protocol.takes_udp());
+        prop_assert!(starting.len() == 1 || policy.allow_several_bridges || !has_udp, "{starting:?}");
     }
 
     #[test]

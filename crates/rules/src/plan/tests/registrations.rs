@@ -21,11 +21,12 @@ fn changes_nothing_for_a_registered_serving_task() {
 }
 
 #[test]
-fn registers_only_tasks_whose_last_and_desired_status_are_running() {
+fn registers_neither_stopping_tasks_nor_those_of_an_unknown_status() {
     use DesiredStatus as D;
     use LastStatus as L;
     for (last, desired) in [
-        (L::Starting, D::Running),
+        (L::Starting, D::Stopped),
+        (L::Starting, D::Unknown),
         (L::Running, D::Stopped),
         (L::Running, D::Unknown),
         (L::Stopping, D::Running),
@@ -34,6 +35,103 @@ fn registers_only_tasks_whose_last_and_desired_status_are_running() {
     ] {
         let seen = observation(counts(1, 1, 0), vec![task(1, last, desired)], Some(load_balancer(&[])));
         assert_eq!(plan_at_noon(&seen).registrations, [], "{last:?} with desired {desired:?}");
+    }
+}
+
+/// A service whose only task starts.
+fn starting(load_balancer: LoadBalancer) -> Observation {
+    let starts = task(1, LastStatus::Starting, DesiredStatus::Running);
+    observation(counts(1, 0, 1), vec![starts], Some(load_balancer))
+}
+
+#[test]
+fn registers_a_starting_task_while_no_target_is_healthy() {
+    for state in [LoadBalancerState::Provisioning, LoadBalancerState::Active] {
+        let plan = plan_at_noon(&starting(LoadBalancer { state, ..load_balancer(&[]) }));
+        let registered: Vec<_> = plan.registrations.iter().map(|group| keys(&group.register)).collect();
+        assert_eq!(registered, [vec![(ip(1), 4443)], vec![(ip(1), 10000)]]);
+        let change = &plan.registrations[0].register[0];
+        assert_eq!((change.reason, &change.task), (TargetReason::TaskStarting, &Some(running(1).id)));
+        assert_eq!(plan.requeue_at, noon() + HEALTH_REQUEUE);
+        assert_eq!(plan.findings, []);
+    }
+}
+
+#[test]
+fn registers_a_starting_task_once_it_has_an_address() {
+    let mut seen = starting(load_balancer(&[]));
+    seen.tasks[0].ipv4 = None;
+    let plan = plan_at_noon(&seen);
+    assert_eq!((plan.registrations, plan.findings), (vec![], vec![]));
+}
+
+#[test]
+fn registers_a_starting_task_that_is_registered_already_no_more() {
+    let mut load_balancer = load_balancer(&[1]);
+    for group in &mut load_balancer.target_groups {
+        group.targets[0].state = TargetState::Initial;
+    }
+    let plan = plan_at_noon(&starting(load_balancer));
+    assert_eq!(plan.registrations, []);
+    assert_eq!(plan.requeue_at, noon() + HEALTH_REQUEUE);
+}
+
+#[test]
+fn registers_no_starting_task_beside_a_healthy_target_or_a_serving_task() {
+    // The healthy target of a stopping task is behind one group only.
+    let mut one_healthy = starting(load_balancer(&[2]));
+    one_healthy.tasks.push(task(2, LastStatus::Stopping, DesiredStatus::Stopped));
+    if let Some(load_balancer) = &mut one_healthy.load_balancer {
+        load_balancer.target_groups[1].targets.clear();
+    }
+    let mut instance_healthy = starting(load_balancer(&[]));
+    if let Some(load_balancer) = &mut instance_healthy.load_balancer {
+        load_balancer.target_groups[1].target_type = TargetType::Other("instance".into());
+        load_balancer.target_groups[1].healthy_others = 1;
+    }
+    let mut one_serves = starting(with_unhealthy(load_balancer(&[2]), 2));
+    one_serves.tasks.push(running(2));
+    for seen in [one_healthy, instance_healthy, one_serves] {
+        let plan = plan_at_noon(&seen);
+        let registered: usize = plan.registrations.iter().map(|group| group.register.len()).sum();
+        assert_eq!(registered, 0, "{seen:?}");
+    }
+}
+
+#[test]
+fn registers_no_starting_task_of_a_service_that_is_scaled_to_zero() {
+    let seen = Observation { service: counts(0, 0, 1), ..starting(load_balancer(&[])) };
+    assert_eq!(plan_at_noon(&seen).registrations, []);
+}
+
+#[test]
+fn registers_several_starting_tasks_only_where_several_bridges_are_allowed() {
+    let mut seen = starting(load_balancer(&[]));
+    seen.tasks.push(task(2, LastStatus::Starting, DesiredStatus::Running));
+    let registered = |seen: &Observation, policy: &Policy| -> usize {
+        plan(seen, policy, noon()).registrations.iter().map(|group| group.register.len()).sum()
+    };
+    assert_eq!(registered(&seen, &policy()), 0);
+    assert_eq!(registered(&seen, &Policy { allow_several_bridges: true, ..policy() }), 4);
+    if let Some(load_balancer) = &mut seen.load_balancer {
+        load_balancer.target_groups.retain(|group| !group.protocol.takes_udp());
+    }
+    assert_eq!(registered(&seen, &policy()), 2);
+}
+
+#[test]
+fn deregisters_a_task_that_was_registered_while_it_started_and_never_ran() {
+    let mut seen = starting(with_unhealthy(load_balancer(&[1]), 1));
+    let just_now = Some(noon() - seconds(1));
+    for (last_status, desired_status, stopped_at) in [
+        (LastStatus::Starting, DesiredStatus::Stopped, None),
+        (LastStatus::Stopping, DesiredStatus::Stopped, None),
+        (LastStatus::Stopped, DesiredStatus::Stopped, just_now),
+    ] {
+        seen.tasks = vec![Task { started_at: None, stopped_at, ..task(1, last_status, desired_status) }];
+        let plan = plan_at_noon(&seen);
+        let deregistered = plan.registrations.iter().flat_map(|group| &group.deregister);
+        assert_eq!(deregistered.map(|of| of.reason).collect::<Vec<_>>(), [TargetReason::TaskStopping; 2]);
     }
 }
 
