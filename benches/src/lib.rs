@@ -5,12 +5,14 @@
 //!
 //! - [`stage`]: a sandbox with a platform, its tasks and its messages.
 //! - [`journal`]: counts and sequences of recorded calls.
+//! - [`measure`]: measurements that both make.
 //! - [`process`]: a running program, and what the kernel counts of it.
 //! - [`wait`]: waiting for conditions.
 
 #![warn(missing_docs)]
 
 pub mod journal;
+pub mod measure;
 pub mod process;
 pub mod stage;
 pub mod wait;

@@ -33,6 +33,7 @@ mod messages;
 mod metrics;
 mod moto;
 mod name_server;
+mod performance;
 #[cfg(feature = "sandbox")]
 mod permissions;
 mod platform;

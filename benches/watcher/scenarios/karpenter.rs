@@ -5,9 +5,10 @@
 //! designs/interruption-handling.md (commit 198dda89d8db18f46b23358709243f9f3014a546) has a figure.
 
 use jvb_watcher_benchmarks::journal::percentile;
+use jvb_watcher_benchmarks::measure;
 use jvb_watcher_benchmarks::stage::Stage;
 
-use super::{Bench, drain};
+use super::Bench;
 use crate::report::Section;
 
 const TASKS: usize = 5_000;
@@ -22,7 +23,7 @@ pub fn run(bench: &Bench, section: &mut Section<'_>) {
         for _ in 0..bench.rounds.min(ROUNDS) {
             let stage = Stage::with_tasks(TASKS);
             stage.register_tasks();
-            let drained = drain::drain(&stage, &mut drain::start_watcher(&stage, &bench.program), messages);
+            let drained = measure::drain(&stage, &mut measure::start_watcher(&stage, &bench.program), messages);
             rates.push(drained.rate(messages));
             last = Some(drained);
         }

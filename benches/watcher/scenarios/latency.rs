@@ -3,11 +3,12 @@
 use std::time::{Duration, Instant};
 
 use jvb_watcher_benchmarks::journal::{Journal, percentile};
+use jvb_watcher_benchmarks::measure;
 use jvb_watcher_benchmarks::process::Process;
 use jvb_watcher_benchmarks::stage::{Stage, registered};
 use jvb_watcher_benchmarks::wait;
 
-use super::{Bench, drain};
+use super::Bench;
 use crate::report::Section;
 
 const TASKS: usize = 100;
@@ -50,10 +51,7 @@ pub fn measure(stage: &Stage, process: &mut Process, events: usize) -> Latencies
         latencies.millis.push(ended.saturating_duration_since(sent).as_secs_f64() * 1_000.0);
         // The next one begins with the message deleted and the program waiting.
         stage.wait_until_drained();
-        let polls = stage.calls("sqs:ReceiveMessage");
-        let polled = || stage.calls("sqs:ReceiveMessage") > polls || is_quiet(stage, &mut latencies.journal);
-        let mut polled = polled;
-        wait::until("the program polls", || polled().then_some(()));
+        wait::until("the program waits for messages", || is_quiet(stage, &mut latencies.journal).then_some(()));
     }
     latencies.journal.0.extend(stage.journal().0);
     latencies
@@ -74,14 +72,17 @@ fn registration(stage: &Stage, process: &mut Process, address: &str, journal: &m
     ends.into_iter().max().expect("two registrations")
 }
 
-/// Returns whether no call has ended for a while: the program waits for a message.
+/// The time without a response after which a program waits for a message. Each call before takes less.
+const QUIET: Duration = Duration::from_millis(30);
+
+/// Returns whether no call has ended for a while.
 fn is_quiet(stage: &Stage, journal: &mut Journal) -> bool {
     journal.0.extend(stage.journal().0);
-    journal.0.last().is_some_and(|call| call.ended.elapsed() > Duration::from_millis(20))
+    journal.0.last().is_some_and(|call| call.ended.elapsed() > QUIET)
 }
 
 pub fn run(bench: &Bench, section: &mut Section<'_>) {
     let stage = Stage::with_tasks(TASKS);
-    let mut process = drain::start_watcher(&stage, &bench.program);
+    let mut process = measure::start_watcher(&stage, &bench.program);
     measure(&stage, &mut process, EVENTS).report(section, "the watcher");
 }

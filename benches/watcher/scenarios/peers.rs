@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::time::Instant;
 
+use jvb_watcher_benchmarks::measure;
 use jvb_watcher_benchmarks::process::Process;
 use jvb_watcher_benchmarks::stage::Stage;
 use jvb_watcher_benchmarks::wait;
 use jvb_watcher_sandbox::platform::PROJECT;
 
-use super::{Bench, drain, latency};
+use super::{Bench, latency};
 use crate::moto;
 use crate::report::Section;
 
@@ -43,7 +44,7 @@ fn boto3(python: &Path, section: &mut Section<'_>) {
         process.assert_running();
         (stage.calls("sqs:ReceiveMessage") > 0).then_some(())
     });
-    let drained = drain::drain(&stage, &mut process, EVENTS);
+    let drained = measure::drain(&stage, &mut process, EVENTS);
     section
         .row("1,000 events of 100 tasks, a boto3 consumer", drained.rate(EVENTS), "events/s")
         .detail("processor time per event, µs", drained.cpu.as_secs_f64() * 1e6 / EVENTS as f64)
