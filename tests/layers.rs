@@ -173,3 +173,8 @@ fn the_sandbox_depends_on_no_other_member_and_the_report_on_the_costs_alone() {
     assert_eq!(other_members("jvb-watcher-sandbox", &["--all-features"]), [""; 0]);
     assert_eq!(other_members("jvb-watcher-report", &["--all-features"]), ["jvb-watcher-cost"]);
 }
+
+#[test]
+fn the_benchmarks_know_the_program_only_from_the_outside() {
+    assert_eq!(other_members("jvb-watcher-benchmarks", &["--all-features"]), ["jvb-watcher-sandbox"]);
+}

@@ -7,12 +7,14 @@
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
-use serde_json::Value;
 
 use jvb_watcher_rules::model::{ServiceEvent, ServiceEventName, TaskId, cluster_name};
 
+mod body;
 #[cfg(any(test, fuzzing))]
 pub mod check;
+
+use body::Envelope;
 
 /// A well-formed message.
 #[derive(Clone, Debug, PartialEq)]
@@ -154,12 +156,13 @@ impl EventBridgeEvent {
     ///
     /// Returns an error if the body isn't an envelope, or is a task's event that doesn't name the task.
     pub fn parse(body: &str) -> Result<Self, Malformed> {
-        let envelope: Value = serde_json::from_str(body).map_err(|error| Malformed::NotJson(error.to_string()))?;
-        let Value::Object(_) = envelope else {
+        let envelope: Envelope<'_> =
+            serde_json::from_str(body).map_err(|error| Malformed::NotJson(error.to_string()))?;
+        if !envelope.is_object {
             return Err(Malformed::NotAnEnvelope("the body is not an object"));
-        };
-        let source = text(&envelope, "source").ok_or(Malformed::NotAnEnvelope("`source` is missing"))?;
-        let detail_type = text(&envelope, "detail-type").ok_or(Malformed::NotAnEnvelope("`detail-type` is missing"))?;
+        }
+        let source = envelope.source.get().ok_or(Malformed::NotAnEnvelope("`source` is missing"))?;
+        let detail_type = envelope.detail_type.get().ok_or(Malformed::NotAnEnvelope("`detail-type` is missing"))?;
         let other = || Self::Other { source: source.to_owned(), detail_type: detail_type.to_owned() };
         match (source, detail_type) {
             ("aws.ecs", "ECS Task State Change") => Self::task_state_change(&envelope),
@@ -170,17 +173,17 @@ impl EventBridgeEvent {
         }
     }
 
-    fn task_state_change(envelope: &Value) -> Result<Self, Malformed> {
-        let detail = &envelope["detail"];
-        let task_arn = text(detail, "taskArn").or_else(|| envelope["resources"][0].as_str());
+    fn task_state_change(envelope: &Envelope<'_>) -> Result<Self, Malformed> {
+        let detail = &envelope.detail;
+        let task_arn = detail.task_arn.get().or_else(|| envelope.resources.first());
         let task_arn = task_arn.ok_or(Malformed::NoTask("neither `detail.taskArn` nor `resources` names it"))?;
         let task = TaskId::from_arn(task_arn).ok_or(Malformed::NoTask("`taskArn` is not a task's ARN"))?;
-        let cluster = text(detail, "clusterArn").or_else(|| cluster_in_task_arn(task_arn));
+        let cluster = detail.cluster_arn.get().or_else(|| cluster_in_task_arn(task_arn));
         let cluster = cluster.ok_or(Malformed::NoTask("`detail.clusterArn` is missing"))?;
         Ok(Self::TaskStateChange(TaskStateChange {
             cluster: cluster_name(cluster).to_owned(),
-            group: text(detail, "group").map(str::to_owned),
-            change: TaskChange { task, version: detail["version"].as_i64(), time: time(envelope) },
+            group: detail.group.get().map(str::to_owned),
+            change: TaskChange { task, version: detail.version, time: time(envelope) },
         }))
     }
 
@@ -217,31 +220,27 @@ impl ServiceFailure {
     ///
     /// The service's ARN is in `resources`. A Deployment State Change has no `clusterArn` (see "Amazon ECS service
     /// deployment state change events" in the ECS developer guide).
-    fn parse(envelope: &Value) -> Option<Self> {
-        let detail = &envelope["detail"];
-        let name = ServiceEventName::parse(text(detail, "eventName")?)?;
-        let arns = envelope["resources"].as_array()?.iter().filter_map(Value::as_str);
+    fn parse(envelope: &Envelope<'_>) -> Option<Self> {
+        let detail = &envelope.detail;
+        let name = ServiceEventName::parse(detail.event_name.get()?)?;
+        let arns = envelope.resources.iter();
         let (cluster, service) =
             arns.filter_map(|arn| arn.split_once(":service/")).find_map(|(prefix, resource)| {
                 match (prefix.contains(":ecs:"), resource.split_once('/')) {
                     (true, Some((cluster, service))) => Some((cluster, service)),
                     // An ARN in the old short form.
-                    (true, None) => Some((cluster_name(text(detail, "clusterArn")?), resource)),
+                    (true, None) => Some((cluster_name(detail.cluster_arn.get()?), resource)),
                     (false, _) => None,
                 }
             })?;
-        let event = ServiceEvent { name, reason: text(detail, "reason").map(str::to_owned), time: time(envelope) };
+        let event = ServiceEvent { name, reason: detail.reason.get().map(str::to_owned), time: time(envelope) };
         Some(Self { cluster: cluster.to_owned(), service: service.to_owned(), event })
     }
 }
 
 /// Returns the time of an event.
-fn time(envelope: &Value) -> Option<Timestamp> {
-    text(envelope, "time").and_then(|time| time.parse().ok())
-}
-
-fn text<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
-    object[key].as_str().filter(|text| !text.is_empty())
+fn time(envelope: &Envelope<'_>) -> Option<Timestamp> {
+    envelope.time.get().and_then(|time| time.parse().ok())
 }
 
 /// The cluster's name in a task ARN of the long form, `…:task/CLUSTER/ID`.

@@ -35,6 +35,7 @@ mod messages;
 mod metrics;
 mod moto;
 mod name_server;
+mod performance;
 #[cfg(feature = "sandbox")]
 mod permissions;
 mod platform;

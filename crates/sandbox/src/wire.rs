@@ -8,6 +8,7 @@
 //! - `json`, `query`: responses and errors of the JSON protocols and of the query protocol, with the latter's forms.
 //! - `clock`: the sandbox's clock, which can be set ahead.
 //! - `control`: the control API; `world_json`: the world as it returns it.
+//! - `recording`: the answered calls with their times and sizes, for benchmarks.
 //! - `server_state`: the world, the faults and the counts that all connections share.
 
 use http_body_util::Full;
@@ -29,12 +30,14 @@ mod json;
 mod long_poll;
 mod query;
 mod query_codes;
+mod recording;
 mod request;
 mod server;
 mod server_state;
 mod world_json;
 
 pub use clock::Clock;
+pub use recording::RecordedCall;
 pub use server::Sandbox;
 
 /// Maximum length of a request's body: the MiB of the largest SQS message, escaped in JSON.

@@ -189,6 +189,32 @@ async fn a_poll_whose_client_disconnects_takes_no_message() {
 }
 
 #[tokio::test]
+async fn records_the_calls_of_the_apis_on_request() {
+    let sandbox = start().await;
+    let client = Client::of(&sandbox);
+    let url = client.create_queue().await;
+    assert!(sandbox.take_recorded_calls().is_empty(), "nothing is recorded before it is asked for");
+
+    sandbox.record_calls();
+    let began = Instant::now();
+    client.send_message(&url, "x").await;
+    client.control("GET", "state", "").await;
+    client.receive(&url, 1).await;
+    client.receive(&url, 1).await;
+    let calls = sandbox.take_recorded_calls();
+    let operations: Vec<&str> = calls.iter().map(|call| call.operation.as_str()).collect();
+    assert_eq!(operations, ["sqs:SendMessage", "sqs:ReceiveMessage", "sqs:ReceiveMessage"]);
+    assert!(calls.iter().all(|call| began <= call.began && call.began <= call.ended));
+    assert!(calls[2].ended - calls[2].began >= Duration::from_millis(950), "the wait of a poll is its time");
+    let request: Value = serde_json::from_slice(&calls[0].request).expect("the whole body");
+    assert_eq!(request["MessageBody"], "x");
+    assert!(calls[1].response_bytes > calls[2].response_bytes, "one response has a message");
+
+    client.send_message(&url, "y").await;
+    assert_eq!(sandbox.take_recorded_calls().len(), 1, "what was taken is forgotten");
+}
+
+#[tokio::test]
 async fn stopping_ends_the_polls_and_frees_the_port() {
     // Another process can take the port before the test binds it again, so one of several attempts must succeed.
     for _ in 0..5 {

@@ -3,6 +3,7 @@ use std::path::Path;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
+use serde_json::{Value, json};
 
 use super::*;
 use crate::controller::scope::Scope;
@@ -147,6 +148,12 @@ fn has_a_fixture_for_every_row_of_the_table() {
 }
 
 #[test]
+fn counts_the_last_of_repeated_members() {
+    let event = EventBridgeEvent::parse(r#"{"source":"a","source":"b","detail-type":"c","detail-type":"d"}"#);
+    assert_eq!(event, Ok(EventBridgeEvent::Other { source: "b".into(), detail_type: "d".into() }));
+}
+
+#[test]
 fn parses_events_of_other_types() {
     let fixtures = fixtures();
     let event = EventBridgeEvent::parse(&fixtures["foreign-detail-type"]).expect("an envelope");
@@ -225,6 +232,30 @@ fn arbitrary_json() -> impl Strategy<Value = Value> {
 }
 
 proptest! {
+    #[test]
+    fn reads_what_the_whole_body_has(
+        values in prop::collection::vec(prop_oneof![arbitrary_json(), "[a-z\\n\"]{0,5}".prop_map(Value::from)], 10)
+    ) {
+        let [source, detail_type, time, resources, task, cluster, group, version, name, reason] = &values[..] else {
+            unreachable!("there are ten values")
+        };
+        let detail = json!({ "taskArn": task, "x": values, "clusterArn": cluster, "group": group, "version": version,
+            "eventName": name, "reason": reason });
+        let whole = json!({ "source": source, "detail-type": detail_type, "time": time, "resources": resources,
+            "detail": detail, "y": values });
+        let body = whole.to_string();
+        let envelope: Envelope<'_> = serde_json::from_str(&body).expect("JSON");
+        let text = |value: &Value| value.as_str().filter(|text| !text.is_empty()).map(str::to_owned);
+        let read = [&envelope.source, &envelope.detail_type, &envelope.time, &envelope.detail.task_arn,
+            &envelope.detail.cluster_arn, &envelope.detail.group, &envelope.detail.event_name, &envelope.detail.reason];
+        let expected = [source, detail_type, time, task, cluster, group, name, reason].map(text);
+        prop_assert_eq!(read.map(|part| part.get().map(str::to_owned)), expected);
+        prop_assert_eq!(envelope.detail.version, version.as_i64());
+        prop_assert_eq!(envelope.resources.first(), resources[0].as_str());
+        let texts: Vec<&str> = resources.as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        prop_assert_eq!(envelope.resources.iter().collect::<Vec<_>>(), texts);
+    }
+
     #[test]
     fn does_not_panic_on_any_text(body in ".*") {
         check::body(&body);

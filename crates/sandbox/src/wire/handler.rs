@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::panic::AssertUnwindSafe;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
@@ -13,6 +13,7 @@ use hyper::http::request::Parts;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822::DateTimePrinter;
 
+use super::recording::RecordedCall;
 use super::request::{self, RawRequest};
 use super::server_state::ServerState;
 use super::{ErrorResponse, HttpResponse, MAX_BODY, Protocol, REQUEST_ID, cbor, control, json, long_poll, query};
@@ -91,14 +92,25 @@ async fn handle_aws_request(
         Ok(request) => request,
         Err(error) => return Ok(request::protocol(&head.headers).error(&error, request_id)),
     };
-    let protocol = request.protocol();
-    state.count_request(request.service, &request.operation);
-    let verdict = state.decide(request.service, &request.operation);
+    let (protocol, service, operation) = (request.protocol(), request.service, request.operation.clone());
+    let began = Instant::now();
+    state.count_request(service, &operation);
+    let record = |response: HttpResponse| {
+        state.record_call(|| RecordedCall {
+            operation: format!("{}:{operation}", service.prefix()),
+            began,
+            ended: Instant::now(),
+            request: body.clone(),
+            response_bytes: usize::try_from(response.body().size_hint().lower()).unwrap_or(usize::MAX),
+        });
+        response
+    };
+    let verdict = state.decide(service, &operation);
     if !verdict.latency.is_zero() {
         tokio::time::sleep(verdict.latency).await;
     }
     match verdict.outcome {
-        Outcome::Refuse(refusal) => return Ok(protocol.error(&refusal.into(), request_id)),
+        Outcome::Refuse(refusal) => return Ok(record(protocol.error(&refusal.into(), request_id))),
         Outcome::Drop(Moment::Before) => return Err(ConnectionDropped),
         Outcome::Pass | Outcome::Drop(Moment::After) => {}
     }
@@ -106,7 +118,7 @@ async fn handle_aws_request(
     if verdict.outcome == Outcome::Drop(Moment::After) {
         return Err(ConnectionDropped);
     }
-    Ok(response.unwrap_or_else(|error| protocol.error(&error, request_id)))
+    Ok(record(response.unwrap_or_else(|error| protocol.error(&error, request_id))))
 }
 
 async fn perform(state: &ServerState, request: RawRequest, request_id: &str) -> Result<HttpResponse, ErrorResponse> {

@@ -16,6 +16,7 @@ use tokio::task::{JoinHandle, JoinSet};
 
 use super::clock::Clock;
 use super::handler;
+use super::recording::RecordedCall;
 use super::server_state::ServerState;
 use crate::faults::Faults;
 use crate::world::World;
@@ -88,6 +89,16 @@ impl Sandbox {
     /// Returns the number of requests so far by operation (`ecs:DescribeTasks`), refused ones included.
     pub fn calls(&self) -> BTreeMap<String, u64> {
         self.state.request_counts()
+    }
+
+    /// Records every call from now on, and forgets those recorded before. Calls of the control API are never recorded.
+    pub fn record_calls(&self) {
+        self.state.record_calls();
+    }
+
+    /// Returns the calls recorded since [`Sandbox::record_calls`] or the last time, in the order of their responses.
+    pub fn take_recorded_calls(&self) -> Vec<RecordedCall> {
+        self.state.take_recorded_calls()
     }
 
     /// Stops: accepts no more connections, finishes the requests in progress (long polls at once), and ends.

@@ -10,6 +10,7 @@ use jiff::Timestamp;
 use tokio::sync::{Notify, watch};
 
 use super::clock::Clock;
+use super::recording::{RecordedCall, Recording};
 use crate::api::{ApiError, Request, Response, Service, sqs};
 use crate::faults::{Faults, Verdict};
 use crate::world::World;
@@ -21,6 +22,7 @@ pub(super) struct ServerState {
     world: Mutex<World>,
     faults: Mutex<Faults>,
     request_counts: Mutex<BTreeMap<String, u64>>,
+    recording: Recording,
     responses: AtomicU64,
     pub(super) clock: Arc<Clock>,
     /// Notifies long polls of a change in the world.
@@ -37,6 +39,7 @@ impl ServerState {
             world: Mutex::new(world),
             faults: Mutex::new(faults),
             request_counts: Mutex::default(),
+            recording: Recording::default(),
             responses: AtomicU64::new(0),
             clock: Arc::new(Clock::start()),
             changed: Notify::new(),
@@ -97,6 +100,19 @@ impl ServerState {
 
     pub(super) fn request_counts(&self) -> BTreeMap<String, u64> {
         lock(&self.request_counts).clone()
+    }
+
+    pub(super) fn record_calls(&self) {
+        self.recording.start();
+    }
+
+    pub(super) fn take_recorded_calls(&self) -> Vec<RecordedCall> {
+        self.recording.take()
+    }
+
+    /// Records a call that arrived at the given time and is answered now, if calls are recorded.
+    pub(super) fn record_call(&self, call: impl FnOnce() -> RecordedCall) {
+        self.recording.add(call);
     }
 
     /// Returns a request id in AWS's format. Ids are sequential, so that two runs have the same ones.
