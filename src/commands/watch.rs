@@ -45,7 +45,7 @@ pub(super) struct Watch {
     /// The failures in a row of the reads of each cluster.
     attempts: BTreeMap<String, u32>,
     /// The time of the last read of the clusters.
-    #[cfg_attr(not(feature = "lambda"), expect(dead_code))]
+    #[cfg_attr(not(feature = "lambda"), allow(dead_code, reason = "only the function reads it"))]
     read_at: Option<Moment>,
     /// The longest time between two reads of the clusters.
     interval: Duration,

@@ -34,9 +34,9 @@ pub struct Discovery<D> {
     given: Values,
     known: BTreeMap<String, BTreeMap<String, Known>>,
     /// True once a cluster was read.
-    #[cfg_attr(not(feature = "lambda"), expect(dead_code))]
+    #[cfg_attr(not(feature = "lambda"), allow(dead_code, reason = "only the function reads it"))]
     has_read: bool,
-    #[cfg_attr(not(feature = "lambda"), expect(dead_code))]
+    #[cfg_attr(not(feature = "lambda"), allow(dead_code, reason = "only the function reads it"))]
     last_failure: Option<AwsError>,
 }
 
