@@ -20,8 +20,9 @@ use crate::controller::reconciler::Progress;
 use crate::retry::{Jitter, Retry};
 
 /// The most messages of a service that wait for its next reconciliation; a service reconciles once so many wait. As many may
-/// belong to the reconciliation in progress, so that receiving goes on meanwhile. A receipt has about half a kilobyte, so a
-/// service's messages take at most 2 MB.
+/// belong to the reconciliation in progress, so that receiving goes on meanwhile. A receipt handle has at most 1,024
+/// characters (see "Amazon SQS queue and message identifiers" in the SQS developer guide), so a service's messages take at
+/// most 5 MB.
 pub(super) const BATCH_MESSAGES: usize = 2_000;
 
 /// The most messages of a service that are accepted while they wait: those that were being received when the batch was full
