@@ -117,7 +117,8 @@ pub trait Platform: Send + Sync {
     /// Deletes a target group.
     fn delete_target_group(&self, arn: &str, deadline: &Deadline) -> impl Future<Output = Result<(), AwsError>> + Send;
 
-    /// Returns the requests sent so far.
+    /// Returns the requests sent so far. A platform that several services share counts the requests for all of them: a
+    /// request for one resource of each belongs to no single one. So its counts are to be reported once for the process.
     fn calls(&self) -> Calls;
 }
 

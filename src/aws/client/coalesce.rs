@@ -35,8 +35,11 @@ struct Inner<G, K, V> {
     waiting: Mutex<BTreeMap<G, Requests<K, V>>>,
 }
 
+/// The answer to a request; `None` if there is no resource.
+type Answer<V> = Result<Option<V>, AwsError>;
+
 /// The requests for each key.
-type Requests<K, V> = BTreeMap<K, Vec<oneshot::Sender<Result<Option<V>, AwsError>>>>;
+type Requests<K, V> = BTreeMap<K, Vec<oneshot::Sender<Answer<V>>>>;
 
 impl<G, K, V> Coalescer<G, K, V>
 where
@@ -63,7 +66,7 @@ where
     /// # Errors
     ///
     /// The error of the call that the request went into.
-    pub(super) async fn get(&self, group: G, key: K) -> Result<Option<V>, AwsError> {
+    pub(super) async fn get(&self, group: G, key: K) -> Answer<V> {
         let (sender, receiver) = oneshot::channel();
         let is_first = {
             let mut waiting = self.0.lock();
@@ -115,7 +118,7 @@ where
     }
 
     /// Calls, and returns the answer for each key.
-    fn call(&self, group: G, keys: Vec<K>) -> BoxFuture<'_, Vec<(K, Result<Option<V>, AwsError>)>> {
+    fn call(&self, group: G, keys: Vec<K>) -> BoxFuture<'_, Vec<(K, Answer<V>)>> {
         async move {
             match (self.call)(group.clone(), keys.clone()).await {
                 Ok(mut answers) => {
