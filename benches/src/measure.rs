@@ -70,7 +70,7 @@ pub struct RoundTrips {
     pub took: Duration,
 }
 
-/// Measures the round trips, with a latency of [`LATENCY`] for every call of ECS and the load balancers.
+/// Measures the round trips, with a latency of [`LATENCY`] for every call but the queue's.
 ///
 /// # Panics
 ///

@@ -331,11 +331,11 @@ impl Stage {
         })
     }
 
-    /// Delays every call of the load balancers and of ECS by the same time, as AWS's network does.
+    /// Delays every call but the queue's by the same time, as AWS's network does.
     pub fn delay_calls(&self, by: Duration) {
         let latency = json!({ "kind": "latency", "least": format!("{}ms", by.as_millis()) });
-        let rules =
-            json!([{ "on": "ecs:*", "effect": latency }, { "on": "elasticloadbalancing:*", "effect": latency }]);
+        let rule = |service: &str| json!({ "on": format!("{service}:*"), "effect": latency });
+        let rules = ["cloudwatch", "ecs", "elasticloadbalancing"].map(rule);
         let plan: FaultPlan = serde_json::from_value(json!({ "rules": rules })).expect("a plan");
         self.sandbox.faults(|faults| faults.set(plan)).expect("the plan is valid");
     }

@@ -2,9 +2,13 @@
 //! not asserted: they depend on the machine.
 
 use std::path::Path;
+use std::time::Duration;
 
 use jvb_watcher_benchmarks::measure;
 use jvb_watcher_benchmarks::stage::Stage;
+
+/// The time in which the events are handled, unless the machine is overloaded.
+const USUAL_TIME: Duration = Duration::from_secs(10);
 
 /// The program, as the other tests run it.
 fn program() -> &'static Path {
@@ -16,11 +20,14 @@ fn makes_five_percent_more_calls_for_ten_thousand_events_than_receiving_and_dele
     const EVENTS: usize = 10_000;
     let stage = Stage::with_tasks(100);
     let mut process = measure::start_watcher(&stage, program());
-    let journal = measure::drain(&stage, &mut process, EVENTS).journal;
+    let drained = measure::drain(&stage, &mut process, EVENTS);
     // Ten messages a call, received and deleted.
     let least = 2 * EVENTS / 10;
-    let most = least + least / 20;
-    assert!(journal.0.len() <= most, "{} calls of {most}: {:?}", journal.0.len(), journal.counts());
+    // On an overloaded machine receiving takes longer, and every five seconds a reconciliation comes in between.
+    let overtime = drained.took.saturating_sub(USUAL_TIME).as_secs().div_ceil(5);
+    let most = least + least / 20 + 25 * usize::try_from(overtime).expect("a small number");
+    let calls = drained.journal.0.len();
+    assert!(calls <= most, "{calls} calls of {most} in {:?}: {:?}", drained.took, drained.journal.counts());
 }
 
 #[test]
@@ -28,5 +35,10 @@ fn makes_at_most_thirty_calls_for_a_reconciliation_of_a_thousand_tasks() {
     let stage = Stage::with_tasks(1_000);
     stage.register_tasks();
     let reconciliations = measure::reconciliations(&stage, program(), 3);
-    assert!(reconciliations.calls() <= 30.0, "{} calls: {:?}", reconciliations.calls(), reconciliations.journal.counts());
+    assert!(
+        reconciliations.calls() <= 30.0,
+        "{} calls: {:?}",
+        reconciliations.calls(),
+        reconciliations.journal.counts()
+    );
 }

@@ -9,6 +9,7 @@ use jvb_watcher_benchmarks::journal::percentile;
 use jvb_watcher_benchmarks::process::Process;
 use jvb_watcher_benchmarks::stage::{Stage, cluster, registered};
 use jvb_watcher_benchmarks::wait;
+use jvb_watcher_sandbox::platform::PROJECT;
 
 use super::Bench;
 use crate::report::{Bar, Section};
@@ -42,7 +43,8 @@ impl Fleet {
         std::fs::create_dir_all(bench.target.join("benchmarks")).expect("the target directory is writable");
         std::fs::write(&file, config(&projects)).expect("the target directory is writable");
         let mut command = stage.command(&bench.program);
-        command.arg("run").arg("--config").arg(&file).arg("--queue").arg(stage.queue_url());
+        // The project names the process; each service has its own.
+        command.args(["run", "--project", PROJECT, "--config"]).arg(&file);
         Some(Self { process: Process::start(&mut command), stage })
     }
 

@@ -11,7 +11,7 @@ pub fn run(bench: &Bench, section: &mut Section<'_>) {
     section
         .row("round trips from ReceiveMessage's response to RegisterTargets", number, "")
         .bar(Bar::AtMost(3.0))
-        .note(format!("every call of ECS and the load balancers took {} ms", measure::LATENCY.as_millis()))
+        .note(format!("every call but the queue's took {} ms", measure::LATENCY.as_millis()))
         .detail("in sequence", &round_trips.operations)
         .detail("time, ms", round_trips.took.as_millis());
 }

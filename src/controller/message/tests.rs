@@ -84,7 +84,7 @@ const TABLE: &[(&str, Expected)] = &[
     ("malformed-not-json", NotJson),
     ("malformed-empty", NotJson),
     ("malformed-plain-text", NotJson),
-    ("malformed-nested-too-deep", NotJson),
+    ("malformed-nested-too-deep", NotAnEnvelope),
     ("malformed-array", NotAnEnvelope),
     ("malformed-no-envelope", NotAnEnvelope),
     ("malformed-no-detail-type", NotAnEnvelope),
