@@ -93,7 +93,7 @@ locals {
   # shows whether the program works; for one service of many, none of the function's does.
   alarms_of_services = [for index, service in local.watched : { for kind, alarm in {
     no-heartbeat = {
-      description = "jvb-watcher has not reconciled ${local.alarm_subjects[index]}for ten minutes, so it would not delete an idle load balancer. ${local.on_lambda ? "Look for reconcile_failed in its log, and give the function a longer timeout if its invocations run out of time." : "Check that a task of the service ${local.name} runs, and read its log."}"
+      description = "jvb-watcher has not reconciled ${local.is_discovered ? "any service " : local.alarm_subjects[index]}for ten minutes, so it would not delete an idle load balancer. ${local.on_lambda ? "Look for reconcile_failed in its log, and give the function a longer timeout if its invocations run out of time." : "Check that a task of the service ${local.name} runs, and read its log."}"
       metric      = "Reconciles"
       statistic   = "Sum"
       comparison  = "LessThanThreshold"

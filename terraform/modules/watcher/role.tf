@@ -106,7 +106,7 @@ locals {
   }]
 
   # Services with the same owner tag, as many as a policy holds.
-  parts_of_list = concat([for tag in distinct(local.resources_of_services[*].owner_tag) : chunklist(
+  parts_of_list = concat([], [for tag in distinct(local.resources_of_services[*].owner_tag) : chunklist(
     [for service in local.resources_of_services : service if service.owner_tag == tag],
     local.is_listed ? local.services_in_a_policy : 1
   )]...)
