@@ -290,15 +290,25 @@ locals {
   longest_managed_policy = 6144
   most_managed_policies  = 10
 
-  # What a service adds to a policy: its ARNs, each with quotation marks and a comma, as often as the statements above name
-  # them. The rest of the policy has at most so many characters.
-  characters_of_service = [for service in local.resources_of_services : sum([for arn in flatten([
-    service.cluster, service.tasks, service.service, service.target_groups,
+  # What a service adds to its policy: its ARNs, each with quotation marks and a comma, as often as the statements name them.
+  # A cluster that all services share is named once.
+  characters_of_service = [for service in local.resources_of_services : sum([for arn in concat(
+    [for of_cluster in [service.cluster, service.tasks] : of_cluster if length(local.clusters) > 1],
+    [service.service],
+    service.target_groups,
     [for of_stop in [service.service, service.service, service.service, service.load_balancer] : of_stop if service.stops],
     [for of_deletion in concat([service.load_balancer, service.load_balancer], service.target_groups) : of_deletion if service.marks],
     [for group in service.target_groups : group if service.deletes_groups],
-  ]) : length(arn) + 3])]
-  characters_of_rest = 2100 + 4 * max(0, [for service in local.services : length(jsonencode(service.owner_tag))]...)
+  ) : length(arn) + 3])]
+
+  # What the rest of a policy has at most. A precondition counts the characters of each.
+  characters_of_tag     = max(0, [for service in local.services : length(jsonencode("${service.owner_tag.key}${service.owner_tag.value}"))]...)
+  characters_of_cluster = length(local.clusters) == 1 ? 2 * (length(local.cluster_arns[0]) + 3) : 0
+  characters_of_rest = sum([
+    1430 + 3 * local.characters_of_tag,
+    anytrue(local.resources_of_services[*].stops) ? 640 + local.characters_of_tag : 0,
+    local.characters_of_cluster,
+  ])
 
   services_in_a_policy = max(1, floor((local.longest_managed_policy - local.characters_of_rest) / max(1, local.characters_of_service...)))
 

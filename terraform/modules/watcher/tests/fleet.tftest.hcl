@@ -317,7 +317,7 @@ run "more_services_than_the_pattern_can_name" {
   command = plan
   variables {
     runtime  = "fargate"
-    services = [for number in range(60) : { service = "conference-${number}", cluster = "shared", target_groups = ["s${number}-*"], teardown = "off" }]
+    services = [for number in range(80) : { service = "conference-${number}", cluster = "shared", target_groups = ["s${number}-*"], teardown = "off" }]
   }
   assert {
     condition     = jsondecode(output.event_pattern)["$or"][0].detail == { clusterArn = ["arn:aws:ecs:eu-west-1:111122223333:cluster/shared"], group = [{ prefix = "service:" }] }
