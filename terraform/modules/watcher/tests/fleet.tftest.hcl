@@ -509,6 +509,41 @@ run "tagged_services_are_stopped_where_the_module_says_so" {
   }
 }
 
+# docs/fleet.md names this number, and the next two.
+run "a_dozen_clusters_to_discover_are_accepted" {
+  command = plan
+  variables {
+    discover = [for number in range(12) : "cluster-${number}"]
+  }
+  assert {
+    condition     = length(aws_iam_role_policy.this.policy) <= 10240 - 500 && length(output.event_pattern) <= 2048
+    error_message = "the policy or the pattern is too long"
+  }
+}
+
+run "forty_services_are_accepted" {
+  command = plan
+  variables {
+    services = [for number in range(40) : { project = "meet-${number}", cluster = "shared" }]
+  }
+  assert {
+    condition     = length(aws_iam_policy.services) == 10
+    error_message = "the role has another number of policies"
+  }
+}
+
+run "twenty_services_that_are_stopped_when_unused_are_accepted" {
+  command = plan
+  variables {
+    stop_when_unused = "20m"
+    services         = [for number in range(20) : { project = "platform-${number}" }]
+  }
+  assert {
+    condition     = length(aws_iam_policy.services) == 10
+    error_message = "the role has another number of policies"
+  }
+}
+
 run "too_many_clusters_to_discover_are_rejected" {
   command = plan
   variables {
@@ -680,12 +715,37 @@ run "a_project_with_a_blank_is_rejected" {
   expect_failures = [var.services]
 }
 
-run "other_invalid_inputs_of_a_fleet_are_rejected" {
+run "the_arn_of_a_cluster_to_discover_is_rejected" {
+  command = plan
+  variables {
+    discover = ["arn:aws:ecs:eu-west-1:111122223333:cluster/one"]
+  }
+  expect_failures = [var.discover]
+}
+
+run "a_cluster_that_is_named_twice_is_rejected" {
+  command = plan
+  variables {
+    discover = ["one", "one"]
+  }
+  expect_failures = [var.discover]
+}
+
+run "a_layer_without_a_version_is_rejected" {
+  command = plan
+  variables {
+    services         = [{ project = "a" }]
+    config_layer_arn = "arn:aws:lambda:eu-west-1:111122223333:layer:jvb-watcher"
+  }
+  expect_failures = [var.config_layer_arn]
+}
+
+run "a_layer_for_a_worker_is_rejected" {
   command = plan
   variables {
     runtime          = "fargate"
-    discover         = ["arn:aws:ecs:eu-west-1:111122223333:cluster/one"]
-    config_layer_arn = "jvb-watcher"
+    services         = [{ project = "a" }]
+    config_layer_arn = "arn:aws:lambda:eu-west-1:111122223333:layer:jvb-watcher:1"
   }
-  expect_failures = [var.discover, var.config_layer_arn]
+  expect_failures = [var.config_layer_arn]
 }
