@@ -101,6 +101,7 @@ run "stop_when_unused" {
 run "list" {
   command = plan
   variables {
+    fargate_cluster_arn = "arn:aws:ecs:eu-west-1:111122223333:cluster/shared"
     services = [
       { project = "jitsi" },
       {
