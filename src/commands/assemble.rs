@@ -132,6 +132,7 @@ impl Assembler {
     }
 
     /// Returns the number of services.
+    #[cfg(feature = "lambda")]
     pub(super) fn len(&self) -> usize {
         self.watched.len()
     }

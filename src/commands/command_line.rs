@@ -53,9 +53,9 @@ struct Cli {
 /// A command with its options.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Watch a service: reconcile at each event and interval
+    /// Watch one service or many: reconcile at each event and interval
     Run(run::RunOptions),
-    /// Watch a service as an AWS Lambda function; the default command there
+    /// Watch one service or many as an AWS Lambda function; the default command there
     #[cfg(feature = "lambda")]
     Lambda(WatchOptions),
     /// Register and deregister targets once; never deletes the load balancer

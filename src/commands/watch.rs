@@ -15,6 +15,7 @@ use super::fleet::discovery::{Discovered, Discovery};
 use super::fleet::{Change, List, ServiceKey, Services, Watched, changes};
 use super::options::fleet::Values;
 use super::options::{FeedCheck, WatchOptions};
+#[cfg(feature = "lambda")]
 use crate::aws::AwsError;
 use crate::aws::client::{AwsPlatform, SdkConfig};
 use crate::clock::Moment;
@@ -44,6 +45,7 @@ pub(super) struct Watch {
     /// The failures in a row of the reads of each cluster.
     attempts: BTreeMap<String, u32>,
     /// The time of the last read of the clusters.
+    #[cfg_attr(not(feature = "lambda"), allow(dead_code, reason = "only the function reads it"))]
     read_at: Option<Moment>,
     /// The longest time between two reads of the clusters.
     interval: Duration,

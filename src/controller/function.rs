@@ -57,8 +57,8 @@ pub struct Function<Q, P> {
     reconcilers: Vec<Reconciler<P>>,
     /// The places of the services in `reconcilers`.
     routes: Routes<usize>,
-    /// The place of the service that the next tick reconciles first.
-    turn: usize,
+    /// The places of the services in the order in which the next tick reconciles them.
+    turns: Vec<usize>,
     inbox: Inbox,
     context: QueueContext,
 }
@@ -71,27 +71,29 @@ impl<Q: Queue, P: ControllerPlatform> Function<Q, P> {
         for (place, reconciler) in reconcilers.iter().enumerate().rev() {
             routes.insert(&reconciler.context().scope, place);
         }
-        Self { queue, redrive: None, reconcilers, routes, turn: 0, inbox: Inbox::new(context.clone()), context }
+        let turns = (0..reconcilers.len()).collect();
+        Self { queue, redrive: None, reconcilers, routes, turns, inbox: Inbox::new(context.clone()), context }
     }
 
-    /// Changes the services. Those that are new are reconciled by the next tick, or when a message about them arrives.
+    /// Changes the services. The next tick begins with those that are new.
     pub fn change(&mut self, changes: ServiceChanges<P>) {
         let ServiceChanges { removed, added } = changes;
         let replaced: Vec<_> = added.iter().map(|reconciler| reconciler.context().scope.clone()).collect();
         let is_gone = |scope: &Scope| removed.iter().chain(&replaced).any(|gone| gone.is_same_service(scope));
         self.reconcilers.retain(|reconciler| !is_gone(&reconciler.context().scope));
+        let kept = self.reconcilers.len();
         self.reconcilers.extend(added);
         self.routes = Routes::default();
         for (place, reconciler) in self.reconcilers.iter().enumerate().rev() {
             self.routes.insert(&reconciler.context().scope, place);
         }
-        self.turn = self.turn.checked_rem(self.reconcilers.len()).unwrap_or_default();
+        self.turns = (kept..self.reconcilers.len()).chain(0..kept).collect();
     }
 
     /// Handles an invocation, and responds before its deadline. It goes on while a teardown is under way and time is left.
     ///
     /// A tick reconciles all services, as many at a time as a worker does. If the time is over before, the next tick begins
-    /// with those that are left.
+    /// with those that are left, and with those that failed.
     ///
     /// # Errors
     ///
@@ -145,14 +147,21 @@ impl<Q: Queue, P: ControllerPlatform> Function<Q, P> {
     }
 
     async fn tick(&mut self, deadline: Instant) -> Result<(), AwsError> {
-        let (before, from) = self.reconcilers.split_at_mut(self.turn);
-        let work: Vec<_> = from.iter_mut().chain(before).map(|reconciler| (reconciler, Hints::default())).collect();
-        let all = work.len();
-        let mut results = side_by_side(work, deadline).await;
-        self.turn = (self.turn + results.len()).checked_rem(all).unwrap_or_default();
-        match results.iter().position(|(_, result)| result.is_ok()) {
-            Some(_) => Ok(()),
-            None => results.pop().map_or(Ok(()), |(_, result)| result),
+        let turns = std::mem::take(&mut self.turns);
+        let mut reconcilers: Vec<_> = self.reconcilers.iter_mut().map(Some).collect();
+        let work = turns.iter().filter_map(|place| Some((reconcilers[*place].take()?, Hints::default()))).collect();
+        let mut results: Vec<_> = side_by_side(work, deadline).await;
+        // A service that fails is cut short at the deadline at worst, and takes one place of many.
+        let (mut succeeded, mut failed) = (Vec::new(), Vec::new());
+        results.sort_by_key(|(turn, _)| *turn);
+        for (turn, result) in &results {
+            if result.is_ok() { &mut succeeded } else { &mut failed }.push(turns[*turn]);
+        }
+        // The first that have begun are those that have ended.
+        self.turns = turns[results.len()..].iter().copied().chain(failed).chain(succeeded.iter().copied()).collect();
+        match results.pop() {
+            Some((_, Err(error))) if succeeded.is_empty() => Err(error),
+            _ => Ok(()),
         }
     }
 

@@ -108,7 +108,8 @@ impl<Q, P: ControllerPlatform> WorkerParts<Q, P> {
 
 /// Changes of a worker's services. The others keep what they remember.
 pub struct ServiceChanges<P> {
-    /// The services to remove. Their reconciliations in progress end first; messages about them become foreign.
+    /// The services to remove, unless they are added, too. Their reconciliations in progress end first; messages about them
+    /// become foreign.
     pub removed: Vec<Scope>,
     /// The reconcilers of services to add, or to replace: then the service is reconciled at once, with its waiting messages.
     pub added: Vec<Reconciler<P>>,
@@ -217,7 +218,7 @@ impl<Q: Queue, P: ControllerPlatform + 'static> Running<'_, Q, P> {
                 Happened::Sent(ended) => self.outbox.ended(ended),
                 Happened::Received(ended) => self.received(ended),
                 Happened::Changed(Some(ServiceChanges { removed, added })) => {
-                    removed.iter().for_each(|scope| self.remove(scope));
+                    self.remove(&removed, &added);
                     self.add(added);
                 }
                 Happened::Changed(None) => self.changes = None,
@@ -367,11 +368,19 @@ impl<Q: Queue, P: ControllerPlatform + 'static> Running<'_, Q, P> {
         self.report_services();
     }
 
-    fn remove(&mut self, scope: &Scope) {
-        let Some(key) = self.routes.remove(scope) else { return };
-        self.services.remove(&key);
-        let receipts = self.schedule.remove(key);
-        self.outbox.delete(receipts, Instant::now());
+    /// Removes services, except those that are replaced.
+    fn remove(&mut self, removed: &[Scope], added: &[Reconciler<P>]) {
+        let is_same = |scope: &Scope, reconciler: &Reconciler<P>| {
+            let other = &reconciler.context().scope;
+            (scope.cluster_name(), &scope.service) == (other.cluster_name(), &other.service)
+        };
+        for scope in removed.iter().filter(|scope| !added.iter().any(|reconciler| is_same(scope, reconciler))) {
+            if let Some(key) = self.routes.remove(scope) {
+                self.services.remove(&key);
+                let receipts = self.schedule.remove(key);
+                self.outbox.delete(receipts, Instant::now());
+            }
+        }
         self.report_services();
     }
 

@@ -34,7 +34,9 @@ pub struct Discovery<D> {
     given: Values,
     known: BTreeMap<String, BTreeMap<String, Known>>,
     /// True once a cluster was read.
+    #[cfg_attr(not(feature = "lambda"), allow(dead_code, reason = "only the function reads it"))]
     has_read: bool,
+    #[cfg_attr(not(feature = "lambda"), allow(dead_code, reason = "only the function reads it"))]
     last_failure: Option<AwsError>,
 }
 
@@ -71,11 +73,13 @@ impl<D: ServiceDirectory> Discovery<D> {
     }
 
     /// Returns whether a cluster was ever read.
+    #[cfg(feature = "lambda")]
     pub fn has_read(&self) -> bool {
         self.has_read
     }
 
     /// Returns the reason why no cluster was ever read.
+    #[cfg(feature = "lambda")]
     pub fn unread(&self) -> AwsError {
         self.last_failure.clone().unwrap_or_else(|| AwsError {
             kind: ErrorKind::Unavailable,

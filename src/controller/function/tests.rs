@@ -322,13 +322,17 @@ async fn a_tick_reconciles_every_service_and_fails_only_if_all_fail() {
 #[tokio::test(start_paused = true)]
 async fn the_next_tick_continues_with_the_services_that_were_left() {
     let mut fleet = fleet(3 * CONCURRENCY);
-    // Within a minute there is time for two rounds.
+    // Within a minute there is time for two rounds, and for a beginning of the third one.
     fleet.clouds.iter().for_each(|cloud| cloud.delay("DescribeServices", seconds(28)));
-    fleet.invoke(Request::Tick).await.0.expect("most succeed");
     let all = |number: usize| vec![number; CONCURRENCY];
+    fleet.invoke(Request::Tick).await.0.expect("most succeed");
     assert_eq!(fleet.reconciliations(), [all(1), all(1), all(0)].concat());
     fleet.invoke(Request::Tick).await.0.expect("most succeed");
     assert_eq!(fleet.reconciliations(), [all(2), all(1), all(1)].concat());
+    // Without time for a beginning.
+    fleet.clouds.iter().for_each(|cloud| cloud.delay("DescribeServices", seconds(29)));
     fleet.invoke(Request::Tick).await.0.expect("most succeed");
     assert_eq!(fleet.reconciliations(), [all(2), all(2), all(2)].concat());
+    fleet.invoke(Request::Tick).await.0.expect("most succeed");
+    assert_eq!(fleet.reconciliations(), [all(3), all(3), all(2)].concat());
 }

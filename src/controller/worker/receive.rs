@@ -184,5 +184,6 @@ impl<'q, Q: Queue> Receiver<'q, Q> {
     /// Cancels the receives. Messages that they would have returned reappear after their visibility timeout.
     pub(super) fn cancel(&mut self) {
         self.calls.clear();
+        self.context.totals.set_queue_calls(self.queue.calls());
     }
 }

@@ -15,6 +15,9 @@ const TRANSIENT: [&str; 5] =
 /// The reads that concern a load balancer which DescribeLoadBalancers has returned.
 const OF_THE_LOAD_BALANCER: [&str; 3] = ["DescribeTags", "DescribeTargetGroups", "DescribeTargetHealth"];
 
+/// The reads that begin an observation, side by side.
+const FIRST_OF_AN_OBSERVATION: [&str; 2] = ["ListTasks", "DescribeLoadBalancers"];
+
 /// The reads without which a reconciliation succeeds: those that only a finding needs, and those of usage.
 const DISPENSABLE: [&str; 2] = ["DescribeTaskDefinition", "GetMetricData"];
 
@@ -28,6 +31,9 @@ pub(super) struct Messages {
     failed: BTreeMap<Actor, BTreeSet<&'static str>>,
     /// The time of the latest answer that each process received, by its subject.
     reads: BTreeMap<(Actor, &'static str), Timestamp>,
+    /// The time up to which the last reconciliation of each process that ended without a failure covers messages: a process
+    /// may begin the next one, which may fail, before it deletes them.
+    covered: BTreeMap<Actor, Timestamp>,
 }
 
 struct Received {
@@ -57,7 +63,8 @@ struct Detail {
 
 impl Messages {
     pub fn new(group: String) -> Self {
-        Self { group, received: BTreeMap::new(), failed: BTreeMap::new(), reads: BTreeMap::new() }
+        let (received, failed, reads, covered) = Default::default();
+        Self { group, received, failed, reads, covered }
     }
 
     pub fn received(&mut self, messages: &[sqs::Message]) {
@@ -79,6 +86,7 @@ impl Messages {
     pub fn call_failed(&mut self, actor: Actor, operation: &'static str) {
         let is_of_the_queue = Service::Sqs.operations().iter().any(|(of_the_queue, _)| *of_the_queue == operation);
         if !is_of_the_queue && !DISPENSABLE.contains(&operation) {
+            self.conclude_before(actor, operation);
             self.failed.entry(actor).or_default().insert(operation);
         }
     }
@@ -93,7 +101,10 @@ impl Messages {
         let operation = request.operation();
         if code.is_err_and(|code| code.is_none_or(|code| TRANSIENT.contains(&code))) {
             self.call_failed(actor, operation);
-        } else if let Some(failed) = self.failed.get_mut(&actor) {
+            return;
+        }
+        self.conclude_before(actor, operation);
+        if let Some(failed) = self.failed.get_mut(&actor) {
             failed.remove(operation);
             match operation {
                 // An observation begins with it, and repeats all that is needed.
@@ -118,6 +129,22 @@ impl Messages {
         *read_at = answered_at.max(*read_at);
     }
 
+    /// Notes what the last observation covers, when a call begins the next one. An observation reads the tasks, in several
+    /// calls, and then the service.
+    fn conclude_before(&mut self, actor: Actor, operation: &str) {
+        if !FIRST_OF_AN_OBSERVATION.contains(&operation) {
+            return;
+        }
+        let read = |subject| self.reads.get(&(actor, subject)).copied();
+        let (Some(tasks), Some(service), Some(load_balancer)) = (read("tasks"), read("service"), read("load balancer"))
+        else {
+            return;
+        };
+        if service > tasks && self.failed.get(&actor).is_none_or(BTreeSet::is_empty) {
+            self.covered.insert(actor, tasks.min(load_balancer));
+        }
+    }
+
     /// Checks the deletion of a message; `Err` says what is wrong with it.
     pub fn check_deletion(&self, actor: Actor, handle: &str) -> Result<(), String> {
         let Some(Received { sent_at, kind }) = self.received.get(handle) else {
@@ -127,6 +154,9 @@ impl Messages {
             Kind::Foreign => return Ok(()),
             Kind::Malformed => return Err("deletes a malformed message".to_owned()),
             Kind::Relevant => {}
+        }
+        if self.covered.get(&actor).is_some_and(|covered| covered >= sent_at) {
+            return Ok(());
         }
         if let Some(failed) = self.failed.get(&actor).filter(|failed| !failed.is_empty()) {
             return Err(format!("deletes a message of {sent_at} although {failed:?} failed"));
