@@ -355,7 +355,14 @@ fn the_policy_denies_everything_else() {
         Authorization::new("ec2:TerminateInstances", format!("arn:aws:ec2:{HERE}:instance/i-0123456789abcdef0")),
         Authorization::new("s3:GetObject", "arn:aws:s3:::bucket/key"),
     ];
-    for policy in [policy::on_fargate(), policy::on_lambda(), policy::with_groups_kept(), policy::with_teardown_off()] {
+    let policies = [
+        policy::on_fargate(),
+        policy::on_lambda(),
+        policy::with_groups_kept(),
+        policy::with_teardown_off(),
+        policy::of_list(),
+    ];
+    for policy in policies {
         for required in &denied {
             assert!(!evaluator.allows(policy, required), "{required:?} is allowed by {policy:#}");
         }
@@ -385,6 +392,7 @@ fn the_policy_denies_everything_else() {
         (policy::on_lambda(), true, true),
         (policy::with_groups_kept(), true, false),
         (policy::with_teardown_off(), false, false),
+        (policy::of_list(), true, true),
     ] {
         let expected = [(lifecycle.as_slice(), true), (&teardown, deletes), (&delete_group, deletes_groups)];
         for (required, is_allowed) in expected {
@@ -392,6 +400,54 @@ fn the_policy_denies_everything_else() {
                 assert_eq!(evaluator.allows(policy, required), is_allowed, "{required:?} by {policy:#}");
             }
         }
+    }
+}
+
+#[test]
+fn discovery_is_limited_to_tagged_services_of_the_cluster_and_to_owned_load_balancers() {
+    let evaluator = Evaluator::start();
+    let on = |action: &str, cluster: &str| {
+        Authorization::new(action, format!("arn:aws:ecs:{HERE}:service/{cluster}/any-service"))
+    };
+    let list = |cluster: &str| {
+        Authorization::new("ecs:ListServices", "*").with("ecs:cluster", format!("arn:aws:ecs:{HERE}:cluster/{cluster}"))
+    };
+    let tagged = |required: Authorization, options: &[&str]| {
+        options
+            .iter()
+            .fold(required, |required, option| required.with(&format!("aws:ResourceTag/jvb-watcher:{option}"), "x"))
+    };
+    let both = ["load-balancer", "stop-when-unused"];
+    let lease = |cluster: &str, key: &str| tagging(tagged(on("ecs:TagResource", cluster), &both), &[key]);
+    let allowed = [
+        list("jitsi-cluster"),
+        on("ecs:DescribeServices", "jitsi-cluster"),
+        tagged(on("ecs:UpdateService", "jitsi-cluster"), &both),
+        lease("jitsi-cluster", "jvb-watcher:operation"),
+        owned(elb("RegisterTargets", group("any-group"))),
+        owned(elb("DeleteLoadBalancer", load_balancer("any-nlb"))),
+        owned(marked(elb("DeleteTargetGroup", group("any-group")))),
+    ];
+    let denied = [
+        list("other-cluster"),
+        on("ecs:DescribeServices", "other-cluster"),
+        on("ecs:UpdateService", "jitsi-cluster"),
+        tagged(on("ecs:UpdateService", "jitsi-cluster"), &both[..1]),
+        tagged(on("ecs:UpdateService", "other-cluster"), &both),
+        lease("other-cluster", "jvb-watcher:operation"),
+        // With one of these the watcher could give itself the permission.
+        lease("jitsi-cluster", "jvb-watcher:stop-when-unused"),
+        tagging(on("ecs:TagResource", "jitsi-cluster"), &["jvb-watcher:load-balancer"]),
+        tagging(owned(elb("AddTags", load_balancer("any-nlb"))), &["Lifecycle"]),
+        elb("RegisterTargets", group("any-group")),
+        elb("DeleteLoadBalancer", load_balancer("any-nlb")),
+        marked(elb("DeleteTargetGroup", group("any-group"))),
+    ];
+    for required in &allowed {
+        assert!(evaluator.allows(policy::of_discovery(), required), "{required:?} is denied");
+    }
+    for required in &denied {
+        assert!(!evaluator.allows(policy::of_discovery(), required), "{required:?} is allowed");
     }
 }
 

@@ -15,6 +15,7 @@ use serde_json::Value;
 use crate::log_queries::ready_queries;
 use crate::platform::Platform;
 use crate::wait::eventually;
+use crate::watcher::Launch;
 
 pub mod examples;
 mod readmes;
@@ -96,6 +97,32 @@ run "stop_when_unused" {
     stop_when_unused = "10m"
   }
 }
+
+run "list" {
+  command = plan
+  variables {
+    fargate_cluster_arn = "arn:aws:ecs:eu-west-1:111122223333:cluster/shared"
+    services = [
+      { project = "jitsi" },
+      {
+        project       = "acme"
+        cluster       = "shared"
+        owner_tag     = { key = "Team \"a\"", value = "\u007f<é>\\" }
+        idle_grace    = "until-paid-hour"
+        usage         = false
+        use_protocols = ["udp", "tls"]
+        use_threshold = 2
+      },
+    ]
+  }
+}
+
+run "discover" {
+  command = plan
+  variables {
+    discover = ["jitsi-cluster"]
+  }
+}
 "#;
 
 static RENDERED: LazyLock<BTreeMap<String, Plan>> = LazyLock::new(|| plans("modules/watcher", RUNS));
@@ -146,7 +173,8 @@ impl<'a> Change<'a> {
     }
 }
 
-/// Returns the plan of a run: `fargate`, `lambda`, `teardown_load_balancer`, `teardown_off` or `stop_when_unused`.
+/// Returns the plan of a run: `fargate`, `lambda`, `teardown_load_balancer`, `teardown_off`, `stop_when_unused`, `list` or
+/// `discover`.
 pub fn rendered(run: &str) -> &'static Plan {
     &RENDERED[run]
 }
@@ -294,6 +322,22 @@ fn the_dashboard_and_the_alarms_use_documented_metrics() {
     }
     assert!(named.len() >= 19, "only {named:?}");
     assert!(named.is_subset(&known), "unknown: {:?}", named.difference(&known));
+}
+
+#[tokio::test]
+async fn the_program_reads_the_list_that_the_module_renders() {
+    let list = rendered("list").output("config_text");
+    // Outside of Lambda, the function's program ends once it has read the list.
+    let stderr = async |text: &str| {
+        let launch = Launch::bare("lambda").env("AWS_REGION", "eu-west-1").env("JVB_WATCHER_CONFIG_TEXT", text);
+        launch.env("JVB_WATCHER_QUEUE", "http://127.0.0.1:9/111122223333/events").finish().await.stderr
+    };
+    let accepted = stderr(list).await;
+    assert!(accepted.contains("AWS_LAMBDA_RUNTIME_API is not set"), "{accepted}\n{list}");
+    let wrong = list.replace("no-usage", "no-use");
+    assert_ne!(wrong, list);
+    let refused = stderr(&wrong).await;
+    assert!(refused.contains("JVB_WATCHER_CONFIG_TEXT:"), "{refused}\n{wrong}");
 }
 
 #[test]

@@ -1,67 +1,74 @@
 locals {
-  # The custom metrics in the form that a dashboard takes.
-  own_metric = { for metric in [
-    "RunningTasks", "ServingTasks", "RegisteredTargets", "HealthyTargets", "UnhealthyTargets", "LoadBalancerUp",
-    "IdleSeconds", "EventsReceived", "EventsForeign", "MessagesRejected", "Reconciles", "ReconcileFailures",
-    "ReconcileDuration", "RegistrationLatency", "QueueAge", "AwsCalls", "Throttles", "Teardowns", "Findings",
-    "Flows", "UnusedSeconds", "StopsForDisuse",
-  ] : metric => [var.metrics_namespace, metric, "Project", var.project, "Service", local.service] }
+  # A custom metric in the form that a dashboard takes: that of the one service, or a search for those of all services.
+  graph_metrics = [for graph in local.graphs : [for metric in graph.metrics : concat(
+    [for part in concat([var.metrics_namespace, metric.name], local.own_dimensions) : part if !local.is_fleet],
+    [for options in [merge(metric.options, {
+      for expression in ["SEARCH('{\"${var.metrics_namespace}\",Project,Service} MetricName=\"${metric.name}\"', '${lookup(metric.options, "stat", graph.stat)}', 60)"] :
+      "expression" => expression if local.is_fleet
+    })] : options if length(options) > 0],
+  )]]
+
+  own_dimensions = flatten([for service in local.services : ["Project", service.project, "Service", service.service]])
 
   # In the order of an operator's questions: does it serve, is it healthy, what does it cost.
   graphs = [
     {
       title   = "Tasks and targets"
       stat    = "Maximum"
-      metrics = [for metric in ["RunningTasks", "ServingTasks", "RegisteredTargets", "HealthyTargets", "UnhealthyTargets"] : local.own_metric[metric]]
+      metrics = [for name in ["RunningTasks", "ServingTasks", "RegisteredTargets", "HealthyTargets", "UnhealthyTargets"] : { name = name, options = {} }]
     },
     {
       title   = "Load balancer: up, and idle time in seconds"
       stat    = "Maximum"
-      metrics = [local.own_metric["LoadBalancerUp"], concat(local.own_metric["IdleSeconds"], [{ yAxis = "right" }])]
+      metrics = [{ name = "LoadBalancerUp", options = {} }, { name = "IdleSeconds", options = { yAxis = "right" } }]
     },
     {
       title   = "Use: flows, and time without use in seconds"
       stat    = "Maximum"
-      metrics = [local.own_metric["Flows"], concat(local.own_metric["UnusedSeconds"], [{ yAxis = "right" }])]
-      wanted  = var.usage
+      metrics = [{ name = "Flows", options = {} }, { name = "UnusedSeconds", options = { yAxis = "right" } }]
+      wanted  = var.usage || anytrue(local.services[*].usage)
     },
     {
       title   = "Findings, failed reconciliations, rejected messages"
       stat    = "Maximum"
-      metrics = [for metric in ["Findings", "ReconcileFailures", "MessagesRejected"] : local.own_metric[metric]]
+      metrics = [for name in ["Findings", "ReconcileFailures", "MessagesRejected"] : { name = name, options = {} }]
     },
     {
       title   = "Reconciliations, teardowns, stops of an unused service"
       stat    = "Sum"
-      metrics = [for metric in ["Reconciles", "Teardowns", "StopsForDisuse"] : local.own_metric[metric]]
+      metrics = [for name in ["Reconciles", "Teardowns", "StopsForDisuse"] : { name = name, options = {} }]
     },
     {
       title   = "Registration latency and reconciliation time in milliseconds"
       stat    = "p95"
-      metrics = [for metric in ["RegistrationLatency", "ReconcileDuration"] : local.own_metric[metric]]
+      metrics = [for name in ["RegistrationLatency", "ReconcileDuration"] : { name = name, options = {} }]
     },
     {
       title   = "Events, and their age in seconds"
       stat    = "Sum"
-      metrics = concat([for metric in ["EventsReceived", "EventsForeign"] : local.own_metric[metric]], [concat(local.own_metric["QueueAge"], [{ stat = "Maximum", yAxis = "right" }])])
+      metrics = concat([for name in ["EventsReceived", "EventsForeign"] : { name = name, options = {} }], [{ name = "QueueAge", options = { stat = "Maximum", yAxis = "right" } }])
     },
     {
       title   = "AWS API calls"
       stat    = "Sum"
-      metrics = [for metric in ["AwsCalls", "Throttles"] : local.own_metric[metric]]
-    },
-    {
-      title = "Queues"
-      stat  = "Maximum"
-      metrics = [
-        ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", local.name],
-        ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", local.name, { yAxis = "right" }],
-        ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "${local.name}-dead"],
-      ]
+      metrics = [for name in ["AwsCalls", "Throttles"] : { name = name, options = {} }]
     },
   ]
 
-  shown_graphs = [for graph in local.graphs : graph if try(graph.wanted, true)]
+  graph_of_queues = {
+    title = "Queues"
+    stat  = "Maximum"
+    metrics = [
+      ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", local.name],
+      ["AWS/SQS", "ApproximateAgeOfOldestMessage", "QueueName", local.name, { yAxis = "right" }],
+      ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "${local.name}-dead"],
+    ]
+  }
+
+  shown_graphs = concat(
+    [for index, graph in local.graphs : merge(graph, { metrics = local.graph_metrics[index] }) if try(graph.wanted, true)],
+    [local.graph_of_queues],
+  )
 
   graph_width  = 8
   graph_height = 6

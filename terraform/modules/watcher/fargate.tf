@@ -1,5 +1,5 @@
 locals {
-  fargate_cluster = coalesce(var.fargate_cluster_arn, local.cluster_arn)
+  fargate_cluster = coalesce(var.fargate_cluster_arn, local.cluster_arns[0])
 
   # For the container's own health check; it is not reachable from outside the task.
   listen = "127.0.0.1:8081"
@@ -84,7 +84,7 @@ resource "aws_ecs_service" "this" {
 
   tags = local.tags
 
-  depends_on = [aws_iam_role_policy.this]
+  depends_on = [aws_iam_role_policy.this, aws_iam_role_policy_attachment.services]
 }
 
 # The execution role pulls the image and writes the log. The program itself uses the task role.

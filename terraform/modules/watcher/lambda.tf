@@ -8,6 +8,14 @@ locals {
   # setting Lambda keeps five polls open while the queue is empty, instead of scaling down to two (Lambda Developer Guide,
   # "Configuring scaling behavior for SQS event source mappings"): $0.16 a month, where SQS's free tier is used up.
   concurrency = 2
+
+  # All variables of a function have 4 KB (AWS Lambda developer guide, "Lambda quotas"). Lambda measures them as JSON, so that
+  # a quotation mark or a line break counts twice (github-aws-runners/terraform-aws-github-runner, issue 3594, shows the text
+  # that it measures). The queue's URL is known only after its creation; it is this long, or shorter.
+  largest_environment = 4096
+  environment_size = length(jsonencode(merge(local.environment, {
+    JVB_WATCHER_QUEUE = "https://sqs.${local.region}.amazonaws.com.cn/${local.account}/${local.name}"
+  })))
 }
 
 resource "aws_lambda_function" "this" {
@@ -20,7 +28,7 @@ resource "aws_lambda_function" "this" {
   count = local.on_lambda ? 1 : 0
 
   function_name = local.name
-  description   = "Converges ${local.load_balancer} to the state of ${local.service}"
+  description   = local.is_fleet ? "Converges load balancers to the state of ${local.subject}" : "Converges ${local.services[0].load_balancer} to the state of ${local.subject}"
   role          = aws_iam_role.this.arn
 
   filename         = var.lambda_zip
@@ -32,6 +40,8 @@ resource "aws_lambda_function" "this" {
   memory_size                    = var.lambda_memory
   timeout                        = var.lambda_timeout
   reserved_concurrent_executions = var.lambda_reserved_concurrency
+
+  layers = var.config_layer_arn == null ? null : [var.config_layer_arn]
 
   environment {
     variables = local.environment
@@ -46,7 +56,14 @@ resource "aws_lambda_function" "this" {
   tags = local.tags
 
   # The function must not run before its role has its permissions.
-  depends_on = [aws_iam_role_policy.this, aws_iam_role_policy.log]
+  depends_on = [aws_iam_role_policy.this, aws_iam_role_policy.log, aws_iam_role_policy_attachment.services]
+
+  lifecycle {
+    precondition {
+      condition     = local.environment_size <= local.largest_environment
+      error_message = "The function's variables have ${local.environment_size} characters, and Lambda accepts ${local.largest_environment} in all: ${length(local.services)} services don't fit in. Watch tagged services with discover, or put the output config_text into the file jvb-watcher.toml of a layer and set config_layer_arn, or use several watchers, each with a name of its own."
+    }
+  }
 }
 
 resource "aws_lambda_event_source_mapping" "events" {

@@ -1,6 +1,6 @@
-# The watcher of one service: EventBridge sends events to a queue, from which the program receives them, as a Lambda
-# function or as a worker on Fargate. One file per topic: rule.tf, queue.tf, role.tf, lambda.tf, fargate.tf, log.tf,
-# alarms.tf, dashboard.tf, queries.tf.
+# The watcher of one service or of many: EventBridge sends events to a queue, from which the program receives them, as a
+# Lambda function or as a worker on Fargate. One file per topic: services.tf, rule.tf, queue.tf, role.tf, lambda.tf,
+# fargate.tf, log.tf, alarms.tf, dashboard.tf, queries.tf.
 
 data "aws_partition" "current" {}
 
@@ -9,12 +9,7 @@ data "aws_region" "current" {}
 data "aws_caller_identity" "current" {}
 
 locals {
-  name          = coalesce(var.name, "${var.project}-jvb-watcher")
-  cluster       = coalesce(var.cluster, "${var.project}-cluster")
-  service       = coalesce(var.service, "${var.project}-service")
-  load_balancer = coalesce(var.load_balancer, "${var.project}-jvb-nlb")
-  # Not PROJECT-jvb-*, which would match the target groups of a project called PROJECT-jvb-something.
-  target_groups = coalesce(var.target_groups, ["${var.project}-jvb-udp*", "${var.project}-jvb-tcp*", "${var.project}-jvb-web*"])
+  name = coalesce(var.name, var.project == null ? "jvb-watcher" : "${var.project}-jvb-watcher")
 
   on_lambda  = var.runtime == "lambda"
   on_fargate = var.runtime == "fargate"
@@ -27,16 +22,10 @@ locals {
   # The names of IAM roles and of dashboards are the account's, those of all other resources the region's.
   account_wide_name = "${local.name}-${local.region}"
 
-  cluster_arn = "arn:${local.partition}:ecs:${local.here}:cluster/${local.cluster}"
-
-  tags = merge({ Project = var.project, Name = local.name }, var.tags)
+  tags = merge(var.project == null ? {} : { Project = var.project }, { Name = local.name }, var.tags)
 
   # The program's configuration, the same for both runtimes.
   environment = merge({
-    JVB_WATCHER_PROJECT           = var.project
-    JVB_WATCHER_CLUSTER           = local.cluster
-    JVB_WATCHER_SERVICE           = local.service
-    JVB_WATCHER_LOAD_BALANCER     = local.load_balancer
     JVB_WATCHER_QUEUE             = aws_sqs_queue.events.url
     JVB_WATCHER_OWNER_TAG         = "${var.owner_tag.key}=${var.owner_tag.value}"
     JVB_WATCHER_TEARDOWN          = var.teardown
@@ -55,13 +44,12 @@ locals {
     JVB_WATCHER_USE_THRESHOLD    = tostring(var.use_threshold)
     }, {
     for name, value in {
+      JVB_WATCHER_PROJECT          = var.project
       JVB_WATCHER_PUBLISH_EVENTS   = var.publish_events_bus
       JVB_WATCHER_STOP_WHEN_UNUSED = var.stop_when_unused
       JVB_WATCHER_USE_PROTOCOLS    = var.use_protocols == null ? null : join(",", var.use_protocols)
       # Absent, not false: the option conflicts with that of stop_when_unused, whatever its value.
       JVB_WATCHER_NO_USAGE = var.usage ? null : "true"
     } : name => value if value != null
-  })
-
-  stops_when_unused = var.stop_when_unused != null
+  }, local.environment_of_services)
 }

@@ -20,7 +20,7 @@ output "rule_arn" {
 
 output "event_pattern" {
   description = "Event pattern of the rule, as JSON."
-  value       = jsonencode(local.event_pattern)
+  value       = local.event_pattern
 }
 
 output "role_arn" {
@@ -29,8 +29,13 @@ output "role_arn" {
 }
 
 output "policy" {
-  description = "IAM policy of the watcher's role, as JSON."
-  value       = jsonencode(local.wanted_policy)
+  description = "IAM policy of the watcher's role, as JSON: all statements, also where several policies hold them."
+  value       = jsonencode(local.whole_policy)
+}
+
+output "config_text" {
+  description = "The list of services as the program's configuration file; null without a list."
+  value       = local.config_text
 }
 
 output "function_name" {

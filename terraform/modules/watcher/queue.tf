@@ -23,6 +23,22 @@ resource "aws_sqs_queue" "events" {
   })
 
   tags = local.tags
+
+  # Errors in a list of services.
+  lifecycle {
+    precondition {
+      condition     = length(local.listed_twice) == 0
+      error_message = "A service is listed twice, as CLUSTER/SERVICE: ${join(", ", local.listed_twice)}."
+    }
+    precondition {
+      condition     = length(local.shared_load_balancers) == 0
+      error_message = "Two services have the same load balancer, ${join(", ", local.shared_load_balancers)}, and each would delete that of the other: give each a load_balancer of its own."
+    }
+    precondition {
+      condition     = length(local.shared_metrics) == 0
+      error_message = "Two services in different clusters have the same project and name, ${join(", ", local.shared_metrics)}, so their metrics and alarms would be the same: give each a project of its own, and cluster, service and load_balancer where these don't derive from it."
+    }
+  }
 }
 
 # Receives messages that the program could not parse and events that EventBridge could not deliver.

@@ -1,16 +1,187 @@
 variable "project" {
-  description = "Project name, from which the other names derive: cluster PROJECT-cluster, service PROJECT-service, load balancer PROJECT-jvb-nlb."
+  description = "Project name, from which the other names derive: cluster PROJECT-cluster, service PROJECT-service, load balancer PROJECT-jvb-nlb. Required unless services or discover is set; with these it only names the watcher."
   type        = string
+  default     = null
 
   validation {
     # A load balancer's name has at most 32 characters, and PROJECT-jvb-nlb is one.
-    condition     = can(regex("^[a-z0-9](?:[a-z0-9-]{0,22}[a-z0-9])?$", var.project))
+    condition     = var.project == null || can(regex("^[a-z0-9](?:[a-z0-9-]{0,22}[a-z0-9])?$", var.project))
     error_message = "The project must be 1 to 24 lower-case letters, digits and inner hyphens."
+  }
+
+  validation {
+    condition     = var.project != null || var.services != null || length(var.discover) > 0
+    error_message = "Nothing to watch: set project for one service, services for a list, or discover for the tagged services of clusters."
+  }
+}
+
+variable "services" {
+  description = "Services to watch with one queue, one rule and one program, in place of the one service of project. Names derive from the project of each, or from its service where it has none; what is null is as the module's input of the same name says. See variables.tf for the attributes."
+  type = list(object({
+    project       = optional(string)
+    cluster       = optional(string)
+    service       = optional(string)
+    load_balancer = optional(string)
+    target_groups = optional(list(string))
+
+    owner_tag             = optional(object({ key = string, value = string }))
+    teardown              = optional(string)
+    idle_grace            = optional(string)
+    unused_grace          = optional(string)
+    resync_interval       = optional(string)
+    allow_several_bridges = optional(bool)
+
+    usage            = optional(bool)
+    use_protocols    = optional(list(string))
+    use_threshold    = optional(number)
+    stop_when_unused = optional(string)
+    stop_notice      = optional(string)
+    first_call_grace = optional(string)
+  }))
+  default = null
+
+  validation {
+    condition     = var.services == null || try(length(var.services) > 0, false)
+    error_message = "The list must have at least one service. Leave it out to watch the one service of project."
+  }
+
+  validation {
+    condition     = var.services == null || length(var.discover) == 0
+    error_message = "Give either services or discover, not both: a service that is listed and tagged would be watched twice."
+  }
+
+  validation {
+    condition     = alltrue([for service in coalesce(var.services, []) : service.project != null || service.service != null])
+    error_message = "Each service needs its name, service, or the project from which it derives."
+  }
+
+  validation {
+    condition     = alltrue([for service in coalesce(var.services, []) : service.project == null || can(regex("^[A-Za-z0-9](?:[A-Za-z0-9-]{0,78}[A-Za-z0-9])?$", service.project))])
+    error_message = "The project of a service must be 1 to 80 letters, digits and inner hyphens."
+  }
+
+  validation {
+    condition = alltrue(flatten([for service in coalesce(var.services, []) : [
+      for name in [service.cluster, service.service] : name == null || can(regex("^[A-Za-z0-9_-]{1,255}$", name))
+    ]]))
+    error_message = "The cluster and the service must be names of 1 to 255 letters, digits, hyphens and underscores, not ARNs."
+  }
+
+  validation {
+    condition = alltrue([for service in coalesce(var.services, []) : can(regex(
+      "^[A-Za-z0-9](?:[A-Za-z0-9-]{0,30}[A-Za-z0-9])?$",
+      coalesce(service.load_balancer, "${coalesce(service.project, service.service, "-")}-jvb-nlb"),
+    ))])
+    error_message = "A load balancer's name has 1 to 32 letters, digits and inner hyphens. Where it is left out, it is PROJECT-jvb-nlb, or SERVICE-jvb-nlb without a project: give load_balancer where that is none."
+  }
+
+  validation {
+    condition = alltrue(flatten([for service in coalesce(var.services, []) : [
+      for pattern in coalesce(service.target_groups, []) : can(regex("^[A-Za-z0-9][A-Za-z0-9*?-]{0,31}$", pattern))
+    ]]))
+    error_message = "Each pattern in target_groups must be 1 to 32 letters, digits, hyphens, * and ?, and must not begin with a wildcard, which would let the watcher change every target group of the account."
+  }
+
+  validation {
+    condition = alltrue([for service in coalesce(var.services, []) : service.owner_tag == null || try(
+      length(service.owner_tag.key) >= 1 && length(service.owner_tag.key) <= 128 && !can(regex("=", service.owner_tag.key)), false
+    )])
+    error_message = "The key of an owner_tag must be 1 to 128 characters without an equals sign."
+  }
+
+  validation {
+    condition = alltrue([
+      for service in coalesce(var.services, []) : service.teardown == null || contains(["all", "load-balancer", "off"], coalesce(service.teardown, "-"))
+    ])
+    error_message = "The teardown of a service must be all, load-balancer or off."
+  }
+
+  validation {
+    condition = alltrue([
+      for service in coalesce(var.services, []) : service.idle_grace == null || can(regex("^([1-9][0-9]*[smh]|until-paid-hour)$", service.idle_grace))
+    ])
+    error_message = "The idle_grace of a service must be a positive whole number with a unit, e.g. 60s, 15m or 1h, or until-paid-hour."
+  }
+
+  validation {
+    condition = alltrue(flatten([for service in coalesce(var.services, []) : [
+      for duration in [service.unused_grace, service.resync_interval, service.first_call_grace] :
+      duration == null || can(regex("^[1-9][0-9]*[smh]$", duration))
+    ]]))
+    error_message = "unused_grace, resync_interval and first_call_grace of a service must be positive whole numbers with a unit, e.g. 90s, 15m or 1h."
+  }
+
+  validation {
+    condition = alltrue([for service in coalesce(var.services, []) : service.use_protocols == null || try(
+      length(service.use_protocols) > 0 && (join(",", service.use_protocols) == "all" || length(setsubtract(service.use_protocols, ["udp", "tcp", "tls"])) == 0), false
+    )])
+    error_message = "The use_protocols of a service must be a list of udp, tcp and tls, e.g. [\"udp\", \"tls\"], or [\"all\"]."
+  }
+
+  validation {
+    condition = alltrue([
+      for service in coalesce(var.services, []) : service.use_threshold == null || try(service.use_threshold >= 0 && floor(service.use_threshold) == service.use_threshold, false)
+    ])
+    error_message = "The use_threshold of a service must be a whole number of flows, 0 or more."
+  }
+
+  validation {
+    condition = alltrue([
+      for service in coalesce(var.services, []) : service.stop_when_unused == null || can(regex("^(?:(?:[3-9][0-9]{2}|[1-9][0-9]{3,})s|(?:[5-9]|[1-9][0-9]+)m|[1-9][0-9]*h)$", service.stop_when_unused))
+    ])
+    error_message = "The stop_when_unused of a service must be a whole number with a unit, and at least 5m, e.g. 600s, 20m or 1h."
+  }
+
+  validation {
+    condition = alltrue([
+      for service in coalesce(var.services, []) : service.stop_notice == null || can(regex("^(?:(?:[1-9][0-9]{0,2}|[12][0-9]{3}|3[0-5][0-9]{2}|3600)s|(?:[1-9]|[1-5][0-9]|60)m|1h)$", service.stop_notice))
+    ])
+    error_message = "The stop_notice of a service must be a positive whole number with a unit, and at most 1h, e.g. 90s or 5m."
+  }
+
+  validation {
+    condition = alltrue([
+      for service in coalesce(var.services, []) :
+      (service.stop_when_unused == null && var.stop_when_unused == null) || coalesce(service.usage, var.usage)
+    ])
+    error_message = "A service with stop_when_unused needs usage = true: without it the watcher doesn't know whether the load balancer is used."
+  }
+}
+
+variable "discover" {
+  description = "Names of ECS clusters in which to watch every service that has the tag jvb-watcher:load-balancer, in place of the one service of project. Further tags of a service set its options."
+  type        = list(string)
+  default     = []
+
+  validation {
+    condition     = alltrue([for cluster in var.discover : can(regex("^[A-Za-z0-9_-]{1,255}$", cluster))])
+    error_message = "Each cluster must be a name of 1 to 255 letters, digits, hyphens and underscores, not an ARN."
+  }
+
+  validation {
+    condition     = length(var.discover) == length(distinct(var.discover))
+    error_message = "A cluster is named twice: ${join(", ", var.discover)}."
+  }
+}
+
+variable "config_layer_arn" {
+  description = "ARN of a version of a Lambda layer with the file jvb-watcher.toml, whose text is the output config_text. For a list of services that doesn't fit into the function's variables."
+  type        = string
+  default     = null
+
+  validation {
+    condition     = var.config_layer_arn == null || can(regex("^arn:aws[a-z-]*:lambda:[a-z0-9-]+:[0-9]{12}:layer:[A-Za-z0-9_-]+:[0-9]+$", var.config_layer_arn))
+    error_message = "The layer must be the ARN of a version, e.g. arn:aws:lambda:eu-west-1:111122223333:layer:jvb-watcher:1."
+  }
+
+  validation {
+    condition     = var.config_layer_arn == null || var.services != null && var.runtime == "lambda"
+    error_message = "A layer can hold only the list in services, and only for the runtime lambda."
   }
 }
 
 variable "name" {
-  description = "Name of the watcher's own resources. Defaults to PROJECT-jvb-watcher. Set it to watch a second service of the same project."
+  description = "Name of the watcher's own resources. Defaults to PROJECT-jvb-watcher, or to jvb-watcher without a project. Set it to watch a second service of the same project."
   type        = string
   default     = null
 
@@ -22,13 +193,18 @@ variable "name" {
 }
 
 variable "cluster" {
-  description = "Name of the ECS cluster. Defaults to PROJECT-cluster."
+  description = "Name of the ECS cluster. Defaults to PROJECT-cluster. With services, the cluster of those that name none."
   type        = string
   default     = null
 
   validation {
     condition     = var.cluster == null || can(regex("^[A-Za-z0-9_-]{1,255}$", var.cluster))
     error_message = "The cluster must be a name of 1 to 255 letters, digits, hyphens and underscores, not an ARN."
+  }
+
+  validation {
+    condition     = var.cluster == null || length(var.discover) == 0
+    error_message = "cluster names one cluster, and discover names all: leave one of them out."
   }
 }
 
@@ -41,6 +217,11 @@ variable "service" {
     condition     = var.service == null || can(regex("^[A-Za-z0-9_-]{1,255}$", var.service))
     error_message = "The service must be a name of 1 to 255 letters, digits, hyphens and underscores, not an ARN."
   }
+
+  validation {
+    condition     = var.service == null || var.services == null && length(var.discover) == 0
+    error_message = "service names that of one service: with services or discover, leave it out."
+  }
 }
 
 variable "load_balancer" {
@@ -52,16 +233,26 @@ variable "load_balancer" {
     condition     = var.load_balancer == null || can(regex("^[A-Za-z0-9](?:[A-Za-z0-9-]{0,30}[A-Za-z0-9])?$", var.load_balancer))
     error_message = "The load balancer must be a name of 1 to 32 letters, digits and inner hyphens, not an ARN."
   }
+
+  validation {
+    condition     = var.load_balancer == null || var.services == null && length(var.discover) == 0
+    error_message = "load_balancer names that of one service: with services or discover, leave it out."
+  }
 }
 
 variable "target_groups" {
-  description = "Names of the target groups, as IAM wildcard patterns. Defaults to PROJECT-jvb-udp*, PROJECT-jvb-tcp* and PROJECT-jvb-web*. The watcher may change no other target group."
+  description = "Names of the target groups, as IAM wildcard patterns. Defaults to PROJECT-jvb-udp*, PROJECT-jvb-tcp* and PROJECT-jvb-web*; with discover, to all that have the owner tag. The watcher may change no other target group."
   type        = list(string)
   default     = null
 
   validation {
     condition     = var.target_groups == null || alltrue([for pattern in coalesce(var.target_groups, []) : can(regex("^[A-Za-z0-9][A-Za-z0-9*?-]{0,31}$", pattern))])
     error_message = "Each pattern must be 1 to 32 letters, digits, hyphens, * and ?, and must not begin with a wildcard, which would let the watcher change every target group of the account."
+  }
+
+  validation {
+    condition     = var.target_groups == null || var.services == null
+    error_message = "target_groups names those of one service: with services, set it in the list."
   }
 }
 
@@ -292,9 +483,14 @@ variable "fargate_architecture" {
 }
 
 variable "fargate_cluster_arn" {
-  description = "ARN of the ECS cluster in which the worker runs. Defaults to the watched cluster."
+  description = "ARN of the ECS cluster in which the worker runs. Defaults to the watched cluster; required where several are watched."
   type        = string
   default     = null
+
+  validation {
+    condition     = var.fargate_cluster_arn != null || var.runtime != "fargate" || length(local.clusters) <= 1
+    error_message = "The services are in several clusters: set fargate_cluster_arn to that in which the worker runs."
+  }
 }
 
 variable "subnet_ids" {

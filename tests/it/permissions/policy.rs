@@ -8,9 +8,9 @@ use serde_json::Value;
 use crate::terraform::rendered;
 
 static POLICIES: LazyLock<BTreeMap<String, Value>> = LazyLock::new(|| {
-    let policy = |run: &String| serde_json::from_str(rendered(run).output("policy")).expect("the policy is JSON");
-    let runs = ["fargate", "lambda", "teardown_load_balancer", "teardown_off", "stop_when_unused"].map(str::to_owned);
-    runs.into_iter().map(|run| (run.clone(), policy(&run))).collect()
+    let policy = |run: &str| serde_json::from_str(rendered(run).output("policy")).expect("the policy is JSON");
+    let runs = ["fargate", "lambda", "teardown_load_balancer", "teardown_off", "stop_when_unused", "list", "discover"];
+    runs.into_iter().map(|run| (run.to_owned(), policy(run))).collect()
 });
 
 /// Returns the policy of the worker on Fargate.
@@ -36,6 +36,16 @@ pub fn with_teardown_off() -> &'static Value {
 /// Returns the policy of a worker that stops an unused service.
 pub fn with_stop() -> &'static Value {
     &POLICIES["stop_when_unused"]
+}
+
+/// Returns the policy of a worker for a list of services, of which the usual one is the first.
+pub fn of_list() -> &'static Value {
+    &POLICIES["list"]
+}
+
+/// Returns the policy of a worker that discovers the services of the usual cluster.
+pub fn of_discovery() -> &'static Value {
+    &POLICIES["discover"]
 }
 
 /// Returns the statements of a policy.

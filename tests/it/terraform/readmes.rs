@@ -34,6 +34,18 @@ fn code(expression: &Expression) -> String {
     text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// Returns a type without the attributes of objects, which the module's file lists.
+fn kind(of: &Expression) -> String {
+    match of {
+        Expression::FuncCall(call) if call.name.name.as_str() == "object" => "object".to_owned(),
+        Expression::FuncCall(call) => {
+            let arguments: Vec<_> = call.args.iter().map(kind).collect();
+            format!("{}({})", call.name.name.as_str(), arguments.join(", "))
+        }
+        other => code(other),
+    }
+}
+
 fn description(block: &Block) -> String {
     match attribute(block, "description") {
         Some(Expression::String(text)) => text.replace('|', "\\|"),
@@ -68,10 +80,7 @@ fn requirements(folder: &Path) -> String {
 
 fn inputs(folder: &Path) -> String {
     let row = |block: &Block| {
-        let kind = match attribute(block, "type").expect("an input has a type") {
-            Expression::FuncCall(call) if call.name.name.as_str() == "object" => "object".to_owned(),
-            other => code(other),
-        };
+        let kind = kind(attribute(block, "type").expect("an input has a type"));
         let default = match attribute(block, "default").map(code) {
             None => "required".to_owned(),
             // The defaults of an object's attributes are part of its type.
