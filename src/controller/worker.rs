@@ -230,7 +230,7 @@ impl<Q: Queue, P: ControllerPlatform + 'static> Running<'_, Q, P> {
     /// Starts everything that is due.
     fn start(&mut self) {
         let now = Instant::now();
-        self.outbox.change_visibility(self.schedule.to_extend(now), INVISIBLE_FOR);
+        self.outbox.change_visibility(self.schedule.take_due_extensions(now), INVISIBLE_FOR);
         while let Some(Start { key, mut reconciler, hints }) = self.schedule.start(now) {
             let activity = self.liveness.track(Activity::Reconciling(reconciler.context().scope.service.clone()));
             self.reconciliations.push(Box::pin(async move {
@@ -412,7 +412,7 @@ impl<Q: Queue, P: ControllerPlatform + 'static> Running<'_, Q, P> {
     async fn finish(&mut self) {
         loop {
             let now = Instant::now();
-            self.outbox.change_visibility(self.schedule.to_extend(now), INVISIBLE_FOR);
+            self.outbox.change_visibility(self.schedule.take_due_extensions(now), INVISIBLE_FOR);
             self.outbox.start(now);
             if self.reconciliations.is_empty() && self.outbox.is_empty() {
                 return;

@@ -306,7 +306,7 @@ impl<R> Schedule<R> {
     }
 
     /// Returns the messages whose visibility must be extended now to [`INVISIBLE_FOR`].
-    pub(super) fn to_extend(&mut self, now: Instant) -> Vec<Receipt> {
+    pub(super) fn take_due_extensions(&mut self, now: Instant) -> Vec<Receipt> {
         let mut receipts = Vec::new();
         while let Some((at, key)) = self.extensions.first().copied().filter(|(at, _)| *at <= now) {
             self.extensions.remove(&(at, key));

@@ -176,14 +176,18 @@ async fn extends_the_messages_of_every_service_that_keeps_any() {
     tokio::time::advance(Duration::from_secs(10)).await;
     assert!(bench.deliver(0).is_ok());
     assert!(bench.deliver(1).is_ok());
-    assert_eq!(bench.schedule.to_extend(Instant::now()), []);
+    assert_eq!(bench.schedule.take_due_extensions(Instant::now()), []);
     tokio::time::advance(Duration::from_secs(5)).await;
-    assert_eq!(ids(&bench.schedule.to_extend(Instant::now())), ["1", "2"], "half of the queue's timeout is over");
+    assert_eq!(
+        ids(&bench.schedule.take_due_extensions(Instant::now())),
+        ["1", "2"],
+        "half of the queue's timeout is over"
+    );
     tokio::time::advance(Duration::from_secs(10)).await;
-    assert_eq!(ids(&bench.schedule.to_extend(Instant::now())), ["3"]);
+    assert_eq!(ids(&bench.schedule.take_due_extensions(Instant::now())), ["3"]);
     bench.succeed(start);
     tokio::time::advance(INVISIBLE_FOR / 2).await;
-    assert_eq!(ids(&bench.schedule.to_extend(Instant::now())), ["2", "3"], "the first one is being deleted");
+    assert_eq!(ids(&bench.schedule.take_due_extensions(Instant::now())), ["2", "3"], "the first one is being deleted");
 }
 
 #[tokio::test(start_paused = true)]
