@@ -329,10 +329,10 @@ fn every_permission_of_the_worker_is_probed_or_listed_as_not_probed() {
     let fixture = Fixture::new();
     let probes = fixture.evidence().probes;
     let probed = probes.iter().map(|result| result.probe.operation());
-    // The checks of queue and service make the last two calls.
+    // The checks of queue and service make two of these calls; the third lists the services to watch.
     let covered: Vec<_> = probed
         .chain(NOT_PROBED)
-        .chain([ApiOperation::GetQueueAttributes, ApiOperation::DescribeServices])
+        .chain([ApiOperation::GetQueueAttributes, ApiOperation::DescribeServices, ApiOperation::ListServices])
         .map(ApiOperation::iam_action)
         .collect();
     for action in allowed {
