@@ -181,7 +181,7 @@ impl Stage {
         self.pass_until("nothing is left", || self.left().is_empty()).await;
     }
 
-    /// Returns the tags of the service.
+    /// Returns the tags of the service that operations write.
     fn service_tags(&self) -> Vec<String> {
         let list = ecs::ResourceInput {
             resource_arn: format!("arn:aws:ecs:eu-west-1:111122223333:service/{PROJECT}-cluster/{PROJECT}-service"),
@@ -189,7 +189,7 @@ impl Stage {
         let request = Request::Ecs(ecs::Request::ListTagsForResource(list));
         let response = self.sandbox.with_world(|world, now| world.call(request, now)).expect("the service is there");
         let Response::Ecs(ecs::Response::ListTagsForResource(output)) = response else { panic!("{response:?}") };
-        output.tags.into_iter().map(|tag| tag.key).collect()
+        output.tags.into_iter().map(|tag| tag.key).filter(|key| key.starts_with("jvb-watcher:")).collect()
     }
 }
 
