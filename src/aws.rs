@@ -9,10 +9,11 @@
 //! - [`diagnostics::Diagnostics`]: the reads and permission probes that only `doctor` makes.
 //! - [`event_bus::EventBus`]: the bus that the product publishes its own events on.
 //!
-//! [`client`] is the adapter: it implements the traits with the AWS SDK.
+//! [`answers::Answers`] remembers what a command has asked. [`client`] is the adapter: it implements the traits with the AWS SDK.
 
 use std::time::Duration;
 
+pub mod answers;
 pub mod client;
 mod deadline;
 pub mod diagnostics;

@@ -14,6 +14,7 @@ use jvb_watcher_rules::model::LoadBalancer;
 use jvb_watcher_rules::plan::OwnerTag;
 
 mod credentials;
+pub mod fleet;
 mod load_balancer;
 mod permissions;
 mod queue;
@@ -88,6 +89,16 @@ impl Check {
     /// A check whose call failed. The worker makes this call too, so it doesn't work either.
     fn call_failed(check: &'static str, error: &AwsError) -> Self {
         Self::failed(check, error.to_string(), advice_on(error))
+    }
+
+    /// A cluster whose services could not be discovered.
+    pub fn unread_cluster(cluster: &str, error: &AwsError) -> Self {
+        Self::failed("discovery", format!("cluster {cluster}: {error}"), advice_on(error))
+    }
+
+    /// A service whose tags keep it from being watched.
+    pub fn not_watched(detail: String, advice: &str) -> Self {
+        Self::failed("discovery", detail, advice)
     }
 
     /// A check whose call failed. Only `doctor` makes this call, so the error says nothing about the worker.

@@ -4,6 +4,7 @@
 //! - [`rule`]: the rule's state and event pattern.
 //! - [`queue_policy`]: the permission to send to the queue.
 //! - [`monitor`]: the checks at the start and every hour.
+//! - [`remembered`]: the same answers for several services.
 
 use crate::aws::AwsError;
 use crate::aws::event_source::{EventSource, QueueDescription};
@@ -13,6 +14,7 @@ use jvb_watcher_rules::finding::{Finding, FindingName};
 pub mod location;
 pub mod monitor;
 pub mod queue_policy;
+pub mod remembered;
 pub mod rule;
 mod sample_event;
 

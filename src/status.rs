@@ -19,10 +19,13 @@ use jvb_watcher_rules::model::{
 };
 use jvb_watcher_rules::plan::{Plan, Policy};
 
+pub mod fleet;
+mod fleet_text;
 mod next;
 mod remarks;
 mod text;
 
+pub use fleet_text::{Extent, fleet_text};
 pub use next::{Intent, IntentKind, Next};
 pub use text::text;
 

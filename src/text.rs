@@ -121,6 +121,19 @@ pub fn span(seconds: u64) -> String {
     text.split(' ').take(2).collect::<Vec<_>>().join(" ")
 }
 
+/// Formats a number with a comma between thousands.
+pub fn grouped(number: usize) -> String {
+    let digits = number.to_string();
+    let mut text = String::with_capacity(digits.len() + digits.len() / 3);
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -150,6 +163,13 @@ mod tests {
         assert_eq!(Style::Symbols.marked(Severity::Ok, "ok"), "✓ ok");
         assert_eq!(Style::Coloured.marked(Severity::Warning, "hm"), "\x1b[33m! hm\x1b[0m");
         assert_ne!(Style::of_stdout(Some("1")), Style::Coloured);
+    }
+
+    #[test]
+    fn thousands_are_set_apart() {
+        for (number, text) in [(0, "0"), (999, "999"), (1_000, "1,000"), (12_345, "12,345"), (1_000_000, "1,000,000")] {
+            assert_eq!(grouped(number), text);
+        }
     }
 
     #[test]

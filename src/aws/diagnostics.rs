@@ -77,7 +77,7 @@ pub enum DeletionProtection {
 }
 
 /// One of the worker's calls, on a resource that doesn't exist.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum PermissionProbe {
     /// Deletes a message by an invalid receipt handle.
     DeleteMessage {

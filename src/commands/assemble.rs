@@ -23,6 +23,8 @@ pub(super) struct Assembler {
     event_source: Option<AwsEventSource>,
     queue: String,
     metrics: MetricsOptions,
+    /// The process's own metrics; `None` if it watches one service.
+    metrics_of_process: Option<Metrics>,
     log: Log,
     process: ProcessId,
     watched: BTreeMap<ServiceKey, Watching>,
@@ -57,12 +59,20 @@ impl Assembler {
             event_source: (feed_check == FeedCheck::Hourly).then(|| AwsEventSource::new(sdk)),
             queue: queue.to_owned(),
             metrics: options.metrics.clone(),
+            metrics_of_process: None,
             log: log.clone(),
             process: ProcessId::random(),
             watched: BTreeMap::new(),
             totals: BTreeMap::new(),
             checked: None,
         }
+    }
+
+    /// Returns an assembler for several services, whose process has metrics of its own.
+    pub(super) fn for_several_services(self, identity: &Identity) -> Self {
+        let log = (self.metrics.metrics == MetricsFormat::Emf).then(|| self.log.clone());
+        let process = Metrics::of_process(self.metrics_scope(identity), log, self.platform.clock());
+        Self { metrics_of_process: Some(process), ..self }
     }
 
     /// Returns the connections to AWS.
@@ -100,11 +110,11 @@ impl Assembler {
     }
 
     /// Returns the context of what belongs to no service of a fleet.
-    pub(super) fn queue_context(&self, identity: &Identity) -> QueueContext {
+    pub(super) fn queue_context(&self) -> QueueContext {
         QueueContext {
             log: self.log.clone(),
             clock: self.platform.clock(),
-            metrics: self.metrics_of(identity, &self.log),
+            metrics: self.metrics_of_process.clone().unwrap_or_default(),
             totals: Totals::default(),
         }
     }
@@ -151,15 +161,16 @@ impl Assembler {
 
     /// Returns the metrics that the options configure.
     fn metrics_of(&self, identity: &Identity, log: &Log) -> Metrics {
-        let MetricsOptions { metrics, metrics_namespace } = &self.metrics;
-        let scope = Scope {
-            namespace: metrics_namespace.clone(),
-            project: identity.project.clone(),
-            service: identity.service.clone(),
-        };
-        match metrics {
-            MetricsFormat::Off => Metrics::unpublished(scope, self.platform.clock()),
-            MetricsFormat::Emf => Metrics::new(scope, log.clone(), self.platform.clock()),
+        let scope = self.metrics_scope(identity);
+        match (&self.metrics_of_process, self.metrics.metrics) {
+            (Some(process), _) => process.of_service(scope, log),
+            (None, MetricsFormat::Off) => Metrics::unpublished(scope, self.platform.clock()),
+            (None, MetricsFormat::Emf) => Metrics::new(scope, log.clone(), self.platform.clock()),
         }
+    }
+
+    fn metrics_scope(&self, identity: &Identity) -> Scope {
+        let Identity { project, cluster, service } = identity.clone();
+        Scope { namespace: self.metrics.metrics_namespace.clone(), project, cluster, service }
     }
 }

@@ -12,6 +12,7 @@ use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use jiff::tz::TimeZone;
 
 use super::fleet::Watched;
+use super::fleet::view::View;
 use super::help::{Help, decorate};
 use super::options::{LogFormat, LogOptions, PlatformOptions, QueueOptions};
 use super::settings::Settings;
@@ -66,7 +67,7 @@ pub enum Command {
     Down(down::DownOptions),
     /// Keep the load balancer from being deleted for a time, or release it
     Hold(hold::HoldOptions),
-    /// Show service, tasks, targets, load balancer and queue, and what the watcher would do
+    /// Show a service or many: tasks, targets, load balancer and queue, and what the watcher would do
     Status(status::StatusOptions),
     /// Check credentials, queue, rule, service, load balancer and permissions
     Doctor(doctor::DoctorOptions),
@@ -236,14 +237,14 @@ pub async fn perform(
             finish(hold::hold(&settings, options, &console).await, console.log())
         }
         Command::Status(options) => {
-            let settings = setup.settings(&options.platform, &options.queue)?;
-            let log = setup.log(&settings.identity, &options.log, Stream::Stderr);
-            status::status(&settings, options, &log, no_color.as_deref()).await
+            let view = View::new(options.view(), environment)?;
+            let log = setup.log(&view.watched.identity, &options.log, Stream::Stderr);
+            status::status(&view, options, &log, no_color.as_deref()).await
         }
         Command::Doctor(options) => {
-            let settings = setup.settings(&options.platform, &options.queue)?;
-            let log = setup.log(&settings.identity, &options.log, Stream::Stderr);
-            doctor::doctor(&settings, options, &log, no_color.as_deref()).await
+            let view = View::new(options.view(), environment)?;
+            let log = setup.log(&view.watched.identity, &options.log, Stream::Stderr);
+            doctor::doctor(&view, options, &log, no_color.as_deref()).await
         }
         Command::Health(options) => health::health(options).await,
         #[cfg(feature = "report")]

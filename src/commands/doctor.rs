@@ -1,28 +1,44 @@
-//! `doctor`: reads what the watcher depends on, and checks it.
+//! `doctor`: reads what the watcher depends on, and checks it, for one service or many.
 
 use std::io::{self, Write};
 
 use clap::Args;
 use futures_util::future::join_all;
+use futures_util::stream::{self, StreamExt};
+use serde::Serialize;
 
+use super::fleet::WatchedService;
+use super::fleet::view::{Found, View, ViewOptions};
 use super::help::{Group, Help, USAGE_ERROR};
+use super::options::fleet::{FleetOptions, GivenValues};
 use super::options::{LogOptions, OutputFormat, OutputOptions, OwnerTagOptions, PlatformOptions, QueueOptions};
-use super::settings::Settings;
 use super::{CommandError, connect};
 use crate::aws::client::{AwsDiagnostics, AwsEventSource, AwsPlatform};
 use crate::aws::diagnostics::{Diagnostics, PermissionProbe};
 use crate::aws::event_source::{EventSource, QueueDescription};
 use crate::aws::{AwsError, LoadBalancerDescription, Platform, TargetGroupDescription};
-use crate::doctor::{Diagnosis, Evidence, ProbeResult, ProbedResources, RuleTargets, probes, text};
+use crate::doctor::fleet::{FleetDiagnosis, fleet_text};
+use crate::doctor::{Check, Diagnosis, Evidence, ProbeResult, ProbedResources, RuleTargets, probes, text};
 use crate::event_source::location::Location;
+use crate::event_source::remembered::Remembered;
 use crate::event_source::{self, EventSourceState};
 use crate::telemetry::log::Log;
 use crate::text::Style;
 use jvb_watcher_rules::model::{LoadBalancer, TargetGroup};
+use remembered::RememberedDiagnostics;
+
+mod remembered;
+
+/// The most services of a fleet that are examined at a time. Each takes some ten calls side by side.
+const AT_A_TIME: usize = 8;
 
 /// The options of `doctor`.
 #[derive(Debug, Args)]
 pub struct DoctorOptions {
+    /// The options of a service that are given, as they are written. First, because the fields after it take their values
+    /// out of the matches.
+    #[command(flatten)]
+    pub given: GivenValues,
     /// The owner tag.
     #[command(flatten)]
     pub owner: OwnerTagOptions,
@@ -35,6 +51,9 @@ pub struct DoctorOptions {
     /// The queue.
     #[command(flatten)]
     pub queue: QueueOptions,
+    /// The fleet.
+    #[command(flatten)]
+    pub fleet: FleetOptions,
     /// The log.
     #[command(flatten)]
     pub log: LogOptions,
@@ -49,61 +68,103 @@ pub const HELP: Help = Help {
             "List the failed checks",
             "jvb-watcher doctor --project jitsi -o json | jq '.checks[] | select(.result == \"failed\")'",
         ),
+        ("Check many services", "jvb-watcher doctor --config /etc/jvb-watcher.toml --queue jvb-watcher"),
     ],
     exit_status: &[(0, "no check failed; some may be skipped"), (1, "a check failed"), USAGE_ERROR],
     see_also: &["status", "run"],
 };
 
-/// Checks everything that the watcher depends on, and prints one line a check.
+impl DoctorOptions {
+    /// Returns the options that tell which services are checked.
+    pub fn view(&self) -> ViewOptions<'_> {
+        let Self { given, platform, queue, fleet, .. } = self;
+        ViewOptions { given, platform, queue, fleet, policy: None }
+    }
+}
+
+/// Checks everything that the watcher depends on, and prints one line a check; of many services only what is wrong, and what
+/// they share.
 ///
 /// # Errors
 ///
 /// Returns an error if a check failed.
 pub async fn doctor(
-    settings: &Settings,
+    view: &View,
     options: &DoctorOptions,
     log: &Log,
     no_color: Option<&str>,
 ) -> Result<(), CommandError> {
-    let sdk = connect(&settings.connection, log).await?;
+    let sdk = connect(&view.watched.connection, log).await?;
     let doctor = Doctor {
-        settings,
-        options,
+        queue: &view.watched.queue,
         region: sdk.region().map(ToString::to_string).unwrap_or_default(),
         platform: AwsPlatform::new(&sdk),
-        event_source: AwsEventSource::new(&sdk),
-        diagnostics: AwsDiagnostics::new(&sdk),
+        event_source: Remembered::new(AwsEventSource::new(&sdk)),
+        diagnostics: RememberedDiagnostics::new(AwsDiagnostics::new(&sdk)),
     };
-    let diagnosis = doctor.examine().await;
-    let mut stdout = io::stdout().lock();
-    match options.output.output {
-        OutputFormat::Text => stdout.write_all(text(&diagnosis, Style::of_stdout(no_color)).as_bytes())?,
-        OutputFormat::Json => {
-            serde_json::to_writer(&mut stdout, &diagnosis).map_err(io::Error::from)?;
-            writeln!(stdout)?;
+    let found = view.read(doctor.platform.clone()).await;
+    let (output, style) = (options.output.output, Style::of_stdout(no_color));
+    let failed = match view.only(&found)? {
+        Some(service) => {
+            let diagnosis = doctor.examine(service).await;
+            print(output, &diagnosis, |diagnosis| text(diagnosis, style))?;
+            diagnosis.failed
         }
-    }
-    stdout.flush()?;
-    match diagnosis.failed {
+        None => {
+            let diagnosis = doctor.examine_all(&found).await;
+            print(output, &diagnosis, |diagnosis| fleet_text(diagnosis, style))?;
+            diagnosis.failed
+        }
+    };
+    match failed {
         0 => Ok(()),
         1 => Err(CommandError::Failed("a check failed".to_owned())),
         count => Err(CommandError::Failed(format!("{count} checks failed"))),
     }
 }
 
+fn print<T: Serialize>(output: OutputFormat, diagnosis: &T, text: impl Fn(&T) -> String) -> io::Result<()> {
+    let mut stdout = io::stdout().lock();
+    match output {
+        OutputFormat::Text => stdout.write_all(text(diagnosis).as_bytes())?,
+        OutputFormat::Json => {
+            serde_json::to_writer(&mut stdout, diagnosis)?;
+            writeln!(stdout)?;
+        }
+    }
+    stdout.flush()
+}
+
 /// Reads the evidence for the checks.
 struct Doctor<'a> {
-    settings: &'a Settings,
-    options: &'a DoctorOptions,
+    queue: &'a str,
     region: String,
     platform: AwsPlatform,
-    event_source: AwsEventSource,
-    diagnostics: AwsDiagnostics,
+    event_source: Remembered<AwsEventSource>,
+    diagnostics: RememberedDiagnostics<AwsDiagnostics>,
 }
 
 impl Doctor<'_> {
-    async fn examine(&self) -> Diagnosis {
-        let Settings { scope, queue: queue_option, load_balancer: load_balancer_name, .. } = self.settings;
+    /// Examines the services of a list.
+    async fn examine_all(&self, Found { services, not_watched, failures }: &Found) -> FleetDiagnosis {
+        let clusters = failures.iter().map(|(cluster, error)| Check::unread_cluster(cluster, error));
+        let findings =
+            not_watched.iter().flat_map(|(key, findings)| findings.iter().map(move |finding| (key, finding)));
+        let not_watched = findings.map(|(key, finding)| {
+            let detail = format!("{}/{}: {}", key.cluster, key.service, finding.detail);
+            Check::not_watched(detail, finding.name.advice())
+        });
+        let list = clusters.chain(not_watched).collect();
+        let diagnoses = stream::iter(services)
+            .map(async |(key, service)| ((key.cluster.clone(), key.service.clone()), self.examine(service).await))
+            .buffer_unordered(AT_A_TIME)
+            .collect::<Vec<_>>();
+        FleetDiagnosis::new(list, diagnoses.await)
+    }
+
+    async fn examine(&self, service: &WatchedService) -> Diagnosis {
+        let (scope, queue_option) = (&service.names.scope, self.queue);
+        let load_balancer_name = &service.names.load_balancer;
         let (caller, event_source, task_network, load_balancer) = tokio::join!(
             self.diagnostics.caller(),
             event_source::read(&self.event_source, scope, queue_option),
@@ -123,13 +184,13 @@ impl Doctor<'_> {
             self.dead_letter_queue(queue.as_ref()),
             self.rule_targets(event_source.as_ref().ok()),
             async { Some(self.diagnostics.deletion_protection(&found?.arn).await) },
-            self.probe(queue.as_ref(), found, &location),
+            self.probe(service, queue.as_ref(), found, &location),
         );
         Diagnosis::new(&Evidence {
             scope,
             queue_option,
             load_balancer_name,
-            owner_tag: &self.options.owner.owner_tag,
+            owner_tag: &service.policy.owner_tag,
             caller,
             clock_ahead: self.platform.clock().ahead_of_machine(),
             event_source,
@@ -176,16 +237,17 @@ impl Doctor<'_> {
 
     async fn probe(
         &self,
+        service: &WatchedService,
         queue: Option<&QueueDescription>,
         load_balancer: Option<&LoadBalancer>,
         location: &Location,
     ) -> Vec<ProbeResult> {
-        let derived = format!("{}-jvb-udp", self.settings.identity.project);
+        let derived = format!("{}-jvb-udp", service.names.identity.project);
         let first_group = load_balancer.and_then(|load_balancer| load_balancer.target_groups.first());
         let probes = probes(ProbedResources {
-            scope: &self.settings.scope,
+            scope: &service.names.scope,
             queue_url: queue.map_or("", |queue| &queue.url),
-            load_balancer: &self.settings.load_balancer,
+            load_balancer: &service.names.load_balancer,
             target_group: first_group.map_or(&derived, |group| &group.name),
             location,
         });

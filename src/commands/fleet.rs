@@ -3,6 +3,7 @@
 //! - [`values`]: the options of a service outside of the command line, parsed by the command line's definition.
 //! - [`config_file`]: a file that lists the services.
 //! - [`discovery`]: the services of ECS clusters that have a tag.
+//! - [`view`]: the services that `status` and `doctor` show.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +11,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::CommandError;
-use super::options::fleet::{OneServiceOptions, Values};
+use super::options::fleet::{FleetOptions, OneServiceOptions, Values};
 use super::options::{PolicyOptions, WatchOptions};
 use super::settings::{ConfigError, Names, ProcessSettings, Settings, cluster_to_discover};
 use crate::aws::client::Connection;
@@ -21,6 +22,7 @@ use jvb_watcher_rules::plan::Policy;
 pub mod config_file;
 pub mod discovery;
 pub mod values;
+pub mod view;
 
 use config_file::{InvalidConfig, Source};
 
@@ -78,7 +80,11 @@ impl Watched {
         };
         let given = given_defaults(&options.given.0, list)?;
         let settings = ProcessSettings::new(&options.platform, &options.queue, environment)?;
-        let fleet = &options.fleet;
+        Self::listed(settings, &options.fleet, given)
+    }
+
+    /// Checks the list of the services; `given` are the values of the command line and the environment.
+    fn listed(settings: ProcessSettings, fleet: &FleetOptions, given: Values) -> Result<Self, CommandError> {
         let list = match (&fleet.config, &fleet.config_text) {
             (Some(path), _) => {
                 let services = config_file::read(path, &given)?;

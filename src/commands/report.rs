@@ -21,6 +21,11 @@ pub struct ReportOptions {
     /// Lines of other programs are counted and left out.
     #[arg(value_name = "LOGFILE")]
     pub logs: Vec<PathBuf>,
+    /// Draw one service of a log of many, by its name or project
+    ///
+    /// A page of more than five services has a table of them and draws none.
+    #[arg(long, value_name = "NAME")]
+    pub service: Option<String>,
     /// File to write the page to [default: standard output]
     #[arg(long, value_name = "FILE")]
     pub out: Option<PathBuf>,
@@ -43,6 +48,7 @@ pub const HELP: Help = Help {
     group: Group::Inspect,
     examples: &[
         ("From log files", "jvb-watcher report watcher.log older.log.gz --out report.html"),
+        ("One service of many", "jvb-watcher report watcher.log --service meet --out report.html"),
         (
             "From CloudWatch Logs",
             "aws logs tail /aws/lambda/jitsi-jvb-watcher --since 7d --format short | jvb-watcher report --out report.html",
@@ -80,6 +86,9 @@ pub fn report(options: &ReportOptions) -> Result<(), CommandError> {
             )));
         }
         add(&mut logs, log)?;
+    }
+    if let Some(service) = &options.service {
+        logs.keep_service(service).map_err(|error| CommandError::Usage(format!("--service: {error}")))?;
     }
     for truncation in logs.truncations() {
         writeln!(io::stderr(), "warning: {truncation}")?;

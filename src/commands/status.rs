@@ -1,15 +1,17 @@
-//! `status`: observes the platform and prints its status, once or repeatedly. Changes nothing.
+//! `status`: observes one service or many and prints their status, once or repeatedly. Changes nothing.
 
 use std::io::{self, Write};
 
 use clap::Args;
 
+use super::fleet::WatchedService;
+use super::fleet::view::{View, ViewOptions};
 use super::help::{Group, Help, USAGE_ERROR};
+use super::options::fleet::{FleetOptions, GivenValues};
 use super::options::prices::PriceOptions;
 use super::options::values::price;
 use super::options::{LogOptions, OutputFormat, OutputOptions, PlatformOptions, PolicyOptions, QueueOptions};
-use super::settings::Settings;
-use super::{CommandError, connect, policy};
+use super::{CommandError, connect};
 use crate::aws::AwsError;
 use crate::aws::client::{AwsEventSource, AwsPlatform};
 use crate::aws::event_source::{EventSource, QueueDescription};
@@ -18,23 +20,33 @@ use crate::controller::context::Context;
 use crate::controller::message::Hints;
 use crate::controller::reconciler::{Reconciler, ReconcilerParts};
 use crate::event_source;
-use crate::status::{Snapshot, Status, text};
+use crate::status::fleet::FleetStatus;
+use crate::status::{Extent, Snapshot, Status, fleet_text, text};
 use crate::telemetry::log::Log;
 use crate::text::Style;
+use fleet::FleetObserver;
 use jvb_watcher_cost::Model;
 use jvb_watcher_rules::finding::Finding;
-use jvb_watcher_rules::plan::Policy;
 
+mod fleet;
 mod watch;
 
 /// The options of `status`.
 #[derive(Debug, Args)]
 pub struct StatusOptions {
+    /// The options of a service that are given, as they are written. First, because the fields after it take their values
+    /// out of the matches.
+    #[command(flatten)]
+    pub given: GivenValues,
     /// Refresh every five seconds; q ends it
     ///
-    /// On a terminal, the status is clipped to the screen. After q, the exit status is that of the last observation.
+    /// On a terminal, the status is clipped to the screen. After q, the exit status is that of the last observation. Several
+    /// services are observed every thirty seconds.
     #[arg(short, long)]
     pub watch: bool,
+    /// List every service of a fleet, not only those that aren't well
+    #[arg(short, long)]
+    pub all: bool,
     /// The result.
     #[command(flatten)]
     pub output: OutputOptions,
@@ -50,6 +62,9 @@ pub struct StatusOptions {
     /// The queue.
     #[command(flatten)]
     pub queue: QueueOptions,
+    /// The fleet.
+    #[command(flatten)]
+    pub fleet: FleetOptions,
     /// The rules of the watcher.
     #[command(flatten)]
     pub policy: PolicyOptions,
@@ -64,11 +79,11 @@ pub const HELP: Help = Help {
     examples: &[
         ("Show the state of the platform", "jvb-watcher status --project jitsi"),
         ("Follow it during a call", "jvb-watcher status --project jitsi --watch"),
-        ("List the findings", "jvb-watcher status --project jitsi -o json | jq -r '.findings[].finding'"),
+        ("Many services", "jvb-watcher status --config /etc/jvb-watcher.toml --queue jvb-watcher"),
     ],
     exit_status: &[
         (0, "well; a hold in force and an announced stop are well"),
-        (1, "a call failed"),
+        (1, "a call failed; of many services, one at least could not be observed"),
         USAGE_ERROR,
         (3, "not well: findings, overdue work, unhealthy targets or dead letters"),
         (130, "--watch ended by a signal, e.g. Ctrl-C"),
@@ -76,42 +91,141 @@ pub const HELP: Help = Help {
     see_also: &["doctor", "report", "run"],
 };
 
-/// Prints the status of the platform; with `--watch` again and again.
+impl StatusOptions {
+    /// Returns the options that tell which services are shown.
+    pub fn view(&self) -> ViewOptions<'_> {
+        let Self { given, platform, queue, fleet, policy, .. } = self;
+        ViewOptions { given, platform, queue, fleet, policy: Some(policy) }
+    }
+}
+
+/// Prints the status of the platform, or of many services; with `--watch` again and again.
 ///
 /// # Errors
 ///
-/// Returns an error if the platform can't be observed, and [`CommandError::NotWell`] if it isn't well.
+/// Returns an error if something can't be observed, and [`CommandError::NotWell`] if something isn't well.
 pub async fn status(
-    settings: &Settings,
+    view: &View,
     options: &StatusOptions,
     log: &Log,
     no_color: Option<&str>,
 ) -> Result<(), CommandError> {
-    let sdk = connect(&settings.connection, log).await?;
+    let sdk = connect(&view.watched.connection, log).await?;
     let platform = AwsPlatform::new(&sdk);
     let clock = platform.clock();
-    let policy = policy(&settings.scope, &settings.load_balancer, &options.policy)?;
-    let context = Context::new(settings.scope.clone(), log.clone(), clock.clone());
-    let reconciler = Reconciler::new(ReconcilerParts::new(platform, context, policy.clone()));
     let costs = Model { hourly: options.hourly_price, ..options.prices.model(sdk.region().map(AsRef::as_ref)) };
-    let observer = Observer { settings, policy, costs, reconciler, event_source: AwsEventSource::new(&sdk) };
-    let style = Style::of_stdout(no_color);
+    let event_source = AwsEventSource::new(&sdk);
+    let found = view.read(platform.clone()).await;
+    let queue = view.watched.queue.clone();
+    let observer = match view.only(&found)? {
+        Some(service) => {
+            let context = Context::new(service.names.scope.clone(), log.clone(), clock.clone());
+            let reconciler = Reconciler::new(ReconcilerParts::new(platform, context, service.policy.clone()));
+            let service = service.clone();
+            Observer::One(Box::new(OneObserver { service, queue, costs, reconciler, event_source }))
+        }
+        None => {
+            let fleet = FleetObserver::new(platform, event_source, queue, costs, log.clone(), clock.clone());
+            Observer::Fleet { view, fleet: Box::new(fleet) }
+        }
+    };
+    let format = Formatting {
+        output: options.output.output,
+        extent: if options.all { Extent::All } else { Extent::NotWell },
+        style: Style::of_stdout(no_color),
+    };
     if options.watch {
-        return watch::watch(&observer, &*clock, options.output.output, style).await;
+        return watch::watch(&observer, &*clock, format).await;
     }
-    let status = observer.observe(&*clock).await?;
-    print(&status, options.output.output, style)?;
-    verdict(&status)
+    // The list has just been read.
+    let shown = match &observer {
+        Observer::One(one) => Shown::One(Box::new(one.observe(&*clock).await?)),
+        Observer::Fleet { fleet, .. } => Shown::Fleet(Box::new(fleet.observe(found).await)),
+    };
+    format.print(&shown)?;
+    shown.verdict()
 }
 
-fn verdict(status: &Status) -> Result<(), CommandError> {
-    if status.well { Ok(()) } else { Err(CommandError::NotWell) }
+/// What is shown: the status of one service, or of several.
+enum Shown {
+    One(Box<Status>),
+    Fleet(Box<FleetStatus>),
 }
 
-/// Observes the platform and its event source.
-struct Observer<'a> {
-    settings: &'a Settings,
-    policy: Policy,
+impl Shown {
+    fn at(&self) -> jiff::Timestamp {
+        match self {
+            Self::One(status) => status.at,
+            Self::Fleet(status) => status.at,
+        }
+    }
+
+    fn verdict(&self) -> Result<(), CommandError> {
+        let is_well = match self {
+            Self::One(status) => status.well,
+            Self::Fleet(status) if status.has_failures() => {
+                return Err(CommandError::Failed("not everything could be observed".to_owned()));
+            }
+            Self::Fleet(status) => status.well,
+        };
+        if is_well { Ok(()) } else { Err(CommandError::NotWell) }
+    }
+}
+
+/// The format of what is shown.
+#[derive(Clone, Copy)]
+struct Formatting {
+    output: OutputFormat,
+    extent: Extent,
+    style: Style,
+}
+
+impl Formatting {
+    fn text(self, shown: &Shown) -> String {
+        match shown {
+            Shown::One(status) => text(status, self.style),
+            Shown::Fleet(status) => fleet_text(status, self.extent, self.style),
+        }
+    }
+
+    fn print(self, shown: &Shown) -> io::Result<()> {
+        let mut stdout = io::stdout().lock();
+        match self.output {
+            OutputFormat::Text => stdout.write_all(self.text(shown).as_bytes())?,
+            OutputFormat::Json => {
+                match shown {
+                    Shown::One(status) => serde_json::to_writer(&mut stdout, status)?,
+                    Shown::Fleet(status) => serde_json::to_writer(&mut stdout, status)?,
+                }
+                writeln!(stdout)?;
+            }
+        }
+        stdout.flush()
+    }
+}
+
+/// Observes what is shown.
+enum Observer<'a> {
+    One(Box<OneObserver>),
+    Fleet { view: &'a View, fleet: Box<FleetObserver<AwsPlatform, AwsEventSource>> },
+}
+
+impl Observer<'_> {
+    async fn observe(&self, clock: &dyn Clock) -> Result<Shown, AwsError> {
+        match self {
+            Self::One(one) => Ok(Shown::One(Box::new(one.observe(clock).await?))),
+            Self::Fleet { view, fleet } => {
+                let found = view.read(fleet.platform()).await;
+                Ok(Shown::Fleet(Box::new(fleet.observe(found).await)))
+            }
+        }
+    }
+}
+
+/// Observes one service and its event source.
+struct OneObserver {
+    service: WatchedService,
+    queue: String,
     costs: Model,
     reconciler: Reconciler<AwsPlatform>,
     event_source: AwsEventSource,
@@ -126,14 +240,14 @@ struct EventSourceReading {
     unread: Vec<String>,
 }
 
-impl Observer<'_> {
+impl OneObserver {
     async fn observe(&self, clock: &dyn Clock) -> Result<Status, AwsError> {
         let hints = Hints::default();
         let (observed, reading) = tokio::join!(self.reconciler.observe(&hints), self.read_event_source());
         let observed = observed?;
         Ok(Status::new(&Snapshot {
-            scope: &self.settings.scope,
-            policy: &self.policy,
+            scope: &self.service.names.scope,
+            policy: &self.service.policy,
             observation: &observed.observation,
             plan: &observed.plan,
             queue: reading.queue.as_ref(),
@@ -148,7 +262,7 @@ impl Observer<'_> {
     /// Reads the event source as far as the credentials allow: an operator who may read the service may lack the
     /// permissions for its queue and rule.
     async fn read_event_source(&self) -> EventSourceReading {
-        let Settings { scope, queue, .. } = self.settings;
+        let (scope, queue) = (&self.service.names.scope, &self.queue);
         let mut reading = EventSourceReading::default();
         match event_source::read(&self.event_source, scope, queue).await {
             Ok(state) => {
@@ -174,16 +288,4 @@ impl Observer<'_> {
         reading.unread.dedup();
         reading
     }
-}
-
-fn print(status: &Status, output: OutputFormat, style: Style) -> io::Result<()> {
-    let mut stdout = io::stdout().lock();
-    match output {
-        OutputFormat::Text => stdout.write_all(text(status, style).as_bytes())?,
-        OutputFormat::Json => {
-            serde_json::to_writer(&mut stdout, status)?;
-            writeln!(stdout)?;
-        }
-    }
-    stdout.flush()
 }

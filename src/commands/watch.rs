@@ -72,6 +72,7 @@ impl Watch {
         log: &Log,
     ) -> Self {
         let assembler = Assembler::new(sdk, &watched.queue, options, feed_check, log);
+        let assembler = if watched.is_fleet() { assembler.for_several_services(&watched.identity) } else { assembler };
         let (listing, services) = match watched.list.clone() {
             List::One(service) => (Listing::Fixed, Services::from([(service.key(), *service)])),
             List::Text(services) => (Listing::Fixed, services),
@@ -142,7 +143,7 @@ impl Watch {
     pub(super) fn queue_context(&self, reconcilers: &[Reconciler<AwsPlatform>]) -> QueueContext {
         match reconcilers.first() {
             Some(only) if !self.is_fleet => only.context().into(),
-            _ => self.assembler.queue_context(&self.identity),
+            _ => self.assembler.queue_context(),
         }
     }
 

@@ -1,5 +1,6 @@
 //! The context that the parts of one controller share.
 
+use crate::aws::Calls;
 use crate::clock::SharedClock;
 use crate::controller::scope::Scope;
 use crate::controller::totals::Totals;
@@ -45,5 +46,13 @@ pub struct QueueContext {
 impl From<&Context> for QueueContext {
     fn from(Context { log, clock, metrics, totals, .. }: &Context) -> Self {
         Self { log: log.clone(), clock: clock.clone(), metrics: metrics.clone(), totals: totals.clone() }
+    }
+}
+
+impl QueueContext {
+    /// Takes the number of requests that the queue has counted.
+    pub fn set_queue_calls(&self, calls: Calls) {
+        self.totals.set_queue_calls(calls);
+        self.metrics.set_queue_calls(calls);
     }
 }

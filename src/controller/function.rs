@@ -105,7 +105,7 @@ impl<Q: Queue, P: ControllerPlatform> Function<Q, P> {
             Request::Messages(messages) => Ok(self.handle(messages, deadline).await),
             Request::Tick => self.tick(deadline).await.map(|()| Response::default()),
         };
-        self.context.totals.set_queue_calls(self.queue.calls());
+        self.context.set_queue_calls(self.queue.calls());
         response
     }
 

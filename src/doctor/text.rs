@@ -8,17 +8,20 @@ const INDENT: u16 = 2;
 
 /// Formats a row for each check, and the counts.
 pub fn text(diagnosis: &Diagnosis, style: Style) -> String {
-    let rows = diagnosis.checks.iter().flat_map(|Check { check, result, detail, advice }| {
+    format!("{}\n\n{}\n", checks_table(&diagnosis.checks, style), summary(diagnosis, style))
+}
+
+/// Formats a row for each check.
+pub(super) fn checks_table(checks: &[Check], style: Style) -> String {
+    let rows = checks.iter().flat_map(|Check { check, result, detail, advice }| {
         let row = [style.with_symbol(severity(*result), result.as_str()), (*check).to_owned(), detail.clone()];
         let advice = advice.iter().map(|advice| [String::new(), String::new(), advice.clone()]);
         [row].into_iter().chain(advice).collect::<Vec<_>>()
     });
-    let table = table(INDENT, rows);
-    let lines = table.lines().map(|line| painted(line, style)).collect::<Vec<_>>().join("\n");
-    format!("{lines}\n\n{}\n", summary(diagnosis, style))
+    table(INDENT, rows).lines().map(|line| painted(line, style)).collect::<Vec<_>>().join("\n")
 }
 
-fn severity(result: CheckResult) -> Severity {
+pub(super) fn severity(result: CheckResult) -> Severity {
     match result {
         CheckResult::Ok => Severity::Ok,
         CheckResult::Warning => Severity::Warning,

@@ -20,10 +20,22 @@ pub(super) fn remarks(
     if unhealthy > 0 {
         remarks.push(format!("{unhealthy} target(s) fail their health checks"));
     }
-    if let Some(queue) = dead_letter_queue.filter(|queue| queue.depth() > 0) {
-        remarks.push(format!("{} message(s) in the dead-letter queue {}", queue.depth(), queue.name()));
-    }
+    remarks.extend(dead_letters(dead_letter_queue));
     remarks
+}
+
+/// Returns one sentence for each problem of a queue that several services share.
+pub(super) fn of_queue(
+    overdue: Option<&Overdue>,
+    dead_letter_queue: Option<&QueueDescription>,
+    now: Timestamp,
+) -> Vec<String> {
+    overdue.map(|overdue| remark(overdue, now)).into_iter().chain(dead_letters(dead_letter_queue)).collect()
+}
+
+fn dead_letters(dead_letter_queue: Option<&QueueDescription>) -> Option<String> {
+    let queue = dead_letter_queue.filter(|queue| queue.depth() > 0)?;
+    Some(format!("{} message(s) in the dead-letter queue {}", queue.depth(), queue.name()))
 }
 
 fn remark(Overdue { work, subject, count, since, bound }: &Overdue, now: Timestamp) -> String {

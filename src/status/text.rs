@@ -58,7 +58,7 @@ fn headline(status: &Status, style: Style) -> String {
     }
 }
 
-fn finding_text(FindingStatus { finding, subject, detail, advice }: &FindingStatus) -> String {
+pub(super) fn finding_text(FindingStatus { finding, subject, detail, advice }: &FindingStatus) -> String {
     let heading = table(INDENT, [[format!("{finding}: {subject}")]]);
     format!("{heading}\n{}", table(2 * INDENT, [[format!("{detail}.")], [(*advice).to_owned()]]))
 }
@@ -82,11 +82,15 @@ fn facts(status: &Status) -> Vec<[String; 2]> {
         }
     }
     facts.extend(status.usage.iter().map(|of| fact("Usage", usage(of))));
-    let absent = if status.unread.is_empty() { "none" } else { "unknown: see \"Not read\" below" };
-    let depth = |queue: Option<&QueueStatus>| queue.map_or_else(|| absent.to_owned(), self::depth);
-    facts.push(fact("Queue", depth(status.queue.as_ref())));
-    facts.push(fact("Dead-letter queue", depth(status.dead_letter_queue.as_ref())));
+    facts.push(fact("Queue", depth_or(status.queue.as_ref(), &status.unread)));
+    facts.push(fact("Dead-letter queue", depth_or(status.dead_letter_queue.as_ref(), &status.unread)));
     facts
+}
+
+/// Formats the depth of a queue, or that there is none, as far as that could be read.
+pub(super) fn depth_or(queue: Option<&QueueStatus>, unread: &[String]) -> String {
+    let absent = if unread.is_empty() { "none" } else { "unknown: see \"Not read\" below" };
+    queue.map_or_else(|| absent.to_owned(), depth)
 }
 
 fn costs(load_balancer: &LoadBalancerStatus) -> impl Iterator<Item = String> {

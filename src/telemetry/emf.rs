@@ -28,10 +28,10 @@ pub struct Document {
     /// with its unit
     #[serde(rename = "_aws")]
     pub metadata: Metadata,
-    /// The project's name, a dimension
+    /// The project's name, a dimension; `*` for a process of several services without one
     #[serde(rename = "Project")]
     pub project: String,
-    /// The ECS service's name, a dimension
+    /// The ECS service's name, a dimension; `*` for what several services share
     #[serde(rename = "Service")]
     pub service: String,
     /// The metrics' values by name.
@@ -104,6 +104,8 @@ pub struct Scope {
     pub namespace: String,
     /// The project, the first dimension's value.
     pub project: String,
+    /// The cluster, which is no dimension.
+    pub cluster: String,
     /// The service, the second dimension's value.
     pub service: String,
 }

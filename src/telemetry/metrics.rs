@@ -5,7 +5,7 @@
 //!
 //! Recording a metric never blocks and never fails.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -22,15 +22,16 @@ mod interval;
 mod snapshot;
 mod store;
 
-pub use catalogue::{Definition, GaugeSource, Kind, Metric, Published};
+pub use catalogue::{Definition, GaugeSource, Kind, Metric, Published, Subject};
 pub use exposition::CONTENT_TYPE;
 pub use snapshot::{Flows, Snapshot, Summary, Usage};
 
-use exposition::Histograms;
-use interval::Interval;
+use exposition::{Exposition, Histograms};
+use interval::{Interval, Part};
 use store::Store;
 
-/// The metrics of a process. Clones share them.
+/// The metrics of a process that watches one service; or, where it watches several, its own or those of one of them. Clones
+/// share them.
 #[derive(Clone, Default)]
 pub struct Metrics {
     /// `None` when nothing is recorded.
@@ -42,7 +43,18 @@ struct Inner {
     /// The log that documents are published in, if any.
     log: Option<Log>,
     clock: SharedClock,
+    relation: Relation,
     recorded: Mutex<Recorded>,
+}
+
+/// How metrics relate to others of the process.
+enum Relation {
+    /// There are no others.
+    Only,
+    /// They are the process's own, beside those of its services.
+    Process(Mutex<Vec<Weak<Inner>>>),
+    /// They are those of a service, beside the process's own.
+    Service(Metrics),
 }
 
 #[derive(Default)]
@@ -50,6 +62,8 @@ struct Recorded {
     store: Store,
     histograms: Histograms,
     interval: Interval,
+    /// The requests to the queue, for a process that watches several services.
+    queue_calls: Calls,
 }
 
 impl Recorded {
@@ -70,8 +84,32 @@ impl Metrics {
         Self::recording(scope, None, clock)
     }
 
+    /// Creates the metrics of a process that watches several services: [`Self::of_service`] creates those of each. They are
+    /// published in the log, if there is one.
+    pub fn of_process(scope: Scope, log: Option<Log>, clock: SharedClock) -> Self {
+        Self::related(Relation::Process(Mutex::default()), scope, log, clock)
+    }
+
+    /// Creates the metrics of one of the process's services. They are published in the log if those of the process are, and
+    /// exposed with them as long as a clone exists.
+    pub fn of_service(&self, scope: Scope, log: &Log) -> Self {
+        let Some(process) = &self.inner else { return Self::off() };
+        let log = process.log.is_some().then(|| log.clone());
+        let metrics = Self::related(Relation::Service(self.clone()), scope, log, process.clock.clone());
+        if let (Relation::Process(services), Some(inner)) = (&process.relation, &metrics.inner) {
+            let mut services = services.lock().unwrap_or_else(PoisonError::into_inner);
+            services.retain(|service| service.strong_count() > 0);
+            services.push(Arc::downgrade(inner));
+        }
+        metrics
+    }
+
     fn recording(scope: Scope, log: Option<Log>, clock: SharedClock) -> Self {
-        Self { inner: Some(Arc::new(Inner { scope, log, clock, recorded: Mutex::default() })) }
+        Self::related(Relation::Only, scope, log, clock)
+    }
+
+    fn related(relation: Relation, scope: Scope, log: Option<Log>, clock: SharedClock) -> Self {
+        Self { inner: Some(Arc::new(Inner { scope, log, clock, relation, recorded: Mutex::default() })) }
     }
 
     /// Creates metrics that record nothing.
@@ -98,15 +136,28 @@ impl Metrics {
     }
 
     fn message(&self, counter: Metric, sent_at: Option<Timestamp>) {
-        self.with(|inner, Recorded { store, interval, .. }| {
-            store.increment(counter);
-            if let Some(sent_at) = sent_at {
-                // Negative when SQS's clock is ahead of this one.
-                let age = Duration::try_from(inner.clock.now().duration_since(sent_at)).unwrap_or_default();
-                store.set_queue_age(age);
-                interval.record_queue_age(age);
-            }
+        self.with(|_, recorded| recorded.store.increment(counter));
+        let Some(sent_at) = sent_at else { return };
+        // All services share the queue.
+        self.process().with(|inner, Recorded { store, interval, .. }| {
+            // Negative when SQS's clock is ahead of this one.
+            let age = Duration::try_from(inner.clock.now().duration_since(sent_at)).unwrap_or_default();
+            store.set_queue_age(age);
+            interval.record_queue_age(age);
         });
+    }
+
+    /// Returns the process's own metrics.
+    fn process(&self) -> &Self {
+        match self.inner.as_deref() {
+            Some(Inner { relation: Relation::Service(process), .. }) => process,
+            _ => self,
+        }
+    }
+
+    /// Takes the number of requests that the queue has counted.
+    pub fn set_queue_calls(&self, calls: Calls) {
+        self.with(|_, recorded| recorded.queue_calls = calls);
     }
 
     /// Records the latency of a registration: the time since the event about the target's task.
@@ -139,16 +190,26 @@ impl Metrics {
 
     // ---- publishing ----
 
-    /// Publishes a document if one is due. `calls` are the requests to AWS since the process started.
+    /// Publishes a document if one is due. `calls` are the requests to AWS since the process started; of a service among
+    /// several, those to the platform, and the process's own document is published, too.
     pub fn publish_if_due(&self, calls: Calls) {
-        self.with(|inner, recorded| {
-            recorded.store.set_total(Metric::AwsCalls, calls.sent);
-            recorded.store.set_total(Metric::Throttles, calls.throttled);
-            let now = inner.clock.now();
-            if recorded.interval.is_due(&recorded.store, now) {
-                inner.publish(recorded, now);
-            }
+        self.process().with(|inner, recorded| {
+            let queue_calls = match inner.relation {
+                Relation::Process(_) => recorded.queue_calls,
+                // They are among the calls.
+                Relation::Only | Relation::Service(_) => Calls::default(),
+            };
+            recorded.store.set_total(Metric::AwsCalls, calls.sent + queue_calls.sent);
+            recorded.store.set_total(Metric::Throttles, calls.throttled + queue_calls.throttled);
+            inner.publish_if_due(recorded);
         });
+        if self.is_of_service() {
+            self.with(Inner::publish_if_due);
+        }
+    }
+
+    fn is_of_service(&self) -> bool {
+        self.inner.as_ref().is_some_and(|inner| matches!(inner.relation, Relation::Service(_)))
     }
 
     /// Publishes the counts since the last document, if there are any. Call it before the process ends.
@@ -162,13 +223,23 @@ impl Metrics {
 
     // ---- reading ----
 
-    /// Renders all metrics as OpenMetrics text ([`CONTENT_TYPE`]).
+    /// Renders all metrics as OpenMetrics text ([`CONTENT_TYPE`]): those of a process with those of its services.
     pub fn exposition(&self) -> String {
-        let mut text = exposition::empty();
+        let mut exposition = Exposition::default();
+        self.expose(&mut exposition);
+        if let Some(Inner { relation: Relation::Process(services), .. }) = self.inner.as_deref() {
+            let services = services.lock().unwrap_or_else(PoisonError::into_inner);
+            for inner in services.iter().filter_map(Weak::upgrade) {
+                Self { inner: Some(inner) }.expose(&mut exposition);
+            }
+        }
+        exposition.text()
+    }
+
+    fn expose(&self, exposition: &mut Exposition) {
         self.with(|inner, Recorded { store, histograms, .. }| {
-            text = exposition::text(&inner.scope, store, histograms, inner.clock.now());
+            exposition.add(&inner.scope, inner.part(), store, histograms, inner.clock.now());
         });
-        text
     }
 
     fn with(&self, act: impl FnOnce(&Inner, &mut Recorded)) {
@@ -179,9 +250,24 @@ impl Metrics {
 }
 
 impl Inner {
+    fn part(&self) -> Part {
+        match self.relation {
+            Relation::Only => Part::All,
+            Relation::Process(_) => Part::OfProcess,
+            Relation::Service(_) => Part::OfService,
+        }
+    }
+
+    fn publish_if_due(&self, recorded: &mut Recorded) {
+        let now = self.clock.now();
+        if recorded.interval.is_due(&recorded.store, now) {
+            self.publish(recorded, now);
+        }
+    }
+
     fn publish(&self, Recorded { store, interval, .. }: &mut Recorded, now: Timestamp) {
         // The interval ends also without a log, else its values would accumulate.
-        let metrics = interval.end(store, now);
+        let metrics = interval.end(self.part(), store, now);
         if let Some(log) = &self.log {
             log.emit(&Event::Metrics { document: Box::new(Document::new(&self.scope, now, metrics)) });
         }

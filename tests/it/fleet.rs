@@ -366,3 +366,5 @@ async fn the_function_discovers_services_and_fails_until_it_can() {
     .await;
     wait_for_event_of(&watcher, 0, "service_added", MEET).await;
 }
+
+mod views;

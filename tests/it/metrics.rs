@@ -69,7 +69,7 @@ async fn wait_for_metrics(watcher: &Watcher, wanted: impl Fn(&Line) -> bool) -> 
 }
 
 /// Scrapes an address, and returns the metric families that Prometheus's own parser reads.
-async fn scrape(address: &str) -> Value {
+pub async fn scrape(address: &str) -> Value {
     let response = request(address, Method::GET, "/metrics").await;
     assert_eq!(response.status().as_u16(), 200);
     let form = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -87,7 +87,10 @@ fn sample(families: &Value, project: &str, family: &str, name: &str) -> f64 {
     let samples = samples.unwrap_or_else(|| panic!("{family} is not in {families}"));
     let mut found = samples.iter().filter(|sample| sample["name"] == format!("jvb_watcher_{name}"));
     let (Some(sample), None) = (found.next(), found.next()) else { panic!("not one {name} in {samples:?}") };
-    assert_eq!(sample["labels"], json!({ "project": project, "service": format!("{project}-service") }));
+    assert_eq!(
+        sample["labels"],
+        json!({ "project": project, "cluster": format!("{project}-cluster"), "service": format!("{project}-service") })
+    );
     sample["value"].as_f64().expect("a number")
 }
 

@@ -78,19 +78,19 @@ impl History {
             tasks.follow(line);
             findings.follow(line);
             usage.follow(line);
-            match &line.event {
-                LoggedEvent::Reconciled { aws_calls: calls, .. } => aws_calls = aws_calls.saturating_add(*calls),
-                LoggedEvent::WatcherStarted {
-                    region: named,
-                    idle_grace_seconds: grace,
-                    idle_grace_until_paid_hour: until,
-                    ..
-                } => {
-                    region = named.clone().or(region);
-                    idle_grace = grace.and_then(|grace| Duration::try_from_secs_f64(grace).ok()).unwrap_or(idle_grace);
-                    keeps_until_paid_hour = until.unwrap_or(keeps_until_paid_hour);
-                }
-                _ => {}
+            if let LoggedEvent::Reconciled { aws_calls: calls, .. } = &line.event {
+                aws_calls = aws_calls.saturating_add(*calls);
+            }
+            if let LoggedEvent::WatcherStarted { region: Some(named), .. } = &line.event {
+                region = Some(named.clone());
+            }
+            if let LoggedEvent::WatcherStarted { settings, .. }
+            | LoggedEvent::ServiceAdded { settings }
+            | LoggedEvent::ServiceReplaced { settings } = &line.event
+            {
+                let grace = settings.idle_grace_seconds;
+                idle_grace = grace.and_then(|grace| Duration::try_from_secs_f64(grace).ok()).unwrap_or(idle_grace);
+                keeps_until_paid_hour = settings.idle_grace_until_paid_hour.unwrap_or(keeps_until_paid_hour);
             }
         }
         let (load_balancers, teardowns) = load_balancers.finish();

@@ -7,7 +7,8 @@
 //!    after `acts` has dropped the reports of an act that another worker had already reported.
 //! 3. `figures` sums the history up, by the [`Model`] of costs given; `replay` replays the rule of `--stop-when-unused`.
 //! 4. `days` cuts the history into days, `axis` is the time axis that all days share, and `chart` draws a day on it.
-//! 5. `page` writes all of it as text (`format`) into the template `page.html`: see [`render_page`].
+//! 5. `page` writes all of it as text (`format`) into the template `page.html`: see [`render_page`]. Several services have a
+//!    table, and a section each if they are few.
 //!
 //! The crate depends on the log's documented schema (`docs/logs.schema.json`) and on nothing else of the product.
 
@@ -29,5 +30,5 @@ mod replay;
 mod samples;
 
 pub use jvb_watcher_cost::Model;
-pub use logs::{Logs, Truncation, TruncationCause};
+pub use logs::{Logs, Truncation, TruncationCause, UnknownService};
 pub use page::{RenderError, render_page};

@@ -35,6 +35,16 @@ pub struct ServiceName {
     pub service: String,
 }
 
+impl ServiceName {
+    /// The cluster and the service in a line that is about no service in particular.
+    const ANY: &str = "*";
+
+    /// Returns whether the line is about no service in particular: a process that watches several writes such lines.
+    pub fn is_of_process(&self) -> bool {
+        self.service == Self::ANY
+    }
+}
+
 /// The reason why a line isn't part of the page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ParseError {
@@ -55,11 +65,27 @@ pub enum ParseError {
 pub enum LoggedEvent {
     WatcherStarted {
         region: Option<String>,
-        use_threshold: Option<u64>,
-        idle_grace_seconds: Option<f64>,
-        idle_grace_until_paid_hour: Option<bool>,
+        #[serde(flatten)]
+        settings: LoggedSettings,
     },
     WatcherStopped,
+    ServiceAdded {
+        #[serde(flatten)]
+        settings: LoggedSettings,
+    },
+    ServiceReplaced {
+        #[serde(flatten)]
+        settings: LoggedSettings,
+    },
+    ServiceRemoved,
+    ConfigReloaded,
+    ConfigRejected {
+        file: String,
+    },
+    DiscoveryFailed {
+        #[serde(flatten)]
+        failure: LoggedFailure,
+    },
     Listening,
     Reconciled {
         registered: u64,
@@ -158,6 +184,15 @@ pub enum LoggedEvent {
     Diagnostic,
     #[serde(other)]
     Unknown,
+}
+
+/// The settings of a service, as far as the page needs them; without any where several services are watched.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[allow(missing_docs, reason = "docs/logs.md documents the fields")]
+pub struct LoggedSettings {
+    pub use_threshold: Option<u64>,
+    pub idle_grace_seconds: Option<f64>,
+    pub idle_grace_until_paid_hour: Option<bool>,
 }
 
 /// The target that an event is about.

@@ -14,6 +14,9 @@ const MAX_LINE_BYTES: u64 = 2 * 1024 * 1024;
 /// The number of unknown events that are counted by name.
 const MAX_UNKNOWN_NAMES: usize = 20;
 
+/// The number of services that an error names.
+const MAX_NAMED: usize = 5;
+
 /// The first byte of a gzip file (RFC 1952, ID1); no text begins with it. The second byte isn't checked because a pipe
 /// may deliver one byte at first.
 const GZIP_FIRST_BYTE: u8 = 0x1f;
@@ -57,6 +60,16 @@ pub struct Truncation {
     pub lines: u64,
 }
 
+/// The logs contain no line about a service.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("no line about a service {service:?}; the logs have {known}")]
+pub struct UnknownService {
+    /// The name that was given.
+    pub service: String,
+    /// The first services of the logs.
+    pub known: String,
+}
+
 /// The reason why a compressed log can't be read to its end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TruncationCause {
@@ -95,6 +108,27 @@ impl Logs {
     /// Returns the compressed logs that could be read only in part.
     pub fn truncations(&self) -> &[Truncation] {
         &self.truncations
+    }
+
+    /// Leaves out the lines about other services than those with this name, or of this project.
+    ///
+    /// # Errors
+    ///
+    /// There is none.
+    pub fn keep_service(&mut self, name: &str) -> Result<(), UnknownService> {
+        let is_kept = |of: &ServiceName| of.service == name || of.project == name;
+        let services = || self.lines.keys().filter(|of| !of.is_of_process());
+        if !services().any(is_kept) {
+            let mut known: Vec<_> = services().take(MAX_NAMED).map(|of| of.service.clone()).collect();
+            match services().count().saturating_sub(MAX_NAMED) {
+                0 if known.is_empty() => known.push("none".to_owned()),
+                0 => {}
+                more => known.push(format!("{more} more")),
+            }
+            return Err(UnknownService { service: name.to_owned(), known: known.join(", ") });
+        }
+        self.lines.retain(|of, _| of.is_of_process() || is_kept(of));
+        Ok(())
     }
 
     fn add_lines(&mut self, mut log: impl BufRead) -> io::Result<()> {

@@ -12,7 +12,7 @@ use crate::history::{Entry, History};
 use crate::line::ServiceName;
 use crate::logs::Logs;
 use legend::Legend;
-use rows::{EntryRow, FailureRow, FindingRow, SavingRow};
+use rows::{EntryRow, FailureRow, FindingRow, SavingRow, ServiceRow};
 use sources::Sources;
 use tiles::{Note, Tile};
 
@@ -22,6 +22,9 @@ mod legend;
 mod rows;
 mod sources;
 mod tiles;
+
+/// The number of services up to which each has a section: the page of a thousand would be too large to open.
+const MAX_SECTIONS: usize = 5;
 
 /// The number of events that a day's list contains.
 const MAX_ENTRIES: usize = 500;
@@ -56,21 +59,36 @@ pub enum RenderError {
 /// Returns an error if the logs contain no line of the watcher.
 pub fn render_page(logs: Logs, model: impl Fn(Option<&str>) -> Model) -> Result<String, RenderError> {
     let (services, counts, truncations) = logs.into_sorted();
-    let histories: Vec<(ServiceName, History)> =
-        services.into_iter().filter_map(|(service, lines)| Some((service, History::of(&lines)?))).collect();
+    let histories = services.into_iter().filter_map(|(service, lines)| Some((service, History::of(&lines)?)));
+    let (mut of_process, mut histories): (Vec<_>, Vec<_>) =
+        histories.partition(|(service, _): &(ServiceName, History)| service.is_of_process());
+    if histories.is_empty() {
+        // What a process has written that watched no service.
+        std::mem::swap(&mut of_process, &mut histories);
+    }
     if histories.is_empty() {
         return Err(RenderError::NoLines { lines: counts.total });
     }
-    let models: Vec<Model> = histories.iter().map(|(_, history)| model(history.region.as_deref())).collect();
+    let region_of_process = of_process.iter().find_map(|(_, history)| history.region.as_deref());
+    let models: Vec<Model> =
+        histories.iter().map(|(_, history)| model(history.region.as_deref().or(region_of_process))).collect();
     let figures = histories.iter().zip(&models).map(|((_, history), model)| Figures::of(history, model));
     let figures: Vec<Figures> = figures.collect();
-    let repeated_reports = histories.iter().map(|(_, history)| history.repeated_reports).sum();
-    let sections = histories.iter().zip(&figures);
+    let all = histories.iter().chain(&of_process);
+    let repeated_reports = all.map(|(_, history)| history.repeated_reports).sum();
+    let has_sections = histories.len() <= MAX_SECTIONS;
+    let sections = histories.iter().zip(&figures).filter(|_| has_sections);
+    let failures: Vec<_> = of_process.iter().flat_map(|(_, history)| history.failures.iter().cloned()).collect();
+    let failures = FailureRow::of(&failures);
     let page = Page {
         version: env!("CARGO_PKG_VERSION"),
         headline: headline::of(&figures),
+        services: if histories.len() > 1 { ServiceRow::of(&histories, &figures, has_sections) } else { Vec::new() },
+        has_sections,
+        failures_omitted: failures.len().saturating_sub(MAX_FAILURES),
+        failures: failures.into_iter().take(MAX_FAILURES).collect(),
         sections: sections.map(|((service, history), figures)| Section::of(service, history, figures)).collect(),
-        has_use: figures.iter().any(|figures| !figures.savings.is_empty()),
+        has_use: has_sections && figures.iter().any(|figures| !figures.savings.is_empty()),
         costs: costs::of(&models),
         sources: Sources::of(&counts, &truncations, repeated_reports),
     };
@@ -82,6 +100,13 @@ pub fn render_page(logs: Logs, model: impl Fn(Option<&str>) -> Model) -> Result<
 struct Page {
     version: &'static str,
     headline: String,
+    /// The table of the services; empty for one.
+    services: Vec<ServiceRow>,
+    /// True if each service has a section.
+    has_sections: bool,
+    /// The failures of a process that watches several services.
+    failures: Vec<FailureRow>,
+    failures_omitted: usize,
     sections: Vec<Section>,
     /// True if a log contains the use of a load balancer.
     has_use: bool,

@@ -254,7 +254,12 @@ fn teardowns(bench: &Bench) -> u64 {
 /// A worker with metrics beside others on the same AWS.
 fn bench_beside(cloud: &FakeAws, number: u32) -> Bench {
     bench_on(cloud.clone(), |parts| {
-        let scope = emf::Scope { namespace: "jvb-watcher".into(), project: "p".into(), service: "p-service".into() };
+        let scope = emf::Scope {
+            namespace: "jvb-watcher".into(),
+            project: "p".into(),
+            cluster: "p-cluster".into(),
+            service: "p-service".into(),
+        };
         let metrics = Metrics::unpublished(scope, parts.context.clock.clone());
         ReconcilerParts { process: ProcessId::new(number), context: Context { metrics, ..parts.context }, ..parts }
     })

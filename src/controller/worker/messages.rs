@@ -162,7 +162,7 @@ impl<'q, Q: Queue> Outbox<'q, Q> {
 
     /// Takes the answer of a call.
     pub(super) fn ended(&mut self, ended: Ended) {
-        self.context.totals.set_queue_calls(self.queue.calls());
+        self.context.set_queue_calls(self.queue.calls());
         match ended {
             Ended::Deletion { deletions, failures, answer } => {
                 self.deleting -= 1;

@@ -148,7 +148,7 @@ impl<'q, Q: Queue> Receiver<'q, Q> {
 
     /// Takes the answer of a call.
     pub(super) fn received(&mut self, Ended { failures, answer }: Ended) -> Received {
-        self.context.totals.set_queue_calls(self.queue.calls());
+        self.context.set_queue_calls(self.queue.calls());
         let messages = match answer {
             Ok(Answer::Settings(settings)) => {
                 self.settings = settings;
@@ -184,6 +184,6 @@ impl<'q, Q: Queue> Receiver<'q, Q> {
     /// Cancels the receives. Messages that they would have returned reappear after their visibility timeout.
     pub(super) fn cancel(&mut self) {
         self.calls.clear();
-        self.context.totals.set_queue_calls(self.queue.calls());
+        self.context.set_queue_calls(self.queue.calls());
     }
 }

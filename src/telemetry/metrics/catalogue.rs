@@ -14,6 +14,8 @@ pub struct Definition {
     pub unit: Unit,
     /// The kind, and where the values come from.
     pub kind: Kind,
+    /// What a value is about.
+    pub subject: Subject,
     /// The documents that have the metric.
     pub published: Published,
     /// The meaning of a value.
@@ -47,6 +49,15 @@ pub enum GaugeSource {
     QueueAge,
 }
 
+/// What a metric's value is about, in a process that watches several services. With one service all are about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// One service.
+    Service,
+    /// The process: its queue and its calls, which all services share.
+    Process,
+}
+
 /// The documents in which a metric is published. CloudWatch charges for a custom metric by the hours in which it is
 /// published, and most hours are idle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,7 +80,7 @@ const REGISTRATION_BUCKETS: &[f64] = &[0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120
 
 /// Defines [`Metric`] and its definitions.
 macro_rules! metrics {
-    ($($metric:ident { unit: $unit:ident, kind: $kind:expr, published: $published:ident, help: $help:literal $(,)? })*) => {
+    ($($metric:ident { unit: $unit:ident, kind: $kind:expr, subject: $subject:ident, published: $published:ident, help: $help:literal $(,)? })*) => {
         /// A metric, named as it is published.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
         pub enum Metric {
@@ -87,6 +98,7 @@ macro_rules! metrics {
                         name: stringify!($metric),
                         unit: Unit::$unit,
                         kind: $kind,
+                        subject: Subject::$subject,
                         published: Published::$published,
                         help: $help,
                     },)*
@@ -112,132 +124,154 @@ metrics! {
     RunningTasks {
         unit: Count,
         kind: observed(|snapshot, _| u64::try_from(snapshot.summary.counts.running).unwrap_or_default()),
+        subject: Service,
         published: InUse,
         help: "The service's runningCount",
     }
     ServingTasks {
         unit: Count,
         kind: observed(|snapshot, _| snapshot.summary.serving as u64),
+        subject: Service,
         published: InUse,
         help: "Tasks whose lastStatus and desiredStatus are both RUNNING",
     }
     RegisteredTargets {
         unit: Count,
         kind: observed(|snapshot, _| snapshot.summary.registered as u64),
+        subject: Service,
         published: InUse,
         help: "Targets in all target groups of the load balancer, without draining ones",
     }
     HealthyTargets {
         unit: Count,
         kind: observed(|snapshot, _| snapshot.summary.healthy as u64),
+        subject: Service,
         published: InUse,
         help: "Registered targets whose state is healthy",
     }
     UnhealthyTargets {
         unit: Count,
         kind: observed(|snapshot, _| snapshot.summary.unhealthy as u64),
+        subject: Service,
         published: InUse,
         help: "Registered targets whose state is unhealthy; a target in its first health checks is neither healthy nor unhealthy",
     }
     LoadBalancerUp {
         unit: None,
         kind: observed(|snapshot, _| u64::from(snapshot.summary.load_balancer_state.is_some())),
+        subject: Service,
         published: InUse,
         help: "1 while the load balancer exists, in any state, because it costs money in each; else 0",
     }
     IdleSeconds {
         unit: Seconds,
         kind: observed(|snapshot, now| snapshot.idle_seconds(now)),
+        subject: Service,
         published: InUse,
         help: "How long the load balancer has been idle; 0 while the service is in use, and without a load balancer",
     }
     Flows {
         unit: Count,
         kind: known(|snapshot, _| Some(snapshot.flows?.newest)),
+        subject: Service,
         published: InUseWithValue,
         help: "Flows over the load balancer in the newest minute that CloudWatch shows, of the protocols that count as use",
     }
     UnusedSeconds {
         unit: Seconds,
         kind: known(|snapshot, now| snapshot.unused_seconds(now)),
+        subject: Service,
         published: InUseWithValue,
         help: "How long the load balancer of a serving service has been unused; 0 while it is used",
     }
     EventsReceived {
         unit: Count,
         kind: Counter,
+        subject: Service,
         published: InUse,
         help: "Messages about this service; a message that is received twice counts twice",
     }
     EventsForeign {
         unit: Count,
         kind: Counter,
+        subject: Process,
         published: InUse,
         help: "Messages about other resources, which are deleted",
     }
     MessagesRejected {
         unit: Count,
         kind: Counter,
+        subject: Process,
         published: InUse,
         help: "Malformed messages, counted at each receive",
     }
     Reconciles {
         unit: Count,
         kind: Counter,
+        subject: Service,
         published: Always,
         help: "Reconciliations that succeeded",
     }
     ReconcileFailures {
         unit: Count,
         kind: Counter,
+        subject: Service,
         published: Always,
         help: "Reconciliations that failed or were interrupted; each is retried",
     }
     ReconcileDuration {
         unit: Milliseconds,
         kind: Distribution { buckets: RECONCILE_BUCKETS },
+        subject: Service,
         published: InUseWithValue,
         help: "The duration of each reconciliation that succeeded",
     }
     RegistrationLatency {
         unit: Milliseconds,
         kind: Distribution { buckets: REGISTRATION_BUCKETS },
+        subject: Service,
         published: InUseWithValue,
         help: "For each target registered because of an event: the time from the event to the registration",
     }
     QueueAge {
         unit: Seconds,
         kind: Gauge(GaugeSource::QueueAge),
+        subject: Process,
         published: InUseWithValue,
         help: "The age of the oldest well-formed message received since the last line, from its sending to its receipt",
     }
     AwsCalls {
         unit: Count,
         kind: Counter,
+        subject: Process,
         published: InUse,
         help: "Requests to AWS, including retries",
     }
     Throttles {
         unit: Count,
         kind: Counter,
+        subject: Process,
         published: InUse,
         help: "Requests that AWS answered with a throttling error",
     }
     Teardowns {
         unit: Count,
         kind: Counter,
+        subject: Service,
         published: InUse,
         help: "Completed teardowns: the load balancer and its target groups no longer exist",
     }
     StopsForDisuse {
         unit: Count,
         kind: Counter,
+        subject: Service,
         published: InUse,
         help: "Times that the service was scaled to zero because it was unused",
     }
     Findings {
         unit: Count,
         kind: Gauge(GaugeSource::Findings),
+        subject: Service,
         published: Always,
         help: "Active findings",
     }

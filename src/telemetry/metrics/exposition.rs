@@ -4,18 +4,24 @@
 //! distributions as histograms, and seconds instead of milliseconds.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
+use prometheus_client::collector::Collector;
 use prometheus_client::encoding::text::encode;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
 use prometheus_client::metrics::counter::ConstCounter;
 use prometheus_client::metrics::gauge::ConstGauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::registry::{Registry, Unit as Suffix};
 
 use super::catalogue::{GaugeSource, Kind, Metric};
+use super::interval::Part;
 use super::store::Store;
 use crate::telemetry::emf::{Scope, Unit};
+use crate::telemetry::log::Identity;
 
 /// The media type (see "Overall Structure" in the specification of OpenMetrics 1.0).
 pub const CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
@@ -50,43 +56,120 @@ impl Histograms {
     }
 }
 
-/// Renders the metrics. A gauge without a value is left out: zero would be wrong.
-pub fn text(scope: &Scope, store: &Store, histograms: &Histograms, now: Timestamp) -> String {
-    let labels = [("project", &scope.project), ("service", &scope.service)];
-    let labels = labels.map(|(name, value)| (name.into(), value.clone().into()));
-    let mut registry = Registry::with_prefix_and_labels(PREFIX, labels.into_iter());
-    for metric in Metric::ALL {
-        match metric.definition().kind {
-            Kind::Counter => register(&mut registry, metric, ConstCounter::new(store.total(metric))),
-            Kind::Distribution { .. } => {
-                if let Some(histogram) = histograms.0.get(&metric) {
-                    register(&mut registry, metric, histogram.clone());
-                }
-            }
-            Kind::Gauge(source) => {
-                if let Some(value) = gauge(source, store, now) {
-                    register(&mut registry, metric, ConstGauge::new(value));
-                }
-            }
+/// The metrics to render, of one service or of a process and its services.
+#[derive(Default)]
+pub struct Exposition {
+    /// The values by their labels: a service that was removed and added again has those of its later time.
+    series: BTreeMap<Labels, Values>,
+}
+
+/// The names and values of labels.
+type Labels = Vec<(&'static str, String)>;
+
+/// The values of the metrics with the same labels.
+struct Values {
+    metrics: BTreeMap<Metric, Value>,
+    /// The time of the last successful observation, as Unix time.
+    observed_at: Option<f64>,
+}
+
+/// The value of a metric.
+#[derive(Debug)]
+enum Value {
+    Counter(ConstCounter<u64>),
+    Gauge(ConstGauge<f64>),
+    Histogram(Histogram),
+}
+
+impl Value {
+    fn metric(&self) -> &dyn EncodeMetric {
+        match self {
+            Self::Counter(counter) => counter,
+            Self::Gauge(gauge) => gauge,
+            Self::Histogram(histogram) => histogram,
         }
     }
-    if let Some(at) = store.observed_at() {
-        let (name, help) = LAST_OBSERVATION;
-        registry.register_with_unit(name, help, Suffix::Seconds, ConstGauge::new(at.as_millisecond() as f64 / 1000.0));
+}
+
+impl Exposition {
+    /// Adds a part of the metrics. A gauge without a value is left out: zero would be wrong.
+    pub fn add(&mut self, scope: &Scope, part: Part, store: &Store, histograms: &Histograms, now: Timestamp) {
+        let value = |metric: Metric| match metric.definition().kind {
+            Kind::Counter => Some(Value::Counter(ConstCounter::new(store.total(metric)))),
+            Kind::Distribution { .. } => histograms.0.get(&metric).cloned().map(Value::Histogram),
+            Kind::Gauge(source) => gauge(source, store, now).map(|value| Value::Gauge(ConstGauge::new(value))),
+        };
+        let metrics = Metric::ALL.into_iter().filter(|metric| part.has(&metric.definition()));
+        let metrics = metrics.filter_map(|metric| Some((metric, value(metric)?))).collect();
+        let observed_at = store.observed_at().map(|at| at.as_millisecond() as f64 / 1000.0);
+        self.series.insert(labels(scope, part), Values { metrics, observed_at });
     }
-    encoded(&registry)
+
+    /// Renders the metrics: each family once, with the values of all services.
+    pub fn text(self) -> String {
+        let mut families = Vec::new();
+        let mut observed = Vec::new();
+        let mut values: BTreeMap<Metric, Vec<(Arc<Labels>, Value)>> = BTreeMap::new();
+        for (labels, Values { metrics, observed_at }) in self.series {
+            let labels = Arc::new(labels);
+            for (metric, value) in metrics {
+                values.entry(metric).or_default().push((labels.clone(), value));
+            }
+            observed.extend(observed_at.map(|at| (labels, Value::Gauge(ConstGauge::new(at)))));
+        }
+        for metric in Metric::ALL {
+            let values = values.remove(&metric).unwrap_or_default();
+            let name = stem(metric);
+            families.push(Family { name, help: metric.definition().help, suffix: suffix(metric), values });
+        }
+        let (name, help) = LAST_OBSERVATION;
+        families.push(Family { name: name.to_owned(), help, suffix: Some(Suffix::Seconds), values: observed });
+        let mut registry = Registry::with_prefix(PREFIX);
+        registry.register_collector(Box::new(Families(families)));
+        let mut text = String::new();
+        // Writing to a string doesn't fail.
+        let _ = encode(&mut text, &registry);
+        text
+    }
 }
 
-/// Renders no metrics.
-pub fn empty() -> String {
-    encoded(&Registry::default())
+/// Returns the labels of a part. What all services share is about no service.
+fn labels(scope: &Scope, part: Part) -> Labels {
+    let Scope { project, cluster, service, .. } = scope;
+    match part {
+        Part::OfProcess if project == Identity::ANY => Vec::new(),
+        Part::OfProcess => vec![("project", project.clone())],
+        Part::All | Part::OfService => {
+            vec![("project", project.clone()), ("cluster", cluster.clone()), ("service", service.clone())]
+        }
+    }
 }
 
-fn encoded(registry: &Registry) -> String {
-    let mut text = String::new();
-    // Writing to a string doesn't fail.
-    let _ = encode(&mut text, registry);
-    text
+/// A family: the values of one metric.
+#[derive(Debug)]
+struct Family {
+    name: String,
+    help: &'static str,
+    suffix: Option<Suffix>,
+    values: Vec<(Arc<Labels>, Value)>,
+}
+
+/// The families, for the encoder.
+#[derive(Debug)]
+struct Families(Vec<Family>);
+
+impl Collector for Families {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> fmt::Result {
+        for Family { name, help, suffix, values } in &self.0 {
+            let Some((_, first)) = values.first() else { continue };
+            let kind = first.metric().metric_type();
+            let mut family = encoder.encode_descriptor(name, &format!("{help}."), suffix.as_ref(), kind)?;
+            for (labels, value) in values {
+                value.metric().encode(family.encode_family(&**labels)?)?;
+            }
+        }
+        Ok(())
+    }
 }
 
 fn gauge(source: GaugeSource, store: &Store, now: Timestamp) -> Option<f64> {
@@ -97,14 +180,6 @@ fn gauge(source: GaugeSource, store: &Store, now: Timestamp) -> Option<f64> {
             store.snapshot().and_then(|snapshot| value(&snapshot, now)).map(|value| value as f64)
         }
         GaugeSource::Snapshot(value) => store.snapshot().map(|snapshot| value(&snapshot, now) as f64),
-    }
-}
-
-fn register(registry: &mut Registry, metric: Metric, value: impl prometheus_client::registry::Metric) {
-    let help = metric.definition().help;
-    match suffix(metric) {
-        Some(suffix) => registry.register_with_unit(stem(metric), help, suffix, value),
-        None => registry.register(stem(metric), help, value),
     }
 }
 
@@ -148,11 +223,17 @@ mod tests {
     use jvb_watcher_rules::model::{Counts, LoadBalancerState};
 
     fn exposed(store: &Store, histograms: &Histograms) -> String {
-        text(&scope("p", "p-service"), store, histograms, noon())
+        text(&scope("p", "p-service"), store, histograms)
+    }
+
+    fn text(scope: &Scope, store: &Store, histograms: &Histograms) -> String {
+        let mut exposition = Exposition::default();
+        exposition.add(scope, Part::All, store, histograms, noon());
+        exposition.text()
     }
 
     fn scope(project: &str, service: &str) -> Scope {
-        Scope { namespace: "jvb-watcher".into(), project: project.into(), service: service.into() }
+        Scope { namespace: "jvb-watcher".into(), project: project.into(), cluster: "c".into(), service: service.into() }
     }
 
     /// Returns the samples by name and labels.
@@ -192,9 +273,12 @@ mod tests {
         for gauge in ["running_tasks", "load_balancer_up", "findings", "queue_age", "last_look"] {
             assert!(!text.contains(&format!("jvb_watcher_{gauge}")), "{gauge} in {text}");
         }
-        assert_eq!(samples(&text)["jvb_watcher_reconciles_total{project=\"p\",service=\"p-service\"}"], 0.0);
+        assert_eq!(
+            samples(&text)["jvb_watcher_reconciles_total{project=\"p\",cluster=\"c\",service=\"p-service\"}"],
+            0.0
+        );
         assert!(text.ends_with("# EOF\n"));
-        assert_eq!(empty(), "# EOF\n");
+        assert_eq!(Exposition::default().text(), "# EOF\n");
     }
 
     #[test]
@@ -216,7 +300,8 @@ mod tests {
             ("findings", 1.0),
             ("last_look_timestamp_seconds", noon().as_second() as f64),
         ] {
-            let sample = samples[format!("jvb_watcher_{name}{{project=\"p\",service=\"p-service\"}}").as_str()];
+            let sample =
+                samples[format!("jvb_watcher_{name}{{project=\"p\",cluster=\"c\",service=\"p-service\"}}").as_str()];
             assert!((sample - value).abs() < 1e-9, "{name} is {sample}");
         }
         assert!(text.contains("# UNIT jvb_watcher_idle_seconds seconds\n"), "{text}");
@@ -231,7 +316,8 @@ mod tests {
             let text = exposed(&store, &histograms);
             let samples = samples(&text);
             let value = |name: &str, more: &str| {
-                samples[format!("jvb_watcher_{name}{{{more}project=\"p\",service=\"p-service\"}}").as_str()]
+                samples
+                    [format!("jvb_watcher_{name}{{{more}project=\"p\",cluster=\"c\",service=\"p-service\"}}").as_str()]
             };
             assert_eq!(value("teardowns_total", ""), round as f64);
             assert_eq!(value("registration_latency_seconds_sum", ""), 1.5 * round as f64);
@@ -241,8 +327,8 @@ mod tests {
 
     #[test]
     fn escapes_label_values() {
-        let text = text(&scope("p\"}\n1", "\\"), &Store::default(), &Histograms::default(), noon());
-        assert!(text.contains(r#"project="p\"}\n1",service="\\""#), "{text}");
+        let text = text(&scope("p\"}\n1", "\\"), &Store::default(), &Histograms::default());
+        assert!(text.contains(r#"project="p\"}\n1",cluster="c",service="\\""#), "{text}");
     }
 
     #[test]

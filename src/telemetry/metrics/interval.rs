@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use super::catalogue::{GaugeSource, Kind, Metric, Published};
+use super::catalogue::{Definition, GaugeSource, Kind, Metric, Published, Subject};
 use super::snapshot::{Summary, Usage};
 use super::store::Store;
 use crate::telemetry::emf::{Unit, Value};
@@ -30,6 +30,29 @@ struct LastDocument {
     /// The document's minute, counted from 1970.
     minute: i64,
     state: State,
+}
+
+/// The part of the metrics that a document has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// All: the process watches one service.
+    All,
+    /// Those of one of several services.
+    OfService,
+    /// Those of a process that watches several services. Their number doesn't depend on that of the services, so they are
+    /// in every document.
+    OfProcess,
+}
+
+impl Part {
+    /// Returns whether the part has a metric.
+    pub fn has(self, definition: &Definition) -> bool {
+        match self {
+            Self::All => true,
+            Self::OfService => definition.subject == Subject::Service,
+            Self::OfProcess => definition.subject == Subject::Process,
+        }
+    }
 }
 
 /// The values whose change ends an interval.
@@ -82,14 +105,15 @@ impl Interval {
     }
 
     /// Ends the interval, and returns the metrics to publish.
-    pub fn end(&mut self, store: &Store, now: Timestamp) -> Vec<(&'static str, Unit, Value)> {
+    pub fn end(&mut self, part: Part, store: &Store, now: Timestamp) -> Vec<(&'static str, Unit, Value)> {
         let state = State::of(store);
         // When the use ends, all metrics are published once more: dashboards and alarms go by the last values.
         let was_in_use = self.last.is_some_and(|last| last.state.usage == Usage::InUse);
-        let in_use = state.usage == Usage::InUse || was_in_use;
+        let in_use = state.usage == Usage::InUse || was_in_use || part == Part::OfProcess;
         let metrics = Metric::ALL
             .into_iter()
             .map(|metric| (metric, metric.definition()))
+            .filter(|(_, definition)| part.has(definition))
             .filter(|(_, definition)| in_use || definition.published == Published::Always)
             .filter_map(|(metric, definition)| {
                 let value = self.value(metric, definition.kind, store, now)?;

@@ -31,7 +31,7 @@ pub fn documented() -> Vec<[String; 6]> {
 }
 
 fn row(metric: Metric) -> String {
-    let Definition { name, unit, kind, published, help } = metric.definition();
+    let Definition { name, unit, kind, published, help, .. } = metric.definition();
     let kind = match kind {
         Kind::Gauge(_) => "gauge",
         Kind::Counter => "counter",
@@ -73,11 +73,15 @@ struct Bench {
     clock: SetClock,
 }
 
+fn scope(service: &str) -> Scope {
+    Scope { namespace: "Jitsi/JVB".into(), project: "p".into(), cluster: "c".into(), service: service.into() }
+}
+
 fn bench() -> Bench {
     let clock = SetClock(Arc::new(Mutex::new(noon())));
     let lines = LogLines::default();
     let log = lines.log(Arc::new(clock.clone()));
-    let scope = Scope { namespace: "Jitsi/JVB".into(), project: "p".into(), service: "p-service".into() };
+    let scope = scope("p-service");
     Bench { metrics: Metrics::new(scope, log, Arc::new(clock.clone())), lines, clock }
 }
 
@@ -439,4 +443,134 @@ fn idle_seconds_run_until_the_publication() {
     let ahead = Snapshot { idle_since: Some(noon() + SignedDuration::from_secs(90)), ..in_use() };
     bench.pass(60_000);
     assert_eq!(bench.reconcile(ahead)[0]["IdleSeconds"], 0, "the clock of the worker that marked it is ahead");
+}
+
+// ---- several services ----
+
+/// Returns the metrics of a process, and those of two of its services.
+fn fleet(bench: &Bench) -> (Metrics, [Metrics; 2]) {
+    let log = bench.lines.log(Arc::new(bench.clock.clone()));
+    let process = Scope { cluster: "*".into(), ..scope("*") };
+    let process = Metrics::of_process(process, Some(log.clone()), Arc::new(bench.clock.clone()));
+    let services = ["one", "two"].map(|name| process.of_service(scope(name), &log));
+    (process, services)
+}
+
+/// Returns the sum of a metric over the lines of a service.
+fn sum_of(lines: &[Value], service: &str, metric: &str) -> u64 {
+    lines.iter().filter(|line| line["Service"] == service).filter_map(|line| line[metric].as_u64()).sum()
+}
+
+#[test]
+fn what_services_share_is_published_once_for_the_process() {
+    let bench = bench();
+    let (process, [one, two]) = fleet(&bench);
+    process.event_foreign(None);
+    process.message_rejected();
+    process.set_queue_calls(Calls { sent: 3, throttled: 1 });
+    let sent_at = Some(noon() - SignedDuration::from_secs(2));
+    one.event_received(sent_at);
+    for (round, service) in [&one, &two, &one, &two].into_iter().enumerate() {
+        service.observed(in_use(), 0);
+        service.reconciling().succeeded();
+        // The services share the connection: each has seen the calls of all.
+        service.publish_if_due(Calls { sent: 10 * (round as u64 + 1), throttled: 0 });
+        bench.pass(31_000);
+    }
+    process.finish();
+    let lines = bench.lines.of("metrics");
+    let of_process: BTreeSet<_> = ["AwsCalls", "EventsForeign", "MessagesRejected", "QueueAge", "Throttles"].into();
+    for line in &lines {
+        let published = published(line);
+        match line["Service"].as_str() {
+            Some("*") => assert!(published.is_subset(&of_process), "{line}"),
+            _ => assert!(published.is_disjoint(&of_process) && published.contains("Reconciles"), "{line}"),
+        }
+    }
+    assert_eq!(sum_of(&lines, "*", "AwsCalls"), 43);
+    assert_eq!(sum_of(&lines, "*", "Throttles"), 1);
+    assert_eq!((sum_of(&lines, "*", "EventsForeign"), sum_of(&lines, "*", "MessagesRejected")), (1, 1));
+    assert_eq!((sum_of(&lines, "one", "EventsReceived"), sum_of(&lines, "two", "EventsReceived")), (1, 0));
+    assert_eq!((sum_of(&lines, "one", "Reconciles"), sum_of(&lines, "two", "Reconciles")), (2, 2));
+    assert_eq!(lines.iter().filter_map(|line| line["QueueAge"].as_f64()).collect::<Vec<_>>(), [2.0]);
+    let documents = |service: &str| lines.iter().filter(|line| line["Service"] == service).count();
+    // At 0, 31, 62 and 93 seconds, and at the end: one in each minute.
+    assert_eq!((documents("one"), documents("two")), (2, 2), "each service has its own interval");
+    assert!((2..=4).contains(&documents("*")), "{}", documents("*"));
+    assert!(lines.iter().all(|line| line["Project"] == "p"));
+}
+
+#[test]
+fn services_whose_process_publishes_nothing_publish_nothing() {
+    let bench = bench();
+    let log = bench.lines.log(Arc::new(bench.clock.clone()));
+    let process = Metrics::of_process(scope("*"), None, Arc::new(bench.clock.clone()));
+    let one = process.of_service(scope("one"), &log);
+    one.observed(in_use(), 0);
+    one.publish_if_due(Calls::default());
+    assert_eq!(bench.lines.of("metrics"), Vec::<Value>::new());
+    assert!(process.exposition().contains("jvb_watcher_running_tasks{project=\"p\",cluster=\"c\",service=\"one\"} 2"));
+}
+
+#[test]
+fn the_exposition_of_several_services_has_each_family_once() {
+    let bench = bench();
+    let (process, [one, two]) = fleet(&bench);
+    one.observed(in_use(), 1);
+    two.observed(idle(), 0);
+    two.publish_if_due(Calls { sent: 7, throttled: 0 });
+    let text = process.exposition();
+    for kind in ["# HELP ", "# TYPE "] {
+        let families: Vec<_> = text.lines().filter_map(|line| line.strip_prefix(kind)?.split(' ').next()).collect();
+        let unique: BTreeSet<_> = families.iter().collect();
+        assert!(families.len() > 15 && families.len() == unique.len(), "{families:?}");
+    }
+    let value = |sample: &str| {
+        let line = text.lines().find(|line| line.rsplit_once(' ').is_some_and(|(name, _)| name == sample));
+        line.and_then(|line| line.rsplit(' ').next()?.parse::<f64>().ok())
+    };
+    assert_eq!(value(r#"jvb_watcher_running_tasks{project="p",cluster="c",service="one"}"#), Some(2.0));
+    assert_eq!(value(r#"jvb_watcher_running_tasks{project="p",cluster="c",service="two"}"#), Some(0.0));
+    assert_eq!(value(r#"jvb_watcher_findings{project="p",cluster="c",service="one"}"#), Some(1.0));
+    assert_eq!(value(r#"jvb_watcher_aws_calls_total{project="p"}"#), Some(7.0));
+    assert_eq!(text.matches("jvb_watcher_aws_calls_total").count(), 1, "no service has the calls of all");
+    assert!(text.ends_with("# EOF\n") && text.matches("# EOF").count() == 1);
+
+    drop(two);
+    let again = process.of_service(scope("one"), &bench.lines.log(Arc::new(bench.clock.clone())));
+    again.observed(idle(), 0);
+    let text = process.exposition();
+    assert!(!text.contains("service=\"two\""), "a service that is removed is no longer exposed");
+    let running = |line: &&str| line.starts_with("jvb_watcher_running_tasks{");
+    assert_eq!(text.lines().filter(running).count(), 1, "one that is added again is exposed once");
+}
+
+#[test]
+fn the_exposition_of_a_thousand_services_has_the_documented_size() {
+    let bench = bench();
+    let log = bench.lines.log(Arc::new(bench.clock.clone()));
+    let process = Metrics::of_process(scope("*"), None, Arc::new(bench.clock.clone()));
+    let services: Vec<_> = (0..1_000)
+        .map(|number| {
+            let service = process.of_service(scope(&format!("meet-{number:04}")), &log);
+            service.observed(in_use(), 0);
+            service
+        })
+        .collect();
+    let text = process.exposition();
+    let series = text.lines().filter(|line| !line.starts_with('#')).count();
+    let megabytes = text.len() as f64 / 1e6;
+    println!("{series} series of {} services, {megabytes:.1} MB", services.len());
+    let documented = format!("{} series and {megabytes:.1} MB", crate::text::grouped(series / 100 * 100));
+    assert!(read("metrics.md").contains(&documented), "docs/metrics.md doesn't say {documented}");
+}
+
+#[test]
+fn documents_the_metrics_of_a_process() {
+    let of_process = Metric::ALL.into_iter().map(Metric::definition).filter(|of| of.subject == Subject::Process);
+    let names: Vec<_> = of_process.map(|definition| format!("`{}`", definition.name)).collect();
+    let (last, others) = names.split_last().expect("some");
+    let listed = format!("{} and {last}", others.join(", "));
+    let page = read("metrics.md").split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(page.contains(&listed), "docs/metrics.md doesn't list {listed}");
 }

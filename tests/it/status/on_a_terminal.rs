@@ -18,8 +18,12 @@ struct Terminal {
 
 impl Terminal {
     fn start(platform: &Platform) -> Self {
+        Self::start_with(platform, "")
+    }
+
+    fn start_with(platform: &Platform, arguments: &str) -> Self {
         let program = env!("CARGO_BIN_EXE_jvb-watcher");
-        let line = format!("stty rows 24 cols 80; exec '{program}' status --watch");
+        let line = format!("stty rows 24 cols 80; exec '{program}' status --watch {arguments}");
         let mut child = Command::new("script")
             .env_clear()
             .env("PATH", std::env::var_os("PATH").unwrap_or_default())
@@ -133,5 +137,34 @@ async fn watching_ends_with_ctrl_c_and_without_an_error() {
     terminal.press(b"\x03");
     let (code, output) = terminal.finish().await;
     assert_eq!(code, Some(130), "{output}");
+    assert_restored(&output);
+}
+
+#[tokio::test]
+async fn watching_many_services_keeps_the_verdict_on_the_screen() {
+    let platform = Platform::new().await;
+    platform.route_events().await;
+    // None of the others exists, which is a finding of each; they take more than 24 rows.
+    let others = (0..30).map(|number| format!("[[service]]\nproject = \"absent-{number}\"\n"));
+    let defaults = format!("[defaults]\ncluster = \"{}\"\n", platform.cluster());
+    let own = format!("[[service]]\nproject = \"{}\"\n", platform.project);
+    let list = format!("{defaults}{own}{}", others.collect::<String>());
+    let file = tempfile::NamedTempFile::new().expect("the directory for temporary files is writable");
+    std::fs::write(file.path(), list).expect("the file can be written");
+    let mut terminal = Terminal::start_with(&platform, &format!("--config '{}'", file.path().display()));
+    let output = eventually("the status is shown", async || {
+        let output = terminal.output();
+        (output.contains("not well") && output.ends_with("\x1b[J")).then_some(output)
+    })
+    .await;
+    let rows = rows(&output);
+    assert_eq!(rows.len(), 24, "{rows:#?}");
+    assert!(rows[0].contains("refreshes every 30 s, q quits"), "{rows:#?}");
+    assert!(rows[2].contains("30 of 31 services are not well"), "the verdict comes first: {rows:#?}");
+    assert!(rows[5].contains("absent-0-service") && rows[6].contains("service_missing"), "{rows:#?}");
+    assert!(rows[23].contains("more lines"), "{rows:#?}");
+    terminal.press(b"q");
+    let (code, output) = terminal.finish().await;
+    assert_eq!(code, Some(3), "{output}");
     assert_restored(&output);
 }

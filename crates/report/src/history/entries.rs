@@ -69,12 +69,18 @@ impl Entry {
             | LoggedEvent::FeedCheckFailed { .. }
             | LoggedEvent::FindingCheckFailed { .. }
             | LoggedEvent::PublishFailed { .. }
+            | LoggedEvent::DiscoveryFailed { .. }
+            | LoggedEvent::ConfigRejected { .. }
             | LoggedEvent::MessageRejected { .. }
             | LoggedEvent::InvocationRejected { .. }
             | LoggedEvent::OperationFailed
             | LoggedEvent::LinesDropped { .. } => EntryKind::Failure,
             LoggedEvent::WatcherStarted { .. }
             | LoggedEvent::WatcherStopped
+            | LoggedEvent::ServiceAdded { .. }
+            | LoggedEvent::ServiceReplaced { .. }
+            | LoggedEvent::ServiceRemoved
+            | LoggedEvent::ConfigReloaded
             | LoggedEvent::Listening
             | LoggedEvent::PhaseCompleted
             | LoggedEvent::OperationCompleted

@@ -25,9 +25,11 @@ impl Failure {
             | LoggedEvent::ReconcileFailed { failure }
             | LoggedEvent::FeedCheckFailed { failure }
             | LoggedEvent::FindingCheckFailed { failure }
-            | LoggedEvent::PublishFailed { failure } => (failed_call(failure), failure.resource.clone()),
+            | LoggedEvent::PublishFailed { failure }
+            | LoggedEvent::DiscoveryFailed { failure } => (failed_call(failure), failure.resource.clone()),
             LoggedEvent::MessageRejected { reason } => (format!("message rejected: {reason}"), String::new()),
             LoggedEvent::InvocationRejected { reason } => (format!("invocation rejected: {reason}"), String::new()),
+            LoggedEvent::ConfigRejected { file } => ("configuration rejected".to_owned(), file.clone()),
             LoggedEvent::LinesDropped { .. } => ("log lines dropped".to_owned(), String::new()),
             _ => return None,
         };

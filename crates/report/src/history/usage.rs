@@ -79,7 +79,11 @@ impl UsageFollower {
 
     pub fn follow(&mut self, line: &Line) {
         match &line.event {
-            LoggedEvent::WatcherStarted { use_threshold: Some(threshold), .. } => self.threshold = *threshold,
+            LoggedEvent::WatcherStarted { settings, .. }
+            | LoggedEvent::ServiceAdded { settings }
+            | LoggedEvent::ServiceReplaced { settings } => {
+                self.threshold = settings.use_threshold.unwrap_or(self.threshold);
+            }
             LoggedEvent::Reconciled { healthy, load_balancer_state, flows, flows_minute, unused_since, .. } => {
                 let is_serving = load_balancer_state != "absent" && healthy.is_some_and(|healthy| healthy > 0);
                 self.observe(line.at, is_serving);

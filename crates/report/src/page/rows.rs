@@ -3,8 +3,10 @@
 use std::collections::BTreeMap;
 
 use super::tiles;
+use crate::figures::Figures;
 use crate::format;
-use crate::history::{Entry, EntryKind, Failure, FindingLifetime};
+use crate::history::{Entry, EntryKind, Failure, FindingLifetime, History};
+use crate::line::ServiceName;
 use crate::period::Edge;
 use crate::replay::Saving;
 
@@ -47,6 +49,47 @@ pub struct SavingRow {
     pub hours_value: String,
     pub dollars: String,
     pub dollars_value: String,
+}
+
+/// One of several services.
+pub struct ServiceRow {
+    /// The number of its section; `None` if the page has no sections.
+    pub section: Option<usize>,
+    pub service: ServiceName,
+    pub runs: usize,
+    pub hours_up: String,
+    pub cost: String,
+    pub avoided: String,
+    pub findings: usize,
+    /// The findings that the log doesn't show being cleared.
+    pub open_findings: usize,
+    pub failures: usize,
+}
+
+impl ServiceRow {
+    /// Returns a row for each service: those with open findings first, the dearest first among them and among the others.
+    pub fn of(histories: &[(ServiceName, History)], figures: &[Figures], has_sections: bool) -> Vec<Self> {
+        let is_open = |finding: &&FindingLifetime| finding.lifetime.end == Edge::Outside;
+        let rows = histories.iter().zip(figures).enumerate().map(|(index, ((service, history), figures))| {
+            let row = Self {
+                section: has_sections.then_some(index + 1),
+                service: service.clone(),
+                runs: figures.load_balancers,
+                hours_up: format::hours(figures.hours_up),
+                cost: format::dollars(figures.cost),
+                avoided: format::dollars(figures.avoided()),
+                findings: figures.findings,
+                open_findings: history.findings.iter().filter(is_open).count(),
+                failures: figures.failures,
+            };
+            (figures.cost, row)
+        });
+        let mut rows: Vec<(f64, Self)> = rows.collect();
+        rows.sort_by(|(a_cost, a), (b_cost, b)| {
+            (b.open_findings > 0).cmp(&(a.open_findings > 0)).then(b_cost.total_cmp(a_cost))
+        });
+        rows.into_iter().map(|(_, row)| row).collect()
+    }
 }
 
 impl SavingRow {

@@ -310,3 +310,103 @@ fn a_log_without_use_has_neither_a_line_nor_savings() {
         assert!(!page.contains(text), "{text}");
     }
 }
+
+// ---- several services ----
+
+fn line_of(second: u32, service: &str, rest: &str) -> String {
+    let at = format!("2026-11-20T18:00:{second:02}.000Z");
+    format!(r#"{{"timestamp":"{at}","level":"INFO",{rest},"project":"{service}","cluster":"c","service":"{service}"}}"#)
+        + "\n"
+}
+
+fn reconciled_of(second: u32, service: &str, state: &str, findings: u64) -> String {
+    let rest = r#""event":"reconciled","registered":1,"aws_calls":1,"duration_ms":1,"message":"m""#;
+    line_of(second, service, &format!(r#"{rest},"load_balancer_state":"{state}","findings":{findings}"#))
+}
+
+/// The log of a process that watches so many services, of which the third has a load balancer and the fourth a finding.
+fn fleet(services: usize) -> String {
+    let process = |second: u32, rest: &str| {
+        let at = format!("2026-11-20T18:00:{second:02}.000Z");
+        format!(r#"{{"timestamp":"{at}","level":"INFO",{rest},"project":"*","cluster":"*","service":"*"}}"#) + "\n"
+    };
+    let mut log = process(0, r#""event":"watcher_started","region":"eu-west-1","message":"m""#);
+    log += &process(1, r#""event":"config_rejected","file":"fleet.toml","line":4,"error":"e","message":"wrong line""#);
+    for number in 0..services {
+        let service = format!("s{number:02}");
+        let state = if number == 2 { "active" } else { "absent" };
+        let settings = r#""load_balancer":"nlb","idle_grace_seconds":60.0,"idle_grace_until_paid_hour":false"#;
+        log += &line_of(2, &service, &format!(r#""event":"service_added",{settings},"message":"m""#));
+        let findings = u64::from(number == 3);
+        log += &reconciled_of(3, &service, state, findings);
+        log += &reconciled_of(50, &service, state, findings);
+        if number == 3 {
+            let finding = r#""finding":"teardown_off","state":"raised","subject":"nlb","detail":"d","advice":"a""#;
+            log += &line_of(4, &service, &format!(r#""event":"finding",{finding},"message":"m""#));
+        }
+    }
+    log
+}
+
+/// The services in the order of the table.
+fn table(page: &str) -> Vec<String> {
+    let table =
+        page.split("<table class=\"services\">").nth(1).expect("a table").split("</table>").next().expect("an end");
+    let rows = table.split("<th scope=\"row\">").skip(1);
+    rows.map(|row| row.split("</th>").next().expect("a cell").to_owned()).collect()
+}
+
+#[test]
+fn a_page_of_many_services_is_a_table_with_the_troubled_and_the_dear_ones_first() {
+    let page = page_of(&fleet(40)).expect("a page");
+    assert!(
+        text_of(&page, "<h1>").starts_with("The load balancers of 40 services were up for "),
+        "the process is none"
+    );
+    let rows = table(&page);
+    assert_eq!((rows.len(), rows[0].as_str(), rows[1].as_str()), (40, "s03", "s02"));
+    assert!(page.contains("<code>jvb-watcher report --service NAME</code>"), "{page}");
+    assert!(!page.contains("class=\"tiles\"") && !page.contains("<svg class=\"chart\""), "no service is drawn");
+    assert!(page.contains("1 not cleared"), "{page}");
+    assert_eq!(page.matches("<h2").count(), 2, "the services, and the watcher");
+    assert!(page.contains("configuration rejected") && page.contains("wrong line"), "{page}");
+    assert!(page.contains("<title>jvb-watcher report: 40 services</title>"), "{page}");
+}
+
+#[test]
+fn a_page_of_few_services_has_a_table_and_their_sections() {
+    let page = page_of(&fleet(5)).expect("a page");
+    assert_eq!(table(&page)[1], "<a href=\"#service-3\">s02</a>");
+    assert_eq!(page.matches("<h2 id=\"service-").count(), 5, "the process has none");
+    assert!(!page.contains("--service NAME"), "{page}");
+    let one = page_of(&(started(1, "one") + &started(2, "one"))).expect("a page");
+    assert!(!one.contains("<table class=\"services\">"), "one service needs no table");
+}
+
+#[test]
+fn a_log_of_many_services_is_reduced_to_one() {
+    let reduced = |service: &str| {
+        let mut logs = Logs::default();
+        logs.add("worker.log", fleet(40).as_bytes()).expect("memory can be read");
+        logs.keep_service(service).map(|()| render_page(logs, given).expect("a page"))
+    };
+    let page = reduced("s02").expect("a service of the log");
+    assert!(text_of(&page, "<h1>").starts_with("The load balancer was up for "), "{page}");
+    assert_eq!(page.matches("<h2 id=\"service-").count(), 1);
+    let error = reduced("other").expect_err("no such service").to_string();
+    assert_eq!(error, "no line about a service \"other\"; the logs have s00, s01, s02, s03, s04, 35 more");
+    assert!(reduced("*").is_err(), "the process is no service");
+}
+
+#[test]
+fn the_costs_of_a_service_are_those_of_its_process_s_region() {
+    let mut logs = Logs::default();
+    logs.add("worker.log", fleet(2).as_bytes()).expect("memory can be read");
+    let regions = std::cell::RefCell::new(Vec::new());
+    let model = |region: Option<&str>| {
+        regions.borrow_mut().push(region.map(str::to_owned));
+        given(region)
+    };
+    render_page(logs, model).expect("a page");
+    assert_eq!(*regions.borrow(), [Some("eu-west-1".to_owned()), Some("eu-west-1".to_owned())]);
+}

@@ -247,8 +247,12 @@ fn denied(service: &str, operation: &str, resource: &str, retry_in_ms: u64) -> F
 }
 
 fn document() -> Document {
-    let scope =
-        Scope { namespace: "jvb-watcher".to_owned(), project: "jitsi".to_owned(), service: "jitsi-service".to_owned() };
+    let scope = Scope {
+        namespace: "jvb-watcher".to_owned(),
+        project: "jitsi".to_owned(),
+        cluster: "jitsi-cluster".to_owned(),
+        service: "jitsi-service".to_owned(),
+    };
     let metrics = Metric::ALL.into_iter().map(|metric| {
         let definition = metric.definition();
         let value = match (definition.kind, definition.unit) {
