@@ -265,7 +265,7 @@ impl<Q: Queue, P: ControllerPlatform + 'static> Running<'_, Q, P> {
     fn wakes_at(&self, now: Instant) -> Instant {
         let pause_ends = match self.schedule.pauses_receiving(now) {
             Some(Pause::Until(until)) => Some(until),
-            Some(Pause::UntilASuccess) | None => None,
+            Some(Pause::UntilReconciled) | None => None,
         };
         let times = [self.schedule.wakes_at(), self.outbox.wakes_at(), self.receiver.wakes_at(now), pause_ends];
         times.into_iter().flatten().min().unwrap_or(now + LONGEST_POLL)

@@ -294,12 +294,13 @@ impl<R> Schedule<R> {
         }
     }
 
-    /// Returns whether receiving must stop, and until when if the clock ends that. It stops while a batch is full, for a
-    /// moment; and while every service fails or has a full batch: their messages are better left to other workers.
+    /// Returns whether receiving must stop, and until when if the clock ends that. It begins after the first reconciliation,
+    /// which covers what happened while no worker ran. It stops while a batch is full, for a moment; and while every service
+    /// fails or has a full batch: their messages are better left to other workers.
     pub(super) fn pauses_receiving(&self, now: Instant) -> Option<Pause> {
-        let Counts { all, failing, .. } = self.counts;
-        if all > 0 && (failing == all || self.full.len() == all) {
-            return Some(Pause::UntilASuccess);
+        let Counts { all, failing, untried, .. } = self.counts;
+        if all > 0 && [failing, untried, self.full.len()].contains(&all) {
+            return Some(Pause::UntilReconciled);
         }
         let until = self.full.iter().filter_map(|(_, until)| *until).filter(|until| *until > now).max();
         until.map(Pause::Until)
@@ -516,8 +517,8 @@ enum End {
 pub(super) enum Pause {
     /// Until the time, or until there is room earlier.
     Until(Instant),
-    /// Until a reconciliation succeeds.
-    UntilASuccess,
+    /// Until a reconciliation ends, and makes the difference.
+    UntilReconciled,
 }
 
 impl Counts {

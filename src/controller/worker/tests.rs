@@ -90,8 +90,10 @@ fn event(number: usize) -> Message {
 
 #[tokio::test(start_paused = true)]
 async fn reconciles_before_the_first_message() {
-    let bench = start(FakeAws::new(in_use()), Lifetime::UntilStopped);
-    tokio::time::sleep(seconds(1)).await;
+    let cloud = FakeAws::new(in_use());
+    cloud.delay("DescribeServices", seconds(2));
+    let bench = start(cloud, Lifetime::UntilStopped);
+    tokio::time::sleep(seconds(3)).await;
     assert_eq!(bench.lines.of("target_registered").len(), 2);
     let calls = bench.cloud.calls_of(&["RegisterTargets", "ReceiveMessage"]);
     assert_eq!(calls[..2], ["RegisterTargets", "RegisterTargets"]);

@@ -238,7 +238,7 @@ async fn receives_nothing_while_every_service_fails() {
     bench.fail(a, RESYNC);
     assert_eq!(bench.schedule.pauses_receiving(Instant::now()), None);
     bench.fail(b, RESYNC);
-    assert_eq!(bench.schedule.pauses_receiving(Instant::now()), Some(Pause::UntilASuccess));
+    assert_eq!(bench.schedule.pauses_receiving(Instant::now()), Some(Pause::UntilReconciled));
     assert!(!bench.schedule.is_settled());
 }
 
