@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
-use super::fleet::{ServiceKey, WatchedService};
+use super::fleet::{ServiceKey, Watched, WatchedService};
 use super::options::{FeedCheck, MetricsFormat, MetricsOptions, WatchOptions};
 use crate::aws::Platform;
 use crate::aws::client::{AwsEventSource, AwsPlatform, SdkConfig};
 use crate::controller::context::{Context, QueueContext};
+use crate::controller::orphans::OrphanIndex;
 use crate::controller::reconciler::{Reconciler, ReconcilerParts};
 use crate::controller::teardown::ProcessId;
 use crate::controller::totals::Totals;
@@ -27,6 +28,8 @@ pub(super) struct Assembler {
     metrics_of_process: Option<Metrics>,
     log: Log,
     process: ProcessId,
+    /// The search for orphaned target groups, which all services share.
+    orphan_index: OrphanIndex,
     watched: BTreeMap<ServiceKey, Watching>,
     /// The counts of all services that are or were watched.
     totals: BTreeMap<ServiceKey, Totals>,
@@ -52,27 +55,32 @@ pub(super) struct ProcessCounts {
 }
 
 impl Assembler {
-    /// Creates an assembler of controllers that get their messages from a queue.
-    pub(super) fn new(sdk: &SdkConfig, queue: &str, options: &WatchOptions, feed_check: FeedCheck, log: &Log) -> Self {
+    /// Creates an assembler of the controllers of what is watched. The process of a fleet has metrics of its own.
+    pub(super) fn new(
+        sdk: &SdkConfig,
+        watched: &Watched,
+        options: &WatchOptions,
+        feed_check: FeedCheck,
+        log: &Log,
+    ) -> Self {
+        let platform = watched.connections(sdk, log.clock());
+        let metrics_of_process = watched.is_fleet().then(|| {
+            let published_in = (options.metrics.metrics == MetricsFormat::Emf).then(|| log.clone());
+            Metrics::of_process(metrics_scope(&options.metrics, &watched.identity), published_in, platform.clock())
+        });
         Self {
-            platform: AwsPlatform::on_machine(sdk, log.clock()),
+            platform,
             event_source: (feed_check == FeedCheck::Hourly).then(|| AwsEventSource::new(sdk)),
-            queue: queue.to_owned(),
+            queue: watched.queue.clone(),
             metrics: options.metrics.clone(),
-            metrics_of_process: None,
+            metrics_of_process,
             log: log.clone(),
             process: ProcessId::random(),
+            orphan_index: OrphanIndex::default(),
             watched: BTreeMap::new(),
             totals: BTreeMap::new(),
             checked: None,
         }
-    }
-
-    /// Returns an assembler for several services, whose process has metrics of its own.
-    pub(super) fn for_several_services(self, identity: &Identity) -> Self {
-        let log = (self.metrics.metrics == MetricsFormat::Emf).then(|| self.log.clone());
-        let process = Metrics::of_process(self.metrics_scope(identity), log, self.platform.clock());
-        Self { metrics_of_process: Some(process), ..self }
     }
 
     /// Returns the connections to AWS.
@@ -105,6 +113,7 @@ impl Assembler {
         Reconciler::new(ReconcilerParts {
             event_source_findings: standing,
             process: self.process,
+            orphan_index: self.orphan_index.clone(),
             ..ReconcilerParts::new(self.platform.clone(), context, policy.clone())
         })
     }
@@ -161,16 +170,16 @@ impl Assembler {
 
     /// Returns the metrics that the options configure.
     fn metrics_of(&self, identity: &Identity, log: &Log) -> Metrics {
-        let scope = self.metrics_scope(identity);
+        let scope = metrics_scope(&self.metrics, identity);
         match (&self.metrics_of_process, self.metrics.metrics) {
             (Some(process), _) => process.of_service(scope, log),
             (None, MetricsFormat::Off) => Metrics::unpublished(scope, self.platform.clock()),
             (None, MetricsFormat::Emf) => Metrics::new(scope, log.clone(), self.platform.clock()),
         }
     }
+}
 
-    fn metrics_scope(&self, identity: &Identity) -> Scope {
-        let Identity { project, cluster, service } = identity.clone();
-        Scope { namespace: self.metrics.metrics_namespace.clone(), project, cluster, service }
-    }
+fn metrics_scope(options: &MetricsOptions, identity: &Identity) -> Scope {
+    let Identity { project, cluster, service } = identity.clone();
+    Scope { namespace: options.metrics_namespace.clone(), project, cluster, service }
 }

@@ -98,7 +98,7 @@ pub async fn doctor(
     let doctor = Doctor {
         queue: &view.watched.queue,
         region: sdk.region().map(ToString::to_string).unwrap_or_default(),
-        platform: AwsPlatform::new(&sdk),
+        platform: view.watched.connections(&sdk, log.clock()),
         event_source: Remembered::new(AwsEventSource::new(&sdk)),
         diagnostics: RememberedDiagnostics::new(AwsDiagnostics::new(&sdk)),
     };

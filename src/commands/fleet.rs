@@ -14,7 +14,8 @@ use super::CommandError;
 use super::options::fleet::{FleetOptions, OneServiceOptions, Values};
 use super::options::{PolicyOptions, WatchOptions};
 use super::settings::{ConfigError, Names, ProcessSettings, Settings, cluster_to_discover};
-use crate::aws::client::Connection;
+use crate::aws::client::{AwsPlatform, Connection, SdkConfig};
+use crate::clock::SharedClock;
 use crate::telemetry::log::Identity;
 use jvb_watcher_rules::model::cluster_name;
 use jvb_watcher_rules::plan::Policy;
@@ -125,6 +126,14 @@ impl Watched {
     /// Returns whether many services are watched, or as many as are listed.
     pub fn is_fleet(&self) -> bool {
         !matches!(self.list, List::One(_))
+    }
+
+    /// Returns the connections to AWS, on a machine with this clock.
+    pub fn connections(&self, sdk: &SdkConfig, machine: SharedClock) -> AwsPlatform {
+        match self.is_fleet() {
+            true => AwsPlatform::for_several_services(sdk, machine),
+            false => AwsPlatform::on_machine(sdk, machine),
+        }
     }
 
     /// Returns whether the list can be read again.

@@ -111,7 +111,7 @@ pub async fn status(
     no_color: Option<&str>,
 ) -> Result<(), CommandError> {
     let sdk = connect(&view.watched.connection, log).await?;
-    let platform = AwsPlatform::new(&sdk);
+    let platform = view.watched.connections(&sdk, log.clock());
     let clock = platform.clock();
     let costs = Model { hourly: options.hourly_price, ..options.prices.model(sdk.region().map(AsRef::as_ref)) };
     let event_source = AwsEventSource::new(&sdk);

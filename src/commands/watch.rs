@@ -71,8 +71,7 @@ impl Watch {
         feed_check: FeedCheck,
         log: &Log,
     ) -> Self {
-        let assembler = Assembler::new(sdk, &watched.queue, options, feed_check, log);
-        let assembler = if watched.is_fleet() { assembler.for_several_services(&watched.identity) } else { assembler };
+        let assembler = Assembler::new(sdk, watched, options, feed_check, log);
         let (listing, services) = match watched.list.clone() {
             List::One(service) => (Listing::Fixed, Services::from([(service.key(), *service)])),
             List::Text(services) => (Listing::Fixed, services),
