@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use crate::journal::{Journal, receipt_and_registration};
 use crate::process::{Process, Usage};
-use crate::stage::Stage;
+use crate::stage::{OF_EACH_RECONCILIATION, Stage};
 use crate::wait;
 
 /// Far longer than the program's own time between two calls, so that calls side by side overlap.
@@ -105,7 +105,7 @@ pub struct Reconciliations {
     pub number: u64,
     /// The calls of all of them, without those of the queue.
     pub journal: Journal,
-    /// Processor time of all of them, with the poll of the queue between two.
+    /// Processor time of one, with the poll of the queue between two.
     pub cpu: Duration,
 }
 
@@ -121,7 +121,7 @@ impl Reconciliations {
 /// # Panics
 ///
 /// If the program ends.
-pub fn reconciliations(stage: &Stage, program: &Path, number: u64) -> Reconciliations {
+pub fn reconciliations(stage: &Stage, program: &Path, number: u32) -> Reconciliations {
     let mut command = stage.watcher(program);
     // The shortest interval. The hourly check of the event source has calls of its own.
     command.env("JVB_WATCHER_RESYNC_INTERVAL", "1s").env("JVB_WATCHER_FEED_CHECK", "off");
@@ -129,8 +129,12 @@ pub fn reconciliations(stage: &Stage, program: &Path, number: u64) -> Reconcilia
     stage.wait_for_reconciliations(WARM_UP);
     let before = process.usage();
     stage.record();
-    stage.wait_for_reconciliations(number);
-    let cpu = process.usage().cpu.saturating_sub(before.cpu);
+    stage.wait_for_reconciliations(u64::from(number) + 1);
+    let cpu = process.usage().cpu.saturating_sub(before.cpu) / (number + 1);
     process.assert_running();
-    Reconciliations { number, journal: stage.journal().without_queue(), cpu }
+    // Those from the beginning of the first to that of the last, which is still in progress.
+    let calls = stage.journal().without_queue();
+    let begun: Vec<_> = calls.of(OF_EACH_RECONCILIATION).map(|call| call.began).collect();
+    let (first, last) = (*begun.iter().min().expect("several"), *begun.iter().max().expect("several"));
+    Reconciliations { number: begun.len() as u64 - 1, journal: calls.between(first, last), cpu }
 }

@@ -19,6 +19,9 @@ use tokio::sync::oneshot;
 use crate::journal::Journal;
 use crate::wait;
 
+/// A call that each reconciliation makes once.
+pub const OF_EACH_RECONCILIATION: &str = "elasticloadbalancing:DescribeLoadBalancers";
+
 /// Longer than a task's start, a load balancer's provisioning and a target's first health check take together.
 const UNTIL_AT_REST: Duration = Duration::from_secs(10 * 60);
 
@@ -345,13 +348,10 @@ impl Stage {
         self.sandbox.calls().get(operation).copied().unwrap_or_default()
     }
 
-    /// Waits until a watcher has reconciled so many times more, and waits for messages again.
+    /// Waits until a watcher has begun so many reconciliations more.
     pub fn wait_for_reconciliations(&self, number: u64) {
-        let (services, polls) = ("ecs:DescribeServices", "sqs:ReceiveMessage");
-        let wanted = self.calls(services) + number;
-        wait::until("the watcher reconciles", || (self.calls(services) >= wanted).then_some(()));
-        let polled = self.calls(polls);
-        wait::until("the watcher polls again", || (self.calls(polls) > polled).then_some(()));
+        let wanted = self.calls(OF_EACH_RECONCILIATION) + number;
+        wait::until("the watcher reconciles", || (self.calls(OF_EACH_RECONCILIATION) >= wanted).then_some(()));
     }
 
     /// Waits until the queue is empty.
