@@ -27,7 +27,7 @@ pub const STOP_ALLOWANCE: Duration = Duration::from_secs(180);
 /// The longest time between two searches of a process for target groups that a teardown left behind, while nothing tells it
 /// that there are any. It bounds how long those of a load balancer stay which this process never saw and whose own worker
 /// has stopped. They cost nothing; a search can take dozens of calls.
-pub const ORPHAN_SEARCH_INTERVAL: Duration = Duration::from_secs(6 * 60 * 60);
+pub const ORPHAN_SEARCH_INTERVAL: Duration = Duration::from_hours(6);
 
 /// The promised bounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
