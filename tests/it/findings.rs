@@ -275,9 +275,11 @@ async fn a_rule_without_events_about_the_service_is_well() {
     let pattern = checks.iter().find(|check| check["check"] == "event pattern").expect("the check");
     assert_eq!(pattern["result"], "warning", "{pattern}");
     assert!(pattern["detail"].as_str().expect("a detail").contains("a deployment that failed"), "{pattern}");
+    let asked = platform.proxy.count("events:TestEventPattern");
     let watcher =
         Launch::run(&platform).without_env("JVB_WATCHER_FEED_CHECK").args(["--resync-interval", "2s"]).start();
-    platform.proxy.wait_for_calls("events:TestEventPattern", 8).await;
+    // Once for each of the four kinds of events.
+    platform.proxy.wait_for_calls("events:TestEventPattern", asked + 4).await;
     watcher.wait_for("reconciled").await;
     // It is found, without the event.
     platform.sandbox().with_world(|world, now| {
