@@ -278,8 +278,9 @@ impl Checker {
         attached.any(|group| group.targets.iter().any(|target| target.state == "healthy" && !is_ours(&target.id)))
     }
 
-    /// Takes a call that is sent from the budget, whether or not it arrives.
+    /// Records that a process sends a call, and takes it from the budget, whether or not it arrives.
     pub fn sent(&mut self, actor: Actor, operation: &str, now: Timestamp) {
+        self.messages.sent(actor, operation);
         if let Actor::Worker(_) = actor
             && let Err(what) = self.budget.sent(operation, now)
         {

@@ -71,10 +71,10 @@ pub trait Interceptor: Send + Sync {
 /// An operation of the platform.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Operation {
-    /// A read of the service, with which an observation begins or ends.
+    /// A read of the service.
     DescribeService,
-    /// A read of the lease on the service, with which an observation ends before which the service was unused.
-    ReadLease,
+    /// The list of the tasks, with which an observation begins.
+    ListTasks,
     /// Any other read.
     Read,
     /// A write.
@@ -127,7 +127,7 @@ impl<C: Platform, I: Interceptor> Platform for Intercepted<C, I> {
     }
 
     async fn list_tasks(&self, cluster: &str, service: &str) -> Result<Vec<TaskId>, AwsError> {
-        self.call(Operation::Read, self.inner.list_tasks(cluster, service)).await
+        self.call(Operation::ListTasks, self.inner.list_tasks(cluster, service)).await
     }
 
     async fn describe_tasks(&self, cluster: &str, tasks: &[TaskId]) -> Result<Vec<Task>, AwsError> {
@@ -201,7 +201,7 @@ impl<C: Platform, I: Interceptor> Platform for Intercepted<C, I> {
 
 impl<C: Scaling, I: Interceptor> Scaling for Intercepted<C, I> {
     async fn scalable(&self, cluster: &str, service: &str) -> Result<Option<ScalableService>, AwsError> {
-        let mut found = self.call(Operation::ReadLease, self.inner.scalable(cluster, service)).await?;
+        let mut found = self.call(Operation::Read, self.inner.scalable(cluster, service)).await?;
         if let Some(found) = &mut found {
             self.hide_lease(&mut found.tags);
         }

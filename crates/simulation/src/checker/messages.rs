@@ -15,8 +15,8 @@ const TRANSIENT: [&str; 5] =
 /// The reads that concern a load balancer which DescribeLoadBalancers has returned.
 const OF_THE_LOAD_BALANCER: [&str; 3] = ["DescribeTags", "DescribeTargetGroups", "DescribeTargetHealth"];
 
-/// The reads that begin an observation, side by side.
-const FIRST_OF_AN_OBSERVATION: [&str; 2] = ["ListTasks", "DescribeLoadBalancers"];
+/// The read that begins an observation of the tasks. Others are sent with it, and may be answered first.
+const FIRST_OF_AN_OBSERVATION: &str = "ListTasks";
 
 /// The reads without which a reconciliation succeeds: those that only a finding needs, and those of usage.
 const DISPENSABLE: [&str; 2] = ["DescribeTaskDefinition", "GetMetricData"];
@@ -86,7 +86,6 @@ impl Messages {
     pub fn call_failed(&mut self, actor: Actor, operation: &'static str) {
         let is_of_the_queue = Service::Sqs.operations().iter().any(|(of_the_queue, _)| *of_the_queue == operation);
         if !is_of_the_queue && !DISPENSABLE.contains(&operation) {
-            self.conclude_before(actor, operation);
             self.failed.entry(actor).or_default().insert(operation);
         }
     }
@@ -103,7 +102,6 @@ impl Messages {
             self.call_failed(actor, operation);
             return;
         }
-        self.conclude_before(actor, operation);
         if let Some(failed) = self.failed.get_mut(&actor) {
             failed.remove(operation);
             match operation {
@@ -129,10 +127,10 @@ impl Messages {
         *read_at = answered_at.max(*read_at);
     }
 
-    /// Notes what the last observation covers, when a call begins the next one. An observation reads the tasks, in several
-    /// calls, and then the service.
-    fn conclude_before(&mut self, actor: Actor, operation: &str) {
-        if !FIRST_OF_AN_OBSERVATION.contains(&operation) {
+    /// Notes what the last observation covers, when a process sends the call that begins the next one. An observation reads
+    /// the tasks, in several calls, and then the service.
+    pub fn sent(&mut self, actor: Actor, operation: &str) {
+        if operation != FIRST_OF_AN_OBSERVATION {
             return;
         }
         let read = |subject| self.reads.get(&(actor, subject)).copied();

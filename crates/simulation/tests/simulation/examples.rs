@@ -252,7 +252,7 @@ struct HoldAfterFirstObservation {
 
 impl Interceptor for HoldAfterFirstObservation {
     async fn before(&self, operation: Operation) {
-        if operation == Operation::ReadLease && self.observations.fetch_add(1, Ordering::Relaxed) == 0 {
+        if operation == Operation::ListTasks && self.observations.fetch_add(1, Ordering::Relaxed) == 1 {
             self.operator.hold_until(self.until).expect("a load balancer");
         }
     }
