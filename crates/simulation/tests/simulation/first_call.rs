@@ -137,7 +137,7 @@ async fn observe(environment: &Environment) -> Seconds {
     let active = until(environment, began, is_active);
     let is_healthy = |state: &mut State| {
         let groups = state.world.groups();
-        let has_healthy = |targets: &[_]| targets.iter().any(|state| *state == "healthy");
+        let has_healthy = |targets: &[&str]| targets.contains(&"healthy");
         let states = groups.iter().map(|group| group.targets.iter().map(|target| target.state).collect::<Vec<_>>());
         !groups.is_empty() && states.into_iter().all(|states| has_healthy(&states))
     };
