@@ -183,7 +183,8 @@ fn no_guarantee_is_broken() {
     };
     println!("{coverage}");
     let missed: Vec<_> = REQUIRED.iter().filter(|name| !coverage.includes(name)).collect();
-    assert!(days < DAYS || missed.is_empty(), "not covered: {missed:?}");
+    // Of as few days, not all reach every rare moment; those that run by default do.
+    assert!(first > 1 || days < DAYS || missed.is_empty(), "not covered: {missed:?}");
 }
 
 /// Three days that the checker once reported by mistake. In the first a load balancer is deleted during an observation: its
