@@ -12,6 +12,7 @@ use aws_sdk_sqs::Client as Sqs;
 use aws_sdk_sts::Client as Sts;
 
 use super::call::{Call, none_if_not_found};
+use super::platform::convert;
 use super::usage::all_flows;
 use crate::aws::AwsError;
 use crate::aws::diagnostics::{
@@ -93,7 +94,7 @@ impl Diagnostics for AwsDiagnostics {
             Ok(output) => output,
             Err(error) => return none_if_not_found(call.failed(error)),
         };
-        let found = output.services().iter().find(|service| service.status() != Some("INACTIVE"));
+        let found = output.services().iter().find(|service| !convert::is_deleted(service));
         Ok(found.map(|service| {
             // A service has this configuration if, and only if, its tasks use awsvpc (see networkConfiguration of
             // CreateService in the ECS API reference).

@@ -2,21 +2,14 @@
 
 use aws_sdk_ecs::types::{Service, ServiceField};
 
-use super::AwsPlatform;
 use super::call::{Call, none_if_not_found};
+use super::platform::{AwsPlatform, SERVICES_PER_DESCRIBE, convert};
 use crate::aws::directory::{ServiceDirectory, TaggedService};
 use crate::aws::operation::ApiOperation;
 use crate::aws::{AwsError, Platform};
 
 /// The most services in one page of ListServices (see the ECS API reference, maxResults).
 const SERVICES_PER_PAGE: i32 = 100;
-
-/// The most services in one call of DescribeServices (see the ECS API reference).
-const SERVICES_PER_DESCRIBE: usize = 10;
-
-/// The status of a service that was deleted and whose tasks have stopped. It can be described for a while (see
-/// DeleteService in the ECS API reference).
-const DELETED: &str = "INACTIVE";
 
 impl ServiceDirectory for AwsPlatform {
     async fn services(&self, cluster: &str) -> Result<Vec<String>, AwsError> {
@@ -61,12 +54,8 @@ impl ServiceDirectory for AwsPlatform {
 
 /// Returns a service with its tags, unless it was deleted.
 fn tagged(service: &Service) -> Option<TaggedService> {
-    if service.status() == Some(DELETED) {
+    if convert::is_deleted(service) {
         return None;
     }
-    let tag = |tag: &aws_sdk_ecs::types::Tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()));
-    Some(TaggedService {
-        name: service.service_name()?.to_owned(),
-        tags: service.tags().iter().filter_map(tag).collect(),
-    })
+    Some(TaggedService { name: service.service_name()?.to_owned(), tags: convert::tags(service.tags()) })
 }

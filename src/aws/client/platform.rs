@@ -35,6 +35,9 @@ use shared::Shared;
 /// The most tasks in one call of DescribeTasks (see the ECS API reference).
 const TASKS_PER_DESCRIBE: usize = 100;
 
+/// The most services in one call of DescribeServices (see the ECS API reference).
+pub(super) const SERVICES_PER_DESCRIBE: usize = 10;
+
 /// The calls of DescribeTasks side by side: a tenth of the burst that the ECS API accepts.
 const DESCRIBES_AT_A_TIME: usize = 10;
 
@@ -153,6 +156,15 @@ impl AwsPlatform {
     }
 }
 
+async fn tasks_of_batch(ecs: &aws_sdk_ecs::Client, cluster: &str, ids: &[TaskId]) -> Result<Vec<Task>, AwsError> {
+    let call = Call::new(ApiOperation::DescribeTasks, cluster);
+    let ids = ids.iter().map(ToString::to_string).collect();
+    let output = ecs.describe_tasks().cluster(cluster).set_tasks(Some(ids)).send().await;
+    let output = output.map_err(|error| call.failed(error))?;
+    // `failures` lists the tasks that are MISSING: they no longer exist, or aren't visible yet.
+    Ok(output.tasks().iter().filter_map(convert::task).collect())
+}
+
 async fn tags_of_batch(
     elb: &aws_sdk_elasticloadbalancingv2::Client,
     arns: &[String],
@@ -197,7 +209,7 @@ impl Platform for AwsPlatform {
             return Ok(found.unwrap_or_else(ServiceDescription::missing));
         }
         Ok(match self.describe_service(cluster, service, with_tags).await? {
-            Some(found) if found.status() != Some("INACTIVE") => convert::service(&found),
+            Some(found) if !convert::is_deleted(&found) => convert::service(&found),
             Some(_) | None => ServiceDescription::missing(),
         })
     }
@@ -214,17 +226,10 @@ impl Platform for AwsPlatform {
         if let Some(shared) = &self.shared {
             return Ok(shared.tasks.get_all(cluster.to_owned(), tasks).await?.into_values().collect());
         }
-        let call = Call::new(ApiOperation::DescribeTasks, cluster);
-        let describe = async |batch: &[TaskId]| {
-            let ids = batch.iter().map(ToString::to_string).collect();
-            let request = self.ecs.describe_tasks().cluster(cluster).set_tasks(Some(ids));
-            request.send().await.map_err(|error| call.failed(error))
-        };
+        let describe = |batch| tasks_of_batch(&self.ecs, cluster, batch);
         let mut described = Vec::with_capacity(tasks.len());
         for group in tasks.chunks(TASKS_PER_DESCRIBE * DESCRIBES_AT_A_TIME) {
-            let outputs = try_join_all(group.chunks(TASKS_PER_DESCRIBE).map(describe)).await?;
-            // `failures` lists the tasks that are MISSING: they no longer exist, or aren't visible yet.
-            described.extend(outputs.iter().flat_map(|output| output.tasks()).filter_map(convert::task));
+            described.extend(try_join_all(group.chunks(TASKS_PER_DESCRIBE).map(describe)).await?.into_iter().flatten());
         }
         Ok(described)
     }

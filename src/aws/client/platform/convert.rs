@@ -35,6 +35,12 @@ pub(super) fn service(service: &ecs::Service) -> ServiceDescription {
     }
 }
 
+/// Returns whether a service was deleted and its tasks have stopped. It can be described for a while (see DeleteService in
+/// the ECS API reference).
+pub(in crate::aws::client) fn is_deleted(service: &ecs::Service) -> bool {
+    service.status() == Some("INACTIVE")
+}
+
 /// Converts the tags of a service.
 pub(in crate::aws::client) fn tags(tags: &[ecs::Tag]) -> Tags {
     let tag = |tag: &ecs::Tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()));

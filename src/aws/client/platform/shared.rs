@@ -1,12 +1,14 @@
 //! The reads of a process that watches several services: coalesced, and within a budget.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use aws_sdk_ecs::types as ecs;
 use futures_util::future::join_all;
 
-use super::{RESOURCES_PER_TAG_CALL, TASKS_PER_DESCRIBE, convert, tags_of_batch};
+use super::{
+    RESOURCES_PER_TAG_CALL, SERVICES_PER_DESCRIBE, TASKS_PER_DESCRIBE, convert, tags_of_batch, tasks_of_batch,
+};
 use crate::aws::client::budget::Budget;
 use crate::aws::client::call::{Call, none_if_not_found};
 use crate::aws::client::coalesce::{Answers, Coalescer};
@@ -16,9 +18,6 @@ use jvb_watcher_rules::model::{Tags, Task, TaskId};
 
 /// The time for which a read waits for others: less than a tenth of what a call takes.
 const WINDOW: Duration = Duration::from_millis(3);
-
-/// The most services in one call of DescribeServices (see the ECS API reference).
-const SERVICES_PER_DESCRIBE: usize = 10;
 
 /// The most load balancers whose description is one answer: those that one page can hold. A name that has none fails a call
 /// by names, so several are looked up among all.
@@ -48,9 +47,18 @@ impl Shared {
                 SERVICES_PER_DESCRIBE,
                 move |(cluster, with_tags), names| services(of_services.clone(), cluster, with_tags, names),
             ),
-            tasks: Coalescer::new(ApiOperation::DescribeTasks, WINDOW, TASKS_PER_DESCRIBE, move |cluster, ids| {
-                tasks(of_tasks.clone(), cluster, ids)
-            }),
+            tasks: Coalescer::new(
+                ApiOperation::DescribeTasks,
+                WINDOW,
+                TASKS_PER_DESCRIBE,
+                move |cluster: String, ids: Vec<TaskId>| {
+                    let ecs = of_tasks.clone();
+                    async move {
+                        let tasks = tasks_of_batch(&ecs, &cluster, &ids).await?;
+                        Ok(tasks.into_iter().map(|task| (task.id.clone(), Ok(task))).collect())
+                    }
+                },
+            ),
             load_balancers: Coalescer::new(
                 ApiOperation::DescribeLoadBalancers,
                 WINDOW,
@@ -100,7 +108,7 @@ async fn services(
             found.service_name() == Some(name.as_str()) || found.service_arn() == Some(name.as_str())
         };
         match output.services().iter().find(is_it) {
-            Some(found) if found.status() == Some("INACTIVE") => None,
+            Some(found) if convert::is_deleted(found) => None,
             Some(found) => Some(Ok(convert::service(found))),
             None => {
                 // A failure names the service by an ARN that ends with its name.
@@ -118,14 +126,6 @@ async fn services(
     Ok(names.iter().filter_map(|name| Some((name.clone(), answer(name)?))).collect())
 }
 
-async fn tasks(ecs: aws_sdk_ecs::Client, cluster: String, ids: Vec<TaskId>) -> Result<Answers<TaskId, Task>, AwsError> {
-    let call = Call::new(ApiOperation::DescribeTasks, &cluster);
-    let ids = ids.iter().map(ToString::to_string).collect();
-    let request = ecs.describe_tasks().cluster(&cluster).set_tasks(Some(ids));
-    let output = request.send().await.map_err(|error| call.failed(error))?;
-    Ok(output.tasks().iter().filter_map(convert::task).map(|task| (task.id.clone(), Ok(task))).collect())
-}
-
 async fn load_balancers(
     elb: aws_sdk_elasticloadbalancingv2::Client,
     names: Vec<String>,
@@ -136,12 +136,13 @@ async fn load_balancers(
         [name] => request.names(name),
         _ => request.page_size(LOAD_BALANCERS_PER_PAGE),
     };
+    let wanted: BTreeSet<&str> = names.iter().map(String::as_str).collect();
     let mut found = Answers::new();
     let mut pages = request.into_paginator().items().send();
     while let Some(load_balancer) = pages.next().await {
         let load_balancer = load_balancer.map_err(|error| call.failed(error))?;
-        if let Some(name) = names.iter().find(|name| load_balancer.load_balancer_name() == Some(name.as_str())) {
-            found.insert(name.clone(), convert::load_balancer(&load_balancer, name, call));
+        if let Some(&name) = load_balancer.load_balancer_name().and_then(|name| wanted.get(name)) {
+            found.insert(name.to_owned(), convert::load_balancer(&load_balancer, name, call));
         }
     }
     Ok(found)
