@@ -67,10 +67,7 @@ impl<Q: Queue, P: ControllerPlatform> Function<Q, P> {
     /// A function that has not reconciled yet, and that logs and counts in this context what belongs to no service. Of two
     /// reconcilers of the same service, the first one gets its messages.
     pub fn new(queue: Q, reconcilers: Vec<Reconciler<P>>, context: QueueContext) -> Self {
-        let mut routes = Routes::default();
-        for (place, reconciler) in reconcilers.iter().enumerate().rev() {
-            routes.insert(&reconciler.context().scope, place);
-        }
+        let routes = places(&reconcilers);
         let turns = (0..reconcilers.len()).collect();
         Self { queue, redrive: None, reconcilers, routes, turns, inbox: Inbox::new(context.clone()), context }
     }
@@ -83,10 +80,7 @@ impl<Q: Queue, P: ControllerPlatform> Function<Q, P> {
         self.reconcilers.retain(|reconciler| !is_gone(&reconciler.context().scope));
         let kept = self.reconcilers.len();
         self.reconcilers.extend(added);
-        self.routes = Routes::default();
-        for (place, reconciler) in self.reconcilers.iter().enumerate().rev() {
-            self.routes.insert(&reconciler.context().scope, place);
-        }
+        self.routes = places(&self.reconcilers);
         self.turns = (kept..self.reconcilers.len()).chain(0..kept).collect();
     }
 
@@ -185,6 +179,15 @@ impl<Q: Queue, P: ControllerPlatform> Function<Q, P> {
             Err(_) => Redrive::ToDeadLetterQueue,
         }
     }
+}
+
+/// Returns the places of services. Of two reconcilers of the same service, the first one counts.
+fn places<P: ControllerPlatform>(reconcilers: &[Reconciler<P>]) -> Routes<usize> {
+    let mut routes = Routes::default();
+    for (place, reconciler) in reconcilers.iter().enumerate().rev() {
+        routes.insert(&reconciler.context().scope, place);
+    }
+    routes
 }
 
 /// Reconciles services side by side, in their order, and no further ones once too little time is left: those have no result.
