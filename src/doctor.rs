@@ -161,9 +161,9 @@ pub struct RuleTargets {
     pub targets: Result<Vec<RuleTarget>, AwsError>,
 }
 
-/// The results of all checks.
-#[derive(Debug, Serialize)]
-pub struct Diagnosis {
+/// The numbers of checks by their results.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Tally {
     /// True if no check failed.
     pub wired_up: bool,
     /// The number of checks without a fault.
@@ -174,6 +174,29 @@ pub struct Diagnosis {
     pub warnings: usize,
     /// The number of checks that could not be made.
     pub skipped: usize,
+}
+
+impl Tally {
+    /// Counts the results of checks.
+    pub fn of<'c>(checks: impl Iterator<Item = &'c Check> + Clone) -> Self {
+        let count = |result| checks.clone().filter(|check| check.result == result).count();
+        let failed = count(CheckResult::Failed);
+        Self {
+            wired_up: failed == 0,
+            ok: count(CheckResult::Ok),
+            failed,
+            warnings: count(CheckResult::Warning),
+            skipped: count(CheckResult::Skipped),
+        }
+    }
+}
+
+/// The results of all checks.
+#[derive(Debug, Serialize)]
+pub struct Diagnosis {
+    /// Their numbers.
+    #[serde(flatten)]
+    pub tally: Tally,
     /// The checks. Each follows those that it depends on.
     pub checks: Vec<Check>,
 }
@@ -187,15 +210,7 @@ impl Diagnosis {
         checks.extend(service::checks(evidence));
         checks.extend(load_balancer::checks(evidence));
         checks.extend(permissions::checks(&evidence.probes));
-        let count = |result| checks.iter().filter(|check| check.result == result).count();
-        Self {
-            wired_up: count(CheckResult::Failed) == 0,
-            ok: count(CheckResult::Ok),
-            failed: count(CheckResult::Failed),
-            warnings: count(CheckResult::Warning),
-            skipped: count(CheckResult::Skipped),
-            checks,
-        }
+        Self { tally: Tally::of(checks.iter()), checks }
     }
 }
 

@@ -108,12 +108,12 @@ pub async fn doctor(
         Some(service) => {
             let diagnosis = doctor.examine(service).await;
             print(output, &diagnosis, |diagnosis| text(diagnosis, style))?;
-            diagnosis.failed
+            diagnosis.tally.failed
         }
         None => {
             let diagnosis = doctor.examine_all(&found).await;
             print(output, &diagnosis, |diagnosis| fleet_text(diagnosis, style))?;
-            diagnosis.failed
+            diagnosis.tally.failed
         }
     };
     match failed {

@@ -6,7 +6,7 @@ use std::fmt::Write;
 use serde::Serialize;
 
 use super::text::{checks_table, severity};
-use super::{Check, CheckResult, Diagnosis};
+use super::{Check, CheckResult, Diagnosis, Tally};
 use crate::text::{Severity, Style, grouped, table};
 
 /// The indentation of the rows.
@@ -21,16 +21,9 @@ const NAMED: usize = 3;
 /// The diagnosis of several services.
 #[derive(Debug, Serialize)]
 pub struct FleetDiagnosis {
-    /// True if no check failed, and every cluster could be read.
-    pub wired_up: bool,
-    /// The number of checks without a fault.
-    pub ok: usize,
-    /// The number of failed checks.
-    pub failed: usize,
-    /// The number of warnings.
-    pub warnings: usize,
-    /// The number of checks that could not be made.
-    pub skipped: usize,
+    /// The numbers of all checks. A cluster that couldn't be read is one that failed.
+    #[serde(flatten)]
+    pub tally: Tally,
     /// The checks with the same result for every service, and those of the list.
     pub checks: Vec<Check>,
     /// The services, in the order of their clusters and names, with their other checks.
@@ -70,17 +63,8 @@ impl FleetDiagnosis {
                 ServiceDiagnosis { cluster, service, wired_up, checks }
             })
             .collect();
-        let all = || checks.iter().chain(services.iter().flat_map(|service| &service.checks));
-        let count = |result| all().filter(|check| check.result == result).count();
-        Self {
-            wired_up: count(CheckResult::Failed) == 0,
-            ok: count(CheckResult::Ok),
-            failed: count(CheckResult::Failed),
-            warnings: count(CheckResult::Warning),
-            skipped: count(CheckResult::Skipped),
-            checks,
-            services,
-        }
+        let tally = Tally::of(checks.iter().chain(services.iter().flat_map(|service| &service.checks)));
+        Self { tally, checks, services }
     }
 }
 
@@ -147,7 +131,7 @@ fn faults(services: &[ServiceDiagnosis]) -> Vec<Fault<'_>> {
 }
 
 fn summary(diagnosis: &FleetDiagnosis, style: Style) -> String {
-    let FleetDiagnosis { ok, failed, warnings, skipped, services, .. } = diagnosis;
+    let FleetDiagnosis { tally: Tally { ok, failed, warnings, skipped, .. }, services, .. } = diagnosis;
     let plural = |count: usize| if count == 1 { "" } else { "s" };
     let counts = format!("{} ok, {warnings} warning{}, {} skipped", grouped(*ok), plural(*warnings), grouped(*skipped));
     let all = format!("{} service{}", grouped(services.len()), plural(services.len()));

@@ -119,7 +119,7 @@ fn evidence_without_a_fault_passes_every_check() {
     assert_eq!(faults(|_| {}), []);
     let fixture = Fixture::new();
     let diagnosis = Diagnosis::new(&fixture.evidence());
-    assert!(diagnosis.wired_up);
+    assert!(diagnosis.tally.wired_up);
     assert!(diagnosis.checks.len() > 20, "{:#?}", diagnosis.checks);
 }
 
@@ -306,7 +306,7 @@ fn a_denied_call_names_its_action_and_resource() {
     let failed: Vec<_> = diagnosis.checks.iter().filter(|check| check.result == CheckResult::Failed).collect();
     assert_eq!(failed.len(), 1, "{failed:#?}");
     assert!(failed[0].detail.contains("elasticloadbalancing:RegisterTargets is denied on"), "{failed:#?}");
-    assert_eq!(diagnosis.failed, 1);
+    assert_eq!(diagnosis.tally.failed, 1);
 }
 
 #[test]

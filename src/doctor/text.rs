@@ -1,6 +1,6 @@
 //! The diagnosis as text, at most 80 columns wide.
 
-use super::{Check, CheckResult, Diagnosis};
+use super::{Check, CheckResult, Diagnosis, Tally};
 use crate::text::{Severity, Style, table};
 
 /// The indentation of the rows.
@@ -45,7 +45,7 @@ fn painted(line: &str, style: Style) -> String {
 }
 
 fn summary(diagnosis: &Diagnosis, style: Style) -> String {
-    let Diagnosis { ok, failed, warnings, skipped, .. } = *diagnosis;
+    let Tally { ok, failed, warnings, skipped, .. } = diagnosis.tally;
     let plural = |count| if count == 1 { "" } else { "s" };
     let counts = format!("{ok} ok, {warnings} warning{}, {skipped} skipped", plural(warnings));
     match failed {

@@ -2,7 +2,7 @@ use super::*;
 use crate::text::WIDTH;
 
 fn diagnosis(checks: Vec<Check>) -> Diagnosis {
-    Diagnosis { wired_up: true, ok: 0, failed: 0, warnings: 0, skipped: 0, checks }
+    Diagnosis { tally: Tally::of(checks.iter()), checks }
 }
 
 /// Returns the checks of a service: two that are the same for all, and one of its own.
@@ -28,7 +28,7 @@ fn text(diagnosis: &FleetDiagnosis) -> String {
 fn what_is_the_same_for_all_services_stands_once_and_what_is_well_is_counted() {
     let missing = Check::failed("service", "it doesn't exist", "Correct it.");
     let fleet = FleetDiagnosis::new(Vec::new(), vec![exists("b"), service("a", missing), exists("c")]);
-    assert_eq!((fleet.ok, fleet.failed, fleet.wired_up), (4, 1, false));
+    assert_eq!((fleet.tally.ok, fleet.tally.failed, fleet.tally.wired_up), (4, 1, false));
     assert_eq!(fleet.checks.iter().map(|check| check.check).collect::<Vec<_>>(), ["credentials", "queue"]);
     let services: Vec<_> = fleet.services.iter().map(|of| (of.service.as_str(), of.wired_up)).collect();
     assert_eq!(services, [("a", false), ("b", true), ("c", true)]);
@@ -63,7 +63,7 @@ fn a_fault_of_many_services_names_a_few() {
 fn faults_of_the_list_are_failures() {
     let list = vec![Check::not_watched("shared/x: the tag is wrong".to_owned(), "Correct the tag.")];
     let fleet = FleetDiagnosis::new(list, vec![exists("a")]);
-    assert!(!fleet.wired_up);
+    assert!(!fleet.tally.wired_up);
     let text = text(&fleet);
     assert!(text.contains("shared/x: the tag is wrong") && text.contains("1 check failed: "), "{text}");
 }
@@ -71,6 +71,6 @@ fn faults_of_the_list_are_failures() {
 #[test]
 fn a_fleet_without_a_fault_is_wired_up() {
     let fleet = FleetDiagnosis::new(Vec::new(), vec![exists("a"), exists("b")]);
-    assert!(fleet.wired_up);
+    assert!(fleet.tally.wired_up);
     assert!(text(&fleet).ends_with("\nNo check of 2 services failed: 4 ok, 0 warnings, 0 skipped\n"));
 }
