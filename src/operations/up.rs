@@ -349,9 +349,7 @@ impl<P: ControllerPlatform + Clone> Up<P> {
     async fn scale_ahead(&mut self, leased: &LeasedService, state: LoadBalancerState) -> Result<(), OperationError> {
         let is_safe = match BridgeAddress::of(&leased.service.tags) {
             BridgeAddress::Awaited | BridgeAddress::Fixed => state != LoadBalancerState::Failed,
-            BridgeAddress::Unknown => {
-                matches!(state, LoadBalancerState::Active | LoadBalancerState::ActiveImpaired)
-            }
+            BridgeAddress::Unknown => state.is_active(),
         };
         if is_safe && leased.service.counts == Counts::default() {
             self.is_scaled_ahead = true;
@@ -376,8 +374,7 @@ impl<P: ControllerPlatform + Clone> Up<P> {
     async fn scale_back_unless_in_use(&mut self) -> Result<(), OperationError> {
         let leased = self.run.verify_lease().await?;
         let load_balancer = self.run.context.platform.load_balancer(self.name()).await?;
-        let is_reachable = load_balancer
-            .is_some_and(|found| matches!(found.state, LoadBalancerState::Active | LoadBalancerState::ActiveImpaired));
+        let is_reachable = load_balancer.is_some_and(|found| found.state.is_active());
         match is_reachable && leased.service.counts.running > 0 {
             true => Ok(()),
             false => self.scale_back(&leased).await,

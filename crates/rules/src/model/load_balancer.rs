@@ -50,6 +50,11 @@ pub enum LoadBalancerState {
 }
 
 impl LoadBalancerState {
+    /// Returns whether the load balancer is in service, impaired or not.
+    pub fn is_active(self) -> bool {
+        matches!(self, Self::Active | Self::ActiveImpaired)
+    }
+
     /// Returns AWS's name of the state.
     pub fn as_str(self) -> &'static str {
         match self {

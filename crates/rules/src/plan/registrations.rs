@@ -6,8 +6,8 @@ use super::{GroupChange, HEALTH_REQUEUE, Planner, TargetChange, TargetReason, UN
 use crate::finding::FindingName;
 use crate::idle::task_of_target;
 use crate::model::{
-    AddressFamily, LastStatus, LoadBalancer, LoadBalancerState, Phase, Service, Target, TargetGroup, TargetKeys,
-    TargetState, TargetType, Task,
+    AddressFamily, LastStatus, LoadBalancer, Phase, Service, Target, TargetGroup, TargetKeys, TargetState, TargetType,
+    Task,
 };
 
 impl<'a> Planner<'a> {
@@ -77,7 +77,7 @@ impl<'a> Planner<'a> {
         family: AddressFamily,
         port: u16,
     ) {
-        if !matches!(load_balancer.state, LoadBalancerState::Active | LoadBalancerState::ActiveImpaired) {
+        if !load_balancer.state.is_active() {
             return;
         }
         for task in self.observation.serving() {
