@@ -9,9 +9,10 @@ use crate::aws::ControllerPlatform;
 use crate::aws::event_source::{EventSource, QueueDescription};
 use crate::clock::SharedClock;
 use crate::commands::fleet::view::Found;
-use crate::commands::fleet::{ServiceKey, WatchedService};
+use crate::commands::fleet::{ServiceKey, Services, WatchedService};
 use crate::controller::context::Context;
 use crate::controller::message::Hints;
+use crate::controller::orphans::OrphanIndex;
 use crate::controller::reconciler::{Reconciler, ReconcilerParts};
 use crate::controller::scope::Scope;
 use crate::event_source;
@@ -35,6 +36,8 @@ pub(super) struct FleetObserver<P, E> {
     /// The reconcilers of the last observation, with the settings that they were made for: they remember what changes
     /// seldom.
     reconcilers: Mutex<BTreeMap<ServiceKey, Remembering<P>>>,
+    /// The search for orphaned target groups, which all services share.
+    orphan_index: OrphanIndex,
 }
 
 type Remembering<P> = (WatchedService, Arc<Reconciler<P>>);
@@ -45,7 +48,8 @@ type EventSourceReading = (Vec<Finding>, Option<String>);
 impl<P: ControllerPlatform + Clone, E: EventSource + Clone> FleetObserver<P, E> {
     /// Creates an observer that has observed nothing.
     pub(super) fn new(platform: P, event_source: E, queue: String, costs: Model, log: Log, clock: SharedClock) -> Self {
-        Self { platform, event_source, queue, costs, log, clock, reconcilers: Mutex::default() }
+        let (reconcilers, orphan_index) = Default::default();
+        Self { platform, event_source, queue, costs, log, clock, reconcilers, orphan_index }
     }
 
     /// Returns the connections to AWS.
@@ -56,10 +60,9 @@ impl<P: ControllerPlatform + Clone, E: EventSource + Clone> FleetObserver<P, E> 
     /// Observes the services. One that can't be observed is part of the status, and keeps no other from being observed.
     pub(super) async fn observe(&self, found: Found) -> FleetStatus {
         let Found { services, not_watched, failures } = found;
-        self.remember(services.values());
         let event_source = Remembered::new(self.event_source.clone());
-        let observed = stream::iter(services.into_values())
-            .map(|service| self.observe_one(service, &event_source))
+        let observed = stream::iter(self.reconcilers(services))
+            .map(|(service, reconciler)| self.observe_one(service, reconciler, &event_source))
             .buffer_unordered(AT_A_TIME)
             .collect::<Vec<_>>();
         let (observed, queues) = tokio::join!(observed, self.read_queues(&event_source));
@@ -89,9 +92,9 @@ impl<P: ControllerPlatform + Clone, E: EventSource + Clone> FleetObserver<P, E> 
     async fn observe_one(
         &self,
         service: WatchedService,
+        reconciler: Arc<Reconciler<P>>,
         event_source: &Remembered<E>,
     ) -> (ServiceReading, Option<String>) {
-        let reconciler = self.reconciler(&service);
         let WatchedService { names, policy } = service;
         let hints = Hints::default();
         let (observed, (event_source_findings, unread)) =
@@ -140,24 +143,24 @@ impl<P: ControllerPlatform + Clone, E: EventSource + Clone> FleetObserver<P, E> 
         (queue, dead_letter_queue, unread)
     }
 
-    /// Forgets the reconcilers of services that are no longer listed, or have other settings.
-    fn remember<'s>(&self, services: impl Iterator<Item = &'s WatchedService>) {
-        let services: BTreeMap<ServiceKey, &WatchedService> =
-            services.map(|service| (service.key(), service)).collect();
+    /// Returns the services with their reconcilers, and forgets those of services that are no longer listed, or have other
+    /// settings. All that are new are created before the first one observes, so that one search for orphaned target groups
+    /// answers all of them.
+    fn reconcilers(&self, services: Services) -> Vec<Remembering<P>> {
         let mut reconcilers = self.reconcilers.lock().unwrap_or_else(PoisonError::into_inner);
-        reconcilers.retain(|key, (made_for, _)| services.get(key).is_some_and(|service| *service == made_for));
-    }
-
-    fn reconciler(&self, service: &WatchedService) -> Arc<Reconciler<P>> {
-        let mut reconcilers = self.reconcilers.lock().unwrap_or_else(PoisonError::into_inner);
-        let (_, reconciler) = reconcilers.entry(service.key()).or_insert_with(|| {
-            let WatchedService { names, policy } = service;
-            let log = self.log.about(names.identity.clone());
-            let context = Context::new(names.scope.clone(), log, self.clock.clone());
-            let parts = ReconcilerParts::new(self.platform.clone(), context, policy.clone());
-            (service.clone(), Arc::new(Reconciler::new(parts)))
-        });
-        reconciler.clone()
+        reconcilers.retain(|key, (made_for, _)| services.get(key).is_some_and(|service| service == made_for));
+        for (key, service) in services {
+            reconcilers.entry(key).or_insert_with(|| {
+                let WatchedService { names, policy } = &service;
+                let log = self.log.about(names.identity.clone());
+                let context = Context::new(names.scope.clone(), log, self.clock.clone());
+                let parts = ReconcilerParts::new(self.platform.clone(), context, policy.clone());
+                let orphan_index = self.orphan_index.clone();
+                let reconciler = Reconciler::new(ReconcilerParts { orphan_index, ..parts });
+                (service, Arc::new(reconciler))
+            });
+        }
+        reconcilers.values().cloned().collect()
     }
 }
 

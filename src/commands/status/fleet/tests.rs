@@ -4,7 +4,6 @@ use super::*;
 use crate::aws::event_source::Rule;
 use crate::aws::fake::{FakeAws, FakeClock};
 use crate::aws::{AwsError, ErrorKind};
-use crate::commands::fleet::Services;
 use crate::commands::fleet::samples::service;
 use crate::event_source::samples::{queue, rule};
 use crate::status::{Extent, fleet_text};
@@ -79,6 +78,7 @@ async fn a_thousand_services_are_observed_side_by_side_and_failures_stay_alone()
     let count = |call| asked.iter().filter(|asked| **asked == call).count();
     assert_eq!(["rules", "rule"].map(count), [1, 1]);
     assert!(count("queue") <= 2, "the queue and its dead-letter queue");
+    assert_eq!(aws.count("DescribeTargetGroups"), 1, "one search for orphaned target groups answers all");
     assert_eq!(count("matches"), 1, "the pattern looks at nothing that tells the services or events apart");
 }
 
