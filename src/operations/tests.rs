@@ -393,6 +393,20 @@ impl LoadBalancerCommand for Terraform {
     }
 }
 
+/// Runs `up`, and `down` so many seconds after it has begun, which must win.
+async fn assert_later_down_wins(platform: &Platform, apart: u64) {
+    let (mut up, mut down) = (platform.up("u"), platform.down("d"));
+    let later = async {
+        tokio::time::sleep(seconds(apart) + Duration::from_millis(1)).await;
+        execute(&mut down).await
+    };
+    let (up, down) = tokio::join!(execute(&mut up), later);
+    let failure = failed(up);
+    assert!(matches!(failure.error, OperationError::Superseded(_)), "{apart} s apart: {failure}");
+    down.unwrap_or_else(|failure| panic!("{apart} s apart: {failure}"));
+    platform.assert_down();
+}
+
 fn failed(result: Result<Vec<CompletedPhase>, Failure>) -> Failure {
     match result {
         Ok(completed) => panic!("it completed: {completed:?}"),

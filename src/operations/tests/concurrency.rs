@@ -23,17 +23,7 @@ async fn the_later_of_two_ups_wins() {
 #[tokio::test(start_paused = true)]
 async fn the_later_of_up_and_down_wins() {
     for apart in [0, 3, 6, 20, 60, 150, 190] {
-        let platform = Platform::new(nothing());
-        let (mut up, mut down) = (platform.up("u"), platform.down("d"));
-        let later = async {
-            tokio::time::sleep(seconds(apart) + Duration::from_millis(1)).await;
-            execute(&mut down).await
-        };
-        let (up, down) = tokio::join!(execute(&mut up), later);
-        let failure = failed(up);
-        assert!(matches!(failure.error, OperationError::Superseded(_)), "{apart} s apart: {failure}");
-        down.unwrap_or_else(|failure| panic!("{apart} s apart: {failure}"));
-        platform.assert_down();
+        assert_later_down_wins(&Platform::new(nothing()), apart).await;
     }
     for apart in [0, 3, 10, 30, 34, 36, 40] {
         let platform = Platform::new(nothing());

@@ -96,17 +96,7 @@ async fn a_failed_command_leaves_no_tasks() {
 async fn a_later_down_wins_over_an_early_start() {
     for bridge_address in ["fixed", "awaited"] {
         for apart in [0, 6, 20, 60, 120] {
-            let platform = platform_with(bridge_address);
-            let (mut up, mut down) = (platform.up("u"), platform.down("d"));
-            let later = async {
-                tokio::time::sleep(seconds(apart) + Duration::from_millis(1)).await;
-                execute(&mut down).await
-            };
-            let (up, down) = tokio::join!(execute(&mut up), later);
-            let failure = failed(up);
-            assert!(matches!(failure.error, OperationError::Superseded(_)), "{apart} s apart: {failure}");
-            down.unwrap_or_else(|failure| panic!("{apart} s apart: {failure}"));
-            platform.assert_down();
+            assert_later_down_wins(&platform_with(bridge_address), apart).await;
         }
     }
 }
