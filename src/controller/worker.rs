@@ -261,7 +261,7 @@ impl<Q: Queue, P: ControllerPlatform + 'static> Running<'_, Q, P> {
         }
     }
 
-    /// Returns the next time at which something becomes due by the clock.
+    /// Returns the next time at which a service, a call or the end of a pause is due.
     fn wakes_at(&self, now: Instant) -> Instant {
         let pause_ends = match self.schedule.pauses_receiving(now) {
             Some(Pause::Until(until)) => Some(until),

@@ -145,7 +145,7 @@ impl<D: ServiceDirectory> Discovery<D> {
         }
         for (name, known) in deleted {
             let Some(service) = &known.service else { continue };
-            // Nobody else would report the load balancer that a deleted service leaves behind.
+            // Otherwise nothing would report the load balancer that a deleted service leaves behind.
             if self.directory.has_load_balancer(&service.names.load_balancer).await? {
                 after.insert(name, Known { problem: None, is_deleted: true, ..known });
             } else {

@@ -55,7 +55,7 @@ pub(super) struct Schedule<R> {
     resyncs: Resyncs,
     /// The services that are due, in the order in which they became due.
     queue: VecDeque<Key>,
-    /// The services that become due by the clock.
+    /// The times at which services become due.
     timers: BTreeSet<(Instant, Key)>,
     /// The services whose messages must be kept invisible, by the time of the next extension.
     extensions: BTreeSet<(Instant, Key)>,
@@ -127,7 +127,7 @@ enum State {
 }
 
 impl State {
-    /// The time at which the service becomes due by the clock.
+    /// The time at which the service becomes due; `None` if it is due, or is reconciled.
     fn due(self) -> Option<Instant> {
         match self {
             Self::Scheduled(at) | Self::Held(at) | Self::BackingOff(at) => Some(at),
