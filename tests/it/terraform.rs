@@ -25,37 +25,7 @@ const RUNS: &str = r#"
 mock_provider "aws" {
   # So that the plan contains the whole policy.
   override_during = plan
-
-  mock_data "aws_partition" {
-    defaults = { partition = "aws" }
-  }
-  mock_data "aws_region" {
-    defaults = { region = "eu-west-1" }
-  }
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "111122223333" }
-  }
-  mock_resource "aws_sqs_queue" {
-    defaults = {
-      arn = "arn:aws:sqs:eu-west-1:111122223333:jitsi-jvb-watcher"
-      url = "https://sqs.eu-west-1.amazonaws.com/111122223333/jitsi-jvb-watcher"
-    }
-  }
-  mock_resource "aws_iam_role" {
-    defaults = { arn = "arn:aws:iam::111122223333:role/jitsi-jvb-watcher" }
-  }
-  mock_resource "aws_cloudwatch_log_group" {
-    defaults = { arn = "arn:aws:logs:eu-west-1:111122223333:log-group:/jitsi-jvb-watcher" }
-  }
-  mock_resource "aws_cloudwatch_event_rule" {
-    defaults = { arn = "arn:aws:events:eu-west-1:111122223333:rule/jitsi-jvb-watcher" }
-  }
-  mock_resource "aws_lambda_function" {
-    defaults = { arn = "arn:aws:lambda:eu-west-1:111122223333:function:jitsi-jvb-watcher" }
-  }
-  mock_resource "aws_ecs_task_definition" {
-    defaults = { arn = "arn:aws:ecs:eu-west-1:111122223333:task-definition/jitsi-jvb-watcher:1" }
-  }
+  source          = "./tests/mocks"
 }
 
 variables {
@@ -183,12 +153,17 @@ fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("terraform")
 }
 
-/// Runs a terraform test in a copy of a folder, in place of the folder's own tests; returns the plans of its runs.
+/// Runs a terraform test in a copy of a folder, in place of the folder's own tests but with their mocks; returns the plans
+/// of its runs.
 fn plans(folder: &str, runs: &str) -> BTreeMap<String, Plan> {
     let copy = copied();
     let folder = copy.path().join(folder);
-    std::fs::remove_dir_all(folder.join("tests")).expect("the copy is writable");
-    std::fs::create_dir(folder.join("tests")).expect("the copy is writable");
+    for entry in std::fs::read_dir(folder.join("tests")).expect("the folder has tests") {
+        let path = entry.expect("an entry").path();
+        if path.is_file() {
+            std::fs::remove_file(path).expect("the copy is writable");
+        }
+    }
     std::fs::write(folder.join("tests/render.tftest.hcl"), runs).expect("the copy is writable");
     terraform(&folder, &["init", "-backend=false", "-input=false", "-no-color"]);
     let output = terraform(&folder, &["test", "-json", "-verbose"]);

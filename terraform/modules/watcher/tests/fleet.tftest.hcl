@@ -1,37 +1,7 @@
 mock_provider "aws" {
   # So that the plan contains the whole policy.
   override_during = plan
-
-  mock_data "aws_partition" {
-    defaults = { partition = "aws" }
-  }
-  mock_data "aws_region" {
-    defaults = { region = "eu-west-1" }
-  }
-  mock_data "aws_caller_identity" {
-    defaults = { account_id = "111122223333" }
-  }
-  mock_resource "aws_sqs_queue" {
-    defaults = {
-      arn = "arn:aws:sqs:eu-west-1:111122223333:jvb-watcher"
-      url = "https://sqs.eu-west-1.amazonaws.com/111122223333/jvb-watcher"
-    }
-  }
-  mock_resource "aws_iam_role" {
-    defaults = { arn = "arn:aws:iam::111122223333:role/jvb-watcher" }
-  }
-  mock_resource "aws_cloudwatch_log_group" {
-    defaults = { arn = "arn:aws:logs:eu-west-1:111122223333:log-group:/jvb-watcher" }
-  }
-  mock_resource "aws_cloudwatch_event_rule" {
-    defaults = { arn = "arn:aws:events:eu-west-1:111122223333:rule/jvb-watcher" }
-  }
-  mock_resource "aws_lambda_function" {
-    defaults = { arn = "arn:aws:lambda:eu-west-1:111122223333:function:jvb-watcher" }
-  }
-  mock_resource "aws_ecs_task_definition" {
-    defaults = { arn = "arn:aws:ecs:eu-west-1:111122223333:task-definition/jvb-watcher:1" }
-  }
+  source          = "./tests/mocks"
 }
 
 variables {
@@ -74,7 +44,7 @@ run "a_list_of_services" {
       } == {
       JVB_WATCHER_CONFIG_TEXT = output.config_text
       JVB_WATCHER_IDLE_GRACE  = "60s"
-      JVB_WATCHER_QUEUE       = "https://sqs.eu-west-1.amazonaws.com/111122223333/jvb-watcher"
+      JVB_WATCHER_QUEUE       = "https://sqs.eu-west-1.amazonaws.com/111122223333/jitsi-jvb-watcher"
     }
     error_message = "the function has the wrong environment"
   }
