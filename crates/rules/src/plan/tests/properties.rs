@@ -453,16 +453,12 @@ proptest! {
         let latest = uses.chain(marked_at).chain([noon(), load_balancer.created_at]).max().expect("one at least");
         let bound = latest + policy.unused_grace + 2 * policy.longest_idle_grace() + seconds(60);
         let mut now = noon();
-        for _ in 0..10_000 {
-            if seen.load_balancer.is_none() {
-                return Ok(());
-            }
+        while seen.load_balancer.is_some() {
             prop_assert!(now <= bound, "still there at {now}: {seen:?}");
             let next = plan(&seen, &policy, now);
             seen = applied(&seen, &next);
             now = next.requeue_at.max(now + seconds(1));
         }
-        prop_assert!(false, "not deleted after ten thousand plans: {seen:?}");
     }
 
     #[test]
