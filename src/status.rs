@@ -15,7 +15,7 @@ use jvb_watcher_rules::current_use::UnknownUse;
 use jvb_watcher_rules::finding::{Finding, FindingName};
 use jvb_watcher_rules::model::{
     FlowHistory, HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LastStatus, LoadBalancer, LoadBalancerKind,
-    Observation, Phase, STOP_AT_TAG, Service, TargetGroup, TargetType, Task,
+    Observation, Phase, STOP_AT_TAG, Service, TargetGroup, TargetType, Task, TasksByAddress,
 };
 use jvb_watcher_rules::plan::{Plan, Policy};
 
@@ -216,7 +216,8 @@ impl Status {
         findings.sort();
         let mut tasks: Vec<_> = observation.tasks.iter().map(|task| task_status(task, now)).collect();
         tasks.sort_by(|a, b| (a.state, &a.task_id).cmp(&(b.state, &b.task_id)));
-        let group = |group: &TargetGroup, left_over| target_group_status(group, left_over, observation);
+        let tasks = observation.tasks_by_address();
+        let group = |group: &TargetGroup, left_over| target_group_status(group, left_over, &tasks);
         let groups = observation.load_balancer.iter().flat_map(|load_balancer| &load_balancer.target_groups);
         let orphaned = observation.orphaned_target_groups.iter().map(|of| group(of, true));
         let mut target_groups: Vec<_> = groups.map(|of| group(of, false)).chain(orphaned).collect();
@@ -326,7 +327,7 @@ fn usage_status(flows: &FlowHistory, policy: &Policy, now: Timestamp) -> UsageSt
     }
 }
 
-fn target_group_status(group: &TargetGroup, left_over: bool, observation: &Observation) -> TargetGroupStatus {
+fn target_group_status(group: &TargetGroup, left_over: bool, tasks: &TasksByAddress<'_>) -> TargetGroupStatus {
     let (target_type, port) = match &group.target_type {
         TargetType::Ip { port, .. } => ("ip".to_owned(), Some(*port)),
         TargetType::Other(other) => (other.clone(), None),
@@ -338,7 +339,7 @@ fn target_group_status(group: &TargetGroup, left_over: bool, observation: &Obser
         port: target.port,
         state: target.state.as_str(),
         reason: target.reason.clone(),
-        task_id: observation.task_with_address(target.ip).map(|task| task.id.to_string()),
+        task_id: tasks.get(target.ip).map(|task| task.id.to_string()),
     };
     let targets = targets.into_iter().map(target).collect();
     TargetGroupStatus { target_group: group.name.clone(), target_type, port, left_over, targets }

@@ -17,11 +17,12 @@ impl TargetHealth {
     /// Logs each target whose state has changed, and returns how many did.
     pub fn log_changes(&self, observation: &Observation, now: Timestamp, log: &Log) -> usize {
         let mut changes = 0;
+        let mut tasks = None;
         for (group, target) in observation.targets() {
             let key = group.key(target.ip, target.port);
             let Some(from) = self.states.get(&key).filter(|from| **from != target.state) else { continue };
             changes += 1;
-            let task = observation.task_with_address(target.ip);
+            let task = tasks.get_or_insert_with(|| observation.tasks_by_address()).get(target.ip);
             let started_at = task.and_then(|task| task.started_at);
             log.emit(&Event::TargetHealthChanged {
                 target: TargetFields::new(&group.name, &key, task.map(|task| &task.id)),

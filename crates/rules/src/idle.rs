@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 
-use crate::model::{Counts, LastStatus, Observation, Service, Target, TargetGroup, TargetState, Task};
+use crate::model::{Counts, LastStatus, Observation, Service, Target, TargetGroup, TargetState, Task, TasksByAddress};
 
 /// The time after its stop for which a task counts as the one at its address, for a target that is healthy there.
 ///
@@ -39,8 +39,9 @@ fn is_used_by_others(observation: &Observation, now: Timestamp) -> bool {
 ///
 /// The target of a task that has stopped fails its health checks within seconds; a healthy one is another service's.
 pub fn targets_of_others(observation: &Observation, now: Timestamp) -> impl Iterator<Item = (&TargetGroup, &Target)> {
+    let tasks = observation.tasks_by_address();
     observation.targets().filter(move |(_, target)| {
-        target.state == TargetState::Healthy && task_of_target(observation, target, now).is_none()
+        target.state == TargetState::Healthy && task_of_target(&tasks, target, now).is_none()
     })
 }
 
@@ -50,7 +51,7 @@ pub fn groups_of_others(observation: &Observation) -> impl Iterator<Item = &Targ
 }
 
 /// Returns the task behind a target.
-pub(crate) fn task_of_target<'a>(observation: &'a Observation, target: &Target, now: Timestamp) -> Option<&'a Task> {
+pub(crate) fn task_of_target<'a>(tasks: &TasksByAddress<'a>, target: &Target, now: Timestamp) -> Option<&'a Task> {
     let has_gone = |task: &Task| task.stopped_at.is_some_and(|at| at + ADDRESS_RETENTION < now);
-    observation.task_with_address(target.ip).filter(|task| target.state != TargetState::Healthy || !has_gone(task))
+    tasks.get(target.ip).filter(|task| target.state != TargetState::Healthy || !has_gone(task))
 }

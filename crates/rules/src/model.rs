@@ -23,7 +23,7 @@ pub use flows::{FlowHistory, FlowProblem, FlowProtocols, MINUTE, MinuteFlows, mi
 pub use load_balancer::{
     LoadBalancer, LoadBalancerKind, LoadBalancerState, Protocol, TargetGroup, TargetType, load_balancer_name,
 };
-pub use observation::{Observation, Readiness};
+pub use observation::{Observation, Readiness, TasksByAddress};
 pub use service::{Counts, Service, cluster_name};
 pub use tags::{
     BRIDGE_ADDRESS_TAG, HELD_BY_TAG, HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, OPERATION_TAG, STOP_AT_TAG,

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::finding::{Finding, FindingName};
-use crate::model::{Observation, TargetKey, TargetKeys, TaskId};
+use crate::model::{Observation, TargetKey, TargetKeys, TaskId, TasksByAddress};
 
 mod lifecycle;
 mod registrations;
@@ -189,8 +189,14 @@ pub enum UnmarkReason {
 /// Decides what to do. The same observation, policy and time always give the same plan, in whatever order AWS listed
 /// its resources.
 pub fn plan(observation: &Observation, policy: &Policy, now: Timestamp) -> Plan {
-    let mut planner =
-        Planner { observation, policy, now, findings: Vec::new(), requeue_at: now + policy.resync_interval };
+    let mut planner = Planner {
+        observation,
+        tasks: observation.tasks_by_address(),
+        policy,
+        now,
+        findings: Vec::new(),
+        requeue_at: now + policy.resync_interval,
+    };
     let lifecycle = planner.lifecycle();
     let (registrations, unmatched) = match (&lifecycle, policy.teardown) {
         // The target groups are about to be deleted, and their targets with them.
@@ -210,6 +216,7 @@ pub fn plan(observation: &Observation, policy: &Policy, now: Timestamp) -> Plan 
 /// The inputs of a decision, and what its parts add up to.
 struct Planner<'a> {
     observation: &'a Observation,
+    tasks: TasksByAddress<'a>,
     policy: &'a Policy,
     now: Timestamp,
     findings: Vec<Finding>,

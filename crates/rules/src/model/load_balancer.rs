@@ -1,5 +1,6 @@
 //! The load balancer and the target groups behind it.
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use jiff::Timestamp;
@@ -90,6 +91,12 @@ impl TargetGroup {
     /// Returns the key of a target in this group.
     pub fn key(&self, ip: IpAddr, port: u16) -> TargetKey {
         TargetKey { target_group_arn: self.arn.clone(), ip, port }
+    }
+
+    /// Returns the addresses of the targets with a port that fulfil a condition.
+    pub(crate) fn addresses(&self, port: u16, condition: impl Fn(&Target) -> bool) -> BTreeSet<IpAddr> {
+        let targets = self.targets.iter().filter(|target| target.port == port && condition(target));
+        targets.map(|target| target.ip).collect()
     }
 }
 

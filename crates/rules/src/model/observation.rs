@@ -9,8 +9,8 @@ use jiff::Timestamp;
 use crate::lease::LeaseReading;
 
 use super::{
-    Advertised, FlowHistory, LoadBalancer, Phase, Service, Startup, Target, TargetGroup, TargetKey, TargetState,
-    TargetType, Task,
+    AddressFamily, Advertised, FlowHistory, LoadBalancer, Phase, Service, Startup, Target, TargetGroup, TargetKey,
+    TargetState, TargetType, Task, TaskId,
 };
 
 /// One observation of AWS, with what the observer remembers of earlier ones.
@@ -71,18 +71,19 @@ impl Observation {
         self.tasks.iter().filter(|task| task.phase() == Phase::Serving)
     }
 
-    /// Returns the task that has an address. VPCs assign addresses again, so a task that serves or starts comes before
-    /// one that stops.
-    pub fn task_with_address(&self, ip: IpAddr) -> Option<&Task> {
-        let candidates = self.tasks.iter().filter(|task| task.has_address(ip));
-        let rank = |task: &Task| match task.phase() {
-            Phase::Serving => 0,
-            Phase::Starting => 1,
-            Phase::Stopping => 2,
-        };
-        // Of several in one phase the last to start; the id makes the choice independent of the order of the list.
-        let order = |task: &Task| (rank(task), Reverse(task.started_at));
-        candidates.min_by(|a, b| (order(a), &a.id).cmp(&(order(b), &b.id)))
+    /// Returns the tasks by their addresses.
+    pub fn tasks_by_address(&self) -> TasksByAddress<'_> {
+        let mut tasks: BTreeMap<IpAddr, &Task> = BTreeMap::new();
+        for task in &self.tasks {
+            for family in [AddressFamily::Ipv4, AddressFamily::Ipv6] {
+                let Some(address) = task.address(family) else { continue };
+                let found = tasks.entry(address).or_insert(task);
+                if precedence(task) < precedence(found) {
+                    *found = task;
+                }
+            }
+        }
+        TasksByAddress(tasks)
     }
 
     /// Returns how far the service is from serving calls.
@@ -96,14 +97,35 @@ impl Observation {
         for group in self.target_groups() {
             let TargetType::Ip { family, port } = group.target_type else { continue };
             readiness.wanted += readiness.serving;
-            let is_healthy = |task: &&Task| {
-                let of_task = |target: &&Target| Some(target.ip) == task.address(family) && target.port == port;
-                group.targets.iter().filter(of_task).any(|target| target.state == TargetState::Healthy)
-            };
+            let healthy = group.addresses(port, |target| target.state == TargetState::Healthy);
+            let is_healthy = |task: &&Task| task.address(family).is_some_and(|address| healthy.contains(&address));
             readiness.healthy += self.serving().filter(is_healthy).count();
         }
         readiness
     }
+}
+
+/// The tasks of an observation by their addresses.
+#[derive(Clone, Debug)]
+pub struct TasksByAddress<'a>(BTreeMap<IpAddr, &'a Task>);
+
+impl<'a> TasksByAddress<'a> {
+    /// Returns the task that has an address. VPCs assign addresses again, so a task that serves or starts comes before
+    /// one that stops.
+    pub fn get(&self, ip: IpAddr) -> Option<&'a Task> {
+        self.0.get(&ip).copied()
+    }
+}
+
+/// Orders the tasks that share an address. Of several in one phase the last to start comes first; the id makes the choice
+/// independent of the order of the list.
+fn precedence(task: &Task) -> (u8, Reverse<Option<Timestamp>>, &TaskId) {
+    let rank = match task.phase() {
+        Phase::Serving => 0,
+        Phase::Starting => 1,
+        Phase::Stopping => 2,
+    };
+    (rank, Reverse(task.started_at), &task.id)
 }
 
 /// The progress of a service towards serving calls.

@@ -128,8 +128,8 @@ fn prefers_the_live_task_and_then_the_last_to_start_of_those_that_share_an_addre
         let expected = next.id.clone();
         tasks.push(next);
         let seen = observation(counts(1, 1, 0), tasks.clone(), None);
-        assert_eq!(seen.task_with_address(ip(1)).map(|task| &task.id), Some(&expected));
-        assert_eq!(seen.task_with_address(ip(2)), None);
+        assert_eq!(seen.tasks_by_address().get(ip(1)).map(|task| &task.id), Some(&expected));
+        assert_eq!(seen.tasks_by_address().get(ip(2)), None);
     }
 }
 

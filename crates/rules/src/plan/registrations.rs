@@ -1,6 +1,6 @@
 //! Registrations: matches the serving tasks, and the first one while it starts, with the targets of each target group.
 
-use std::net::IpAddr;
+use std::collections::BTreeMap;
 
 use super::{GroupChange, HEALTH_REQUEUE, Planner, TargetChange, TargetReason, UNMATCHED_BEFORE_STALE};
 use crate::finding::FindingName;
@@ -80,12 +80,10 @@ impl<'a> Planner<'a> {
         if !load_balancer.state.is_active() {
             return;
         }
+        let is_unused = |target: &&Target| target.port == port && target.state == TargetState::Unused;
+        let unused: BTreeMap<_, _> = group.targets.iter().filter(is_unused).map(|target| (target.ip, target)).collect();
         for task in self.observation.serving() {
-            let is_unused = |target: &&Target| {
-                let is_of_task = Some(target.ip) == task.address(family) && target.port == port;
-                is_of_task && target.state == TargetState::Unused
-            };
-            let Some(target) = group.targets.iter().find(is_unused) else { continue };
+            let Some(target) = task.address(family).and_then(|address| unused.get(&address)) else { continue };
             let reason = target.reason.as_deref().unwrap_or("no reason given");
             let detail = format!("its target in {} is unused ({reason}): it gets no traffic", group.name);
             self.find(FindingName::TargetUnused, task.id.as_str(), detail);
@@ -124,20 +122,22 @@ impl<'a> Planner<'a> {
         starting: &[&Task],
     ) -> Vec<TargetChange> {
         let mut changes = Vec::new();
+        // A draining target gets no new flows, so it doesn't count.
+        let registered = group.addresses(port, |target| target.state != TargetState::Draining);
         for task in self.observation.serving() {
             let Some(ip) = task.address(family) else {
                 let detail = format!("it has no {family} address, which target group {} needs", group.name);
                 self.find(FindingName::TaskWithoutAddress, task.id.as_str(), detail);
                 continue;
             };
-            if !is_registered(group, ip, port) {
+            if !registered.contains(&ip) {
                 let (key, task) = (group.key(ip, port), Some(task.id.clone()));
                 changes.push(TargetChange { key, task, reason: TargetReason::TaskRunning });
             }
         }
         for task in starting {
             // A task gets its address while it is PROVISIONING or PENDING.
-            if let Some(ip) = task.address(family).filter(|ip| !is_registered(group, *ip, port)) {
+            if let Some(ip) = task.address(family).filter(|ip| !registered.contains(ip)) {
                 let (key, task) = (group.key(ip, port), Some(task.id.clone()));
                 changes.push(TargetChange { key, task, reason: TargetReason::TaskStarting });
             }
@@ -158,7 +158,7 @@ impl<'a> Planner<'a> {
                 self.requeue_by(self.now + HEALTH_REQUEUE);
             }
             let key = group.key(target.ip, target.port);
-            let task = task_of_target(self.observation, target, self.now);
+            let task = task_of_target(&self.tasks, target, self.now);
             let reason = match task.map(Task::phase) {
                 Some(Phase::Serving | Phase::Starting) => continue,
                 Some(Phase::Stopping) => TargetReason::TaskStopping,
@@ -199,10 +199,4 @@ impl<'a> Planner<'a> {
         let live = self.observation.tasks.iter().filter(|task| task.last_status != LastStatus::Stopped).count();
         i64::from(counts.running) + i64::from(counts.pending) <= i64::try_from(live).unwrap_or(i64::MAX)
     }
-}
-
-/// Returns whether an address is a target of the group. A draining target gets no new flows, so it doesn't count.
-fn is_registered(group: &TargetGroup, ip: IpAddr, port: u16) -> bool {
-    let is_it = |target: &Target| (target.ip, target.port) == (ip, port) && target.state != TargetState::Draining;
-    group.targets.iter().any(is_it)
 }

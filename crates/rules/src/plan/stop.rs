@@ -11,7 +11,8 @@ use crate::hold::Hold;
 use crate::idle::task_of_target;
 use crate::lease::{LeaseHolder, LeaseReading};
 use crate::model::{
-    LoadBalancer, LoadBalancerKind, MINUTE, Observation, Phase, STOP_AT_TAG, Service, TargetState, Task, minute_of,
+    LoadBalancer, LoadBalancerKind, MINUTE, Observation, Phase, STOP_AT_TAG, Service, Target, TargetState, Task,
+    minute_of,
 };
 use crate::policy::Policy;
 
@@ -230,15 +231,11 @@ impl WindowLimits {
 /// Returns when the newest serving task reached RUNNING, if the service serves: no task is starting, and one is healthy
 /// behind the load balancer.
 fn newest_task_started_at(observation: &Observation, now: Timestamp) -> Option<Timestamp> {
-    let is_healthy = |task: &Task| {
-        let mut targets = observation.targets().map(|(_, target)| target);
-        targets.any(|target| {
-            target.state == TargetState::Healthy
-                && task_of_target(observation, target, now).is_some_and(|of_target| of_target.id == task.id)
-        })
-    };
+    let tasks = observation.tasks_by_address();
+    let serves = |target: &Target| task_of_target(&tasks, target, now).map(Task::phase) == Some(Phase::Serving);
     let is_starting = |task: &Task| task.phase() == Phase::Starting;
-    if observation.tasks.iter().any(is_starting) || !observation.serving().any(is_healthy) {
+    let mut healthy = observation.targets().filter(|(_, target)| target.state == TargetState::Healthy);
+    if observation.tasks.iter().any(is_starting) || !healthy.any(|(_, target)| serves(target)) {
         return None;
     }
     let started_at: Option<Vec<_>> = observation.serving().map(|task| task.started_at).collect();
