@@ -122,6 +122,8 @@ pub struct LoadBalancerSettings {
     pub tcp_idle_timeout: Duration,
     /// Maximum number of targets in a group. Default: AWS's quota of 1,000.
     pub targets_per_group: usize,
+    /// Maximum number of load balancers of a type. Default: AWS's quota of 50.
+    pub per_region: usize,
 }
 
 /// Settings of the delivery of events. Rates are from 0 to 1.
@@ -253,6 +255,7 @@ impl Default for LoadBalancerSettings {
             udp_idle_timeout: Duration::from_secs(120),
             tcp_idle_timeout: Duration::from_secs(350),
             targets_per_group: 1000,
+            per_region: 50,
         }
     }
 }
@@ -398,6 +401,7 @@ mod tests {
         assert_eq!(settings.load_balancers.draining, Duration::from_secs(30));
         assert_eq!(settings.events.latency, Duration::from_millis(50));
         assert_eq!(settings.load_balancers.targets_per_group, 1000);
+        assert_eq!(settings.load_balancers.per_region, 50);
         assert_eq!(settings.metrics, MetricSettings::default());
         assert_eq!(Settings::default().scaled(0.0), Settings::default());
         assert_eq!(Settings::default().scaled(f64::NAN), Settings::default());

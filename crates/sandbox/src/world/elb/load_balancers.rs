@@ -15,9 +15,6 @@ use crate::world::settings::Settings;
 use crate::world::timers::TimerId;
 use crate::world::{Context, Timer as WorldTimer};
 
-/// Maximum number of load balancers of a type in a region.
-const MAX_LOAD_BALANCERS: usize = 50;
-
 /// Public addresses of load balancers, from a block that is reserved for documentation (RFC 5737). A load balancer of the
 /// same name gets other ones, as on AWS.
 const ADDRESSES: std::ops::RangeInclusive<u32> =
@@ -187,8 +184,9 @@ impl Elb {
                 Err(ApiError::new("DuplicateLoadBalancerName", message))
             };
         }
-        if self.load_balancers().filter(|load_balancer| load_balancer.kind == kind).count() >= MAX_LOAD_BALANCERS {
-            let message = format!("The maximum number of {kind} load balancers is {MAX_LOAD_BALANCERS}");
+        let limit = context.settings.load_balancers.per_region;
+        if self.load_balancers().filter(|load_balancer| load_balancer.kind == kind).count() >= limit {
+            let message = format!("The maximum number of {kind} load balancers is {limit}");
             return Err(ApiError::new("TooManyLoadBalancers", message));
         }
         let tags = tags::read(&input.tags.member)?;
