@@ -54,10 +54,13 @@ pub fn drain(stage: &Stage, process: &mut Process, messages: usize) -> Drained {
     Drained { took: end.saturating_duration_since(visible), journal, usage, cpu }
 }
 
-/// Starts the watcher, and waits until it has registered all tasks and waits for messages.
+/// Starts the watcher behind healthy targets, and waits until it is at rest.
 pub fn start_watcher(stage: &Stage, program: &Path) -> Process {
+    // It would look again every few seconds at targets that aren't healthy yet.
+    stage.register_tasks();
     let process = Process::start(&mut stage.watcher(program));
     stage.wait_for_reconciliations(1);
+    stage.wait_until_at_rest();
     process
 }
 

@@ -29,6 +29,12 @@ const UNTIL_AT_REST: Duration = Duration::from_secs(10 * 60);
 /// Elastic Load Balancing, 1,000 targets for a group by default, can be raised.
 const TARGETS_PER_GROUP: usize = 5_000;
 
+/// One for each service of the largest fleet. Elastic Load Balancing's quota, 50 by default, can be raised.
+const LOAD_BALANCERS: usize = 2_000;
+
+/// The time without a new call after which a program is at rest, far longer than it takes between two.
+const QUIET: Duration = Duration::from_millis(100);
+
 /// A sandbox with the ready-made platform. It serves until this is dropped.
 pub struct Stage {
     sandbox: Sandbox,
@@ -58,6 +64,7 @@ impl Stage {
     pub fn new() -> Self {
         let mut settings = Settings::default();
         settings.load_balancers.targets_per_group = TARGETS_PER_GROUP;
+        settings.load_balancers.per_region = LOAD_BALANCERS;
         let (started, sandbox) = mpsc::channel();
         let (stop, stopped) = oneshot::channel::<()>();
         std::thread::spawn(move || {
@@ -352,6 +359,18 @@ impl Stage {
     pub fn wait_for_reconciliations(&self, number: u64) {
         let wanted = self.calls(OF_EACH_RECONCILIATION) + number;
         wait::until("the watcher reconciles", || (self.calls(OF_EACH_RECONCILIATION) >= wanted).then_some(()));
+    }
+
+    /// Waits until a watcher waits for messages, and makes no other call.
+    pub fn wait_until_at_rest(&self) {
+        let (mut calls, mut since) = (0, Instant::now());
+        wait::until("the watcher is at rest", || {
+            let now = self.sandbox.calls().values().sum();
+            if now != calls {
+                (calls, since) = (now, Instant::now());
+            }
+            (self.calls("sqs:ReceiveMessage") > 0 && since.elapsed() >= QUIET).then_some(())
+        });
     }
 
     /// Waits until the queue is empty.
