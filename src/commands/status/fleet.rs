@@ -48,8 +48,8 @@ type EventSourceReading = (Vec<Finding>, Option<String>);
 impl<P: ControllerPlatform + Clone, E: EventSource + Clone> FleetObserver<P, E> {
     /// Creates an observer that has observed nothing.
     pub(super) fn new(platform: P, event_source: E, queue: String, costs: Model, log: Log, clock: SharedClock) -> Self {
-        let (reconcilers, orphan_index) = Default::default();
-        Self { platform, event_source, queue, costs, log, clock, reconcilers, orphan_index }
+        let reconcilers = Mutex::default();
+        Self { platform, event_source, queue, costs, log, clock, reconcilers, orphan_index: OrphanIndex::default() }
     }
 
     /// Returns the connections to AWS.
