@@ -216,8 +216,8 @@ impl Status {
         findings.sort();
         let mut tasks: Vec<_> = observation.tasks.iter().map(|task| task_status(task, now)).collect();
         tasks.sort_by(|a, b| (a.state, &a.task_id).cmp(&(b.state, &b.task_id)));
-        let tasks = observation.tasks_by_address();
-        let group = |group: &TargetGroup, left_over| target_group_status(group, left_over, &tasks);
+        let by_address = observation.tasks_by_address();
+        let group = |group: &TargetGroup, left_over| target_group_status(group, left_over, &by_address);
         let groups = observation.load_balancer.iter().flat_map(|load_balancer| &load_balancer.target_groups);
         let orphaned = observation.orphaned_target_groups.iter().map(|of| group(of, true));
         let mut target_groups: Vec<_> = groups.map(|of| group(of, false)).chain(orphaned).collect();
