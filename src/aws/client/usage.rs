@@ -5,9 +5,9 @@
 //! zero. Each node of the load balancer sends one sample a minute, so that the sum of the samples is the number of flows
 //! over all zones.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricStat, ScanBy, StatusCode};
+use aws_sdk_cloudwatch::types::{Dimension, Metric, MetricDataQuery, MetricDataResult, MetricStat, ScanBy, StatusCode};
 use jiff::Timestamp;
 
 use super::call::Call;
@@ -93,32 +93,30 @@ impl Usage for AwsPlatform {
             .end_time(instant(query.until))
             .scan_by(ScanBy::TimestampAscending);
         let mut points = Points::default();
+        let unusable = |why| call.error(ErrorKind::Unavailable, None, why, None);
         let mut pages = request.into_paginator().send();
         while let Some(page) = pages.next().await {
             let page = page.map_err(|error| call.failed(error))?;
             for result in page.metric_data_results() {
-                // "PartialData" means that another page follows.
-                if let Some(status @ (StatusCode::InternalError | StatusCode::Forbidden)) = result.status_code() {
-                    let message = format!("the status of a metric is {}", status.as_str());
-                    return Err(call.error(ErrorKind::Unavailable, None, message, None));
-                }
-                let Some(series) = series.iter().find(|series| Some(series.id.as_str()) == result.id()) else {
-                    continue;
-                };
-                for (at, value) in result.timestamps().iter().zip(result.values()) {
-                    if let Ok(at) = Timestamp::from_second(at.secs()) {
-                        points.add(series, minute_of(at), *value);
-                    }
-                }
+                points.add_result(&series, result).map_err(unusable)?;
             }
         }
+        points.check_complete(&series).map_err(unusable)?;
         Ok(points.minutes(query))
     }
 }
 
-/// The data points of an answer, by the start of their minute.
+/// The data points of an answer.
+///
+/// A data point that is lacking counts as no flows, so what is incomplete or makes no sense is an error: the minutes are
+/// then unknown, and count as in use.
 #[derive(Default)]
-struct Points(BTreeMap<Timestamp, Minute>);
+struct Points {
+    /// By the start of their minute.
+    minutes: BTreeMap<Timestamp, Minute>,
+    /// The ids of the series of which no further data points follow.
+    complete: BTreeSet<String>,
+}
 
 #[derive(Default)]
 struct Minute {
@@ -129,8 +127,44 @@ struct Minute {
 }
 
 impl Points {
+    /// Adds the data points of one page of a series. Fails with the reason why they can't be used.
+    fn add_result(&mut self, series: &[Series], result: &MetricDataResult) -> Result<(), String> {
+        let Some(series) = series.iter().find(|series| Some(series.id.as_str()) == result.id()) else {
+            return Ok(());
+        };
+        match result.status_code() {
+            Some(StatusCode::Complete) => self.complete.insert(series.id.clone()),
+            // Another page follows.
+            Some(StatusCode::PartialData) => self.complete.remove(&series.id),
+            status => {
+                let status = status.map_or("missing", StatusCode::as_str);
+                return Err(format!("the status of {} is {status}", series.metric));
+            }
+        };
+        let (times, values) = (result.timestamps(), result.values());
+        if times.len() != values.len() {
+            return Err(format!("{} has {} values at {} times", series.metric, values.len(), times.len()));
+        }
+        for (at, value) in times.iter().zip(values) {
+            let at = Timestamp::from_second(at.secs()).map_err(|error| format!("{}: {error}", series.metric))?;
+            if !(value.is_finite() && *value >= 0.0) {
+                return Err(format!("{} has the value {value} at {at}", series.metric));
+            }
+            self.add(series, minute_of(at), *value);
+        }
+        Ok(())
+    }
+
+    /// Fails if the last page of a series has not come.
+    fn check_complete(&self, series: &[Series]) -> Result<(), String> {
+        match series.iter().find(|series| !self.complete.contains(&series.id)) {
+            Some(series) => Err(format!("the answer lacks data points of {}", series.metric)),
+            None => Ok(()),
+        }
+    }
+
     fn add(&mut self, series: &Series, minute: Timestamp, value: f64) {
-        let minute = self.0.entry(minute).or_default();
+        let minute = self.minutes.entry(minute).or_default();
         // Averages of a sample can have a fraction: a part of a flow is a flow. `as` saturates.
         let value = value.ceil() as u64;
         match (&series.target_group, series.metric) {
@@ -148,7 +182,7 @@ impl Points {
                 .then(|| minute.healthy.iter().copied().min())
                 .flatten(),
         };
-        self.0.into_iter().map(|(start, of)| (start, minute(of))).collect()
+        self.minutes.into_iter().map(|(start, of)| (start, minute(of))).collect()
     }
 }
 
@@ -222,6 +256,62 @@ mod tests {
         let query = query(FlowProtocols { udp: true, tls: true, tcp: false }, &[]);
         let points = [("ActiveFlowCount", 9.0), ("ActiveFlowCount_UDP", 0.25), ("ActiveFlowCount_TLS", 4.0)];
         assert_eq!(minute_zero(&query, &points), Some(MinuteFlows { flows: 5, healthy: None }));
+    }
+
+    /// Reads an answer in which the flows of all protocols are complete, with these pages of the media's.
+    fn answer(media: &[MetricDataResult]) -> Result<Option<MinuteFlows>, String> {
+        let query = query(FlowProtocols::MEDIA, &[]);
+        let series = series(&query);
+        let mut points = Points::default();
+        points.add_result(&series, &result("m0", StatusCode::Complete, &[0], &[9.0]))?;
+        for page in media {
+            points.add_result(&series, page)?;
+        }
+        points.check_complete(&series)?;
+        Ok(points.minutes(&query).get(&Timestamp::UNIX_EPOCH).copied())
+    }
+
+    fn result(id: &str, status: StatusCode, seconds: &[i64], values: &[f64]) -> MetricDataResult {
+        let times = seconds.iter().map(|at| aws_sdk_cloudwatch::primitives::DateTime::from_secs(*at)).collect();
+        let result = MetricDataResult::builder().id(id).status_code(status);
+        result.set_timestamps(Some(times)).set_values(Some(values.to_vec())).build()
+    }
+
+    #[test]
+    fn a_complete_series_may_have_no_data_points_and_several_pages() {
+        let flows = |flows| Ok(Some(MinuteFlows { flows, healthy: None }));
+        assert_eq!(answer(&[result("m1", StatusCode::Complete, &[], &[])]), flows(0));
+        let first = result("m1", StatusCode::PartialData, &[60], &[1.0]);
+        assert_eq!(answer(&[first, result("m1", StatusCode::Complete, &[0], &[2.0])]), flows(2));
+        let of_others = result("m7", StatusCode::InternalError, &[0], &[f64::NAN]);
+        assert_eq!(answer(&[of_others, result("m1", StatusCode::Complete, &[0], &[3.0])]), flows(3));
+    }
+
+    #[test]
+    fn an_answer_that_lacks_something_or_makes_no_sense_is_an_error() {
+        let media = |status, seconds: &[i64], values: &[f64]| vec![result("m1", status, seconds, values)];
+        let complete = || StatusCode::Complete;
+        let without_status = MetricDataResult::builder().id("m1").build();
+        for (pages, reason) in [
+            (vec![], "the answer lacks data points of ActiveFlowCount_UDP"),
+            (media(StatusCode::PartialData, &[], &[]), "the answer lacks data points of ActiveFlowCount_UDP"),
+            (
+                [media(complete(), &[0], &[1.0]), media(StatusCode::PartialData, &[60], &[1.0])].concat(),
+                "the answer lacks data points of ActiveFlowCount_UDP",
+            ),
+            (media(StatusCode::InternalError, &[0], &[1.0]), "the status of ActiveFlowCount_UDP is InternalError"),
+            (media(StatusCode::Forbidden, &[], &[]), "the status of ActiveFlowCount_UDP is Forbidden"),
+            (vec![without_status], "the status of ActiveFlowCount_UDP is missing"),
+            (media(complete(), &[0, 60], &[1.0]), "ActiveFlowCount_UDP has 1 values at 2 times"),
+            (media(complete(), &[0], &[f64::NAN]), "ActiveFlowCount_UDP has the value NaN at 1970-01-01T00:00:00Z"),
+            (
+                media(complete(), &[0], &[f64::INFINITY]),
+                "ActiveFlowCount_UDP has the value inf at 1970-01-01T00:00:00Z",
+            ),
+            (media(complete(), &[0], &[-5.0]), "ActiveFlowCount_UDP has the value -5 at 1970-01-01T00:00:00Z"),
+        ] {
+            assert_eq!(answer(&pages), Err(reason.to_owned()));
+        }
     }
 
     #[test]
