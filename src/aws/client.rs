@@ -22,6 +22,7 @@ mod scaling;
 mod usage;
 
 pub use aws_config::SdkConfig;
+pub use budget::QuotaShare;
 #[cfg(feature = "sandbox")]
 pub use connection::connect_to_sandbox;
 pub use connection::{ConnectError, Connection, connect, is_region_name};

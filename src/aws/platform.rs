@@ -125,8 +125,8 @@ pub trait Platform: Send + Sync {
 /// How soon an observation is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Urgency {
-    /// An event has announced a change.
-    Event,
+    /// An event has announced a change, or a load balancer is idle and to be deleted.
+    Urgent,
     /// The time for a reconciliation has come.
     Resync,
 }

@@ -14,7 +14,7 @@ use super::CommandError;
 use super::options::fleet::{FleetOptions, OneServiceOptions, Values};
 use super::options::{PolicyOptions, WatchOptions};
 use super::settings::{ConfigError, Names, ProcessSettings, Settings, cluster_to_discover};
-use crate::aws::client::{AwsPlatform, Connection, SdkConfig};
+use crate::aws::client::{AwsPlatform, Connection, QuotaShare, SdkConfig};
 use crate::clock::SharedClock;
 use crate::telemetry::log::Identity;
 use jvb_watcher_rules::model::cluster_name;
@@ -39,6 +39,8 @@ pub struct Watched {
     pub queue: String,
     /// Region, credentials and endpoint.
     pub connection: Connection,
+    /// The share of the API quotas that several services may use together.
+    pub quota_share: QuotaShare,
     /// The services.
     pub list: List,
 }
@@ -108,7 +110,8 @@ impl Watched {
                 List::Clusters { clusters, given }
             }
         };
-        Ok(Self { identity: settings.identity(), queue: settings.queue, connection: settings.connection, list })
+        let (identity, quota_share) = (settings.identity(), fleet.quota_share);
+        Ok(Self { identity, queue: settings.queue, connection: settings.connection, quota_share, list })
     }
 
     /// Checks the rules of one service.
@@ -120,7 +123,8 @@ impl Watched {
         let Settings { identity, scope, load_balancer, queue, connection } = settings;
         let names = Names { identity: identity.clone(), scope, load_balancer };
         let service = WatchedService::with_names(names, options)?;
-        Ok(Self { identity, queue, connection, list: List::One(Box::new(service)) })
+        let quota_share = QuotaShare::default();
+        Ok(Self { identity, queue, connection, quota_share, list: List::One(Box::new(service)) })
     }
 
     /// Returns whether many services are watched, or as many as are listed.
@@ -131,7 +135,7 @@ impl Watched {
     /// Returns the connections to AWS, on a machine with this clock.
     pub fn connections(&self, sdk: &SdkConfig, machine: SharedClock) -> AwsPlatform {
         match self.is_fleet() {
-            true => AwsPlatform::for_several_services(sdk, machine),
+            true => AwsPlatform::for_several_services(sdk, machine, self.quota_share),
             false => AwsPlatform::on_machine(sdk, machine),
         }
     }

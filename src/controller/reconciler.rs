@@ -227,7 +227,7 @@ impl<P: ControllerPlatform> Reconciler<P> {
         let began = Instant::now();
         let reconciling = self.context.metrics.reconciling();
         self.forget_stale_memory();
-        self.platform.ready(if hints.is_empty() { Urgency::Resync } else { Urgency::Event }).await;
+        self.platform.ready(self.urgency(hints)).await;
         if !hints.tasks.is_empty() {
             self.memory.missed_events.event_arrived();
         }
@@ -381,6 +381,12 @@ impl<P: ControllerPlatform> Reconciler<P> {
             _ => Progress::Settled,
         };
         Ok(Outcome { requeue_at: observed.plan.requeue_at, progress, observed, findings })
+    }
+
+    /// Returns how soon the service should be observed.
+    fn urgency(&self, hints: &Hints) -> Urgency {
+        let is_being_torn_down = self.memory.idle_since.is_some() || self.memory.teardown.begun_at().is_some();
+        if is_being_torn_down || !hints.is_empty() { Urgency::Urgent } else { Urgency::Resync }
     }
 
     /// Forgets observations that are too old to compare with: the process was frozen, or had no work.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures_util::future::join_all;
 use jiff::Timestamp;
 
-use super::{AwsPlatform, connect_to_sandbox};
+use super::{AwsPlatform, QuotaShare, connect_to_sandbox};
 use crate::aws::directory::ServiceDirectory;
 use crate::aws::{ErrorKind, Platform};
 use crate::clock::SystemClock;
@@ -59,7 +59,7 @@ async fn crowded_platform() -> (Sandbox, AwsPlatform) {
 async fn several_services_share_the_calls_of_reads_at_the_same_time() {
     let (sandbox, _) = crowded_platform().await;
     let sdk = connect_to_sandbox(sandbox.endpoint(), "eu-west-1");
-    let adapter = AwsPlatform::for_several_services(&sdk, Arc::new(SystemClock));
+    let adapter = AwsPlatform::for_several_services(&sdk, Arc::new(SystemClock), QuotaShare::default());
     let sent = |before: &mut u64| {
         let sent = adapter.calls().sent;
         sent - std::mem::replace(before, sent)

@@ -16,7 +16,7 @@ use aws_sdk_elasticloadbalancingv2::types as elb;
 
 use futures_util::future::try_join_all;
 
-use super::budget::Budget;
+use super::budget::{Budget, QuotaShare};
 use super::call::{Call, none_if_not_found};
 use super::interceptors::{CallCounter, DateReader, DeadlineGuard};
 use crate::aws::operation::ApiOperation;
@@ -73,8 +73,8 @@ impl AwsPlatform {
 
     /// Creates the clients of a process that watches several services, each with a clone: reads that they make at the same
     /// time are coalesced, and observations wait for the budget of calls.
-    pub fn for_several_services(config: &SdkConfig, machine: SharedClock) -> Self {
-        Self::with_budget(config, machine, Some(Budget::new()))
+    pub fn for_several_services(config: &SdkConfig, machine: SharedClock, share: QuotaShare) -> Self {
+        Self::with_budget(config, machine, Some(Budget::new(share)))
     }
 
     fn with_budget(config: &SdkConfig, machine: SharedClock, budget: Option<Budget>) -> Self {
@@ -168,8 +168,9 @@ async fn tasks_of_batch(ecs: &aws_sdk_ecs::Client, cluster: &str, ids: &[TaskId]
 async fn tags_of_batch(
     elb: &aws_sdk_elasticloadbalancingv2::Client,
     arns: &[String],
+    subject: &str,
 ) -> Result<BTreeMap<String, Tags>, AwsError> {
-    let call = Call::new(ApiOperation::DescribeTags, arns.first().map_or("*", String::as_str));
+    let call = Call::new(ApiOperation::DescribeTags, subject);
     let output = elb.describe_tags().set_resource_arns(Some(arns.to_vec())).send().await;
     let output = output.map_err(|error| call.failed(error))?;
     let tag = |tag: &elb::Tag| Some((tag.key()?.to_owned(), tag.value().unwrap_or_default().to_owned()));
@@ -290,12 +291,12 @@ impl Platform for AwsPlatform {
         }
         let mut tags = BTreeMap::new();
         for batch in arns.chunks(RESOURCES_PER_TAG_CALL) {
-            match tags_of_batch(&self.elb, batch).await {
+            match tags_of_batch(&self.elb, batch, &batch[0]).await {
                 Ok(of_batch) => tags.extend(of_batch),
                 // One resource that no longer exists fails the whole batch, without being named.
                 Err(error) if error.is(ErrorKind::NotFound) => {
                     for arn in batch {
-                        match tags_of_batch(&self.elb, std::slice::from_ref(arn)).await {
+                        match tags_of_batch(&self.elb, std::slice::from_ref(arn), arn).await {
                             Ok(of_one) => tags.extend(of_one),
                             Err(error) if error.is(ErrorKind::NotFound) => {}
                             Err(error) => return Err(error),

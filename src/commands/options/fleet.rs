@@ -6,26 +6,42 @@ use std::path::PathBuf;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
 
 use super::{PolicyOptions, ServiceOptions};
+use crate::aws::client::QuotaShare;
+
+/// The group of the options that list the services, of which one can be given.
+const LIST: &str = "list";
 
 /// The list of the services to watch, for more than one.
 #[derive(Clone, Debug, Default, Args)]
 #[command(next_help_heading = "Fleet")]
-#[group(multiple = false)]
+#[group(skip)]
 pub struct FleetOptions {
     /// File that lists the services to watch
     ///
     /// TOML: a table `defaults` and a list `service`, with the options of a service as keys. `run` reads it again at SIGHUP.
-    #[arg(long, env = "JVB_WATCHER_CONFIG", value_name = "FILE")]
+    #[arg(long, env = "JVB_WATCHER_CONFIG", value_name = "FILE", group = LIST)]
     pub config: Option<PathBuf>,
     /// The text of such a file, for AWS Lambda
-    #[arg(long, env = "JVB_WATCHER_CONFIG_TEXT", value_name = "TOML", hide_short_help = true)]
+    #[arg(long, env = "JVB_WATCHER_CONFIG_TEXT", value_name = "TOML", group = LIST, hide_short_help = true)]
     pub config_text: Option<String>,
     /// Watch an ECS cluster's tagged services; repeatable
     ///
     /// Those with the tag jvb-watcher:load-balancer=NAME. Tags jvb-watcher:OPTION=VALUE are further options of a service. The
     /// clusters are read again at the resync interval. The variable takes a list with commas.
-    #[arg(long, env = "JVB_WATCHER_DISCOVER", value_name = "CLUSTER", value_delimiter = ',')]
+    #[arg(long, env = "JVB_WATCHER_DISCOVER", value_name = "CLUSTER", group = LIST, value_delimiter = ',')]
     pub discover: Vec<String>,
+    /// Share of AWS's default API quotas that the process may use
+    ///
+    /// Observations wait for it. More than 1 if AWS has raised the account's quotas.
+    #[arg(
+        long,
+        env = "JVB_WATCHER_QUOTA_SHARE",
+        value_name = "SHARE",
+        requires = LIST,
+        default_value_t,
+        hide_short_help = true
+    )]
+    pub quota_share: QuotaShare,
 }
 
 impl FleetOptions {

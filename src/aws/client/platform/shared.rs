@@ -72,7 +72,8 @@ impl Shared {
                 move |(), arns: Vec<String>| {
                     let elb = of_tags.clone();
                     async move {
-                        Ok(tags_of_batch(&elb, &arns).await?.into_iter().map(|(arn, tags)| (arn, Ok(tags))).collect())
+                        let tags = tags_of_batch(&elb, &arns, subject(&arns)).await?;
+                        Ok(tags.into_iter().map(|(arn, tags)| (arn, Ok(tags))).collect())
                     }
                 },
             ),
@@ -126,11 +127,19 @@ async fn services(
     Ok(names.iter().filter_map(|name| Some((name.clone(), answer(name)?))).collect())
 }
 
+/// Returns what a call for several resources is about: the one, or `*`, since an error would name one that it isn't about.
+fn subject(resources: &[String]) -> &str {
+    match resources {
+        [resource] => resource,
+        _ => "*",
+    }
+}
+
 async fn load_balancers(
     elb: aws_sdk_elasticloadbalancingv2::Client,
     names: Vec<String>,
 ) -> Result<Answers<String, LoadBalancerDescription>, AwsError> {
-    let call = Call::new(ApiOperation::DescribeLoadBalancers, names.first().map_or("*", String::as_str));
+    let call = Call::new(ApiOperation::DescribeLoadBalancers, subject(&names));
     let request = elb.describe_load_balancers();
     let request = match names.as_slice() {
         [name] => request.names(name),
