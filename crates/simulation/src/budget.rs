@@ -91,6 +91,7 @@ pub struct Budget {
     /// The instant since which the requeue interval of a teardown grows.
     teardown_since: Timestamp,
     is_aws_failing: bool,
+    is_platform_failing: bool,
     is_usage_failing: bool,
     reconciliations: Allowance,
     usage: Allowance,
@@ -146,6 +147,7 @@ impl Budget {
             credited_until: midnight,
             teardown_since: midnight,
             is_aws_failing: false,
+            is_platform_failing: false,
             is_usage_failing: false,
             usage: Allowance::new(MOST_USAGE * workers),
             reconciliations: Allowance::new(MOST_RECONCILIATIONS * workers),
@@ -187,10 +189,20 @@ impl Budget {
 
     /// Notes that AWS begins to fail, or works again.
     pub fn set_aws_failing(&mut self, fails: bool, now: Timestamp) {
+        self.before_failing(now);
+        self.is_aws_failing = fails;
+    }
+
+    /// Notes that the calls about this platform begin to fail, or work again.
+    pub fn set_platform_failing(&mut self, fails: bool, now: Timestamp) {
+        self.before_failing(now);
+        self.is_platform_failing = fails;
+    }
+
+    fn before_failing(&mut self, now: Timestamp) {
         self.credit_until(now);
         // The last wait of the backoff follows.
         self.allow(self.workers);
-        self.is_aws_failing = fails;
     }
 
     /// Notes that the calls to CloudWatch begin to fail, or work again.
@@ -252,6 +264,16 @@ impl Budget {
         self.calls.add(CALLS_PER_MESSAGE * messages as f64);
     }
 
+    /// Returns how many calls of an operation the budget still has.
+    pub fn left(&mut self, operation: &str, now: Timestamp) -> f64 {
+        self.credit_until(now);
+        let of_operation = match operation {
+            "ReceiveMessage" => self.polls.left,
+            _ => f64::INFINITY,
+        };
+        of_operation.min(self.calls.left)
+    }
+
     /// Takes a worker's call from the budget.
     ///
     /// # Errors
@@ -305,7 +327,7 @@ impl Budget {
         let polls = self.factor() * self.workers * seconds / self.longest_poll;
         self.polls.add(polls);
         self.calls.add(polls);
-        let attempts = if self.is_usage_failing || self.is_aws_failing { ATTEMPTS } else { 1.0 };
+        let attempts = if self.is_usage_failing || self.is_failing() { ATTEMPTS } else { 1.0 };
         let asked = attempts * self.workers * seconds / USAGE;
         self.usage.add(asked);
         self.calls.add(asked);
@@ -325,7 +347,11 @@ impl Budget {
 
     /// Returns the factor by which failures multiply calls.
     fn factor(&self) -> f64 {
-        if self.is_aws_failing { RETRIES_PER_FAILURE * ATTEMPTS } else { 1.0 }
+        if self.is_failing() { RETRIES_PER_FAILURE * ATTEMPTS } else { 1.0 }
+    }
+
+    fn is_failing(&self) -> bool {
+        self.is_aws_failing || self.is_platform_failing
     }
 }
 

@@ -1,43 +1,142 @@
 //! The quiet end of a day: nothing fails any more, and a scale-up and a scale-down must each complete within their bounds.
 
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::run::{OTHER_PROJECT, Run};
+use super::fleet::Failing;
+use super::run::{OTHER_PROJECT, Platform, Run};
 use super::usage::known_metrics;
-use super::{Action, HOUR, MINUTE, Severity};
-use crate::checker::Guarantee;
+use super::{Action, Day, HOUR, MINUTE, Severity};
+use crate::checker::{DELETED_WITHIN, Guarantee};
 use crate::command::Command;
+use crate::environment::Environment;
 use crate::faults::{CallFault, ProcessFault, Side, Victim};
+use crate::operator::Operator;
 use jvb_watcher::retry;
 use jvb_watcher_rules::plan::NEARLY_IDLE_REQUEUE;
-use jvb_watcher_sandbox::platform;
+use jvb_watcher_sandbox::faults::{FaultPlan, Faults};
 use jvb_watcher_sandbox::world::{GroupView, Incident, Settings, TaskView};
 
 /// The number of tasks that serve before the last scale-down.
 const SERVING_AT_THE_END: usize = 2;
 
+/// How long a service must have failed that counts as failing for hours.
+const LONG: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// The moment that a service has gone through all of its end beside one that fails.
+const BESIDE_FAILING: &str = "a service was registered and torn down beside a failing one";
+
 /// The downtime of a worker that is killed in the last teardown.
 const DOWNTIME_AT_THE_END: Duration = Duration::from_secs(10);
 
+/// The quiet end of one platform's day.
+struct End<'r, 'a> {
+    run: &'r mut Run<'a>,
+    environment: Arc<Environment>,
+    day: &'a Day,
+    operator: Operator,
+    platform: usize,
+}
+
 impl Run<'_> {
-    /// Plays the quiet end and checks the final state.
+    /// Plays the quiet end of each platform, and checks the final state. Of a fleet one service still fails while the others
+    /// come to their ends; its own follows.
     pub(super) async fn end(&mut self) {
         self.environment.note(|| "the quiet end".to_owned());
+        self.quiet();
+        if let Some(failing) = self.failing {
+            let kept = self.end_beside(failing).await;
+            self.end_of(failing.platform).await;
+            self.environment.with(|state, now| {
+                if state.checkers.of(failing.platform).messages_waiting_for(HOUR, now) < kept {
+                    state.coverage.moment("messages about a failing service were deleted after its recovery");
+                }
+            });
+        } else {
+            self.end_of(0).await;
+        }
+        self.check_queues();
+    }
+
+    /// Plays the ends of the platforms beside the one whose service fails, and lets that one recover. Returns the number of its
+    /// messages that were kept for an hour or longer.
+    async fn end_beside(&mut self, failing: &Failing) -> usize {
+        let fails_from = self.environment.now();
+        self.perform(failing.platform, &Action::SetPlatformFaults(failing.kind.plan()));
+        let others: Vec<_> = (0..self.platforms.len()).filter(|platform| *platform != failing.platform).collect();
+        for (index, platform) in others.into_iter().enumerate() {
+            // Messages about the failing service arrive, too.
+            self.perform(failing.platform, &Action::Scale { tasks: if index.is_multiple_of(2) { 1 } else { 0 } });
+            self.end_of(platform).await;
+            self.environment.with(|state, _| state.coverage.moment(BESIDE_FAILING));
+        }
+        let kept = self.environment.with(|state, now| {
+            if fails_from + LONG <= now {
+                state.coverage.moment(failing.kind.moment());
+            }
+            state.checkers.of(failing.platform).messages_waiting_for(HOUR, now)
+        });
+        self.perform(failing.platform, &Action::SetPlatformFaults(FaultPlan::default()));
+        kept
+    }
+
+    async fn end_of(&mut self, platform: usize) {
+        let Platform { day, operator, .. } = &self.platforms[platform];
+        let (day, operator, environment) = (*day, operator.clone(), self.environment.clone());
+        // A fault that has waited in vain for a call about another platform.
+        environment.with(|state, _| state.call_faults.clear());
+        End { run: self, environment, day, operator, platform }.play().await;
+    }
+
+    /// Ends all faults but those of the failing service.
+    fn quiet(&mut self) {
         self.environment.with(|state, now| {
             state.call_faults.clear();
             state.faults.clear();
             state.usage_faults.clear();
-            state.checker.budget.set_usage_failing(false, now);
-            state.checker.budget.set_aws_failing(false, now);
+            state.platform_faults.iter_mut().for_each(Faults::clear);
+            for budget in state.checkers.budgets() {
+                budget.set_usage_failing(false, now);
+                budget.set_aws_failing(false, now);
+                budget.set_platform_failing(false, now);
+            }
             let settings = state.world.settings_mut();
             settings.ecs_lag = Duration::ZERO;
             settings.events = Settings::default().events;
             settings.metrics = known_metrics();
         });
-        self.perform(&Action::Inject(Incident::Callers { n: 0 }));
+        self.perform(0, &Action::Inject(Incident::Callers { n: 0 }));
+    }
+
+    fn check_queues(&self) {
+        let queues = self.environment.with(|state, _| state.world.queues());
+        for queue in queues.iter().filter(|queue| queue.name.ends_with("jvb-watcher")) {
+            if let Some(age) = queue.oldest.filter(|age| *age > DELETED_WITHIN) {
+                let what = format!("a message has been in {} for {age:?}", queue.name);
+                self.violate(Guarantee::NoMessageIsLost, what);
+            }
+        }
+        let Some(Platform { day, operator, .. }) = self.platforms.first() else { return };
+        let (malformed, others) = operator.dead_letters();
+        if malformed < self.malformed {
+            let what = format!("{malformed} of {} malformed message(s) are in the dead-letter queue", self.malformed);
+            self.violate(Guarantee::NoMessageIsLost, what);
+        }
+        // On other days a message is received too often while workers are killed or cannot delete it.
+        if others > 0 && day.severity == Severity::Calm {
+            let what = format!("{others} readable message(s) are in the dead-letter queue");
+            self.violate(Guarantee::NoMessageIsLost, what);
+        }
+    }
+}
+
+impl End<'_, '_> {
+    /// Plays the quiet end and checks the final state.
+    async fn play(&mut self) {
         self.repair_platform();
         // What began before (e.g. a slow Terraform run) ends, and every process resumes.
         self.advance(40 * MINUTE).await;
+        self.expect_promptness();
         // A service that was still draining could not be created before.
         self.repair_platform();
         let _ = self.operator.delete_failed_load_balancer();
@@ -68,10 +167,28 @@ impl Run<'_> {
         } else {
             self.scale_down().await;
         }
-        self.check_all_running();
+        self.run.check_all_running();
         self.check_no_load_balancer();
         self.check_no_group();
-        self.check_queues();
+        self.check_messages();
+    }
+
+    async fn advance(&mut self, time: Duration) {
+        self.run.advance(time).await;
+    }
+
+    fn perform(&mut self, action: &Action) {
+        self.run.perform(self.platform, action);
+    }
+
+    /// Records a violation of the platform's guarantees.
+    fn violate(&self, guarantee: Guarantee, what: String) {
+        self.environment.with(|state, at| state.checkers.of(self.platform).fail(guarantee, at, what));
+    }
+
+    /// Expects that from now on the messages about the service are deleted soon.
+    fn expect_promptness(&self) {
+        self.environment.with(|state, now| state.checkers.of(self.platform).expect_promptness(now));
     }
 
     /// Undoes what operators have done that would prevent the scale-up or the teardown.
@@ -153,12 +270,12 @@ impl Run<'_> {
         let mut error = String::new();
         for _ in 0..4 {
             self.end_health_incidents();
-            let running = self.launch(command.clone(), None);
+            let running = self.run.launch(self.platform, command.clone(), None);
             while !running.is_finished() {
                 self.advance(Duration::from_secs(1)).await;
             }
             match running.await {
-                Ok(Ok(())) => return,
+                Ok(Ok(())) => return self.note_success(command),
                 Ok(Err(failure)) => error = failure,
                 Err(failure) => error = failure.to_string(),
             }
@@ -166,6 +283,17 @@ impl Run<'_> {
         let guarantee =
             if *command == Command::Down { Guarantee::NothingIdleStays } else { Guarantee::TargetsFollowTasks };
         self.violate(guarantee, format!("{command:?} doesn't succeed: {error}"));
+    }
+
+    /// Counts the success of a command beside a failing service.
+    fn note_success(&self, command: &Command) {
+        if self.run.failing.is_some_and(|failing| failing.platform != self.platform) {
+            let moment = match command {
+                Command::Up { .. } => "up succeeded beside a failing service",
+                Command::Down => "down succeeded beside a failing service",
+            };
+            self.environment.with(|state, _| state.coverage.moment(moment));
+        }
     }
 
     /// Lets targets be healthy again that an incident has made unhealthy: `up` waits for them.
@@ -235,7 +363,11 @@ impl Run<'_> {
     /// Returns the platform's target groups.
     fn groups(&self) -> Vec<GroupView> {
         let groups = self.environment.with(|state, _| state.world.groups());
-        groups.into_iter().filter(|group| is_of_the_platform(&group.name)).collect()
+        groups.into_iter().filter(|group| self.is_of_the_platform(&group.name)).collect()
+    }
+
+    fn is_of_the_platform(&self, name: &str) -> bool {
+        name.strip_prefix(self.day.project.as_str()).is_some_and(|rest| rest.starts_with('-'))
     }
 
     /// Returns the addresses of the tasks that serve.
@@ -271,7 +403,8 @@ impl Run<'_> {
 
     fn check_no_load_balancer(&self) {
         let load_balancers = self.environment.with(|state, _| state.world.load_balancers());
-        for load_balancer in load_balancers.iter().filter(|load_balancer| is_of_the_platform(&load_balancer.name)) {
+        for load_balancer in load_balancers.iter().filter(|load_balancer| self.is_of_the_platform(&load_balancer.name))
+        {
             self.violate(Guarantee::NothingIdleStays, format!("{} is idle, and still exists", load_balancer.name));
         }
         if !load_balancers.iter().any(|load_balancer| load_balancer.name.starts_with(OTHER_PROJECT)) {
@@ -285,29 +418,16 @@ impl Run<'_> {
         }
     }
 
-    fn check_queues(&self) {
-        let queues = self.environment.with(|state, _| state.world.queues());
-        for queue in queues.iter().filter(|queue| queue.name.ends_with("jvb-watcher")) {
-            if let Some(age) = queue.oldest.filter(|age| *age > 15 * MINUTE) {
-                let what = format!("a message has been in {} for {age:?}", queue.name);
-                self.violate(Guarantee::NoMessageIsLost, what);
+    /// Checks that each message about the service was deleted soon.
+    fn check_messages(&self) {
+        self.environment.with(|state, now| {
+            let checker = state.checkers.of(self.platform);
+            for sent_at in checker.late_messages(now) {
+                let what = format!("a message of {sent_at} about the service is not deleted");
+                checker.fail(Guarantee::NoMessageIsLost, now, what);
             }
-        }
-        let (malformed, others) = self.operator.dead_letters();
-        if malformed < self.malformed {
-            let what = format!("{malformed} of {} malformed message(s) are in the dead-letter queue", self.malformed);
-            self.violate(Guarantee::NoMessageIsLost, what);
-        }
-        // On other days a message is received too often while workers are killed or cannot delete it.
-        if others > 0 && self.day.severity == Severity::Calm {
-            let what = format!("{others} readable message(s) are in the dead-letter queue");
-            self.violate(Guarantee::NoMessageIsLost, what);
-        }
+        });
     }
-}
-
-fn is_of_the_platform(name: &str) -> bool {
-    name.strip_prefix(platform::PROJECT).is_some_and(|rest| rest.starts_with('-'))
 }
 
 fn serves(task: &TaskView) -> bool {
