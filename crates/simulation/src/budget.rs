@@ -18,7 +18,8 @@
 //! before each dangerous write: while a stop is announced, and during a teardown, in each reconciliation.
 //!
 //! It may poll at the end of each poll, and once more for each reconciliation and each message. While AWS fails, each of
-//! these may fail as often as the backoff allows, with three attempts for each call. A reconciliation takes a dozen calls;
+//! these may fail as often as the backoff allows, with three attempts for each call; a service that fails for hours is
+//! retried once a minute, however rarely it is resynced. A reconciliation takes a dozen calls;
 //! a message takes a few more, while ECS's answers lag behind it.
 //!
 //! Unused allowances accumulate up to a limit: a quiet night doesn't pay for a busy minute.
@@ -53,6 +54,9 @@ const RECONCILIATIONS_PER_TARGET_CHANGE: f64 = 2.0;
 
 /// The reconciliations that a worker's own change can cause: less than the one that it takes.
 const RECONCILIATIONS_PER_OWN_CHANGE: f64 = 0.5;
+
+/// The seconds between two retries once the waits between them no longer grow.
+const RETRY: f64 = 60.0;
 
 /// The retries within a minute: waits between them double from half a second to a minute.
 const RETRIES_PER_FAILURE: f64 = 9.0;
@@ -331,6 +335,11 @@ impl Budget {
         let asked = attempts * self.workers * seconds / USAGE;
         self.usage.add(asked);
         self.calls.add(asked);
+        if self.is_platform_failing {
+            let retries = self.workers * seconds / RETRY;
+            self.reconciliations.add(retries * ATTEMPTS);
+            self.calls.add(retries * ATTEMPTS * CALLS_PER_RECONCILIATION);
+        }
         self.allow(reconciliations * self.workers);
     }
 
@@ -350,7 +359,8 @@ impl Budget {
         if self.is_failing() { RETRIES_PER_FAILURE * ATTEMPTS } else { 1.0 }
     }
 
-    fn is_failing(&self) -> bool {
+    /// Returns whether calls fail.
+    pub fn is_failing(&self) -> bool {
         self.is_aws_failing || self.is_platform_failing
     }
 }

@@ -136,6 +136,9 @@ impl Environment {
         }
         let mut world = World::new(settings, day.seed, midnight);
         platform::set_up(&mut world, midnight).expect("a platform");
+        for further in days.iter().skip(1) {
+            platform::add_service(&mut world, &further.project, midnight).expect("a further platform");
+        }
         let (process_faults, receiver) = unbounded_channel();
         let state = State {
             world,

@@ -78,10 +78,12 @@ impl Operator {
 
     /// Creates the service.
     pub fn create_service(&self) -> Result<(), ApiError> {
+        // On a platform that no worker watches no task runs, so it needs no definition of its own.
+        let family = self.sender.platform.map_or(platform::PROJECT, |_| &self.project);
         self.ecs(ecs::Request::CreateService(ecs::CreateServiceInput {
             cluster: self.cluster(),
             service_name: self.service(),
-            task_definition: format!("{}-jvb", platform::PROJECT),
+            task_definition: format!("{family}-jvb"),
             desired_count: 0,
             launch_type: Some("FARGATE".to_owned()),
             network_configuration: Some(network()),

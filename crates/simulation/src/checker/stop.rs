@@ -168,7 +168,7 @@ impl Checker {
             && snapshot.tasks.iter().any(|task| task.group == group && task.last_status == "RUNNING")
             && load_balancer.is_some_and(|found| found.state == "active");
         let has_flows = load_balancer.is_some_and(|found| world.flows(&found.arn, FlowProtocol::Udp) > 0);
-        if !is_up || is_operating || is_held || has_flows {
+        if !is_up || is_operating || is_held || has_flows || self.budget.is_failing() {
             self.stops.quiet = None;
             return;
         }

@@ -261,8 +261,9 @@ impl End<'_, '_> {
             let faults = kills.map(|(operation, side)| CallFault { victim: Victim::Worker, operation, side, fault });
             self.environment.with(|state, _| state.call_faults.extend(faults));
         }
-        let downtimes = DOWNTIME_AT_THE_END * u32::try_from(kills.len()).unwrap_or_default();
-        self.advance(self.stopping_bound() + self.teardown_bound() + downtimes).await;
+        let restarts = u32::try_from(kills.len()).unwrap_or_default();
+        let delay = (DOWNTIME_AT_THE_END + self.starting_bound()) * restarts;
+        self.advance(self.stopping_bound() + self.teardown_bound() + delay).await;
     }
 
     /// Runs a command until it succeeds, a few times at most: its errors may ask for another run.
@@ -335,6 +336,15 @@ impl End<'_, '_> {
     /// two that fail, and the reconciliation itself.
     fn registration_bound(&self) -> Duration {
         self.day.policy.resync_interval + retry::LONGEST_WAIT + Duration::from_secs(30)
+    }
+
+    /// The longest time from a worker's start to its first reconciliation of the service: the first ones of several services
+    /// are spread over the resync interval.
+    fn starting_bound(&self) -> Duration {
+        match self.run.platforms.as_slice() {
+            [_] => Duration::ZERO,
+            _ => self.day.policy.resync_interval,
+        }
     }
 
     /// The longest time from the scale-down to the last task's end: half a minute besides the time after SIGTERM.

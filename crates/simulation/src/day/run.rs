@@ -64,10 +64,6 @@ impl<'a> Run<'a> {
             setup: Setup::new(environment.clone(), day, options.bug),
         };
         let platforms: Vec<_> = days.iter().map(platform).collect();
-        // The environment has the first one.
-        for Platform { operator, .. } in platforms.iter().skip(1) {
-            operator.create_cluster().and_then(|()| operator.create_service()).expect("a further platform");
-        }
         if let [Platform { operator, .. }, _, ..] = platforms.as_slice() {
             let projects: Vec<_> = days.iter().map(|day| day.project.as_str()).collect();
             operator.route_events_of(&projects).expect("the rule exists");
