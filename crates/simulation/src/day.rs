@@ -200,12 +200,17 @@ impl Day {
 
     /// A calm day with one worker and no scheduled actions.
     pub fn quiet() -> Self {
+        Self::quiet_of(platform::PROJECT)
+    }
+
+    /// A calm day of a project's platform, with one worker and no scheduled actions.
+    pub fn quiet_of(project: &str) -> Self {
         Self {
             seed: 1,
-            project: platform::PROJECT.to_owned(),
+            project: project.to_owned(),
             severity: Severity::Calm,
             clocks: vec![SignedDuration::ZERO],
-            policy: policy(platform::PROJECT, MINUTE, 15 * MINUTE, MINUTE),
+            policy: policy(project, MINUTE, 15 * MINUTE, MINUTE),
             longest_poll: LONGEST_POLL,
             stopping: Duration::from_secs(26),
             deleted_visible: Duration::ZERO,

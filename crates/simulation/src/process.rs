@@ -11,7 +11,7 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, Sleep};
 
-use crate::bugs::{self, Bug, BugInterceptor};
+use crate::bugs::{self, Bug, BugInterceptors};
 use crate::connection::Connection;
 use crate::day::Day;
 use crate::environment::{Actor, Environment, Sender};
@@ -143,13 +143,14 @@ impl Worker {
             Some(Bug::TrustMachineClock) => Arc::new(SkewedClock { environment, error: clock_error }),
             _ => clock,
         };
+        let interceptors = BugInterceptors::new(bug, clock.clone());
         let orphan_index = OrphanIndex::default();
         let reconcilers: Vec<_> = platforms
             .iter()
             .map(|setup| {
                 let Setup { scope, policy, .. } = setup.clone();
                 let connection = connection.about(setup.sender(actor).platform);
-                let cloud = Intercepted::new(connection, BugInterceptor::new(bug, &scope.service, clock.clone()));
+                let cloud = Intercepted::new(connection, interceptors.of(&scope.service));
                 let context = ControllerContext::new(scope, log.about(setup.identity()), clock.clone());
                 Reconciler::new(ReconcilerParts {
                     planner: bugs::planner(bug),
@@ -159,7 +160,7 @@ impl Worker {
                 })
             })
             .collect();
-        let queue = Intercepted::new(connection, BugInterceptor::new(bug, &first.scope.service, clock.clone()));
+        let queue = Intercepted::new(connection, interceptors.of(&first.scope.service));
         let resync_intervals = platforms.iter().map(|setup| setup.policy.resync_interval);
         let (order, shutdown) = shutdown::channel();
         let worker = worker::Worker::new(WorkerParts {
@@ -168,7 +169,7 @@ impl Worker {
             context: QueueContext::from(&ControllerContext::new(first.scope.clone(), log, clock)),
             reconcilers,
             changes: None,
-            concurrency: worker::CONCURRENCY,
+            concurrency: if bug == Some(Bug::ReconcileOneAtATime) { 1 } else { worker::CONCURRENCY },
             lifetime: Lifetime::UntilStopped,
             shutdown,
             liveness: Liveness::new(resync_intervals.max().unwrap_or_default()),

@@ -62,7 +62,7 @@ impl FailureKind {
     const ALL: [Self; 4] = [Self::Refused, Self::Throttled, Self::Hanging, Self::Slow];
 
     /// Returns the faults of the calls. The latency of writes stays within its bound.
-    pub(super) fn plan(self) -> FaultPlan {
+    pub fn plan(self) -> FaultPlan {
         let all = || Pattern("*".to_owned());
         let reads = |least, most| {
             let rule = |on: &str| {

@@ -11,7 +11,7 @@ use jvb_watcher_simulation::day::{Options, Report};
 use crate::campaign::{Campaign, Playable, check_determinism};
 
 /// The number of days, from seed 1 on.
-const DAYS: u64 = 24;
+const DAYS: u64 = 32;
 
 /// The moments and log lines that the days must reach.
 const REQUIRED: &[&str] = &[
@@ -26,7 +26,7 @@ const REQUIRED: &[&str] = &[
     "a worker was killed just after AddTags",
     "a worker was killed just after DeleteLoadBalancer",
     "a worker was killed just before DeleteTargetGroup",
-    "a worker was killed just before DeleteMessageBatch",
+    "a worker was killed just after DeleteMessageBatch",
     "a worker was suspended just before DeleteLoadBalancer",
     "a write was not sent after its deadline",
     "teardown_started resumed",
