@@ -50,11 +50,6 @@ impl Checkers {
         &mut self.0[platform]
     }
 
-    /// Returns the checkers of all platforms.
-    pub fn all(&mut self) -> impl Iterator<Item = &mut Checker> {
-        self.0.iter_mut()
-    }
-
     /// Returns the bounds on the calls of all platforms.
     pub fn budgets(&mut self) -> impl Iterator<Item = &mut Budget> {
         self.0.iter_mut().map(|checker| &mut checker.budget)
@@ -65,9 +60,14 @@ impl Checkers {
         self.0.iter().any(|checker| !checker.violations.is_empty())
     }
 
-    /// Returns the violations, in the order of the platforms.
+    /// Returns the violations, in the order of the platforms. Those of a fleet name the project.
     pub fn violations(&self) -> Vec<Violation> {
-        self.0.iter().flat_map(|checker| checker.violations.clone()).collect()
+        let of = |checker: &Checker| {
+            let project = if self.is_fleet() { format!("{}: ", checker.project()) } else { String::new() };
+            let named = |found: &Violation| Violation { what: format!("{project}{}", found.what), ..found.clone() };
+            checker.violations.iter().map(named).collect::<Vec<_>>()
+        };
+        self.0.iter().flat_map(of).collect()
     }
 
     /// Records a violation that concerns the processes, or AWS as a whole.
@@ -137,7 +137,9 @@ impl Checkers {
                 }
             }
             _ => {
-                if let Some(checker) = platform.and_then(|number| self.0.get_mut(number)) {
+                // A worker's call about no platform is a call to the queue, or one that it must not make.
+                let judge = platform.or((actor != Actor::Operator).then_some(0));
+                if let Some(checker) = judge.and_then(|number| self.0.get_mut(number)) {
                     checker.before(actor, request, world, now, coverage);
                 }
             }

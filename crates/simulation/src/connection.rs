@@ -60,7 +60,7 @@ impl Connection {
         Self { environment, sender, clock, queue_url, calls: Arc::default() }
     }
 
-    /// Returns the same process's connection for its calls about another platform.
+    /// Returns the same process's connection for its calls about a platform; `None` for those to the queue.
     pub fn about(&self, platform: Option<usize>) -> Self {
         Self { sender: Sender { platform, ..self.sender }, ..self.clone() }
     }

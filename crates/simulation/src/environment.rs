@@ -40,7 +40,7 @@ pub enum Actor {
 pub struct Sender {
     /// The maker.
     pub actor: Actor,
-    /// The number of the platform; `None` for one that no worker watches.
+    /// The number of the platform; `None` for one that no worker watches, and for what all platforms share.
     pub platform: Option<usize>,
 }
 

@@ -160,7 +160,7 @@ impl Worker {
                 })
             })
             .collect();
-        let queue = Intercepted::new(connection, interceptors.of(&first.scope.service));
+        let queue = Intercepted::new(connection.about(None), interceptors.of(&first.scope.service));
         let resync_intervals = platforms.iter().map(|setup| setup.policy.resync_interval);
         let (order, shutdown) = shutdown::channel();
         let worker = worker::Worker::new(WorkerParts {

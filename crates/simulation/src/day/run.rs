@@ -21,7 +21,7 @@ use jvb_watcher_sandbox::faults::FaultPlan;
 use jvb_watcher_sandbox::world::Incident;
 
 /// Another project in the same account, which the watcher must not touch.
-pub(super) const OTHER_PROJECT: &str = "other";
+pub(in crate::day) const OTHER_PROJECT: &str = "other";
 
 /// A day in progress, of one platform or of several.
 pub(super) struct Run<'a> {
