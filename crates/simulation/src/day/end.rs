@@ -103,6 +103,10 @@ impl Run<'_> {
             let what = format!("{malformed} of {} malformed message(s) are in the dead-letter queue", self.malformed);
             self.violate(Guarantee::NoMessageIsLost, what);
         }
+        if others > 0 {
+            self.environment
+                .with(|state, _| state.coverage.moment("a readable message came into the dead-letter queue"));
+        }
         // On other days a message is received too often while workers are killed or cannot delete it.
         if others > 0 && day.severity == Severity::Calm {
             let what = format!("{others} readable message(s) are in the dead-letter queue");
