@@ -50,6 +50,10 @@ impl Checkers {
         &mut self.0[platform]
     }
 
+    fn find(&mut self, platform: Option<usize>) -> Option<&mut Checker> {
+        self.0.get_mut(platform?)
+    }
+
     /// Returns the bounds on the calls of all platforms.
     pub fn budgets(&mut self) -> impl Iterator<Item = &mut Budget> {
         self.0.iter_mut().map(|checker| &mut checker.budget)
@@ -90,7 +94,7 @@ impl Checkers {
             Service::Sqs => self.with_most_left(operation, now),
             _ => platform,
         };
-        if let Some(checker) = payer.and_then(|number| self.0.get_mut(number)) {
+        if let Some(checker) = self.find(payer) {
             checker.sent(actor, operation, now);
         }
     }
@@ -102,7 +106,7 @@ impl Checkers {
 
     /// Records that a call was not made after all, or that its process stopped waiting for the answer.
     pub fn call_failed(&mut self, Sender { actor, platform }: Sender, operation: &'static str) {
-        if let Some(checker) = platform.and_then(|number| self.0.get_mut(number)) {
+        if let Some(checker) = self.find(platform) {
             checker.call_failed(actor, operation);
         }
     }
@@ -115,7 +119,7 @@ impl Checkers {
         code: Result<(), Option<&str>>,
         answered_at: Timestamp,
     ) {
-        if let Some(checker) = platform.and_then(|number| self.0.get_mut(number)) {
+        if let Some(checker) = self.find(platform) {
             checker.answered(actor, request, code, answered_at);
         }
     }
@@ -139,7 +143,7 @@ impl Checkers {
             _ => {
                 // A worker's call about no platform is a call to the queue, or one that it must not make.
                 let judge = platform.or((actor != Actor::Operator).then_some(0));
-                if let Some(checker) = judge.and_then(|number| self.0.get_mut(number)) {
+                if let Some(checker) = self.find(judge) {
                     checker.before(actor, request, world, now, coverage);
                 }
             }
@@ -168,7 +172,7 @@ impl Checkers {
                 }
             }
             (_, Ok(answer)) => {
-                if let Some(checker) = platform.and_then(|number| self.0.get_mut(number)) {
+                if let Some(checker) = self.find(platform) {
                     checker.after(actor, request, answer, now);
                 }
             }
@@ -178,10 +182,13 @@ impl Checkers {
 
     /// Gives each message to the checker of the platform that it is about; those about none, to the first one.
     fn received(&mut self, messages: &[sqs::Message]) {
-        let owner = |message: &&sqs::Message| {
+        if let [checker] = self.0.as_mut_slice() {
+            return checker.received(&messages.iter().collect::<Vec<_>>());
+        }
+        let owner = |message: &sqs::Message| {
             self.0.iter().position(|checker| checker.is_about_service(&message.body)).unwrap_or_default()
         };
-        let owners: Vec<usize> = messages.iter().map(|message| owner(&message)).collect();
+        let owners: Vec<usize> = messages.iter().map(owner).collect();
         for (number, checker) in self.0.iter_mut().enumerate() {
             let of_platform = messages.iter().zip(&owners).filter(|(_, owner)| **owner == number);
             checker.received(&of_platform.map(|(message, _)| message).collect::<Vec<_>>());
