@@ -36,10 +36,10 @@ pub fn set_up(world: &mut World, now: Timestamp) -> Result<(), ApiError> {
     let rule_arn = arn("events", &format!("rule/{rule}"));
     let mut call = |request: Request| world.call(request, now).map(|_| ());
     call(cluster_request(cluster.clone()))?;
-    call(task_definition_request(domain.as_deref()))?;
+    call(task_definition_request(PROJECT, domain.as_deref()))?;
     // A bridge waits for the domain's address, or finds its own.
     let bridge_address = if domain.is_some() { "awaited" } else { "fixed" };
-    call(service_request(cluster.clone(), bridge_address))?;
+    call(service_request(PROJECT, cluster.clone(), bridge_address))?;
     let dead_letter_queue = format!("{queue}-dlq");
     call(queue_request(dead_letter_queue.clone(), []))?;
     let redrive = json!({ "deadLetterTargetArn": arn("sqs", &dead_letter_queue), "maxReceiveCount": MAX_RECEIVES });
@@ -50,14 +50,27 @@ pub fn set_up(world: &mut World, now: Timestamp) -> Result<(), ApiError> {
     call(targets_request(rule, queue_arn))
 }
 
+/// Creates the cluster and the service of a further project. Its bridges resolve no domain; the rule doesn't match its events
+/// yet.
+///
+/// # Errors
+///
+/// Returns an error when the world refuses a request.
+pub fn add_service(world: &mut World, project: &str, now: Timestamp) -> Result<(), ApiError> {
+    let cluster = format!("{project}-cluster");
+    world.call(cluster_request(cluster.clone()), now)?;
+    world.call(task_definition_request(project, None), now)?;
+    world.call(service_request(project, cluster, "fixed"), now).map(drop)
+}
+
 fn cluster_request(cluster: String) -> Request {
     let input = ecs::CreateClusterInput { cluster_name: Some(cluster), ..ecs::CreateClusterInput::default() };
     Request::Ecs(ecs::Request::CreateCluster(input))
 }
 
-fn task_definition_request(domain: Option<&str>) -> Request {
+fn task_definition_request(project: &str, domain: Option<&str>) -> Request {
     Request::Ecs(ecs::Request::RegisterTaskDefinition(ecs::RegisterTaskDefinitionInput {
-        family: family(),
+        family: family(project),
         network_mode: Some("awsvpc".to_owned()),
         requires_compatibilities: vec!["FARGATE".to_owned()],
         cpu: Some("1024".to_owned()),
@@ -93,11 +106,11 @@ fn container(name: &str, ports: &[(u16, &str)]) -> ecs::ContainerDefinition {
     }
 }
 
-fn family() -> String {
-    format!("{PROJECT}-jvb")
+fn family(project: &str) -> String {
+    format!("{project}-jvb")
 }
 
-fn service_request(cluster: String, bridge_address: &str) -> Request {
+fn service_request(project: &str, cluster: String, bridge_address: &str) -> Request {
     let network = ecs::AwsVpcConfiguration {
         subnets: vec!["subnet-0a1b2c3d4e5f60718".to_owned()],
         assign_public_ip: Some("ENABLED".to_owned()),
@@ -105,8 +118,8 @@ fn service_request(cluster: String, bridge_address: &str) -> Request {
     };
     Request::Ecs(ecs::Request::CreateService(ecs::CreateServiceInput {
         cluster: Some(cluster),
-        service_name: format!("{PROJECT}-service"),
-        task_definition: family(),
+        service_name: format!("{project}-service"),
+        task_definition: family(project),
         desired_count: 0,
         launch_type: Some("FARGATE".to_owned()),
         network_configuration: Some(ecs::NetworkConfiguration { awsvpc_configuration: network }),

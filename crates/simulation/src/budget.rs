@@ -18,7 +18,8 @@
 //! before each dangerous write: while a stop is announced, and during a teardown, in each reconciliation.
 //!
 //! It may poll at the end of each poll, and once more for each reconciliation and each message. While AWS fails, each of
-//! these may fail as often as the backoff allows, with three attempts for each call. A reconciliation takes a dozen calls;
+//! these may fail as often as the backoff allows, with three attempts for each call; a service that fails for hours is
+//! retried once a minute, however rarely it is resynced. A reconciliation takes a dozen calls;
 //! a message takes a few more, while ECS's answers lag behind it.
 //!
 //! Unused allowances accumulate up to a limit: a quiet night doesn't pay for a busy minute.
@@ -53,6 +54,9 @@ const RECONCILIATIONS_PER_TARGET_CHANGE: f64 = 2.0;
 
 /// The reconciliations that a worker's own change can cause: less than the one that it takes.
 const RECONCILIATIONS_PER_OWN_CHANGE: f64 = 0.5;
+
+/// The seconds between two retries once the waits between them no longer grow.
+const RETRY: f64 = 60.0;
 
 /// The retries within a minute: waits between them double from half a second to a minute.
 const RETRIES_PER_FAILURE: f64 = 9.0;
@@ -91,6 +95,7 @@ pub struct Budget {
     /// The instant since which the requeue interval of a teardown grows.
     teardown_since: Timestamp,
     is_aws_failing: bool,
+    is_platform_failing: bool,
     is_usage_failing: bool,
     reconciliations: Allowance,
     usage: Allowance,
@@ -146,6 +151,7 @@ impl Budget {
             credited_until: midnight,
             teardown_since: midnight,
             is_aws_failing: false,
+            is_platform_failing: false,
             is_usage_failing: false,
             usage: Allowance::new(MOST_USAGE * workers),
             reconciliations: Allowance::new(MOST_RECONCILIATIONS * workers),
@@ -187,10 +193,20 @@ impl Budget {
 
     /// Notes that AWS begins to fail, or works again.
     pub fn set_aws_failing(&mut self, fails: bool, now: Timestamp) {
+        self.before_failing(now);
+        self.is_aws_failing = fails;
+    }
+
+    /// Notes that the calls about this platform begin to fail, or work again.
+    pub fn set_platform_failing(&mut self, fails: bool, now: Timestamp) {
+        self.before_failing(now);
+        self.is_platform_failing = fails;
+    }
+
+    fn before_failing(&mut self, now: Timestamp) {
         self.credit_until(now);
         // The last wait of the backoff follows.
         self.allow(self.workers);
-        self.is_aws_failing = fails;
     }
 
     /// Notes that the calls to CloudWatch begin to fail, or work again.
@@ -252,6 +268,16 @@ impl Budget {
         self.calls.add(CALLS_PER_MESSAGE * messages as f64);
     }
 
+    /// Returns how many calls of an operation the budget still has.
+    pub fn left(&mut self, operation: &str, now: Timestamp) -> f64 {
+        self.credit_until(now);
+        let of_operation = match operation {
+            "ReceiveMessage" => self.polls.left,
+            _ => f64::INFINITY,
+        };
+        of_operation.min(self.calls.left)
+    }
+
     /// Takes a worker's call from the budget.
     ///
     /// # Errors
@@ -305,10 +331,15 @@ impl Budget {
         let polls = self.factor() * self.workers * seconds / self.longest_poll;
         self.polls.add(polls);
         self.calls.add(polls);
-        let attempts = if self.is_usage_failing || self.is_aws_failing { ATTEMPTS } else { 1.0 };
+        let attempts = if self.is_usage_failing || self.is_failing() { ATTEMPTS } else { 1.0 };
         let asked = attempts * self.workers * seconds / USAGE;
         self.usage.add(asked);
         self.calls.add(asked);
+        if self.is_platform_failing {
+            let retries = self.workers * seconds / RETRY;
+            self.reconciliations.add(retries * ATTEMPTS);
+            self.calls.add(retries * ATTEMPTS * CALLS_PER_RECONCILIATION);
+        }
         self.allow(reconciliations * self.workers);
     }
 
@@ -325,7 +356,12 @@ impl Budget {
 
     /// Returns the factor by which failures multiply calls.
     fn factor(&self) -> f64 {
-        if self.is_aws_failing { RETRIES_PER_FAILURE * ATTEMPTS } else { 1.0 }
+        if self.is_failing() { RETRIES_PER_FAILURE * ATTEMPTS } else { 1.0 }
+    }
+
+    /// Returns whether calls fail.
+    pub fn is_failing(&self) -> bool {
+        self.is_aws_failing || self.is_platform_failing
     }
 }
 

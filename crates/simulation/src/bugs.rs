@@ -1,7 +1,8 @@
 //! Deliberate bugs, which show what the tests catch.
 //!
 //! None is in the product. A bug is a wrapper around a part of the worker: around its planner (it changes the observation
-//! or the policy before the decision, or the plan after it), its platform, its queue, or its clock. A bug that no wrapper can
+//! or the policy before the decision, or the plan after it), its platform, its queue, or its clock; or it is a setting of its
+//! loop. A bug that no wrapper can
 //! express is a patch file in `bugs/`, applied to a copy of the sources. Each must be caught: by a simulated day, or, if no
 //! day shows it, by an example or by the product's own tests. The table of all of them is in the README of this crate.
 
@@ -10,7 +11,7 @@ use std::fmt;
 mod interceptor;
 mod planner;
 
-pub use interceptor::BugInterceptor;
+pub use interceptor::{BugInterceptor, BugInterceptors};
 pub use planner::planner;
 
 /// The part of the worker that a bug is in.
@@ -28,6 +29,8 @@ pub enum Injection {
     Queue,
     /// The clock.
     Clock,
+    /// The worker's loop.
+    Loop,
     /// The sources, by a patch file.
     Patch,
 }
@@ -41,6 +44,7 @@ impl fmt::Display for Injection {
             Self::Platform => "platform",
             Self::Queue => "queue",
             Self::Clock => "clock",
+            Self::Loop => "loop",
             Self::Patch => "sources",
         })
     }
@@ -158,6 +162,12 @@ bugs! {
     StopAfterOneObservation: Plan,
     /// A stop ignores the lease of `up` and `down`.
     IgnoreLease: Platform,
+    /// When the messages of one service are deleted, so are those of the others.
+    DeleteMessagesOfOtherServices: Queue,
+    /// Services are reconciled one at a time.
+    ReconcileOneAtATime: Loop,
+    /// A search for orphaned target groups takes the list of another service's, however old it is.
+    TrustSearchOfOtherServices: Platform,
     /// Of a list in pages only the first page is read.
     ReadFirstPageOnly: Patch,
 }

@@ -1,4 +1,5 @@
-//! The checker of the guarantees: it observes AWS itself, at every write of every actor and every step of the world.
+//! The checker of one platform's guarantees: it observes AWS itself, at every write of every actor and every step of the
+//! world.
 //!
 //! It shares no code with the watcher, and reads no marks, observations or plans: it checks only what must not happen.
 
@@ -15,8 +16,7 @@ use crate::environment::Actor;
 use crate::snapshot::Snapshot;
 use jvb_watcher::controller::reconciler::OBSERVATION_VALID_FOR;
 use jvb_watcher_rules::plan::StopWhenUnused;
-use jvb_watcher_sandbox::api::{ApiError, Request, Response, ecs, elb, sqs};
-use jvb_watcher_sandbox::platform;
+use jvb_watcher_sandbox::api::{Request, Response, ecs, elb, sqs};
 use jvb_watcher_sandbox::world::{TargetView, TaskView, World};
 
 mod deletion;
@@ -24,6 +24,7 @@ mod messages;
 mod scale_up;
 mod stop;
 
+pub(crate) use messages::DELETED_WITHIN;
 use messages::Messages;
 use scale_up::ScaleUps;
 use stop::Stops;
@@ -115,7 +116,7 @@ impl Bounds {
             stop: policy.usage.stop,
             use_threshold: policy.usage.threshold,
             stop_within: policy.usage.stop.filter(|_| day.severity == Severity::Calm).map(|_| day.stop_bound()),
-            project: platform::PROJECT.to_owned(),
+            project: day.project.clone(),
             idle_grace: policy.idle_grace,
             until_paid_hour: policy.until_paid_hour,
             unused_grace: policy.unused_grace,
@@ -186,12 +187,26 @@ impl Checker {
         self.fail(guarantee, now, format!("{actor:?} {what}"));
     }
 
+    /// Returns the project whose platform is checked.
+    pub fn project(&self) -> &str {
+        &self.bounds.project
+    }
+
+    /// Returns whether a load balancer or target group of this name is the platform's.
+    fn is_of_the_platform(&self, name: &str) -> bool {
+        name.strip_prefix(self.bounds.project.as_str()).is_some_and(|rest| rest.starts_with('-'))
+    }
+
     fn load_balancer_name(&self) -> String {
         format!("{}-jvb-nlb", self.bounds.project)
     }
 
+    fn service(&self) -> String {
+        format!("{}-service", self.bounds.project)
+    }
+
     fn group(&self) -> String {
-        format!("service:{}-service", self.bounds.project)
+        format!("service:{}", self.service())
     }
 
     /// Returns whether something that began at that instant should be known to the watcher by now.
@@ -200,26 +215,25 @@ impl Checker {
     }
 
     /// Observes a change of the world, by an actor's call or by itself.
-    pub fn observe(&mut self, world: &World, now: Timestamp, by: Option<Actor>) {
-        let snapshot = Snapshot::of(world);
-        self.observe_writes(&snapshot, now, by);
-        let service = format!("{}-service", self.bounds.project);
-        self.budget.observe(&snapshot, (&service, &self.group(), &self.bounds.project), now);
+    pub fn observe(&mut self, snapshot: &Snapshot, world: &World, now: Timestamp, by: Option<Actor>) {
+        self.observe_writes(snapshot, now, by);
+        let service = self.service();
+        self.budget.observe(snapshot, (&service, &self.group(), &self.bounds.project), now);
         let ours = snapshot.services.iter().find(|found| found.name == service && found.status == "ACTIVE");
         self.missing_since = ours.is_none().then(|| self.missing_since.unwrap_or(now));
         let desired = ours.is_some_and(|service| service.desired > 0);
         self.desired_since = desired.then(|| self.desired_since.unwrap_or(now));
-        self.observe_serving(&snapshot, now);
-        self.observe_stops(&snapshot, world, now);
-        let others = self.is_used_by_others(&snapshot, now);
+        self.observe_serving(snapshot, now);
+        self.observe_stops(snapshot, world, now);
+        let others = self.is_used_by_others(snapshot, now);
         self.others_since = others.then(|| self.others_since.unwrap_or(now));
         let name = self.load_balancer_name();
         let mut not_owned = BTreeMap::new();
-        for load_balancer in snapshot.load_balancers {
+        for load_balancer in &snapshot.load_balancers {
             let owned = load_balancer.tags.iter().any(|(key, value)| key == "Lifecycle" && value == "on-demand");
             if load_balancer.name == name && !owned {
                 let since = self.not_owned_since.get(&load_balancer.arn).copied().unwrap_or(now);
-                not_owned.insert(load_balancer.arn, since);
+                not_owned.insert(load_balancer.arn.clone(), since);
             }
         }
         self.not_owned_since = not_owned;
@@ -245,10 +259,10 @@ impl Checker {
     /// Adds the calls to the budget that a write allows the workers.
     fn observe_writes(&mut self, snapshot: &Snapshot, now: Timestamp, by: Option<Actor>) {
         let mut written = Written::default();
-        for load_balancer in &snapshot.load_balancers {
+        for load_balancer in snapshot.load_balancers.iter().filter(|found| self.is_of_the_platform(&found.name)) {
             written.tags.insert(load_balancer.arn.clone(), load_balancer.tags.clone());
         }
-        for group in &snapshot.groups {
+        for group in snapshot.groups.iter().filter(|group| self.is_of_the_platform(&group.name)) {
             let key = |target: &TargetView| (group.arn.clone(), target.id.clone(), target.port);
             written.targets.extend(group.targets.iter().map(key));
             written.tags.insert(group.arn.clone(), group.tags.clone());
@@ -266,7 +280,7 @@ impl Checker {
 
     /// Returns whether a target behind the platform's load balancer is healthy that is no task's of the service.
     fn is_used_by_others(&self, Snapshot { tasks, groups, .. }: &Snapshot, now: Timestamp) -> bool {
-        let (group, prefix) = (self.group(), format!("{}-", self.bounds.project));
+        let group = self.group();
         let keeps_address =
             |task: &TaskView| task.stopped_at.is_none_or(|at| now.duration_since(at) <= ADDRESS_RETENTION);
         let is_ours = |id: &str| {
@@ -274,7 +288,7 @@ impl Checker {
             tasks.iter().any(|task| task.group == group && has_address(task) && keeps_address(task))
         };
         let mut attached =
-            groups.iter().filter(|group| group.name.starts_with(&prefix) && !group.load_balancers.is_empty());
+            groups.iter().filter(|group| self.is_of_the_platform(&group.name) && !group.load_balancers.is_empty());
         attached.any(|group| group.targets.iter().any(|target| target.state == "healthy" && !is_ours(&target.id)))
     }
 
@@ -311,13 +325,6 @@ impl Checker {
         }
         match request {
             Request::Elb(elb) => self.before_elb(actor, elb, request.operation(), world, now, coverage),
-            Request::Sqs(sqs::Request::DeleteMessageBatch(input)) => {
-                for entry in &input.entries {
-                    if let Err(what) = self.messages.check_deletion(actor, &entry.receipt_handle) {
-                        self.violate(Guarantee::NoMessageIsLost, now, actor, what);
-                    }
-                }
-            }
             Request::Sqs(sqs::Request::ChangeMessageVisibilityBatch(_)) => {}
             Request::Ecs(
                 ecs::Request::UpdateService(_) | ecs::Request::TagResource(_) | ecs::Request::UntagResource(_),
@@ -325,6 +332,51 @@ impl Checker {
             Request::Ecs(request) => self.before_ecs(actor, request, world, now, coverage),
             other => self.violate(Guarantee::NothingElseIsTouched, now, actor, format!("calls {}", other.operation())),
         }
+    }
+
+    /// Checks the deletion of a message that is about to take effect.
+    pub fn before_deleting_message(&mut self, actor: Actor, handle: &str, now: Timestamp) {
+        if let Err(what) = self.messages.check_deletion(actor, handle) {
+            self.violate(Guarantee::NoMessageIsLost, now, actor, what);
+        }
+    }
+
+    /// Records that a message was deleted.
+    pub fn deleted_message(&mut self, handle: &str, now: Timestamp) {
+        if let Err(what) = self.messages.deleted(handle, now) {
+            self.fail(Guarantee::NoMessageIsLost, now, what);
+        }
+    }
+
+    /// Records that messages were received.
+    pub fn received(&mut self, messages: &[&sqs::Message]) {
+        self.budget.received(messages.len());
+        self.messages.received(messages);
+    }
+
+    /// Expects that from now on each message about the service is deleted soon after it was sent.
+    pub fn expect_promptness(&mut self, now: Timestamp) {
+        self.messages.expect_promptness(now);
+    }
+
+    /// Returns when the received messages about the service were sent that should have been deleted by now.
+    pub fn late_messages(&self, now: Timestamp) -> Vec<Timestamp> {
+        self.messages.late(now)
+    }
+
+    /// Returns the number of received messages about the service that were sent so long ago and are not deleted.
+    pub fn messages_waiting_for(&self, time: Duration, now: Timestamp) -> usize {
+        self.messages.waiting_for(time, now)
+    }
+
+    /// Returns whether a message is about the platform's service.
+    pub fn is_about_service(&self, body: &str) -> bool {
+        self.messages.is_about_service(body)
+    }
+
+    /// Returns whether a message was received with this receipt handle.
+    pub fn has_received(&self, handle: &str) -> bool {
+        self.messages.has_received(handle)
     }
 
     fn before_elb(
@@ -448,19 +500,13 @@ impl Checker {
         }
     }
 
-    /// Records a call that took effect, or was refused.
-    pub fn after(&mut self, actor: Actor, request: &Request, answer: &Result<Response, ApiError>, now: Timestamp) {
-        let Ok(answer) = answer else { return };
+    /// Records a call that took effect.
+    pub fn after(&mut self, actor: Actor, request: &Request, answer: &Response, now: Timestamp) {
         match (actor, request, answer) {
             (Actor::Command(_), Request::Ecs(request), _) => self.stops.command_wrote(request, now),
             (Actor::Command(_), Request::Elb(request), _) => self.scale_ups.command_wrote(actor, request, now),
             (Actor::Operator, Request::Elb(request), Response::Elb(answer)) => {
                 self.scale_ups.operator_wrote(request, answer, now);
-            }
-            (_, _, Response::Sqs(sqs::Response::ReceiveMessage(output))) => {
-                let messages = output.messages.as_deref().unwrap_or_default();
-                self.budget.received(messages.len());
-                self.messages.received(messages);
             }
             _ => {}
         }

@@ -25,7 +25,6 @@ use jvb_watcher::retry::Jitter;
 use jvb_watcher::shutdown;
 use jvb_watcher::telemetry::log::Verb;
 use jvb_watcher_rules::plan::UsagePolicy;
-use jvb_watcher_sandbox::platform;
 
 const MINUTE: Duration = Duration::from_secs(60);
 
@@ -57,7 +56,7 @@ impl Command {
         };
         let result = match self {
             Self::Up { tasks, pace } => {
-                let operator = Operator::new(environment.clone(), platform::PROJECT);
+                let operator = Operator::new(environment.clone(), &setup.project);
                 let terraform: Arc<dyn LoadBalancerCommand> = Arc::new(Terraform { operator, pace });
                 let aim = up::Spec {
                     desired: tasks,
@@ -110,12 +109,12 @@ pub fn context(
     command: Option<Arc<dyn LoadBalancerCommand>>,
 ) -> Context<Connection> {
     let Tools { clock, connection, log } = Tools::new(setup, Actor::Command(number), clock_error);
-    let Setup { scope, policy, .. } = setup.clone();
+    let Setup { project, scope, policy, .. } = setup.clone();
     let (_, shutdown) = shutdown::channel();
     Context {
         platform: connection,
         scope,
-        project: platform::PROJECT.to_owned(),
+        project,
         load_balancer: policy.load_balancer,
         owner_tag: policy.owner_tag,
         allow_several_bridges: policy.allow_several_bridges,

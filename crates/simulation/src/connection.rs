@@ -10,7 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-use crate::environment::{Actor, Environment};
+use crate::environment::{Environment, Sender};
 use crate::faults::Side;
 use jvb_watcher::aws::client::error_kind;
 use jvb_watcher::aws::{AwsError, Deadline, ErrorKind};
@@ -31,7 +31,7 @@ const ATTEMPTS: u32 = 3;
 #[derive(Clone)]
 pub struct Connection {
     environment: Arc<Environment>,
-    actor: Actor,
+    sender: Sender,
     clock: Arc<AwsClock>,
     queue_url: String,
     calls: Arc<AtomicU64>,
@@ -56,8 +56,13 @@ enum Attempts {
 
 impl Connection {
     /// The connection of a process. Its answers correct the clock.
-    pub fn new(environment: Arc<Environment>, actor: Actor, clock: Arc<AwsClock>, queue_url: String) -> Self {
-        Self { environment, actor, clock, queue_url, calls: Arc::default() }
+    pub fn new(environment: Arc<Environment>, sender: Sender, clock: Arc<AwsClock>, queue_url: String) -> Self {
+        Self { environment, sender, clock, queue_url, calls: Arc::default() }
+    }
+
+    /// Returns the same process's connection for its calls about a platform; `None` for those to the queue.
+    pub fn about(&self, platform: Option<usize>) -> Self {
+        Self { sender: Sender { platform, ..self.sender }, ..self.clone() }
     }
 
     async fn call(&self, resource: &str, request: Request) -> Result<Response, AwsError> {
@@ -83,7 +88,7 @@ impl Connection {
     fn note_missed_deadline(&self, operation: &'static str) {
         self.environment.with(|state, _| {
             state.coverage.moment("a write was not sent after its deadline");
-            state.checker.call_failed(self.actor, operation);
+            state.checkers.call_failed(self.sender, operation);
         });
     }
 
@@ -107,7 +112,7 @@ impl Connection {
                 Err(_) => {
                     self.environment.with(|state, _| {
                         state.coverage.moment("a call timed out");
-                        state.checker.call_failed(self.actor, operation);
+                        state.checkers.call_failed(self.sender, operation);
                     });
                     Failed { code: None, status: None, message: "timed out".to_owned() }
                 }
@@ -127,7 +132,7 @@ impl Connection {
 
     async fn attempt(&self, request: &Arc<Request>, deadline: Option<&Deadline>) -> Result<Response, Failed> {
         let operation = request.operation();
-        self.environment.fail_process_at(self.actor, operation, Side::Before).await;
+        self.environment.fail_process_at(self.sender.actor, operation, Side::Before).await;
         if let Some(deadline) = deadline {
             tokio::time::sleep(self.environment.preparation()).await;
             if deadline.left().is_zero() {
@@ -138,16 +143,16 @@ impl Connection {
         self.calls.fetch_add(1, Ordering::Relaxed);
         let sent_at = self.clock.machine_now();
         // Boxed, since tokio moves what it spawns several times.
-        let travel = tokio::spawn(Box::pin(travel(self.environment.clone(), self.actor, request.clone())));
+        let travel = tokio::spawn(Box::pin(travel(self.environment.clone(), self.sender, request.clone())));
         let (answer, answered_at) = travel.await.map_err(|error| no_answer(&error.to_string()))?;
-        self.environment.fail_process_at(self.actor, operation, Side::After).await;
+        self.environment.fail_process_at(self.sender.actor, operation, Side::After).await;
         if answer.is_ok() {
             // The Date header has whole seconds.
             let date = Timestamp::from_second(answered_at.as_second()).unwrap_or_default();
             self.clock.adjust(date, sent_at, self.clock.machine_now());
         }
         let code = answer.as_ref().map(drop).map_err(|failed| failed.code.as_deref());
-        self.environment.with(|state, _| state.checker.answered(self.actor, request, code, answered_at));
+        self.environment.with(|state, _| state.checkers.answered(self.sender, request, code, answered_at));
         answer.map(|response| *response)
     }
 
@@ -181,8 +186,8 @@ impl Connection {
 }
 
 /// Sends a call, lets it take effect, and returns the answer with the time at which AWS gave it.
-async fn travel(environment: Arc<Environment>, actor: Actor, request: Arc<Request>) -> (Answer, Timestamp) {
-    let (verdict, there, back) = environment.send(actor, &request);
+async fn travel(environment: Arc<Environment>, sender: Sender, request: Arc<Request>) -> (Answer, Timestamp) {
+    let (verdict, there, back) = environment.send(sender, &request);
     // Most of a day's calls are polls that receive nothing; the latency of those makes no difference.
     let is_long_poll = poll_wait(&request).is_some_and(|wait| !wait.is_zero());
     let is_undisturbed = verdict.latency.is_zero() && verdict.outcome == Outcome::Pass;
@@ -190,7 +195,7 @@ async fn travel(environment: Arc<Environment>, actor: Actor, request: Arc<Reques
         tokio::time::sleep(there + verdict.latency).await;
     }
     let effect = async || {
-        let answer = take_effect(&environment, actor, &request).await;
+        let answer = take_effect(&environment, sender, &request).await;
         answer.map(Box::new).map_err(|error| Failed {
             code: Some(error.code.into()),
             status: Some(error.status),
@@ -216,9 +221,9 @@ async fn travel(environment: Arc<Environment>, actor: Actor, request: Arc<Reques
 }
 
 /// Lets a call take effect. A long poll waits for a message at AWS, even if its process is gone.
-async fn take_effect(environment: &Environment, actor: Actor, request: &Request) -> Result<Response, ApiError> {
+async fn take_effect(environment: &Environment, sender: Sender, request: &Request) -> Result<Response, ApiError> {
     let (Some(time), Request::Sqs(sqs::Request::ReceiveMessage(input))) = (poll_wait(request), request) else {
-        return environment.perform(actor, request);
+        return environment.perform(sender, request);
     };
     // The wait happens here, and may be longer than SQS accepts.
     let at_once = sqs::ReceiveMessageInput { wait_time_seconds: Some(0), ..input.clone() };
@@ -229,7 +234,7 @@ async fn take_effect(environment: &Environment, actor: Actor, request: &Request)
         changed.as_mut().enable();
         let (has_message, next_step) = environment.before_receiving(&input.queue_url);
         if has_message {
-            let answer = environment.perform(actor, &at_once)?;
+            let answer = environment.perform(sender, &at_once)?;
             // A message that was received too often moves to the dead-letter queue instead.
             if has_messages(&answer) {
                 return Ok(answer);

@@ -19,6 +19,7 @@ use jvb_watcher_sandbox::world::{Incident, MetricSettings};
 
 mod draw;
 mod end;
+pub mod fleet;
 mod run;
 mod usage;
 
@@ -129,6 +130,8 @@ pub enum Action {
         /// The lag of ECS's answers.
         lag: Duration,
     },
+    /// From now on calls about the platform have these faults, besides those of all calls.
+    SetPlatformFaults(FaultPlan),
     /// From now on CloudWatch shows minutes like this.
     SetMetrics(MetricSettings),
     /// From now on calls to CloudWatch have these faults, besides those of all calls.
@@ -149,6 +152,8 @@ pub enum Action {
 pub struct Day {
     /// The seed.
     pub seed: u64,
+    /// The project whose platform it is.
+    pub project: String,
     /// The rate of faults.
     pub severity: Severity,
     /// The error of each worker's clock; its length is the number of workers.
@@ -195,11 +200,17 @@ impl Day {
 
     /// A calm day with one worker and no scheduled actions.
     pub fn quiet() -> Self {
+        Self::quiet_of(platform::PROJECT)
+    }
+
+    /// A calm day of a project's platform, with one worker and no scheduled actions.
+    pub fn quiet_of(project: &str) -> Self {
         Self {
             seed: 1,
+            project: project.to_owned(),
             severity: Severity::Calm,
             clocks: vec![SignedDuration::ZERO],
-            policy: policy(MINUTE, 15 * MINUTE, MINUTE),
+            policy: policy(project, MINUTE, 15 * MINUTE, MINUTE),
             longest_poll: LONGEST_POLL,
             stopping: Duration::from_secs(26),
             deleted_visible: Duration::ZERO,
@@ -235,7 +246,8 @@ impl Day {
 
     /// Plays the day, until its end or the first violation.
     pub fn play(&self, options: Options) -> Report {
-        on_virtual_time(async { run::Run::new(self, options).play().await })
+        let schedule = self.schedule.iter().map(|(at, action)| (*at, 0, action)).collect();
+        on_virtual_time(async { run::Run::new(std::slice::from_ref(self), None, options).play(schedule).await })
     }
 }
 
@@ -249,11 +261,11 @@ pub fn on_virtual_time<F: Future>(future: F) -> F::Output {
     })
 }
 
-/// The policy of every day, with these times.
-fn policy(idle_grace: Duration, unused_grace: Duration, resync_interval: Duration) -> Policy {
+/// The policy of every day of a project, with these times.
+fn policy(project: &str, idle_grace: Duration, unused_grace: Duration, resync_interval: Duration) -> Policy {
     Policy {
-        service: format!("{}-service", platform::PROJECT),
-        load_balancer: format!("{}-jvb-nlb", platform::PROJECT),
+        service: format!("{project}-service"),
+        load_balancer: format!("{project}-jvb-nlb"),
         owner_tag: OwnerTag { key: "Lifecycle".to_owned(), value: "on-demand".to_owned() },
         teardown: Teardown::All,
         idle_grace,

@@ -12,8 +12,7 @@ use tokio::sync::Notify;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::Instant;
 
-use crate::budget::Budget;
-use crate::checker::{Bounds, Checker};
+use crate::checkers::Checkers;
 use crate::coverage::Coverage;
 use crate::day::Day;
 use crate::faults::{CallFault, ProcessFault, Side, Victim};
@@ -34,6 +33,15 @@ pub enum Actor {
     Command(u32),
     /// An operator, or Terraform.
     Operator,
+}
+
+/// The maker of a call, and the platform on which it acts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sender {
+    /// The maker.
+    pub actor: Actor,
+    /// The number of the platform; `None` for one that no worker watches, and for what all platforms share.
+    pub platform: Option<usize>,
 }
 
 /// The time that calls take while nothing disturbs them.
@@ -79,8 +87,10 @@ pub struct State {
     pub faults: Faults,
     /// Further faults of the calls to CloudWatch.
     pub usage_faults: Faults,
-    /// The checker of the guarantees.
-    pub checker: Checker,
+    /// Further faults of the calls about each platform.
+    pub platform_faults: Vec<Faults>,
+    /// The checkers of the guarantees.
+    pub checkers: Checkers,
     /// The day's coverage.
     pub coverage: Coverage,
     /// The faults that wait for a call; the first that matches it occurs.
@@ -99,12 +109,23 @@ impl Environment {
     /// Creates the environment of a day at its midnight, with the platform's service and queue; and the receiver of the
     /// process faults that occur at calls.
     pub fn new(day: &Day, with_history: bool) -> (Self, UnboundedReceiver<(Actor, ProcessFault)>) {
+        Self::of_platforms(std::slice::from_ref(day), with_history)
+    }
+
+    /// Creates the environment of several platforms' days. What they share (the seed, the processes, AWS's times) is that of
+    /// the first one, and so is the queue.
+    ///
+    /// # Panics
+    ///
+    /// If there is no platform.
+    pub fn of_platforms(days: &[Day], with_history: bool) -> (Self, UnboundedReceiver<(Actor, ProcessFault)>) {
+        let day = days.first().expect("a platform");
         let midnight: Timestamp = "2026-11-20T00:00:00Z".parse().expect("an instant");
         let mut settings = Settings::default();
         settings.tasks.stopping = day.stopping;
         settings.load_balancers.deleted_visible = day.deleted_visible;
         settings.metrics = day.metrics.clone();
-        if day.has_stops() {
+        if days.iter().any(Day::has_stops) {
             settings.calls = CallSettings {
                 domain: Some(DOMAIN.to_owned()),
                 // Each attempt is a step of the world, which costs time.
@@ -115,13 +136,16 @@ impl Environment {
         }
         let mut world = World::new(settings, day.seed, midnight);
         platform::set_up(&mut world, midnight).expect("a platform");
-        let budget = Budget::new(&day.policy, day.longest_poll, day.clocks.len(), midnight);
+        for further in days.iter().skip(1) {
+            platform::add_service(&mut world, &further.project, midnight).expect("a further platform");
+        }
         let (process_faults, receiver) = unbounded_channel();
         let state = State {
             world,
             faults: Faults::new(day.seed),
             usage_faults: Faults::new(day.seed),
-            checker: Checker::new(Bounds::of(day), budget),
+            platform_faults: days.iter().map(|_| Faults::new(day.seed)).collect(),
+            checkers: Checkers::new(days, midnight),
             coverage: Coverage { days: 1, ..Coverage::default() },
             call_faults: Vec::new(),
             network: Network::default(),
@@ -151,13 +175,18 @@ impl Environment {
         format!("{}/{}/{}-jvb-watcher", settings.endpoint, settings.account, platform::PROJECT)
     }
 
+    /// Returns the number of a project's platform; `None` if no worker watches it.
+    pub fn platform(&self, project: &str) -> Option<usize> {
+        self.lock().checkers.platform(project)
+    }
+
     /// Accesses the state as it is now.
     pub fn with<T>(&self, access: impl FnOnce(&mut State, Timestamp) -> T) -> T {
         let now = self.now();
         let mut state = self.lock();
         state.catch_up(now);
         let outcome = access(&mut state, now);
-        if !state.checker.violations.is_empty() {
+        if state.checkers.has_violations() {
             self.broken.notify_one();
         }
         outcome
@@ -168,19 +197,21 @@ impl Environment {
     /// # Errors
     ///
     /// The response of AWS.
-    pub fn perform(&self, actor: Actor, request: &Request) -> Result<Response, ApiError> {
+    pub fn perform(&self, sender: Sender, request: &Request) -> Result<Response, ApiError> {
         let is_read = is_read(request.operation());
         let answer = self.with(|state, now| {
             if !is_read {
-                state.checker.before(actor, request, &state.world, now, &mut state.coverage);
+                state.checkers.before(sender, request, &state.world, now, &mut state.coverage);
             }
             let answer = state.world.call(request.clone(), now);
-            state.checker.after(actor, request, &answer, now);
+            state.checkers.after(sender, request, &answer, now);
             if !is_read {
-                state.checker.observe(&state.world, now, Some(actor));
+                let Sender { actor, platform } = sender;
+                state.checkers.observe(&state.world, now, Some(actor));
+                let on = state.checkers.label(platform);
                 state.note(now, || {
                     let outcome = answer.as_ref().err().map_or_else(|| "done".to_owned(), ToString::to_string);
-                    format!("{actor:?} calls {}: {outcome}", request.operation())
+                    format!("{actor:?} calls {}{on}: {outcome}", request.operation())
                 });
             }
             answer
@@ -192,15 +223,12 @@ impl Environment {
     }
 
     /// Decides the fault of a call, and how long it travels there and back without one.
-    pub fn send(&self, actor: Actor, request: &Request) -> (Verdict, Duration, Duration) {
+    pub fn send(&self, sender: Sender, request: &Request) -> (Verdict, Duration, Duration) {
         self.with(|state, now| {
             let (least, most) = state.network.latency;
             state.coverage.calls += 1;
-            state.checker.sent(actor, request.operation(), now);
-            let mut verdict = state.faults.decide(request.service(), request.operation(), now);
-            if request.service() == Service::CloudWatch && verdict.outcome == Outcome::Pass {
-                verdict = state.usage_faults.decide(request.service(), request.operation(), now);
-            }
+            state.checkers.sent(sender, request, now);
+            let verdict = state.decide(sender, request, now);
             let spread = most.saturating_sub(least);
             let (there, back) = (state.random.f64(), state.random.f64());
             (verdict, least + spread.mul_f64(there), least + spread.mul_f64(back))
@@ -259,8 +287,23 @@ impl State {
     fn catch_up(&mut self, now: Timestamp) {
         while let Some(at) = self.world.next_step_at().filter(|at| *at <= now) {
             self.world.step(at);
-            self.checker.observe(&self.world, at, None);
+            self.checkers.observe(&self.world, at, None);
         }
+    }
+
+    /// Decides the fault of a call. A platform's own faults are not those of the queue, which all platforms share.
+    fn decide(&mut self, sender: Sender, request: &Request, now: Timestamp) -> Verdict {
+        let (service, operation) = (request.service(), request.operation());
+        let mut verdict = self.faults.decide(service, operation, now);
+        if service == Service::CloudWatch && verdict.outcome == Outcome::Pass {
+            verdict = self.usage_faults.decide(service, operation, now);
+        }
+        let faults = sender.platform.and_then(|number| self.platform_faults.get_mut(number));
+        if let Some(faults) = faults.filter(|_| service != Service::Sqs && verdict.outcome == Outcome::Pass) {
+            let Verdict { latency, outcome } = faults.decide(service, operation, now);
+            verdict = Verdict { latency: verdict.latency + latency, outcome };
+        }
+        verdict
     }
 
     /// Announces the fault that waits for this call; returns whether there is one.

@@ -15,6 +15,9 @@ use jvb_watcher::aws::{
 };
 use jvb_watcher_rules::model::{MinuteFlows, OPERATION_TAG, PinnedAddress, Tags, Target, TargetKey, Task, TaskId};
 
+/// The messages that a call of DeleteMessageBatch accepts.
+const ENTRIES_PER_CALL: usize = 10;
+
 /// A platform and a queue with an interceptor.
 pub struct Intercepted<C, I> {
     inner: C,
@@ -61,10 +64,19 @@ pub trait Interceptor: Send + Sync {
         Vec::new()
     }
 
-    /// Returns whether a message may be deleted when the worker deletes it.
-    fn may_delete(&self, receipt: &Receipt) -> bool {
-        let _ = receipt;
-        true
+    /// Returns the messages that are deleted when the worker deletes these.
+    fn deleted_with(&self, receipts: &[Receipt]) -> Vec<Receipt> {
+        receipts.to_vec()
+    }
+
+    /// Returns the target groups of the region without a call, instead of reading them.
+    fn listed_groups(&self) -> Option<Vec<TargetGroupDescription>> {
+        None
+    }
+
+    /// Observes the target groups of the region that were read.
+    fn read_groups(&self, groups: &[TargetGroupDescription]) {
+        let _ = groups;
     }
 }
 
@@ -139,7 +151,15 @@ impl<C: Platform, I: Interceptor> Platform for Intercepted<C, I> {
     }
 
     async fn target_groups(&self, load_balancer_arn: Option<&str>) -> Result<Vec<TargetGroupDescription>, AwsError> {
-        self.call(Operation::Read, self.inner.target_groups(load_balancer_arn)).await
+        if load_balancer_arn.is_some() {
+            return self.call(Operation::Read, self.inner.target_groups(load_balancer_arn)).await;
+        }
+        if let Some(groups) = self.interceptor.listed_groups() {
+            return Ok(groups);
+        }
+        let groups = self.call(Operation::Read, self.inner.target_groups(None)).await?;
+        self.interceptor.read_groups(&groups);
+        Ok(groups)
     }
 
     async fn tags(&self, arns: &[String]) -> Result<BTreeMap<String, Tags>, AwsError> {
@@ -244,11 +264,11 @@ impl<C: Queue, I: Interceptor> Queue for Intercepted<C, I> {
     }
 
     async fn delete(&self, messages: &[Receipt]) -> Result<Vec<FailedEntry>, AwsError> {
-        let deleted: Vec<_> = messages.iter().filter(|receipt| self.interceptor.may_delete(receipt)).cloned().collect();
-        match deleted.as_slice() {
-            [] => Ok(Vec::new()),
-            deleted => self.inner.delete(deleted).await,
+        let mut failed = Vec::new();
+        for batch in self.interceptor.deleted_with(messages).chunks(ENTRIES_PER_CALL) {
+            failed.extend(self.inner.delete(batch).await?);
         }
+        Ok(failed)
     }
 
     async fn change_visibility(

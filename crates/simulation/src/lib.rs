@@ -12,6 +12,7 @@
 mod budget;
 pub mod bugs;
 pub mod checker;
+pub mod checkers;
 pub mod command;
 pub mod connection;
 pub mod coverage;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::environment::{Actor, Environment};
+use crate::environment::{Actor, Environment, Sender};
 use jvb_watcher_sandbox::api::{ApiError, Request, Response, ecs, elb, eventbridge, sqs};
 use jvb_watcher_sandbox::platform;
 use jvb_watcher_sandbox::world::TaskView;
@@ -37,17 +37,27 @@ const GROUPS: [Group; 2] = [
     },
 ];
 
+/// The events about why a service's tasks don't start.
+const FAILURES: [&str; 4] = [
+    "SERVICE_TASK_START_IMPAIRED",
+    "SERVICE_TASK_PLACEMENT_FAILURE",
+    "SERVICE_TASK_CONFIGURATION_FAILURE",
+    "SERVICE_DEPLOYMENT_FAILED",
+];
+
 /// The operator of one project's platform.
 #[derive(Clone)]
 pub struct Operator {
     environment: Arc<Environment>,
     project: String,
+    sender: Sender,
 }
 
 impl Operator {
     /// The operator of a project.
     pub fn new(environment: Arc<Environment>, project: &str) -> Self {
-        Self { environment, project: project.to_owned() }
+        let sender = Sender { actor: Actor::Operator, platform: environment.platform(project) };
+        Self { environment, project: project.to_owned(), sender }
     }
 
     /// Sets the desired count.
@@ -68,10 +78,12 @@ impl Operator {
 
     /// Creates the service.
     pub fn create_service(&self) -> Result<(), ApiError> {
+        // On a platform that no worker watches no task runs, so it needs no definition of its own.
+        let family = self.sender.platform.map_or(platform::PROJECT, |_| &self.project);
         self.ecs(ecs::Request::CreateService(ecs::CreateServiceInput {
             cluster: self.cluster(),
             service_name: self.service(),
-            task_definition: format!("{}-jvb", platform::PROJECT),
+            task_definition: format!("{family}-jvb"),
             desired_count: 0,
             launch_type: Some("FARGATE".to_owned()),
             network_configuration: Some(network()),
@@ -124,6 +136,40 @@ impl Operator {
         self.call(Request::EventBridge(request)).map(drop)
     }
 
+    /// Lets the rule of this project's queue match the tasks of several projects' services, as the Terraform module does.
+    pub fn route_events_of(&self, projects: &[&str]) -> Result<(), ApiError> {
+        let (account, region) = self.environment.with(|state, _| {
+            let settings = state.world.settings();
+            (settings.account.clone(), settings.region.clone())
+        });
+        let cluster = |project: &&str| format!("arn:aws:ecs:{region}:{account}:cluster/{project}-cluster");
+        let service =
+            |project: &&str| format!("arn:aws:ecs:{region}:{account}:service/{project}-cluster/{project}-service");
+        let pattern = json!({
+            "source": ["aws.ecs"],
+            "$or": [
+                {
+                    "detail-type": ["ECS Task State Change"],
+                    "detail": {
+                        "clusterArn": projects.iter().map(cluster).collect::<Vec<_>>(),
+                        "group": projects.iter().map(|project| format!("service:{project}-service")).collect::<Vec<_>>(),
+                    },
+                },
+                {
+                    "detail-type": ["ECS Service Action", "ECS Deployment State Change"],
+                    "resources": projects.iter().map(service).collect::<Vec<_>>(),
+                    "detail": { "eventName": FAILURES },
+                },
+            ],
+        });
+        let input = eventbridge::PutRuleInput {
+            name: format!("{}-jvb-watcher", self.project),
+            event_pattern: Some(pattern.to_string()),
+            ..Default::default()
+        };
+        self.call(Request::EventBridge(eventbridge::Request::PutRule(input))).map(drop)
+    }
+
     /// Sends a message about another service's task to the queue.
     pub fn send_foreign_message(&self) -> Result<(), ApiError> {
         let input = sqs::SendMessageInput {
@@ -161,7 +207,7 @@ impl Operator {
     }
 
     fn call(&self, request: Request) -> Result<Response, ApiError> {
-        self.environment.perform(Actor::Operator, &request)
+        self.environment.perform(self.sender, &request)
     }
 
     fn elb(&self, request: elb::Request) -> Result<elb::Response, ApiError> {

@@ -11,33 +11,35 @@ use jiff::{SignedDuration, Timestamp};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, Sleep};
 
-use crate::bugs::{self, Bug, BugInterceptor};
+use crate::bugs::{self, Bug, BugInterceptors};
 use crate::connection::Connection;
 use crate::day::Day;
-use crate::environment::{Actor, Environment};
+use crate::environment::{Actor, Environment, Sender};
 use crate::intercept::Intercepted;
 use crate::recorder::LogRecorder;
 use jvb_watcher::clock::{AwsClock, Clock, SharedClock};
-use jvb_watcher::controller::context::Context as ControllerContext;
+use jvb_watcher::controller::context::{Context as ControllerContext, QueueContext};
 use jvb_watcher::controller::liveness::Liveness;
+use jvb_watcher::controller::orphans::OrphanIndex;
 use jvb_watcher::controller::reconciler::{Reconciler, ReconcilerParts};
 use jvb_watcher::controller::scope::Scope;
 use jvb_watcher::controller::teardown::ProcessId;
-use jvb_watcher::controller::worker::{self, Timing, WorkerParts};
+use jvb_watcher::controller::worker::{self, Lifetime, Timing, WorkerParts};
 use jvb_watcher::retry::Jitter;
 use jvb_watcher::shutdown::{self, ShutdownOrder};
 use jvb_watcher::telemetry::log::{Format, Identity, Level, Log, LogConfig, Output, StopReason};
 use jvb_watcher_rules::plan::Policy;
-use jvb_watcher_sandbox::platform;
 
 /// The longest time from SIGTERM to a worker's end, as documented.
 const STOPS_WITHIN: Duration = Duration::from_secs(21);
 
-/// The parameters of every process.
+/// The parameters of every process, as far as they concern one platform.
 #[derive(Clone)]
 pub struct Setup {
     /// The environment.
     pub environment: Arc<Environment>,
+    /// The project.
+    pub project: String,
     /// The service.
     pub scope: Scope,
     /// The policy.
@@ -51,17 +53,29 @@ pub struct Setup {
 }
 
 impl Setup {
-    /// The parameters of a day's processes.
+    /// The parameters of the processes of a platform's day.
     pub fn new(environment: Arc<Environment>, day: &Day, bug: Option<Bug>) -> Self {
-        let scope = Scope { cluster: format!("{}-cluster", platform::PROJECT), service: day.policy.service.clone() };
+        let scope = Scope { cluster: format!("{}-cluster", day.project), service: day.policy.service.clone() };
         Self {
             queue_url: environment.queue_url(),
             environment,
+            project: day.project.clone(),
             scope,
             policy: day.policy.clone(),
             longest_poll: day.longest_poll,
             bug,
         }
+    }
+
+    /// Returns the sender of an actor's calls about the platform.
+    fn sender(&self, actor: Actor) -> Sender {
+        Sender { actor, platform: self.environment.platform(&self.project) }
+    }
+
+    /// Returns what distinguishes the service in a process's log.
+    fn identity(&self) -> Identity {
+        let Scope { cluster, service } = self.scope.clone();
+        Identity { project: String::new(), cluster, service }
     }
 }
 
@@ -78,20 +92,18 @@ pub struct Tools {
 impl Tools {
     /// The tools of an actor on a machine whose clock is wrong.
     pub fn new(setup: &Setup, actor: Actor, clock_error: SignedDuration) -> Self {
-        let Setup { environment, scope, queue_url, .. } = setup;
+        let Setup { environment, queue_url, .. } = setup;
         let machine: SharedClock = Arc::new(SkewedClock { environment: environment.clone(), error: clock_error });
         let clock = Arc::new(AwsClock::new(machine.clone()));
-        let identity =
-            Identity { project: String::new(), cluster: scope.cluster.clone(), service: scope.service.clone() };
         let log = Log::new(LogConfig {
-            identity,
+            identity: setup.identity(),
             format: Format::Json,
             level: Level::Info,
             clock: machine,
             output: Output::discarded(),
         });
         log.subscribe(Arc::new(LogRecorder { environment: environment.clone(), actor }));
-        let connection = Connection::new(environment.clone(), actor, clock.clone(), queue_url.clone());
+        let connection = Connection::new(environment.clone(), setup.sender(actor), clock.clone(), queue_url.clone());
         Self { clock, connection, log }
     }
 }
@@ -116,26 +128,52 @@ pub struct Worker {
 }
 
 impl Worker {
-    /// Starts a worker on a machine whose clock is wrong.
-    pub fn start(setup: &Setup, number: u32, clock_error: SignedDuration) -> Self {
-        let Tools { clock, connection, log } = Tools::new(setup, Actor::Worker(number), clock_error);
-        let Setup { scope, policy, longest_poll, bug, environment, .. } = setup.clone();
+    /// Starts a worker that watches the services of these platforms, on a machine whose clock is wrong. As in the product, its
+    /// reconcilers share the clock and the search for orphaned target groups.
+    ///
+    /// # Panics
+    ///
+    /// If there is no platform.
+    pub fn start(platforms: &[Setup], number: u32, clock_error: SignedDuration) -> Self {
+        let actor = Actor::Worker(number);
+        let first = platforms.first().expect("a platform");
+        let Tools { clock, connection, log } = Tools::new(first, actor, clock_error);
+        let Setup { longest_poll, bug, environment, .. } = first.clone();
         let clock: SharedClock = match bug {
             Some(Bug::TrustMachineClock) => Arc::new(SkewedClock { environment, error: clock_error }),
             _ => clock,
         };
-        let liveness = Liveness::new(policy.resync_interval);
-        let cloud = Intercepted::new(connection, BugInterceptor::new(bug, &scope.service, clock.clone()));
-        let context = ControllerContext::new(scope, log, clock);
-        let reconciler = Reconciler::new(ReconcilerParts {
-            planner: bugs::planner(bug),
-            process: ProcessId::new(number),
-            ..ReconcilerParts::new(cloud.clone(), context, policy)
-        });
+        let interceptors = BugInterceptors::new(bug, clock.clone());
+        let orphan_index = OrphanIndex::default();
+        let reconcilers: Vec<_> = platforms
+            .iter()
+            .map(|setup| {
+                let Setup { scope, policy, .. } = setup.clone();
+                let connection = connection.about(setup.sender(actor).platform);
+                let cloud = Intercepted::new(connection, interceptors.of(&scope.service));
+                let context = ControllerContext::new(scope, log.about(setup.identity()), clock.clone());
+                Reconciler::new(ReconcilerParts {
+                    planner: bugs::planner(bug),
+                    process: ProcessId::new(number),
+                    orphan_index: orphan_index.clone(),
+                    ..ReconcilerParts::new(cloud, context, policy)
+                })
+            })
+            .collect();
+        let queue = Intercepted::new(connection.about(None), interceptors.of(&first.scope.service));
+        let resync_intervals = platforms.iter().map(|setup| setup.policy.resync_interval);
         let (order, shutdown) = shutdown::channel();
         let worker = worker::Worker::new(WorkerParts {
+            queue,
+            queue_settings: None,
+            context: QueueContext::from(&ControllerContext::new(first.scope.clone(), log, clock)),
+            reconcilers,
+            changes: None,
+            concurrency: if bug == Some(Bug::ReconcileOneAtATime) { 1 } else { worker::CONCURRENCY },
+            lifetime: Lifetime::UntilStopped,
+            shutdown,
+            liveness: Liveness::new(resync_intervals.max().unwrap_or_default()),
             timing: Timing { longest_poll, jitter: Jitter::NONE },
-            ..WorkerParts::new(cloud, reconciler, shutdown, liveness)
         });
         let (work, suspension) = Suspendable::new(worker.run());
         let handle = tokio::spawn(async move {

@@ -19,14 +19,20 @@ pub struct LogRecorder {
 }
 
 impl Subscriber for LogRecorder {
-    fn receive(&self, event: &Event, _: Timestamp, _: &dyn Fn() -> Map<String, Value>) {
+    fn receive(&self, event: &Event, _: Timestamp, fields: &dyn Fn() -> Map<String, Value>) {
         if !event.is_enabled(&Format::Json, Level::Info) {
             return;
         }
         self.environment.with(|state, now| {
             state.coverage.event(&name(event));
             if !matches!(event, Event::Reconciled { .. }) {
-                state.note(now, || format!("{:?} logs: {}", self.actor, event.message()));
+                let is_fleet = state.checkers.is_fleet();
+                state.note(now, || match is_fleet {
+                    true => {
+                        format!("{:?} logs about {}: {}", self.actor, text(fields().get("service")), event.message())
+                    }
+                    false => format!("{:?} logs: {}", self.actor, event.message()),
+                });
             }
         });
     }
@@ -50,6 +56,11 @@ fn name(event: &Event) -> Cow<'static, str> {
             .unwrap_or_default()
             .into(),
     }
+}
+
+/// Returns the text of a field.
+fn text(field: Option<&Value>) -> String {
+    field.and_then(Value::as_str).unwrap_or_default().to_owned()
 }
 
 /// Returns a field's value as the log writes it.

@@ -203,6 +203,9 @@ pub fn planner(bug: Option<Bug>) -> Planner {
         | Bug::KeepForeignMessages
         | Bug::TrustMachineClock
         | Bug::StopAfterFailure
+        | Bug::DeleteMessagesOfOtherServices
+        | Bug::ReconcileOneAtATime
+        | Bug::TrustSearchOfOtherServices
         | Bug::ReadFirstPageOnly => Arc::new(plan::plan),
     }
 }

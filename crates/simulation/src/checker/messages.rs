@@ -1,6 +1,7 @@
 //! The fourth guarantee: a message is deleted only after a reconciliation that began after its arrival has succeeded.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use jiff::Timestamp;
 use serde::Deserialize;
@@ -21,6 +22,9 @@ const FIRST_OF_AN_OBSERVATION: &str = "ListTasks";
 /// The reads without which a reconciliation succeeds: those that only a finding needs, and those of usage.
 const DISPENSABLE: [&str; 2] = ["DescribeTaskDefinition", "GetMetricData"];
 
+/// The longest time from the arrival of a message to its deletion while nothing fails that concerns its service.
+pub(crate) const DELETED_WITHIN: Duration = Duration::from_secs(15 * 60);
+
 /// The messages that each process has received, its reads, and its failures.
 pub(super) struct Messages {
     /// The `group` of the service's tasks.
@@ -31,12 +35,18 @@ pub(super) struct Messages {
     failed: BTreeMap<Actor, BTreeSet<&'static str>>,
     /// The time of the latest answer that each process received, by its subject.
     reads: BTreeMap<(Actor, &'static str), Timestamp>,
+    /// The messages about the service that were received and are not deleted, by their ids, with the times at which they were
+    /// sent.
+    waiting: BTreeMap<String, Timestamp>,
+    /// The time since which a message must be deleted soon after it was sent, if there is one.
+    prompt_since: Option<Timestamp>,
     /// The time up to which the last reconciliation of each process that ended without a failure covers messages: a process
     /// may begin the next one, which may fail, before it deletes them.
     covered: BTreeMap<Actor, Timestamp>,
 }
 
 struct Received {
+    id: String,
     sent_at: Timestamp,
     kind: Kind,
 }
@@ -63,16 +73,29 @@ struct Detail {
 
 impl Messages {
     pub fn new(group: String) -> Self {
-        let (received, failed, reads, covered) = Default::default();
-        Self { group, received, failed, reads, covered }
+        let (received, failed, reads, waiting, prompt_since, covered) = Default::default();
+        Self { group, received, failed, reads, waiting, prompt_since, covered }
     }
 
-    pub fn received(&mut self, messages: &[sqs::Message]) {
+    /// Returns whether a message is about the service.
+    pub fn is_about_service(&self, body: &str) -> bool {
+        self.kind(body) == Kind::Relevant
+    }
+
+    /// Returns whether a message was received with this receipt handle.
+    pub fn has_received(&self, handle: &str) -> bool {
+        self.received.contains_key(handle)
+    }
+
+    pub fn received(&mut self, messages: &[&sqs::Message]) {
         for message in messages {
             let attributes = message.attributes.clone().unwrap_or_default();
             let sent_at = attributes.get("SentTimestamp").and_then(|at| at.parse().ok());
             let sent_at = sent_at.and_then(|at| Timestamp::from_millisecond(at).ok()).unwrap_or_default();
-            let received = Received { sent_at, kind: self.kind(&message.body) };
+            let received = Received { id: message.message_id.clone(), sent_at, kind: self.kind(&message.body) };
+            if received.kind == Kind::Relevant {
+                self.waiting.insert(received.id.clone(), sent_at);
+            }
             self.received.insert(message.receipt_handle.clone(), received);
         }
     }
@@ -145,7 +168,7 @@ impl Messages {
 
     /// Checks the deletion of a message; `Err` says what is wrong with it.
     pub fn check_deletion(&self, actor: Actor, handle: &str) -> Result<(), String> {
-        let Some(Received { sent_at, kind }) = self.received.get(handle) else {
+        let Some(Received { sent_at, kind, .. }) = self.received.get(handle) else {
             return Err("deletes a message that was not received".to_owned());
         };
         match kind {
@@ -164,5 +187,33 @@ impl Messages {
             return Err(format!("deletes a message of {sent_at} without an observation after it"));
         }
         Ok(())
+    }
+
+    /// Records that a message was deleted; `Err` says that it was deleted too late.
+    pub fn deleted(&mut self, handle: &str, now: Timestamp) -> Result<(), String> {
+        let Some(Received { id, sent_at, .. }) = self.received.get(handle) else { return Ok(()) };
+        match self.waiting.remove(id) {
+            Some(_) if self.is_late(*sent_at, now) => Err(format!("a message of {sent_at} was deleted only now")),
+            _ => Ok(()),
+        }
+    }
+
+    /// Notes that from now on each message about the service must be deleted soon after it was sent.
+    pub fn expect_promptness(&mut self, now: Timestamp) {
+        self.prompt_since = Some(now);
+    }
+
+    /// Returns the times at which the messages were sent that should have been deleted by now.
+    pub fn late(&self, now: Timestamp) -> Vec<Timestamp> {
+        self.waiting.values().copied().filter(|sent_at| self.is_late(*sent_at, now)).collect()
+    }
+
+    /// Returns the number of messages that were sent so long ago and are not deleted.
+    pub fn waiting_for(&self, time: Duration, now: Timestamp) -> usize {
+        self.waiting.values().filter(|sent_at| **sent_at + time <= now).count()
+    }
+
+    fn is_late(&self, sent_at: Timestamp, now: Timestamp) -> bool {
+        self.prompt_since.is_some_and(|since| sent_at >= since) && now > sent_at + DELETED_WITHIN
     }
 }

@@ -168,11 +168,11 @@ impl Checker {
             && snapshot.tasks.iter().any(|task| task.group == group && task.last_status == "RUNNING")
             && load_balancer.is_some_and(|found| found.state == "active");
         let has_flows = load_balancer.is_some_and(|found| world.flows(&found.arn, FlowProtocol::Udp) > 0);
-        if !is_up || is_operating || is_held || has_flows {
+        if !is_up || is_operating || is_held || has_flows || self.budget.is_failing() {
             self.stops.quiet = None;
             return;
         }
-        let state = quiet_state(snapshot, load_balancer, &group);
+        let state = self.quiet_state(snapshot, load_balancer);
         match &self.stops.quiet {
             Some(quiet) if quiet.state == state => {
                 let since = quiet.since;
@@ -185,6 +185,24 @@ impl Checker {
         }
     }
 
+    /// Returns what must not change while the time of a stop is measured: all of the platform but what the watcher writes for
+    /// it.
+    fn quiet_state(&self, snapshot: &Snapshot, load_balancer: Option<&LoadBalancerView>) -> Vec<String> {
+        let (group, service) = (self.group(), self.service());
+        let tasks = snapshot.tasks.iter().filter(|task| task.group == group && task.last_status != "STOPPED");
+        let tasks = tasks.map(|task| format!("{} {} {}", task.id, task.last_status, task.desired_status));
+        let desired = snapshot.services.iter().filter(|found| found.name == service);
+        let desired = desired.map(|service| format!("{} {} {}", service.name, service.status, service.desired));
+        let own = |key: &str| key == STOP_AT || key == IDLE_SINCE;
+        let tags = load_balancer.into_iter().flat_map(|found| found.tags.iter().filter(|(key, _)| !own(key)));
+        let tags = tags.map(|(key, value)| format!("{key}={value}"));
+        let groups = snapshot.groups.iter().filter(|group| self.is_of_the_platform(&group.name));
+        let targets = groups.flat_map(|group| &group.targets);
+        let targets = targets.map(|target| format!("{}:{} {}", target.id, target.port, target.state));
+        let arn = load_balancer.map(|found| found.arn.clone());
+        tasks.chain(desired).chain(tags).chain(targets).chain(arn).collect()
+    }
+
     /// Checks a write to ECS by a worker: only a stop makes any.
     pub(super) fn before_ecs(
         &mut self,
@@ -194,7 +212,7 @@ impl Checker {
         now: Timestamp,
         coverage: &mut Coverage,
     ) {
-        let service = format!("{}-service", self.bounds.project);
+        let service = self.service();
         let is_of_stop = self.bounds.stop.is_some()
             && match request {
                 ecs::Request::UpdateService(input) => {
@@ -407,21 +425,6 @@ fn minute_of(at: Timestamp) -> Timestamp {
 
 fn tag<'a>(load_balancer: &'a LoadBalancerView, key: &str) -> Option<&'a str> {
     load_balancer.tags.iter().find(|(found, _)| found == key).map(|(_, value)| value.as_str())
-}
-
-/// Returns what must not change while the time of a stop is measured: all but what the watcher writes for it.
-fn quiet_state(snapshot: &Snapshot, load_balancer: Option<&LoadBalancerView>, group: &str) -> Vec<String> {
-    let tasks = snapshot.tasks.iter().filter(|task| task.group == group && task.last_status != "STOPPED");
-    let tasks = tasks.map(|task| format!("{} {} {}", task.id, task.last_status, task.desired_status));
-    let desired =
-        snapshot.services.iter().map(|service| format!("{} {} {}", service.name, service.status, service.desired));
-    let own = |key: &str| key == STOP_AT || key == IDLE_SINCE;
-    let tags = load_balancer.into_iter().flat_map(|found| found.tags.iter().filter(|(key, _)| !own(key)));
-    let tags = tags.map(|(key, value)| format!("{key}={value}"));
-    let targets = snapshot.groups.iter().flat_map(|group| &group.targets);
-    let targets = targets.map(|target| format!("{}:{} {}", target.id, target.port, target.state));
-    let arn = load_balancer.map(|found| found.arn.clone());
-    tasks.chain(desired).chain(tags).chain(targets).chain(arn).collect()
 }
 
 #[cfg(test)]

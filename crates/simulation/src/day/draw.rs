@@ -21,8 +21,22 @@ const BY_HAND: &str = "10.0.0.";
 /// The beginning of the tasks' addresses.
 const OF_TASKS: &str = "10.0.1.";
 
+/// The processes of a day, and the rate at which they and AWS fail.
+#[derive(Clone)]
+pub(super) struct Conditions {
+    pub(super) severity: Severity,
+    pub(super) clocks: Vec<SignedDuration>,
+}
+
 /// Draws the day of a seed.
 pub(super) fn draw(seed: u64) -> Day {
+    let mut day = draw_without_use(seed, platform::PROJECT, None);
+    usage::draw(&mut day);
+    day
+}
+
+/// Draws the day of a project without the use of its platform. Its conditions are drawn, too, unless they are given.
+pub(super) fn draw_without_use(seed: u64, project: &str, conditions: Option<&Conditions>) -> Day {
     let mut random = Rng::with_seed(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15));
     let severity = match random.u32(0..10) {
         0..2 => Severity::Calm,
@@ -32,26 +46,27 @@ pub(super) fn draw(seed: u64) -> Day {
     let workers = [1, 1, 2, 2, 3][random.usize(0..5)];
     let off = |random: &mut Rng| SignedDuration::from_millis(random.i64(-60_000..=60_000));
     let clocks = (0..workers).map(|_| if severity == Severity::Calm { SignedDuration::ZERO } else { off(&mut random) });
-    let clocks = clocks.collect();
+    let drawn = Conditions { severity, clocks: clocks.collect() };
+    let Conditions { severity, clocks } = conditions.unwrap_or(&drawn).clone();
     let idle_grace = [MINUTE, 2 * MINUTE, 5 * MINUTE][random.usize(0..3)];
     let unused_grace = [5 * MINUTE, 15 * MINUTE][random.usize(0..2)];
     let policy = Policy {
         until_paid_hour: seed.is_multiple_of(5),
-        ..policy(idle_grace, unused_grace, resync_interval(random.u32(0..32)))
+        ..policy(project, idle_grace, unused_grace, resync_interval(random.u32(0..32)))
     };
     // SQS accepts twenty seconds. Longer polls make a day cheaper, and change little: a message ends a poll at once.
     let longest_poll = [LONGEST_POLL, 5 * MINUTE, 5 * MINUTE, 5 * MINUTE][random.usize(0..4)];
     let stopping = Duration::from_secs([26, 26, 26, 120][random.usize(0..4)]);
     let deleted_visible = Duration::from_secs([0, 0, 5, 30][random.usize(0..4)]);
-    let mut draw = Draw { random, severity, workers, schedule: Vec::new(), grace: policy.idle_grace };
+    let (project, metrics, schedule) = (project.to_owned(), MetricSettings::default(), Vec::new());
+    let mut day =
+        Day { seed, project, severity, clocks, policy, longest_poll, stopping, deleted_visible, metrics, schedule };
+    let mut draw = Draw::of(&day, random);
     draw.sessions();
     draw.disturbances();
-    let mut schedule = draw.schedule;
-    schedule.retain(|(at, _)| *at < SCHEDULE_ENDS_AT);
-    schedule.sort_by_key(|(at, _)| *at);
-    let metrics = MetricSettings::default();
-    let mut day = Day { seed, severity, clocks, policy, longest_poll, stopping, deleted_visible, metrics, schedule };
-    usage::draw(&mut day);
+    day.schedule = draw.schedule;
+    day.schedule.retain(|(at, _)| *at < SCHEDULE_ENDS_AT);
+    day.schedule.sort_by_key(|(at, _)| *at);
     day
 }
 
@@ -70,13 +85,26 @@ fn resync_interval(drawn: u32) -> Duration {
 /// The drawing of a schedule.
 pub(super) struct Draw {
     pub(super) random: Rng,
+    project: String,
     pub(super) severity: Severity,
-    pub(super) workers: usize,
-    pub(super) grace: Duration,
+    workers: usize,
+    grace: Duration,
     pub(super) schedule: Vec<(Duration, Action)>,
 }
 
 impl Draw {
+    /// The drawing of further actions of a day.
+    pub(super) fn of(day: &Day, random: Rng) -> Self {
+        Self {
+            random,
+            project: day.project.clone(),
+            severity: day.severity,
+            workers: day.clocks.len(),
+            grace: day.policy.idle_grace,
+            schedule: day.schedule.clone(),
+        }
+    }
+
     pub(super) fn at(&mut self, at: Duration, action: Action) {
         self.schedule.push((at, action));
     }
@@ -227,10 +255,10 @@ impl Draw {
 
     /// An incident of tasks, events or the load balancer.
     fn incident(&mut self) -> Action {
-        let service = format!("{}-service", platform::PROJECT);
+        let service = format!("{}-service", self.project);
         let queue = format!("{}-jvb-watcher", platform::PROJECT);
         Action::Inject(match self.random.u32(0..13) {
-            12 => Incident::FailLoadBalancer { name: format!("{}-jvb-nlb", platform::PROJECT) },
+            12 => Incident::FailLoadBalancer { name: format!("{}-jvb-nlb", self.project) },
             kind => return self.frequent_incident(kind / 2, service, queue),
         })
     }

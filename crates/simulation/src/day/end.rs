@@ -1,319 +1,116 @@
-//! The quiet end of a day: nothing fails any more, and a scale-up and a scale-down must each complete within their bounds.
+//! The quiet end of a day: nothing fails any more, and a scale-up and a scale-down must each complete within their bounds. In a
+//! fleet one service still fails while the others come to their ends.
 
 use std::time::Duration;
 
-use super::run::{OTHER_PROJECT, Run};
+use super::fleet::Failing;
+use super::run::{Platform, Run};
 use super::usage::known_metrics;
-use super::{Action, HOUR, MINUTE, Severity};
-use crate::checker::Guarantee;
-use crate::command::Command;
-use crate::faults::{CallFault, ProcessFault, Side, Victim};
-use jvb_watcher::retry;
-use jvb_watcher_rules::plan::NEARLY_IDLE_REQUEUE;
-use jvb_watcher_sandbox::platform;
-use jvb_watcher_sandbox::world::{GroupView, Incident, Settings, TaskView};
+use super::{Action, HOUR, Severity};
+use crate::checker::{DELETED_WITHIN, Guarantee};
+use jvb_watcher_sandbox::faults::{FaultPlan, Faults};
+use jvb_watcher_sandbox::world::{Incident, Settings};
 
-/// The number of tasks that serve before the last scale-down.
-const SERVING_AT_THE_END: usize = 2;
+mod platform;
 
-/// The downtime of a worker that is killed in the last teardown.
-const DOWNTIME_AT_THE_END: Duration = Duration::from_secs(10);
+use platform::End;
+
+/// How long a service must have failed that counts as failing for hours.
+const LONG: Duration = Duration::from_secs(2 * HOUR.as_secs());
+
+/// The moment that a service has gone through all of its end beside one that fails.
+const BESIDE_FAILING: &str = "a service was registered and torn down beside a failing one";
 
 impl Run<'_> {
-    /// Plays the quiet end and checks the final state.
+    /// Plays the quiet end of each platform, and checks the final state. Of a fleet one service still fails while the others
+    /// come to their ends; its own follows.
     pub(super) async fn end(&mut self) {
         self.environment.note(|| "the quiet end".to_owned());
+        self.quiet();
+        if let Some(failing) = self.failing {
+            let kept = self.end_beside(failing).await;
+            self.end_of(failing.platform).await;
+            self.environment.with(|state, now| {
+                if state.checkers.of(failing.platform).messages_waiting_for(HOUR, now) < kept {
+                    state.coverage.moment("messages about a failing service were deleted after its recovery");
+                }
+            });
+        } else {
+            self.end_of(0).await;
+        }
+        self.check_queues();
+    }
+
+    /// Plays the ends of the platforms beside the one whose service fails, and lets that one recover. Returns the number of its
+    /// messages that were kept for an hour or longer.
+    async fn end_beside(&mut self, failing: &Failing) -> usize {
+        let fails_from = self.environment.now();
+        self.perform(failing.platform, &Action::SetPlatformFaults(failing.kind.plan()));
+        let others: Vec<_> = (0..self.platforms.len()).filter(|platform| *platform != failing.platform).collect();
+        for (index, platform) in others.into_iter().enumerate() {
+            // Messages about the failing service arrive, too.
+            self.perform(failing.platform, &Action::Scale { tasks: if index.is_multiple_of(2) { 1 } else { 0 } });
+            self.end_of(platform).await;
+            self.environment.with(|state, _| state.coverage.moment(BESIDE_FAILING));
+        }
+        let kept = self.environment.with(|state, now| {
+            if fails_from + LONG <= now {
+                state.coverage.moment(failing.kind.moment());
+            }
+            state.checkers.of(failing.platform).messages_waiting_for(HOUR, now)
+        });
+        self.perform(failing.platform, &Action::SetPlatformFaults(FaultPlan::default()));
+        kept
+    }
+
+    async fn end_of(&mut self, platform: usize) {
+        // A fault that has waited in vain for a call about another platform.
+        self.environment.with(|state, _| state.call_faults.clear());
+        End::of(self, platform).play().await;
+    }
+
+    /// Ends all faults but those of the failing service.
+    fn quiet(&mut self) {
         self.environment.with(|state, now| {
             state.call_faults.clear();
             state.faults.clear();
             state.usage_faults.clear();
-            state.checker.budget.set_usage_failing(false, now);
-            state.checker.budget.set_aws_failing(false, now);
+            state.platform_faults.iter_mut().for_each(Faults::clear);
+            for budget in state.checkers.budgets() {
+                budget.set_usage_failing(false, now);
+                budget.set_aws_failing(false, now);
+                budget.set_platform_failing(false, now);
+            }
             let settings = state.world.settings_mut();
             settings.ecs_lag = Duration::ZERO;
             settings.events = Settings::default().events;
             settings.metrics = known_metrics();
         });
-        self.perform(&Action::Inject(Incident::Callers { n: 0 }));
-        self.repair_platform();
-        // What began before (e.g. a slow Terraform run) ends, and every process resumes.
-        self.advance(40 * MINUTE).await;
-        // A service that was still draining could not be created before.
-        self.repair_platform();
-        let _ = self.operator.delete_failed_load_balancer();
-        if self.day.seed.is_multiple_of(3) {
-            self.stay_idle().await;
-        }
-        if self.day.has_stops() {
-            self.hold().await;
-        }
-        self.scale_up().await;
-        if self.day.has_stops() {
-            // Terraform has removed the hold, or the load balancer is a new one.
-            self.hold().await;
-        }
-        self.await_registrations().await;
-        self.check_registrations();
-        // A task crashes, and the scheduler replaces it.
-        let crash = Incident::CrashTask { service: self.day.policy.service.clone(), task: None, exit_code: 1 };
-        self.perform(&Action::Inject(crash));
-        self.advance(MINUTE).await;
-        self.await_registrations().await;
-        self.check_registrations();
-        if self.day.has_stops() {
-            let _ = self.operator.release_hold();
-        }
-        if self.day.seed.is_multiple_of(4) {
-            self.run_to_success(&Command::Down).await;
-        } else {
-            self.scale_down().await;
-        }
-        self.check_all_running();
-        self.check_no_load_balancer();
-        self.check_no_group();
-        self.check_queues();
-    }
-
-    /// Undoes what operators have done that would prevent the scale-up or the teardown.
-    fn repair_platform(&self) {
-        let _ = self.operator.create_service();
-        let _ = self.operator.set_owner_tag(true);
-        let _ = self.operator.release_hold();
-        let _ = self.operator.set_deletion_protection(false);
-        self.deregister_others();
-    }
-
-    /// Checks that a load balancer, used or never used, is deleted without a further session.
-    async fn stay_idle(&mut self) {
-        let _ = self.operator.scale(0);
-        self.advance(self.stopping_bound() + self.day.policy.unused_grace + self.teardown_bound()).await;
-        // Target groups may be left of a load balancer that an operator deleted; they cost nothing.
-        self.check_no_load_balancer();
-    }
-
-    /// Scales up with the command on every second day, with the platform's script on the others.
-    async fn scale_up(&mut self) {
-        let (tasks, pace) = (i32::try_from(SERVING_AT_THE_END).unwrap_or_default(), Duration::from_secs(5));
-        if self.day.seed.is_multiple_of(2) {
-            self.run_to_success(&Command::Up { tasks, pace }).await;
-            // The command doesn't reduce a higher desired count.
-            let _ = self.operator.scale(tasks);
-        } else {
-            let operator = self.operator.clone();
-            let up = tokio::spawn(async move { operator.scale_up(tasks, pace).await });
-            while !up.is_finished() {
-                self.advance(Duration::from_secs(1)).await;
-            }
-        }
-    }
-
-    /// Holds the load balancer for the checks that follow: the service is unused.
-    async fn hold(&mut self) {
-        let _ = self.operator.hold_until(self.environment.now() + 3 * HOUR);
-        // A stop that was announced before may still follow from an observation that began before.
-        self.advance(MINUTE).await;
-    }
-
-    /// Lets callers come and leave, and checks that the watcher stops the service within its bound.
-    async fn stay_unused(&mut self) {
-        self.end_health_incidents();
-        self.perform(&Action::Inject(Incident::Callers { n: 3 }));
-        // A killed operation keeps its lease for an hour, of which the end of the day has taken more than half.
-        self.advance(25 * MINUTE).await;
-        self.perform(&Action::Inject(Incident::Callers { n: 0 }));
-        self.advance(self.day.stop_bound()).await;
-        let services = self.environment.with(|state, _| state.world.services());
-        let service = services.iter().find(|service| service.name == self.day.policy.service);
-        if let Some(desired) = service.map(|service| service.desired).filter(|desired| *desired > 0) {
-            let what = format!("{desired} task(s) are desired, and everybody has left long ago");
-            self.violate(Guarantee::NothingIdleStays, what);
-        }
-    }
-
-    /// Scales down, and lets the workers tear down while they are killed at the worst moments.
-    async fn scale_down(&mut self) {
-        // The watcher itself does, on every second day on which it stops what is unused.
-        if self.day.has_stops() && self.day.seed % 4 < 3 {
-            self.stay_unused().await;
-        }
-        let _ = self.operator.scale(0);
-        let fault = ProcessFault::Kill { downtime: DOWNTIME_AT_THE_END };
-        let kills =
-            [("AddTags", Side::After), ("DeleteLoadBalancer", Side::After), ("DeleteTargetGroup", Side::Before)];
-        if self.day.severity != Severity::Calm {
-            let faults = kills.map(|(operation, side)| CallFault { victim: Victim::Worker, operation, side, fault });
-            self.environment.with(|state, _| state.call_faults.extend(faults));
-        }
-        let downtimes = DOWNTIME_AT_THE_END * u32::try_from(kills.len()).unwrap_or_default();
-        self.advance(self.stopping_bound() + self.teardown_bound() + downtimes).await;
-    }
-
-    /// Runs a command until it succeeds, a few times at most: its errors may ask for another run.
-    async fn run_to_success(&mut self, command: &Command) {
-        let mut error = String::new();
-        for _ in 0..4 {
-            self.end_health_incidents();
-            let running = self.launch(command.clone(), None);
-            while !running.is_finished() {
-                self.advance(Duration::from_secs(1)).await;
-            }
-            match running.await {
-                Ok(Ok(())) => return,
-                Ok(Err(failure)) => error = failure,
-                Err(failure) => error = failure.to_string(),
-            }
-        }
-        let guarantee =
-            if *command == Command::Down { Guarantee::NothingIdleStays } else { Guarantee::TargetsFollowTasks };
-        self.violate(guarantee, format!("{command:?} doesn't succeed: {error}"));
-    }
-
-    /// Lets targets be healthy again that an incident has made unhealthy: `up` waits for them.
-    fn end_health_incidents(&self) {
-        self.environment.with(|state, now| {
-            for target in state.world.groups().into_iter().flat_map(|group| group.targets) {
-                if let Ok(ip) = target.id.parse() {
-                    let _ = state.world.inject(Incident::TargetHealthy { ip, port: None }, now);
-                }
-            }
-        });
-    }
-
-    /// Waits until all tasks serve, and then for the bound of a registration. A task takes less than a minute to start,
-    /// unless an incident makes it fail.
-    async fn await_registrations(&mut self) {
-        for _ in 0..20 {
-            if self.serving().len() == SERVING_AT_THE_END {
-                break;
-            }
-            self.advance(MINUTE).await;
-        }
-        self.advance(self.registration_bound()).await;
-    }
-
-    /// Deregisters targets without a task: a healthy one of them would keep the load balancer.
-    fn deregister_others(&self) {
-        let tasks = self.tasks();
-        let has_address =
-            |task: &TaskView, id: &str| task.last_status != "STOPPED" && address(task).is_some_and(|own| own == id);
-        for target in self.groups().into_iter().flat_map(|group| group.targets) {
-            if !tasks.iter().any(|task| has_address(task, &target.id)) {
-                let _ = self.operator.set_target(&target.id, false);
-            }
-        }
-    }
-
-    /// The longest time from RUNNING to the registration: a reconciliation that was just over, the longest wait between
-    /// two that fail, and the reconciliation itself.
-    fn registration_bound(&self) -> Duration {
-        self.day.policy.resync_interval + retry::LONGEST_WAIT + Duration::from_secs(30)
-    }
-
-    /// The longest time from the scale-down to the last task's end: half a minute besides the time after SIGTERM.
-    fn stopping_bound(&self) -> Duration {
-        MINUTE / 2 + self.day.stopping
-    }
-
-    /// The longest time from the last task's end to the deletion of the load balancer and its target groups.
-    fn teardown_bound(&self) -> Duration {
-        let paid_hour = if self.day.policy.until_paid_hour { HOUR } else { Duration::ZERO };
-        self.day.policy.resync_interval
-            + self.day.policy.idle_grace
-            + paid_hour
-            + retry::LONGEST_WAIT
-            + NEARLY_IDLE_REQUEUE
-            + MINUTE
-    }
-
-    /// Returns the service's tasks.
-    fn tasks(&self) -> Vec<TaskView> {
-        let group = format!("service:{}", self.day.policy.service);
-        let tasks = self.environment.with(|state, _| state.world.tasks());
-        tasks.into_iter().filter(|task| task.group == group).collect()
-    }
-
-    /// Returns the platform's target groups.
-    fn groups(&self) -> Vec<GroupView> {
-        let groups = self.environment.with(|state, _| state.world.groups());
-        groups.into_iter().filter(|group| is_of_the_platform(&group.name)).collect()
-    }
-
-    /// Returns the addresses of the tasks that serve.
-    fn serving(&self) -> Vec<String> {
-        self.tasks().iter().filter(|task| serves(task)).filter_map(address).collect()
-    }
-
-    fn check_registrations(&self) {
-        let (tasks, groups, serving) = (self.tasks(), self.groups(), self.serving());
-        if serving.len() != SERVING_AT_THE_END {
-            let what = format!("the scale-up itself failed: {} task(s) serve", serving.len());
-            self.violate(Guarantee::TargetsFollowTasks, what);
-        }
-        if groups.len() != 2 {
-            let what = format!("the scale-up itself failed: {} target group(s) exist", groups.len());
-            self.violate(Guarantee::TargetsFollowTasks, what);
-        }
-        for group in groups {
-            let targets = || group.targets.iter().filter(|target| target.state != "draining");
-            for missing in serving.iter().filter(|ip| !targets().any(|target| target.id == **ip)) {
-                let what = format!("{missing} serves, and is not registered in {}", group.name);
-                self.violate(Guarantee::TargetsFollowTasks, what);
-            }
-            let has_address = |task: &TaskView, id: &str| address(task).is_some_and(|own| own == id);
-            let is_stale =
-                |id: &str| !serving.iter().any(|ip| ip == id) && tasks.iter().any(|task| has_address(task, id));
-            for stale in targets().filter(|target| is_stale(&target.id)) {
-                let what = format!("{} has stopped, and is still registered in {}", stale.id, group.name);
-                self.violate(Guarantee::TargetsFollowTasks, what);
-            }
-        }
-    }
-
-    fn check_no_load_balancer(&self) {
-        let load_balancers = self.environment.with(|state, _| state.world.load_balancers());
-        for load_balancer in load_balancers.iter().filter(|load_balancer| is_of_the_platform(&load_balancer.name)) {
-            self.violate(Guarantee::NothingIdleStays, format!("{} is idle, and still exists", load_balancer.name));
-        }
-        if !load_balancers.iter().any(|load_balancer| load_balancer.name.starts_with(OTHER_PROJECT)) {
-            self.violate(Guarantee::NothingElseIsTouched, "the other project's load balancer is gone".to_owned());
-        }
-    }
-
-    fn check_no_group(&self) {
-        for group in self.groups() {
-            self.violate(Guarantee::NothingIdleStays, format!("{} still exists", group.name));
-        }
+        self.perform(0, &Action::Inject(Incident::Callers { n: 0 }));
     }
 
     fn check_queues(&self) {
         let queues = self.environment.with(|state, _| state.world.queues());
         for queue in queues.iter().filter(|queue| queue.name.ends_with("jvb-watcher")) {
-            if let Some(age) = queue.oldest.filter(|age| *age > 15 * MINUTE) {
+            if let Some(age) = queue.oldest.filter(|age| *age > DELETED_WITHIN) {
                 let what = format!("a message has been in {} for {age:?}", queue.name);
                 self.violate(Guarantee::NoMessageIsLost, what);
             }
         }
-        let (malformed, others) = self.operator.dead_letters();
+        let Some(Platform { day, operator, .. }) = self.platforms.first() else { return };
+        let (malformed, others) = operator.dead_letters();
         if malformed < self.malformed {
             let what = format!("{malformed} of {} malformed message(s) are in the dead-letter queue", self.malformed);
             self.violate(Guarantee::NoMessageIsLost, what);
         }
+        if others > 0 {
+            self.environment
+                .with(|state, _| state.coverage.moment("a readable message came into the dead-letter queue"));
+        }
         // On other days a message is received too often while workers are killed or cannot delete it.
-        if others > 0 && self.day.severity == Severity::Calm {
+        if others > 0 && day.severity == Severity::Calm {
             let what = format!("{others} readable message(s) are in the dead-letter queue");
             self.violate(Guarantee::NoMessageIsLost, what);
         }
     }
-}
-
-fn is_of_the_platform(name: &str) -> bool {
-    name.strip_prefix(platform::PROJECT).is_some_and(|rest| rest.starts_with('-'))
-}
-
-fn serves(task: &TaskView) -> bool {
-    task.last_status == "RUNNING" && task.desired_status == "RUNNING"
-}
-
-fn address(task: &TaskView) -> Option<String> {
-    task.address.map(|address| address.to_string())
 }

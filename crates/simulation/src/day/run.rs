@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::SignedDuration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio::task::{AbortHandle, JoinHandle};
 use tokio::time::Instant;
 
+use super::fleet::Failing;
 use super::{Action, Day, Options, Report, SCHEDULE_ENDS_AT};
 use crate::checker::Guarantee;
 use crate::command::Command;
@@ -16,20 +18,20 @@ use crate::faults::ProcessFault;
 use crate::operator::Operator;
 use crate::process::{Setup, Suspendable, Suspension, Worker};
 use jvb_watcher_sandbox::faults::FaultPlan;
-use jvb_watcher_sandbox::platform;
 use jvb_watcher_sandbox::world::Incident;
 
 /// Another project in the same account, which the watcher must not touch.
-pub(super) const OTHER_PROJECT: &str = "other";
+pub(in crate::day) const OTHER_PROJECT: &str = "other";
 
-/// A day in progress.
+/// A day in progress, of one platform or of several.
 pub(super) struct Run<'a> {
-    pub(super) day: &'a Day,
     pub(super) environment: Arc<Environment>,
-    pub(super) operator: Operator,
+    pub(super) platforms: Vec<Platform<'a>>,
+    /// The platform whose service fails at the end, if one does.
+    pub(super) failing: Option<&'a Failing>,
     /// The number of malformed messages that were sent.
     pub(super) malformed: usize,
-    setup: Setup,
+    clocks: &'a [SignedDuration],
     slots: Vec<Slot>,
     /// The handles to kill and suspend the commands that were started, by number.
     commands: BTreeMap<u32, (AbortHandle, Arc<Suspension>)>,
@@ -41,25 +43,42 @@ pub(super) struct Run<'a> {
     midnight: Instant,
 }
 
+/// A platform that the workers watch.
+pub(super) struct Platform<'a> {
+    pub(super) day: &'a Day,
+    pub(super) operator: Operator,
+    pub(super) setup: Setup,
+}
+
 /// The place of a worker, and the number of the one that is there.
 type Slot = Option<(u32, Worker)>;
 
 impl<'a> Run<'a> {
-    /// Prepares the day's environment.
-    pub fn new(day: &'a Day, options: Options) -> Self {
-        let (environment, process_faults) = Environment::new(day, options.history);
+    /// Prepares the environment of the platforms' days.
+    pub fn new(days: &'a [Day], failing: Option<&'a Failing>, options: Options) -> Self {
+        let (environment, process_faults) = Environment::of_platforms(days, options.history);
         let environment = Arc::new(environment);
-        let operator = Operator::new(environment.clone(), platform::PROJECT);
+        let platform = |day: &'a Day| Platform {
+            day,
+            operator: Operator::new(environment.clone(), &day.project),
+            setup: Setup::new(environment.clone(), day, options.bug),
+        };
+        let platforms: Vec<_> = days.iter().map(platform).collect();
+        if let [Platform { operator, .. }, _, ..] = platforms.as_slice() {
+            let projects: Vec<_> = days.iter().map(|day| day.project.as_str()).collect();
+            operator.route_events_of(&projects).expect("the rule exists");
+        }
         let other = Operator::new(environment.clone(), OTHER_PROJECT);
         other.create_cluster().and_then(|()| other.create_service()).expect("another platform");
         other.create_all().expect("another load balancer");
+        let clocks = days.first().map_or(&[][..], |day| &day.clocks);
         Self {
-            day,
-            setup: Setup::new(environment.clone(), day, options.bug),
             environment,
-            operator,
+            platforms,
+            failing,
             malformed: 0,
-            slots: day.clocks.iter().map(|_| None).collect(),
+            slots: clocks.iter().map(|_| None).collect(),
+            clocks,
             commands: BTreeMap::new(),
             next_worker: 1,
             next_command: 1,
@@ -69,31 +88,32 @@ impl<'a> Run<'a> {
         }
     }
 
-    /// Plays the day, until its end or the first violation.
-    pub async fn play(mut self) -> Report {
+    /// Plays a schedule of the platforms' actions, by their numbers, and the end, until the first violation.
+    pub async fn play(mut self, schedule: Vec<(Duration, usize, &Action)>) -> Report {
         let environment = self.environment.clone();
         tokio::select! {
             biased;
             () = environment.broken.notified() => {}
-            () = self.play_to_the_end() => {}
+            () = self.play_to_the_end(schedule) => {}
         }
         environment.with(|state, _| {
-            state.coverage.largest_share_of_calls = state.checker.budget.used();
+            let used = state.checkers.budgets().map(|budget| budget.used()).fold(0.0, f64::max);
+            state.coverage.largest_share_of_calls = used;
             Report {
-                violations: std::mem::take(&mut state.checker.violations),
+                violations: state.checkers.violations(),
                 coverage: std::mem::take(&mut state.coverage),
                 history: state.history.take().unwrap_or_default(),
             }
         })
     }
 
-    async fn play_to_the_end(&mut self) {
+    async fn play_to_the_end(&mut self, schedule: Vec<(Duration, usize, &Action)>) {
         for slot in 0..self.slots.len() {
             self.start_worker(slot);
         }
-        for (at, action) in &self.day.schedule {
-            self.advance_to(self.midnight + *at).await;
-            self.perform(action);
+        for (at, platform, action) in schedule {
+            self.advance_to(self.midnight + at).await;
+            self.perform(platform, action);
         }
         self.advance_to(self.midnight + SCHEDULE_ENDS_AT).await;
         self.end().await;
@@ -129,9 +149,15 @@ impl<'a> Run<'a> {
             let number = self.next_worker;
             self.next_worker += 1;
             self.environment.note(|| format!("Worker({number}) starts in slot {slot}"));
-            self.environment.with(|state, now| state.checker.budget.started(now));
-            self.slots[slot] = Some((number, Worker::start(&self.setup, number, self.day.clocks[slot])));
+            self.note_start();
+            let setups: Vec<_> = self.platforms.iter().map(|platform| platform.setup.clone()).collect();
+            self.slots[slot] = Some((number, Worker::start(&setups, number, self.clocks[slot])));
         }
+    }
+
+    /// Allows the calls of a process that starts, or resumes.
+    fn note_start(&self) {
+        self.environment.with(|state, now| state.checkers.budgets().for_each(|budget| budget.started(now)));
     }
 
     /// Lets a process fail at its call.
@@ -170,7 +196,7 @@ impl<'a> Run<'a> {
                 tokio::spawn(async move {
                     if let Err(why) = worker.terminate().await {
                         let what = format!("the worker in slot {slot} doesn't stop in time: {why}");
-                        environment.with(|state, at| state.checker.fail(Guarantee::NothingIdleStays, at, what));
+                        environment.with(|state, at| state.checkers.fail(Guarantee::NothingIdleStays, at, what));
                     }
                 });
                 self.restarts.push((Instant::now() + downtime, slot));
@@ -178,7 +204,7 @@ impl<'a> Run<'a> {
             ProcessFault::Suspend { time } => {
                 if let Some((_, worker)) = &self.slots[slot] {
                     worker.suspend(time);
-                    self.environment.with(|state, now| state.checker.budget.started(now));
+                    self.note_start();
                 }
             }
         }
@@ -200,20 +226,22 @@ impl<'a> Run<'a> {
     }
 
     pub(super) fn violate(&self, guarantee: Guarantee, what: String) {
-        self.environment.with(|state, at| state.checker.fail(guarantee, at, what));
+        self.environment.with(|state, at| state.checkers.fail(guarantee, at, what));
     }
 
-    /// Starts a command in the background.
+    /// Starts a command on a platform in the background.
     pub(super) fn launch(
         &mut self,
+        platform: usize,
         command: Command,
         killed_after: Option<Duration>,
     ) -> JoinHandle<Result<(), String>> {
         let number = self.next_command;
         self.next_command += 1;
-        let clock_error = self.day.clocks.first().copied().unwrap_or_default();
-        self.environment.note(|| format!("Command({number}) is {command:?}"));
-        let (work, suspension) = Suspendable::new(command.run(self.setup.clone(), number, clock_error));
+        let clock_error = self.clocks.first().copied().unwrap_or_default();
+        self.note(platform, || format!("Command({number}) is {command:?}"));
+        let setup = self.platforms[platform].setup.clone();
+        let (work, suspension) = Suspendable::new(command.run(setup, number, clock_error));
         let running = tokio::spawn(work);
         self.commands.insert(number, (running.abort_handle(), suspension));
         if let Some(after) = killed_after {
@@ -230,17 +258,25 @@ impl<'a> Run<'a> {
         running
     }
 
-    /// Performs an action of the schedule. Those that take time continue in the background.
-    pub(super) fn perform(&mut self, action: &Action) {
-        self.environment.note(|| format!("{action:?}"));
-        let operator = self.operator.clone();
+    /// Adds a line about a platform to the history, if it is recorded.
+    pub(super) fn note(&self, platform: usize, text: impl FnOnce() -> String) {
+        self.environment.with(|state, now| {
+            let on = state.checkers.label(Some(platform));
+            state.note(now, || text() + &on);
+        });
+    }
+
+    /// Performs an action on a platform. Those that take time continue in the background.
+    pub(super) fn perform(&mut self, platform: usize, action: &Action) {
+        self.note(platform, || format!("{action:?}"));
+        let operator = self.platforms[platform].operator.clone();
         let result = match action.clone() {
             Action::ScaleUp { tasks, pace } => {
                 tokio::spawn(async move { operator.scale_up(tasks, pace).await });
                 Ok(())
             }
             Action::Run { command, killed_after } => {
-                self.launch(command, killed_after);
+                self.launch(platform, command, killed_after);
                 Ok(())
             }
             Action::Scale { tasks } => operator.scale(tasks),
@@ -267,7 +303,7 @@ impl<'a> Run<'a> {
                 self.malformed += usize::from(matches!(incident, Incident::MalformedMessage { .. }));
                 let result = self.environment.with(|state, now| {
                     let result = state.world.inject(incident, now);
-                    state.checker.observe(&state.world, now, Some(Actor::Operator));
+                    state.checkers.observe(&state.world, now, Some(Actor::Operator));
                     result
                 });
                 self.environment.changed.notify_waiters();
@@ -276,8 +312,16 @@ impl<'a> Run<'a> {
             Action::SendForeignMessage => operator.send_foreign_message(),
             Action::SetFaults(plan) => {
                 self.environment.with(|state, now| {
-                    state.checker.budget.set_aws_failing(plan != FaultPlan::default(), now);
+                    let fails = plan != FaultPlan::default();
+                    state.checkers.budgets().for_each(|budget| budget.set_aws_failing(fails, now));
                     state.faults.set(plan).expect("a plan that makes sense");
+                });
+                Ok(())
+            }
+            Action::SetPlatformFaults(plan) => {
+                self.environment.with(|state, now| {
+                    state.checkers.of(platform).budget.set_platform_failing(plan != FaultPlan::default(), now);
+                    state.platform_faults[platform].set(plan).expect("a plan that makes sense");
                 });
                 Ok(())
             }
@@ -287,7 +331,8 @@ impl<'a> Run<'a> {
             }
             Action::SetUsageFaults(plan) => {
                 self.environment.with(|state, now| {
-                    state.checker.budget.set_usage_failing(plan != FaultPlan::default(), now);
+                    let fails = plan != FaultPlan::default();
+                    state.checkers.budgets().for_each(|budget| budget.set_usage_failing(fails, now));
                     state.usage_faults.set(plan).expect("a plan that makes sense");
                 });
                 Ok(())

@@ -48,13 +48,7 @@ pub(super) fn draw(day: &mut Day) {
         Severity::Calm => known_metrics(),
         Severity::Rough | Severity::Hostile => MetricSettings::default(),
     };
-    let mut draw = Draw {
-        random,
-        severity: day.severity,
-        workers: day.clocks.len(),
-        grace: day.policy.idle_grace,
-        schedule: std::mem::take(&mut day.schedule),
-    };
+    let mut draw = Draw::of(day, random);
     draw.forget_scale_downs();
     draw.visits(stop, day.policy.resync_interval);
     draw.usage_disturbances(&day.metrics);

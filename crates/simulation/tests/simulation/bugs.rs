@@ -9,10 +9,16 @@ use std::sync::{Mutex, PoisonError};
 
 use crate::examples::{EXAMPLES, Example};
 use jvb_watcher_simulation::bugs::{Bug, Injection};
+use jvb_watcher_simulation::day::fleet::Fleet;
 use jvb_watcher_simulation::day::{Day, Options};
 
 /// The number of days in which a bug must show, from seed 1 on.
 const DAYS: u64 = 60;
+
+/// The bugs that only a fleet can show, and the number of its days in which those must that no example catches.
+const OF_FLEETS: [Bug; 3] =
+    [Bug::DeleteMessagesOfOtherServices, Bug::ReconcileOneAtATime, Bug::TrustSearchOfOtherServices];
+const FLEET_DAYS: u64 = 16;
 
 /// Days that show bugs which few days show. They are played first, since the days before them take most of the time; when
 /// one no longer shows its bug, the search begins at seed 1.
@@ -40,9 +46,16 @@ fn catch(bug: Bug) -> Option<String> {
     if let Some((name, example)) = example(bug) {
         return example(Some(bug)).err().map(|_| format!("example {name}"));
     }
+    let options = Options { bug: Some(bug), ..Options::default() };
+    if OF_FLEETS.contains(&bug) {
+        return (1..=FLEET_DAYS).find_map(|seed| {
+            let report = Fleet::draw(seed).play(options);
+            report.violations.first().map(|violation| format!("fleet {seed}: {violation}"))
+        });
+    }
     let shown_by = SHOWN_BY.iter().filter(|(shown, _)| *shown == bug).map(|(_, seed)| *seed);
     shown_by.chain(1..=DAYS).find_map(|seed| {
-        let report = Day::draw(seed).play(Options { bug: Some(bug), ..Options::default() });
+        let report = Day::draw(seed).play(options);
         report.violations.first().map(|violation| format!("day {seed}: {violation}"))
     })
 }
@@ -68,6 +81,16 @@ fn every_injected_bug_is_caught() {
     let missed: Vec<_> = outcome.iter().filter(|(_, caught)| caught.is_none()).map(|(bug, _)| bug).collect();
     assert!(missed.is_empty(), "not caught: {missed:?}");
     assert_eq!(outcome.len(), bugs.len());
+}
+
+/// A bug of fleets is none of a single service: its day is the same with it and without it.
+#[test]
+fn a_single_service_shows_no_bug_of_fleets() {
+    let history = |bug| Day::draw(3).play(Options { history: true, bug }).history;
+    let without = history(None);
+    for bug in OF_FLEETS {
+        assert!(history(Some(bug)) == without, "{bug:?}");
+    }
 }
 
 /// A patch file, and the arguments of `cargo test` that run the tests which catch it.
@@ -116,6 +139,7 @@ fn table() -> String {
         let caught_by = match (bug.injection(), example(*bug)) {
             (Injection::Patch, _) => format!("`cargo test {}`", patch(*bug).tests),
             (_, Some((name, _))) => format!("the example `{name}`"),
+            (_, None) if OF_FLEETS.contains(bug) => "a day of a fleet".to_owned(),
             (_, None) => "a day".to_owned(),
         };
         let row = writeln!(table, "| `{bug:?}` | {} | the {} | {caught_by} |", bug.description(), bug.injection());

@@ -19,6 +19,7 @@ use jvb_watcher_rules::plan::samples::{
 use jvb_watcher_rules::plan::{LifecycleAction, Plan, StopAction, StopWhenUnused, UsagePolicy};
 use jvb_watcher_sandbox::platform::PROJECT;
 use jvb_watcher_simulation::bugs::{Bug, planner};
+use jvb_watcher_simulation::day::fleet::{Failing, FailureKind, Fleet};
 use jvb_watcher_simulation::day::{Action, Day, Options, on_virtual_time};
 use jvb_watcher_simulation::environment::{Actor, Environment};
 use jvb_watcher_simulation::intercept::{Intercepted, Interceptor, Operation};
@@ -45,6 +46,7 @@ pub const EXAMPLES: &[(Bug, &str, Example)] = &[
     (Bug::TrustOutdatedMark, "distrusts_a_mark_before_the_last_use", outdated_mark),
     (Bug::DeleteOrphansOfOthers, "keeps_orphans_of_others", orphan_of_others),
     (Bug::StopAfterOneObservation, "keeps_up_what_is_held_between_the_observations", held_between_the_observations),
+    (Bug::ReconcileOneAtATime, "registers_promptly_beside_a_slow_service", beside_a_slow_service),
 ];
 
 #[test]
@@ -242,6 +244,39 @@ fn held_between_the_observations(bug: Option<Bug>) -> Result<(), String> {
             found => Err(format!("{found:?} desired after {observations:?} observation(s), announced: {is_announced}")),
         }
     })
+}
+
+/// A task starts eight times, while each read of another service takes as long as it may.
+fn beside_a_slow_service(bug: Option<Bug>) -> Result<(), String> {
+    let (slow, used) = (0, 1);
+    let kind = FailureKind::Slow;
+    let mut schedule = vec![
+        (minutes(1), slow, Action::Scale { tasks: 1 }),
+        (minutes(1), used, Action::ScaleUp { tasks: 0, pace: seconds(1) }),
+        (minutes(10), used, Action::Hold { time: minutes(5 * 60) }),
+        (minutes(15), slow, Action::SetPlatformFaults(kind.plan())),
+    ];
+    for index in 0..8 {
+        // At other times within the minute between two reconciliations of the slow service.
+        let at = minutes(20) + (minutes(10) + seconds(7)) * index;
+        schedule.push((at, used, Action::Scale { tasks: 1 }));
+        schedule.push((at + minutes(5), used, Action::Scale { tasks: 0 }));
+    }
+    let platforms = vec![Day::quiet(), Day::quiet_of("meet")];
+    let fleet = Fleet { seed: 1, platforms, failing: Failing { platform: slow, kind }, schedule };
+    let history = fleet.play(Options { history: true, bug }).history;
+    let times = |part: &str| -> Vec<Timestamp> {
+        let lines = history.iter().filter(|line| line.contains(part));
+        lines.map(|line| line.split(' ').next().expect("a time").parse().expect("an instant")).collect()
+    };
+    let registered = times("registered target");
+    let starts = times("Scale { tasks: 1 } (meet)");
+    // A task has its address after 14 seconds.
+    let is_prompt = |at: &&Timestamp| registered.iter().any(|found| (**at..**at + seconds(20)).contains(found));
+    match starts.iter().filter(is_prompt).count() {
+        8 => Ok(()),
+        prompt => Err(format!("{prompt} of {} tasks were registered within 20 s", starts.len())),
+    }
 }
 
 struct HoldAfterFirstObservation {

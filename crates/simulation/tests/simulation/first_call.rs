@@ -19,7 +19,7 @@ use jvb_watcher_sandbox::api::{LowercaseTag, Request, ecs};
 use jvb_watcher_sandbox::platform::PROJECT;
 use jvb_watcher_simulation::command::{Terraform, context};
 use jvb_watcher_simulation::day::{Day, on_virtual_time};
-use jvb_watcher_simulation::environment::{Actor, Environment, Network, State};
+use jvb_watcher_simulation::environment::{Actor, Environment, Network, Sender, State};
 use jvb_watcher_simulation::operator::Operator;
 use jvb_watcher_simulation::process::{Setup, Worker};
 
@@ -86,7 +86,7 @@ impl Start {
                 tokio::time::sleep(minutes(5)).await;
             }
             let setup = Setup::new(environment.clone(), &day, None);
-            let watcher = self.watched.then(|| Worker::start(&setup, 1, SignedDuration::ZERO));
+            let watcher = self.watched.then(|| Worker::start(std::slice::from_ref(&setup), 1, SignedDuration::ZERO));
             let command: Arc<dyn LoadBalancerCommand> = match self.command {
                 Creation::AtOnce => Arc::new(AtOnce(operator)),
                 Creation::Terraform => Arc::new(Terraform { operator, pace: Duration::ZERO }),
@@ -107,7 +107,7 @@ impl Start {
             if let Some(watcher) = watcher {
                 watcher.kill();
             }
-            let violations = environment.with(|state, _| state.checker.violations.clone());
+            let violations = environment.with(|state, _| state.checkers.violations());
             assert_eq!(violations, []);
             seconds
         })
@@ -122,7 +122,8 @@ impl Start {
         let tag = LowercaseTag { key: BRIDGE_ADDRESS_TAG.to_owned(), value: self.bridge_address.to_owned() };
         let input = ecs::TagResourceInput { resource_arn, tags: vec![tag] };
         let request = Request::Ecs(ecs::Request::TagResource(input));
-        environment.perform(Actor::Operator, &request).expect("the service exists");
+        let sender = Sender { actor: Actor::Operator, platform: environment.platform(PROJECT) };
+        environment.perform(sender, &request).expect("the service exists");
     }
 }
 
