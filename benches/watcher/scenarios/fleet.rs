@@ -20,6 +20,13 @@ const SERVICES: usize = 1_000;
 const RATE: usize = 100;
 const SECONDS: usize = 30;
 
+/// A hundred times AWS's default quotas, which would allow some two events a second about services in use: an account with a
+/// thousand load balancers has had its quotas raised, too.
+const QUOTA_SHARE: &str = "100";
+
+/// The calls of Elastic Load Balancing that share a quota.
+const SHARED_QUOTA: &str = "elasticloadbalancing:Describe";
+
 /// Why nothing of this can be measured.
 pub const NO_CONFIG: &str = "this build has no option --config";
 
@@ -44,7 +51,7 @@ impl Fleet {
         std::fs::write(&file, config(&projects)).expect("the target directory is writable");
         let mut command = stage.command(&bench.program);
         // The project names the process; each service has its own.
-        command.args(["run", "--project", PROJECT, "--config"]).arg(&file);
+        command.args(["run", "--project", PROJECT, "--quota-share", QUOTA_SHARE, "--config"]).arg(&file);
         Some(Self { process: Process::start(&mut command), stage })
     }
 
@@ -112,11 +119,16 @@ pub fn run(bench: &Bench, section: &mut Section<'_>) {
     }
     let processors = std::thread::available_parallelism().map_or(1, Into::into) as f64;
     let cpu = usage.cpu.saturating_sub(before.cpu).as_secs_f64();
+    let described = journal.0.iter().filter(|call| call.operation.starts_with(SHARED_QUOTA)).count() as f64;
     section
         .row(share, cpu / took.as_secs_f64() / processors * 100.0, "%")
         .bar(Bar::AtMost(20.0))
-        .note(format!("over {} s, of {processors} processors", took.as_secs()))
+        .note(format!(
+            "over {} s, of {processors} processors, with {QUOTA_SHARE} times the default quotas",
+            took.as_secs()
+        ))
         .detail("peak memory, MiB", usage.peak as f64 / 1024.0)
+        .detail("calls per event that share Elastic Load Balancing's quota", described / (RATE * SECONDS) as f64)
         .calls(&journal);
     section
         .row(latency, percentile(&millis, 0.99).unwrap_or_default(), "ms")
