@@ -22,16 +22,19 @@ const FLEET_DAYS: u64 = 16;
 
 /// Days that show bugs which few days show. They are played first, since the days before them take most of the time; when
 /// one no longer shows its bug, the search begins at seed 1.
-const SHOWN_BY: [(Bug, u64); 9] = [
+const SHOWN_BY: [(Bug, u64); 12] = [
     (Bug::IgnoreDeadlines, 54),
     (Bug::IgnoreLease, 38),
+    (Bug::HurryForTargetsOfOthers, 27),
+    (Bug::IgnoreTargetsOfOthers, 27),
+    (Bug::TreatUnknownUsageAsUnused, 23),
+    (Bug::ExtendWindowToNow, 21),
     (Bug::KeepMarkAcrossHold, 18),
     (Bug::IgnoreOwnerTag, 16),
-    (Bug::CountEarlierTasksAsUse, 12),
-    (Bug::IgnoreFailedWrites, 9),
+    (Bug::IgnoreFailedWrites, 10),
     (Bug::TreatMissingAsIdle, 9),
     (Bug::NoUnusedGrace, 8),
-    (Bug::TreatUnknownUsageAsUnused, 8),
+    (Bug::StopAfterFailure, 8),
 ];
 
 /// The directory of the patch files.
