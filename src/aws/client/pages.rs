@@ -12,7 +12,7 @@ use crate::aws::directory::ServiceDirectory;
 use crate::aws::{ErrorKind, Platform};
 use crate::clock::SystemClock;
 use jvb_watcher_rules::model::Service;
-use jvb_watcher_sandbox::api::{Request, ecs, elb};
+use jvb_watcher_sandbox::api::{Request, Response, ecs, elb};
 use jvb_watcher_sandbox::faults::Faults;
 use jvb_watcher_sandbox::platform::{self, PROJECT};
 use jvb_watcher_sandbox::wire::Sandbox;
@@ -79,6 +79,41 @@ async fn several_services_share_the_calls_of_reads_at_the_same_time() {
     let absent = join_all(names.iter().map(|name| adapter.load_balancer(name))).await;
     assert!(absent.into_iter().all(|it| it.expect("an answer").is_none()));
     assert_eq!(sent(&mut before), 1, "one page of all load balancers");
+    let create = |name: &str| {
+        Request::Elb(elb::Request::CreateLoadBalancer(elb::CreateLoadBalancerInput {
+            name: name.to_owned(),
+            r#type: Some("network".to_owned()),
+            subnets: ["subnet-0a1b2c3d4e5f60718".to_owned()].into_iter().collect(),
+            ..Default::default()
+        }))
+    };
+    let mut arn_of_last = String::new();
+    for name in &names[..3] {
+        let answer = sandbox.with_world(|world, now| world.call(create(name), now)).expect("a load balancer");
+        let Response::Elb(elb::Response::CreateLoadBalancer(output)) = answer else { unreachable!("{answer:?}") };
+        arn_of_last = output.load_balancers.member[0].load_balancer_arn.clone();
+    }
+    let read = async |names: &[String]| -> Vec<bool> {
+        let found = join_all(names.iter().map(|name| adapter.load_balancer(name))).await;
+        found.into_iter().map(|it| it.expect("an answer").is_some()).collect()
+    };
+    assert_eq!((read(&names[..4]).await, sent(&mut before)), (vec![true, true, true, false], 1));
+    assert_eq!(sandbox.calls()["elasticloadbalancing:DescribeLoadBalancers"], 2);
+    sandbox.record_calls();
+    assert_eq!((read(&names[..3]).await, sent(&mut before)), (vec![true; 3], 1));
+    let by_names = sandbox.take_recorded_calls().remove(0);
+    assert!(
+        String::from_utf8_lossy(&by_names.request).contains("Names.member.3"),
+        "those that exist are asked for by name"
+    );
+    let delete = elb::Request::DeleteLoadBalancer(elb::LoadBalancerInput { load_balancer_arn: arn_of_last });
+    sandbox.with_world(|world, now| world.call(Request::Elb(delete), now)).expect("a deletion");
+    assert_eq!(
+        (read(&names[..3]).await, sent(&mut before)),
+        (vec![true, true, false], 2),
+        "one is gone: the list of all"
+    );
+    assert_eq!((read(&names[..3]).await, sent(&mut before)), (vec![true, true, false], 1), "the list of all at once");
 
     let groups = adapter.target_groups(None).await.expect("the groups");
     let arns: Vec<String> = groups.into_iter().take(10).map(|group| group.arn).collect();

@@ -1,9 +1,11 @@
 //! The reads of a process that watches several services: coalesced, and within a budget.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use aws_sdk_ecs::types as ecs;
+use aws_sdk_elasticloadbalancingv2::operation::describe_load_balancers::builders::DescribeLoadBalancersFluentBuilder;
 use futures_util::future::join_all;
 
 use super::{
@@ -13,15 +15,17 @@ use crate::aws::client::budget::Budget;
 use crate::aws::client::call::{Call, none_if_not_found};
 use crate::aws::client::coalesce::{Answers, Coalescer};
 use crate::aws::operation::ApiOperation;
-use crate::aws::{AwsError, LoadBalancerDescription, ServiceDescription};
+use crate::aws::{AwsError, ErrorKind, LoadBalancerDescription, ServiceDescription};
 use jvb_watcher_rules::model::{Tags, Task, TaskId};
 
 /// The time for which a read waits for others: less than a tenth of what a call takes.
 const WINDOW: Duration = Duration::from_millis(3);
 
-/// The most load balancers whose description is one answer: those that one page can hold. A name that has none fails a call
-/// by names, so several are looked up among all.
+/// The most load balancers on a page of the list of all.
 const LOAD_BALANCERS_PER_PAGE: i32 = 400;
+
+/// The most names in one call of DescribeLoadBalancers (see the Elastic Load Balancing API reference).
+const NAMES_PER_CALL: usize = 20;
 
 /// The reads that services share.
 pub(super) struct Shared {
@@ -38,7 +42,7 @@ impl Shared {
     /// Creates the coalescers of these clients.
     pub(super) fn new(ecs: &aws_sdk_ecs::Client, elb: &aws_sdk_elasticloadbalancingv2::Client, budget: Budget) -> Self {
         let (of_services, of_tasks) = (ecs.clone(), ecs.clone());
-        let (of_load_balancers, of_tags) = (elb.clone(), elb.clone());
+        let (of_load_balancers, of_tags) = (LoadBalancers::new(elb.clone()), elb.clone());
         Self {
             budget,
             services: Coalescer::new(
@@ -63,7 +67,7 @@ impl Shared {
                 ApiOperation::DescribeLoadBalancers,
                 WINDOW,
                 usize::MAX,
-                move |(), names| load_balancers(of_load_balancers.clone(), names),
+                move |(), names| of_load_balancers.clone().read(names),
             ),
             tags: Coalescer::new(
                 ApiOperation::DescribeTags,
@@ -135,16 +139,54 @@ fn subject(resources: &[String]) -> &str {
     }
 }
 
-async fn load_balancers(
+/// The reads of load balancers.
+#[derive(Clone)]
+struct LoadBalancers {
     elb: aws_sdk_elasticloadbalancingv2::Client,
-    names: Vec<String>,
+    /// The names that had a load balancer when they were last read.
+    existing: Arc<Mutex<BTreeSet<String>>>,
+}
+
+impl LoadBalancers {
+    fn new(elb: aws_sdk_elasticloadbalancingv2::Client) -> Self {
+        Self { elb, existing: Arc::default() }
+    }
+
+    /// Reads the load balancers of some names. A name that has none fails a call by names, so only names that had one are
+    /// asked for together; others are looked up in the list of all.
+    async fn read(self, names: Vec<String>) -> Result<Answers<String, LoadBalancerDescription>, AwsError> {
+        let by_names = self.elb.describe_load_balancers().set_names(Some(names.clone()));
+        let all = || self.elb.describe_load_balancers().page_size(LOAD_BALANCERS_PER_PAGE);
+        let found = if names.len() == 1 {
+            find(by_names, &names).await
+        } else if names.len() <= NAMES_PER_CALL && self.exist(&names) {
+            match find(by_names, &names).await {
+                Err(error) if error.is(ErrorKind::NotFound) => find(all(), &names).await,
+                found => found,
+            }
+        } else {
+            find(all(), &names).await
+        };
+        if let Ok(found) = &found {
+            let mut existing = self.existing.lock().unwrap_or_else(PoisonError::into_inner);
+            existing.retain(|name| !names.contains(name));
+            existing.extend(found.keys().cloned());
+        }
+        found
+    }
+
+    fn exist(&self, names: &[String]) -> bool {
+        let existing = self.existing.lock().unwrap_or_else(PoisonError::into_inner);
+        names.iter().all(|name| existing.contains(name))
+    }
+}
+
+/// Makes a request, page by page, and returns the load balancers of some names.
+async fn find(
+    request: DescribeLoadBalancersFluentBuilder,
+    names: &[String],
 ) -> Result<Answers<String, LoadBalancerDescription>, AwsError> {
-    let call = Call::new(ApiOperation::DescribeLoadBalancers, subject(&names));
-    let request = elb.describe_load_balancers();
-    let request = match names.as_slice() {
-        [name] => request.names(name),
-        _ => request.page_size(LOAD_BALANCERS_PER_PAGE),
-    };
+    let call = Call::new(ApiOperation::DescribeLoadBalancers, subject(names));
     let wanted: BTreeSet<&str> = names.iter().map(String::as_str).collect();
     let mut found = Answers::new();
     let mut pages = request.into_paginator().items().send();
