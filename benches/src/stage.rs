@@ -1,5 +1,6 @@
 //! A sandbox with a platform, its tasks and its messages, in a thread of its own and over HTTP.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 use std::path::Path;
@@ -42,6 +43,8 @@ pub struct Stage {
     _stop: oneshot::Sender<()>,
     /// The address of each task that runs, and the event by which ECS reported that.
     tasks: Vec<Task>,
+    /// The target groups behind load balancers, once they are asked for: none is added after the stage is set.
+    groups: OnceCell<Vec<(String, u16)>>,
 }
 
 /// A running task.
@@ -78,7 +81,7 @@ impl Stage {
         });
         let sandbox = sandbox.recv().expect("the sandbox starts");
         sandbox.with_world(platform::set_up).expect("the platform is made");
-        Self { sandbox, _stop: stop, tasks: Vec::new() }
+        Self { sandbox, _stop: stop, tasks: Vec::new(), groups: OnceCell::new() }
     }
 
     /// Starts a sandbox with a load balancer and this many running tasks, none of them registered, and an empty queue.
@@ -285,10 +288,10 @@ impl Stage {
     /// Registers every task in the groups of its load balancer, and waits until the targets are healthy.
     pub fn register_tasks(&self) {
         for (group, port) in self.groups() {
-            let targets = self.tasks.iter().filter(|task| belongs(task, &group)).map(|task| target(task, port));
+            let targets = self.tasks.iter().filter(|task| belongs(task, group)).map(|task| target(task, *port));
             let targets: Vec<_> = targets.collect();
             for targets in targets.chunks(200) {
-                self.register(&group, targets.to_vec());
+                self.register(group, targets.to_vec());
             }
         }
         self.sandbox.advance(UNTIL_AT_REST);
@@ -301,19 +304,20 @@ impl Stage {
 
     /// Takes a task out of the groups of its load balancer, as if it had just got its address.
     pub fn deregister(&self, task: &Task) {
-        for (group, port) in self.groups().into_iter().filter(|(group, _)| belongs(task, group)) {
-            let input =
-                elb::TargetsInput { target_group_arn: group, targets: [target(task, port)].into_iter().collect() };
+        for (group, port) in self.groups().iter().filter(|(group, _)| belongs(task, group)) {
+            let targets = [target(task, *port)].into_iter().collect();
+            let input = elb::TargetsInput { target_group_arn: group.clone(), targets };
             self.call(Request::Elb(elb::Request::DeregisterTargets(input)));
         }
     }
 
     /// Returns the ARNs of the groups behind load balancers, with their ports.
-    fn groups(&self) -> Vec<(String, u16)> {
-        self.sandbox.with_world(|world, _| {
-            let groups = world.groups().into_iter().filter(|group| !group.load_balancers.is_empty());
+    fn groups(&self) -> &[(String, u16)] {
+        self.groups.get_or_init(|| {
+            let groups = self.sandbox.with_world(|world, _| world.groups());
             let port = |name: &str| if name.ends_with("-web") { 8000 } else { 10_000 };
-            groups.map(|group| (group.arn, port(&group.name))).collect()
+            let attached = groups.into_iter().filter(|group| !group.load_balancers.is_empty());
+            attached.map(|group| (group.arn, port(&group.name))).collect()
         })
     }
 

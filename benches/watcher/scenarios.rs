@@ -54,7 +54,7 @@ pub const SCENARIOS: &[Scenario] = &[
     Scenario { name: "memory", about: "resident memory, idle, with one service and with 1,000", run: memory::run },
     Scenario { name: "size", about: "the size of the deployed program", run: size::run },
     Scenario { name: "start", about: "from the start of the process to the first AWS request", run: start::run },
-    Scenario { name: "idle", about: "AWS calls an hour without a load balancer; takes four minutes", run: idle::run },
+    Scenario { name: "idle", about: "AWS calls an hour without a load balancer; takes seven minutes", run: idle::run },
     Scenario { name: "fleet", about: "1,000 services and 100 events a second", run: fleet::run },
     Scenario {
         name: "karpenter",

@@ -4,20 +4,21 @@ use std::time::Instant;
 
 use jvb_watcher_benchmarks::journal::Journal;
 use jvb_watcher_benchmarks::process::Process;
-use jvb_watcher_benchmarks::stage::Stage;
+use jvb_watcher_benchmarks::stage::{OF_EACH_RECONCILIATION, Stage};
 use jvb_watcher_benchmarks::wait;
 
 use super::Bench;
 use crate::report::{Bar, Section};
 
-/// Resync intervals that count. They are the real time's: the worker's own intervals can't be scaled.
-const INTERVALS: usize = 3;
+/// Resync intervals that count: as many as a service at rest has from one reading of the service itself to the next. They are
+/// the real time's: the worker's own intervals can't be scaled.
+const INTERVALS: usize = 5;
 
 /// The number of target groups of others.
 const GROUPS: usize = 1_000;
 
-/// The operation with which each reconciliation asks for its service, so that the times between are whole intervals.
-const ONCE_EACH: &str = "ecs:DescribeServices";
+/// The operation that each reconciliation makes once, so that the times between are whole intervals.
+const ONCE_EACH: &str = OF_EACH_RECONCILIATION;
 
 pub fn run(bench: &Bench, section: &mut Section<'_>) {
     let (alone, among_others) = (Stage::new(), Stage::new());
