@@ -21,7 +21,7 @@ my @addresses;
 # DescribeTasks takes a hundred tasks.
 while (my @some = splice @tasks, 0, 100) {
     push @addresses, aws("ecs describe-tasks --cluster $cluster --tasks @some"
-        . " --query 'tasks[].attachments[].details[?name==`privateIPv4Address`].value[]'" =~ s/`/\\`/gr);
+        . " --query 'tasks[].attachments[].details[?name==`privateIPv4Address`].value[]'");
 }
 die "No tasks are running\n" unless @addresses;
 for my $group (@groups) {
