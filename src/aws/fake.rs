@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use super::usage::{FlowQuery, Usage};
 use super::{
     AwsError, Calls, Deadline, ErrorKind, FailedEntry, LoadBalancerDescription, Message, Platform, Queue,
-    QueueSettings, Receipt, Redrive, ScalableService, Scaling, ServiceDescription, TargetGroupDescription,
+    QueueSettings, Receipt, Redrive, ScalableService, Scaling, ServiceDescription, TargetGroupDescription, Urgency,
 };
 use crate::clock::Clock;
 use jvb_watcher_rules::model::{
@@ -64,6 +64,8 @@ pub struct World {
     pub changed: Vec<(String, Duration)>,
     /// The operations called so far.
     pub calls: Vec<&'static str>,
+    /// How soon each observation was wanted.
+    pub urgencies: Vec<Urgency>,
     /// The number of throttled calls.
     throttled: u64,
     /// The errors of the next calls of an operation, in order; `None` for a call that succeeds.
@@ -96,6 +98,7 @@ impl FakeAws {
             deleted: Vec::new(),
             changed: Vec::new(),
             calls: Vec::new(),
+            urgencies: Vec::new(),
             throttled: 0,
             faults: BTreeMap::new(),
             service_tags: Tags::new(),
@@ -235,6 +238,10 @@ fn described(group: &TargetGroup, load_balancer: Option<&LoadBalancer>) -> Targe
 }
 
 impl Platform for FakeAws {
+    async fn ready(&self, urgency: Urgency) {
+        self.world().urgencies.push(urgency);
+    }
+
     async fn service(&self, _: &str, _: &str, with_tags: bool) -> Result<ServiceDescription, AwsError> {
         self.call("DescribeServices", |world| {
             let startup = &world.observed.startup;

@@ -103,6 +103,21 @@ async fn deletes_the_load_balancer_then_its_target_groups_and_verifies_that_noth
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_event_and_an_idle_load_balancer_are_urgent() {
+    use Urgency::{Resync, Urgent};
+
+    let mut bench = bench(observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer(&[]))));
+    bench.reconcile().await.expect("a reconciliation");
+    bench.reconciler.reconcile(&hints(&running(1), 0, noon())).await.expect("a reconciliation");
+    bench.reconcile().await.expect("a reconciliation");
+    bench.cloud.world().observed.service = counts(0, 0, 0);
+    bench.cloud.world().observed.tasks.clear();
+    bench.reconcile().await.expect("one that finds it idle");
+    bench.reconcile().await.expect("a reconciliation");
+    assert_eq!(bench.cloud.world().urgencies, [Resync, Urgent, Resync, Resync, Urgent]);
+}
+
+#[tokio::test(start_paused = true)]
 async fn does_not_delete_after_a_scale_up_between_the_two_observations() {
     let mut bench = bench(overdue());
     bench.cloud.before("DescribeServices", 2, |world| world.observed.service = counts(1, 0, 0));
