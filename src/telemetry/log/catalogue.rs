@@ -546,8 +546,8 @@ events! {
     } => {
         level: Level::Warn,
         message: format!(
-            "the service will be scaled to zero at {stop_at}: unused since {unused_since}; to keep it, join a call, or place \
-             a hold (jvb-watcher hold)"
+            "the service will be scaled to zero at {stop_at}: unused since {unused_since}; to keep it, run `jvb-watcher hold \
+             1h`; a call that begins now may be seen too late"
         ),
         detail_type: Some("Stop Announced"),
     }

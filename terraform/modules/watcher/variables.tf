@@ -368,7 +368,7 @@ variable "stop_when_unused" {
 }
 
 variable "stop_notice" {
-  description = "Time between the announcement of such a stop and the stop, e.g. 2m; at most 1h. A flow, a hold or an up in this time cancels it."
+  description = "Time between the announcement of such a stop and the stop, e.g. 2m; at most 1h. A hold or an up in this time cancels it. A call that begins less than five minutes before the stop may be seen too late."
   type        = string
   default     = "2m"
 
