@@ -144,7 +144,7 @@ impl<P: ControllerPlatform + Clone> Run<P> {
 
     /// Returns the cause of an error: a later operation may have changed what this one refuses.
     pub(super) async fn root_cause(&self, error: OperationError) -> OperationError {
-        if let OperationError::Refused(_) | OperationError::InUse(_) = error
+        if let OperationError::Refused(_) | OperationError::InUse(_) | OperationError::UseUnreadable { .. } = error
             && let Err(superseded @ OperationError::Superseded(_)) = self.verify_lease().await
         {
             return superseded;

@@ -90,10 +90,10 @@ async fn down_fails_while_the_use_is_unknown_and_says_why() {
     let failing = unused();
     failing.cloud.fail("GetMetricData", ErrorKind::Throttled, 1000);
     let missing = Platform::new(observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer(&[1]))));
-    for (platform, why, wait) in [
-        (denied, "AccessDenied", seconds(0)),
-        (failing, "Throttled", seconds(30)),
-        (missing, "CloudWatch has no data point", seconds(0)),
+    for (platform, why, wait, advice) in [
+        (denied, "AccessDenied", seconds(0), "the missing permission cloudwatch:GetMetricData"),
+        (failing, "Throttled", seconds(30), "down --when-unused"),
+        (missing, "CloudWatch has no data point", seconds(0), "down --when-unused"),
     ] {
         let began = Instant::now();
         let failure = platform.refused(CallPolicy::Respect).await;
@@ -110,7 +110,7 @@ async fn usage_that_is_not_asked_for_is_unknown() {
     for call_policy in [CallPolicy::Respect, CallPolicy::AwaitEnd(minutes(60))] {
         let spec = down::Spec { call_policy, ..down_spec(HoldPolicy::Respect) };
         let failure = failed(execute(&mut Down::new(platform.context("d", None).0, spec)).await);
-        assert!(failure.reason.contains("--no-usage"), "{failure}");
+        assert!(failure.reason.contains("--no-usage") && failure.advice.contains("leave out --no-usage"), "{failure}");
     }
     assert_eq!((platform.cloud.count("GetMetricData"), platform.writes()), (0, vec![]));
 }
@@ -190,6 +190,7 @@ async fn a_wait_for_usage_that_may_not_be_read_ends_at_once() {
     platform.cloud.fail("GetMetricData", ErrorKind::AccessDenied, 1);
     let failure = platform.refused(CallPolicy::AwaitEnd(minutes(60))).await;
     assert!(failure.reason.contains("AccessDenied") && platform.writes().is_empty(), "{failure}");
+    assert!(!failure.advice.contains("--when-unused"), "waiting changes nothing: {failure}");
     // An error that passes is waited for.
     platform.cloud.fail("GetMetricData", ErrorKind::Throttled, 20);
     let completed = execute(&mut platform.careful_down("d", CallPolicy::AwaitEnd(minutes(60)))).await;
