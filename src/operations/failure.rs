@@ -119,6 +119,8 @@ pub struct Failure {
     pub state: String,
     /// The commands that continue from there.
     pub advice: String,
+    /// The steps that a dry run has found; none of a real run.
+    pub steps: Vec<String>,
     /// The phases that completed before.
     pub completed: Vec<CompletedPhase>,
 }

@@ -271,7 +271,7 @@ impl<P: ControllerPlatform + Clone> Run<P> {
         };
         let (reason, advice) = (error.reason(), error.advice(self.verb, phase));
         let completed = std::mem::take(&mut self.completed);
-        Failure { verb: self.verb, phase, error, reason, state, advice, completed }
+        Failure { verb: self.verb, phase, error, reason, state, advice, steps: Vec::new(), completed }
     }
 
     /// Retries a call until it succeeds, fails permanently, or this time is over.

@@ -97,7 +97,7 @@ async fn down_fails_while_the_use_is_unknown_and_says_why() {
     ] {
         let began = Instant::now();
         let failure = platform.refused(CallPolicy::Respect).await;
-        assert!(matches!(failure.error, OperationError::InUse(_)), "{failure}");
+        assert!(failure.advice.contains(advice) && failure.advice.contains("down --now"), "{failure}");
         assert!(failure.reason.contains("unknown") && failure.reason.contains(why), "{failure}");
         assert!((wait..=wait + seconds(12)).contains(&began.elapsed()), "{why}: {:?}", began.elapsed());
         assert_eq!(platform.writes(), [""; 0]);
@@ -302,6 +302,11 @@ async fn a_dry_run_reports_the_use() {
     let failure = used.careful_down("d", CallPolicy::Respect).dry_run().await.expect_err("it is in use");
     assert_eq!(failure.phase, Phase::LoadBalancerUnused);
     assert!(failure.reason.contains("2 flow(s) in the minute"), "{failure}");
+    assert!(
+        failure.steps[0].starts_with("verify that no call is cut off: load balancer p-jvb-nlb is in use"),
+        "{failure:?}"
+    );
+    assert!(failure.steps[1].starts_with("acquire the lease") && failure.steps.len() == 6, "{failure:?}");
     let steps = unused.careful_down("d", CallPolicy::Respect).dry_run().await;
     let steps = steps.unwrap_or_else(|failure| panic!("{failure}"));
     assert!(steps[0].contains("unused since 2026-11-20T11:40:00Z"), "{steps:?}");
