@@ -133,8 +133,12 @@ events! {
         level: if *reason == RemovalReason::LoadBalancerShared { Level::Warn } else { Level::Info },
         message: {
             let reason = match reason {
-                RemovalReason::NotConfigured => "the configuration no longer lists it",
-                RemovalReason::TagRemoved => "its tag jvb-watcher:load-balancer was removed",
+                RemovalReason::NotConfigured => {
+                    "the configuration no longer lists it; the load balancer stays, and nothing deletes it"
+                }
+                RemovalReason::TagRemoved => {
+                    "its tag jvb-watcher:load-balancer was removed; the load balancer stays, and nothing deletes it"
+                }
                 RemovalReason::ServiceDeleted => "it was deleted, and its load balancer is gone",
                 RemovalReason::LoadBalancerShared => "another service has the same load balancer",
             };
