@@ -18,7 +18,7 @@ use crate::model::{
 use crate::policy::Policy;
 
 /// The age from which CloudWatch can be expected to know a minute, from the minute's end on. Elastic Load Balancing sends
-/// its metrics each minute, and they can be read one to three minutes later.
+/// its metrics each minute; that they can be read one to three minutes later is an assumption (docs/scale-to-zero.md).
 pub const CLOUDWATCH_LAG: Duration = Duration::from_secs(3 * 60);
 
 /// How long after its announced time a stop can still follow. After that it must be announced again.
@@ -274,7 +274,7 @@ pub fn expected_stop(observation: &Observation, policy: &Policy, now: Timestamp)
     }
     let flows = observation.flows.as_ref().filter(|flows| UnknownUse::of(flows, now).is_none())?;
     let limits = WindowLimits::of(observation, load_balancer, now).ok()?;
-    let last_used = observation.flows.as_ref()?.last_used_from(Timestamp::MIN, policy.usage.threshold);
+    let last_used = flows.last_used_from(Timestamp::MIN, policy.usage.threshold);
     let had_call = last_used.is_some_and(|at| at >= minute_of(limits.newest_task_started_at));
     let unused_since = limits.all().map(|(at, _)| at).chain(last_used.map(|at| at + MINUTE)).max()?;
     // The window has full minutes, and CloudWatch knows its last one.
