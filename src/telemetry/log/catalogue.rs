@@ -410,7 +410,8 @@ events! {
         level: if to == "unhealthy" { Level::Warn } else { Level::Info },
         message: {
             let reason = reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-            format!("{target} changed from {from} to {to}{reason}")
+            let expected = if from == "initial" && to == "unhealthy" { "; expected while its task starts" } else { "" };
+            format!("{target} changed from {from} to {to}{reason}{expected}")
         },
     }
 
