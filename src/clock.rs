@@ -1,7 +1,7 @@
 //! Clocks: the machine's, and AWS's, as the Date headers of its answers show it.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
@@ -11,6 +11,12 @@ use tokio::time::Instant;
 pub trait Clock: Send + Sync {
     /// Returns the current time.
     fn now(&self) -> Timestamp;
+
+    /// Returns the current time on a scale whose differences are elapsed times. It may differ from [`Clock::now`] by a
+    /// constant.
+    fn elapsed_scale(&self) -> Timestamp {
+        self.now()
+    }
 }
 
 /// A shared clock.
@@ -37,12 +43,12 @@ pub struct Moment {
 impl Moment {
     /// Returns the current point in time.
     pub fn now(clock: &dyn Clock) -> Self {
-        Self { monotonic: Instant::now(), wall: clock.now() }
+        Self { monotonic: Instant::now(), wall: clock.elapsed_scale() }
     }
 
     /// Returns the time elapsed since then: the longer of what the two clocks show.
     pub fn elapsed(&self, clock: &dyn Clock) -> Duration {
-        let by_wall_clock = clock.now().duration_since(self.wall);
+        let by_wall_clock = clock.elapsed_scale().duration_since(self.wall);
         // Negative if the clock was set back.
         self.monotonic.elapsed().max(Duration::try_from(by_wall_clock).unwrap_or_default())
     }
@@ -56,8 +62,10 @@ pub struct AwsClock {
     machine: SharedClock,
     /// The time by which AWS's clock is ahead of the machine's, in milliseconds.
     ahead: AtomicI64,
-    /// True once an answer's date has been read.
-    is_adjusted: AtomicBool,
+    /// The first adjustment, in milliseconds, once an answer's date has been read: the error that the machine's clock had
+    /// all along. It is no time that has elapsed. A later change of the adjustment counts as elapsed time: the machine's
+    /// clock may have stood still while the machine was suspended.
+    first: OnceLock<i64>,
 }
 
 /// The resolution of a Date header: whole seconds (RFC 9110, section 5.6.7).
@@ -66,7 +74,7 @@ const DATE_RESOLUTION: Duration = Duration::from_secs(1);
 impl AwsClock {
     /// Starts with the machine's time, until the first answer.
     pub fn new(machine: SharedClock) -> Self {
-        Self { machine, ahead: AtomicI64::new(0), is_adjusted: AtomicBool::new(false) }
+        Self { machine, ahead: AtomicI64::new(0), first: OnceLock::new() }
     }
 
     /// Returns the machine's time.
@@ -78,7 +86,7 @@ impl AwsClock {
     /// answer.
     pub fn ahead_of_machine(&self) -> Option<SignedDuration> {
         let ahead = SignedDuration::from_millis(self.ahead.load(Ordering::Relaxed));
-        self.is_adjusted.load(Ordering::Relaxed).then_some(ahead)
+        self.first.get().map(|_| ahead)
     }
 
     /// Adjusts the clock by an answer's date, with the machine's times of request and answer. AWS wrote the date between
@@ -90,8 +98,8 @@ impl AwsClock {
         // The bounds cross if the machine's clock was set back in between.
         if least <= most {
             let ahead = self.ahead.load(Ordering::Relaxed).clamp(least, most);
+            self.first.get_or_init(|| ahead);
             self.ahead.store(ahead, Ordering::Relaxed);
-            self.is_adjusted.store(true, Ordering::Relaxed);
         }
     }
 }
@@ -101,6 +109,12 @@ impl Clock for AwsClock {
         let ahead = SignedDuration::from_millis(self.ahead.load(Ordering::Relaxed));
         let machine = self.machine.now();
         machine.checked_add(ahead).unwrap_or(machine)
+    }
+
+    fn elapsed_scale(&self) -> Timestamp {
+        let now = self.now();
+        let first = SignedDuration::from_millis(self.first.get().copied().unwrap_or_default());
+        now.checked_sub(first).unwrap_or(now)
     }
 }
 
@@ -172,6 +186,25 @@ mod tests {
         assert_eq!(clock.ahead_of_machine(), None);
         clock.adjust(at("2026-11-20T12:00:00Z"), at("2026-11-20T12:00:00Z"), at("2026-11-20T12:00:00Z"));
         assert_eq!(clock.ahead_of_machine(), Some(SignedDuration::ZERO));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_adjustment_is_no_elapsed_time_and_a_later_one_is() {
+        let clock = noon();
+        let adjust = |date| clock.adjust(at(date), at("2026-11-20T12:00:00Z"), at("2026-11-20T12:00:00Z"));
+        let before_the_first = Moment::now(&clock);
+        adjust("2026-11-20T12:00:40Z");
+        assert_eq!(clock.now(), at("2026-11-20T12:00:40Z"));
+        assert_eq!(before_the_first.elapsed(&clock), Duration::ZERO);
+        let after_the_first = Moment::now(&clock);
+        adjust("2026-11-20T12:05:40Z");
+        for moment in [before_the_first, after_the_first] {
+            assert_eq!(
+                moment.elapsed(&clock),
+                Duration::from_secs(300),
+                "the machine was suspended, and its clock, too"
+            );
+        }
     }
 
     #[test]

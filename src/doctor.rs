@@ -114,7 +114,7 @@ fn advice_on(error: &AwsError) -> String {
         ErrorKind::AccessDenied => format!("Allow the action {} on it.", error.iam_action()),
         ErrorKind::Unauthenticated => "Renew the credentials (aws sso login), or correct --profile.".to_owned(),
         // The error of a connection names the options to check.
-        ErrorKind::Throttled | ErrorKind::Unavailable => "Try again.".to_owned(),
+        ErrorKind::Throttled | ErrorKind::Unavailable | ErrorKind::StaleObservation => "Try again.".to_owned(),
         _ => "Check --region, the account, and the names.".to_owned(),
     }
 }

@@ -28,9 +28,17 @@ impl Deadline {
 
     /// Returns the error of a write that was not sent because of the deadline.
     pub fn missed(&self, service: &'static str, operation: &'static str, resource: &str) -> AwsError {
-        let message = format!("not sent: its observation began more than {:?} ago; observing again", self.max_age);
+        let message = format!("not sent: its observation began more than {:?} ago", self.max_age);
         let resource = resource.to_owned();
-        AwsError { kind: ErrorKind::Unavailable, service, operation, resource, code: None, message, request_id: None }
+        AwsError {
+            kind: ErrorKind::StaleObservation,
+            service,
+            operation,
+            resource,
+            code: None,
+            message,
+            request_id: None,
+        }
     }
 }
 

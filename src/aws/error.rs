@@ -21,6 +21,8 @@ pub enum ErrorKind {
     Throttled,
     /// AWS answered with a 5xx status or not in time, or there is no connection.
     Unavailable,
+    /// A write was not sent, because its observation was stale.
+    StaleObservation,
     /// The credentials don't allow the operation.
     AccessDenied,
     /// There are no credentials, or they are invalid or expired.
@@ -34,7 +36,12 @@ impl ErrorKind {
     /// persists until an operator acts, so it is retried at the longest interval.
     pub fn is_transient(self) -> bool {
         match self {
-            Self::Throttled | Self::Unavailable | Self::NotFound | Self::ResourceInUse | Self::InvalidTarget => true,
+            Self::Throttled
+            | Self::Unavailable
+            | Self::StaleObservation
+            | Self::NotFound
+            | Self::ResourceInUse
+            | Self::InvalidTarget => true,
             Self::AccessDenied
             | Self::Unauthenticated
             | Self::OperationNotPermitted

@@ -36,7 +36,7 @@ pub struct DownOptions {
     /// Cut off calls; don't ask whether there are any
     #[arg(long, conflicts_with = "when_unused")]
     pub now: bool,
-    /// Wait until there are no calls, for 12h or TIMEOUT at most
+    /// Wait until there are no calls, for 12h or =TIMEOUT at most
     ///
     /// No call is left when CloudWatch shows three minutes in a row without use, up to three minutes ago. Without this option
     /// and --now, down fails at once while there are calls, or may be. An `up` that starts meanwhile ends the wait.

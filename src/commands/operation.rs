@@ -74,9 +74,20 @@ impl Request<'_> {
 
     /// Prints the steps of a dry run that began then.
     pub(super) fn print_steps(&self, steps: Result<Vec<String>, Failure>, began: Instant) -> Result<(), CommandError> {
-        let steps = steps.map_err(|failure| self.failed(&failure, began))?;
+        match steps {
+            Ok(steps) => self.print_list(&steps),
+            Err(failure) => {
+                if self.output == OutputFormat::Text {
+                    self.print_list(&failure.steps)?;
+                }
+                Err(self.failed(&failure, began))
+            }
+        }
+    }
+
+    fn print_list(&self, steps: &[String]) -> Result<(), CommandError> {
         match self.output {
-            OutputFormat::Json => print(&Steps { operation: self.verb, would: &steps }),
+            OutputFormat::Json => print(&Steps { operation: self.verb, would: steps }),
             OutputFormat::Text => {
                 let numbered = steps.iter().enumerate().map(|(number, step)| format!("{}. {step}\n", number + 1));
                 Ok(write!(std::io::stdout(), "{}", numbered.collect::<String>())?)
@@ -121,6 +132,9 @@ struct FailureReport<'a> {
     error: &'a str,
     state: &'a str,
     advice: &'a str,
+    /// The steps of a dry run.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    would: &'a [String],
     phases: &'a [CompletedPhase],
 }
 
@@ -132,6 +146,7 @@ impl<'a> FailureReport<'a> {
             error: &failure.reason,
             state: &failure.state,
             advice: &failure.advice,
+            would: &failure.steps,
             phases: &failure.completed,
         }
     }

@@ -116,12 +116,14 @@ impl Begun {
 }
 
 /// The services of a worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Services {
     /// The number of services.
     pub all: usize,
     /// The number of those that have not been reconciled, nor failed, since the start.
     pub untried: usize,
+    /// The name of one of these.
+    pub first_untried: Option<String>,
 }
 
 /// An activity in progress; dropping it ends it.
@@ -145,7 +147,7 @@ impl Liveness {
             turn: Begun::now(Activity::Starting),
             in_progress: BTreeMap::new(),
             count: 0,
-            services: Services { all: 1, untried: 1 },
+            services: Services { all: 1, untried: 1, first_untried: None },
             succeeded: None,
             failure: None,
         };
@@ -170,7 +172,11 @@ impl Liveness {
 
     /// Records the worker's services.
     pub fn set_services(&self, services: Services) {
-        self.state.send_if_modified(|state| std::mem::replace(&mut state.services, services) != services);
+        self.state.send_if_modified(|state| {
+            let is_changed = state.services != services;
+            state.services = services;
+            is_changed
+        });
     }
 
     /// Records a reconciliation that succeeded.
@@ -205,12 +211,17 @@ impl Liveness {
     /// The age of the last success, the error, or the number of services that have not been tried.
     pub fn ready(&self) -> Result<(), Unhealthy> {
         let state = self.state.borrow();
-        let Services { all, untried } = state.services;
+        let Services { all, untried, ref first_untried } = state.services;
         if all == 0 {
             return Ok(());
         }
         if all > 1 && untried > 0 {
-            return Err(Unhealthy(format!("{untried} of {all} services have not been reconciled yet")));
+            let named = match (first_untried, untried) {
+                (Some(name), 1) => format!(": {name}"),
+                (Some(name), _) => format!(": {name} and others"),
+                (None, _) => String::new(),
+            };
+            return Err(Unhealthy(format!("{untried} of {all} services have not been reconciled yet{named}")));
         }
         let permanent = state.failure.as_ref().filter(|failure| all == 1 && !failure.kind.is_transient());
         let why = match (state.succeeded, permanent) {
@@ -307,16 +318,21 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn is_ready_with_several_services_once_each_was_tried_and_one_succeeds() {
         let liveness = liveness();
-        liveness.set_services(Services { all: 3, untried: 2 });
+        let services =
+            |all, untried, first: Option<&str>| Services { all, untried, first_untried: first.map(Into::into) };
         liveness.succeeded();
-        assert_eq!(liveness.ready(), Err(Unhealthy("2 of 3 services have not been reconciled yet".into())));
-        liveness.set_services(Services { all: 3, untried: 0 });
+        for (untried, which) in [(2, "meet and others"), (1, "meet")] {
+            liveness.set_services(services(3, untried, Some("meet")));
+            let why = format!("{untried} of 3 services have not been reconciled yet: {which}");
+            assert_eq!(liveness.ready(), Err(Unhealthy(why)));
+        }
+        liveness.set_services(services(3, 0, None));
         liveness.failed(&error(ErrorKind::AccessDenied));
         assert_eq!(liveness.ready(), Ok(()), "the others are reconciled");
         tokio::time::sleep(Duration::from_secs(181)).await;
         let Unhealthy(why) = liveness.ready().expect_err("none succeeds");
         assert!(why.starts_with("no reconciliation has succeeded for 181 s; the last one failed"), "{why}");
-        liveness.set_services(Services { all: 0, untried: 0 });
+        liveness.set_services(services(0, 0, None));
         assert_eq!(liveness.ready(), Ok(()), "nothing is to be reconciled");
     }
 

@@ -93,8 +93,8 @@ impl<P: ControllerPlatform + Clone> Callers<P> {
     ///
     /// # Errors
     ///
-    /// [`OperationError::InUse`] if callers are respected and there are some, or may be; [`OperationError::TimedOut`] if they
-    /// have been waited for long enough.
+    /// [`OperationError::InUse`] if callers are respected and there are some, or may be; [`OperationError::UseUnreadable`] if
+    /// waiting can't tell; [`OperationError::TimedOut`] if they have been waited for long enough.
     pub(super) fn judge(&mut self, observation: &Observation, context: &Context<P>) -> Result<Verdict, OperationError> {
         let found = CurrentUse::of(observation, &self.usage, context.now());
         let is_unread = matches!(found, CurrentUse::Unknown(UnknownUse::NotRead { is_permanent: false, .. }));
@@ -106,7 +106,13 @@ impl<P: ControllerPlatform + Clone> Callers<P> {
             (CurrentUse::NoCall(_), _) => Ok(Verdict::NoCall(sentence)),
             (CurrentUse::Unused { .. }, _) => Ok(Verdict::Unused(sentence)),
             _ if is_unread && unread_since.elapsed() < READ_LIMIT => Ok(Verdict::Unread(sentence)),
-            (CurrentUse::Unknown(unknown), _) if unknown.is_permanent() => Err(OperationError::InUse(sentence)),
+            (CurrentUse::Unknown(unknown), _) if unknown.is_permanent() => {
+                let remedy = match unknown {
+                    UnknownUse::NotAsked => "leave out --no-usage",
+                    _ => "remove the cause, as a rule the missing permission cloudwatch:GetMetricData,",
+                };
+                Err(OperationError::UseUnreadable { reason: sentence, remedy })
+            }
             (_, CallPolicy::AwaitEnd(limit)) => {
                 let began = *self.waiting_since.get_or_insert_with(Instant::now);
                 if began.elapsed() >= limit {

@@ -65,7 +65,7 @@ impl Cost {
             format!("  {:<34}{quantity:<16}{:>8}", of.item.name(), dollars(of.amount()))
         }));
         lines.push(format!(
-            "An idle month costs {}, which is {} less than with a load balancer.",
+            "An idle month costs {}, which is {} less than with a load balancer kept all month.",
             dollars(self.idle_monthly),
             dollars(self.saved_monthly)
         ));
@@ -95,7 +95,7 @@ mod tests {
                 "  Fargate memory                    10.00 GB h         $0.04",
                 "  the tasks' public IPv4 addresses  2.50 h             $0.01",
                 "  traffic to the internet           10.00 GB           $0.90",
-                "An idle month costs $0.50, which is $20.08 less than with a load balancer.",
+                "An idle month costs $0.50, which is $20.08 less than with a load balancer kept all month.",
                 "Estimated by prices of us-east-1 of 2026-09-20.",
             ]
         );

@@ -436,19 +436,25 @@ impl<P: ControllerPlatform + Clone> Down<P> {
     ///
     /// # Errors
     ///
-    /// Returns what would make the operation fail in its first phase.
+    /// Returns what would make the operation fail in its first phase. If that is the use of the load balancer, it has the steps.
     pub async fn dry_run(&mut self) -> Result<Vec<String>, Failure> {
-        let steps = self.steps().await;
+        let (steps, error) = match self.steps().await {
+            Ok((steps, None)) => return Ok(steps),
+            Ok((steps, Some(in_use))) => (steps, in_use),
+            Err(error) => (Vec::new(), error),
+        };
         let first = self.phases().first().map_or(Phase::Claimed, |bounded| bounded.phase);
-        self.run.dry_run(first, steps).await
+        Err(Failure { steps, ..self.run.fail(first, error).await })
     }
 
-    async fn steps(&mut self) -> Result<Vec<String>, OperationError> {
+    /// Returns the steps, and the use that would end the operation in the first of them.
+    async fn steps(&mut self) -> Result<(Vec<String>, Option<OperationError>), OperationError> {
         let service = self.run.service().await?;
         let observed = self.registrar.observe(&Hints::default()).await?;
         self.hindrance_in(&observed.observation)?;
         let limit = |limit: Duration| format!("(limit {})", humantime::format_duration(limit));
-        let mut steps = self.unused_step().await?.into_iter().collect::<Vec<_>>();
+        let (unused, in_use) = self.unused_step().await?;
+        let mut steps = unused.into_iter().collect::<Vec<_>>();
         let name = self.name();
         steps.push(format!("acquire the lease: tag {OPERATION_TAG} on the service"));
         steps.push(match service.counts.desired {
@@ -475,23 +481,26 @@ impl<P: ControllerPlatform + Clone> Down<P> {
             }
         }
         steps.push("verify the deletion, and release the lease".to_owned());
-        Ok(steps)
+        Ok((steps, in_use))
     }
 
-    /// Returns the step about callers with the present use; `None` if they are cut off.
-    async fn unused_step(&mut self) -> Result<Option<String>, OperationError> {
+    /// Returns the step about callers with the present use, and the error that this use would be; no step if callers are cut
+    /// off.
+    async fn unused_step(&mut self) -> Result<(Option<String>, Option<OperationError>), OperationError> {
         if self.callers.policy == CallPolicy::CutOff {
-            return Ok(None);
+            return Ok((None, None));
         }
         let observation = self.callers.observe().await?;
-        Ok(Some(match (self.callers.judge(&observation, &self.run.context)?, self.callers.policy) {
-            (Verdict::NoCall(now) | Verdict::Unused(now), _) => format!("verify that no call is cut off: {now}"),
-            (Verdict::Unread(now) | Verdict::Wait(now), CallPolicy::AwaitEnd(limit)) => {
+        let verify = |now: &str| Some(format!("verify that no call is cut off: {now}"));
+        Ok(match (self.callers.judge(&observation, &self.run.context), self.callers.policy) {
+            (Ok(Verdict::NoCall(now) | Verdict::Unused(now)), _) => (verify(&now), None),
+            (Ok(Verdict::Unread(now) | Verdict::Wait(now)), CallPolicy::AwaitEnd(limit)) => {
                 let limit = humantime::format_duration(limit);
-                format!("wait until the load balancer is unused (limit {limit}): {now}")
+                (Some(format!("wait until the load balancer is unused (limit {limit}): {now}")), None)
             }
-            (Verdict::Unread(now) | Verdict::Wait(now), _) => return Err(OperationError::InUse(now)),
-        }))
+            (Ok(Verdict::Unread(now) | Verdict::Wait(now)), _) => (verify(&now), Some(OperationError::InUse(now))),
+            (Err(in_use), _) => (verify(&in_use.reason()), Some(in_use)),
+        })
     }
 }
 

@@ -16,6 +16,13 @@ pub enum OperationError {
     Refused(String),
     /// The load balancer is in use, or may be: by how many, or why that is unknown.
     InUse(String),
+    /// The use of the load balancer can't be read until an operator acts, which counts as in use.
+    UseUnreadable {
+        /// Why.
+        reason: String,
+        /// What the operator can do.
+        remedy: &'static str,
+    },
     /// A later operation has taken the lease.
     Superseded(Lease),
     /// A phase took too long.
@@ -40,7 +47,7 @@ impl OperationError {
     pub fn reason(&self) -> String {
         let text = match self {
             Self::Aws(error) => error.with_remedy(),
-            Self::Refused(reason) | Self::InUse(reason) => reason.clone(),
+            Self::Refused(reason) | Self::InUse(reason) | Self::UseUnreadable { reason, .. } => reason.clone(),
             Self::Superseded(later) => {
                 let at = rfc3339_millis(later.begun_at);
                 match later.holder {
@@ -69,6 +76,12 @@ impl OperationError {
                 }
                 LeaseHolder::Stop => format!("run jvb-watcher {} again", verb.as_str()),
             };
+        }
+        if let Self::UseUnreadable { remedy, .. } = self {
+            return format!(
+                "nothing has been changed; {remedy} and run `jvb-watcher down` again, or run `jvb-watcher down --now`, which \
+                 cuts calls off"
+            );
         }
         let is_in_use = matches!(self, Self::InUse(_))
             || phase == Phase::LoadBalancerUnused && matches!(self, Self::TimedOut { .. });
@@ -106,6 +119,8 @@ pub struct Failure {
     pub state: String,
     /// The commands that continue from there.
     pub advice: String,
+    /// The steps that a dry run has found; none of a real run.
+    pub steps: Vec<String>,
     /// The phases that completed before.
     pub completed: Vec<CompletedPhase>,
 }

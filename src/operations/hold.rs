@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::failure::OperationError;
-use crate::aws::{AwsError, Deadline, Platform};
+use crate::aws::{AwsError, Deadline, ErrorKind, Platform};
 use crate::clock::{Moment, SharedClock};
 use crate::controller::reconciler::OBSERVATION_VALID_FOR;
 use crate::telemetry::log::{Event, Log, rfc3339_millis};
@@ -89,6 +89,17 @@ pub enum Released {
     NoLoadBalancer,
 }
 
+/// The number of observations for one hold, before a write whose observation is stale each time is an error.
+const MAX_OBSERVATIONS: u32 = 5;
+
+/// Returns true if the write was not sent because its observation was stale, e.g. because an answer showed that the
+/// machine's clock had stood still, and it may be tried on another observation.
+fn may_observe_again(error: &AwsError, attempt: &mut u32) -> bool {
+    let may = error.is(ErrorKind::StaleObservation) && *attempt < MAX_OBSERVATIONS;
+    *attempt += 1;
+    may
+}
+
 impl<P: Platform> OperatorHold<P> {
     /// Holds the load balancer for so long from now, unless an operator already holds it for longer.
     ///
@@ -96,6 +107,31 @@ impl<P: Platform> OperatorHold<P> {
     ///
     /// Returns an error if a call fails, or if there is no load balancer that a watcher could delete.
     pub async fn place(&self, time: Duration) -> Result<Placed, OperationError> {
+        let mut attempt = 1;
+        loop {
+            match self.place_once(time).await {
+                Err(OperationError::Aws(error)) if may_observe_again(&error, &mut attempt) => {}
+                placed => return placed,
+            }
+        }
+    }
+
+    /// Releases the hold, of an operator or of `up`.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if a call fails.
+    pub async fn release(&self) -> Result<Released, OperationError> {
+        let mut attempt = 1;
+        loop {
+            match self.release_once().await {
+                Err(error) if may_observe_again(&error, &mut attempt) => {}
+                released => return Ok(released?),
+            }
+        }
+    }
+
+    async fn place_once(&self, time: Duration) -> Result<Placed, OperationError> {
         let name = &self.load_balancer;
         let deadline = self.deadline();
         let Some((arn, tags)) = self.find().await? else {
@@ -129,12 +165,7 @@ impl<P: Platform> OperatorHold<P> {
         Ok(placed)
     }
 
-    /// Releases the hold, of an operator or of `up`.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if a call fails.
-    pub async fn release(&self) -> Result<Released, OperationError> {
+    async fn release_once(&self) -> Result<Released, AwsError> {
         let deadline = self.deadline();
         let Some((arn, tags)) = self.find().await? else { return Ok(Released::NoLoadBalancer) };
         // One that can't be parsed goes too.
@@ -172,15 +203,18 @@ impl<P: Platform> OperatorHold<P> {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use crate::aws::fake::{FakeAws, FakeClock};
+    use crate::clock::Clock;
     use crate::telemetry::log::fake::LogLines;
     use jvb_watcher_rules::model::{Counts, Service};
     use jvb_watcher_rules::plan::samples::{load_balancer, minutes, observation, policy};
 
     struct Stage {
         aws: FakeAws,
-        clock: SharedClock,
+        clock: Arc<FakeClock>,
         log: LogLines,
     }
 
@@ -258,6 +292,34 @@ mod tests {
             stage.aws.world().observed.load_balancer = None;
             assert_eq!(stage.hold().release().await.expect("nothing fails"), Released::NoLoadBalancer);
         }
+    }
+
+    /// Lets the wall clock leap during so many observations, as when the machine was suspended.
+    fn suspend(stage: &Stage, observations: usize) {
+        for nth in 1..=observations {
+            let clock = stage.clock.clone();
+            stage.aws.before("DescribeLoadBalancers", nth, move |_| clock.freeze(Duration::from_secs(40)));
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn observes_again_when_the_observation_was_stale_before_the_write() {
+        let stage = Stage::new(&Tags::new());
+        suspend(&stage, 1);
+        let placed = stage.hold().place(minutes(30)).await.expect("it is placed");
+        assert_eq!(placed, Placed::New(stage.for_duration(minutes(30), Holder::Hand)), "from the corrected time on");
+        suspend(&stage, 1);
+        assert_eq!(stage.hold().release().await.expect("it is released"), Released::Released);
+        assert_eq!((stage.aws.count("DescribeLoadBalancers"), stage.current()), (4, None));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn fails_when_every_observation_is_stale() {
+        let stage = Stage::new(&Tags::new());
+        suspend(&stage, 10);
+        let error = stage.hold().place(minutes(30)).await.expect_err("no observation is recent");
+        assert!(error.reason().ends_with("not sent: its observation began more than 10s ago"), "{}", error.reason());
+        assert_eq!((stage.aws.count("DescribeLoadBalancers"), stage.aws.count("AddTags")), (5, 0));
     }
 
     #[tokio::test(start_paused = true)]

@@ -144,7 +144,7 @@ impl<P: ControllerPlatform + Clone> Run<P> {
 
     /// Returns the cause of an error: a later operation may have changed what this one refuses.
     pub(super) async fn root_cause(&self, error: OperationError) -> OperationError {
-        if let OperationError::Refused(_) | OperationError::InUse(_) = error
+        if let OperationError::Refused(_) | OperationError::InUse(_) | OperationError::UseUnreadable { .. } = error
             && let Err(superseded @ OperationError::Superseded(_)) = self.verify_lease().await
         {
             return superseded;
@@ -271,7 +271,7 @@ impl<P: ControllerPlatform + Clone> Run<P> {
         };
         let (reason, advice) = (error.reason(), error.advice(self.verb, phase));
         let completed = std::mem::take(&mut self.completed);
-        Failure { verb: self.verb, phase, error, reason, state, advice, completed }
+        Failure { verb: self.verb, phase, error, reason, state, advice, steps: Vec::new(), completed }
     }
 
     /// Retries a call until it succeeds, fails permanently, or this time is over.

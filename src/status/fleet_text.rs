@@ -5,8 +5,8 @@ use std::fmt::Write;
 
 use super::fleet::{Condition, FleetStatus, ServiceEntry, ServiceNames, State, UnreadCluster};
 use super::text::{depth_or, finding_text};
-use super::{FindingStatus, Status};
-use crate::text::{Severity, Style, grouped, table};
+use super::{FindingStatus, Status, seconds_between};
+use crate::text::{Severity, Style, grouped, span, table};
 
 /// The indentation of the rows under a heading.
 const INDENT: u16 = 2;
@@ -17,6 +17,10 @@ const LISTED: usize = 20;
 /// The widest cells of a service and of its cluster: with the state, they fill a line of 80 columns.
 const SERVICE_WIDTH: usize = 38;
 const CLUSTER_WIDTH: usize = 23;
+
+/// The widest cells of a service that is well and of its cluster: its load balancer takes twenty columns more.
+const WELL_SERVICE_WIDTH: usize = 22;
+const WELL_CLUSTER_WIDTH: usize = 18;
 
 /// The services that are listed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +60,7 @@ pub fn fleet_text(status: &FleetStatus, extent: Extent, style: Style) -> String 
         line(table(INDENT, [[more]]));
     }
     if extent == Extent::All && !well.is_empty() {
-        line(format!("\n{}", rows(&well).join("\n")));
+        line(format!("\n{}", table(INDENT, well_rows(&well))));
     }
     if let Some(others) = others(&well, troubled.is_empty()) {
         line(format!("\n{}", table(0, [[others]])));
@@ -129,6 +133,38 @@ fn rows(services: &[&ServiceEntry]) -> Vec<String> {
     };
     let rows = [header].into_iter().chain(services.iter().map(row));
     table(INDENT, rows).lines().map(str::to_owned).collect()
+}
+
+/// Returns a header and a row for each service that is well, with its load balancer and the use of it.
+fn well_rows(services: &[&ServiceEntry]) -> Vec<[String; 4]> {
+    let header = ["SERVICE", "CLUSTER", "STATE", "LOAD BALANCER"].map(str::to_owned);
+    let row = |entry: &&ServiceEntry| {
+        let ServiceNames { service, cluster, .. } = &entry.names;
+        let load_balancer = match &entry.condition {
+            Condition::Observed(status) => load_balancer(status),
+            Condition::Failed { .. } | Condition::NotWatched { .. } => String::new(),
+        };
+        let (service, cluster) = (shortened(service, WELL_SERVICE_WIDTH), shortened(cluster, WELL_CLUSTER_WIDTH));
+        [service, cluster, entry.state.as_str().to_owned(), load_balancer]
+    };
+    [header].into_iter().chain(services.iter().map(row)).collect()
+}
+
+/// Describes a load balancer in a few words: its state, and its use or the stop that is announced.
+fn load_balancer(status: &Status) -> String {
+    let Some(load_balancer) = &status.load_balancer else { return "none".to_owned() };
+    let stop = status.next.stop_due_at.filter(|_| status.next.stop_announced);
+    let about_use = match (&status.usage, stop) {
+        (_, Some(at)) => format!(", stop {}", at.strftime("%H:%MZ")),
+        (None, None) => String::new(),
+        (Some(usage), None) => match (&usage.unknown, usage.unused_since, usage.flows) {
+            (Some(_), ..) => ", use unknown".to_owned(),
+            (None, Some(since), _) => format!(", unused {}", span(seconds_between(since, status.at))),
+            (None, None, Some(flows)) => format!(", {flows} flow(s)"),
+            (None, None, None) => String::new(),
+        },
+    };
+    format!("{}{about_use}", load_balancer.state)
 }
 
 /// Shortens a name to a number of columns.

@@ -18,8 +18,8 @@ pub struct Next {
     /// The time at which the load balancer is deleted if it stays idle; `None` if it isn't marked, or the time has passed.
     #[serde(serialize_with = "whole_seconds_if_any")]
     pub teardown_due_at: Option<Timestamp>,
-    /// The time at which the service is scaled to zero if it is unused from now on; `None` if it isn't stopped when unused, or
-    /// something else forbids it, e.g. a hold.
+    /// The time at which the service is scaled to zero if it stays unused; `None` if it isn't stopped when unused, while its use
+    /// is unknown, or while something else forbids it, e.g. a hold.
     #[serde(serialize_with = "whole_seconds_if_any")]
     pub stop_due_at: Option<Timestamp>,
     /// True if that time is announced.

@@ -356,10 +356,22 @@ fn an_announced_stop_is_well() {
 }
 
 #[test]
+fn an_announced_stop_waits_while_the_use_is_unknown() {
+    let mut observed = used_until(15);
+    let tags = &mut observed.load_balancer.as_mut().expect("a load balancer").tags;
+    tags.insert(STOP_AT_TAG.to_owned(), (noon() + seconds(90)).to_string());
+    let problem = FlowProblem { reason: "denied".to_owned(), is_permanent: true };
+    observed.flows.as_mut().expect("flows").problem = Some(problem);
+    let text = words(&status_when_stopping(&observed));
+    assert!(text.contains("the announced stop waits until the use is known") && !text.contains("to zero"), "{text}");
+}
+
+#[test]
 fn unknown_usage_says_why() {
     let usage = |flows: FlowHistory| {
         let status = status_when_stopping(&Observation { flows: Some(flows), ..used_until(6) });
-        assert!(words(&status).contains("unknown, which counts as in use: "), "{status:?}");
+        let text = words(&status);
+        assert!(text.contains("unknown, which counts as in use: ") && !text.contains("to zero"), "{text}");
         status
     };
     let known = used_until(6).flows.expect("flows");
@@ -373,6 +385,8 @@ fn unknown_usage_says_why() {
     let reason = late.usage.as_ref().and_then(|usage| usage.unknown.clone());
     assert_eq!(reason.as_deref(), Some("CloudWatch shows no minute after 2026-11-20T11:40:00Z"));
     assert!(!late.well && late.findings.iter().any(|finding| finding.finding == FindingName::UsageUnknown), "{late:?}");
+    let finding = late.findings.iter().find(|finding| finding.finding == FindingName::UsageUnknown);
+    assert_eq!(finding.map(|finding| finding.detail.as_str()), reason.as_deref(), "in the same words");
     let none = usage(FlowHistory::default()).usage.expect("a usage");
     assert_eq!((none.flows, none.minute), (None, None));
 }

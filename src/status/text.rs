@@ -3,8 +3,7 @@
 use std::fmt::Write;
 
 use super::{
-    FindingStatus, LoadBalancerStatus, Next, QueueStatus, ServiceStatus, Status, TargetGroupStatus, TaskState,
-    UsageStatus,
+    FindingStatus, LoadBalancerStatus, QueueStatus, ServiceStatus, Status, TargetGroupStatus, TaskState, UsageStatus,
 };
 use crate::text::{Severity, Style, span, table};
 use jvb_watcher_cost::{Item, dollars};
@@ -34,7 +33,7 @@ pub fn text(status: &Status, style: Style) -> String {
     for group in &status.target_groups {
         line(format!("\n{}\n{}", group_heading(group), targets(group)));
     }
-    line(format!("\nNext\n{}", table(INDENT, next(&status.next).into_iter().map(|sentence| [sentence]))));
+    line(format!("\nNext\n{}", table(INDENT, next(status).into_iter().map(|sentence| [sentence]))));
     if !status.unread.is_empty() {
         let unread = status.unread.iter().map(|what| [what.clone()]);
         line(format!("\n{}\n{}", style.marked(Severity::Warning, "Not read"), table(INDENT, unread)));
@@ -178,7 +177,9 @@ fn targets(group: &TargetGroupStatus) -> String {
     table(INDENT, rows)
 }
 
-fn next(next: &Next) -> Vec<String> {
+fn next(status: &Status) -> Vec<String> {
+    let next = &status.next;
+    let is_use_known = status.usage.as_ref().is_some_and(|usage| usage.unknown.is_none());
     let mut actions: Vec<_> = next.intents.iter().map(|intent| intent.text.clone()).collect();
     if actions.is_empty() {
         actions.push("no action now".to_owned());
@@ -186,7 +187,9 @@ fn next(next: &Next) -> Vec<String> {
     if let Some(due) = next.teardown_due_at {
         actions.push(format!("delete the load balancer at {due:.0} if it stays idle"));
     }
-    if let Some(due) = next.stop_due_at {
+    if next.stop_announced && !is_use_known {
+        actions.push("the announced stop waits until the use is known, for ten minutes at most".to_owned());
+    } else if let Some(due) = next.stop_due_at {
         let announced = if next.stop_announced { " (announced)" } else { "" };
         actions.push(format!("scale the service to zero at {due:.0} if it is unused until then{announced}"));
     }

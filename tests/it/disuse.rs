@@ -265,6 +265,18 @@ async fn an_evening_from_up_to_nothing_left_needs_no_other_command() {
 }
 
 #[tokio::test]
+async fn a_hold_is_placed_and_released_on_a_machine_whose_clock_is_behind() {
+    let stage = Stage::unused().await;
+    stage.sandbox.advance(Duration::from_secs(40));
+    for (arguments, answer) in [(["1h"].as_slice(), "is held until"), (&["--release"], "is no longer held")] {
+        let finished = stage.launch("hold").args(arguments.iter().copied()).finish().await;
+        assert_eq!(finished.code, Some(0), "{}", finished.stderr);
+        assert!(finished.stdout.contains(answer), "{}", finished.stdout);
+    }
+    assert_eq!(stage.calls("elasticloadbalancing:DescribeLoadBalancers"), 2, "each command observes once");
+}
+
+#[tokio::test]
 async fn a_stop_converges_when_the_watcher_is_killed_at_each_of_its_calls() {
     let stage = Stage::unused().await;
     for operation in CALLS {

@@ -80,13 +80,19 @@ impl Help {
 /// An option or argument as it is written on the command line.
 fn spelling(arg: &Arg) -> String {
     let names = arg.get_value_names().into_iter().flatten();
-    let values: Vec<_> = names.map(|name| format!("<{name}>")).collect();
+    let values = names.map(|name| format!("<{name}>")).collect::<Vec<_>>().join(" ");
+    let is_optional = arg.get_num_args().is_some_and(|range| range.min_values() == 0);
+    let values = match (arg.is_require_equals_set(), is_optional) {
+        (true, true) => format!("[={values}]"),
+        (true, false) => format!("={values}"),
+        (false, _) => format!(" {values}"),
+    };
     let short = arg.get_short().map(|short| format!("-{short}"));
     let long = arg.get_long().map(|long| format!("--{long}"));
     let takes_value = arg.is_positional() || matches!(arg.get_action(), ArgAction::Set | ArgAction::Append);
     let flags = short.into_iter().chain(long).collect::<Vec<_>>().join(", ");
-    let values = if takes_value { values.join(" ") } else { String::new() };
-    format!("{flags} {values}").trim().to_owned()
+    let values = if takes_value { values } else { String::new() };
+    format!("{flags}{values}").trim().to_owned()
 }
 
 fn table(args: &[&Arg]) -> String {

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use jvb_watcher_cost::{HOURS_PER_MONTH, Model, Run};
 
 use crate::history::History;
-use crate::period::{Edge, Lifetime, Period};
+use crate::period::{Edge, Lifetime};
 use crate::replay::{self, Saving};
 
 /// The figures of one service.
@@ -61,8 +60,7 @@ impl Figures {
         let hours = history.period.hours();
         let hours_up: f64 = history.load_balancers.iter().map(|it| it.lifetime.period.hours()).sum();
         let months = hours / HOURS_PER_MONTH;
-        let runs: Vec<Run> =
-            history.load_balancers.iter().map(|it| run_of(it.lifetime, history.period.to(), model)).collect();
+        let runs: Vec<Run> = history.load_balancers.iter().map(|it| run_of(it.lifetime, model)).collect();
         let egress_gb: f64 = runs.iter().map(|run| run.egress_gb).sum();
         let egress_gb_per_month = if months > 0.0 { egress_gb / months } else { 0.0 };
         Self {
@@ -96,15 +94,11 @@ impl Figures {
 }
 
 /// Returns what a load balancer has used. One whose creation or deletion the log lacks has a part of its time in the log,
-/// which isn't rounded to the hours that are billed. Of the last hour of another, what lies after the log's end is left out.
-pub fn run_of(lifetime: Lifetime, log_ends_at: Timestamp, model: &Model) -> Run {
+/// which isn't rounded to the hours that are billed.
+pub fn run_of(lifetime: Lifetime, model: &Model) -> Run {
     let is_whole = (lifetime.start, lifetime.end) == (Edge::Logged, Edge::Logged);
     match Duration::try_from_secs_f64(lifetime.period.seconds()) {
-        Ok(up) if is_whole => {
-            let run = model.run(up);
-            let in_the_log = Period::new(lifetime.period.from(), log_ends_at).hours();
-            Run { billed_hours: run.billed_hours.min(in_the_log), ..run }
-        }
+        Ok(up) if is_whole => model.run(up),
         _ => model.part(lifetime.period.hours()),
     }
 }
@@ -205,16 +199,14 @@ mod tests {
     }
 
     #[test]
-    fn a_load_balancer_is_billed_for_each_hour_that_began_as_far_as_the_log_goes() {
+    fn a_load_balancer_is_billed_for_each_hour_that_began_whenever_the_log_ends() {
         let model = Model { idle_monthly: Some(0.0), ..Model::default() };
         let exact = model.bill(&model.part(1.5));
-        for (log_ends_at, billed) in
-            [("20:30:01", 1.5 + 1.0 / 3600.0), ("20:45:00", 1.75), ("21:00:00", 2.0), ("23:00:00", 2.0)]
-        {
+        for log_ends_at in ["20:30:01", "20:45:00", "21:00:00", "23:00:00"] {
             let figures = figures_until(log_ends_at, &model);
             assert_close(figures.hours_up, 1.5);
             let load_balancer = exact.amount(Item::LoadBalancer) / 1.5;
-            assert_close(figures.cost, exact.total() + (billed - 1.5) * load_balancer);
+            assert_close(figures.cost, exact.total() + 0.5 * load_balancer);
         }
     }
 }

@@ -43,7 +43,8 @@ fn day_and_time(at: Timestamp) -> String {
 pub fn duration(seconds: f64) -> String {
     let whole = seconds.round() as i64;
     match whole {
-        ..10 => format!("{seconds:.1} s"),
+        // Without the sign of a negative zero.
+        ..10 => format!("{:.1} s", if seconds.abs() < 0.05 { 0.0 } else { seconds }),
         10..60 => format!("{whole} s"),
         60..3600 => format!("{} min {} s", whole / 60, whole % 60),
         3600..86_400 => format!("{} h {} min", whole / 3600, whole % 3600 / 60),
@@ -120,6 +121,7 @@ mod tests {
     #[test]
     fn durations_have_their_two_largest_units() {
         let expected = [
+            (-0.0, "0.0 s"),
             (0.42, "0.4 s"),
             (24.6, "25 s"),
             (72.4, "1 min 12 s"),

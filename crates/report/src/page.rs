@@ -129,6 +129,8 @@ struct Section {
     hours_known: Hours,
     hours_unused: Hours,
     savings: Vec<SavingRow>,
+    /// The stops of the unused service that the log shows.
+    stops_made: usize,
     findings: Vec<FindingRow>,
     findings_omitted: usize,
     failures: Vec<FailureRow>,
@@ -178,6 +180,7 @@ impl Section {
             hours_known: Hours::of(figures.hours_known),
             hours_unused: Hours::of(figures.hours_unused),
             savings: figures.savings.iter().map(SavingRow::of).collect(),
+            stops_made: history.usage.stops.len(),
             findings_omitted: findings.len().saturating_sub(MAX_FINDINGS),
             findings: findings.into_iter().take(MAX_FINDINGS).collect(),
             failures_omitted: failures.len().saturating_sub(MAX_FAILURES),

@@ -65,7 +65,7 @@ fn saving(history: &History, model: &Model, window: i64) -> Saving {
         }
         saving.stops += stops;
         saving.starts += parts.len() - 1;
-        let run = |lifetime: &Lifetime| run_of(*lifetime, history.period.to(), model);
+        let run = |lifetime: &Lifetime| run_of(*lifetime, model);
         saving.add(&run(&load_balancer.lifetime), 1.0, model);
         for part in &parts {
             saving.add(&run(part), -1.0, model);

@@ -229,7 +229,8 @@ impl Summary {
             ..
         } = self.load_balancer;
         let scaled = humantime::format_duration(Duration::from_secs(scaled_uptime_seconds.round() as u64));
-        row("load balancer uptime", format!("{uptime_seconds:.1} s, {scaled} at AWS's speed"))?;
+        let uptime = format!("{uptime_seconds:.1} s; {scaled} at AWS's speed, with the minutes that passed at once");
+        row("load balancer uptime", uptime)?;
         row("its cost", format!("${cost_usd:.4}: {billed_hours} h billed, and its public address"))?;
         let a_month = format!("${saved_month_usd:.2} of ${always_on_month_usd:.2} a month, one evening a day");
         row("saved by running on demand", a_month)?;

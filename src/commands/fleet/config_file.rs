@@ -30,6 +30,9 @@ const SERVICES: &str = "service";
 /// The table of the options that all services have unless they set them themselves.
 const DEFAULTS: &str = "defaults";
 
+/// The options that name a service.
+const NAMES: [&str; 4] = ["project", "cluster", "service", "load-balancer"];
+
 /// The options that tell one service from another.
 const OF_ONE_SERVICE: [&str; 2] = ["service", "load-balancer"];
 
@@ -119,6 +122,8 @@ struct Table {
     values: Values,
     lines: BTreeMap<String, usize>,
     has_errors: bool,
+    /// True if an error may be about one of the names: those of the service aren't known.
+    may_lack_names: bool,
 }
 
 impl Parser<'_> {
@@ -127,7 +132,7 @@ impl Parser<'_> {
         if !errors.is_empty() {
             // What follows a syntax error can be misread.
             for error in errors {
-                let line = error.span().map_or(1, |span| self.line(span));
+                let line = error.span().map_or(1, |span| self.line(self.misread(span)));
                 self.errors.push(LineError { line: Some(line), error: error.message().to_owned() });
             }
             return Services::new();
@@ -190,11 +195,24 @@ impl Parser<'_> {
                 }
                 Err(problem) => {
                     read.has_errors = true;
+                    read.may_lack_names |= self.may_be_name(option);
                     self.error(line, &format!("{option}: {problem}"));
                 }
             }
         }
         read
+    }
+
+    /// Returns whether a key is a name of the service, or can be a misspelled one.
+    fn may_be_name(&mut self, option: &str) -> bool {
+        let is_name = |option: &str| NAMES.contains(&option);
+        match self.options.kind(option) {
+            Ok(_) => is_name(option),
+            Err(problem) => match problem.split_once("did you mean ") {
+                Some((_, similar)) => is_name(similar.trim_end_matches('?')),
+                None => !problem.contains("an option of the process"),
+            },
+        }
     }
 
     /// Returns the value of an option as the command line takes it.
@@ -217,9 +235,12 @@ impl Parser<'_> {
         let mut services = Services::new();
         let mut lines = BTreeMap::new();
         let mut load_balancers = BTreeMap::new();
-        for table in tables.iter().filter(|table| !table.has_errors && !defaults.has_errors) {
+        for table in tables.iter().filter(|table| !table.may_lack_names && !defaults.may_lack_names) {
+            // Without its wrong values, a table still has the names of its service.
+            let has_errors = table.has_errors || defaults.has_errors;
             let options = match self.options.parse(&[given, &defaults.values, &table.values]) {
                 Ok(options) => options,
+                Err(_) if has_errors => continue,
                 Err(problem) => {
                     self.error(table.line, &problem);
                     continue;
@@ -229,6 +250,7 @@ impl Parser<'_> {
             let line_of = |option: &str| *table.lines.get(option).or(defaults.lines.get(option)).unwrap_or(&table.line);
             let service = match WatchedService::new(&options) {
                 Ok(service) => service,
+                Err(_) if has_errors => continue,
                 Err(error) => {
                     self.error(line_of(error.option), &format!("{}: {}", error.option, error.problem));
                     continue;
@@ -261,6 +283,16 @@ impl Parser<'_> {
 
     fn error(&mut self, line: usize, error: &str) {
         self.errors.push(LineError { line: Some(line), error: error.to_owned() });
+    }
+
+    /// Returns the place of a syntax error. One at the end of a line, e.g. of a string that isn't closed, is reported between
+    /// that line and the next.
+    fn misread(&self, span: Range<usize>) -> Range<usize> {
+        let is_blank = self.text.get(span.clone()).is_none_or(|text| text.trim().is_empty());
+        match self.text.get(..span.start).map(|before| before.trim_end().len()) {
+            Some(end) if is_blank => end..end,
+            _ => span,
+        }
     }
 
     /// Returns the line of a place in the text, from 1.

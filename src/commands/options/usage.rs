@@ -22,8 +22,9 @@ pub struct UsageOptions {
     pub stop_when_unused: Option<Duration>,
     /// Announce the stop this long before
     ///
-    /// In the log, on the event bus (--publish-events), and as a tag on the load balancer. A flow, a hold or an `up` in this
-    /// time cancels the stop.
+    /// In the log, on the event bus (--publish-events), and as a tag on the load balancer. A hold or an `up` in this time
+    /// cancels the stop, and so does a call that CloudWatch shows in time: one that began five minutes before the stop or
+    /// earlier. With a notice below 5m, a call that begins after the announcement may be cut off.
     #[arg(long, env = "JVB_WATCHER_STOP_NOTICE", value_name = "DURATION", default_value = "2m", value_parser = stop_notice, hide_short_help = true)]
     pub stop_notice: Duration,
     /// Wait this long for the first call

@@ -20,7 +20,17 @@ const LONGEST_STOP_NOTICE: Duration = Duration::from_secs(60 * 60);
 
 /// Parses a duration of 1s to 24h.
 pub fn duration(text: &str) -> Result<Duration, String> {
-    let duration = humantime::parse_duration(text).map_err(|error| format!("{error}; write it like 90s or 15m"))?;
+    let duration = humantime::parse_duration(text).map_err(|error| {
+        let problem = match &error {
+            // Its text lists all units up to years.
+            humantime::DurationError::UnknownUnit { unit, .. } if !unit.is_empty() => {
+                format!("unknown time unit {unit:?}")
+            }
+            humantime::DurationError::UnknownUnit { .. } => "it has no time unit".to_owned(),
+            other => other.to_string(),
+        };
+        format!("{problem}; write it like 90s, 15m or 2h")
+    })?;
     if !(SHORTEST..=LONGEST).contains(&duration) {
         return Err("it must be from 1s to 24h".to_owned());
     }

@@ -145,7 +145,7 @@ async fn does_not_delete_on_a_second_observation_that_took_too_long() {
     let mut bench = bench(overdue());
     bench.cloud.delay("DescribeTags", OBSERVATION_VALID_FOR);
     let error = bench.reconcile().await.expect_err("too late");
-    assert_eq!((error.operation, error.kind), ("DeleteLoadBalancer", ErrorKind::Unavailable));
+    assert_eq!((error.operation, error.kind), ("DeleteLoadBalancer", ErrorKind::StaleObservation));
     assert_eq!(bench.cloud.count("DeleteLoadBalancer"), 0);
 
     bench.cloud.delay("DescribeTags", OBSERVATION_VALID_FOR - Duration::from_millis(1));

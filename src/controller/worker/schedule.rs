@@ -284,6 +284,11 @@ impl<R> Schedule<R> {
         self.has_backlog = true;
     }
 
+    /// Returns a service that has neither been reconciled nor failed, if there is one.
+    pub(super) fn first_untried(&self) -> Option<Key> {
+        (self.counts.untried > 0).then(|| self.entries.iter().find(|(_, entry)| !entry.is_tried))?.map(|(key, _)| *key)
+    }
+
     /// Notes that the queue was drained, or can't be read: the services whose messages waited for further ones become due.
     pub(super) fn no_messages_follow(&mut self) {
         self.has_backlog = false;

@@ -90,14 +90,14 @@ async fn down_fails_while_the_use_is_unknown_and_says_why() {
     let failing = unused();
     failing.cloud.fail("GetMetricData", ErrorKind::Throttled, 1000);
     let missing = Platform::new(observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer(&[1]))));
-    for (platform, why, wait) in [
-        (denied, "AccessDenied", seconds(0)),
-        (failing, "Throttled", seconds(30)),
-        (missing, "CloudWatch has no data point", seconds(0)),
+    for (platform, why, wait, advice) in [
+        (denied, "AccessDenied", seconds(0), "the missing permission cloudwatch:GetMetricData"),
+        (failing, "Throttled", seconds(30), "down --when-unused"),
+        (missing, "CloudWatch has no data point", seconds(0), "down --when-unused"),
     ] {
         let began = Instant::now();
         let failure = platform.refused(CallPolicy::Respect).await;
-        assert!(matches!(failure.error, OperationError::InUse(_)), "{failure}");
+        assert!(failure.advice.contains(advice) && failure.advice.contains("down --now"), "{failure}");
         assert!(failure.reason.contains("unknown") && failure.reason.contains(why), "{failure}");
         assert!((wait..=wait + seconds(12)).contains(&began.elapsed()), "{why}: {:?}", began.elapsed());
         assert_eq!(platform.writes(), [""; 0]);
@@ -110,7 +110,7 @@ async fn usage_that_is_not_asked_for_is_unknown() {
     for call_policy in [CallPolicy::Respect, CallPolicy::AwaitEnd(minutes(60))] {
         let spec = down::Spec { call_policy, ..down_spec(HoldPolicy::Respect) };
         let failure = failed(execute(&mut Down::new(platform.context("d", None).0, spec)).await);
-        assert!(failure.reason.contains("--no-usage"), "{failure}");
+        assert!(failure.reason.contains("--no-usage") && failure.advice.contains("leave out --no-usage"), "{failure}");
     }
     assert_eq!((platform.cloud.count("GetMetricData"), platform.writes()), (0, vec![]));
 }
@@ -190,6 +190,7 @@ async fn a_wait_for_usage_that_may_not_be_read_ends_at_once() {
     platform.cloud.fail("GetMetricData", ErrorKind::AccessDenied, 1);
     let failure = platform.refused(CallPolicy::AwaitEnd(minutes(60))).await;
     assert!(failure.reason.contains("AccessDenied") && platform.writes().is_empty(), "{failure}");
+    assert!(!failure.advice.contains("--when-unused"), "waiting changes nothing: {failure}");
     // An error that passes is waited for.
     platform.cloud.fail("GetMetricData", ErrorKind::Throttled, 20);
     let completed = execute(&mut platform.careful_down("d", CallPolicy::AwaitEnd(minutes(60)))).await;
@@ -301,6 +302,11 @@ async fn a_dry_run_reports_the_use() {
     let failure = used.careful_down("d", CallPolicy::Respect).dry_run().await.expect_err("it is in use");
     assert_eq!(failure.phase, Phase::LoadBalancerUnused);
     assert!(failure.reason.contains("2 flow(s) in the minute"), "{failure}");
+    assert!(
+        failure.steps[0].starts_with("verify that no call is cut off: load balancer p-jvb-nlb is in use"),
+        "{failure:?}"
+    );
+    assert!(failure.steps[1].starts_with("acquire the lease") && failure.steps.len() == 6, "{failure:?}");
     let steps = unused.careful_down("d", CallPolicy::Respect).dry_run().await;
     let steps = steps.unwrap_or_else(|failure| panic!("{failure}"));
     assert!(steps[0].contains("unused since 2026-11-20T11:40:00Z"), "{steps:?}");

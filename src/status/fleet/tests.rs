@@ -3,9 +3,10 @@ use crate::aws::ErrorKind;
 use crate::event_source::samples::queue;
 use crate::status::{Extent, fleet_text};
 use crate::text::{Style, WIDTH};
+use jvb_watcher_rules::model::{FlowHistory, MinuteFlows};
 use jvb_watcher_rules::plan::plan;
 use jvb_watcher_rules::plan::samples::{
-    counts, idle, load_balancer, noon, observation, policy, running, seconds, stopped,
+    counts, idle, load_balancer, minutes, noon, observation, policy, running, seconds, stopped,
 };
 
 fn names(service: &str) -> ServiceNames {
@@ -109,7 +110,27 @@ fn leads_with_the_services_that_aren_t_well_and_sums_up_the_others() {
     assert!(place("Rate exceeded") < place("3 well: 2 idle without a load balancer, 1 serving"), "{text}");
     assert!(!text.contains("meet"), "{text}");
     let all = self::text(&status, Extent::All);
-    assert!(all.contains("meet") && all.lines().any(|line| line.trim_start().starts_with("meet ")), "{all}");
+    let row = |service: &str| {
+        let row = all.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+        row.into_iter().find(|words| words.first() == Some(&service)).unwrap_or_else(|| panic!("{service}: {all}"))
+    };
+    assert_eq!(row("meet"), ["meet", "shared", "serving", "active"]);
+    assert_eq!(row("a"), ["a", "shared", "at", "rest", "none"]);
+}
+
+#[test]
+fn all_services_are_listed_with_the_use_of_their_load_balancers() {
+    let with_flows = |flows: u64, newest: i64| {
+        let known = (newest..20).map(|ago| (noon() - minutes(ago), MinuteFlows { flows, healthy: Some(1) }));
+        let history = FlowHistory { minutes: known.collect(), problem: None };
+        Observation { flows: Some(history), ..serving() }
+    };
+    let services = [("used", with_flows(3, 3)), ("unused", with_flows(0, 3)), ("unknown", with_flows(0, 7))];
+    let services = services.map(|(service, observed)| reading(service, Ok(observed))).into();
+    let all = text(&FleetStatus::new(snapshot(services)), Extent::All);
+    for about_use in ["active, 3 flow(s)", "active, unused 19m", "active, use unknown"] {
+        assert!(all.contains(about_use), "{about_use:?} is not in:\n{all}");
+    }
 }
 
 #[test]

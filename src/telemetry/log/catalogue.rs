@@ -133,8 +133,12 @@ events! {
         level: if *reason == RemovalReason::LoadBalancerShared { Level::Warn } else { Level::Info },
         message: {
             let reason = match reason {
-                RemovalReason::NotConfigured => "the configuration no longer lists it",
-                RemovalReason::TagRemoved => "its tag jvb-watcher:load-balancer was removed",
+                RemovalReason::NotConfigured => {
+                    "the configuration no longer lists it; the load balancer stays, and nothing deletes it"
+                }
+                RemovalReason::TagRemoved => {
+                    "its tag jvb-watcher:load-balancer was removed; the load balancer stays, and nothing deletes it"
+                }
                 RemovalReason::ServiceDeleted => "it was deleted, and its load balancer is gone",
                 RemovalReason::LoadBalancerShared => "another service has the same load balancer",
             };
@@ -406,7 +410,8 @@ events! {
         level: if to == "unhealthy" { Level::Warn } else { Level::Info },
         message: {
             let reason = reason.as_ref().map(|reason| format!(" ({reason})")).unwrap_or_default();
-            format!("{target} changed from {from} to {to}{reason}")
+            let expected = if from == "initial" && to == "unhealthy" { "; expected while its task starts" } else { "" };
+            format!("{target} changed from {from} to {to}{reason}{expected}")
         },
     }
 
@@ -546,8 +551,8 @@ events! {
     } => {
         level: Level::Warn,
         message: format!(
-            "the service will be scaled to zero at {stop_at}: unused since {unused_since}; to keep it, join a call, or place \
-             a hold (jvb-watcher hold)"
+            "the service will be scaled to zero at {stop_at}: unused since {unused_since}; to keep it, run `jvb-watcher hold \
+             1h`; a call that begins now may be seen too late"
         ),
         detail_type: Some("Stop Announced"),
     }

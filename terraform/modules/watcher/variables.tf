@@ -57,14 +57,14 @@ variable "services" {
 
   validation {
     condition     = alltrue([for service in coalesce(var.services, []) : service.project == null || can(regex("^[A-Za-z0-9](?:[A-Za-z0-9-]{0,78}[A-Za-z0-9])?$", service.project))])
-    error_message = "The project of a service must be 1 to 80 letters, digits and inner hyphens."
+    error_message = "The project of a service must be 1 to 80 letters, digits and inner hyphens. Wrong: ${join(", ", [for service in coalesce(var.services, []) : coalesce(service.service, service.project, "?") if !(service.project == null || can(regex("^[A-Za-z0-9](?:[A-Za-z0-9-]{0,78}[A-Za-z0-9])?$", service.project)))])}."
   }
 
   validation {
     condition = alltrue(flatten([for service in coalesce(var.services, []) : [
       for name in [service.cluster, service.service] : name == null || can(regex("^[A-Za-z0-9_-]{1,255}$", name))
     ]]))
-    error_message = "The cluster and the service must be names of 1 to 255 letters, digits, hyphens and underscores, not ARNs."
+    error_message = "The cluster and the service must be names of 1 to 255 letters, digits, hyphens and underscores, not ARNs. Wrong: ${join(", ", [for service in coalesce(var.services, []) : coalesce(service.service, service.project, "?") if !(alltrue([for name in [service.cluster, service.service] : name == null || can(regex("^[A-Za-z0-9_-]{1,255}$", name))]))])}."
   }
 
   validation {
@@ -72,35 +72,35 @@ variable "services" {
       "^[A-Za-z0-9](?:[A-Za-z0-9-]{0,30}[A-Za-z0-9])?$",
       coalesce(service.load_balancer, "${coalesce(service.project, service.service, "-")}-jvb-nlb"),
     ))])
-    error_message = "A load balancer's name has 1 to 32 letters, digits and inner hyphens. Where it is left out, it is PROJECT-jvb-nlb, or SERVICE-jvb-nlb without a project: give load_balancer where that is none."
+    error_message = "A load balancer's name has 1 to 32 letters, digits and inner hyphens. Where it is left out, it is PROJECT-jvb-nlb, or SERVICE-jvb-nlb without a project: give load_balancer where that is none. Wrong: ${join(", ", [for service in coalesce(var.services, []) : coalesce(service.service, service.project, "?") if !(can(regex("^[A-Za-z0-9](?:[A-Za-z0-9-]{0,30}[A-Za-z0-9])?$", coalesce(service.load_balancer, "${coalesce(service.project, service.service, "-")}-jvb-nlb"))))])}."
   }
 
   validation {
     condition = alltrue(flatten([for service in coalesce(var.services, []) : [
       for pattern in coalesce(service.target_groups, []) : can(regex("^[A-Za-z0-9][A-Za-z0-9*?-]{0,31}$", pattern))
     ]]))
-    error_message = "Each pattern in target_groups must be 1 to 32 letters, digits, hyphens, * and ?, and must not begin with a wildcard, which would let the watcher change every target group of the account."
+    error_message = "Each pattern in target_groups must be 1 to 32 letters, digits, hyphens, * and ?, and must not begin with a wildcard, which would let the watcher change every target group of the account. Wrong: ${join(", ", [for service in coalesce(var.services, []) : coalesce(service.service, service.project, "?") if !(alltrue([for pattern in coalesce(service.target_groups, []) : can(regex("^[A-Za-z0-9][A-Za-z0-9*?-]{0,31}$", pattern))]))])}."
   }
 
   validation {
     condition = alltrue([for service in coalesce(var.services, []) : service.owner_tag == null || try(
       length(service.owner_tag.key) >= 1 && length(service.owner_tag.key) <= 128 && !can(regex("=", service.owner_tag.key)), false
     )])
-    error_message = "The key of an owner_tag must be 1 to 128 characters without an equals sign."
+    error_message = "The key of an owner_tag must be 1 to 128 characters without an equals sign. Wrong: ${join(", ", [for service in coalesce(var.services, []) : coalesce(service.service, service.project, "?") if !(service.owner_tag == null || try(length(service.owner_tag.key) >= 1 && length(service.owner_tag.key) <= 128 && !can(regex("=", service.owner_tag.key)), false))])}."
   }
 
   validation {
     condition = alltrue([
       for service in coalesce(var.services, []) : service.teardown == null || contains(["all", "load-balancer", "off"], coalesce(service.teardown, "-"))
     ])
-    error_message = "The teardown of a service must be all, load-balancer or off."
+    error_message = "The teardown of a service must be all, load-balancer or off. Wrong: ${join(", ", [for service in coalesce(var.services, []) : coalesce(service.service, service.project, "?") if !(service.teardown == null || contains(["all", "load-balancer", "off"], coalesce(service.teardown, "-")))])}."
   }
 
   validation {
     condition = alltrue([
       for service in coalesce(var.services, []) : service.idle_grace == null || can(regex("^([1-9][0-9]*[smh]|until-paid-hour)$", service.idle_grace))
     ])
-    error_message = "The idle_grace of a service must be a positive whole number with a unit, e.g. 60s, 15m or 1h, or until-paid-hour."
+    error_message = "The idle_grace of a service must be a positive whole number with a unit, e.g. 60s, 15m or 1h, or until-paid-hour. Wrong: ${join(", ", [for service in coalesce(var.services, []) : coalesce(service.service, service.project, "?") if !(service.idle_grace == null || can(regex("^([1-9][0-9]*[smh]|until-paid-hour)$", service.idle_grace)))])}."
   }
 
   validation {
@@ -108,35 +108,35 @@ variable "services" {
       for duration in [service.unused_grace, service.resync_interval, service.first_call_grace] :
       duration == null || can(regex("^[1-9][0-9]*[smh]$", duration))
     ]]))
-    error_message = "unused_grace, resync_interval and first_call_grace of a service must be positive whole numbers with a unit, e.g. 90s, 15m or 1h."
+    error_message = "unused_grace, resync_interval and first_call_grace of a service must be positive whole numbers with a unit, e.g. 90s, 15m or 1h. Wrong: ${join(", ", [for service in coalesce(var.services, []) : coalesce(service.service, service.project, "?") if !(alltrue([for duration in [service.unused_grace, service.resync_interval, service.first_call_grace] : duration == null || can(regex("^[1-9][0-9]*[smh]$", duration))]))])}."
   }
 
   validation {
     condition = alltrue([for service in coalesce(var.services, []) : service.use_protocols == null || try(
       length(service.use_protocols) > 0 && (join(",", service.use_protocols) == "all" || length(setsubtract(service.use_protocols, ["udp", "tcp", "tls"])) == 0), false
     )])
-    error_message = "The use_protocols of a service must be a list of udp, tcp and tls, e.g. [\"udp\", \"tls\"], or [\"all\"]."
+    error_message = "The use_protocols of a service must be a list of udp, tcp and tls, e.g. [\"udp\", \"tls\"], or [\"all\"]. Wrong: ${join(", ", [for service in coalesce(var.services, []) : coalesce(service.service, service.project, "?") if !(service.use_protocols == null || try(length(service.use_protocols) > 0 && (join(",", service.use_protocols) == "all" || length(setsubtract(service.use_protocols, ["udp", "tcp", "tls"])) == 0), false))])}."
   }
 
   validation {
     condition = alltrue([
       for service in coalesce(var.services, []) : service.use_threshold == null || try(service.use_threshold >= 0 && floor(service.use_threshold) == service.use_threshold, false)
     ])
-    error_message = "The use_threshold of a service must be a whole number of flows, 0 or more."
+    error_message = "The use_threshold of a service must be a whole number of flows, 0 or more. Wrong: ${join(", ", [for service in coalesce(var.services, []) : coalesce(service.service, service.project, "?") if !(service.use_threshold == null || try(service.use_threshold >= 0 && floor(service.use_threshold) == service.use_threshold, false))])}."
   }
 
   validation {
     condition = alltrue([
       for service in coalesce(var.services, []) : service.stop_when_unused == null || can(regex("^(?:(?:[3-9][0-9]{2}|[1-9][0-9]{3,})s|(?:[5-9]|[1-9][0-9]+)m|[1-9][0-9]*h)$", service.stop_when_unused))
     ])
-    error_message = "The stop_when_unused of a service must be a whole number with a unit, and at least 5m, e.g. 600s, 20m or 1h."
+    error_message = "The stop_when_unused of a service must be a whole number with a unit, and at least 5m, e.g. 600s, 20m or 1h. Wrong: ${join(", ", [for service in coalesce(var.services, []) : coalesce(service.service, service.project, "?") if !(service.stop_when_unused == null || can(regex("^(?:(?:[3-9][0-9]{2}|[1-9][0-9]{3,})s|(?:[5-9]|[1-9][0-9]+)m|[1-9][0-9]*h)$", service.stop_when_unused)))])}."
   }
 
   validation {
     condition = alltrue([
       for service in coalesce(var.services, []) : service.stop_notice == null || can(regex("^(?:(?:[1-9][0-9]{0,2}|[12][0-9]{3}|3[0-5][0-9]{2}|3600)s|(?:[1-9]|[1-5][0-9]|60)m|1h)$", service.stop_notice))
     ])
-    error_message = "The stop_notice of a service must be a positive whole number with a unit, and at most 1h, e.g. 90s or 5m."
+    error_message = "The stop_notice of a service must be a positive whole number with a unit, and at most 1h, e.g. 90s or 5m. Wrong: ${join(", ", [for service in coalesce(var.services, []) : coalesce(service.service, service.project, "?") if !(service.stop_notice == null || can(regex("^(?:(?:[1-9][0-9]{0,2}|[12][0-9]{3}|3[0-5][0-9]{2}|3600)s|(?:[1-9]|[1-5][0-9]|60)m|1h)$", service.stop_notice)))])}."
   }
 
   validation {
@@ -144,7 +144,7 @@ variable "services" {
       for service in coalesce(var.services, []) :
       (service.stop_when_unused == null && var.stop_when_unused == null) || coalesce(service.usage, var.usage)
     ])
-    error_message = "A service with stop_when_unused needs usage = true: without it the watcher doesn't know whether the load balancer is used."
+    error_message = "A service with stop_when_unused needs usage = true: without it the watcher doesn't know whether the load balancer is used. Wrong: ${join(", ", [for service in coalesce(var.services, []) : coalesce(service.service, service.project, "?") if !((service.stop_when_unused == null && var.stop_when_unused == null) || coalesce(service.usage, var.usage))])}."
   }
 }
 
@@ -368,7 +368,7 @@ variable "stop_when_unused" {
 }
 
 variable "stop_notice" {
-  description = "Time between the announcement of such a stop and the stop, e.g. 2m; at most 1h. A flow, a hold or an up in this time cancels it."
+  description = "Time between the announcement of such a stop and the stop, e.g. 2m; at most 1h. A hold or an up in this time cancels it. A call that begins less than five minutes before the stop may be seen too late."
   type        = string
   default     = "2m"
 

@@ -294,6 +294,7 @@ fn the_use_and_what_a_stop_would_have_saved_are_on_the_page() {
         "data-figure=\"billed-hours-10\" value=\"3.000000\">\u{2212}3.0 h<",
         "<th scope=\"row\">30 min</th>",
         "stopped, unused",
+        "The watcher already stops the service when it is unused: 1 time(s) in this log.",
         "flows; gaps are unknown",
         "<b class=\"kind load-balancer\">stop</b> <span class=\"text\">scaled the service to 0</span>",
     ] {

@@ -162,7 +162,7 @@ findings! {
     }
     UsageUnknown {
         meaning: "For ten minutes CloudWatch has shown no minute of the load balancer's flows, or can't be asked. Unknown counts as in use: `--stop-when-unused` stops nothing, and `down` asks for `--now`.",
-        advice: "Allow the action cloudwatch:GetMetricData, or read its error in the detail; run with --no-usage if the usage doesn't matter.",
+        advice: "If the detail has an error, remove its cause: allow the action cloudwatch:GetMetricData if it is denied. If it has none, CloudWatch has a gap or is late: wait until it shows the minutes again, and keep nothing up for that (jvb-watcher down --now). Run with --no-usage if the usage doesn't matter.",
         hinders_registration: false,
     }
     TagInvalid {

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::{CLOCK_SKEW, Planner, StopWhenUnused};
+use crate::current_use::UnknownUse;
 use crate::finding::FindingName;
 use crate::hold::Hold;
 use crate::idle::task_of_target;
@@ -17,7 +18,7 @@ use crate::model::{
 use crate::policy::Policy;
 
 /// The age from which CloudWatch can be expected to know a minute, from the minute's end on. Elastic Load Balancing sends
-/// its metrics each minute, and they can be read one to three minutes later.
+/// its metrics each minute; that they can be read one to three minutes later is an assumption (docs/scale-to-zero.md).
 pub const CLOUDWATCH_LAG: Duration = Duration::from_secs(3 * 60);
 
 /// How long after its announced time a stop can still follow. After that it must be announced again.
@@ -118,8 +119,8 @@ impl Planner<'_> {
         if unknown_since + USAGE_UNKNOWN_FOR > self.now {
             return;
         }
-        let reason = flows.problem.as_ref().map_or("CloudWatch has no data point", |problem| problem.reason.as_str());
-        let detail = format!("no minute since {unknown_since} is known: {reason}");
+        let error = flows.problem.as_ref().map(|problem| format!(": {}", problem.reason)).unwrap_or_default();
+        let detail = format!("CloudWatch shows no minute after {unknown_since:.0}{error}");
         self.find(FindingName::UsageUnknown, &load_balancer.name, detail);
     }
 }
@@ -263,15 +264,17 @@ pub fn stop_announced_for(observation: &Observation, policy: &Policy, now: Times
     announced_stop(stoppable(observation, policy)?, policy.usage.stop?, now)
 }
 
-/// Returns when the service would be stopped if it were unused from now on; `None` where it would not be.
+/// Returns when the service is stopped if it stays unused from the last known use on; `None` where it isn't stopped, and while
+/// its use is unknown.
 pub fn expected_stop(observation: &Observation, policy: &Policy, now: Timestamp) -> Option<Timestamp> {
     let rule = policy.usage.stop?;
     let load_balancer = stoppable(observation, policy)?;
     if let Some(stop_at) = announced_stop(load_balancer, rule, now) {
         return Some(stop_at);
     }
+    let flows = observation.flows.as_ref().filter(|flows| UnknownUse::of(flows, now).is_none())?;
     let limits = WindowLimits::of(observation, load_balancer, now).ok()?;
-    let last_used = observation.flows.as_ref()?.last_used_from(Timestamp::MIN, policy.usage.threshold);
+    let last_used = flows.last_used_from(Timestamp::MIN, policy.usage.threshold);
     let had_call = last_used.is_some_and(|at| at >= minute_of(limits.newest_task_started_at));
     let unused_since = limits.all().map(|(at, _)| at).chain(last_used.map(|at| at + MINUTE)).max()?;
     // The window has full minutes, and CloudWatch knows its last one.

@@ -59,7 +59,7 @@ fn names_the_line_and_the_key_of_each_error() {
         ),
         (
             "[[service]]\nproject = \"a\"\n\nidle-grace = \"soon\"",
-            "fleet.toml:4: idle-grace: \"soon\": expected number at 0; write it like 90s or 15m, or until-paid-hour",
+            "fleet.toml:4: idle-grace: \"soon\": expected number at 0; write it like 90s, 15m or 2h, or until-paid-hour",
         ),
         (
             "[[service]]\nproject = \"a\"\nidle-grace = true",
@@ -159,4 +159,34 @@ fn reports_all_errors_in_the_order_of_their_lines() {
 fn a_file_that_can_t_be_read_is_named() {
     let error = read(Path::new("/nonexistent/fleet.toml"), &Values::new()).expect_err("no file").to_string();
     assert!(error.starts_with("/nonexistent/fleet.toml: it can't be read: No such file"), "{error}");
+}
+
+#[test]
+fn a_shared_load_balancer_is_reported_beside_wrong_values() {
+    let text = "[defaults]\nidle-grace = \"3 minuts\"\n[[service]]\nservice = \"a\"\ncluster = \"c\"\nload-balancer = \"x\"\n\
+                [[service]]\nservice = \"b\"\ncluster = \"c\"\nteardown = \"some\"\nload-balancer = \"x\"\n\
+                [[service]]\nservice = \"a\"\ncluster = \"c\"\n";
+    let errors = errors(text);
+    let lines: Vec<_> = errors.lines().collect();
+    let [grace, teardown, load_balancer, twice] = lines.as_slice() else { panic!("{errors}") };
+    let unit = "unknown time unit \"minuts\"; write it like 90s, 15m or 2h";
+    assert!(grace.starts_with("fleet.toml:2: idle-grace: ") && grace.contains(unit), "{grace}");
+    assert!(teardown.starts_with("fleet.toml:10: teardown: "), "{teardown}");
+    assert!(load_balancer.starts_with("fleet.toml:11: load-balancer: x is that of the service in line 3"), "{errors}");
+    assert!(twice.starts_with("fleet.toml:13: service: a of cluster c is listed twice, first in line 3"), "{errors}");
+}
+
+#[test]
+fn a_service_whose_names_may_be_misspelled_is_not_compared() {
+    let text = "[[service]]\nproject = \"a\"\n[[service]]\nproject = \"a\"\nload-balncer = \"b\"\n[[service]]\nproject = \"a\"\nxyz = 1";
+    let errors = errors(text);
+    assert_eq!(errors.lines().count(), 2, "{errors}");
+}
+
+#[test]
+fn an_unclosed_string_is_reported_in_its_own_line() {
+    for end in ["", "\n", "\nproject = \"b\"\n"] {
+        let errors = errors(&format!("[[service]]\nproject = \"a\"\nservice = \"meet{end}"));
+        assert!(errors.starts_with("fleet.toml:3: "), "{errors}");
+    }
 }

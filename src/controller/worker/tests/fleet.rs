@@ -366,7 +366,7 @@ async fn is_ready_once_every_service_was_tried() {
     });
     tokio::time::sleep(seconds(1)).await;
     let Unhealthy(why) = fleet.liveness.ready().expect_err("two groups have not had their turn");
-    assert_eq!(why, "20 of 30 services have not been reconciled yet");
+    assert_eq!(why, "20 of 30 services have not been reconciled yet: service-10 and others");
     tokio::time::sleep(minutes(1)).await;
     for _ in 0..60 {
         assert_eq!((fleet.liveness.live(), fleet.liveness.ready()), (Ok(()), Ok(())));

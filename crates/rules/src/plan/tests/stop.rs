@@ -332,6 +332,8 @@ fn tells_when_the_service_would_be_stopped() {
     });
     assert_eq!(expected(&held), None);
     assert_eq!(expected(&unused_but(|observed| observed.flows = None)), None);
+    let unknown = unused_but(|observed| known(observed).retain(|start, _| *start < at("11:50:00")));
+    assert_eq!(expected(&unknown), None, "unknown counts as in use");
     assert_eq!(expected_stop(&unused(), &policy(), noon()), None);
 }
 
@@ -359,7 +361,7 @@ fn usage_that_is_unknown_for_ten_minutes_is_a_finding() {
     assert_eq!(found(&nothing_known("11:50:00.001")), [], "a new load balancer has no data point yet");
     let plan = plan(&nothing_known("11:50:00"), &stopping(), noon());
     assert_eq!(plan.findings.len(), 1);
-    assert_eq!(plan.findings[0].detail, "no minute since 2026-11-20T11:50:00Z is known: denied");
+    assert_eq!(plan.findings[0].detail, "CloudWatch shows no minute after 2026-11-20T11:50:00Z: denied");
     assert_eq!(plan.findings[0].subject, "p-jvb-nlb");
     assert_eq!(found(&unused_but(|observed| observed.flows = None)), [], "they were not asked for");
 }
