@@ -132,11 +132,11 @@ impl Elb {
         if names.iter().any(is_missing) || arns.iter().any(|arn| !self.groups.contains_key(arn)) {
             return Err(target_group_not_found());
         }
+        let listeners = input.load_balancer_arn.as_ref().map(|load_balancer| {
+            self.listeners().filter(|listener| listener.load_balancer == *load_balancer).collect::<Vec<_>>()
+        });
         let is_behind = |group: &&TargetGroup| {
-            input
-                .load_balancer_arn
-                .as_deref()
-                .is_none_or(|load_balancer| self.load_balancers_of(&group.arn).contains(load_balancer))
+            listeners.as_ref().is_none_or(|listeners| listeners.iter().any(|listener| listener.forwards_to(&group.arn)))
         };
         let matches = |group: &&TargetGroup| {
             (names.is_empty() && arns.is_empty()) || names.contains(&group.name) || arns.contains(&group.arn)
