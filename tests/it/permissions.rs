@@ -126,8 +126,10 @@ async fn the_policy_allows_every_call_of_the_demo_and_needs_every_action() {
     assert!(denied.is_empty(), "denied: {denied:#?}");
 
     let unneeded = &allowed(policy) - &actions_in(&decisions);
-    // The watcher extends the visibility of messages while reconciling fails, which the next test covers.
-    assert_eq!(unneeded, BTreeSet::from(["sqs:ChangeMessageVisibility".to_owned()]));
+    // The watcher changes the visibility of messages while reconciling fails, which the next test covers, and at its end if
+    // messages wait, which depends on the machine.
+    let unneeded: Vec<_> = unneeded.iter().filter(|action| *action != "sqs:ChangeMessageVisibility").collect();
+    assert!(unneeded.is_empty(), "allowed, and never needed: {unneeded:?}");
 }
 
 /// Lets a marked load balancer be used again, and returns the decisions about the watcher's calls.
