@@ -168,7 +168,7 @@ impl Watch {
                 }
             };
             read_at = Instant::now() + self.interval;
-            if !(changed.removed.is_empty() && changed.added.is_empty()) {
+            if !changed.is_empty() {
                 // Without a receiver the worker is at its end.
                 let _ = changes.send(changed).await;
             }
@@ -178,14 +178,14 @@ impl Watch {
     /// Reads the list again, and returns what has changed.
     pub(super) async fn read_again(&mut self) -> ServiceChanges<AwsPlatform> {
         match &mut self.listing {
-            Listing::Fixed => ServiceChanges { removed: Vec::new(), added: Vec::new() },
+            Listing::Fixed => ServiceChanges::default(),
             Listing::File { path, given } => {
                 let (file, read) = (path.display().to_string(), config_file::read(path, given));
                 match read {
                     Ok(services) => self.reloaded(file, services),
                     Err(error) => {
                         self.rejected(error);
-                        ServiceChanges { removed: Vec::new(), added: Vec::new() }
+                        ServiceChanges::default()
                     }
                 }
             }

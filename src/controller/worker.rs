@@ -115,6 +115,19 @@ pub struct ServiceChanges<P> {
     pub added: Vec<Reconciler<P>>,
 }
 
+impl<P> Default for ServiceChanges<P> {
+    fn default() -> Self {
+        Self { removed: Vec::new(), added: Vec::new() }
+    }
+}
+
+impl<P> ServiceChanges<P> {
+    /// Returns whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.removed.is_empty() && self.added.is_empty()
+    }
+}
+
 /// The waits of a worker.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
