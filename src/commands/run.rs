@@ -176,8 +176,8 @@ impl Run<'_> {
             StopReason::GaveUp => {
                 let limit = humantime::format_duration(GIVE_UP_AFTER);
                 Err(CommandError::Failed(format!(
-                    "the queue is not empty, or a teardown is not complete, after {limit}; see poll_failed and \
-                     reconcile_failed in the log"
+                    "the queue is not empty, or a teardown is not complete, after {limit}; see poll_failed, \
+                     reconcile_failed and discovery_failed in the log"
                 )))
             }
             StopReason::Sigterm | StopReason::Sigint | StopReason::QueueEmpty => Ok(()),

@@ -302,7 +302,7 @@ async fn a_wrong_configuration_is_a_usage_error_with_all_its_lines() {
     let contradictions: [(Launch, &[&str]); 6] = [
         (with_config(&platform, &file).args(["--service", "s"]), &["--service: it names one service", "--config"]),
         (with_config(&platform, &file).env("JVB_WATCHER_LOAD_BALANCER", "x"), &["--load-balancer: it names one"]),
-        (with_config(&platform, &file).args(["--discover", "c"]), &["--config", "--discover"]),
+        (with_config(&platform, &file).args(["--discover", "c"]), &["JVB_WATCHER_CONFIG", "--discover"]),
         (with_config(&platform, &file).without_env("JITSI_PROJECT"), &["--queue: it is missing", "JVB_WATCHER_QUEUE"]),
         (Launch::run(&platform).args(["--discover", "a,b/c"]), &["--discover: \"b/c\""]),
         (
