@@ -136,6 +136,16 @@ impl Watched {
         }
     }
 
+    /// Returns whether the list has services of a cluster, given by name or ARN, or those of it with a tag.
+    fn has_cluster(&self, cluster: &str) -> bool {
+        let name = cluster_name(cluster);
+        match &self.list {
+            List::One(service) => service.key().cluster == name,
+            List::Text(services) | List::File { services, .. } => services.keys().any(|key| key.cluster == name),
+            List::Clusters { clusters, .. } => clusters.iter().any(|of_list| cluster_name(of_list) == name),
+        }
+    }
+
     /// Returns whether the list can be read again.
     pub fn can_change(&self) -> bool {
         matches!(self.list, List::File { .. } | List::Clusters { .. })

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::CommandError;
 use super::super::options::fleet::{FleetOptions, GivenValues, Values};
 use super::super::options::{PlatformOptions, PolicyOptions, QueueOptions};
-use super::super::settings::{ProcessSettings, Settings};
+use super::super::settings::{ConfigError, ProcessSettings, Settings};
 use super::discovery::Discovery;
 use super::values::OptionParser;
 use super::{List, ServiceKey, Services, Watched, WatchedService, given_defaults};
@@ -83,7 +83,14 @@ impl View {
         let selection = Selection { cluster: given.remove("cluster"), service: given.remove("service") };
         let given = given_defaults(&given, list)?;
         let settings = ProcessSettings::new(platform, queue, environment)?;
-        Ok(Self { watched: Watched::listed(settings, fleet, given)?, selection })
+        let watched = Watched::listed(settings, fleet, given)?;
+        if let Some(cluster) = &selection.cluster
+            && !watched.has_cluster(cluster)
+        {
+            let problem = format!("the list has no cluster {cluster:?}; leave out --cluster to see all");
+            return Err(ConfigError { option: "cluster", problem }.into());
+        }
+        Ok(Self { watched, selection })
     }
 
     /// Reads the list.
