@@ -76,7 +76,7 @@ pub async fn run(watched: &Watched, options: &RunOptions, log: &Log) -> Result<(
     order.on_signals()?;
     // Without a list to read again, the signal ends the process as usual.
     let hangups = watched.can_change().then(|| signal(SignalKind::hangup())).transpose()?;
-    let state = ServerState::new(Liveness::new(watched.longest_resync_interval(&options.watch.policy)));
+    let state = ServerState::new(Liveness::new(options.watch.policy.resync_interval));
     if let Some(address) = options.listen {
         listen(address, &state, log).await?;
     }

@@ -74,12 +74,12 @@ pub struct Unhealthy(pub String);
 #[derive(Clone, Debug)]
 pub struct Liveness {
     state: watch::Sender<State>,
-    /// The age at which the last success is too old.
-    success_valid_for: Duration,
 }
 
 #[derive(Debug)]
 struct State {
+    /// The age at which the last success is too old.
+    success_valid_for: Duration,
     /// What the worker's loop does.
     turn: Begun,
     /// What is in progress beside it.
@@ -142,6 +142,7 @@ impl Liveness {
     /// The liveness of a worker that starts with one service, and that will reconcile at least this often.
     pub fn new(resync_interval: Duration) -> Self {
         let state = State {
+            success_valid_for: resync_interval + SUCCESS_OVERDUE_AFTER,
             turn: Begun::now(Activity::Starting),
             in_progress: BTreeMap::new(),
             count: 0,
@@ -149,7 +150,12 @@ impl Liveness {
             succeeded: None,
             failure: None,
         };
-        Self { state: watch::Sender::new(state), success_valid_for: resync_interval + SUCCESS_OVERDUE_AFTER }
+        Self { state: watch::Sender::new(state) }
+    }
+
+    /// Records that the services have changed, and that one of them will be reconciled at least this often.
+    pub fn set_resync_interval(&self, resync_interval: Duration) {
+        self.state.send_modify(|state| state.success_valid_for = resync_interval + SUCCESS_OVERDUE_AFTER);
     }
 
     /// Records that the worker's loop begins an activity.
@@ -217,7 +223,7 @@ impl Liveness {
             (_, Some(failure)) => {
                 return Err(Unhealthy::on_one_line(&format!("the last reconciliation failed: {failure}")));
             }
-            (Some(succeeded), None) if succeeded.elapsed() <= self.success_valid_for => return Ok(()),
+            (Some(succeeded), None) if succeeded.elapsed() <= state.success_valid_for => return Ok(()),
             (Some(succeeded), None) => {
                 format!("no reconciliation has succeeded for {} s", succeeded.elapsed().as_secs())
             }
@@ -302,6 +308,8 @@ mod tests {
         assert_eq!(liveness.ready(), Ok(()));
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!(liveness.ready(), Err(Unhealthy("no reconciliation has succeeded for 181 s".into())));
+        liveness.set_resync_interval(Duration::from_secs(120));
+        assert_eq!(liveness.ready(), Ok(()), "a service with a longer interval has come");
     }
 
     #[tokio::test(start_paused = true)]
