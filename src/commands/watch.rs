@@ -180,7 +180,7 @@ impl Watch {
         match &mut self.listing {
             Listing::Fixed => ServiceChanges::default(),
             Listing::File { path, given } => {
-                let (file, read) = (path.display().to_string(), config_file::read(path, given));
+                let (file, read) = (config_file::file_name(path), config_file::read_in_time(path, given).await);
                 match read {
                     Ok(services) => self.reloaded(file, services),
                     Err(error) => {

@@ -196,6 +196,21 @@ async fn reads_its_file_again_at_sighup() {
 }
 
 #[tokio::test]
+async fn a_file_that_became_a_pipe_is_rejected_and_the_worker_goes_on() {
+    let platform = Platform::on(Aws::Sandbox).await;
+    let file = ConfigFile::new(&own(&platform));
+    let watcher = with_config(&platform, &file).start();
+    watcher.wait_for("reconciled").await;
+    std::fs::remove_file(file.path()).expect("the file exists");
+    let made = std::process::Command::new("mkfifo").arg(file.path()).status().expect("mkfifo runs");
+    assert!(made.success());
+    watcher.signal("HUP");
+    let rejected = watcher.wait_for("config_rejected").await;
+    assert!(rejected.text("error").contains("it is not a regular file"), "{rejected:?}");
+    assert_eq!(watcher.stop().await, Some(0));
+}
+
+#[tokio::test]
 async fn discovers_services_by_their_tags_as_they_appear() {
     let platform = Platform::on(Aws::Sandbox).await;
     platform.route_events().await;

@@ -161,7 +161,7 @@ events! {
         ),
     }
 
-    /// The configuration was read again, at SIGHUP, and is wrong; the watcher goes on with the one before. Logged for each
+    /// The configuration was read again, at SIGHUP, and is wrong or can't be read; the watcher goes on with the one before. Logged for each
     /// error. Level: ERROR.
     ConfigRejected {
         /// The file's name
