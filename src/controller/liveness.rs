@@ -28,6 +28,8 @@ const SUCCESS_OVERDUE_AFTER: Duration = Duration::from_secs(2 * 60);
 pub enum Activity {
     /// Looks up credentials and the queue.
     Starting,
+    /// Reads the services of this cluster: a call, or the pages of a list.
+    Discovering(String),
     /// Waits for messages, at most this long, and receives them.
     Receiving(Duration),
     /// Deletes messages, for at most this long.
@@ -45,6 +47,8 @@ impl Activity {
             + match *self {
                 // The credentials have fifteen seconds, the queue ten.
                 Self::Starting => SLACK,
+                // A cluster has at most some thousand services, and a page of the list a hundred.
+                Self::Discovering(_) => 10 * LONGEST_CALL,
                 // The queue's URL may have to be looked up first.
                 Self::Receiving(wait) => wait + 2 * LONGEST_CALL,
                 Self::Deleting(limit) => limit,
@@ -58,6 +62,7 @@ impl fmt::Display for Activity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Starting => f.write_str("starting"),
+            Self::Discovering(cluster) => write!(f, "reading the services of cluster {cluster}"),
             Self::Receiving(_) => f.write_str("receiving messages"),
             Self::Deleting(_) => f.write_str("deleting messages"),
             Self::Reconciling(service) => write!(f, "reconciling {service}"),
@@ -268,6 +273,7 @@ mod tests {
     async fn is_live_until_an_activity_exceeds_its_limit() {
         for (activity, limit) in [
             (Activity::Starting, 60),
+            (Activity::Discovering("p-cluster".into()), 330),
             (Activity::Receiving(Duration::from_secs(20)), 110),
             (Activity::Deleting(Duration::from_secs(20)), 50),
             (Activity::Reconciling("p-service".into()), 630),

@@ -382,4 +382,28 @@ async fn the_function_discovers_services_and_fails_until_it_can() {
     wait_for_event_of(&watcher, 0, "service_added", MEET).await;
 }
 
+#[cfg(feature = "lambda")]
+#[tokio::test]
+async fn the_function_reconciles_the_services_of_the_other_clusters_while_the_read_of_one_hangs() {
+    use crate::runtime_api::{Outcome, RuntimeApi};
+
+    let (platform, api) = (Platform::on(Aws::Sandbox).await, RuntimeApi::start().await);
+    let meet_nlb = create_meet_load_balancer(&platform).await;
+    platform.create_service_as(MEET, 1, &[(TAG, &meet_nlb.name)]).await;
+    platform.proxy.on("ecs:ListServices").containing("hanging").hang();
+    let watcher = crate::lambda::launch(&platform, &api)
+        .env("JVB_WATCHER_DISCOVER", &format!("hanging,{}", platform.cluster()))
+        .env("JVB_WATCHER_RESYNC_INTERVAL", "1s")
+        .start();
+    eventually("a tick has registered the task", async || {
+        let outcome = api.invoke(&crate::lambda::tick(), Duration::from_secs(10)).await;
+        assert!(matches!(outcome, Outcome::Response(_)), "{outcome:?}");
+        (!platform.targets(&meet_nlb.groups[0]).await.is_empty()).then_some(())
+    })
+    .await;
+    let failed = watcher.wait_for("discovery_failed").await;
+    assert_eq!((failed.text("cluster"), failed.text("level")), ("hanging", "WARN"));
+    assert!(failed.text("error").contains("its share of the invocation's time"), "{failed:?}");
+}
+
 mod views;

@@ -103,10 +103,11 @@ impl View {
                 Found { services: services.clone(), ..Found::default() }
             }
             List::Clusters { clusters, given } => {
-                let discovered = Discovery::new(directory, clusters.clone(), given.clone()).read().await;
+                let mut discovery = Discovery::new(directory, clusters.clone(), given.clone());
+                let (discovered, failures) = discovery.read().await;
                 let not_watched = discovered.findings.into_iter();
                 let not_watched = not_watched.filter(|(key, _)| !discovered.services.contains_key(key)).collect();
-                Found { services: discovered.services, not_watched, failures: discovered.failures }
+                Found { services: discovered.services, not_watched, failures }
             }
         };
         found.services.retain(|key, _| self.selection.has(key));
