@@ -211,6 +211,20 @@ async fn a_file_that_became_a_pipe_is_rejected_and_the_worker_goes_on() {
 }
 
 #[tokio::test]
+async fn a_cluster_that_was_never_found_leaves_the_messages_on_the_queue() {
+    let platform = Platform::on(Aws::Sandbox).await;
+    let watcher = Launch::quick(&platform).args(["--discover", "mistyped"]).start();
+    let failed = watcher.wait_for("discovery_failed").await;
+    assert_eq!((failed.text("level"), failed.text("cluster")), ("ERROR", "mistyped"));
+    let remedy = "correct --discover (JVB_WATCHER_DISCOVER), or create the cluster";
+    assert!(failed.text("error").ends_with(remedy), "{failed:?}");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(platform.proxy.count("sqs:ReceiveMessage"), 0);
+    assert!(watcher.events("watcher_started").is_empty());
+    watcher.stop().await;
+}
+
+#[tokio::test]
 async fn discovers_services_by_their_tags_as_they_appear() {
     let platform = Platform::on(Aws::Sandbox).await;
     platform.route_events().await;

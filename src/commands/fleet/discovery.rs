@@ -175,6 +175,7 @@ impl<D: ServiceDirectory> Discovery<D> {
                     is_missing = Some(error);
                     BTreeSet::new()
                 }
+                Err(error) if error.is(ErrorKind::NotFound) => return Err(mistyped(error)),
                 Err(error) => return Err(error),
             };
             // A list of several pages may lack one that exists.
@@ -325,6 +326,13 @@ fn check(options: &mut OptionParser, option: &str, value: &str) -> Result<(), St
         Kind::Switch => Ok(()),
         Kind::Value => options.check(option, value),
     }
+}
+
+/// Returns the error of a cluster that was never read because AWS knows no cluster of that name: more likely the name is
+/// wrong than that the cluster was deleted, and only an operator knows.
+fn mistyped(error: AwsError) -> AwsError {
+    let message = format!("{}; correct --discover (JVB_WATCHER_DISCOVER), or create the cluster", error.message);
+    AwsError { kind: ErrorKind::Rejected, message, ..error }
 }
 
 /// Returns the failure of a read that was cancelled after this time.

@@ -179,8 +179,9 @@ events! {
         },
     }
 
-    /// A read of the services of a cluster, for `--discover`, failed. It is repeated, and the services that it would have
-    /// found stay as they were. Level: WARN, or ERROR when an operator must resolve the failure.
+    /// A read of the services of a cluster, for `--discover`, failed, or was cut off because an invocation has no more time for
+    /// it. It is repeated, and the services that it would have found stay as they were. Level: WARN, or ERROR when an operator
+    /// must resolve the failure, e.g. because there is no such cluster.
     DiscoveryFailed {
         #[serde(flatten)]
         failure: Failure,

@@ -238,6 +238,25 @@ async fn a_read_that_fails_leaves_the_services_of_its_cluster_as_they_were() {
     assert_eq!((names(&found).len(), failures.len(), discovery.has_read()), (3, 2, true));
 }
 
+#[tokio::test]
+async fn a_cluster_that_was_never_found_is_not_read() {
+    let directory = FakeDirectory::default();
+    let mut discovery = discovery(&directory, &["typo", "good"], &[]);
+    for cluster in ["typo", "good"] {
+        directory.change(|state| state.failures.insert(cluster.to_owned(), ErrorKind::NotFound));
+    }
+    let (_, failures) = discovery.read().await;
+    let [(cluster, error), _] = failures.try_into().expect("both");
+    assert_eq!((cluster.as_str(), error.kind.is_transient(), discovery.has_read()), ("typo", false, false));
+    let text = error.with_remedy();
+    assert!(text.ends_with("; correct --discover (JVB_WATCHER_DISCOVER), or create the cluster"), "{text}");
+    directory.change(|state| state.failures.remove("good"));
+    assert_eq!((discovery.read().await.1.len(), discovery.has_read()), (1, true));
+    directory.change(|state| state.failures.insert("good".to_owned(), ErrorKind::NotFound));
+    let (_, failures) = discovery.read().await;
+    assert_eq!(failures.last().expect("both").1.kind, ErrorKind::NotFound, "it was deleted");
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_read_that_is_cancelled_goes_on_with_the_next_cluster_and_is_continued() {
     let directory = FakeDirectory::default();
