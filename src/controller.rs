@@ -9,6 +9,7 @@
 //! - [`execution`]: the order of the writes; [`registrations`], [`marks`], [`teardown`]: the writes.
 //! - [`error_policy`]: what follows a reconciliation that failed.
 //! - [`missed_events`]: detects an event source that has stopped working.
+//! - [`gate`]: ends the deletions of a service that is no longer watched.
 //! - [`target_health`]: logs changes of target health.
 //! - [`advertised`]: the addresses that tasks advertise for media, for a finding.
 //! - [`liveness`]: what `/healthz` and `/readyz` report.
@@ -20,6 +21,7 @@ pub mod error_policy;
 mod execution;
 #[cfg(feature = "lambda")]
 pub mod function;
+pub mod gate;
 pub mod inbox;
 mod last_seen;
 pub mod liveness;

@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::future::join_all;
+
 use super::fleet::{ServiceKey, Watched, WatchedService};
 use super::options::{FeedCheck, MetricsFormat, MetricsOptions, WatchOptions};
 use crate::aws::Platform;
 use crate::aws::client::{AwsEventSource, AwsPlatform, SdkConfig};
 use crate::controller::context::{Context, QueueContext};
+use crate::controller::gate::Gate;
 use crate::controller::orphans::OrphanIndex;
 use crate::controller::reconciler::{Reconciler, ReconcilerParts};
 use crate::controller::teardown::ProcessId;
@@ -37,11 +40,12 @@ pub(super) struct Assembler {
     checked: Option<ServiceKey>,
 }
 
-/// What lasts while a service is watched, whatever its settings.
+/// What lasts while a service is watched, whatever its settings; and the gate of its reconciler.
 struct Watching {
     identity: Identity,
     metrics: Metrics,
     monitor: Option<EventSourceMonitor<AwsEventSource>>,
+    gate: Gate,
 }
 
 /// The counts of a process.
@@ -109,9 +113,12 @@ impl Assembler {
         });
         let totals = self.totals.entry(key.clone()).or_default().clone();
         let context = Context { metrics: metrics.clone(), totals, ..context };
-        self.watched.insert(key, Watching { identity: names.identity.clone(), metrics, monitor });
+        let gate = Gate::default();
+        let watching = Watching { identity: names.identity.clone(), metrics, monitor, gate: gate.clone() };
+        self.watched.insert(key, watching);
         Reconciler::new(ReconcilerParts {
             event_source_findings: standing,
+            gate,
             process: self.process,
             orphan_index: self.orphan_index.clone(),
             ..ReconcilerParts::new(self.platform.clone(), context, policy.clone())
@@ -126,6 +133,11 @@ impl Assembler {
             metrics: self.metrics_of_process.clone().unwrap_or_default(),
             totals: Totals::default(),
         }
+    }
+
+    /// Ends the deletions of services that are about to be forgotten or to have other settings, after those in progress.
+    pub(super) async fn close(&self, keys: &[ServiceKey]) {
+        join_all(keys.iter().filter_map(|key| self.watched.get(key)).map(|watching| watching.gate.close())).await;
     }
 
     /// Forgets a service, and publishes what it has counted.

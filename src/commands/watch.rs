@@ -136,12 +136,13 @@ impl Watch {
             services: self.services.len(),
             settings: only.map(|service| ServiceFields::new(&service.policy)),
         });
-        let added = self.services.values().cloned().map(Change::Add).collect();
         if self.is_fleet {
-            self.apply(added, &BTreeMap::new()).added
-        } else {
-            self.services.values().map(|service| self.assembler.reconciler(service)).collect()
+            for service in self.services.values() {
+                let settings = ServiceFields::new(&service.policy);
+                self.log.about(service.names.identity.clone()).emit(&Event::ServiceAdded { settings });
+            }
         }
+        self.services.values().map(|service| self.assembler.reconciler(service)).collect()
     }
 
     /// Returns the context of what belongs to no service: that of the only one, unless it is a fleet.
@@ -188,7 +189,7 @@ impl Watch {
             Listing::File { path, given } => {
                 let (file, read) = (config_file::file_name(path), config_file::read_in_time(path, given).await);
                 match read {
-                    Ok(services) => self.reloaded(file, services),
+                    Ok(services) => self.reloaded(file, services).await,
                     Err(error) => {
                         self.rejected(error);
                         ServiceChanges::default()
@@ -205,7 +206,7 @@ impl Watch {
                 self.report_findings(&discovered.findings);
                 let changed = changes(&self.services, &discovered.services);
                 self.services = discovered.services;
-                self.apply(changed, &discovered.removed)
+                self.apply(changed, &discovered.removed).await
             }
         }
     }
@@ -270,7 +271,7 @@ impl Watch {
         }
     }
 
-    fn reloaded(&mut self, file: String, services: Services) -> ServiceChanges<AwsPlatform> {
+    async fn reloaded(&mut self, file: String, services: Services) -> ServiceChanges<AwsPlatform> {
         let changed = changes(&self.services, &services);
         let count = |is_counted: fn(&Change) -> bool| changed.iter().filter(|change| is_counted(change)).count();
         self.log.emit(&Event::ConfigReloaded {
@@ -281,7 +282,7 @@ impl Watch {
             removed: count(|change| matches!(change, Change::Remove(_))),
         });
         self.services = services;
-        self.apply(changed, &BTreeMap::new())
+        self.apply(changed, &BTreeMap::new()).await
     }
 
     fn rejected(&self, InvalidConfig { file, errors }: InvalidConfig) {
@@ -290,12 +291,18 @@ impl Watch {
         }
     }
 
-    /// Logs the changes, and builds the controllers for them.
-    fn apply(
+    /// Logs the changes, and builds the controllers for them. Nothing is deleted by the old settings after the lines that
+    /// say so.
+    async fn apply(
         &mut self,
         changed: Vec<Change>,
         reasons: &BTreeMap<ServiceKey, RemovalReason>,
     ) -> ServiceChanges<AwsPlatform> {
+        let changes_old = |change: &Change| match change {
+            Change::Remove(service) | Change::Replace(service) => Some(service.key()),
+            Change::Add(_) => None,
+        };
+        self.assembler.close(&changed.iter().filter_map(changes_old).collect::<Vec<_>>()).await;
         let (mut removed, mut added) = (Vec::new(), Vec::new());
         for change in changed {
             let (Change::Remove(service) | Change::Replace(service) | Change::Add(service)) = &change;

@@ -11,6 +11,7 @@ use crate::aws::{AwsError, ControllerPlatform, Deadline, Urgency};
 use crate::clock::Moment;
 use crate::controller::advertised::AdvertisedCache;
 use crate::controller::context::Context;
+use crate::controller::gate::Gate;
 use crate::controller::last_seen::LastSeen;
 use crate::controller::message::Hints;
 use crate::controller::missed_events::MissedEvents;
@@ -66,6 +67,8 @@ pub struct ReconcilerParts<P> {
     /// The findings of the checks of the event source, for a reconciler that has one. With these the reconciler also
     /// reports missing events.
     pub event_source_findings: Option<StandingFindings>,
+    /// The gate that ends the reconciler's deletions.
+    pub gate: Gate,
     /// The id that distinguishes this process's marks from those of others.
     pub process: ProcessId,
     /// The least time after the grace period before this process deletes a load balancer that another process marked.
@@ -82,6 +85,7 @@ impl<P> ReconcilerParts<P> {
             context,
             planner: Arc::new(plan::plan),
             event_source_findings: None,
+            gate: Gate::default(),
             process: ProcessId::default(),
             takeover_after: takeover_after(policy.idle_grace),
             orphan_index: OrphanIndex::default(),
@@ -97,6 +101,7 @@ pub struct Reconciler<P> {
     policy: Policy,
     planner: Planner,
     event_source_findings: Option<StandingFindings>,
+    gate: Gate,
     memory: Memory,
 }
 
@@ -182,6 +187,7 @@ impl<P: ControllerPlatform> Reconciler<P> {
             policy,
             planner,
             event_source_findings,
+            gate,
             process,
             takeover_after,
             orphan_index,
@@ -205,7 +211,7 @@ impl<P: ControllerPlatform> Reconciler<P> {
             heartbeat: None,
             reported: Counts::default(),
         };
-        Self { platform, context, policy, planner, event_source_findings, memory }
+        Self { platform, context, policy, planner, event_source_findings, gate, memory }
     }
 
     /// Returns the context that the reconciler shares with the other parts of its controller.
@@ -236,7 +242,7 @@ impl<P: ControllerPlatform> Reconciler<P> {
         }
         let result = match self.observe_for_writes(hints).await {
             Ok(observed) => {
-                let Self { platform, context, policy, memory, .. } = self;
+                let Self { platform, context, policy, gate, memory, .. } = self;
                 let now = context.clock.now();
                 let health_changes = memory.target_health.log_changes(&observed.observation, now, &context.log);
                 let writer = Writer {
@@ -244,6 +250,7 @@ impl<P: ControllerPlatform> Reconciler<P> {
                     context: &*context,
                     load_balancer: &policy.load_balancer,
                     hints,
+                    gate,
                     deadline: Deadline::new(observed.began, OBSERVATION_VALID_FOR, context.clock.clone()),
                 };
                 let applied = writer.execute(&observed.plan, &mut memory.teardown, &mut memory.stop).await;

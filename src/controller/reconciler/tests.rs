@@ -103,6 +103,40 @@ async fn deletes_the_load_balancer_then_its_target_groups_and_verifies_that_noth
 }
 
 #[tokio::test(start_paused = true)]
+async fn deletes_nothing_once_its_gate_is_closed() {
+    let gate = Gate::default();
+    let mut bench = bench_on(FakeAws::new(overdue()), |parts| ReconcilerParts { gate: gate.clone(), ..parts });
+    bench.cloud.delay("DescribeServices", seconds(1));
+    let close = async {
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        gate.close().await;
+    };
+    let (outcome, ()) = tokio::join!(bench.reconcile(), close);
+    outcome.expect("a reconciliation");
+    assert_eq!(bench.cloud.count("DescribeServices"), 2, "it was about to delete");
+    assert_eq!(bench.cloud.calls_of(&["DeleteLoadBalancer", "DeleteTargetGroup"]), [""; 0]);
+    assert!(bench.lines.of("teardown_started").is_empty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_gate_closes_after_the_deletion_in_progress_and_before_the_next_one() {
+    let gate = Gate::default();
+    let mut bench = bench_on(FakeAws::new(overdue()), |parts| ReconcilerParts { gate: gate.clone(), ..parts });
+    bench.cloud.delay("DeleteLoadBalancer", seconds(4));
+    let (lines, cloud) = (bench.lines.clone(), bench.cloud.clone());
+    let close = async {
+        tokio::time::sleep(seconds(1)).await;
+        gate.close().await;
+        assert_eq!(lines.of("load_balancer_deleted").len(), 1, "it had begun");
+        assert_eq!(cloud.count("DeleteLoadBalancer"), 1);
+    };
+    let (outcome, ()) = tokio::join!(bench.reconcile(), close);
+    outcome.expect("a reconciliation");
+    bench.reconcile().await.expect("a reconciliation");
+    assert_eq!(bench.cloud.count("DeleteTargetGroup"), 0);
+}
+
+#[tokio::test(start_paused = true)]
 async fn does_not_delete_after_a_scale_up_between_the_two_observations() {
     let mut bench = bench(overdue());
     bench.cloud.before("DescribeServices", 2, |world| world.observed.service = counts(1, 0, 0));
