@@ -19,6 +19,7 @@ use crate::aws::AwsError;
 use crate::aws::client::{AwsPlatform, SdkConfig};
 use crate::clock::Moment;
 use crate::controller::context::QueueContext;
+use crate::controller::findings::log_changes;
 use crate::controller::liveness::{Activity, Liveness};
 use crate::controller::reconciler::Reconciler;
 use crate::controller::worker::ServiceChanges;
@@ -312,8 +313,8 @@ impl Watch {
                 Change::Remove(service) => {
                     let key = service.key();
                     let reason = reasons.get(&key).copied().unwrap_or(RemovalReason::NotConfigured);
-                    log.emit(&Event::ServiceRemoved { load_balancer: settings.load_balancer, reason });
                     self.assembler.forget(&key);
+                    log.emit(&Event::ServiceRemoved { load_balancer: settings.load_balancer, reason });
                     removed.push(service.names.scope.clone());
                 }
                 Change::Replace(service) => {
@@ -358,15 +359,7 @@ impl Watch {
         let now = self.log.clock().now();
         self.findings.retain(|key, (log, ledger)| {
             let found = findings.get(key).map(Vec::as_slice).unwrap_or_default();
-            for (state, finding) in ledger.update(found, now) {
-                log.emit(&Event::Finding {
-                    finding: finding.name,
-                    state,
-                    subject: finding.subject,
-                    detail: finding.detail,
-                    advice: finding.name.advice().to_owned(),
-                });
-            }
+            log_changes(ledger, found, log, now);
             !ledger.is_empty()
         });
     }

@@ -211,6 +211,36 @@ async fn a_file_that_became_a_pipe_is_rejected_and_the_worker_goes_on() {
 }
 
 #[tokio::test]
+async fn the_findings_of_a_service_outlast_its_settings_and_are_cleared_when_it_is_removed() {
+    let platform = Platform::on(Aws::Sandbox).await;
+    platform.create_service_as(MEET, 0, &[]).await;
+    let groups = vec![TargetGroupSpec { suffix: "meet-udp", ..udp() }];
+    let foreign = LoadBalancerSpec { groups, tags: Vec::new(), ..LoadBalancerSpec::default() };
+    platform.create_load_balancer_named(&meet_load_balancer(&platform), foreign).await;
+    let list = |rules: &str| format!("{}{}{}", defaults(&platform, rules), own(&platform), meet(&platform));
+    let file = ConfigFile::new(&list(QUICK));
+    let watcher = with_config(&platform, &file).start();
+    watcher.wait_for_finding("load_balancer_not_owned", "raised").await;
+
+    file.write(&list(&QUICK.replace("\"2s\"", "\"4s\"")));
+    watcher.signal("HUP");
+    wait_for_event_of(&watcher, 0, "service_replaced", MEET).await;
+    let position = watcher.position();
+    wait_for_event_of(&watcher, position, "reconciled", MEET).await;
+
+    file.write(&format!("{}{}", defaults(&platform, QUICK), own(&platform)));
+    watcher.signal("HUP");
+    wait_for_event_of(&watcher, position, "service_removed", MEET).await;
+    let lines = watcher.lines();
+    let of_meet = lines.iter().filter(|line| is_about(line, MEET) && line.event() == "finding");
+    let states: Vec<_> = of_meet.map(|line| line.text("state")).collect();
+    assert_eq!(states, ["raised", "cleared"]);
+    let place = |event: &str| lines.iter().rposition(|line| is_about(line, MEET) && line.event() == event);
+    assert!(place("finding") < place("service_removed"));
+    assert_eq!(watcher.stop().await, Some(0));
+}
+
+#[tokio::test]
 async fn a_cluster_that_was_never_found_leaves_the_messages_on_the_queue() {
     let platform = Platform::on(Aws::Sandbox).await;
     let watcher = Launch::quick(&platform).args(["--discover", "mistyped"]).start();

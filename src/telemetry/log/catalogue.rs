@@ -122,8 +122,8 @@ events! {
         message: format!("replaced the service's settings; its load balancer is {}", settings.load_balancer),
     }
 
-    /// A service of a fleet is no longer watched. A load balancer that it still has stays. Level: INFO, or WARN with
-    /// `load_balancer_shared`.
+    /// A service of a fleet is no longer watched. A load balancer that it still has stays: no deletion follows this line. Its
+    /// findings were cleared before. Level: INFO, or WARN with `load_balancer_shared`.
     ServiceRemoved {
         /// The load balancer's name
         load_balancer: String,
