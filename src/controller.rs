@@ -9,6 +9,8 @@
 //! - [`execution`]: the order of the writes; [`registrations`], [`marks`], [`teardown`]: the writes.
 //! - [`error_policy`]: what follows a reconciliation that failed.
 //! - [`missed_events`]: detects an event source that has stopped working.
+//! - [`findings`]: the findings that the log shows as current.
+//! - [`gate`]: ends the deletions of a service that is no longer watched.
 //! - [`target_health`]: logs changes of target health.
 //! - [`advertised`]: the addresses that tasks advertise for media, for a finding.
 //! - [`liveness`]: what `/healthz` and `/readyz` report.
@@ -18,8 +20,10 @@ pub mod advertised;
 pub mod context;
 pub mod error_policy;
 mod execution;
+pub mod findings;
 #[cfg(feature = "lambda")]
 pub mod function;
+pub mod gate;
 pub mod inbox;
 mod last_seen;
 pub mod liveness;

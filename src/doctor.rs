@@ -96,6 +96,15 @@ impl Check {
         Self::failed("discovery", format!("cluster {cluster}: {error}"), advice_on(error))
     }
 
+    /// A list without any service.
+    pub fn no_service() -> Self {
+        Self::failed(
+            "discovery",
+            "no service is watched",
+            "Give a service the tag jvb-watcher:load-balancer, or correct --discover or --cluster.",
+        )
+    }
+
     /// A service whose tags keep it from being watched.
     pub fn not_watched(detail: String, advice: &str) -> Self {
         Self::failed("discovery", detail, advice)
@@ -212,6 +221,15 @@ impl Diagnosis {
         checks.extend(permissions::checks(&evidence.probes));
         Self { tally: Tally::of(checks.iter()), checks }
     }
+}
+
+/// Makes the checks of what all services share, where there is no service: those of the credentials, the clock, the queue
+/// and its rules.
+pub fn shared_checks(evidence: &Evidence<'_>) -> Vec<Check> {
+    let mut checks = vec![credentials::credentials(&evidence.caller), credentials::clock(evidence.clock_ahead)];
+    checks.extend(queue::checks(evidence));
+    checks.extend(rule::checks(evidence).into_iter().filter(|check| check.check != rule::EVENT_PATTERN));
+    checks
 }
 
 #[cfg(test)]

@@ -61,6 +61,23 @@ pub async fn read<E: EventSource>(event_source: &E, scope: &Scope, queue: &str) 
     Ok(EventSourceState::Queue { queue: Box::new(queue), rules })
 }
 
+/// Reads the queue and the rules that have it as a target, for no service in particular: no pattern is tested.
+///
+/// # Errors
+///
+/// The first call that failed.
+pub async fn read_untested<E: EventSource>(event_source: &E, queue: &str) -> Result<EventSourceState, AwsError> {
+    let Some(queue) = event_source.queue(queue).await? else { return Ok(EventSourceState::QueueMissing) };
+    let mut names = event_source.rules_with_target(&queue.arn).await?;
+    names.sort();
+    let mut rules = Vec::new();
+    for name in names {
+        let rule = event_source.rule(&name).await?.filter(|rule| rule.pattern.is_some());
+        rules.extend(rule.map(|rule| ObservedRule { rule, unmatched: Vec::new() }));
+    }
+    Ok(EventSourceState::Queue { queue: Box::new(queue), rules })
+}
+
 /// Returns the reasons why the service's events can't arrive; none if at least one rule sends them.
 pub fn findings(state: &EventSourceState, queue_option: &str) -> Vec<Finding> {
     let EventSourceState::Queue { queue, rules } = state else {

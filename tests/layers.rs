@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The modules from the ground up, as ARCHITECTURE.md has them.
-const LAYERS: [&str; 40] = [
+const LAYERS: [&str; 42] = [
     "name_resolution",
     "clock",
     "aws",
@@ -25,6 +25,8 @@ const LAYERS: [&str; 40] = [
     "controller::inbox",
     "controller::liveness",
     "controller::missed_events",
+    "controller::findings",
+    "controller::gate",
     "controller::target_health",
     "controller::advertised",
     "controller::usage",

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::future::join_all;
+
 use super::fleet::{ServiceKey, Watched, WatchedService};
 use super::options::{FeedCheck, MetricsFormat, MetricsOptions, WatchOptions};
 use crate::aws::Platform;
 use crate::aws::client::{AwsEventSource, AwsPlatform, SdkConfig};
 use crate::controller::context::{Context, QueueContext};
+use crate::controller::findings::CurrentFindings;
+use crate::controller::gate::Gate;
 use crate::controller::orphans::OrphanIndex;
 use crate::controller::reconciler::{Reconciler, ReconcilerParts};
 use crate::controller::teardown::ProcessId;
@@ -37,11 +41,19 @@ pub(super) struct Assembler {
     checked: Option<ServiceKey>,
 }
 
-/// What lasts while a service is watched, whatever its settings.
+/// What lasts while a service is watched, whatever its settings; and the gate of its reconciler.
 struct Watching {
+    context: Context,
     identity: Identity,
-    metrics: Metrics,
-    monitor: Option<EventSourceMonitor<AwsEventSource>>,
+    findings: CurrentFindings,
+    event_source: Option<WatchedEventSource>,
+    gate: Gate,
+}
+
+/// The checks of the event source of a service, and their findings.
+struct WatchedEventSource {
+    standing: StandingFindings,
+    monitor: EventSourceMonitor<AwsEventSource>,
 }
 
 /// The counts of a process.
@@ -88,34 +100,58 @@ impl Assembler {
         &self.platform
     }
 
-    /// Builds the controller of a service, or another one for its new settings.
+    /// Builds the controller of a service, or another one for its new settings, which has the findings of the one before.
     pub(super) fn reconciler(&mut self, service: &WatchedService) -> Reconciler<AwsPlatform> {
         let WatchedService { names, policy } = service;
         let key = service.key();
         let log = self.log.about(names.identity.clone());
         let context = Context::new(names.scope.clone(), log.clone(), self.platform.clock());
-        let same = self.watched.remove(&key).filter(|watching| watching.identity == names.identity);
-        let metrics = same.map_or_else(|| self.metrics_of(&names.identity, &log), |watching| watching.metrics);
-        let standing = self.event_source.is_some().then(StandingFindings::default);
-        let monitor = self.event_source.clone().zip(standing.clone()).map(|(event_source, standing)| {
-            let config = MonitorConfig {
-                scope: names.scope.clone(),
-                queue: self.queue.clone(),
-                standing,
-                log,
-                clock: context.clock.clone(),
-            };
-            EventSourceMonitor::new(event_source, config)
-        });
+        if self.watched.get(&key).is_some_and(|before| before.identity != names.identity) {
+            // Its log lines and metrics are those of another project from now on.
+            self.forget(&key);
+        }
+        let before = self.watched.remove(&key);
+        let metrics = before.as_ref().map(|before| before.context.metrics.clone());
+        let metrics = metrics.unwrap_or_else(|| self.metrics_of(&names.identity, &log));
         let totals = self.totals.entry(key.clone()).or_default().clone();
-        let context = Context { metrics: metrics.clone(), totals, ..context };
-        self.watched.insert(key, Watching { identity: names.identity.clone(), metrics, monitor });
+        let context = Context { metrics, totals, ..context };
+        let findings = before.as_ref().map(|before| before.findings.clone()).unwrap_or_default();
+        let event_source = match before {
+            Some(Watching { context: Context { scope, .. }, event_source, .. }) if scope == names.scope => event_source,
+            _ => self.event_source(&context),
+        };
+        let gate = Gate::default();
+        let standing = event_source.as_ref().map(|event_source| event_source.standing.clone());
+        let watching = Watching {
+            context: context.clone(),
+            identity: names.identity.clone(),
+            findings: findings.clone(),
+            event_source,
+            gate: gate.clone(),
+        };
+        self.watched.insert(key, watching);
         Reconciler::new(ReconcilerParts {
             event_source_findings: standing,
+            findings,
+            gate,
             process: self.process,
             orphan_index: self.orphan_index.clone(),
             ..ReconcilerParts::new(self.platform.clone(), context, policy.clone())
         })
+    }
+
+    /// Returns the checks of the event source of a service, unless none are to be made.
+    fn event_source(&self, context: &Context) -> Option<WatchedEventSource> {
+        let standing = StandingFindings::default();
+        let config = MonitorConfig {
+            scope: context.scope.clone(),
+            queue: self.queue.clone(),
+            standing: standing.clone(),
+            log: context.log.clone(),
+            clock: context.clock.clone(),
+        };
+        let event_source = self.event_source.clone()?;
+        Some(WatchedEventSource { standing, monitor: EventSourceMonitor::new(event_source, config) })
     }
 
     /// Returns the context of what belongs to no service of a fleet.
@@ -128,16 +164,24 @@ impl Assembler {
         }
     }
 
-    /// Forgets a service, and publishes what it has counted.
+    /// Ends the deletions of services that are about to be forgotten or to have other settings, after those in progress.
+    pub(super) async fn close(&self, keys: &[ServiceKey]) {
+        join_all(keys.iter().filter_map(|key| self.watched.get(key)).map(|watching| watching.gate.close())).await;
+    }
+
+    /// Forgets a service: logs that its findings are cleared, because nothing observes them any more, and publishes what it
+    /// has counted.
     pub(super) fn forget(&mut self, key: &ServiceKey) {
-        if let Some(watching) = self.watched.remove(key) {
-            watching.metrics.finish();
+        if let Some(Watching { context: Context { log, clock, metrics, .. }, findings, .. }) = self.watched.remove(key)
+        {
+            findings.update(&[], &log, clock.now());
+            metrics.finish();
         }
     }
 
     /// Publishes what the services have counted.
     pub(super) fn finish(&self) {
-        self.watched.values().for_each(|watching| watching.metrics.finish());
+        self.watched.values().for_each(|watching| watching.context.metrics.finish());
     }
 
     /// Returns the counts of all services.
@@ -163,8 +207,8 @@ impl Assembler {
         let next = self.watched.keys().find(|key| after.as_ref().is_none_or(|after| *key > after));
         let next = next.or_else(|| self.watched.keys().next()).cloned();
         self.checked.clone_from(&next);
-        if let Some(monitor) = next.and_then(|key| self.watched.get_mut(&key)?.monitor.as_mut()) {
-            monitor.check_if_due().await;
+        if let Some(event_source) = next.and_then(|key| self.watched.get_mut(&key)?.event_source.as_mut()) {
+            event_source.monitor.check_if_due().await;
         }
     }
 

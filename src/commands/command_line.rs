@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use clap::builder::Resettable;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use jiff::tz::TimeZone;
 
@@ -133,8 +134,36 @@ pub fn parse(
     if !has_command && is_on_lambda(environment) {
         arguments.insert(1.min(arguments.len()), "lambda".into());
     }
-    let matches = without_empty_variables(program(), environment).try_get_matches_from(arguments)?;
+    let mut program = without_empty_variables(program(), environment);
+    let matches = program.try_get_matches_from_mut(&arguments);
+    let matches = matches.map_err(|error| with_variables(error, &program, &arguments))?;
     Ok(Cli::from_arg_matches(&matches)?.command)
+}
+
+/// Names the variable of an option that contradicts another one and isn't on the command line.
+fn with_variables(mut error: clap::Error, program: &clap::Command, arguments: &[OsString]) -> clap::Error {
+    if error.kind() != ErrorKind::ArgumentConflict {
+        return error;
+    }
+    let origin = |usage: &String| {
+        let option = usage.split([' ', '=']).next().unwrap_or_default();
+        let is_it = |word: &OsString| word.to_str().is_some_and(|word| word.split('=').next() == Some(option));
+        let mut options = program.get_subcommands().flat_map(clap::Command::get_arguments);
+        let definition = options.find(|arg| arg.get_long().is_some_and(|long| option == format!("--{long}")));
+        match definition.and_then(clap::Arg::get_env).and_then(|variable| variable.to_str()) {
+            Some(variable) if !arguments.iter().any(is_it) => format!("{option} (variable {variable})"),
+            _ => usage.clone(),
+        }
+    };
+    for kind in [ContextKind::InvalidArg, ContextKind::PriorArg] {
+        let value = match error.get(kind) {
+            Some(ContextValue::String(usage)) => ContextValue::String(origin(usage)),
+            Some(ContextValue::Strings(usages)) => ContextValue::Strings(usages.iter().map(origin).collect()),
+            _ => continue,
+        };
+        error.insert(kind, value);
+    }
+    error
 }
 
 /// Moves options of the platform and the log behind the command: they may stand before it, too.
@@ -324,8 +353,6 @@ fn finish(result: Result<(), CommandError>, log: &Log) -> Result<(), CommandErro
 
 #[cfg(test)]
 mod tests {
-    use clap::error::ErrorKind;
-
     use super::*;
     use crate::telemetry::log::Level;
 

@@ -17,14 +17,18 @@ use crate::aws::client::{AwsDiagnostics, AwsEventSource, AwsPlatform};
 use crate::aws::diagnostics::{Diagnostics, PermissionProbe};
 use crate::aws::event_source::{EventSource, QueueDescription};
 use crate::aws::{AwsError, LoadBalancerDescription, Platform, TargetGroupDescription};
+use crate::controller::scope::Scope;
 use crate::doctor::fleet::{FleetDiagnosis, fleet_text};
-use crate::doctor::{Check, Diagnosis, Evidence, ProbeResult, ProbedResources, RuleTargets, probes, text};
+use crate::doctor::{
+    Check, Diagnosis, Evidence, ProbeResult, ProbedResources, RuleTargets, probes, shared_checks, text,
+};
 use crate::event_source::location::Location;
 use crate::event_source::remembered::Remembered;
 use crate::event_source::{self, EventSourceState};
 use crate::telemetry::log::Log;
 use crate::text::Style;
 use jvb_watcher_rules::model::{LoadBalancer, TargetGroup};
+use jvb_watcher_rules::plan::OwnerTag;
 use remembered::RememberedDiagnostics;
 
 mod remembered;
@@ -154,12 +158,47 @@ impl Doctor<'_> {
             let detail = format!("{}/{}: {}", key.cluster, key.service, finding.detail);
             Check::not_watched(detail, finding.name.advice())
         });
-        let list = clusters.chain(not_watched).collect();
+        let mut list: Vec<_> = clusters.chain(not_watched).collect();
+        if list.is_empty() && services.is_empty() {
+            list.push(Check::no_service());
+        }
+        if services.is_empty() {
+            list.extend(self.examine_shared().await);
+        }
         let diagnoses = stream::iter(services)
             .map(async |(key, service)| ((key.cluster.clone(), key.service.clone()), self.examine(service).await))
             .buffer_unordered(AT_A_TIME)
             .collect::<Vec<_>>();
         FleetDiagnosis::new(list, diagnoses.await)
+    }
+
+    /// Examines what services share, where there is none.
+    async fn examine_shared(&self) -> Vec<Check> {
+        let (caller, event_source) =
+            tokio::join!(self.diagnostics.caller(), event_source::read_untested(&self.event_source, self.queue),);
+        let queue = match &event_source {
+            Ok(state) => state.queue().cloned(),
+            Err(_) => self.event_source.queue(self.queue).await.ok().flatten(),
+        };
+        let (dead_letter_queue, rule_targets) =
+            tokio::join!(self.dead_letter_queue(queue.as_ref()), self.rule_targets(event_source.as_ref().ok()),);
+        shared_checks(&Evidence {
+            // The checks of what is shared use none of these.
+            scope: &Scope { cluster: String::new(), service: String::new() },
+            load_balancer_name: "",
+            owner_tag: &OwnerTag { key: String::new(), value: String::new() },
+            queue_option: self.queue,
+            caller,
+            clock_ahead: self.platform.clock().ahead_of_machine(),
+            event_source,
+            queue,
+            dead_letter_queue,
+            rule_targets,
+            task_network: Ok(None),
+            load_balancer: Ok(None),
+            deletion_protection: None,
+            probes: Vec::new(),
+        })
     }
 
     async fn examine(&self, service: &WatchedService) -> Diagnosis {

@@ -8,7 +8,6 @@
 use std::collections::BTreeMap;
 
 use std::path::PathBuf;
-use std::time::Duration;
 
 use super::CommandError;
 use super::options::fleet::{FleetOptions, OneServiceOptions, Values};
@@ -140,21 +139,19 @@ impl Watched {
         }
     }
 
+    /// Returns whether the list has services of a cluster, given by name or ARN, or those of it with a tag.
+    fn has_cluster(&self, cluster: &str) -> bool {
+        let name = cluster_name(cluster);
+        match &self.list {
+            List::One(service) => service.key().cluster == name,
+            List::Text(services) | List::File { services, .. } => services.keys().any(|key| key.cluster == name),
+            List::Clusters { clusters, .. } => clusters.iter().any(|of_list| cluster_name(of_list) == name),
+        }
+    }
+
     /// Returns whether the list can be read again.
     pub fn can_change(&self) -> bool {
         matches!(self.list, List::File { .. } | List::Clusters { .. })
-    }
-
-    /// Returns the longest time between two reconciliations of a service.
-    pub fn longest_resync_interval(&self, options: &PolicyOptions) -> Duration {
-        let of_services = match &self.list {
-            List::One(service) => Some(service.policy.resync_interval),
-            List::Text(services) | List::File { services, .. } => {
-                services.values().map(|service| service.policy.resync_interval).max()
-            }
-            List::Clusters { .. } => None,
-        };
-        of_services.unwrap_or(options.resync_interval)
     }
 }
 

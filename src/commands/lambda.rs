@@ -112,7 +112,7 @@ impl Handler {
             let limit = deadline.checked_sub(EVENT_SOURCE_CHECK_MARGIN).unwrap_or(deadline);
             let result = match self.watch.read_if_due(limit).await {
                 Ok(changes) => {
-                    if let Some(changes) = changes {
+                    if !changes.is_empty() {
                         self.function.change(changes);
                     }
                     self.function.invoke(request, deadline).await

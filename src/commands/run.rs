@@ -76,7 +76,7 @@ pub async fn run(watched: &Watched, options: &RunOptions, log: &Log) -> Result<(
     order.on_signals()?;
     // Without a list to read again, the signal ends the process as usual.
     let hangups = watched.can_change().then(|| signal(SignalKind::hangup())).transpose()?;
-    let state = ServerState::new(Liveness::new(watched.longest_resync_interval(&options.watch.policy)));
+    let state = ServerState::new(Liveness::new(options.watch.policy.resync_interval));
     if let Some(address) = options.listen {
         listen(address, &state, log).await?;
     }
@@ -176,8 +176,8 @@ impl Run<'_> {
             StopReason::GaveUp => {
                 let limit = humantime::format_duration(GIVE_UP_AFTER);
                 Err(CommandError::Failed(format!(
-                    "the queue is not empty, or a teardown is not complete, after {limit}; see poll_failed and \
-                     reconcile_failed in the log"
+                    "the queue is not empty, or a teardown is not complete, after {limit}; see poll_failed, \
+                     reconcile_failed and discovery_failed in the log"
                 )))
             }
             StopReason::Sigterm | StopReason::Sigint | StopReason::QueueEmpty => Ok(()),

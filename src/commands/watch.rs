@@ -11,21 +11,21 @@ use tokio::time::{Instant, MissedTickBehavior};
 
 use super::assemble::{Assembler, ProcessCounts};
 use super::fleet::config_file::{self, InvalidConfig, LineError};
-use super::fleet::discovery::{Discovered, Discovery};
+use super::fleet::discovery::Discovery;
 use super::fleet::{Change, List, ServiceKey, Services, Watched, changes};
 use super::options::fleet::Values;
 use super::options::{FeedCheck, WatchOptions};
-#[cfg(feature = "lambda")]
 use crate::aws::AwsError;
 use crate::aws::client::{AwsPlatform, SdkConfig};
 use crate::clock::Moment;
 use crate::controller::context::QueueContext;
+use crate::controller::findings::log_changes;
 use crate::controller::liveness::{Activity, Liveness};
 use crate::controller::reconciler::Reconciler;
 use crate::controller::worker::ServiceChanges;
-use crate::retry::Retry;
+use crate::retry::{LONGEST_WAIT, Retry};
 use crate::telemetry::log::{Event, Failure, Form, Identity, Log, RemovalReason, ServiceFields};
-use jvb_watcher_rules::finding::FindingLedger;
+use jvb_watcher_rules::finding::{Finding, FindingLedger};
 use jvb_watcher_rules::model::cluster_name;
 
 /// The time between two checks of the event source of one service each.
@@ -49,6 +49,8 @@ pub(super) struct Watch {
     read_at: Option<Moment>,
     /// The longest time between two reads of the clusters.
     interval: Duration,
+    /// The time from the last read of the clusters to the next one.
+    read_again_after: Duration,
     log: Log,
 }
 
@@ -93,6 +95,7 @@ impl Watch {
             attempts: BTreeMap::new(),
             read_at: None,
             interval: options.policy.resync_interval,
+            read_again_after: options.policy.resync_interval,
             log: log.clone(),
         }
     }
@@ -103,17 +106,21 @@ impl Watch {
     /// a worker that knows no service would delete the messages about all of them.
     pub(super) async fn discover(&mut self, liveness: &Liveness) {
         let mut retry = Retry::default();
-        while let Listing::Clusters(discovery) = &mut self.listing {
-            liveness.begin(Activity::Starting);
-            let discovered = discovery.read().await;
-            let Some((_, error)) = discovered.failures.first().filter(|_| discovered.is_blind) else {
+        while let Listing::Clusters(_) = &self.listing {
+            let mut wait = None;
+            let mut retry_in = |error: &AwsError| *wait.get_or_insert_with(|| retry.failed(error.kind).1);
+            self.read_clusters(None, Some(liveness), &mut retry_in).await;
+            if let Listing::Clusters(discovery) = &mut self.listing
+                && discovery.has_read()
+            {
+                let discovered = discovery.found();
                 self.read_at = Some(Moment::now(&*self.log.clock()));
+                self.read_again_after = self.interval.min(wait.unwrap_or(self.interval));
                 self.services.clone_from(&discovered.services);
-                self.report(&discovered, self.interval);
+                self.report_findings(&discovered.findings);
                 return;
-            };
-            let (_, wait) = retry.failed(error.kind);
-            self.report(&discovered, wait);
+            }
+            let wait = wait.unwrap_or(LONGEST_WAIT);
             liveness.begin(Activity::Waiting(wait));
             tokio::time::sleep(wait).await;
         }
@@ -130,12 +137,13 @@ impl Watch {
             services: self.services.len(),
             settings: only.map(|service| ServiceFields::new(&service.policy)),
         });
-        let added = self.services.values().cloned().map(Change::Add).collect();
         if self.is_fleet {
-            self.apply(added, &BTreeMap::new()).added
-        } else {
-            self.services.values().map(|service| self.assembler.reconciler(service)).collect()
+            for service in self.services.values() {
+                let settings = ServiceFields::new(&service.policy);
+                self.log.about(service.names.identity.clone()).emit(&Event::ServiceAdded { settings });
+            }
         }
+        self.services.values().map(|service| self.assembler.reconciler(service)).collect()
     }
 
     /// Returns the context of what belongs to no service: that of the only one, unless it is a fleet.
@@ -156,74 +164,115 @@ impl Watch {
     ) -> Infallible {
         let mut checks = tokio::time::interval(BETWEEN_CHECKS);
         checks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-        let mut read_at = Instant::now() + self.interval;
+        let mut read_at = Instant::now() + self.read_again_after;
         loop {
             let reads_clusters = matches!(self.listing, Listing::Clusters(_));
             let changed = tokio::select! {
-                () = next(&mut hangups) => self.read_again().await,
-                () = tokio::time::sleep_until(read_at), if reads_clusters => self.read_again().await,
+                () = next(&mut hangups) => self.read_again(None).await,
+                () = tokio::time::sleep_until(read_at), if reads_clusters => self.read_again(None).await,
                 _ = checks.tick() => {
                     self.assembler.check_next().await;
                     continue;
                 }
             };
-            read_at = Instant::now() + self.interval;
-            if !(changed.removed.is_empty() && changed.added.is_empty()) {
+            read_at = Instant::now() + self.read_again_after;
+            if !changed.is_empty() {
                 // Without a receiver the worker is at its end.
                 let _ = changes.send(changed).await;
             }
         }
     }
 
-    /// Reads the list again, and returns what has changed.
-    pub(super) async fn read_again(&mut self) -> ServiceChanges<AwsPlatform> {
+    /// Reads the list again, clusters until this time, and returns what has changed.
+    async fn read_again(&mut self, until: Option<Instant>) -> ServiceChanges<AwsPlatform> {
         match &mut self.listing {
-            Listing::Fixed => ServiceChanges { removed: Vec::new(), added: Vec::new() },
+            Listing::Fixed => ServiceChanges::default(),
             Listing::File { path, given } => {
-                let (file, read) = (path.display().to_string(), config_file::read(path, given));
+                let (file, read) = (config_file::file_name(path), config_file::read_in_time(path, given).await);
                 match read {
-                    Ok(services) => self.reloaded(file, services),
+                    Ok(services) => self.reloaded(file, services).await,
                     Err(error) => {
                         self.rejected(error);
-                        ServiceChanges { removed: Vec::new(), added: Vec::new() }
+                        ServiceChanges::default()
                     }
                 }
             }
-            Listing::Clusters(discovery) => {
-                let discovered = discovery.read().await;
+            Listing::Clusters(_) => {
+                let interval = self.interval;
+                let is_complete = self.read_clusters(until, None, &mut |_| interval).await;
                 self.read_at = Some(Moment::now(&*self.log.clock()));
-                self.report(&discovered, self.interval);
+                self.read_again_after = if is_complete { interval } else { interval.min(LONGEST_WAIT) };
+                let Listing::Clusters(discovery) = &mut self.listing else { return ServiceChanges::default() };
+                let discovered = discovery.found();
+                self.report_findings(&discovered.findings);
                 let changed = changes(&self.services, &discovered.services);
                 self.services = discovered.services;
-                self.apply(changed, &discovered.removed)
+                self.apply(changed, &discovered.removed).await
             }
         }
     }
 
-    /// Reads the clusters if that is due, as the function does before an invocation.
+    /// Reads the clusters once, one after the other, and logs each failure as it occurs. If the reads must end at a time,
+    /// each has an equal share of what is left. Returns whether none was cancelled.
+    async fn read_clusters(
+        &mut self,
+        until: Option<Instant>,
+        liveness: Option<&Liveness>,
+        retry_in: &mut dyn FnMut(&AwsError) -> Duration,
+    ) -> bool {
+        let mut is_complete = true;
+        let count = if let Listing::Clusters(discovery) = &self.listing { discovery.cluster_count() } else { 0 };
+        for place in 0..count {
+            let Listing::Clusters(discovery) = &mut self.listing else { break };
+            let cluster = discovery.next_cluster().to_owned();
+            let before_call = || {
+                if let Some(liveness) = liveness {
+                    liveness.begin(Activity::Discovering(cluster_name(&cluster).to_owned()));
+                }
+            };
+            let read = match until {
+                None => discovery.read_next(before_call).await,
+                Some(until) => {
+                    let left = until.saturating_duration_since(Instant::now());
+                    let share = left / u32::try_from(count - place).unwrap_or(u32::MAX);
+                    let read = tokio::time::timeout(share, discovery.read_next(before_call)).await;
+                    read.unwrap_or_else(|_| {
+                        is_complete = false;
+                        Err(discovery.cancelled(&cluster, share))
+                    })
+                }
+            };
+            match read {
+                Ok(()) => drop(self.attempts.remove(&cluster)),
+                Err(error) => self.report_failure(cluster, &error, retry_in(&error)),
+            }
+        }
+        is_complete
+    }
+
+    /// Reads the clusters if that is due, as the function does before an invocation. The reads take half of the time that
+    /// is left at most, and the rest is for the services.
     ///
     /// # Errors
     ///
     /// No cluster could be read yet, so that no message may be taken for a foreign one.
     #[cfg(feature = "lambda")]
-    pub(super) async fn read_if_due(
-        &mut self,
-        deadline: Instant,
-    ) -> Result<Option<ServiceChanges<AwsPlatform>>, AwsError> {
-        let Listing::Clusters(discovery) = &self.listing else { return Ok(None) };
+    pub(super) async fn read_if_due(&mut self, deadline: Instant) -> Result<ServiceChanges<AwsPlatform>, AwsError> {
+        let Listing::Clusters(discovery) = &self.listing else { return Ok(ServiceChanges::default()) };
         let clock = self.log.clock();
-        if self.read_at.as_ref().is_some_and(|read_at| read_at.elapsed(&*clock) < self.interval) {
-            return Ok(None);
+        let is_due = self.read_at.as_ref().is_none_or(|read_at| read_at.elapsed(&*clock) >= self.read_again_after);
+        if discovery.has_read() && !is_due {
+            return Ok(ServiceChanges::default());
         }
-        let had_read = discovery.has_read();
-        let changes = tokio::time::timeout_at(deadline, self.read_again()).await.ok();
+        let now = Instant::now();
+        let changes = self.read_again(Some(now + deadline.saturating_duration_since(now) / 2)).await;
         match &self.listing {
-            Listing::Clusters(discovery) if !had_read && !discovery.has_read() => Err(discovery.unread()),
+            Listing::Clusters(discovery) if !discovery.has_read() => Err(discovery.unread()),
             _ => Ok(changes),
         }
     }
 
-    fn reloaded(&mut self, file: String, services: Services) -> ServiceChanges<AwsPlatform> {
+    async fn reloaded(&mut self, file: String, services: Services) -> ServiceChanges<AwsPlatform> {
         let changed = changes(&self.services, &services);
         let count = |is_counted: fn(&Change) -> bool| changed.iter().filter(|change| is_counted(change)).count();
         self.log.emit(&Event::ConfigReloaded {
@@ -234,7 +283,7 @@ impl Watch {
             removed: count(|change| matches!(change, Change::Remove(_))),
         });
         self.services = services;
-        self.apply(changed, &BTreeMap::new())
+        self.apply(changed, &BTreeMap::new()).await
     }
 
     fn rejected(&self, InvalidConfig { file, errors }: InvalidConfig) {
@@ -243,12 +292,18 @@ impl Watch {
         }
     }
 
-    /// Logs the changes, and builds the controllers for them.
-    fn apply(
+    /// Logs the changes, and builds the controllers for them. Nothing is deleted by the old settings after the lines that
+    /// say so.
+    async fn apply(
         &mut self,
         changed: Vec<Change>,
         reasons: &BTreeMap<ServiceKey, RemovalReason>,
     ) -> ServiceChanges<AwsPlatform> {
+        let changes_old = |change: &Change| match change {
+            Change::Remove(service) | Change::Replace(service) => Some(service.key()),
+            Change::Add(_) => None,
+        };
+        self.assembler.close(&changed.iter().filter_map(changes_old).collect::<Vec<_>>()).await;
         let (mut removed, mut added) = (Vec::new(), Vec::new());
         for change in changed {
             let (Change::Remove(service) | Change::Replace(service) | Change::Add(service)) = &change;
@@ -258,8 +313,8 @@ impl Watch {
                 Change::Remove(service) => {
                     let key = service.key();
                     let reason = reasons.get(&key).copied().unwrap_or(RemovalReason::NotConfigured);
-                    log.emit(&Event::ServiceRemoved { load_balancer: settings.load_balancer, reason });
                     self.assembler.forget(&key);
+                    log.emit(&Event::ServiceRemoved { load_balancer: settings.load_balancer, reason });
                     removed.push(service.names.scope.clone());
                 }
                 Change::Replace(service) => {
@@ -275,21 +330,22 @@ impl Watch {
         ServiceChanges { removed, added }
     }
 
-    /// Logs the failures and the findings of a read of the clusters, which is repeated after this time.
-    fn report(&mut self, discovered: &Discovered, repeated_after: Duration) {
-        self.attempts.retain(|cluster, _| discovered.failures.iter().any(|(failed, _)| failed == cluster));
-        for (cluster, error) in &discovered.failures {
-            let attempt = self.attempts.entry(cluster.clone()).or_default();
-            *attempt += 1;
-            let of_cluster = Identity {
-                project: self.identity.project.clone(),
-                cluster: cluster_name(cluster).to_owned(),
-                service: Identity::ANY.to_owned(),
-            };
-            let failure = Failure::new(error, *attempt, repeated_after);
-            self.log.about(of_cluster).emit(&Event::DiscoveryFailed { failure });
-        }
-        for key in discovered.findings.keys() {
+    /// Logs a read of a cluster that failed, and that is repeated after this time.
+    fn report_failure(&mut self, cluster: String, error: &AwsError, retry_in: Duration) {
+        let of_cluster = Identity {
+            project: self.identity.project.clone(),
+            cluster: cluster_name(&cluster).to_owned(),
+            service: Identity::ANY.to_owned(),
+        };
+        let attempt = self.attempts.entry(cluster).or_default();
+        *attempt += 1;
+        let failure = Failure::new(error, *attempt, retry_in);
+        self.log.about(of_cluster).emit(&Event::DiscoveryFailed { failure });
+    }
+
+    /// Logs the findings about the list that are new, changed or cleared.
+    fn report_findings(&mut self, findings: &BTreeMap<ServiceKey, Vec<Finding>>) {
+        for key in findings.keys() {
             self.findings.entry(key.clone()).or_insert_with(|| {
                 let of_service = Identity {
                     project: key.service.clone(),
@@ -302,16 +358,8 @@ impl Watch {
         }
         let now = self.log.clock().now();
         self.findings.retain(|key, (log, ledger)| {
-            let found = discovered.findings.get(key).map(Vec::as_slice).unwrap_or_default();
-            for (state, finding) in ledger.update(found, now) {
-                log.emit(&Event::Finding {
-                    finding: finding.name,
-                    state,
-                    subject: finding.subject,
-                    detail: finding.detail,
-                    advice: finding.name.advice().to_owned(),
-                });
-            }
+            let found = findings.get(key).map(Vec::as_slice).unwrap_or_default();
+            log_changes(ledger, found, log, now);
             !ledger.is_empty()
         });
     }

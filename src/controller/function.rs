@@ -72,16 +72,20 @@ impl<Q: Queue, P: ControllerPlatform> Function<Q, P> {
         Self { queue, redrive: None, reconcilers, routes, turns, inbox: Inbox::new(context.clone()), context }
     }
 
-    /// Changes the services. The next tick begins with those that are new.
+    /// Changes the services. The next tick begins with those that are new; the others keep their order.
     pub fn change(&mut self, changes: ServiceChanges<P>) {
         let ServiceChanges { removed, added } = changes;
         let replaced: Vec<_> = added.iter().map(|reconciler| reconciler.context().scope.clone()).collect();
         let is_gone = |scope: &Scope| removed.iter().chain(&replaced).any(|gone| gone.is_same_service(scope));
-        self.reconcilers.retain(|reconciler| !is_gone(&reconciler.context().scope));
+        let is_kept: Vec<_> = self.reconcilers.iter().map(|of| !is_gone(&of.context().scope)).collect();
+        let place_after = |place: usize| is_kept[place].then(|| is_kept[..place].iter().filter(|kept| **kept).count());
+        let turns: Vec<_> = self.turns.iter().filter_map(|place| place_after(*place)).collect();
+        let mut is_kept = is_kept.iter();
+        self.reconcilers.retain(|_| is_kept.next() == Some(&true));
         let kept = self.reconcilers.len();
         self.reconcilers.extend(added);
         self.routes = places(&self.reconcilers);
-        self.turns = (kept..self.reconcilers.len()).chain(0..kept).collect();
+        self.turns = (kept..self.reconcilers.len()).chain(turns).collect();
     }
 
     /// Handles an invocation, and responds before its deadline. It goes on while a teardown is under way and time is left.

@@ -28,6 +28,8 @@ const SUCCESS_OVERDUE_AFTER: Duration = Duration::from_secs(2 * 60);
 pub enum Activity {
     /// Looks up credentials and the queue.
     Starting,
+    /// Reads the services of this cluster: a call, or the pages of a list.
+    Discovering(String),
     /// Waits for messages, at most this long, and receives them.
     Receiving(Duration),
     /// Deletes messages, for at most this long.
@@ -45,6 +47,8 @@ impl Activity {
             + match *self {
                 // The credentials have fifteen seconds, the queue ten.
                 Self::Starting => SLACK,
+                // A cluster has at most some thousand services, and a page of the list a hundred.
+                Self::Discovering(_) => 10 * LONGEST_CALL,
                 // The queue's URL may have to be looked up first.
                 Self::Receiving(wait) => wait + 2 * LONGEST_CALL,
                 Self::Deleting(limit) => limit,
@@ -58,6 +62,7 @@ impl fmt::Display for Activity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Starting => f.write_str("starting"),
+            Self::Discovering(cluster) => write!(f, "reading the services of cluster {cluster}"),
             Self::Receiving(_) => f.write_str("receiving messages"),
             Self::Deleting(_) => f.write_str("deleting messages"),
             Self::Reconciling(service) => write!(f, "reconciling {service}"),
@@ -74,12 +79,12 @@ pub struct Unhealthy(pub String);
 #[derive(Clone, Debug)]
 pub struct Liveness {
     state: watch::Sender<State>,
-    /// The age at which the last success is too old.
-    success_valid_for: Duration,
 }
 
 #[derive(Debug)]
 struct State {
+    /// The age at which the last success is too old.
+    success_valid_for: Duration,
     /// What the worker's loop does.
     turn: Begun,
     /// What is in progress beside it.
@@ -144,6 +149,7 @@ impl Liveness {
     /// The liveness of a worker that starts with one service, and that will reconcile at least this often.
     pub fn new(resync_interval: Duration) -> Self {
         let state = State {
+            success_valid_for: resync_interval + SUCCESS_OVERDUE_AFTER,
             turn: Begun::now(Activity::Starting),
             in_progress: BTreeMap::new(),
             count: 0,
@@ -151,7 +157,12 @@ impl Liveness {
             succeeded: None,
             failure: None,
         };
-        Self { state: watch::Sender::new(state), success_valid_for: resync_interval + SUCCESS_OVERDUE_AFTER }
+        Self { state: watch::Sender::new(state) }
+    }
+
+    /// Records that the services have changed, and that one of them will be reconciled at least this often.
+    pub fn set_resync_interval(&self, resync_interval: Duration) {
+        self.state.send_modify(|state| state.success_valid_for = resync_interval + SUCCESS_OVERDUE_AFTER);
     }
 
     /// Records that the worker's loop begins an activity.
@@ -228,7 +239,7 @@ impl Liveness {
             (_, Some(failure)) => {
                 return Err(Unhealthy::on_one_line(&format!("the last reconciliation failed: {failure}")));
             }
-            (Some(succeeded), None) if succeeded.elapsed() <= self.success_valid_for => return Ok(()),
+            (Some(succeeded), None) if succeeded.elapsed() <= state.success_valid_for => return Ok(()),
             (Some(succeeded), None) => {
                 format!("no reconciliation has succeeded for {} s", succeeded.elapsed().as_secs())
             }
@@ -273,6 +284,7 @@ mod tests {
     async fn is_live_until_an_activity_exceeds_its_limit() {
         for (activity, limit) in [
             (Activity::Starting, 60),
+            (Activity::Discovering("p-cluster".into()), 330),
             (Activity::Receiving(Duration::from_secs(20)), 110),
             (Activity::Deleting(Duration::from_secs(20)), 50),
             (Activity::Reconciling("p-service".into()), 630),
@@ -313,6 +325,8 @@ mod tests {
         assert_eq!(liveness.ready(), Ok(()));
         tokio::time::sleep(Duration::from_secs(1)).await;
         assert_eq!(liveness.ready(), Err(Unhealthy("no reconciliation has succeeded for 181 s".into())));
+        liveness.set_resync_interval(Duration::from_secs(120));
+        assert_eq!(liveness.ready(), Ok(()), "a service with a longer interval has come");
     }
 
     #[tokio::test(start_paused = true)]

@@ -11,6 +11,8 @@ use crate::aws::{AwsError, ControllerPlatform, Deadline, Urgency};
 use crate::clock::Moment;
 use crate::controller::advertised::AdvertisedCache;
 use crate::controller::context::Context;
+use crate::controller::findings::CurrentFindings;
+use crate::controller::gate::Gate;
 use crate::controller::last_seen::LastSeen;
 use crate::controller::message::Hints;
 use crate::controller::missed_events::MissedEvents;
@@ -24,7 +26,7 @@ use crate::controller::usage::{Freshness, UsageCache};
 use crate::controller::writes::{Applied, Writer};
 use crate::telemetry::log::{Event, millis, rfc3339_millis};
 use crate::telemetry::metrics::{Flows, Snapshot, Summary, Usage};
-use jvb_watcher_rules::finding::{Finding, FindingLedger, FindingName, StandingFindings};
+use jvb_watcher_rules::finding::{Finding, FindingName, StandingFindings};
 use jvb_watcher_rules::model::{LoadBalancerState, Observation, Readiness, Service, ServiceEvent, Startup, TargetKey};
 use jvb_watcher_rules::plan::{self, LifecycleAction, Plan, Policy, StopAction};
 
@@ -66,6 +68,10 @@ pub struct ReconcilerParts<P> {
     /// The findings of the checks of the event source, for a reconciler that has one. With these the reconciler also
     /// reports missing events.
     pub event_source_findings: Option<StandingFindings>,
+    /// The findings of the service so far. Those of a reconciler that this one replaces are its own.
+    pub findings: CurrentFindings,
+    /// The gate that ends the reconciler's deletions.
+    pub gate: Gate,
     /// The id that distinguishes this process's marks from those of others.
     pub process: ProcessId,
     /// The least time after the grace period before this process deletes a load balancer that another process marked.
@@ -82,6 +88,8 @@ impl<P> ReconcilerParts<P> {
             context,
             planner: Arc::new(plan::plan),
             event_source_findings: None,
+            findings: CurrentFindings::default(),
+            gate: Gate::default(),
             process: ProcessId::default(),
             takeover_after: takeover_after(policy.idle_grace),
             orphan_index: OrphanIndex::default(),
@@ -97,6 +105,8 @@ pub struct Reconciler<P> {
     policy: Policy,
     planner: Planner,
     event_source_findings: Option<StandingFindings>,
+    findings: CurrentFindings,
+    gate: Gate,
     memory: Memory,
 }
 
@@ -107,8 +117,6 @@ struct Memory {
     unmatched_since: BTreeMap<TargetKey, Timestamp>,
     target_health: TargetHealth,
     load_balancer_state: Option<LoadBalancerState>,
-    findings: FindingLedger,
-    missed_events: MissedEvents,
     teardown: Teardown,
     advertised: AdvertisedCache,
     usage: UsageCache,
@@ -182,6 +190,8 @@ impl<P: ControllerPlatform> Reconciler<P> {
             policy,
             planner,
             event_source_findings,
+            findings,
+            gate,
             process,
             takeover_after,
             orphan_index,
@@ -191,8 +201,6 @@ impl<P: ControllerPlatform> Reconciler<P> {
             unmatched_since: BTreeMap::new(),
             target_health: TargetHealth::default(),
             load_balancer_state: None,
-            findings: FindingLedger::default(),
-            missed_events: MissedEvents::default(),
             teardown: Teardown::new(process, takeover_after),
             advertised: AdvertisedCache::default(),
             usage: UsageCache::default(),
@@ -205,7 +213,7 @@ impl<P: ControllerPlatform> Reconciler<P> {
             heartbeat: None,
             reported: Counts::default(),
         };
-        Self { platform, context, policy, planner, event_source_findings, memory }
+        Self { platform, context, policy, planner, event_source_findings, findings, gate, memory }
     }
 
     /// Returns the context that the reconciler shares with the other parts of its controller.
@@ -229,14 +237,14 @@ impl<P: ControllerPlatform> Reconciler<P> {
         self.forget_stale_memory();
         self.platform.ready(self.urgency(hints)).await;
         if !hints.tasks.is_empty() {
-            self.memory.missed_events.event_arrived();
+            self.findings.missed_events(MissedEvents::event_arrived);
         }
         if let Some(event) = &hints.service_event {
             event.clone().replace_older(&mut self.memory.service_event);
         }
         let result = match self.observe_for_writes(hints).await {
             Ok(observed) => {
-                let Self { platform, context, policy, memory, .. } = self;
+                let Self { platform, context, policy, gate, memory, .. } = self;
                 let now = context.clock.now();
                 let health_changes = memory.target_health.log_changes(&observed.observation, now, &context.log);
                 let writer = Writer {
@@ -244,6 +252,7 @@ impl<P: ControllerPlatform> Reconciler<P> {
                     context: &*context,
                     load_balancer: &policy.load_balancer,
                     hints,
+                    gate,
                     deadline: Deadline::new(observed.began, OBSERVATION_VALID_FOR, context.clock.clone()),
                 };
                 let applied = writer.execute(&observed.plan, &mut memory.teardown, &mut memory.stop).await;
@@ -358,7 +367,7 @@ impl<P: ControllerPlatform> Reconciler<P> {
         let after = applied.after(&observed.observation);
         self.memory.target_health.remember(&after);
         let summary = Summary::of(&after);
-        metrics.observed(self.snapshot(&observed, summary), self.memory.findings.len());
+        metrics.observed(self.snapshot(&observed, summary), self.findings.count());
         let state_before = std::mem::replace(&mut self.memory.load_balancer_state, summary.load_balancer_state);
         if let Some(error) = applied.error {
             return Err(error);
@@ -396,7 +405,7 @@ impl<P: ControllerPlatform> Reconciler<P> {
             self.memory.unmatched_since.clear();
             self.memory.idle_since = None;
             self.memory.short_since = None;
-            self.memory.missed_events.reset();
+            self.findings.missed_events(MissedEvents::reset);
             self.memory.last_seen.forget();
             self.memory.orphans.require();
         }
@@ -408,10 +417,10 @@ impl<P: ControllerPlatform> Reconciler<P> {
         let now = self.context.clock.now();
         // Of a service at rest no tasks were read.
         if !observed.is_at_rest {
-            self.memory.missed_events.observe(&observed.observation, now);
+            self.findings.missed_events(|missed| missed.observe(&observed.observation, now));
         }
         let mut findings = standing.get();
-        findings.extend(self.memory.missed_events.finding(&self.context.scope.service, now));
+        findings.extend(self.findings.missed_events(|missed| missed.finding(&self.context.scope.service, now)));
         findings
     }
 
@@ -452,19 +461,13 @@ impl<P: ControllerPlatform> Reconciler<P> {
         Snapshot { summary, idle_since, usage, flows: self.flows(observation) }
     }
 
-    /// Logs the findings that are new, changed or cleared, and returns how many they are.
+    /// Logs the findings that are new, changed or cleared, and returns how many they are. None, once the service is no longer
+    /// watched, or another reconciler has replaced this one: its findings would never be cleared.
     pub fn log_findings(&mut self, findings: &[Finding]) -> usize {
-        let changes = self.memory.findings.update(findings, self.context.clock.now());
-        for (state, finding) in &changes {
-            self.context.log.emit(&Event::Finding {
-                finding: finding.name,
-                state: *state,
-                subject: finding.subject.clone(),
-                detail: finding.detail.clone(),
-                advice: finding.name.advice().to_owned(),
-            });
+        if self.gate.is_closed() {
+            return 0;
         }
-        changes.len()
+        self.findings.update(findings, &self.context.log, self.context.clock.now())
     }
 
     /// Logs an observation that no write follows.
@@ -499,7 +502,7 @@ impl<P: ControllerPlatform> Reconciler<P> {
             flows_minute: flows.map(|flows| rfc3339_millis(flows.minute)),
             unused_since: flows.and_then(|flows| flows.unused_since).map(rfc3339_millis),
             changes,
-            findings: self.memory.findings.len(),
+            findings: self.findings.count(),
             messages: totals.messages - reported.messages,
             foreign: totals.foreign - reported.foreign,
             aws_calls: totals.aws_calls().sent - reported.aws_calls().sent,

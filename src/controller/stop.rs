@@ -124,6 +124,7 @@ impl<P: Platform + Scaling> Writer<'_, P> {
         if !is_held(&found, lease) || found.counts.desired == 0 {
             return Ok(false);
         }
+        let Some(_permit) = self.gate.enter().await else { return Ok(false) };
         self.platform.scale(cluster, service, 0, &self.deadline).await?;
         self.context.metrics.stopped_for_disuse();
         self.context.log.emit(&Event::ServiceStopped {

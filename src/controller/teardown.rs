@@ -219,6 +219,7 @@ impl<P: Platform> Writer<'_, P> {
         created_at: Timestamp,
         idle_since: Timestamp,
     ) -> Applied {
+        let Some(_permit) = self.gate.enter().await else { return Applied::default() };
         let current = teardown.begin(arn, idle_since, false, self.load_balancer, self.context);
         let is_sent = !self.deadline.left().is_zero();
         let error = match self.platform.delete_load_balancer(arn, &self.deadline).await {
@@ -255,6 +256,7 @@ impl<P: Platform> Writer<'_, P> {
         teardown.confirm_deletion(self.load_balancer, self.context);
         let mut applied = Applied::default();
         for group in groups {
+            let Some(_permit) = self.gate.enter().await else { break };
             let current =
                 teardown.begin(&group.load_balancer_arn, group.idle_since, true, self.load_balancer, self.context);
             let in_use_until = current.begun_at + IN_USE_PASSES_WITHIN;

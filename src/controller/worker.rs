@@ -115,6 +115,19 @@ pub struct ServiceChanges<P> {
     pub added: Vec<Reconciler<P>>,
 }
 
+impl<P> Default for ServiceChanges<P> {
+    fn default() -> Self {
+        Self { removed: Vec::new(), added: Vec::new() }
+    }
+}
+
+impl<P> ServiceChanges<P> {
+    /// Returns whether nothing changes.
+    pub fn is_empty(&self) -> bool {
+        self.removed.is_empty() && self.added.is_empty()
+    }
+}
+
 /// The waits of a worker.
 #[derive(Clone, Copy, Debug)]
 pub struct Timing {
@@ -178,13 +191,19 @@ struct Running<'q, Q, P> {
     outbox: Outbox<'q, Q>,
     schedule: Schedule<Box<Reconciler<P>>>,
     routes: Routes<Key>,
-    services: HashMap<Key, Context>,
+    services: HashMap<Key, Service>,
     reconciliations: FuturesUnordered<BoxFuture<'static, Reconciled<P>>>,
     changes: Option<mpsc::Receiver<ServiceChanges<P>>>,
     lifetime: Lifetime,
     liveness: Liveness,
     /// The last receive returned no message.
     queue_is_empty: bool,
+}
+
+/// What the worker needs of a service while its reconciler is at work.
+struct Service {
+    context: Context,
+    resync_interval: Duration,
 }
 
 /// A reconciliation that has ended.
@@ -308,7 +327,7 @@ impl<Q: Queue, P: ControllerPlatform + 'static> Running<'_, Q, P> {
         };
         match self.schedule.deliver(service, hint, receipt, self.receiver.visibility_timeout(), now) {
             Ok(()) => {
-                if let Some(context) = self.services.get(&service) {
+                if let Some(Service { context, .. }) = self.services.get(&service) {
                     context.count_message(sent_at);
                 }
             }
@@ -345,11 +364,11 @@ impl<Q: Queue, P: ControllerPlatform + 'static> Running<'_, Q, P> {
         for reconciler in reconcilers {
             let context = reconciler.context().clone();
             let cluster = context.scope.cluster_name().to_owned();
-            let interval = reconciler.resync_interval();
+            let resync_interval = reconciler.resync_interval();
             let reconciler = Box::new(reconciler);
             let key = match self.routes.get(&context.scope) {
                 Some(key) => {
-                    self.schedule.replace(key, reconciler, &cluster, interval, now);
+                    self.schedule.replace(key, reconciler, &cluster, resync_interval, now);
                     key
                 }
                 None => {
@@ -358,14 +377,14 @@ impl<Q: Queue, P: ControllerPlatform + 'static> Running<'_, Q, P> {
                         // Spreading would only prolong the run.
                         Lifetime::UntilEmpty => Some(now),
                     };
-                    let key = self.schedule.add(reconciler, &cluster, interval, first, now);
+                    let key = self.schedule.add(reconciler, &cluster, resync_interval, first, now);
                     self.routes.insert(&context.scope, key);
                     key
                 }
             };
-            self.services.insert(key, context);
+            self.services.insert(key, Service { context, resync_interval });
         }
-        self.report_services();
+        self.services_changed();
     }
 
     /// Removes services, except those that are replaced.
@@ -380,6 +399,13 @@ impl<Q: Queue, P: ControllerPlatform + 'static> Running<'_, Q, P> {
                 let receipts = self.schedule.remove(key);
                 self.outbox.delete(receipts, Instant::now());
             }
+        }
+        self.services_changed();
+    }
+
+    fn services_changed(&self) {
+        if let Some(longest) = self.services.values().map(|service| service.resync_interval).max() {
+            self.liveness.set_resync_interval(longest);
         }
         self.report_services();
     }

@@ -2,6 +2,7 @@
 
 use crate::aws::{AwsError, Deadline, ErrorKind};
 use crate::controller::context::Context;
+use crate::controller::gate::Gate;
 use crate::controller::message::Hints;
 use crate::telemetry::log::Event;
 use jvb_watcher_rules::finding::Finding;
@@ -17,6 +18,8 @@ pub struct Writer<'a, P> {
     pub load_balancer: &'a str,
     /// The hints that led to the plan, for the latency of registrations.
     pub hints: &'a Hints,
+    /// The gate that every deletion and every stop passes.
+    pub gate: &'a Gate,
     /// The end of the observation's validity. The process may have been frozen since, and AWS may be slow.
     pub deadline: Deadline,
 }

@@ -7,7 +7,7 @@ use crate::event_source::rule::ObservedRule;
 use crate::event_source::{EventSourceState, Sample};
 
 const RULE: &str = "rule";
-const EVENT_PATTERN: &str = "event pattern";
+pub(super) const EVENT_PATTERN: &str = "event pattern";
 const RULE_TARGET: &str = "rule target";
 
 pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {

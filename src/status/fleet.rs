@@ -26,6 +26,8 @@ pub struct FleetSnapshot<'a> {
     pub not_watched: Vec<(ServiceNames, Vec<Finding>)>,
     /// The clusters whose services could not be discovered.
     pub unread_clusters: Vec<(String, AwsError)>,
+    /// The findings about the event source, if there is no service that has them.
+    pub event_source_findings: Vec<Finding>,
     /// The queue; `None` if it doesn't exist or could not be read.
     pub queue: Option<&'a QueueDescription>,
     /// The dead-letter queue; `None` if there is none or it could not be read.
@@ -220,9 +222,11 @@ impl ServiceEntry {
 impl FleetStatus {
     /// Combines what was read.
     pub fn new(snapshot: FleetSnapshot<'_>) -> Self {
-        let FleetSnapshot { services, not_watched, unread_clusters, queue, dead_letter_queue, unread, costs, now } =
-            snapshot;
-        let shared = shared_findings(&services);
+        let FleetSnapshot {
+            services, not_watched, unread_clusters, queue, dead_letter_queue, unread, costs, now, ..
+        } = snapshot;
+        let mut shared = shared_findings(&services);
+        shared.extend(snapshot.event_source_findings);
         let overdue = overdue_messages(&services, queue, now);
         let remarks = remarks::of_queue(overdue.as_ref(), dead_letter_queue, now);
         let observed = services.into_iter().map(|service| entry(service, &shared, costs, now));
@@ -239,7 +243,9 @@ impl FleetStatus {
             .collect();
         Self {
             at: now,
-            well: summary.well == summary.services
+            // Without a service nothing was observed: the list or the tags are wrong.
+            well: summary.services > 0
+                && summary.well == summary.services
                 && shared.is_empty()
                 && remarks.is_empty()
                 && unread_clusters.is_empty(),

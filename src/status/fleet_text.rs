@@ -85,6 +85,9 @@ fn headline(status: &FleetStatus, style: Style) -> String {
         return style.marked(Severity::Ok, &all);
     }
     let mut parts = Vec::new();
+    if summary.services == 0 && status.unread_clusters.is_empty() {
+        parts.push("No service has the tag jvb-watcher:load-balancer".to_owned());
+    }
     if summary.not_well > 0 {
         let verb = if summary.not_well == 1 { "is" } else { "are" };
         let (count, all) = (grouped(summary.not_well), grouped(summary.services));

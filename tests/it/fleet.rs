@@ -196,6 +196,65 @@ async fn reads_its_file_again_at_sighup() {
 }
 
 #[tokio::test]
+async fn a_file_that_became_a_pipe_is_rejected_and_the_worker_goes_on() {
+    let platform = Platform::on(Aws::Sandbox).await;
+    let file = ConfigFile::new(&own(&platform));
+    let watcher = with_config(&platform, &file).start();
+    watcher.wait_for("reconciled").await;
+    std::fs::remove_file(file.path()).expect("the file exists");
+    let made = std::process::Command::new("mkfifo").arg(file.path()).status().expect("mkfifo runs");
+    assert!(made.success());
+    watcher.signal("HUP");
+    let rejected = watcher.wait_for("config_rejected").await;
+    assert!(rejected.text("error").contains("it is not a regular file"), "{rejected:?}");
+    assert_eq!(watcher.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn the_findings_of_a_service_outlast_its_settings_and_are_cleared_when_it_is_removed() {
+    let platform = Platform::on(Aws::Sandbox).await;
+    platform.create_service_as(MEET, 0, &[]).await;
+    let groups = vec![TargetGroupSpec { suffix: "meet-udp", ..udp() }];
+    let foreign = LoadBalancerSpec { groups, tags: Vec::new(), ..LoadBalancerSpec::default() };
+    platform.create_load_balancer_named(&meet_load_balancer(&platform), foreign).await;
+    let list = |rules: &str| format!("{}{}{}", defaults(&platform, rules), own(&platform), meet(&platform));
+    let file = ConfigFile::new(&list(QUICK));
+    let watcher = with_config(&platform, &file).start();
+    watcher.wait_for_finding("load_balancer_not_owned", "raised").await;
+
+    file.write(&list(&QUICK.replace("\"2s\"", "\"4s\"")));
+    watcher.signal("HUP");
+    wait_for_event_of(&watcher, 0, "service_replaced", MEET).await;
+    let position = watcher.position();
+    wait_for_event_of(&watcher, position, "reconciled", MEET).await;
+
+    file.write(&format!("{}{}", defaults(&platform, QUICK), own(&platform)));
+    watcher.signal("HUP");
+    wait_for_event_of(&watcher, position, "service_removed", MEET).await;
+    let lines = watcher.lines();
+    let of_meet = lines.iter().filter(|line| is_about(line, MEET) && line.event() == "finding");
+    let states: Vec<_> = of_meet.map(|line| line.text("state")).collect();
+    assert_eq!(states, ["raised", "cleared"]);
+    let place = |event: &str| lines.iter().rposition(|line| is_about(line, MEET) && line.event() == event);
+    assert!(place("finding") < place("service_removed"));
+    assert_eq!(watcher.stop().await, Some(0));
+}
+
+#[tokio::test]
+async fn a_cluster_that_was_never_found_leaves_the_messages_on_the_queue() {
+    let platform = Platform::on(Aws::Sandbox).await;
+    let watcher = Launch::quick(&platform).args(["--discover", "mistyped"]).start();
+    let failed = watcher.wait_for("discovery_failed").await;
+    assert_eq!((failed.text("level"), failed.text("cluster")), ("ERROR", "mistyped"));
+    let remedy = "correct --discover (JVB_WATCHER_DISCOVER), or create the cluster";
+    assert!(failed.text("error").ends_with(remedy), "{failed:?}");
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    assert_eq!(platform.proxy.count("sqs:ReceiveMessage"), 0);
+    assert!(watcher.events("watcher_started").is_empty());
+    watcher.stop().await;
+}
+
+#[tokio::test]
 async fn discovers_services_by_their_tags_as_they_appear() {
     let platform = Platform::on(Aws::Sandbox).await;
     platform.route_events().await;
@@ -302,7 +361,7 @@ async fn a_wrong_configuration_is_a_usage_error_with_all_its_lines() {
     let contradictions: [(Launch, &[&str]); 6] = [
         (with_config(&platform, &file).args(["--service", "s"]), &["--service: it names one service", "--config"]),
         (with_config(&platform, &file).env("JVB_WATCHER_LOAD_BALANCER", "x"), &["--load-balancer: it names one"]),
-        (with_config(&platform, &file).args(["--discover", "c"]), &["--config", "--discover"]),
+        (with_config(&platform, &file).args(["--discover", "c"]), &["JVB_WATCHER_CONFIG", "--discover"]),
         (with_config(&platform, &file).without_env("JITSI_PROJECT"), &["--queue: it is missing", "JVB_WATCHER_QUEUE"]),
         (Launch::run(&platform).args(["--discover", "a,b/c"]), &["--discover: \"b/c\""]),
         (
@@ -365,6 +424,30 @@ async fn the_function_discovers_services_and_fails_until_it_can() {
     })
     .await;
     wait_for_event_of(&watcher, 0, "service_added", MEET).await;
+}
+
+#[cfg(feature = "lambda")]
+#[tokio::test]
+async fn the_function_reconciles_the_services_of_the_other_clusters_while_the_read_of_one_hangs() {
+    use crate::runtime_api::{Outcome, RuntimeApi};
+
+    let (platform, api) = (Platform::on(Aws::Sandbox).await, RuntimeApi::start().await);
+    let meet_nlb = create_meet_load_balancer(&platform).await;
+    platform.create_service_as(MEET, 1, &[(TAG, &meet_nlb.name)]).await;
+    platform.proxy.on("ecs:ListServices").containing("hanging").hang();
+    let watcher = crate::lambda::launch(&platform, &api)
+        .env("JVB_WATCHER_DISCOVER", &format!("hanging,{}", platform.cluster()))
+        .env("JVB_WATCHER_RESYNC_INTERVAL", "1s")
+        .start();
+    eventually("a tick has registered the task", async || {
+        let outcome = api.invoke(&crate::lambda::tick(), Duration::from_secs(10)).await;
+        assert!(matches!(outcome, Outcome::Response(_)), "{outcome:?}");
+        (!platform.targets(&meet_nlb.groups[0]).await.is_empty()).then_some(())
+    })
+    .await;
+    let failed = watcher.wait_for("discovery_failed").await;
+    assert_eq!((failed.text("cluster"), failed.text("level")), ("hanging", "WARN"));
+    assert!(failed.text("error").contains("its share of the invocation's time"), "{failed:?}");
 }
 
 mod views;

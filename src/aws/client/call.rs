@@ -41,7 +41,11 @@ impl<'a> Call<'a> {
                 let cause = failure.as_connector_error().and_then(Error::source).map_or_else(|| causes(&error), causes);
                 format!("no connection to {cause}; check the network, --region and --endpoint-url")
             }
-            _ => causes(&error),
+            // The SDK's words say nothing of an answer that it can't parse.
+            _ => match status {
+                Some(status) => format!("HTTP status {status} without an error code: {}", causes(&error)),
+                None => causes(&error),
+            },
         };
         let request_id = error.request_id().map(Into::into);
         self.error(kind, code, message, request_id)
@@ -78,4 +82,21 @@ impl<'a> Call<'a> {
 /// Returns `None` for a resource that doesn't exist.
 pub(super) fn none_if_not_found<T>(error: AwsError) -> Result<Option<T>, AwsError> {
     if error.is(ErrorKind::NotFound) { Ok(None) } else { Err(error) }
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_sdk_ecs::operation::list_services::ListServicesError;
+    use aws_smithy_types::body::SdkBody;
+
+    use super::*;
+
+    #[test]
+    fn an_answer_without_an_error_code_is_named_by_its_status() {
+        let response = HttpResponse::new(503.try_into().expect("a status"), SdkBody::from("{}"));
+        let unparsable: SdkError<ListServicesError, HttpResponse> = SdkError::response_error("no code", response);
+        let error = Call::new(ApiOperation::ListServices, "c").failed(unparsable);
+        assert_eq!((error.kind, error.code), (ErrorKind::Unavailable, None));
+        assert!(error.message.starts_with("HTTP status 503 without an error code: "), "{}", error.message);
+    }
 }

@@ -14,9 +14,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::io::Read;
 use std::ops::Range;
 use std::path::Path;
+use std::time::Duration;
 
+use tokio::sync::oneshot;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
@@ -76,20 +79,83 @@ impl fmt::Display for InvalidConfig {
     }
 }
 
+/// The size of the largest file, in bytes: some ten thousand services.
+const LARGEST: usize = 4 << 20;
+
+/// The time within which [`read_in_time`] answers.
+const READ_WITHIN: Duration = Duration::from_secs(10);
+
 /// Reads a configuration file. `given` are the values of the command line and the environment.
 ///
 /// # Errors
 ///
 /// The file can't be read, or it has errors.
 pub fn read(path: &Path, given: &Values) -> Result<Services, InvalidConfig> {
-    let name = path.display().to_string();
-    match std::fs::read_to_string(path) {
-        Ok(text) => parse(Source { name: &name, text: &text }, given),
-        Err(error) => {
-            let error = LineError { line: None, error: format!("it can't be read: {error}") };
-            Err(InvalidConfig { file: name, errors: vec![error] })
+    match text(path) {
+        Ok(text) => parse(Source { name: &file_name(path), text: &text }, given),
+        Err(error) => Err(unreadable(path, error)),
+    }
+}
+
+/// Reads a configuration file as [`read`] does, and lets other tasks go on meanwhile.
+///
+/// # Errors
+///
+/// The same, or the file system doesn't answer in time, e.g. that of a server that is gone.
+pub async fn read_in_time(path: &Path, given: &Values) -> Result<Services, InvalidConfig> {
+    let (sender, result) = oneshot::channel();
+    let (of_thread, given) = (path.to_owned(), given.clone());
+    // Not a thread of the runtime, which would wait for it at its end.
+    let thread = std::thread::Builder::new().spawn(move || drop(sender.send(read(&of_thread, &given))));
+    if let Err(error) = thread {
+        return Err(unreadable(path, format!("it can't be read: {error}")));
+    }
+    match tokio::time::timeout(READ_WITHIN, result).await {
+        Ok(Ok(read)) => read,
+        Ok(Err(_)) | Err(_) => {
+            let error = format!("it can't be read: the file system has not answered within {READ_WITHIN:?}");
+            Err(unreadable(path, error))
         }
     }
+}
+
+/// Returns the text of a file.
+///
+/// # Errors
+///
+/// The reason why there is none.
+fn text(path: &Path) -> Result<String, String> {
+    let failed = |error: std::io::Error| format!("it can't be read: {error}");
+    // Before it is opened: a pipe would be opened once it has a writer.
+    let metadata = std::fs::metadata(path).map_err(failed)?;
+    if !metadata.is_file() {
+        return Err("it can't be read: it is not a regular file; write the configuration into one".to_owned());
+    }
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(failed)?;
+    if metadata.len() <= LARGEST as u64 {
+        file.take(LARGEST as u64 + 1).read_to_string(&mut text).map_err(failed)?;
+    }
+    // It may have grown since.
+    if metadata.len().max(text.len() as u64) > LARGEST as u64 {
+        return Err(format!("it can't be read: it has more than {LARGEST} bytes; use several watchers"));
+    }
+    Ok(text)
+}
+
+fn unreadable(path: &Path, error: String) -> InvalidConfig {
+    InvalidConfig { file: file_name(path), errors: vec![LineError { line: None, error }] }
+}
+
+/// Returns a file's name as messages have it.
+pub fn file_name(path: &Path) -> String {
+    printable(&path.display().to_string())
+}
+
+/// Escapes control characters, which a terminal would obey, and which would break the line of an error in two.
+fn printable(text: &str) -> String {
+    let escape = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    text.chars().map(escape).collect()
 }
 
 /// Parses a configuration. `given` are the values of the command line and the environment.
@@ -133,7 +199,13 @@ impl Parser<'_> {
             // What follows a syntax error can be misread.
             for error in errors {
                 let line = error.span().map_or(1, |span| self.line(self.misread(span)));
-                self.errors.push(LineError { line: Some(line), error: error.message().to_owned() });
+                let key =
+                    error.span().filter(|_| error.message() == "duplicate key").and_then(|span| self.text.get(span));
+                let error = match key {
+                    Some(key) => format!("{key}: the table has this key already; leave one out"),
+                    None => error.message().to_owned(),
+                };
+                self.error(line, &error);
             }
             return Services::new();
         }
@@ -223,7 +295,7 @@ impl Parser<'_> {
             (Kind::Value, DeValue::String(text)) => text.clone().into_owned(),
             (Kind::Value, DeValue::Integer(number)) => number.to_string(),
             (Kind::Value, other) => {
-                return Err(format!("it must be a text in quotes, or a number, not {}", with_article(other)));
+                return Err(format!("it must be a text in quotes, or a whole number, not {}", with_article(other)));
             }
         };
         self.options.check(option, &value)?;
@@ -282,7 +354,7 @@ impl Parser<'_> {
     }
 
     fn error(&mut self, line: usize, error: &str) {
-        self.errors.push(LineError { line: Some(line), error: error.to_owned() });
+        self.errors.push(LineError { line: Some(line), error: printable(error) });
     }
 
     /// Returns the place of a syntax error. One at the end of a line, e.g. of a string that isn't closed, is reported between
@@ -306,7 +378,8 @@ impl Parser<'_> {
 fn with_article(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a text",
-        DeValue::Integer(_) | DeValue::Float(_) => "a number",
+        DeValue::Integer(_) => "a number",
+        DeValue::Float(_) => "a fraction",
         DeValue::Boolean(_) => "true or false",
         DeValue::Datetime(_) => "a date",
         DeValue::Array(_) => "a list",

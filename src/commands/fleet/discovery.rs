@@ -4,6 +4,7 @@
 //! a service from being given up by mistake: a read that fails, or a tag that has become wrong, leaves a service as it was.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::super::options::fleet::Values;
 use super::values::{Kind, OptionParser};
@@ -26,18 +27,36 @@ const LOAD_BALANCER: &str = "load-balancer";
 /// The options that a service has without a tag.
 const NAMED: [&str; 2] = ["cluster", "service"];
 
+/// The most services that one step of a read describes, which is one call to ECS (see DescribeServices in its API reference).
+const PER_STEP: usize = 10;
+
 /// Discovers the services of clusters.
+///
+/// The clusters are read one after the other. A read that its caller cancels loses no more than the call in progress: the
+/// next read begins with another cluster, and continues this one where it was cancelled.
 pub struct Discovery<D> {
     directory: D,
     clusters: Vec<String>,
     /// The options of the command line and the environment.
     given: Values,
+    /// The place of the cluster that is read next.
+    turn: usize,
+    /// The services of the clusters that were read.
     known: BTreeMap<String, BTreeMap<String, Known>>,
-    /// True once a cluster was read.
+    /// The clusters whose read was cancelled, with what it had found.
+    unfinished: BTreeMap<String, Unfinished>,
+    /// The reasons why services are no longer watched, since they were last taken.
+    removed: BTreeMap<ServiceKey, RemovalReason>,
+    /// The last failure of each cluster that could not be read.
     #[cfg_attr(not(feature = "lambda"), allow(dead_code, reason = "only the function reads it"))]
-    has_read: bool,
-    #[cfg_attr(not(feature = "lambda"), allow(dead_code, reason = "only the function reads it"))]
-    last_failure: Option<AwsError>,
+    failures: BTreeMap<String, AwsError>,
+}
+
+/// The read of a cluster that was cancelled.
+struct Unfinished {
+    /// The services that are yet to be described.
+    names: Vec<String>,
+    described: Vec<TaggedService>,
 }
 
 /// A service that is, or was, tagged.
@@ -51,7 +70,7 @@ struct Known {
     is_deleted: bool,
 }
 
-/// What a read of the clusters has found.
+/// What the reads of the clusters have found.
 #[derive(Debug, Default)]
 pub struct Discovered {
     /// The services to watch.
@@ -60,68 +79,128 @@ pub struct Discovered {
     pub findings: BTreeMap<ServiceKey, Vec<Finding>>,
     /// Why services are no longer watched.
     pub removed: BTreeMap<ServiceKey, RemovalReason>,
-    /// The reads that failed, each with its cluster.
-    pub failures: Vec<(String, AwsError)>,
-    /// True if no cluster could be read.
-    pub is_blind: bool,
 }
 
 impl<D: ServiceDirectory> Discovery<D> {
     /// Creates a discovery that has read nothing.
     pub fn new(directory: D, clusters: Vec<String>, given: Values) -> Self {
-        Self { directory, clusters, given, known: BTreeMap::new(), has_read: false, last_failure: None }
+        Self {
+            directory,
+            clusters,
+            given,
+            turn: 0,
+            known: BTreeMap::new(),
+            unfinished: BTreeMap::new(),
+            removed: BTreeMap::new(),
+            failures: BTreeMap::new(),
+        }
+    }
+
+    /// Returns the number of clusters.
+    pub fn cluster_count(&self) -> usize {
+        self.clusters.len()
     }
 
     /// Returns whether a cluster was ever read.
-    #[cfg(feature = "lambda")]
     pub fn has_read(&self) -> bool {
-        self.has_read
+        !self.known.is_empty()
     }
 
     /// Returns the reason why no cluster was ever read.
     #[cfg(feature = "lambda")]
     pub fn unread(&self) -> AwsError {
-        self.last_failure.clone().unwrap_or_else(|| AwsError {
-            kind: ErrorKind::Unavailable,
-            service: "ecs",
-            operation: "ListServices",
-            resource: self.clusters.join(", "),
-            code: None,
-            message: "the time was over before the clusters were read; the next invocation reads them".to_owned(),
-            request_id: None,
-        })
+        let failure = self.failures.values().next().cloned();
+        failure.unwrap_or_else(|| cut_off(&self.clusters.join(", "), Duration::ZERO))
     }
 
-    /// Reads the clusters. What can't be read stays as it was.
-    pub async fn read(&mut self) -> Discovered {
-        let mut found = Discovered { is_blind: true, ..Discovered::default() };
-        for cluster in self.clusters.clone() {
-            match self.read_cluster(&cluster, &mut found).await {
-                Ok(()) => found.is_blind = false,
-                Err(error) => found.failures.push((cluster, error)),
+    /// Returns the cluster that [`Self::read_next`] reads next.
+    pub fn next_cluster(&self) -> &str {
+        &self.clusters[self.turn]
+    }
+
+    /// Reads the cluster whose turn it is. What can't be read stays as it was. `before_call` is called before each call, or
+    /// before the pages of a list.
+    ///
+    /// # Errors
+    ///
+    /// The call that failed; for a cluster that was read before and has been deleted since, too, whose services were deleted
+    /// with it.
+    pub async fn read_next(&mut self, before_call: impl Fn()) -> Result<(), AwsError> {
+        let cluster = self.clusters[self.turn].clone();
+        // At once, so that a read that hangs and is cancelled isn't the first of the next round, too.
+        self.turn = (self.turn + 1) % self.clusters.len();
+        let result = self.read_cluster(&cluster, before_call).await;
+        match &result {
+            Ok(()) => drop(self.failures.remove(&cluster)),
+            Err(error) => drop(self.failures.insert(cluster, error.clone())),
+        }
+        result
+    }
+
+    /// Notes that the caller has cancelled the read of a cluster after this time, and returns the failure.
+    pub fn cancelled(&mut self, cluster: &str, after: Duration) -> AwsError {
+        let error = cut_off(cluster, after);
+        self.failures.insert(cluster.to_owned(), error.clone());
+        error
+    }
+
+    /// Reads all clusters once. Returns what was found, and the reads that failed, each with its cluster.
+    pub async fn read(&mut self) -> (Discovered, Vec<(String, AwsError)>) {
+        let mut failures = Vec::new();
+        for _ in 0..self.cluster_count() {
+            let cluster = self.next_cluster().to_owned();
+            if let Err(error) = self.read_next(|| ()).await {
+                failures.push((cluster, error));
             }
         }
-        self.has_read |= !found.is_blind;
-        self.last_failure = found.failures.last().map(|(_, error)| error.clone());
+        (self.found(), failures)
+    }
+
+    /// Returns what the reads have found so far. Each reason for a removal is returned once.
+    pub fn found(&mut self) -> Discovered {
+        let mut found = Discovered { removed: std::mem::take(&mut self.removed), ..Discovered::default() };
         self.collect(&mut found);
         found
     }
 
-    async fn read_cluster(&mut self, cluster: &str, found: &mut Discovered) -> Result<(), AwsError> {
+    async fn read_cluster(&mut self, cluster: &str, before_call: impl Fn()) -> Result<(), AwsError> {
         let before = self.known.get(cluster).cloned().unwrap_or_default();
-        let mut names: BTreeSet<String> = match self.directory.services(cluster).await {
-            Ok(names) => names.into_iter().collect(),
-            // The services of a deleted cluster are deleted, too. An operator may also have mistyped its name.
-            Err(error) if error.is(ErrorKind::NotFound) => {
-                found.failures.push((cluster.to_owned(), error));
-                BTreeSet::new()
+        let mut is_missing = None;
+        if !self.unfinished.contains_key(cluster) {
+            before_call();
+            let mut names: BTreeSet<String> = match self.directory.services(cluster).await {
+                Ok(names) => names.into_iter().collect(),
+                // The services of a deleted cluster are deleted, too.
+                Err(error) if error.is(ErrorKind::NotFound) && self.known.contains_key(cluster) => {
+                    is_missing = Some(error);
+                    BTreeSet::new()
+                }
+                Err(error) if error.is(ErrorKind::NotFound) => return Err(mistyped(error)),
+                Err(error) => return Err(error),
+            };
+            // A list of several pages may lack one that exists.
+            names.extend(before.keys().cloned());
+            let unfinished = Unfinished { names: names.into_iter().collect(), described: Vec::new() };
+            self.unfinished.insert(cluster.to_owned(), unfinished);
+        }
+        while let Some(Unfinished { names, described }) = self.unfinished.get_mut(cluster)
+            && !names.is_empty()
+        {
+            let rest = names.len().saturating_sub(PER_STEP);
+            before_call();
+            match self.directory.describe(cluster, &names[rest..]).await {
+                Ok(services) => {
+                    described.extend(services);
+                    names.truncate(rest);
+                }
+                Err(error) => {
+                    self.unfinished.remove(cluster);
+                    return Err(error);
+                }
             }
-            Err(error) => return Err(error),
-        };
-        // A list of several pages may lack one that exists.
-        names.extend(before.keys().cloned());
-        let names: Vec<String> = names.into_iter().collect();
-        let described = if names.is_empty() { Vec::new() } else { self.directory.describe(cluster, &names).await? };
+        }
+        let described = self.unfinished.remove(cluster).map(|of| of.described).unwrap_or_default();
+        let mut removed = BTreeMap::new();
         let mut options = OptionParser::new();
         let mut after = BTreeMap::new();
         let mut deleted = before.clone();
@@ -130,7 +209,7 @@ impl<D: ServiceDirectory> Discovery<D> {
             let known = before.get(&name);
             if !tags.contains_key(&format!("{PREFIX}{LOAD_BALANCER}")) {
                 if known.is_some() {
-                    found.removed.insert(key(cluster, &name), RemovalReason::TagRemoved);
+                    removed.insert(key(cluster, &name), RemovalReason::TagRemoved);
                 }
                 continue;
             }
@@ -145,15 +224,17 @@ impl<D: ServiceDirectory> Discovery<D> {
         }
         for (name, known) in deleted {
             let Some(service) = &known.service else { continue };
+            before_call();
             // Otherwise nothing would report the load balancer that a deleted service leaves behind.
             if self.directory.has_load_balancer(&service.names.load_balancer).await? {
                 after.insert(name, Known { problem: None, is_deleted: true, ..known });
             } else {
-                found.removed.insert(key(cluster, &name), RemovalReason::ServiceDeleted);
+                removed.insert(key(cluster, &name), RemovalReason::ServiceDeleted);
             }
         }
         self.known.insert(cluster.to_owned(), after);
-        Ok(())
+        self.removed.extend(removed);
+        is_missing.map_or(Ok(()), Err)
     }
 
     /// Returns the settings of a service by its tags.
@@ -244,6 +325,30 @@ fn check(options: &mut OptionParser, option: &str, value: &str) -> Result<(), St
         Kind::Switch if !["true", "false"].contains(&value) => Err(format!("{value:?}: it must be true or false")),
         Kind::Switch => Ok(()),
         Kind::Value => options.check(option, value),
+    }
+}
+
+/// Returns the error of a cluster that was never read because AWS knows no cluster of that name: more likely the name is
+/// wrong than that the cluster was deleted, and only an operator knows.
+fn mistyped(error: AwsError) -> AwsError {
+    let message = format!("{}; correct --discover (JVB_WATCHER_DISCOVER), or create the cluster", error.message);
+    AwsError { kind: ErrorKind::Rejected, message, ..error }
+}
+
+/// Returns the failure of a read that was cancelled after this time.
+fn cut_off(cluster: &str, after: Duration) -> AwsError {
+    AwsError {
+        kind: ErrorKind::Unavailable,
+        service: "ecs",
+        operation: "ListServices",
+        resource: cluster.to_owned(),
+        code: None,
+        message: format!(
+            "its services were not read within {:.1} s, its share of the invocation's time; the next read continues. If \
+             this repeats, give the function a longer timeout",
+            after.as_secs_f64()
+        ),
+        request_id: None,
     }
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::super::CommandError;
 use super::super::options::fleet::{FleetOptions, GivenValues, Values};
 use super::super::options::{PlatformOptions, PolicyOptions, QueueOptions};
-use super::super::settings::{ProcessSettings, Settings};
+use super::super::settings::{ConfigError, ProcessSettings, Settings};
 use super::discovery::Discovery;
 use super::values::OptionParser;
 use super::{List, ServiceKey, Services, Watched, WatchedService, given_defaults};
@@ -83,7 +83,14 @@ impl View {
         let selection = Selection { cluster: given.remove("cluster"), service: given.remove("service") };
         let given = given_defaults(&given, list)?;
         let settings = ProcessSettings::new(platform, queue, environment)?;
-        Ok(Self { watched: Watched::listed(settings, fleet, given)?, selection })
+        let watched = Watched::listed(settings, fleet, given)?;
+        if let Some(cluster) = &selection.cluster
+            && !watched.has_cluster(cluster)
+        {
+            let problem = format!("the list has no cluster {cluster:?}; leave out --cluster to see all");
+            return Err(ConfigError { option: "cluster", problem }.into());
+        }
+        Ok(Self { watched, selection })
     }
 
     /// Reads the list.
@@ -96,10 +103,11 @@ impl View {
                 Found { services: services.clone(), ..Found::default() }
             }
             List::Clusters { clusters, given } => {
-                let discovered = Discovery::new(directory, clusters.clone(), given.clone()).read().await;
+                let mut discovery = Discovery::new(directory, clusters.clone(), given.clone());
+                let (discovered, failures) = discovery.read().await;
                 let not_watched = discovered.findings.into_iter();
                 let not_watched = not_watched.filter(|(key, _)| !discovered.services.contains_key(key)).collect();
-                Found { services: discovered.services, not_watched, failures: discovered.failures }
+                Found { services: discovered.services, not_watched, failures }
             }
         };
         found.services.retain(|key, _| self.selection.has(key));

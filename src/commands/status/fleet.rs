@@ -61,6 +61,7 @@ impl<P: ControllerPlatform + Clone, E: EventSource + Clone> FleetObserver<P, E> 
     pub(super) async fn observe(&self, found: Found) -> FleetStatus {
         let Found { services, not_watched, failures } = found;
         let event_source = Remembered::new(self.event_source.clone());
+        let has_services = !services.is_empty();
         let observed = stream::iter(self.reconcilers(services))
             .map(|(service, reconciler)| self.observe_one(service, reconciler, &event_source))
             .buffer_unordered(AT_A_TIME)
@@ -72,6 +73,13 @@ impl<P: ControllerPlatform + Clone, E: EventSource + Clone> FleetObserver<P, E> 
             unread.extend(of_event_source);
             readings.push(reading);
         }
+        let mut event_source_findings = Vec::new();
+        if !has_services {
+            match event_source::read_untested(&event_source, &self.queue).await {
+                Ok(state) => event_source_findings = event_source::findings(&state, &self.queue),
+                Err(error) => unread.push(error.with_remedy()),
+            }
+        }
         unread.sort();
         unread.dedup();
         let not_watched = not_watched.into_iter().map(|(ServiceKey { cluster, service }, findings)| {
@@ -81,6 +89,7 @@ impl<P: ControllerPlatform + Clone, E: EventSource + Clone> FleetObserver<P, E> 
             services: readings,
             not_watched: not_watched.collect(),
             unread_clusters: failures,
+            event_source_findings,
             queue: queue.as_ref(),
             dead_letter_queue: dead_letter_queue.as_ref(),
             unread,

@@ -336,3 +336,27 @@ async fn the_next_tick_continues_with_the_services_that_were_left() {
     fleet.invoke(Request::Tick).await.0.expect("most succeed");
     assert_eq!(fleet.reconciliations(), [all(3), all(3), all(2)].concat());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_change_keeps_the_order_of_the_services_that_stay() {
+    let mut fleet = fleet(3 * CONCURRENCY);
+    fleet.clouds.iter().for_each(|cloud| cloud.delay("DescribeServices", seconds(28)));
+    let all = |number: usize| vec![number; CONCURRENCY];
+    fleet.invoke(Request::Tick).await.0.expect("most succeed");
+    assert_eq!(fleet.reconciliations(), [all(1), all(1), all(0)].concat());
+    fleet.function.change(ServiceChanges::default());
+    fleet.invoke(Request::Tick).await.0.expect("most succeed");
+    assert_eq!(fleet.reconciliations(), [all(2), all(1), all(1)].concat());
+    // Of the next ones, the first is removed, and the second is replaced.
+    let scope = |number: usize| Scope { cluster: "p-cluster".into(), service: format!("service-{number}") };
+    let (gone, replaced) = (CONCURRENCY, CONCURRENCY + 1);
+    let clock = FakeClock::noon();
+    let context = Context::new(scope(replaced), fleet.lines.log(clock.clone()), clock);
+    let replacement = Reconciler::new(ReconcilerParts::new(fleet.clouds[replaced].clone(), context, policy()));
+    fleet.function.change(ServiceChanges { removed: vec![scope(gone)], added: vec![replacement] });
+    fleet.invoke(Request::Tick).await.0.expect("most succeed");
+    let mut expected = [all(2), all(2), all(2)].concat();
+    // One place of the second round is free for the service that was reconciled longest ago.
+    (expected[gone], expected[0]) = (1, 3);
+    assert_eq!(fleet.reconciliations(), expected);
+}

@@ -118,6 +118,60 @@ async fn an_event_and_an_idle_load_balancer_are_urgent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn deletes_nothing_once_its_gate_is_closed_and_reports_no_finding() {
+    let gate = Gate::default();
+    let mut bench = bench_on(FakeAws::new(overdue()), |parts| ReconcilerParts { gate: gate.clone(), ..parts });
+    bench.cloud.delay("DescribeServices", seconds(1));
+    let close = async {
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        gate.close().await;
+    };
+    let (outcome, ()) = tokio::join!(bench.reconcile(), close);
+    outcome.expect("a reconciliation");
+    assert_eq!(bench.cloud.count("DescribeServices"), 2, "it was about to delete");
+    assert_eq!(bench.cloud.calls_of(&["DeleteLoadBalancer", "DeleteTargetGroup"]), [""; 0]);
+    assert!(bench.lines.of("teardown_started").is_empty());
+    bench.cloud.world().observed.load_balancer.as_mut().expect("it is still there").tags.clear();
+    bench.reconcile().await.expect("a reconciliation");
+    assert!(bench.lines.of("finding").is_empty(), "nothing would clear it");
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_gate_closes_after_the_deletion_in_progress_and_before_the_next_one() {
+    let gate = Gate::default();
+    let mut bench = bench_on(FakeAws::new(overdue()), |parts| ReconcilerParts { gate: gate.clone(), ..parts });
+    bench.cloud.delay("DeleteLoadBalancer", seconds(4));
+    let (lines, cloud) = (bench.lines.clone(), bench.cloud.clone());
+    let close = async {
+        tokio::time::sleep(seconds(1)).await;
+        gate.close().await;
+        assert_eq!(lines.of("load_balancer_deleted").len(), 1, "it had begun");
+        assert_eq!(cloud.count("DeleteLoadBalancer"), 1);
+    };
+    let (outcome, ()) = tokio::join!(bench.reconcile(), close);
+    outcome.expect("a reconciliation");
+    bench.reconcile().await.expect("a reconciliation");
+    assert_eq!(bench.cloud.count("DeleteTargetGroup"), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reconciler_that_replaces_another_has_its_findings() {
+    let findings = CurrentFindings::default();
+    let mut observed = idle(load_balancer(&[]));
+    observed.load_balancer.as_mut().expect("a load balancer").tags.clear();
+    let with_findings = |parts: ReconcilerParts<FakeAws>| ReconcilerParts { findings: findings.clone(), ..parts };
+    let mut first = bench_on(FakeAws::new(observed), with_findings);
+    first.reconcile().await.expect("a reconciliation");
+    assert_eq!(first.lines.of("finding")[0]["state"], "raised");
+    let mut second = bench_on(first.cloud.clone(), with_findings);
+    second.reconcile().await.expect("a reconciliation");
+    assert!(second.lines.of("finding").is_empty(), "it is raised already");
+    second.cloud.world().observed.load_balancer = None;
+    second.reconcile().await.expect("a reconciliation");
+    assert_eq!(second.lines.of("finding")[0]["state"], "cleared");
+}
+
+#[tokio::test(start_paused = true)]
 async fn does_not_delete_after_a_scale_up_between_the_two_observations() {
     let mut bench = bench(overdue());
     bench.cloud.before("DescribeServices", 2, |world| world.observed.service = counts(1, 0, 0));

@@ -64,6 +64,7 @@ fn snapshot(services: Vec<ServiceReading>) -> FleetSnapshot<'static> {
         services,
         not_watched: Vec::new(),
         unread_clusters: Vec::new(),
+        event_source_findings: Vec::new(),
         queue: None,
         dead_letter_queue: None,
         unread: Vec::new(),
@@ -215,4 +216,18 @@ fn the_json_of_a_service_is_its_status_with_its_names() {
     assert!(a["tasks"].is_array() && a["next"]["intents"].is_array(), "{a}");
     assert_eq!((&b["well"], &b["state"]), (&false.into(), &"failed".into()));
     assert!(b["error"].as_str().expect("an error").contains("ecs:ListTasks"), "{b}");
+}
+
+#[test]
+fn without_a_service_it_is_not_well_and_reports_the_queue() {
+    let status = FleetStatus::new(snapshot(Vec::new()));
+    assert!(!status.well && !status.has_failures());
+    let line = "No service has the tag jvb-watcher:load-balancer\n";
+    assert!(text(&status, Extent::NotWell).starts_with(line));
+    let detail = "the queue doesn't exist".to_owned();
+    let missing = Finding { name: FindingName::QueueMissing, subject: "nope".to_owned(), detail };
+    let status = FleetStatus::new(FleetSnapshot { event_source_findings: vec![missing], ..snapshot(Vec::new()) });
+    let text = text(&status, Extent::NotWell);
+    assert!(text.lines().next().is_some_and(|line| line.ends_with("; 1 problem of the queue")), "{text}");
+    assert!(text.contains("queue_missing"), "{text}");
 }

@@ -122,8 +122,8 @@ events! {
         message: format!("replaced the service's settings; its load balancer is {}", settings.load_balancer),
     }
 
-    /// A service of a fleet is no longer watched. A load balancer that it still has stays. Level: INFO, or WARN with
-    /// `load_balancer_shared`.
+    /// A service of a fleet is no longer watched. A load balancer that it still has stays: no deletion follows this line. Its
+    /// findings were cleared before. Level: INFO, or WARN with `load_balancer_shared`.
     ServiceRemoved {
         /// The load balancer's name
         load_balancer: String,
@@ -165,7 +165,7 @@ events! {
         ),
     }
 
-    /// The configuration was read again, at SIGHUP, and is wrong; the watcher goes on with the one before. Logged for each
+    /// The configuration was read again, at SIGHUP, and is wrong or can't be read; the watcher goes on with the one before. Logged for each
     /// error. Level: ERROR.
     ConfigRejected {
         /// The file's name
@@ -183,8 +183,9 @@ events! {
         },
     }
 
-    /// A read of the services of a cluster, for `--discover`, failed. It is repeated, and the services that it would have
-    /// found stay as they were. Level: WARN, or ERROR when an operator must resolve the failure.
+    /// A read of the services of a cluster, for `--discover`, failed, or was cut off because an invocation has no more time for
+    /// it. It is repeated, and the services that it would have found stay as they were. Level: WARN, or ERROR when an operator
+    /// must resolve the failure, e.g. because there is no such cluster.
     DiscoveryFailed {
         #[serde(flatten)]
         failure: Failure,

@@ -141,6 +141,23 @@ async fn status_discovers_services_by_their_tags() {
 }
 
 #[tokio::test]
+async fn a_view_of_no_service_is_not_well() {
+    let platform = Platform::on(Aws::Sandbox).await;
+    let list = ConfigFile::new(&own(&platform));
+    for command in ["status", "doctor"] {
+        let mistyped = ask(&platform, command, &list, &["--cluster", "mistyped"]).await;
+        assert_eq!(mistyped.code, Some(2), "{mistyped:#?}");
+        assert!(mistyped.stderr.contains("--cluster: the list has no cluster \"mistyped\""), "{mistyped:#?}");
+        let cluster = platform.cluster();
+        let arguments = ["--discover", cluster.as_str(), "--queue", "nope"];
+        let nothing = Launch::new(&platform, command).args(arguments).finish().await;
+        assert_eq!(nothing.code, Some(if command == "status" { 3 } else { 1 }), "{nothing:#?}");
+        assert!(nothing.stdout.contains("nope"), "{}", nothing.stdout);
+        assert_fits(&nothing.stdout);
+    }
+}
+
+#[tokio::test]
 async fn doctor_lists_what_is_wrong_by_service_and_counts_the_rest() {
     let platform = Platform::on(Aws::Sandbox).await;
     platform.create_service_as(MEET, 0, &[]).await;

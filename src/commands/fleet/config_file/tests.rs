@@ -63,11 +63,11 @@ fn names_the_line_and_the_key_of_each_error() {
         ),
         (
             "[[service]]\nproject = \"a\"\nidle-grace = true",
-            "fleet.toml:3: idle-grace: it must be a text in quotes, or a number, not true or false",
+            "fleet.toml:3: idle-grace: it must be a text in quotes, or a whole number, not true or false",
         ),
         (
             "[[service]]\nproject = \"a\"\nidle-grace = [\"1m\"]",
-            "fleet.toml:3: idle-grace: it must be a text in quotes, or a number, not a list",
+            "fleet.toml:3: idle-grace: it must be a text in quotes, or a whole number, not a list",
         ),
         (
             "[[service]]\nproject = \"a\"\nno-usage = \"true\"",
@@ -128,7 +128,7 @@ fn names_the_line_of_a_syntax_error_and_of_a_repeated_key() {
     let error = errors("[[service]]\nproject = a\n");
     assert!(error.starts_with("fleet.toml:2: "), "{error}");
     let error = errors("[[service]]\nproject = \"a\"\nproject = \"b\"\n");
-    assert!(error.starts_with("fleet.toml:3: duplicate key"), "{error}");
+    assert!(error.starts_with("fleet.toml:3: project: the table has this key already"), "{error}");
 }
 
 #[test]
@@ -189,4 +189,43 @@ fn an_unclosed_string_is_reported_in_its_own_line() {
         let errors = errors(&format!("[[service]]\nproject = \"a\"\nservice = \"meet{end}"));
         assert!(errors.starts_with("fleet.toml:3: "), "{errors}");
     }
+}
+
+#[test]
+fn an_error_has_no_control_characters_of_the_file() {
+    for (text, expected) in [
+        ("\"a\\u001b[2J\\nb\" = 1", "fleet.toml:1: a\\u{1b}[2J\\nb: a configuration has a table"),
+        ("[[service]]\n\"x\\ny\" = 1", "fleet.toml:2: x\\ny: a service has no option \"x\\ny\""),
+        ("[[service]]\nproject = \"a\"\nproject = \"b\"", "fleet.toml:3: project: the table has this key already"),
+        ("[[service]]\nproject = \"a\"\nuse-threshold = 1.5", "or a whole number, not a fraction"),
+    ] {
+        let errors = errors(text);
+        assert!(errors.contains(expected), "{text:?} gives {errors:?}");
+        assert!(!errors.chars().any(char::is_control), "{errors:?}");
+    }
+    let error = read(Path::new("/nonexistent/\u{1b}[2J"), &Values::new()).expect_err("no file").to_string();
+    assert!(error.starts_with("/nonexistent/\\u{1b}[2J: "), "{error:?}");
+}
+
+#[test]
+fn a_file_that_is_too_large_or_none_is_refused() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let problem = |path: &Path| read(path, &Values::new()).expect_err("refused").errors.remove(0).error;
+    assert!(problem(directory.path()).contains("not a regular file"));
+    let large = directory.path().join("large.toml");
+    std::fs::File::create(&large).and_then(|file| file.set_len(LARGEST as u64 + 1)).expect("it is created");
+    assert!(problem(&large).contains(&format!("more than {LARGEST} bytes")));
+}
+
+#[tokio::test]
+async fn a_pipe_without_a_writer_is_refused_at_once() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let pipe = directory.path().join("pipe");
+    let made = std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo runs");
+    assert!(made.success());
+    let error = read_in_time(&pipe, &Values::new()).await.expect_err("refused").to_string();
+    assert!(error.ends_with("it is not a regular file; write the configuration into one"), "{error}");
+    let file = directory.path().join("fleet.toml");
+    std::fs::write(&file, "[[service]]\nproject = \"a\"").expect("it is written");
+    assert_eq!(read_in_time(&file, &Values::new()).await.expect("a good file").len(), 1);
 }

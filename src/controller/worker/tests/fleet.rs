@@ -401,3 +401,21 @@ async fn makes_the_messages_of_waiting_services_visible_at_shutdown_and_finishes
     assert_eq!(queue.world().deleted, ["id-1"]);
     assert_eq!(queue.world().changed, [("id-0".to_owned(), Duration::ZERO), ("id-2".to_owned(), Duration::ZERO)]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn is_ready_by_the_longest_resync_interval_of_its_services() {
+    let fleet = Setup { resync_interval: minutes(1), ..Setup::of(1) }.start();
+    tokio::time::sleep(seconds(1)).await;
+    let slow = Setup { resync_interval: minutes(10), ..Setup::of(1) };
+    let added = vec![reconciler(0, &fleet.clouds[0], &fleet.lines, &slow)];
+    let changes = ServiceChanges { removed: Vec::new(), added };
+    assert!(fleet.changes.send(changes).await.is_ok(), "the worker runs");
+    tokio::time::sleep(minutes(9)).await;
+    assert_eq!(fleet.liveness.ready(), Ok(()));
+    let fast = vec![reconciler(0, &fleet.clouds[0], &fleet.lines, &fleet.setup)];
+    fleet.clouds[0].fail("DescribeServices", ErrorKind::Throttled, 10_000);
+    let changes = ServiceChanges { removed: Vec::new(), added: fast };
+    assert!(fleet.changes.send(changes).await.is_ok(), "the worker runs");
+    tokio::time::sleep(seconds(1)).await;
+    assert!(fleet.liveness.ready().is_err(), "the last success was nine minutes ago");
+}
