@@ -177,6 +177,11 @@ fn the_sandbox_depends_on_no_other_member_and_the_report_on_the_costs_alone() {
 }
 
 #[test]
+fn the_model_depends_on_the_rules_alone() {
+    assert_eq!(other_members("jvb-watcher-model", &["--all-features"]), ["jvb-watcher-rules"]);
+}
+
+#[test]
 fn the_benchmarks_know_the_program_only_from_the_outside() {
     assert_eq!(other_members("jvb-watcher-benchmarks", &["--all-features"]), ["jvb-watcher-sandbox"]);
 }

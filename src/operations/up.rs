@@ -23,7 +23,7 @@ use jvb_watcher_rules::finding::FindingName;
 use jvb_watcher_rules::hold::{Hold, Holder};
 use jvb_watcher_rules::model::{
     BridgeAddress, Counts, LoadBalancer, LoadBalancerKind, LoadBalancerState, OPERATION_TAG, Observation,
-    Phase as TaskPhase, Service, Startup, TargetGroup, TargetType, Task,
+    Phase as TaskPhase, STOP_AT_TAG, Service, Startup, TargetGroup, TargetType, Task,
 };
 use jvb_watcher_rules::plan::{self, LifecycleAction, Teardown, UsagePolicy};
 
@@ -235,8 +235,12 @@ impl<P: ControllerPlatform + Clone> Up<P> {
         }
         let settled_at = *self.settled_at.get_or_insert_with(|| Instant::now() + OBSERVATION_VALID_FOR);
         let Counts { desired, running, .. } = leased.service.counts;
+        // What this operation has superseded, or a watcher that has announced a stop, may have sent a scale-in to zero: it
+        // takes effect before the lease and the hold are ten seconds old.
+        let is_superseding = self.run.since_superseding().is_some_and(|since| since < OBSERVATION_VALID_FOR);
+        let may_be_stopped = is_superseding || load_balancer.tags.contains_key(STOP_AT_TAG);
         // A running task proves that no observation of an idle service is still valid: it took longer to start.
-        let is_in_use = desired > 0 && running > 0;
+        let is_in_use = desired > 0 && running > 0 && !may_be_stopped;
         let takes_addresses = |group: &TargetGroup| matches!(group.target_type, TargetType::Ip { .. });
         let is_complete =
             load_balancer.target_groups.iter().any(takes_addresses) && self.run.command == CommandState::Settled;

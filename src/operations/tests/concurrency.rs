@@ -68,6 +68,24 @@ async fn an_operation_fails_when_an_operator_scales_the_service() {
     assert!(failure.reason.contains("desired count was set to 0"), "{failure}");
 }
 
+/// A watcher that has announced the stop of an unused service can have sent its last write before the lease of `up`.
+#[tokio::test(start_paused = true)]
+async fn up_starts_again_what_a_stop_in_progress_scales_to_zero() {
+    let platform = Platform::new(nothing());
+    platform.bring_up().await;
+    let announced = (jvb_watcher_rules::model::STOP_AT_TAG.to_owned(), "2026-11-20T12:00:00.000000001Z".to_owned());
+    platform.cloud.world().observed.load_balancer.as_mut().expect("a load balancer").tags.extend([announced]);
+    let cloud = platform.cloud.clone();
+    tokio::spawn(async move {
+        tokio::time::sleep(seconds(8)).await;
+        if let Service::Found(counts) = &mut cloud.world().observed.service {
+            counts.desired = 0;
+        }
+    });
+    execute(&mut platform.up("u")).await.unwrap_or_else(|failure| panic!("{failure}"));
+    platform.assert_up();
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_lease_that_terraform_removes_is_written_again() {
     let platform = Platform::new(nothing());
