@@ -413,7 +413,7 @@ impl<Q: Queue, P: ControllerPlatform + 'static> Running<'_, Q, P> {
     fn report_services(&self) {
         let Counts { all, untried, .. } = self.schedule.counts();
         let untried_service = self.schedule.first_untried().and_then(|key| self.services.get(&key));
-        let first_untried = untried_service.map(|context| context.scope.service.clone());
+        let first_untried = untried_service.map(|service| service.context.scope.service.clone());
         self.liveness.set_services(Services { all, untried, first_untried });
     }
 
