@@ -154,7 +154,8 @@ async fn watching_many_services_keeps_the_verdict_on_the_screen() {
     let mut terminal = Terminal::start_with(&platform, &format!("--config '{}'", file.path().display()));
     let output = eventually("the status is shown", async || {
         let output = terminal.output();
-        (output.contains("not well") && output.ends_with("\x1b[J")).then_some(output)
+        // On an overloaded machine some services can be observed only at the next refresh.
+        (output.contains("30 of 31 services are not well") && output.ends_with("\x1b[J")).then_some(output)
     })
     .await;
     let rows = rows(&output);
