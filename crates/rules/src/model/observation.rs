@@ -73,17 +73,16 @@ impl Observation {
 
     /// Returns the tasks by their addresses.
     pub fn tasks_by_address(&self) -> TasksByAddress<'_> {
-        let mut tasks: BTreeMap<IpAddr, &Task> = BTreeMap::new();
-        for task in &self.tasks {
-            for family in [AddressFamily::Ipv4, AddressFamily::Ipv6] {
-                let Some(address) = task.address(family) else { continue };
-                let found = tasks.entry(address).or_insert(task);
-                if precedence(task) < precedence(found) {
-                    *found = task;
-                }
+        let mut tasks: Vec<&Task> = self.tasks.iter().collect();
+        tasks.sort_by(|a, b| precedence(b).cmp(&precedence(a)));
+        let mut by_address = BTreeMap::new();
+        for task in tasks {
+            for address in [AddressFamily::Ipv4, AddressFamily::Ipv6].into_iter().filter_map(|of| task.address(of)) {
+                // Replaces the task that it precedes.
+                by_address.insert(address, task);
             }
         }
-        TasksByAddress(tasks)
+        TasksByAddress(by_address)
     }
 
     /// Returns how far the service is from serving calls.
