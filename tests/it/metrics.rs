@@ -137,7 +137,13 @@ async fn cloudwatch_and_prometheus_accept_the_metrics_of_an_evening() {
     let all: BTreeSet<String> = lines.iter().flat_map(published).collect();
     // moto's CloudWatch doesn't speak the protocol of the SDK, so that the flows stay unknown.
     let unknown = BTreeSet::from(["Flows".to_owned(), "UnusedSeconds".to_owned()]);
-    assert_eq!(all, &documented_metrics() - &unknown, "all metrics are published, and no other");
+    let mut expected = &documented_metrics() - &unknown;
+    // On an overloaded machine a resync can find the task before its event arrives, which tells since when it runs.
+    let is_early = watcher.events("target_registered").iter().all(|line| line["latency_ms"].is_null());
+    if is_early {
+        expected.remove("RegistrationLatency");
+    }
+    assert_eq!(all, expected, "all metrics are published, and no other");
 
     assert_eq!(sum(&lines, "EventsReceived"), 2);
     assert_eq!(sum(&lines, "EventsForeign"), 1);
@@ -145,7 +151,8 @@ async fn cloudwatch_and_prometheus_accept_the_metrics_of_an_evening() {
     assert_eq!(sum(&lines, "ReconcileFailures"), watcher.events("reconcile_failed").len() as i64);
     assert_eq!(sum(&lines, "Throttles"), 3);
     assert_eq!(sum(&lines, "Teardowns"), 1);
-    assert_eq!(values(&lines, "RegistrationLatency"), load_balancer.groups.len());
+    let latencies = if is_early { 0 } else { load_balancer.groups.len() };
+    assert_eq!(values(&lines, "RegistrationLatency"), latencies);
     let sent = platform.proxy.calls().len() as i64;
     let counted = sum(&lines, "AwsCalls");
     assert!(counted > sent / 2 && counted <= sent, "{counted} of {sent} calls");
