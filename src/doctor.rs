@@ -131,14 +131,29 @@ fn advice_on(error: &AwsError) -> String {
 /// The data that the checks judge; where a read failed, its error.
 #[derive(Debug)]
 pub struct Evidence<'a> {
+    /// What it has in common with other services.
+    pub shared: SharedEvidence<'a>,
     /// The cluster and the service.
     pub scope: &'a Scope,
-    /// The queue's name or URL, as configured.
-    pub queue_option: &'a str,
     /// The load balancer's name.
     pub load_balancer_name: &'a str,
     /// The tag that a load balancer must carry to be deleted.
     pub owner_tag: &'a OwnerTag,
+    /// The network mode of the service's tasks; `None` if the service doesn't exist.
+    pub task_network: Result<Option<TaskNetwork>, AwsError>,
+    /// The load balancer with its target groups; `None` if it doesn't exist.
+    pub load_balancer: Result<Option<LoadBalancer>, AwsError>,
+    /// The load balancer's deletion protection, if the load balancer exists.
+    pub deletion_protection: Option<Result<DeletionProtection, AwsError>>,
+    /// The permission probes that were made.
+    pub probes: Vec<ProbeResult>,
+}
+
+/// The part of the evidence that services with one queue share.
+#[derive(Debug)]
+pub struct SharedEvidence<'a> {
+    /// The queue's name or URL, as configured.
+    pub queue_option: &'a str,
     /// The identity of the credentials.
     pub caller: Result<Caller, AwsError>,
     /// The time by which AWS's clock is ahead of this machine's; `None` if AWS has answered no call.
@@ -151,14 +166,6 @@ pub struct Evidence<'a> {
     pub dead_letter_queue: Option<Result<Option<QueueDescription>, AwsError>>,
     /// The targets of each rule.
     pub rule_targets: Vec<RuleTargets>,
-    /// The network mode of the service's tasks; `None` if the service doesn't exist.
-    pub task_network: Result<Option<TaskNetwork>, AwsError>,
-    /// The load balancer with its target groups; `None` if it doesn't exist.
-    pub load_balancer: Result<Option<LoadBalancer>, AwsError>,
-    /// The load balancer's deletion protection, if the load balancer exists.
-    pub deletion_protection: Option<Result<DeletionProtection, AwsError>>,
-    /// The permission probes that were made.
-    pub probes: Vec<ProbeResult>,
 }
 
 /// The targets of a rule.
@@ -213,9 +220,7 @@ pub struct Diagnosis {
 impl Diagnosis {
     /// Makes the checks.
     pub fn new(evidence: &Evidence<'_>) -> Self {
-        let mut checks = vec![credentials::credentials(&evidence.caller), credentials::clock(evidence.clock_ahead)];
-        checks.extend(queue::checks(evidence));
-        checks.extend(rule::checks(evidence));
+        let mut checks = shared_checks(&evidence.shared, Some(&evidence.scope.service));
         checks.extend(service::checks(evidence));
         checks.extend(load_balancer::checks(evidence));
         checks.extend(permissions::checks(&evidence.probes));
@@ -223,12 +228,12 @@ impl Diagnosis {
     }
 }
 
-/// Makes the checks of what all services share, where there is no service: those of the credentials, the clock, the queue
-/// and its rules.
-pub fn shared_checks(evidence: &Evidence<'_>) -> Vec<Check> {
+/// Makes the checks of what services share: the credentials, the clock, the queue and its rules; and whether the rules match
+/// the events of a service, if there is one.
+pub fn shared_checks(evidence: &SharedEvidence<'_>, service: Option<&str>) -> Vec<Check> {
     let mut checks = vec![credentials::credentials(&evidence.caller), credentials::clock(evidence.clock_ahead)];
     checks.extend(queue::checks(evidence));
-    checks.extend(rule::checks(evidence).into_iter().filter(|check| check.check != rule::EVENT_PATTERN));
+    checks.extend(rule::checks(evidence, service));
     checks
 }
 

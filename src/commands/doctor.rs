@@ -1,5 +1,6 @@
 //! `doctor`: reads what the watcher depends on, and checks it, for one service or many.
 
+use std::future::Future;
 use std::io::{self, Write};
 
 use clap::Args;
@@ -17,10 +18,9 @@ use crate::aws::client::{AwsDiagnostics, AwsEventSource, AwsPlatform};
 use crate::aws::diagnostics::{Diagnostics, PermissionProbe};
 use crate::aws::event_source::{EventSource, QueueDescription};
 use crate::aws::{AwsError, LoadBalancerDescription, Platform, TargetGroupDescription};
-use crate::controller::scope::Scope;
 use crate::doctor::fleet::{FleetDiagnosis, fleet_text};
 use crate::doctor::{
-    Check, Diagnosis, Evidence, ProbeResult, ProbedResources, RuleTargets, probes, shared_checks, text,
+    Check, Diagnosis, Evidence, ProbeResult, ProbedResources, RuleTargets, SharedEvidence, probes, shared_checks, text,
 };
 use crate::event_source::location::Location;
 use crate::event_source::remembered::Remembered;
@@ -28,7 +28,6 @@ use crate::event_source::{self, EventSourceState};
 use crate::telemetry::log::Log;
 use crate::text::Style;
 use jvb_watcher_rules::model::{LoadBalancer, TargetGroup};
-use jvb_watcher_rules::plan::OwnerTag;
 use remembered::RememberedDiagnostics;
 
 mod remembered;
@@ -163,7 +162,8 @@ impl Doctor<'_> {
             list.push(Check::no_service());
         }
         if services.is_empty() {
-            list.extend(self.examine_shared().await);
+            let shared = self.shared(event_source::read_untested(&self.event_source, self.queue)).await;
+            list.extend(shared_checks(&shared, None));
         }
         let diagnoses = stream::iter(services)
             .map(async |(key, service)| ((key.cluster.clone(), key.service.clone()), self.examine(service).await))
@@ -172,21 +172,20 @@ impl Doctor<'_> {
         FleetDiagnosis::new(list, diagnoses.await)
     }
 
-    /// Examines what services share, where there is none.
-    async fn examine_shared(&self) -> Vec<Check> {
-        let (caller, event_source) =
-            tokio::join!(self.diagnostics.caller(), event_source::read_untested(&self.event_source, self.queue),);
+    /// Reads what services share, with the queue and its rules by this read.
+    async fn shared(
+        &self,
+        event_source: impl Future<Output = Result<EventSourceState, AwsError>>,
+    ) -> SharedEvidence<'_> {
+        let (caller, event_source) = tokio::join!(self.diagnostics.caller(), event_source);
         let queue = match &event_source {
             Ok(state) => state.queue().cloned(),
+            // Reading the queue alone takes fewer permissions.
             Err(_) => self.event_source.queue(self.queue).await.ok().flatten(),
         };
         let (dead_letter_queue, rule_targets) =
-            tokio::join!(self.dead_letter_queue(queue.as_ref()), self.rule_targets(event_source.as_ref().ok()),);
-        shared_checks(&Evidence {
-            // The checks of what is shared use none of these.
-            scope: &Scope { cluster: String::new(), service: String::new() },
-            load_balancer_name: "",
-            owner_tag: &OwnerTag { key: String::new(), value: String::new() },
+            tokio::join!(self.dead_letter_queue(queue.as_ref()), self.rule_targets(event_source.as_ref().ok()));
+        SharedEvidence {
             queue_option: self.queue,
             caller,
             clock_ahead: self.platform.clock().ahead_of_machine(),
@@ -194,48 +193,30 @@ impl Doctor<'_> {
             queue,
             dead_letter_queue,
             rule_targets,
-            task_network: Ok(None),
-            load_balancer: Ok(None),
-            deletion_protection: None,
-            probes: Vec::new(),
-        })
+        }
     }
 
     async fn examine(&self, service: &WatchedService) -> Diagnosis {
-        let (scope, queue_option) = (&service.names.scope, self.queue);
+        let scope = &service.names.scope;
         let load_balancer_name = &service.names.load_balancer;
-        let (caller, event_source, task_network, load_balancer) = tokio::join!(
-            self.diagnostics.caller(),
-            event_source::read(&self.event_source, scope, queue_option),
+        let (shared, task_network, load_balancer) = tokio::join!(
+            self.shared(event_source::read(&self.event_source, scope, self.queue)),
             self.diagnostics.task_network(&scope.cluster, &scope.service),
             self.load_balancer(load_balancer_name),
         );
-        let queue = match &event_source {
-            Ok(state) => state.queue().cloned(),
-            // Reading the queue alone takes fewer permissions.
-            Err(_) => self.event_source.queue(queue_option).await.ok().flatten(),
-        };
-        let account = caller.as_ref().map(|caller| caller.account.clone()).unwrap_or_default();
+        let account = shared.caller.as_ref().map(|caller| caller.account.clone()).unwrap_or_default();
         let here = || Location { partition: "aws".to_owned(), region: self.region.clone(), account };
-        let location = queue.as_ref().map_or_else(here, |queue| Location::of_arn(&queue.arn));
+        let location = shared.queue.as_ref().map_or_else(here, |queue| Location::of_arn(&queue.arn));
         let found = load_balancer.as_ref().ok().and_then(Option::as_ref);
-        let (dead_letter_queue, rule_targets, deletion_protection, probes) = tokio::join!(
-            self.dead_letter_queue(queue.as_ref()),
-            self.rule_targets(event_source.as_ref().ok()),
+        let (deletion_protection, probes) = tokio::join!(
             async { Some(self.diagnostics.deletion_protection(&found?.arn).await) },
-            self.probe(service, queue.as_ref(), found, &location),
+            self.probe(service, shared.queue.as_ref(), found, &location),
         );
         Diagnosis::new(&Evidence {
+            shared,
             scope,
-            queue_option,
             load_balancer_name,
             owner_tag: &service.policy.owner_tag,
-            caller,
-            clock_ahead: self.platform.clock().ahead_of_machine(),
-            event_source,
-            queue,
-            dead_letter_queue,
-            rule_targets,
             task_network,
             load_balancer,
             deletion_protection,

@@ -1,6 +1,6 @@
 //! The checks of the queue: its redrive policy, its dead-letter queue, and its access policy.
 
-use super::{Check, Evidence};
+use super::{Check, SharedEvidence};
 use crate::aws::event_source::QueueDescription;
 use crate::event_source::EventSourceState;
 use crate::event_source::location::Location;
@@ -14,7 +14,7 @@ const REDRIVE_POLICY: &str = "redrive policy";
 const DEAD_LETTER_QUEUE: &str = "dead-letter queue";
 const QUEUE_POLICY: &str = "queue policy";
 
-pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
+pub fn checks(evidence: &SharedEvidence<'_>) -> Vec<Check> {
     let skip = |queue: Check, reason: &str| {
         let others = [REDRIVE_POLICY, DEAD_LETTER_QUEUE, QUEUE_POLICY].map(|check| Check::skipped(check, reason));
         [queue].into_iter().chain(others).collect()
@@ -58,7 +58,7 @@ fn redrive_policy(queue: &QueueDescription) -> Check {
     }
 }
 
-fn dead_letter_queue(evidence: &Evidence<'_>, queue: &QueueDescription) -> Check {
+fn dead_letter_queue(evidence: &SharedEvidence<'_>, queue: &QueueDescription) -> Check {
     let (Some(policy), Some(read)) = (&queue.redrive_policy, &evidence.dead_letter_queue) else {
         return Check::skipped(DEAD_LETTER_QUEUE, "the queue has no redrive policy");
     };

@@ -1,19 +1,20 @@
 //! The checks of the rule that fills the queue: its state, its event pattern, and its target.
 
-use super::{Check, Evidence};
+use super::{Check, SharedEvidence};
 use crate::aws::diagnostics::TargetInput;
 use crate::aws::event_source::{QueueDescription, RuleState};
 use crate::event_source::rule::ObservedRule;
 use crate::event_source::{EventSourceState, Sample};
 
 const RULE: &str = "rule";
-pub(super) const EVENT_PATTERN: &str = "event pattern";
+const EVENT_PATTERN: &str = "event pattern";
 const RULE_TARGET: &str = "rule target";
 
-pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
+/// Makes the checks; that of the event pattern only for a service.
+pub fn checks(evidence: &SharedEvidence<'_>, service: Option<&str>) -> Vec<Check> {
     let skip = |rule: Check, reason: &str| {
-        let others = [EVENT_PATTERN, RULE_TARGET].map(|check| Check::skipped(check, reason));
-        [rule].into_iter().chain(others).collect()
+        let others = service.map(|_| EVENT_PATTERN).into_iter().chain([RULE_TARGET]);
+        [rule].into_iter().chain(others.map(|check| Check::skipped(check, reason))).collect()
     };
     match &evidence.event_source {
         Ok(EventSourceState::QueueMissing) => {
@@ -33,7 +34,11 @@ pub fn checks(evidence: &Evidence<'_>) -> Vec<Check> {
         }
         Ok(EventSourceState::Queue { queue, rules }) => rules
             .iter()
-            .flat_map(|rule| [state(rule), pattern(rule, rules, evidence), target(rule, queue, evidence)])
+            .flat_map(|rule| {
+                let pattern = service.map(|service| pattern(rule, rules, service));
+                [Some(state(rule)), pattern, Some(target(rule, queue, evidence))]
+            })
+            .flatten()
             .collect(),
     }
 }
@@ -51,8 +56,8 @@ fn state(ObservedRule { rule, .. }: &ObservedRule) -> Check {
 }
 
 /// Checks the pattern of one of the rules. What another rule matches is not missing.
-fn pattern(ObservedRule { rule, unmatched }: &ObservedRule, rules: &[ObservedRule], evidence: &Evidence<'_>) -> Check {
-    let (name, service) = (&rule.name, &evidence.scope.service);
+fn pattern(ObservedRule { rule, unmatched }: &ObservedRule, rules: &[ObservedRule], service: &str) -> Check {
+    let name = &rule.name;
     let is_missing = |sample: &Sample| {
         let mut enabled = rules.iter().filter(|of| of.rule.state == RuleState::Enabled);
         enabled.all(|of| of.unmatched.contains(sample))
@@ -79,7 +84,7 @@ fn pattern(ObservedRule { rule, unmatched }: &ObservedRule, rules: &[ObservedRul
     }
 }
 
-fn target(ObservedRule { rule, .. }: &ObservedRule, queue: &QueueDescription, evidence: &Evidence<'_>) -> Check {
+fn target(ObservedRule { rule, .. }: &ObservedRule, queue: &QueueDescription, evidence: &SharedEvidence<'_>) -> Check {
     let name = &rule.name;
     let targets = match evidence.rule_targets.iter().find(|of| of.rule == *name).map(|of| &of.targets) {
         Some(Ok(targets)) => targets,

@@ -38,17 +38,20 @@ impl Fixture {
             target_group: "p-jvb-udp",
             location: &Location::of_arn(QUEUE),
         });
-        Evidence {
-            scope: &self.scope,
+        let shared = SharedEvidence {
             queue_option: "p-jvb-watcher",
-            load_balancer_name: "p-jvb-nlb",
-            owner_tag: &self.owner_tag,
             caller: Ok(caller),
             clock_ahead: Some(SignedDuration::from_secs(1)),
             event_source: Ok(event_source(queue(), vec![rule()])),
             queue: Some(queue()),
             dead_letter_queue: Some(Ok(Some(dead))),
             rule_targets: vec![RuleTargets { rule: "p-jvb-watcher".to_owned(), targets: Ok(vec![target]) }],
+        };
+        Evidence {
+            shared,
+            scope: &self.scope,
+            load_balancer_name: "p-jvb-nlb",
+            owner_tag: &self.owner_tag,
             task_network: Ok(Some(TaskNetwork::Awsvpc)),
             load_balancer: Ok(Some(load_balancer(&[]))),
             deletion_protection: Some(Ok(DeletionProtection::Off)),
@@ -60,10 +63,11 @@ impl Fixture {
 /// Evidence of an account in which no call has an answer.
 fn without_an_answer(evidence: &mut Evidence<'_>) {
     let refused = || error(ErrorKind::Unavailable);
-    evidence.caller = Err(refused());
-    evidence.clock_ahead = None;
-    (evidence.event_source, evidence.queue, evidence.dead_letter_queue) = (Err(refused()), None, None);
-    evidence.rule_targets.clear();
+    evidence.shared.caller = Err(refused());
+    evidence.shared.clock_ahead = None;
+    (evidence.shared.event_source, evidence.shared.queue, evidence.shared.dead_letter_queue) =
+        (Err(refused()), None, None);
+    evidence.shared.rule_targets.clear();
     evidence.task_network = Err(refused());
     (evidence.load_balancer, evidence.deletion_protection) = (Err(refused()), None);
     for ProbeResult { probe, answer } in &mut evidence.probes {
@@ -111,7 +115,7 @@ fn skipped(change: impl FnOnce(&mut Evidence<'_>)) -> Vec<&'static str> {
 fn in_queue(change: impl FnOnce(&mut QueueDescription)) -> impl FnOnce(&mut Evidence<'_>) {
     let mut queue = queue();
     change(&mut queue);
-    move |evidence| evidence.event_source = Ok(event_source(queue, vec![rule()]))
+    move |evidence| evidence.shared.event_source = Ok(event_source(queue, vec![rule()]))
 }
 
 #[test]
@@ -129,11 +133,13 @@ fn each_fault_is_the_result_of_one_check() {
     let disabled = |rule: Rule| Rule { state: RuleState::Disabled, ..rule };
     type Change = Box<dyn FnOnce(&mut Evidence<'_>)>;
     let cases: Vec<(Change, (&str, CheckResult))> = vec![
-        (Box::new(|evidence| evidence.caller = Err(error(ErrorKind::Unauthenticated))), ("credentials", Failed)),
-        (Box::new(|evidence| evidence.clock_ahead = Some(SignedDuration::from_secs(-40))), ("clock", Warning)),
-        (Box::new(|evidence| evidence.clock_ahead = Some(SignedDuration::from_secs(400))), ("clock", Failed)),
+        (Box::new(|evidence| evidence.shared.caller = Err(error(ErrorKind::Unauthenticated))), ("credentials", Failed)),
+        (Box::new(|evidence| evidence.shared.clock_ahead = Some(SignedDuration::from_secs(-40))), ("clock", Warning)),
+        (Box::new(|evidence| evidence.shared.clock_ahead = Some(SignedDuration::from_secs(400))), ("clock", Failed)),
         (
-            Box::new(|evidence| (evidence.event_source, evidence.queue) = (Ok(EventSourceState::QueueMissing), None)),
+            Box::new(|evidence| {
+                (evidence.shared.event_source, evidence.shared.queue) = (Ok(EventSourceState::QueueMissing), None)
+            }),
             ("queue", Failed),
         ),
         (Box::new(in_queue(|queue| queue.redrive_policy = None)), ("redrive policy", Warning)),
@@ -144,46 +150,46 @@ fn each_fault_is_the_result_of_one_check() {
             })),
             ("redrive policy", Warning),
         ),
-        (Box::new(|evidence| evidence.dead_letter_queue = Some(Ok(None))), ("dead-letter queue", Failed)),
+        (Box::new(|evidence| evidence.shared.dead_letter_queue = Some(Ok(None))), ("dead-letter queue", Failed)),
         (
             Box::new(|evidence| {
-                evidence.dead_letter_queue = Some(Ok(Some(QueueDescription { waiting: 2, ..queue() })))
+                evidence.shared.dead_letter_queue = Some(Ok(Some(QueueDescription { waiting: 2, ..queue() })))
             }),
             ("dead-letter queue", Warning),
         ),
         (Box::new(in_queue(|queue| queue.policy = None)), ("queue policy", Failed)),
         (Box::new(in_queue(|queue| queue.policy = Some(policy(EVENTS, "{}")))), ("queue policy", Warning)),
         (Box::new(in_queue(|queue| queue.policy = Some(policy("\"*\"", "{}")))), ("queue policy", Warning)),
-        (Box::new(|evidence| evidence.event_source = Ok(event_source(queue(), Vec::new()))), ("rule", Failed)),
+        (Box::new(|evidence| evidence.shared.event_source = Ok(event_source(queue(), Vec::new()))), ("rule", Failed)),
         (
             Box::new(move |evidence| {
                 let disabled = ObservedRule { rule: disabled(rule().rule), ..rule() };
-                evidence.event_source = Ok(event_source(queue(), vec![disabled]));
+                evidence.shared.event_source = Ok(event_source(queue(), vec![disabled]));
             }),
             ("rule", Failed),
         ),
         (
             Box::new(|evidence| {
                 let mismatched = ObservedRule { unmatched: vec![Sample::TaskRunning], ..rule() };
-                evidence.event_source = Ok(event_source(queue(), vec![mismatched]));
+                evidence.shared.event_source = Ok(event_source(queue(), vec![mismatched]));
             }),
             ("event pattern", Failed),
         ),
         (
             Box::new(|evidence| {
                 let unmatched = vec![Sample::TasksImpaired, Sample::DeploymentFailed];
-                evidence.event_source = Ok(event_source(queue(), vec![ObservedRule { unmatched, ..rule() }]));
+                evidence.shared.event_source = Ok(event_source(queue(), vec![ObservedRule { unmatched, ..rule() }]));
             }),
             ("event pattern", Warning),
         ),
         (
             Box::new(|evidence| {
                 let target = RuleTarget { arn: QUEUE.to_owned(), input: TargetInput::Transformed };
-                evidence.rule_targets[0].targets = Ok(vec![target]);
+                evidence.shared.rule_targets[0].targets = Ok(vec![target]);
             }),
             ("rule target", Failed),
         ),
-        (Box::new(|evidence| evidence.rule_targets[0].targets = Ok(Vec::new())), ("rule target", Failed)),
+        (Box::new(|evidence| evidence.shared.rule_targets[0].targets = Ok(Vec::new())), ("rule target", Failed)),
         (Box::new(|evidence| evidence.task_network = Ok(None)), ("service", Failed)),
         (Box::new(|evidence| evidence.task_network = Ok(Some(TaskNetwork::Other))), ("task network", Failed)),
         (
@@ -235,7 +241,8 @@ fn each_fault_is_the_result_of_one_check() {
 fn two_rules_can_match_the_events_together() {
     let tasks = || ObservedRule { unmatched: vec![Sample::TasksImpaired, Sample::DeploymentFailed], ..rule() };
     let failures = || ObservedRule { unmatched: vec![Sample::TaskRunning, Sample::TaskStopped], ..rule() };
-    let with = |rules: Vec<ObservedRule>| faults(|evidence| evidence.event_source = Ok(event_source(queue(), rules)));
+    let with =
+        |rules: Vec<ObservedRule>| faults(|evidence| evidence.shared.event_source = Ok(event_source(queue(), rules)));
     assert_eq!(with(vec![tasks(), failures()]), []);
     let mut off = failures();
     off.rule.state = RuleState::Disabled;
@@ -269,7 +276,7 @@ fn every_check_has_a_result_whatever_could_be_read() {
     let names = |change: fn(&mut Evidence<'_>)| results(change).into_iter().map(|(check, _)| check).collect::<Vec<_>>();
     let all = names(|_| {});
     let missing: fn(&mut Evidence<'_>) = |evidence| {
-        (evidence.event_source, evidence.queue) = (Ok(EventSourceState::QueueMissing), None);
+        (evidence.shared.event_source, evidence.shared.queue) = (Ok(EventSourceState::QueueMissing), None);
         evidence.task_network = Ok(None);
         (evidence.load_balancer, evidence.deletion_protection) = (Ok(None), None);
     };
@@ -280,11 +287,11 @@ fn every_check_has_a_result_whatever_could_be_read() {
 #[test]
 fn a_call_that_only_doctor_makes_is_skipped_when_denied() {
     assert_eq!(
-        skipped(|evidence| evidence.event_source = Err(error(ErrorKind::AccessDenied))),
+        skipped(|evidence| evidence.shared.event_source = Err(error(ErrorKind::AccessDenied))),
         ["queue policy", "rule", "event pattern", "rule target", "permission"]
     );
     let denied = |evidence: &mut Evidence<'_>| {
-        evidence.dead_letter_queue = Some(Err(error(ErrorKind::AccessDenied)));
+        evidence.shared.dead_letter_queue = Some(Err(error(ErrorKind::AccessDenied)));
         evidence.deletion_protection = Some(Err(error(ErrorKind::AccessDenied)));
     };
     assert_eq!(skipped(denied), ["dead-letter queue", "deletion protection", "permission"]);
@@ -360,8 +367,8 @@ fn names_other_senders_that_the_queue_policy_allows() {
 fn every_line_fits_and_begins_with_its_result() {
     let fixture = Fixture::new();
     let mut evidence = fixture.evidence();
-    evidence.event_source = Ok(event_source(queue(), Vec::new()));
-    evidence.dead_letter_queue = Some(Ok(Some(QueueDescription { waiting: 2, ..queue() })));
+    evidence.shared.event_source = Ok(event_source(queue(), Vec::new()));
+    evidence.shared.dead_letter_queue = Some(Ok(Some(QueueDescription { waiting: 2, ..queue() })));
     let diagnosis = Diagnosis::new(&evidence);
     let plain = text(&diagnosis, Style::Plain);
     for line in plain.lines() {
