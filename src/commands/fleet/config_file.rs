@@ -24,7 +24,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::super::options::fleet::Values;
-use super::values::{Kind, OptionParser};
+use super::values::{Kind, NoOption, OptionParser};
 use super::{Services, WatchedService};
 
 /// The list of the services.
@@ -280,16 +280,14 @@ impl Parser<'_> {
         let is_name = |option: &str| NAMES.contains(&option);
         match self.options.kind(option) {
             Ok(_) => is_name(option),
-            Err(problem) => match problem.split_once("did you mean ") {
-                Some((_, similar)) => is_name(similar.trim_end_matches('?')),
-                None => !problem.contains("an option of the process"),
-            },
+            Err(NoOption::OfProcess(_)) => false,
+            Err(NoOption::Unknown { similar, .. }) => similar.is_none_or(|similar| is_name(&similar)),
         }
     }
 
     /// Returns the value of an option as the command line takes it.
     fn value(&mut self, option: &str, value: &DeValue<'_>) -> Result<String, String> {
-        let value = match (self.options.kind(option)?, value) {
+        let value = match (self.options.kind(option).map_err(|none| none.to_string())?, value) {
             (Kind::Switch, DeValue::Boolean(value)) => value.to_string(),
             (Kind::Switch, other) => return Err(format!("it must be true or false, not {}", with_article(other))),
             (Kind::Value, DeValue::String(text)) => text.clone().into_owned(),

@@ -321,7 +321,7 @@ fn check(options: &mut OptionParser, option: &str, value: &str) -> Result<(), St
     if NAMED.contains(&option) {
         return Err(format!("a discovered service has its own {option}"));
     }
-    match options.kind(option)? {
+    match options.kind(option).map_err(|none| none.to_string())? {
         Kind::Switch if !["true", "false"].contains(&value) => Err(format!("{value:?}: it must be true or false")),
         Kind::Switch => Ok(()),
         Kind::Value => options.check(option, value),

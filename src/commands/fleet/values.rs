@@ -3,6 +3,7 @@
 //! The command line's own definition parses them, so that an option has one definition.
 
 use std::error::Error as _;
+use std::fmt;
 
 use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue};
@@ -18,6 +19,34 @@ pub enum Kind {
     Value,
     /// `true` or `false`.
     Switch,
+}
+
+/// Why a service has no option of a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NoOption {
+    /// The process has it.
+    OfProcess(String),
+    /// There is none.
+    Unknown {
+        /// The name.
+        option: String,
+        /// A similar name, which may be meant.
+        similar: Option<String>,
+    },
+}
+
+impl fmt::Display for NoOption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::OfProcess(option) => {
+                write!(f, "{option} is an option of the process, not of a service; give it on the command line")
+            }
+            Self::Unknown { option, similar } => {
+                let tip = similar.as_ref().map(|similar| format!("; did you mean {similar}?")).unwrap_or_default();
+                write!(f, "a service has no option {option:?}{tip}")
+            }
+        }
+    }
 }
 
 /// Parses options of a service.
@@ -39,22 +68,21 @@ impl OptionParser {
     /// # Errors
     ///
     /// A service has no such option.
-    pub fn kind(&mut self, option: &str) -> Result<Kind, String> {
+    pub fn kind(&mut self, option: &str) -> Result<Kind, NoOption> {
         if let Some(arg) = self.command.get_arguments().find(|arg| arg.get_long() == Some(option)) {
             let is_switch = matches!(arg.get_action(), ArgAction::SetTrue);
             return Ok(if is_switch { Kind::Switch } else { Kind::Value });
         }
         let of_process = RunOptions::augment_args(Command::new("process"));
         if of_process.get_arguments().any(|arg: &Arg| arg.get_long() == Some(option)) {
-            return Err(format!("{option} is an option of the process, not of a service; give it on the command line"));
+            return Err(NoOption::OfProcess(option.to_owned()));
         }
         let error = self.command.try_get_matches_from_mut([format!("--{option}")]).err();
         let similar = error.and_then(|error| match error.get(ContextKind::SuggestedArg) {
             Some(ContextValue::String(similar)) => Some(similar.trim_start_matches('-').to_owned()),
             _ => None,
         });
-        let tip = similar.map(|similar| format!("; did you mean {similar}?")).unwrap_or_default();
-        Err(format!("a service has no option {option:?}{tip}"))
+        Err(NoOption::Unknown { option: option.to_owned(), similar })
     }
 
     /// Checks the value of an option.
@@ -162,11 +190,11 @@ mod tests {
         }
         for option in ["region", "queue", "log-level", "metrics", "publish-events", "feed-check", "config", "discover"]
         {
-            let problem = parser.kind(option).expect_err(option);
+            let problem = parser.kind(option).expect_err(option).to_string();
             assert!(problem.contains("of the process"), "{option}: {problem}");
         }
-        let problem = parser.kind("idle-grac").expect_err("unknown");
+        let problem = parser.kind("idle-grac").expect_err("unknown").to_string();
         assert_eq!(problem, "a service has no option \"idle-grac\"; did you mean idle-grace?");
-        assert_eq!(parser.kind("x=y z").expect_err("unknown"), "a service has no option \"x=y z\"");
+        assert_eq!(parser.kind("x=y z").expect_err("unknown").to_string(), "a service has no option \"x=y z\"");
     }
 }
