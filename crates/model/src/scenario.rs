@@ -28,6 +28,10 @@ pub struct Scenario {
     pub aws: Aws,
 }
 
+/// A scale-up and a scale-down with Terraform.
+const EVENING_WITH_TERRAFORM: &[Call] =
+    &[Call::ApplyGroup, Call::ApplyLoadBalancer, Call::ApplyListener, Call::ScaleUp, Call::ScaleDown];
+
 impl Scenario {
     /// Returns all scenarios.
     pub fn all() -> Vec<Self> {
@@ -69,13 +73,7 @@ impl Scenario {
             Self {
                 name: "apply",
                 about: "a watcher, a scale-up and scale-down with Terraform, and one crash",
-                calls: &[
-                    Call::ApplyGroup,
-                    Call::ApplyLoadBalancer,
-                    Call::ApplyListener,
-                    Call::ScaleUp,
-                    Call::ScaleDown,
-                ],
+                calls: EVENING_WITH_TERRAFORM,
                 crashes: 1,
                 ..quiet.clone()
             },
@@ -83,13 +81,7 @@ impl Scenario {
                 name: "apply-two",
                 about: "two watchers, a scale-up and scale-down with Terraform, and one crash",
                 watchers: 2,
-                calls: &[
-                    Call::ApplyGroup,
-                    Call::ApplyLoadBalancer,
-                    Call::ApplyListener,
-                    Call::ScaleUp,
-                    Call::ScaleDown,
-                ],
+                calls: EVENING_WITH_TERRAFORM,
                 crashes: 1,
                 ..quiet.clone()
             },
