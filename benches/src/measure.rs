@@ -56,7 +56,7 @@ pub fn drain(stage: &Stage, process: &mut Process, messages: usize) -> Drained {
 
 /// Starts the watcher behind healthy targets, and waits until it is at rest.
 pub fn start_watcher(stage: &Stage, program: &Path) -> Process {
-    // It would look again every few seconds at targets that aren't healthy yet.
+    // It would observe every few seconds while targets aren't healthy.
     stage.register_tasks();
     let process = Process::start(&mut stage.watcher(program));
     stage.wait_for_reconciliations(1);
