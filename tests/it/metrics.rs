@@ -127,6 +127,7 @@ async fn cloudwatch_and_prometheus_accept_the_metrics_of_an_evening() {
     wait_for_metrics(&watcher, |line| line["RunningTasks"] == 0 && line["Teardowns"] == 1).await;
     let scraped_at = Timestamp::now();
     let scraped = scrape(&address).await;
+    platform.proxy.wait_for_waiting_poll().await;
     watcher.signal("TERM");
     assert_eq!(watcher.wait_exit().await.code(), Some(0));
 

@@ -191,6 +191,15 @@ impl Proxy {
         .await
     }
 
+    /// Waits until the last poll has no response yet. A watcher counts a poll when it sends it, so one that it cancels in
+    /// the same moment, at a signal, is counted and never arrives here.
+    pub async fn wait_for_waiting_poll(&self) {
+        eventually("a poll waits for messages", async || {
+            self.calls_of("sqs:ReceiveMessage").last().is_some_and(|poll| poll.answered.is_none()).then_some(())
+        })
+        .await;
+    }
+
     /// Returns the number of calls of each operation, for the message of a failed assertion.
     pub fn summary(&self) -> String {
         let mut counts = std::collections::BTreeMap::<String, usize>::new();

@@ -224,6 +224,7 @@ async fn metrics_and_report_of_two_services() {
 
     scale(&platform, MEET, 0).await;
     wait_for_event_of(&watcher, 0, "teardown_completed", MEET).await;
+    platform.proxy.wait_for_waiting_poll().await;
     watcher.signal("TERM");
     assert_eq!(watcher.wait_exit().await.code(), Some(0));
     let of = |service: &str| watcher.events("metrics").into_iter().filter(|of| of.text("Service") == service).collect();
