@@ -49,7 +49,7 @@ const OPERATIONS: [&str; 16] = [
 
 /// From the first task to the end of the teardown, whatever fails: a scale-up, a scale-down, a scale-up within the grace
 /// period, and a scale-down.
-async fn live_through_an_evening(platform: &Platform, load_balancer: &LoadBalancer) {
+pub async fn live_through_an_evening(platform: &Platform, load_balancer: &LoadBalancer) {
     platform.set_desired(2).await;
     let tasks = platform.run_tasks(2).await;
     for task in &tasks {

@@ -33,6 +33,7 @@ mod log_schema;
 mod manual;
 mod messages;
 mod metrics;
+mod microburst;
 mod moto;
 mod name_server;
 mod performance;

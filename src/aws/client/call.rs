@@ -2,12 +2,14 @@
 
 use std::error::Error;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 
-use super::error::{causes, error_kind, lacks_credentials};
+use super::error::{causes, error_kind, is_caused_by};
+use super::interceptors::EndsEarly;
 use crate::aws::operation::ApiOperation;
 use crate::aws::{AwsError, Deadline, ErrorKind};
 
@@ -31,8 +33,14 @@ impl<'a> Call<'a> {
     {
         let code: Option<Box<str>> = error.code().map(Into::into);
         let status = error.raw_response().map(|response| response.status().as_u16());
-        let kind =
-            if lacks_credentials(&error) { ErrorKind::Unauthenticated } else { error_kind(code.as_deref(), status) };
+        let kind = if is_caused_by::<CredentialsError>(&error) {
+            ErrorKind::Unauthenticated
+        } else if is_caused_by::<EndsEarly>(&error) {
+            // Whatever its status says: the code, which the status stands for, is in the part that is missing.
+            ErrorKind::Unavailable
+        } else {
+            error_kind(code.as_deref(), status)
+        };
         let message = match (&code, error.message(), &error) {
             (Some(code), Some(message), _) => format!("{code}: {message}"),
             (Some(code), None, _) => code.to_string(),

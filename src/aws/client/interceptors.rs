@@ -3,7 +3,9 @@
 mod call_counter;
 mod date_reader;
 mod deadline_guard;
+mod whole_answer;
 
 pub(super) use call_counter::CallCounter;
 pub(super) use date_reader::DateReader;
 pub(super) use deadline_guard::DeadlineGuard;
+pub(super) use whole_answer::{EndsEarly, WholeAnswer};

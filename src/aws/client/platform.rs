@@ -9,6 +9,8 @@ use std::time::Duration;
 use aws_config::SdkConfig;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
+use aws_sdk_cloudwatch::config::Builder as CloudWatchConfig;
+use aws_sdk_ecs::config::Builder as EcsConfig;
 use aws_sdk_ecs::types as ecs;
 use aws_sdk_elasticloadbalancingv2::client::customize::CustomizableOperation;
 use aws_sdk_elasticloadbalancingv2::config::Builder as ElbConfig;
@@ -18,7 +20,7 @@ use futures_util::future::try_join_all;
 
 use super::budget::{Budget, QuotaShare};
 use super::call::{Call, none_if_not_found};
-use super::interceptors::{CallCounter, DateReader, DeadlineGuard};
+use super::interceptors::{CallCounter, DateReader, DeadlineGuard, WholeAnswer};
 use crate::aws::operation::ApiOperation;
 use crate::aws::{
     AwsError, Calls, Deadline, ErrorKind, LONGEST_CALL, LoadBalancerDescription, Platform, ServiceDescription,
@@ -81,15 +83,25 @@ impl AwsPlatform {
         let counter = CallCounter::default();
         let clock = Arc::new(AwsClock::new(machine));
         let dates = DateReader(clock.clone());
-        let mut ecs =
-            aws_sdk_ecs::config::Builder::from(config).interceptor(counter.clone()).interceptor(dates.clone());
-        let mut elb = ElbConfig::from(config).interceptor(counter.clone()).interceptor(dates.clone());
+        let mut ecs = EcsConfig::from(config)
+            .interceptor(counter.clone())
+            .interceptor(dates.clone())
+            .interceptor(WholeAnswer)
+            .retry_classifier(WholeAnswer);
+        let mut elb = ElbConfig::from(config)
+            .interceptor(counter.clone())
+            .interceptor(dates.clone())
+            .interceptor(WholeAnswer)
+            .retry_classifier(WholeAnswer);
         if let Some(budget) = &budget {
             ecs = ecs.interceptor(budget.clone());
             elb = elb.interceptor(budget.clone());
         }
-        let cloudwatch =
-            aws_sdk_cloudwatch::config::Builder::from(config).interceptor(counter.clone()).interceptor(dates);
+        let cloudwatch = CloudWatchConfig::from(config)
+            .interceptor(counter.clone())
+            .interceptor(dates)
+            .interceptor(WholeAnswer)
+            .retry_classifier(WholeAnswer);
         let ecs = aws_sdk_ecs::Client::from_conf(ecs.build());
         let elb = aws_sdk_elasticloadbalancingv2::Client::from_conf(elb.build());
         Self {

@@ -14,7 +14,7 @@ use tokio::sync::OnceCell;
 
 use super::ATTEMPT_TIMEOUT;
 use super::call::Call;
-use super::interceptors::CallCounter;
+use super::interceptors::{CallCounter, WholeAnswer};
 use crate::aws::operation::ApiOperation;
 use crate::aws::{AwsError, Calls, FailedEntry, LONGEST_CALL, Message, Queue, QueueSettings, Receipt, Redrive};
 
@@ -33,8 +33,11 @@ impl SqsQueue {
     /// Creates a client for the queue of that name or at that URL. A name is resolved when the URL is first needed.
     pub fn new(config: &SdkConfig, name_or_url: &str) -> Self {
         let counter = CallCounter::default();
-        let sqs_config = aws_sdk_sqs::config::Builder::from(config).interceptor(counter.clone()).build();
-        let client = Client::from_conf(sqs_config);
+        let sqs_config = aws_sdk_sqs::config::Builder::from(config)
+            .interceptor(counter.clone())
+            .interceptor(WholeAnswer)
+            .retry_classifier(WholeAnswer);
+        let client = Client::from_conf(sqs_config.build());
         Self { client, name_or_url: name_or_url.to_owned(), url: OnceCell::new(), counter }
     }
 
