@@ -2,14 +2,13 @@
 
 use std::error::Error;
 
-use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use aws_types::request_id::RequestId;
 
-use super::error::{causes, error_kind, is_caused_by};
-use super::interceptors::EndsEarly;
+use super::error::{causes, error_kind, lacks_credentials};
+use super::interceptors::ends_early;
 use crate::aws::operation::ApiOperation;
 use crate::aws::{AwsError, Deadline, ErrorKind};
 
@@ -31,12 +30,14 @@ impl<'a> Call<'a> {
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
-        let code: Option<Box<str>> = error.code().map(Into::into);
+        let is_torn = error.raw_response().is_some_and(ends_early);
+        // Of an answer that ends early, the code may be a part of one.
+        let code: Option<Box<str>> = error.code().filter(|_| !is_torn).map(Into::into);
         let status = error.raw_response().map(|response| response.status().as_u16());
-        let kind = if is_caused_by::<CredentialsError>(&error) {
+        let kind = if lacks_credentials(&error) {
             ErrorKind::Unauthenticated
-        } else if is_caused_by::<EndsEarly>(&error) {
-            // Whatever its status says: the code, which the status stands for, is in the part that is missing.
+        } else if is_torn {
+            // Whatever the status says: the code would say more.
             ErrorKind::Unavailable
         } else {
             error_kind(code.as_deref(), status)
@@ -51,6 +52,7 @@ impl<'a> Call<'a> {
             }
             // The SDK's words say nothing of an answer that it can't parse.
             _ => match status {
+                Some(status) if is_torn => format!("the answer, with HTTP status {status}, ends early"),
                 Some(status) => format!("HTTP status {status} without an error code: {}", causes(&error)),
                 None => causes(&error),
             },

@@ -2,6 +2,8 @@
 
 use std::error::Error;
 
+use aws_credential_types::provider::error::CredentialsError;
+
 use crate::aws::ErrorKind;
 
 /// Classifies an error by AWS's error code and the HTTP status of the answer. Without either there was no answer.
@@ -75,11 +77,11 @@ pub fn error_kind(code: Option<&str>, status: Option<u16>) -> ErrorKind {
     }
 }
 
-/// Returns true for an error of this type, or with one among its causes.
-pub(super) fn is_caused_by<T: Error + 'static>(error: &(dyn Error + 'static)) -> bool {
+/// Returns true if a call failed before it was sent because there are no credentials.
+pub(super) fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
     let mut cause = Some(error);
     while let Some(error) = cause {
-        if error.is::<T>() {
+        if error.is::<CredentialsError>() {
             return true;
         }
         cause = error.source();

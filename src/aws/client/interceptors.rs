@@ -8,4 +8,4 @@ mod whole_answer;
 pub(super) use call_counter::CallCounter;
 pub(super) use date_reader::DateReader;
 pub(super) use deadline_guard::DeadlineGuard;
-pub(super) use whole_answer::{EndsEarly, WholeAnswer};
+pub(super) use whole_answer::{WholeAnswer, ends_early};

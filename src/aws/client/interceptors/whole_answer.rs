@@ -19,11 +19,6 @@ use aws_smithy_types::config_bag::ConfigBag;
 #[derive(Clone, Copy, Debug)]
 pub(in crate::aws::client) struct WholeAnswer;
 
-/// The error of an answer that ends early.
-#[derive(Debug, thiserror::Error)]
-#[error("the answer ends early")]
-pub(in crate::aws::client) struct EndsEarly;
-
 #[dyn_dispatch_hint]
 impl Intercept for WholeAnswer {
     fn name(&self) -> &'static str {
@@ -37,7 +32,12 @@ impl Intercept for WholeAnswer {
         _: &RuntimeComponents,
         _: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if ends_early(context.response()) { Err(EndsEarly.into()) } else { Ok(()) }
+        // An error of which only a part was read is an error all the same.
+        if context.output_or_error().is_ok() && ends_early(context.response()) {
+            Err("the answer ends early".into())
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -59,7 +59,11 @@ impl ClassifyRetry for WholeAnswer {
 
 /// Returns true for a document of XML without the end tag of its root, and for an object of JSON that doesn't end with a brace:
 /// an error whose code is lost. A part of JSON can end with one, too; the SDK reads no part of JSON, nor of CloudWatch's CBOR.
-fn ends_early(answer: &HttpResponse) -> bool {
+/// A page of HTML is a proxy's, and need not have an end tag.
+pub(in crate::aws::client) fn ends_early(answer: &HttpResponse) -> bool {
+    if answer.headers().get("content-type").is_some_and(|of| of.starts_with("text/html")) {
+        return false;
+    }
     let Some(body) = answer.body().bytes().map(<[u8]>::trim_ascii) else {
         return false;
     };
@@ -213,7 +217,7 @@ mod tests {
         let answers = Answers::new([(400, torn.as_bytes())]);
         let error = answers.platform().load_balancer("n").await.expect_err("no attempt has an answer");
         assert_eq!(error.kind, ErrorKind::Unavailable, "{error}");
-        assert!(error.message.contains("the answer ends early"), "{error}");
+        assert!(error.message.contains("ends early"), "{error}");
     }
 
     #[tokio::test]
@@ -221,6 +225,14 @@ mod tests {
         let answers = Answers::new([(400, NOT_FOUND.as_bytes())]);
         assert!(answers.platform().load_balancer("n").await.expect("an answer").is_none());
         assert_eq!(answers.asked(), 1);
+    }
+
+    #[test]
+    fn a_page_of_a_proxy_is_whole() {
+        let mut page =
+            HttpResponse::new(404.try_into().expect("a status"), SdkBody::from("<!doctype html><title>Not found"));
+        page.headers_mut().insert("content-type", "text/html; charset=utf-8");
+        assert!(!ends_early(&page));
     }
 
     #[test]
@@ -234,7 +246,6 @@ mod tests {
             "<!-- d --><a></a >",
             "<a/>",
             "<a />",
-            "<html>Bad Gateway</html>",
             "Bad Gateway",
         ] {
             assert!(!of(whole), "{whole:?}");
