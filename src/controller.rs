@@ -9,6 +9,7 @@
 //! - [`execution`]: the order of the writes; [`registrations`], [`marks`], [`teardown`]: the writes.
 //! - [`error_policy`]: what follows a reconciliation that failed.
 //! - [`missed_events`]: detects an event source that has stopped working.
+//! - [`latest`]: the latest reconciliation of each service, for the page of `--listen`.
 //! - [`findings`]: the findings that the log shows as current.
 //! - [`gate`]: ends the deletions of a service that is no longer watched.
 //! - [`target_health`]: logs changes of target health.
@@ -26,6 +27,7 @@ pub mod function;
 pub mod gate;
 pub mod inbox;
 mod last_seen;
+pub mod latest;
 pub mod liveness;
 mod marks;
 pub mod message;

@@ -1,7 +1,9 @@
-//! The HTTP server of `--listen`: health for container runtimes and load balancers, metrics for scrapers.
+//! The HTTP server of `--listen`: health for container runtimes and load balancers, metrics for scrapers, a status page for
+//! operators.
 //!
 //! It shares a thread with the worker, so its load is bounded: a few connections at a time with one request each, a time
-//! limit for the request's head, and no request body.
+//! limit for the request's head, and no request body. The page, which can have a thousand rows, is rendered on a thread of
+//! its own.
 
 use std::convert::Infallible;
 use std::io;
@@ -9,7 +11,10 @@ use std::net::SocketAddr;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_TYPE, HeaderValue};
+use http::header::{
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, REFERRER_POLICY, REFRESH,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use http::{Method, Request, Response, StatusCode};
 use http_body_util::Full;
 use hyper::body::Bytes;
@@ -20,6 +25,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 
 use crate::controller::liveness::{Liveness, Unhealthy};
+use crate::status::{REFRESH_SECONDS, SERVICES_PATH, STYLE, StatusPage};
 use crate::telemetry::metrics::{self, Metrics};
 
 /// The path of liveness: 200, or 503 and the reason why the worker is stuck.
@@ -30,6 +36,16 @@ pub const READY_PATH: &str = "/readyz";
 
 /// The path of the metrics, as OpenMetrics text.
 pub const METRICS_PATH: &str = "/metrics";
+
+/// The path of the status page. Those of a fleet's services are below [`SERVICES_PATH`].
+pub const PAGE_PATH: &str = "/";
+
+/// The path of the page's style sheet. It is a file of its own so that [`PAGE_POLICY`] need not allow styles in the page.
+const STYLE_PATH: &str = "/status.css";
+
+/// What a browser may do for the page: load its style sheet, and nothing else. It has no script and no form.
+const PAGE_POLICY: &str = "default-src 'none'; style-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; \
+                           frame-ancestors 'none'";
 
 /// The number of concurrent connections. Others wait in the kernel's queue.
 const CONNECTIONS: usize = 16;
@@ -52,12 +68,19 @@ pub struct ServerState {
     liveness: Liveness,
     /// Set when the worker connects to AWS; the server starts earlier.
     metrics: Arc<OnceLock<Metrics>>,
+    /// The same.
+    page: Arc<OnceLock<StatusPage>>,
 }
 
 impl ServerState {
-    /// Creates a state without metrics.
+    /// Creates a state without metrics and without a page.
     pub fn new(liveness: Liveness) -> Self {
-        Self { liveness, metrics: Arc::default() }
+        Self { liveness, metrics: Arc::default(), page: Arc::default() }
+    }
+
+    /// Adds the status page, if there is none yet.
+    pub fn show(&self, page: StatusPage) {
+        self.page.get_or_init(|| page);
     }
 
     /// Returns the liveness.
@@ -118,7 +141,7 @@ impl Listener {
 
 /// Serves one request. Errors of the connection concern only the client.
 async fn serve_connection(stream: TcpStream, state: &ServerState) {
-    let service = service_fn(async |request: Request<_>| Ok::<_, Infallible>(respond(&request, state)));
+    let service = service_fn(async |request: Request<_>| Ok::<_, Infallible>(respond(&request, state).await));
     let _ = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEAD_TIME)
@@ -128,26 +151,57 @@ async fn serve_connection(stream: TcpStream, state: &ServerState) {
         .await;
 }
 
-fn respond<B>(request: &Request<B>, state: &ServerState) -> Response<Full<Bytes>> {
-    let response = match request.uri().path() {
+async fn respond<B>(request: &Request<B>, state: &ServerState) -> Response<Full<Bytes>> {
+    let path = request.uri().path();
+    let is_page = path == PAGE_PATH || path.starts_with(SERVICES_PATH);
+    if ![LIVE_PATH, READY_PATH, METRICS_PATH, STYLE_PATH].contains(&path) && !is_page {
+        return not_found();
+    }
+    if request.method() != Method::GET && request.method() != Method::HEAD {
+        let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed; use GET or HEAD");
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
+        return response;
+    }
+    match path {
         LIVE_PATH => answer(state.liveness.live()),
         READY_PATH => answer(state.liveness.ready()),
         METRICS_PATH => {
             let metrics = state.metrics.get().cloned().unwrap_or_else(Metrics::off);
             body(StatusCode::OK, metrics::CONTENT_TYPE, metrics.exposition())
         }
-        _ => {
-            return text(
-                StatusCode::NOT_FOUND,
-                &format!("not found; the paths are {LIVE_PATH}, {READY_PATH} and {METRICS_PATH}"),
-            );
-        }
-    };
-    if request.method() != Method::GET && request.method() != Method::HEAD {
-        let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "method not allowed; use GET or HEAD");
-        response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
-        return response;
+        STYLE_PATH => body(StatusCode::OK, "text/css; charset=utf-8", STYLE.to_owned()),
+        _ => page(path, state).await,
     }
+}
+
+/// Renders the status page, on another thread than the worker's.
+async fn page(path: &str, state: &ServerState) -> Response<Full<Bytes>> {
+    let Some(page) = state.page.get().cloned() else {
+        return refreshed(text(StatusCode::SERVICE_UNAVAILABLE, "the worker has not connected to AWS yet"));
+    };
+    let path = path.to_owned();
+    match tokio::task::spawn_blocking(move || page.render(&path)).await {
+        Ok(Ok(Some(page))) => {
+            let mut response = refreshed(body(StatusCode::OK, "text/html; charset=utf-8", page));
+            let headers = response.headers_mut();
+            headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(PAGE_POLICY));
+            headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+            headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+            response
+        }
+        Ok(Ok(None)) => not_found(),
+        Ok(Err(_)) | Err(_) => text(StatusCode::INTERNAL_SERVER_ERROR, "the page could not be rendered"),
+    }
+}
+
+fn not_found() -> Response<Full<Bytes>> {
+    let paths = format!("{PAGE_PATH}, {LIVE_PATH}, {READY_PATH} and {METRICS_PATH}");
+    text(StatusCode::NOT_FOUND, &format!("not found; the paths are {paths}"))
+}
+
+/// Has the browser load the page again and again, without a script.
+fn refreshed(mut response: Response<Full<Bytes>>) -> Response<Full<Bytes>> {
+    response.headers_mut().insert(REFRESH, HeaderValue::from(REFRESH_SECONDS));
     response
 }
 
@@ -174,9 +228,14 @@ fn body(status: StatusCode, content_type: &'static str, text: String) -> Respons
 
 #[cfg(test)]
 mod tests {
+    use std::sync::{Mutex, mpsc};
+
     use http_body_util::BodyExt;
+    use jiff::Timestamp;
 
     use super::*;
+    use crate::clock::Clock;
+    use crate::controller::latest::LatestReconciliations;
     use crate::controller::liveness::Activity;
 
     fn liveness() -> Liveness {
@@ -185,7 +244,7 @@ mod tests {
 
     async fn ask(method: Method, path: &str, liveness: &Liveness) -> (StatusCode, String, Response<()>) {
         let request = Request::builder().method(method).uri(path).body(()).expect("a request");
-        let (parts, body) = respond(&request, &ServerState::new(liveness.clone())).into_parts();
+        let (parts, body) = respond(&request, &ServerState::new(liveness.clone())).await.into_parts();
         let body = body.collect().await.expect("a whole body").to_bytes();
         let text = String::from_utf8(body.to_vec()).expect("text");
         (parts.status, text, Response::from_parts(parts, ()))
@@ -213,11 +272,51 @@ mod tests {
     #[tokio::test]
     async fn rejects_other_paths_and_methods() {
         let liveness = liveness();
-        for path in ["/", "/healthz/", "/health"] {
+        for path in ["/healthz/", "/health", "/services"] {
             assert_eq!(ask(Method::GET, path, &liveness).await.0, StatusCode::NOT_FOUND, "{path}");
         }
+        let (status, text, response) = ask(Method::GET, PAGE_PATH, &liveness).await;
+        assert_eq!(
+            (status, text.as_str()),
+            (StatusCode::SERVICE_UNAVAILABLE, "the worker has not connected to AWS yet\n")
+        );
+        assert_eq!(response.headers()[REFRESH], "10", "the browser asks again");
         let (status, _, response) = ask(Method::POST, LIVE_PATH, &liveness).await;
         assert_eq!(status, StatusCode::METHOD_NOT_ALLOWED);
         assert_eq!(response.headers()[ALLOW], "GET, HEAD");
+    }
+
+    /// A clock that shows no time until a message arrives.
+    struct StoppedClock(Mutex<mpsc::Receiver<()>>);
+
+    impl Clock for StoppedClock {
+        fn now(&self) -> Timestamp {
+            let stopped = self.0.lock().expect("not poisoned");
+            stopped.recv_timeout(Duration::from_secs(60)).expect("the worker's thread goes on meanwhile");
+            Timestamp::UNIX_EPOCH
+        }
+    }
+
+    #[tokio::test]
+    async fn a_page_that_takes_long_does_not_delay_the_worker() {
+        let (start, stopped) = mpsc::channel();
+        let state = ServerState::new(liveness());
+        state.show(StatusPage {
+            latest: LatestReconciliations::default(),
+            liveness: liveness(),
+            is_fleet: true,
+            queue: "p-jvb-watcher".to_owned(),
+            region: "eu-west-1".to_owned(),
+            costs: jvb_watcher_cost::Model::default(),
+            clock: Arc::new(StoppedClock(Mutex::new(stopped))),
+        });
+        let request = Request::get(PAGE_PATH).body(()).expect("a request");
+        // Both run on this thread, as the worker and the server do.
+        let (page, ()) = tokio::join!(respond(&request, &state), async {
+            start.send(()).expect("the page waits for its clock");
+        });
+        assert_eq!(page.status(), StatusCode::OK);
+        assert_eq!(page.headers()[REFRESH], "10");
+        assert_eq!(page.headers()[CACHE_CONTROL], "no-store");
     }
 }

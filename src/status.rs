@@ -22,11 +22,13 @@ use jvb_watcher_rules::plan::{Plan, Policy};
 pub mod fleet;
 mod fleet_text;
 mod next;
+mod page;
 mod remarks;
 mod text;
 
 pub use fleet_text::{Extent, fleet_text};
 pub use next::{Intent, IntentKind, Next};
+pub use page::{REFRESH_SECONDS, SERVICES_PATH, STYLE, StatusPage};
 pub use text::text;
 
 /// The data that the status is derived from, and the rules to judge it by.

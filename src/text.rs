@@ -36,7 +36,8 @@ pub enum Severity {
 }
 
 impl Severity {
-    fn symbol(self) -> char {
+    /// Returns the character that stands for it, for readers who don't see colours.
+    pub fn symbol(self) -> char {
         match self {
             Self::Ok => '✓',
             Self::Neutral => '-',

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The modules from the ground up, as ARCHITECTURE.md has them.
-const LAYERS: [&str; 42] = [
+const LAYERS: [&str; 43] = [
     "name_resolution",
     "clock",
     "aws",
@@ -39,6 +39,7 @@ const LAYERS: [&str; 42] = [
     "controller::teardown",
     "controller::stop",
     "controller::execution",
+    "controller::latest",
     "controller::error_policy",
     "controller::reconciler",
     "controller::worker",

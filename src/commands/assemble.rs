@@ -11,6 +11,7 @@ use crate::aws::client::{AwsEventSource, AwsPlatform, SdkConfig};
 use crate::controller::context::{Context, QueueContext};
 use crate::controller::findings::CurrentFindings;
 use crate::controller::gate::Gate;
+use crate::controller::latest::{LatestReconciliations, Subject};
 use crate::controller::orphans::OrphanIndex;
 use crate::controller::reconciler::{Reconciler, ReconcilerParts};
 use crate::controller::teardown::ProcessId;
@@ -30,6 +31,8 @@ pub(super) struct Assembler {
     metrics: MetricsOptions,
     /// The process's own metrics; `None` if it watches one service.
     metrics_of_process: Option<Metrics>,
+    /// Where the latest reconciliations are kept; `None` if nothing shows them.
+    latest: Option<LatestReconciliations>,
     log: Log,
     process: ProcessId,
     /// The search for orphaned target groups, which all services share.
@@ -86,6 +89,7 @@ impl Assembler {
             queue: watched.queue.clone(),
             metrics: options.metrics.clone(),
             metrics_of_process,
+            latest: None,
             log: log.clone(),
             process: ProcessId::random(),
             orphan_index: OrphanIndex::default(),
@@ -93,6 +97,11 @@ impl Assembler {
             totals: BTreeMap::new(),
             checked: None,
         }
+    }
+
+    /// Keeps the latest reconciliations of the services whose controllers are built from now on.
+    pub(super) fn keep_latest(&mut self, latest: LatestReconciliations) {
+        self.latest = Some(latest);
     }
 
     /// Returns the connections to AWS.
@@ -130,12 +139,15 @@ impl Assembler {
             gate: gate.clone(),
         };
         self.watched.insert(key, watching);
+        let (identity, scope) = (names.identity.clone(), names.scope.clone());
+        let latest = self.latest.as_ref().map(|latest| latest.of(Subject { identity, scope, policy: policy.clone() }));
         Reconciler::new(ReconcilerParts {
             event_source_findings: standing,
             findings,
             gate,
             process: self.process,
             orphan_index: self.orphan_index.clone(),
+            latest: latest.unwrap_or_default(),
             ..ReconcilerParts::new(self.platform.clone(), context, policy.clone())
         })
     }

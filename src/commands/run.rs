@@ -30,7 +30,7 @@ pub struct RunOptions {
     /// The options that `run` and `lambda` share.
     #[command(flatten)]
     pub watch: WatchOptions,
-    /// Serve /healthz, /readyz and /metrics [default: nowhere]
+    /// Serve /healthz, /readyz, /metrics and a status page at / [default: nowhere]
     #[arg(long, env = "JVB_WATCHER_LISTEN", value_name = "ADDRESS:PORT", value_parser = socket_address, help_heading = "Watcher")]
     pub listen: Option<SocketAddr>,
     /// Exit once nothing is left to do
@@ -130,6 +130,9 @@ impl Run<'_> {
         // A run from cron ends before a check of the event source reports anything; its user has `doctor`.
         let feed_check = if options.exit_when_empty { FeedCheck::Off } else { options.watch.feed_check };
         let mut watch = Watch::new(sdk, watched, &options.watch, feed_check, log);
+        if options.listen.is_some() {
+            state.show(watch.status_page(state.liveness().clone()));
+        }
         if options.exit_when_empty {
             tokio::spawn(async move {
                 tokio::time::sleep(GIVE_UP_AFTER).await;

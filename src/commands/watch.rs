@@ -20,11 +20,14 @@ use crate::aws::client::{AwsPlatform, SdkConfig};
 use crate::clock::Moment;
 use crate::controller::context::QueueContext;
 use crate::controller::findings::log_changes;
+use crate::controller::latest::LatestReconciliations;
 use crate::controller::liveness::{Activity, Liveness};
 use crate::controller::reconciler::Reconciler;
 use crate::controller::worker::ServiceChanges;
 use crate::retry::{LONGEST_WAIT, Retry};
+use crate::status::StatusPage;
 use crate::telemetry::log::{Event, Failure, Form, Identity, Log, RemovalReason, ServiceFields};
+use jvb_watcher_cost::{Model, Platform};
 use jvb_watcher_rules::finding::{Finding, FindingLedger};
 use jvb_watcher_rules::model::cluster_name;
 
@@ -97,6 +100,21 @@ impl Watch {
             interval: options.policy.resync_interval,
             read_again_after: options.policy.resync_interval,
             log: log.clone(),
+        }
+    }
+
+    /// Keeps the latest reconciliations of the services, and returns the page that shows them, with the region's prices.
+    pub(super) fn status_page(&mut self, liveness: Liveness) -> StatusPage {
+        let latest = LatestReconciliations::default();
+        self.assembler.keep_latest(latest.clone());
+        StatusPage {
+            latest,
+            liveness,
+            is_fleet: self.is_fleet,
+            queue: self.queue.clone(),
+            region: self.region.clone(),
+            costs: Model::new(&self.region, Platform::EXAMPLE),
+            clock: self.assembler.platform().clock(),
         }
     }
 

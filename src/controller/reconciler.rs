@@ -14,6 +14,7 @@ use crate::controller::context::Context;
 use crate::controller::findings::CurrentFindings;
 use crate::controller::gate::Gate;
 use crate::controller::last_seen::LastSeen;
+use crate::controller::latest::{LatestReconciliation, Reconciliation};
 use crate::controller::message::Hints;
 use crate::controller::missed_events::MissedEvents;
 use crate::controller::observer::{Observer, Reading};
@@ -78,6 +79,8 @@ pub struct ReconcilerParts<P> {
     pub takeover_after: Duration,
     /// The marked target groups in the region; the reconcilers of one process share them.
     pub orphan_index: OrphanIndex,
+    /// Where the latest reconciliation is kept, if it is.
+    pub latest: LatestReconciliation,
 }
 
 impl<P> ReconcilerParts<P> {
@@ -93,6 +96,7 @@ impl<P> ReconcilerParts<P> {
             process: ProcessId::default(),
             takeover_after: takeover_after(policy.idle_grace),
             orphan_index: OrphanIndex::default(),
+            latest: LatestReconciliation::default(),
             policy,
         }
     }
@@ -107,6 +111,7 @@ pub struct Reconciler<P> {
     event_source_findings: Option<StandingFindings>,
     findings: CurrentFindings,
     gate: Gate,
+    latest: LatestReconciliation,
     memory: Memory,
 }
 
@@ -195,6 +200,7 @@ impl<P: ControllerPlatform> Reconciler<P> {
             process,
             takeover_after,
             orphan_index,
+            latest,
         } = parts;
         let memory = Memory {
             observed_at: None,
@@ -213,7 +219,7 @@ impl<P: ControllerPlatform> Reconciler<P> {
             heartbeat: None,
             reported: Counts::default(),
         };
-        Self { platform, context, policy, planner, event_source_findings, findings, gate, memory }
+        Self { platform, context, policy, planner, event_source_findings, findings, gate, latest, memory }
     }
 
     /// Returns the context that the reconciler shares with the other parts of its controller.
@@ -263,7 +269,10 @@ impl<P: ControllerPlatform> Reconciler<P> {
         let Context { metrics, totals, .. } = &self.context;
         match &result {
             Ok(_) => reconciling.succeeded(),
-            Err(_) => drop(reconciling),
+            Err(error) => {
+                self.latest.failed(error, self.context.clock.now());
+                drop(reconciling);
+            }
         }
         totals.set_platform_calls(self.platform.calls());
         metrics.publish_if_due(totals.get().aws_calls());
@@ -359,15 +368,22 @@ impl<P: ControllerPlatform> Reconciler<P> {
         if observed.plan.lifecycle == LifecycleAction::Keep {
             self.memory.teardown.conclude(&observed.observation, &self.policy.load_balancer, &self.context);
         }
+        let event_source_findings = self.event_source_findings(&observed);
         let mut findings = observed.plan.findings.clone();
         findings.extend(applied.refusals.iter().cloned());
-        findings.extend(self.event_source_findings(&observed));
+        findings.extend(event_source_findings.iter().cloned());
         let finding_changes = self.log_findings(&findings);
         self.remember(&observed);
         let after = applied.after(&observed.observation);
         self.memory.target_health.remember(&after);
         let summary = Summary::of(&after);
         metrics.observed(self.snapshot(&observed, summary), self.findings.count());
+        self.latest.observed(|| {
+            let mut plan = observed.plan.clone();
+            plan.findings.extend(applied.refusals.iter().cloned());
+            let is_complete = applied.error.is_none() && applied.refusals.is_empty();
+            Reconciliation { at: clock.now(), observation: after, plan, is_complete, event_source_findings }
+        });
         let state_before = std::mem::replace(&mut self.memory.load_balancer_state, summary.load_balancer_state);
         if let Some(error) = applied.error {
             return Err(error);

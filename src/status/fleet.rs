@@ -51,6 +51,8 @@ pub struct ServiceReading {
     pub policy: Policy,
     /// The observation and the plan that follows from it.
     pub observed: Result<(Observation, Plan), AwsError>,
+    /// The time of the observation.
+    pub observed_at: Timestamp,
     /// The findings about the event source.
     pub event_source_findings: Vec<Finding>,
 }
@@ -171,7 +173,7 @@ pub enum State {
 }
 
 impl State {
-    fn of(status: &Status) -> Self {
+    pub(super) fn of(status: &Status) -> Self {
         let has_task = |state| status.tasks.iter().any(|task| task.state == state);
         let is_held = || status.findings.iter().any(|finding| finding.finding == FindingName::HoldActive);
         if !status.service.exists {
@@ -229,7 +231,7 @@ impl FleetStatus {
         shared.extend(snapshot.event_source_findings);
         let overdue = overdue_messages(&services, queue, now);
         let remarks = remarks::of_queue(overdue.as_ref(), dead_letter_queue, now);
-        let observed = services.into_iter().map(|service| entry(service, &shared, costs, now));
+        let observed = services.into_iter().map(|service| entry(service, &shared, costs));
         let not_watched = not_watched.into_iter().map(|(names, findings)| {
             let findings = findings.into_iter().map(finding_status).collect();
             ServiceEntry { names, state: State::NotWatched, condition: Condition::NotWatched { well: false, findings } }
@@ -278,8 +280,8 @@ impl Summary {
     }
 }
 
-fn entry(service: ServiceReading, shared: &[Finding], costs: &Model, now: Timestamp) -> ServiceEntry {
-    let ServiceReading { names, scope, policy, observed, mut event_source_findings } = service;
+fn entry(service: ServiceReading, shared: &[Finding], costs: &Model) -> ServiceEntry {
+    let ServiceReading { names, scope, policy, observed, observed_at, mut event_source_findings } = service;
     event_source_findings.retain(|finding| !shared.contains(finding));
     match observed {
         Ok((observation, plan)) => {
@@ -293,7 +295,7 @@ fn entry(service: ServiceReading, shared: &[Finding], costs: &Model, now: Timest
                 event_source_findings: &event_source_findings,
                 unread: &[],
                 costs,
-                now,
+                now: observed_at,
             });
             ServiceEntry { names, state: State::of(&status), condition: Condition::Observed(Box::new(status)) }
         }

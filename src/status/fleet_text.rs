@@ -77,12 +77,18 @@ pub fn fleet_text(status: &FleetStatus, extent: Extent, style: Style) -> String 
 
 /// Formats the verdict: one line.
 fn headline(status: &FleetStatus, style: Style) -> String {
+    let (severity, words) = verdict(status);
+    style.marked(severity, &words)
+}
+
+/// Returns the verdict, and how severe it is.
+pub(super) fn verdict(status: &FleetStatus) -> (Severity, String) {
     let summary = &status.summary;
     let services = |count: usize| if count == 1 { "service" } else { "services" };
     if status.well {
         let unread = if status.unread.is_empty() { "" } else { ", as far as it could be read" };
         let all = format!("Well{unread}: {} {}", grouped(summary.services), services(summary.services));
-        return style.marked(Severity::Ok, &all);
+        return (Severity::Ok, all);
     }
     let mut parts = Vec::new();
     if summary.services == 0 && status.unread_clusters.is_empty() {
@@ -110,7 +116,7 @@ fn headline(status: &FleetStatus, style: Style) -> String {
         1 => parts.push("1 problem of the queue".to_owned()),
         count => parts.push(format!("{count} problems of the queue")),
     }
-    style.marked(Severity::Warning, &parts.join("; "))
+    (Severity::Warning, parts.join("; "))
 }
 
 /// Formats a row for each service, with the reason below it and the next action.
@@ -154,7 +160,7 @@ fn well_rows(services: &[&ServiceEntry]) -> Vec<[String; 4]> {
 }
 
 /// Describes a load balancer in a few words: its state, and its use or the stop that is announced.
-fn load_balancer(status: &Status) -> String {
+pub(super) fn load_balancer(status: &Status) -> String {
     let Some(load_balancer) = &status.load_balancer else { return "none".to_owned() };
     let stop = status.next.stop_due_at.filter(|_| status.next.stop_announced);
     let about_use = match (&status.usage, stop) {
@@ -191,7 +197,8 @@ fn details(service: &ServiceEntry) -> Vec<(&'static str, String)> {
     }
 }
 
-fn reasons(status: &Status) -> Vec<String> {
+/// Returns why a service isn't well.
+pub(super) fn reasons(status: &Status) -> Vec<String> {
     let findings = status.findings.iter().filter(|finding| !finding.finding.is_informational());
     findings.map(reason).chain(status.remarks.iter().cloned()).collect()
 }
@@ -220,7 +227,7 @@ fn why_and_next(reasons: &[String], status: &Status) -> Vec<(&'static str, Strin
 }
 
 /// Sums up the services that are well, in one sentence.
-fn others(well: &[&ServiceEntry], are_all: bool) -> Option<String> {
+pub(super) fn others(well: &[&ServiceEntry], are_all: bool) -> Option<String> {
     const PHRASES: [(State, &str); 6] = [
         (State::AtRest, "idle without a load balancer"),
         (State::Serving, "serving"),

@@ -94,7 +94,8 @@ pub(super) fn whole_seconds_if_any<S: serde::Serializer>(
     }
 }
 
-fn intents(plan: &Plan, policy: &Policy) -> Vec<Intent> {
+/// Returns what a plan does.
+pub(super) fn intents(plan: &Plan, policy: &Policy) -> Vec<Intent> {
     let mut intents = Vec::new();
     for group in &plan.registrations {
         let mut change = |act, verb: &str, change: &TargetChange| {

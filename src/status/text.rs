@@ -3,7 +3,8 @@
 use std::fmt::Write;
 
 use super::{
-    FindingStatus, LoadBalancerStatus, QueueStatus, ServiceStatus, Status, TargetGroupStatus, TaskState, UsageStatus,
+    FindingStatus, LoadBalancerStatus, QueueStatus, ServiceStatus, Status, TargetGroupStatus, TargetStatus, TaskState,
+    UsageStatus,
 };
 use crate::text::{Severity, Style, span, table};
 use jvb_watcher_cost::{Item, dollars};
@@ -42,6 +43,12 @@ pub fn text(status: &Status, style: Style) -> String {
 }
 
 fn headline(status: &Status, style: Style) -> String {
+    let (severity, words) = verdict(status);
+    style.marked(severity, &words)
+}
+
+/// Returns the verdict, and how severe it is.
+pub(super) fn verdict(status: &Status) -> (Severity, String) {
     let counted = |count: usize, noun: &str| match count {
         0 => None,
         1 => Some(format!("1 {noun}")),
@@ -51,9 +58,9 @@ fn headline(status: &Status, style: Style) -> String {
     let parts = parts.into_iter().flatten().collect::<Vec<_>>().join(", ");
     let well = if status.unread.is_empty() { "Well" } else { "Well, as far as it could be read" };
     match (status.well, parts.as_str()) {
-        (true, "") => style.marked(Severity::Ok, &format!("{well}: no findings")),
-        (true, parts) => style.marked(Severity::Ok, &format!("{well}: {parts}, no action needed")),
-        (false, parts) => style.marked(Severity::Warning, &format!("Not well: {parts}")),
+        (true, "") => (Severity::Ok, format!("{well}: no findings")),
+        (true, parts) => (Severity::Ok, format!("{well}: {parts}, no action needed")),
+        (false, parts) => (Severity::Warning, format!("Not well: {parts}")),
     }
 }
 
@@ -63,6 +70,15 @@ pub(super) fn finding_text(FindingStatus { finding, subject, detail, advice }: &
 }
 
 fn facts(status: &Status) -> Vec<[String; 2]> {
+    let mut facts = service_facts(status);
+    let depth = |name: &str, queue| [name.to_owned(), depth_or(queue, &status.unread)];
+    facts.push(depth("Queue", status.queue.as_ref()));
+    facts.push(depth("Dead-letter queue", status.dead_letter_queue.as_ref()));
+    facts
+}
+
+/// Returns the facts about the service and its load balancer. One without a name continues the one before it.
+pub(super) fn service_facts(status: &Status) -> Vec<[String; 2]> {
     let fact = |name: &str, text: String| [name.to_owned(), text];
     let ServiceStatus { cluster, service, exists, desired, running, pending } = &status.service;
     let counts = match exists {
@@ -81,8 +97,6 @@ fn facts(status: &Status) -> Vec<[String; 2]> {
         }
     }
     facts.extend(status.usage.iter().map(|of| fact("Usage", usage(of))));
-    facts.push(fact("Queue", depth_or(status.queue.as_ref(), &status.unread)));
-    facts.push(fact("Dead-letter queue", depth_or(status.dead_letter_queue.as_ref(), &status.unread)));
     facts
 }
 
@@ -129,6 +143,17 @@ fn depth(queue: &QueueStatus) -> String {
 
 /// Formats a row for each task. Stopped tasks are only counted.
 fn tasks(status: &Status) -> Option<String> {
+    let (rows, stopped) = task_rows(status);
+    let mut parts = Vec::new();
+    if !rows.is_empty() {
+        parts.push(table(INDENT, rows));
+    }
+    parts.extend(stopped.map(|stopped| format!("  {stopped}")));
+    (!parts.is_empty()).then(|| parts.join("\n"))
+}
+
+/// Returns a row for each task, with its id, version, state, age and address, and the number of stopped tasks, if any.
+pub(super) fn task_rows(status: &Status) -> (Vec<[String; 5]>, Option<String>) {
     let (stopped, rest): (Vec<_>, Vec<_>) = status.tasks.iter().partition(|task| task.state == TaskState::Stopped);
     let mut rows = Vec::new();
     for task in &rest {
@@ -146,17 +171,10 @@ fn tasks(status: &Status) -> Option<String> {
         // A second address gets a row of its own.
         rows.extend(addresses.map(|address| [String::new(), String::new(), String::new(), String::new(), address]));
     }
-    let mut parts = Vec::new();
-    if !rows.is_empty() {
-        parts.push(table(INDENT, rows));
-    }
-    if !stopped.is_empty() {
-        parts.push(format!("  {} stopped within the last hour", stopped.len()));
-    }
-    (!parts.is_empty()).then(|| parts.join("\n"))
+    (rows, (!stopped.is_empty()).then(|| format!("{} stopped within the last hour", stopped.len())))
 }
 
-fn group_heading(group: &TargetGroupStatus) -> String {
+pub(super) fn group_heading(group: &TargetGroupStatus) -> String {
     let port = group.port.map(|port| format!(", port {port}")).unwrap_or_default();
     let kind = if group.port.is_some() { String::new() } else { format!(", of type {}", group.target_type) };
     let left_over = if group.left_over { ", orphaned: its load balancer is deleted" } else { "" };
@@ -167,23 +185,37 @@ fn targets(group: &TargetGroupStatus) -> String {
     if group.targets.is_empty() {
         return "  no targets".to_owned();
     }
-    let rows = group.targets.iter().map(|target| {
+    table(INDENT, target_rows(group))
+}
+
+/// Returns a row for each target, with its address, its state and what there is to say about it.
+pub(super) fn target_rows(group: &TargetGroupStatus) -> Vec<[String; 3]> {
+    let row = |target: &TargetStatus| {
         let of_task = if target.task_id.is_none() { "; no task of the service has this address" } else { "" };
         let reason = target.reason.as_deref().unwrap_or_default();
         let about = format!("{reason}{of_task}");
         let port = if Some(target.port) == group.port { String::new() } else { format!(" port {}", target.port) };
         [format!("{}{port}", target.ip), target.state.to_owned(), about.trim_start_matches("; ").to_owned()]
-    });
-    table(INDENT, rows)
+    };
+    group.targets.iter().map(row).collect()
 }
 
 fn next(status: &Status) -> Vec<String> {
     let next = &status.next;
-    let is_use_known = status.usage.as_ref().is_some_and(|usage| usage.unknown.is_none());
     let mut actions: Vec<_> = next.intents.iter().map(|intent| intent.text.clone()).collect();
     if actions.is_empty() {
         actions.push("no action now".to_owned());
     }
+    actions.extend(expected(status));
+    actions.push(format!("reconcile again within {}", span(next.look_again_in_seconds)));
+    actions
+}
+
+/// Returns the actions that time alone would bring about.
+pub(super) fn expected(status: &Status) -> Vec<String> {
+    let next = &status.next;
+    let is_use_known = status.usage.as_ref().is_some_and(|usage| usage.unknown.is_none());
+    let mut actions = Vec::new();
     if let Some(due) = next.teardown_due_at {
         actions.push(format!("delete the load balancer at {due:.0} if it stays idle"));
     }
@@ -193,6 +225,5 @@ fn next(status: &Status) -> Vec<String> {
         let announced = if next.stop_announced { " (announced)" } else { "" };
         actions.push(format!("scale the service to zero at {due:.0} if it is unused until then{announced}"));
     }
-    actions.push(format!("reconcile again within {}", span(next.look_again_in_seconds)));
     actions
 }

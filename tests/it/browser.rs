@@ -10,6 +10,8 @@ use std::time::Duration;
 use tempfile::TempDir;
 use tokio::process::Command;
 
+use crate::wait::eventually;
+
 /// The longest time for one run, which takes seconds on an idle machine.
 const LIMIT: Duration = Duration::from_secs(90);
 
@@ -72,14 +74,24 @@ impl Browser {
 
     /// Returns the page's elements after it has loaded and its scripts have run.
     pub async fn elements(&self, page: &Path) -> String {
-        String::from_utf8(self.open(page, Scheme::Light, &["--dump-dom"]).await).expect("text")
+        self.elements_at(&url(page)).await
+    }
+
+    /// Returns the elements of the page at a URL. Of the network only its own host is there.
+    pub async fn elements_at(&self, url: &str) -> String {
+        String::from_utf8(self.open(url, Scheme::Light, &["--dump-dom"]).await).expect("text")
     }
 
     /// Takes a screenshot of this size.
     pub async fn screenshot(&self, page: &Path, scheme: Scheme, width: usize, height: usize) -> Screenshot {
+        self.screenshot_at(&url(page), scheme, width, height).await
+    }
+
+    /// Takes a screenshot of the page at a URL.
+    pub async fn screenshot_at(&self, url: &str, scheme: Scheme, width: usize, height: usize) -> Screenshot {
         let file = self.home.path().join("screenshot.png");
         let arguments = [format!("--screenshot={}", file.display()), format!("--window-size={width},{height}")];
-        self.open(page, scheme, &arguments.each_ref().map(String::as_str)).await;
+        self.open(url, scheme, &arguments.each_ref().map(String::as_str)).await;
         Screenshot::read(&file)
     }
 
@@ -87,12 +99,31 @@ impl Browser {
     pub async fn print(&self, page: &Path) -> Vec<u8> {
         let file = self.home.path().join("page.pdf");
         let argument = format!("--print-to-pdf={}", file.display());
-        self.open(page, Scheme::Light, &[&argument]).await;
+        self.open(&url(page), Scheme::Light, &[&argument]).await;
         std::fs::read(file).expect("the page was printed")
     }
 
-    async fn open(&self, page: &Path, scheme: Scheme, arguments: &[&str]) -> Vec<u8> {
+    /// Keeps the page at a URL open until a condition holds.
+    pub async fn stay_at(&self, url: &str, condition: impl AsyncFnMut() -> Option<()>) {
         let profile = tempfile::tempdir_in(self.home.path()).expect("the directory is writable");
+        // Headless, Chromium ends at once without a port for a debugger.
+        let mut command = self.command(url, Scheme::Light, profile.path(), &["--remote-debugging-port=0"]);
+        let mut process = command.stderr(Stdio::null()).spawn().expect("Chromium is installed");
+        eventually("the page has loaded again", condition).await;
+        process.kill().await.expect("Chromium is running");
+    }
+
+    async fn open(&self, url: &str, scheme: Scheme, arguments: &[&str]) -> Vec<u8> {
+        let profile = tempfile::tempdir_in(self.home.path()).expect("the directory is writable");
+        let mut command = self.command(url, scheme, profile.path(), arguments);
+        let output = tokio::time::timeout(LIMIT, command.output()).await.expect("Chromium ends in time");
+        let output = output.expect("Chromium is installed: on Debian, apt-get install chromium");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        output.stdout
+    }
+
+    fn command(&self, url: &str, scheme: Scheme, profile: &Path, arguments: &[&str]) -> Command {
+        let own_host = url.strip_prefix("http://").and_then(|rest| rest.split('/').next()).unwrap_or_default();
         let scheme = match scheme {
             Scheme::Light => "--blink-settings=preferredColorScheme=1",
             Scheme::Dark => "--blink-settings=preferredColorScheme=0",
@@ -108,23 +139,21 @@ impl Browser {
                 "--hide-scrollbars",
             ])
             .args(["--disable-background-networking", "--disable-component-update", "--disable-sync"])
-            // All requests go to the proxy, those to the loopback too.
-            .args([&format!("--proxy-server={}", self.proxy), "--proxy-bypass-list=<-loopback>"])
+            // All requests but those to the page's own host go to the proxy, those to the loopback too.
+            .arg(format!("--proxy-server={}", self.proxy))
+            .arg(format!("--proxy-bypass-list=<-loopback>;{own_host}"))
             // Lets the page of `widths` measure the report in a frame.
             .arg("--allow-file-access-from-files")
-            .arg(format!("--user-data-dir={}", profile.path().display()))
+            .arg(format!("--user-data-dir={}", profile.display()))
             .args([scheme])
             .args(arguments)
-            .arg(format!("file://{}", page.display()))
+            .arg(url)
             .env("HOME", self.home.path())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
-        let output = tokio::time::timeout(LIMIT, command.output()).await.expect("Chromium ends in time");
-        let output = output.expect("Chromium is installed: on Debian, apt-get install chromium");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-        output.stdout
+        command
     }
 
     /// Measures the page in frames of these widths: the width of its content and that of the frame, in pixels.
@@ -152,6 +181,10 @@ impl Browser {
         });
         measured.collect()
     }
+}
+
+fn url(page: &Path) -> String {
+    format!("file://{}", page.display())
 }
 
 /// Returns whether a request to a proxy is for this host.

@@ -61,7 +61,7 @@ async fn a_working_worker_is_live_and_ready() {
     wait_until_ready(&address).await;
     assert_eq!(get(&address, "/healthz").await, (200, "ok\n".to_owned()));
     assert_eq!(get(&address, "/readyz").await, (200, "ok\n".to_owned()));
-    assert_eq!(get(&address, "/").await.0, 404);
+    assert_eq!(get(&address, "/health").await.0, 404);
     let head = request(&address, Method::HEAD, "/healthz").await;
     assert_eq!((head.status().as_u16(), head.headers()["content-length"].as_bytes()), (200, &b"3"[..]));
     assert_eq!(head.body(), "");

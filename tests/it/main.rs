@@ -1,7 +1,7 @@
 //! Tests of the built program from the outside, against moto's server, which the tests install and start, or against the
 //! AWS sandbox. They assert on its exit status, its output and log, its AWS API calls, and the resources on AWS.
 
-#[cfg(feature = "report")]
+#[cfg(any(feature = "report", feature = "sandbox"))]
 mod browser;
 #[cfg(feature = "sandbox")]
 mod callers;
@@ -62,6 +62,8 @@ mod scale;
 mod seed;
 mod stage;
 mod status;
+#[cfg(feature = "sandbox")]
+mod status_page;
 #[cfg(feature = "sandbox")]
 mod terraform;
 mod up_down;

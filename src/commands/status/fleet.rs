@@ -118,6 +118,7 @@ impl<P: ControllerPlatform + Clone, E: EventSource + Clone> FleetObserver<P, E> 
             scope: names.scope,
             policy,
             observed: observed.map(|observed| (observed.observation, observed.plan)),
+            observed_at: self.clock.now(),
             event_source_findings,
         };
         (reading, unread)

@@ -8,10 +8,12 @@ use super::*;
 use crate::aws::fake::{FakeAws, FakeClock};
 use crate::aws::{ErrorKind, Platform};
 use crate::clock::Clock;
+use crate::controller::latest::{LatestReconciliations, Subject};
 use crate::controller::message::{Hint, TaskChange, TaskHint};
 use crate::controller::scope::Scope;
 use crate::controller::teardown::{IN_USE_PASSES_WITHIN, ProcessId, Teardown, takeover_after};
 use crate::telemetry::emf;
+use crate::telemetry::log::Identity;
 use crate::telemetry::log::fake::LogLines;
 use crate::telemetry::metrics::Metrics;
 use jvb_watcher_rules::model::{
@@ -1086,4 +1088,36 @@ async fn reports_several_bridges_unless_they_are_allowed() {
     let mut allowed = bench_on(FakeAws::new(two()), allowed);
     allowed.reconcile().await.expect("a reconciliation");
     assert_eq!(allowed.lines.of("finding").len(), 0);
+}
+
+// ---- the latest reconciliation ----
+
+#[tokio::test(start_paused = true)]
+async fn keeps_the_latest_reconciliation_as_its_writes_leave_it() {
+    let kept = LatestReconciliations::default();
+    let identity = Identity { project: "p".into(), cluster: "p-cluster".into(), service: "p-service".into() };
+    let scope = Scope { cluster: "p-cluster".into(), service: "p-service".into() };
+    let latest = kept.of(Subject { identity, scope, policy: policy() });
+    let observed = observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer(&[])));
+    let mut bench = bench_on(FakeAws::new(observed), |parts| ReconcilerParts { latest, ..parts });
+    let known = || kept.all().pop().expect("the service").1;
+    assert!(known().reconciliation.is_none() && known().failure.is_none());
+
+    bench.cloud.fail("RegisterTargets", ErrorKind::Unavailable, 1);
+    bench.reconcile().await.expect_err("a group whose targets could not be registered");
+    assert_eq!(known().failure.expect("a failure").0.operation, "RegisterTargets");
+    let first = known().reconciliation.expect("an observation");
+    assert_eq!((first.is_complete, first.observation.targets().count()), (false, 1), "the other group has its target");
+
+    bench.reconcile().await.expect("a reconciliation");
+    assert!(known().failure.is_none());
+    let second = known().reconciliation.expect("an observation");
+    assert_eq!((second.is_complete, second.observation.targets().count()), (true, 2));
+
+    bench.cloud.fail("DescribeServices", ErrorKind::Unavailable, 1);
+    bench.reconcile().await.expect_err("no observation");
+    assert_eq!(known().failure.expect("a failure").0.operation, "DescribeServices");
+    assert_eq!(known().reconciliation.expect("the one before").at, second.at);
+    drop(bench);
+    assert!(kept.all().is_empty(), "the service is no longer watched");
 }

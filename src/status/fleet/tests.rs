@@ -28,6 +28,7 @@ fn reading(service: &str, observed: Result<Observation, AwsError>) -> ServiceRea
         scope: Scope { cluster: "shared".to_owned(), service: service.to_owned() },
         policy: policy(),
         observed,
+        observed_at: noon(),
         event_source_findings: Vec::new(),
     }
 }
