@@ -34,6 +34,8 @@ mod manual;
 mod messages;
 mod metrics;
 mod microburst;
+#[cfg(feature = "sandbox")]
+mod monitoring;
 mod moto;
 mod name_server;
 mod performance;
