@@ -62,6 +62,7 @@ mod sandbox_conformance;
 mod sandbox_life;
 mod scale;
 mod seed;
+mod shipping_logs;
 mod stage;
 mod status;
 #[cfg(feature = "sandbox")]
