@@ -7,6 +7,7 @@ use crate::aws::AwsError;
 use crate::aws::client::{self, AwsEventBus, ConnectError, Connection, SdkConfig};
 use crate::controller::scope::Scope;
 use crate::telemetry::log::{Log, diagnostics};
+use crate::telemetry::otlp::Otlp;
 use crate::telemetry::publish::Publisher;
 use jvb_watcher_rules::plan::Policy;
 
@@ -62,6 +63,11 @@ fn publisher(sdk: &SdkConfig, options: &WatchOptions, log: &Log) -> Option<Publi
     log.subscribe(Arc::new(publisher.clone()));
     tokio::spawn(publisher.clone().keep_sending(bus, log.clone()));
     Some(publisher)
+}
+
+/// Starts the export that OpenTelemetry's environment variables configure.
+fn export(log: &Log) -> Result<Otlp, CommandError> {
+    Otlp::start(log, |name| std::env::var(name).ok()).map_err(CommandError::Usage)
 }
 
 /// Returns the rules that the options configure for a service and its load balancer.

@@ -5,8 +5,9 @@
 //!
 //! The modules, each of which depends only on those above it:
 //!
+//! - [`trace`]: spans, for OpenTelemetry.
 //! - [`clock`], [`aws`], [`retry`]: the port to AWS and its adapter, AWS's time, and the waits between retries.
-//! - [`telemetry`]: the log, the metrics, and the events published on a bus.
+//! - [`telemetry`]: the log, the metrics, their export, and the events published on a bus.
 //! - [`controller`]: observes, plans and acts; the worker's loop and the Lambda function.
 //! - [`event_source`]: whether events can reach the queue: queue, rule and permission.
 //! - [`operations`]: `up`, `down` and `hold`.
@@ -29,3 +30,5 @@ pub mod shutdown;
 pub mod status;
 pub mod telemetry;
 pub mod text;
+#[cfg_attr(not(feature = "otlp"), path = "trace/off.rs")]
+pub mod trace;

@@ -7,14 +7,16 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The modules from the ground up, as ARCHITECTURE.md has them.
-const LAYERS: [&str; 43] = [
+const LAYERS: [&str; 45] = [
     "name_resolution",
     "clock",
+    "trace",
     "aws",
     "retry",
     "telemetry::emf",
     "telemetry::log",
     "telemetry::metrics",
+    "telemetry::otlp",
     "telemetry::publish",
     "shutdown",
     "controller::scope",

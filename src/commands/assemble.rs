@@ -20,6 +20,7 @@ use crate::event_source::monitor::{EventSourceMonitor, MonitorConfig};
 use crate::telemetry::emf::Scope;
 use crate::telemetry::log::{Identity, Log};
 use crate::telemetry::metrics::Metrics;
+use crate::telemetry::otlp::Otlp;
 use jvb_watcher_rules::finding::StandingFindings;
 
 /// Builds the controllers of services. They share the connections to AWS.
@@ -34,6 +35,7 @@ pub(super) struct Assembler {
     /// Where the latest reconciliations are kept; `None` if nothing shows them.
     latest: Option<LatestReconciliations>,
     log: Log,
+    otlp: Otlp,
     process: ProcessId,
     /// The search for orphaned target groups, which all services share.
     orphan_index: OrphanIndex,
@@ -77,11 +79,15 @@ impl Assembler {
         options: &WatchOptions,
         feed_check: FeedCheck,
         log: &Log,
+        otlp: &Otlp,
     ) -> Self {
         let platform = watched.connections(sdk, log.clock());
         let metrics_of_process = watched.is_fleet().then(|| {
             let published_in = (options.metrics.metrics == MetricsFormat::Emf).then(|| log.clone());
-            Metrics::of_process(metrics_scope(&options.metrics, &watched.identity), published_in, platform.clock())
+            let scope = metrics_scope(&options.metrics, &watched.identity);
+            let metrics = Metrics::of_process(scope, published_in, platform.clock());
+            otlp.export(&metrics);
+            metrics
         });
         Self {
             platform,
@@ -91,6 +97,7 @@ impl Assembler {
             metrics_of_process,
             latest: None,
             log: log.clone(),
+            otlp: otlp.clone(),
             process: ProcessId::random(),
             orphan_index: OrphanIndex::default(),
             watched: BTreeMap::new(),
@@ -123,7 +130,8 @@ impl Assembler {
         let metrics = before.as_ref().map(|before| before.context.metrics.clone());
         let metrics = metrics.unwrap_or_else(|| self.metrics_of(&names.identity, &log));
         let totals = self.totals.entry(key.clone()).or_default().clone();
-        let context = Context { metrics, totals, ..context };
+        let traces = self.otlp.traces(&names.identity);
+        let context = Context { metrics, traces, totals, ..context };
         let findings = before.as_ref().map(|before| before.findings.clone()).unwrap_or_default();
         let event_source = match before {
             Some(Watching { context: Context { scope, .. }, event_source, .. }) if scope == names.scope => event_source,
@@ -227,11 +235,13 @@ impl Assembler {
     /// Returns the metrics that the options configure.
     fn metrics_of(&self, identity: &Identity, log: &Log) -> Metrics {
         let scope = metrics_scope(&self.metrics, identity);
-        match (&self.metrics_of_process, self.metrics.metrics) {
-            (Some(process), _) => process.of_service(scope, log),
+        let metrics = match (&self.metrics_of_process, self.metrics.metrics) {
+            (Some(process), _) => return process.of_service(scope, log),
             (None, MetricsFormat::Off) => Metrics::unpublished(scope, self.platform.clock()),
             (None, MetricsFormat::Emf) => Metrics::new(scope, log.clone(), self.platform.clock()),
-        }
+        };
+        self.otlp.export(&metrics);
+        metrics
     }
 }
 

@@ -38,6 +38,7 @@ use crate::controller::liveness::Liveness;
 use crate::listen::ServerState;
 use crate::shutdown;
 use crate::telemetry::log::{Colour, Format, Level, StopReason, diagnostics};
+use crate::telemetry::otlp::Otlp;
 use jvb_watcher_rules::plan::OwnerTag;
 use jvb_watcher_sandbox::faults::Faults;
 use jvb_watcher_sandbox::platform::{self, PROJECT};
@@ -242,6 +243,7 @@ async fn evening(
         watched: &watched,
         options: &run_options,
         log: &log,
+        otlp: Otlp::default(),
         state,
         order: order.clone(),
         shutdown,

@@ -15,13 +15,14 @@ use super::fleet::Watched;
 use super::help::{Group, Help, USAGE_ERROR};
 use super::options::WatchOptions;
 use super::watch::Watch;
-use super::{CommandError, connect, publisher};
+use super::{CommandError, connect, export, publisher};
 use crate::aws::AwsError;
 use crate::aws::client::{AwsPlatform, SqsQueue};
 use crate::controller::function::{Function, Request, Response};
 use crate::controller::inbox::{LOGGED_BODY, truncate};
 use crate::controller::liveness::Liveness;
 use crate::telemetry::log::{Event, Form, Log};
+use crate::telemetry::otlp::Otlp;
 use crate::telemetry::publish::Publisher;
 
 mod payload;
@@ -47,7 +48,7 @@ const EVENT_SOURCE_CHECK_MARGIN: Duration = Duration::from_secs(2);
 /// phase" in its developer guide).
 const DISCOVERY_AT_INIT: Duration = Duration::from_secs(5);
 
-/// The time that a response waits for events to be published.
+/// The time that a response waits for events to be published, and for traces and metrics to be exported.
 const LAST_EVENTS: Duration = Duration::from_secs(2);
 
 /// The time before the deadline at which a response stops waiting for that.
@@ -80,7 +81,8 @@ pub async fn lambda(watched: &Watched, options: &WatchOptions, log: &Log) -> Res
     runtime::check_environment(|name| std::env::var(name).ok())?;
     let sdk = connect(&watched.connection, log).await?;
     let publisher = publisher(&sdk, options, log);
-    let mut watch = Watch::new(&sdk, watched, options, options.feed_check, log);
+    let otlp = export(log)?;
+    let mut watch = Watch::new(&sdk, watched, options, options.feed_check, log, &otlp);
     // The first invocation discovers what this leaves out.
     let _ =
         tokio::time::timeout(DISCOVERY_AT_INIT, watch.discover(&Liveness::new(options.policy.resync_interval))).await;
@@ -94,7 +96,7 @@ pub async fn lambda(watched: &Watched, options: &WatchOptions, log: &Log) -> Res
         ended = Runtime::new(handler).run() => {
             ended.map_err(|error| CommandError::Failed(format!("Lambda's Runtime API failed: {error}")))
         }
-        () = Handler { function, watch, publisher }.handle(invocations) => Ok(()),
+        () = Handler { function, watch, publisher, otlp }.handle(invocations) => Ok(()),
     }
 }
 
@@ -103,6 +105,7 @@ struct Handler {
     function: Function<SqsQueue, AwsPlatform>,
     watch: Watch,
     publisher: Option<Publisher>,
+    otlp: Otlp,
 }
 
 impl Handler {
@@ -123,11 +126,15 @@ impl Handler {
                 // Before the response, since the process is frozen after it; and the response must be in time.
                 self.watch.check_event_sources(limit).await;
             }
-            if let Some(publisher) = &self.publisher {
-                // For the same reason. The next invocation publishes what is left.
-                let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(LAST_EVENTS_MARGIN);
-                publisher.flush(left.min(LAST_EVENTS)).await;
-            }
+            // For the same reason. The next invocation publishes and exports what is left.
+            let left = deadline.saturating_duration_since(Instant::now()).saturating_sub(LAST_EVENTS_MARGIN);
+            let limit = left.min(LAST_EVENTS);
+            let publish = async {
+                if let Some(publisher) = &self.publisher {
+                    publisher.flush(limit).await;
+                }
+            };
+            tokio::join!(publish, self.otlp.flush(limit));
             // Only a runtime that has ended doesn't wait for the response.
             let _ = response.send(result);
         }

@@ -15,7 +15,7 @@ use super::help::{Group, Help, USAGE_ERROR};
 use super::options::values::socket_address;
 use super::options::{FeedCheck, WatchOptions};
 use super::watch::Watch;
-use super::{CommandError, connect, publisher};
+use super::{CommandError, connect, export, publisher};
 use crate::aws::client::{SdkConfig, SqsQueue};
 use crate::aws::{ErrorKind, Queue, QueueSettings};
 use crate::controller::liveness::Liveness;
@@ -23,6 +23,7 @@ use crate::controller::worker::{CONCURRENCY, Lifetime, Timing, Worker, WorkerPar
 use crate::listen::{Listener, ServerState};
 use crate::shutdown::{self, Shutdown, ShutdownOrder};
 use crate::telemetry::log::{Event, Failure, Form, Log, StopReason};
+use crate::telemetry::otlp::Otlp;
 
 /// The options of `run`.
 #[derive(Debug, Args)]
@@ -62,7 +63,7 @@ const SETTINGS_TIME: Duration = Duration::from_secs(10);
 /// The time limit of a run with `--exit-when-empty`: runs from cron must not pile up.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(5 * 60);
 
-/// The time limit for publishing the remaining events after the worker has stopped.
+/// The time limit for publishing the remaining events, and for the last export, after the worker has stopped.
 const LAST_EVENTS: Duration = Duration::from_secs(3);
 
 /// Runs the worker until a signal stops it, or, with `--exit-when-empty`, until nothing is left to do.
@@ -81,7 +82,8 @@ pub async fn run(watched: &Watched, options: &RunOptions, log: &Log) -> Result<(
         listen(address, &state, log).await?;
     }
     let sdk = connect(&watched.connection, log).await?;
-    Run { sdk: &sdk, watched, options, log, state, order, shutdown, hangups }.until_stopped().await
+    let otlp = export(log)?;
+    Run { sdk: &sdk, watched, options, log, otlp, state, order, shutdown, hangups }.until_stopped().await
 }
 
 /// Starts the server of `--listen`.
@@ -109,6 +111,8 @@ pub(super) struct Run<'a> {
     pub(super) options: &'a RunOptions,
     /// The log.
     pub(super) log: &'a Log,
+    /// The export to OpenTelemetry.
+    pub(super) otlp: Otlp,
     /// The state that `--listen` serves.
     pub(super) state: ServerState,
     /// The order to stop, for the time limit of `--exit-when-empty`.
@@ -122,14 +126,14 @@ pub(super) struct Run<'a> {
 impl Run<'_> {
     /// Works until the shutdown is ordered.
     pub(super) async fn until_stopped(self) -> Result<(), CommandError> {
-        let Self { sdk, watched, options, log, state, order, shutdown, hangups } = self;
+        let Self { sdk, watched, options, log, otlp, state, order, shutdown, hangups } = self;
         let began = Instant::now();
         let queue = SqsQueue::new(sdk, &watched.queue);
         let queue_settings = queue_settings(&queue, &watched.queue, &shutdown, log).await?;
         let publisher = publisher(sdk, &options.watch, log);
         // A run from cron ends before a check of the event source reports anything; its user has `doctor`.
         let feed_check = if options.exit_when_empty { FeedCheck::Off } else { options.watch.feed_check };
-        let mut watch = Watch::new(sdk, watched, &options.watch, feed_check, log);
+        let mut watch = Watch::new(sdk, watched, &options.watch, feed_check, log, &otlp);
         if options.listen.is_some() {
             state.show(watch.status_page(state.liveness().clone()));
         }
@@ -164,9 +168,12 @@ impl Run<'_> {
             never = watch.keep(hangups, changes) => match never {},
         };
         let (counts, aws_calls) = watch.finish(&context);
-        if let Some(publisher) = publisher {
-            publisher.flush(LAST_EVENTS).await;
-        }
+        let publish = async {
+            if let Some(publisher) = publisher {
+                publisher.flush(LAST_EVENTS).await;
+            }
+        };
+        tokio::join!(publish, otlp.stop(LAST_EVENTS));
         log.emit(&Event::WatcherStopped {
             reason,
             uptime_seconds: began.elapsed().as_secs(),

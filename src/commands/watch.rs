@@ -27,6 +27,7 @@ use crate::controller::worker::ServiceChanges;
 use crate::retry::{LONGEST_WAIT, Retry};
 use crate::status::StatusPage;
 use crate::telemetry::log::{Event, Failure, Form, Identity, Log, RemovalReason, ServiceFields};
+use crate::telemetry::otlp::Otlp;
 use jvb_watcher_cost::{Model, Platform};
 use jvb_watcher_rules::finding::{Finding, FindingLedger};
 use jvb_watcher_rules::model::cluster_name;
@@ -75,8 +76,9 @@ impl Watch {
         options: &WatchOptions,
         feed_check: FeedCheck,
         log: &Log,
+        otlp: &Otlp,
     ) -> Self {
-        let assembler = Assembler::new(sdk, watched, options, feed_check, log);
+        let assembler = Assembler::new(sdk, watched, options, feed_check, log, otlp);
         let (listing, services) = match watched.list.clone() {
             List::One(service) => (Listing::Fixed, Services::from([(service.key(), *service)])),
             List::Text(services) => (Listing::Fixed, services),

@@ -6,6 +6,7 @@ use crate::controller::scope::Scope;
 use crate::controller::totals::Totals;
 use crate::telemetry::log::Log;
 use crate::telemetry::metrics::Metrics;
+use crate::trace::Traces;
 
 /// The context that the parts of one controller share. Clones write to the same log, metrics and totals.
 #[derive(Clone)]
@@ -18,14 +19,17 @@ pub struct Context {
     pub clock: SharedClock,
     /// The metrics.
     pub metrics: Metrics,
+    /// The source of traces.
+    pub traces: Traces,
     /// The counts since the start.
     pub totals: Totals,
 }
 
 impl Context {
-    /// A context without metrics.
+    /// A context without metrics and traces.
     pub fn new(scope: Scope, log: Log, clock: SharedClock) -> Self {
-        Self { scope, log, clock, metrics: Metrics::off(), totals: Totals::default() }
+        let (metrics, traces, totals) = (Metrics::off(), Traces::default(), Totals::default());
+        Self { scope, log, clock, metrics, traces, totals }
     }
 }
 

@@ -27,6 +27,7 @@ use crate::controller::usage::{Freshness, UsageCache};
 use crate::controller::writes::{Applied, Writer};
 use crate::telemetry::log::{Event, millis, rfc3339_millis};
 use crate::telemetry::metrics::{Flows, Snapshot, Summary, Usage};
+use crate::trace::{self, Trigger};
 use jvb_watcher_rules::finding::{Finding, FindingName, StandingFindings};
 use jvb_watcher_rules::model::{LoadBalancerState, Observation, Readiness, Service, ServiceEvent, Startup, TargetKey};
 use jvb_watcher_rules::plan::{self, LifecycleAction, Plan, Policy, StopAction};
@@ -238,6 +239,17 @@ impl<P: ControllerPlatform> Reconciler<P> {
     ///
     /// The first call that failed; the other writes have been made.
     pub async fn reconcile(&mut self, hints: &Hints) -> Result<Outcome, AwsError> {
+        let trigger = if hints.is_empty() { Trigger::Timer } else { Trigger::Messages };
+        let trace = self.context.traces.reconciliation(trigger);
+        let result = trace.within(self.reconcile_untraced(hints)).await;
+        match &result {
+            Ok(outcome) => trace.succeeded(outcome.findings.len()),
+            Err(error) => trace.failed(error, error.code.as_deref()),
+        }
+        result
+    }
+
+    async fn reconcile_untraced(&mut self, hints: &Hints) -> Result<Outcome, AwsError> {
         let began = Instant::now();
         let reconciling = self.context.metrics.reconciling();
         self.forget_stale_memory();
@@ -248,7 +260,7 @@ impl<P: ControllerPlatform> Reconciler<P> {
         if let Some(event) = &hints.service_event {
             event.clone().replace_older(&mut self.memory.service_event);
         }
-        let result = match self.observe_for_writes(hints).await {
+        let result = match trace::phase("observe", self.observe_for_writes(hints)).await {
             Ok(observed) => {
                 let Self { platform, context, policy, gate, memory, .. } = self;
                 let now = context.clock.now();
@@ -261,7 +273,8 @@ impl<P: ControllerPlatform> Reconciler<P> {
                     gate,
                     deadline: Deadline::new(observed.began, OBSERVATION_VALID_FOR, context.clock.clone()),
                 };
-                let applied = writer.execute(&observed.plan, &mut memory.teardown, &mut memory.stop).await;
+                let execution = writer.execute(&observed.plan, &mut memory.teardown, &mut memory.stop);
+                let applied = trace::phase("execute", execution).await;
                 self.conclude(observed, applied, health_changes, began)
             }
             Err(error) => Err(error),

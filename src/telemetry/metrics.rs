@@ -1,10 +1,12 @@
 //! The metrics: published as log events in CloudWatch's embedded metric format, and exposed as OpenMetrics text.
 //!
 //! The modules follow the data: `catalogue` defines the metrics, `store` holds their current values, `interval` decides what
-//! to publish in the log and when, and `exposition` renders `/metrics`.
+//! to publish in the log and when, `exposition` renders `/metrics`, and `otlp` makes OpenTelemetry's instruments of them.
 //!
 //! Recording a metric never blocks and never fails.
 
+#[cfg(feature = "otlp")]
+use std::sync::OnceLock;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -19,6 +21,8 @@ use crate::telemetry::log::{Event, Log, millis};
 mod catalogue;
 mod exposition;
 mod interval;
+#[cfg(feature = "otlp")]
+mod otlp;
 mod snapshot;
 mod store;
 
@@ -45,6 +49,9 @@ struct Inner {
     clock: SharedClock,
     relation: Relation,
     recorded: Mutex<Recorded>,
+    /// The histograms that are exported to OpenTelemetry.
+    #[cfg(feature = "otlp")]
+    exported: OnceLock<otlp::Histograms>,
 }
 
 /// How metrics relate to others of the process.
@@ -64,13 +71,6 @@ struct Recorded {
     interval: Interval,
     /// The requests to the queue, for a process that watches several services.
     queue_calls: Calls,
-}
-
-impl Recorded {
-    fn record(&mut self, distribution: Metric, milliseconds: u64) {
-        self.histograms.record(distribution, milliseconds);
-        self.interval.record(distribution, milliseconds);
-    }
 }
 
 impl Metrics {
@@ -100,6 +100,10 @@ impl Metrics {
             let mut services = services.lock().unwrap_or_else(PoisonError::into_inner);
             services.retain(|service| service.strong_count() > 0);
             services.push(Arc::downgrade(inner));
+            #[cfg(feature = "otlp")]
+            if let Some(histograms) = process.exported.get() {
+                inner.exported.get_or_init(|| histograms.clone());
+            }
         }
         metrics
     }
@@ -109,7 +113,25 @@ impl Metrics {
     }
 
     fn related(relation: Relation, scope: Scope, log: Option<Log>, clock: SharedClock) -> Self {
-        Self { inner: Some(Arc::new(Inner { scope, log, clock, relation, recorded: Mutex::default() })) }
+        let inner = Inner {
+            scope,
+            log,
+            clock,
+            relation,
+            recorded: Mutex::default(),
+            #[cfg(feature = "otlp")]
+            exported: OnceLock::new(),
+        };
+        Self { inner: Some(Arc::new(inner)) }
+    }
+
+    /// Exports the metrics, and those of the services that [`Self::of_service`] creates from now on, by a meter.
+    #[cfg(feature = "otlp")]
+    pub fn export(&self, meter: &opentelemetry::metrics::Meter) {
+        let Some(inner) = &self.inner else { return };
+        if inner.exported.set(otlp::Histograms::new(meter)).is_ok() {
+            otlp::observe(meter, &Arc::downgrade(inner));
+        }
     }
 
     /// Creates metrics that record nothing.
@@ -162,7 +184,7 @@ impl Metrics {
 
     /// Records the latency of a registration: the time since the event about the target's task.
     pub fn registered(&self, latency_ms: u64) {
-        self.with(|_, recorded| recorded.record(Metric::RegistrationLatency, latency_ms));
+        self.with(|inner, recorded| inner.record(recorded, Metric::RegistrationLatency, latency_ms));
     }
 
     /// Counts a completed teardown.
@@ -258,6 +280,15 @@ impl Inner {
         }
     }
 
+    fn record(&self, recorded: &mut Recorded, distribution: Metric, milliseconds: u64) {
+        recorded.histograms.record(distribution, milliseconds);
+        recorded.interval.record(distribution, milliseconds);
+        #[cfg(feature = "otlp")]
+        if let Some(histograms) = self.exported.get() {
+            histograms.record(self, distribution, milliseconds);
+        }
+    }
+
     fn publish_if_due(&self, recorded: &mut Recorded) {
         let now = self.clock.now();
         if recorded.interval.is_due(&recorded.store, now) {
@@ -293,10 +324,10 @@ impl Reconciling {
 impl Drop for Reconciling {
     fn drop(&mut self) {
         let duration = millis(self.started.elapsed());
-        self.metrics.with(|_, recorded| {
+        self.metrics.with(|inner, recorded| {
             if self.succeeded {
                 recorded.store.increment(Metric::Reconciles);
-                recorded.record(Metric::ReconcileDuration, duration);
+                inner.record(recorded, Metric::ReconcileDuration, duration);
             } else {
                 recorded.store.increment(Metric::ReconcileFailures);
             }

@@ -38,6 +38,8 @@ mod microburst;
 mod monitoring;
 mod moto;
 mod name_server;
+#[cfg(feature = "otlp")]
+mod opentelemetry;
 mod performance;
 #[cfg(feature = "sandbox")]
 mod permissions;
@@ -72,5 +74,5 @@ mod terraform;
 mod up_down;
 mod wait;
 mod watcher;
-#[cfg(all(feature = "sandbox", feature = "lambda"))]
+#[cfg(all(feature = "sandbox", feature = "lambda", feature = "otlp"))]
 mod whole_log;

@@ -51,11 +51,12 @@ async fn assert_valid(lines: &[Line]) {
 }
 
 /// Returns the sum of a metric's values.
-fn sum(lines: &[Line], metric: &str) -> i64 {
+pub fn sum(lines: &[Line], metric: &str) -> i64 {
     lines.iter().filter_map(|line| line[metric].as_i64()).sum()
 }
 
-fn values(lines: &[Line], metric: &str) -> usize {
+/// Returns the number of a distribution's values.
+pub fn values(lines: &[Line], metric: &str) -> usize {
     lines.iter().filter_map(|line| line[metric].as_array()).map(Vec::len).sum()
 }
 

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 use super::call::Call;
 use crate::aws::operation::ApiOperation;
 use crate::aws::{AwsError, ErrorKind};
+use crate::trace;
 
 /// The answers of a call, by key. A key without an answer has no resource.
 pub(super) type Answers<K, V> = BTreeMap<K, Result<V, AwsError>>;
@@ -77,7 +78,7 @@ where
         };
         if is_first {
             // A task of its own: a request that is cancelled takes none of the others with it.
-            tokio::spawn(self.0.clone().answer_after_window(group));
+            tokio::spawn(trace::in_current_trace(self.0.clone().answer_after_window(group)));
         }
         receiver.await.unwrap_or_else(|_| Err(self.0.abandoned()))
     }

@@ -20,6 +20,8 @@ use futures_util::future::try_join_all;
 
 use super::budget::{Budget, QuotaShare};
 use super::call::{Call, none_if_not_found};
+#[cfg(feature = "otlp")]
+use super::interceptors::CallTracer;
 use super::interceptors::{CallCounter, DateReader, DeadlineGuard, WholeAnswer};
 use crate::aws::operation::ApiOperation;
 use crate::aws::{
@@ -102,6 +104,9 @@ impl AwsPlatform {
             .interceptor(dates)
             .interceptor(WholeAnswer)
             .retry_classifier(WholeAnswer);
+        #[cfg(feature = "otlp")]
+        let (ecs, elb, cloudwatch) =
+            (ecs.interceptor(CallTracer), elb.interceptor(CallTracer), cloudwatch.interceptor(CallTracer));
         let ecs = aws_sdk_ecs::Client::from_conf(ecs.build());
         let elb = aws_sdk_elasticloadbalancingv2::Client::from_conf(elb.build());
         Self {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::fields::short_id;
-use super::{Act, Failure, Form, Level, Phase, RemovalReason, ServiceFields, StopReason, TargetFields, Verb};
+use super::{Act, Failure, Form, Level, Phase, RemovalReason, ServiceFields, Signal, StopReason, TargetFields, Verb};
 use crate::telemetry::emf::Document;
 use jvb_watcher_rules::finding::{FindingName, FindingState};
 use jvb_watcher_rules::plan::{MarkReason, StopObstacle, TargetReason, UnmarkReason};
@@ -647,6 +647,36 @@ events! {
     } => {
         level: failure.level,
         message: format!("publishing events failed ({waiting} waiting, {dropped} dropped): {}", failure.error),
+    }
+
+    /// Traces or metrics could not be exported to OpenTelemetry's collector ([opentelemetry.md](opentelemetry.md)). The exporter
+    /// continues; the spans of a failed export are lost, the counts of metrics are not. Logged for the first failure of a
+    /// series, and at most once an hour. Level: WARN.
+    ExportFailed {
+        /// What could not be exported
+        signal: Signal,
+        /// The error
+        error: String,
+    } => {
+        level: Level::Warn,
+        message: format!(
+            "exporting {} failed: {error}; check the collector and OTEL_EXPORTER_OTLP_ENDPOINT",
+            signal.as_str(),
+        ),
+    }
+
+    /// An export succeeded again after an `export_failed`. Level: INFO.
+    ExportRecovered {
+        /// What was exported
+        signal: Signal,
+        /// The time since the `export_failed`, in milliseconds
+        duration_ms: u64,
+    } => {
+        message: format!(
+            "exporting {} works again, {} after it failed",
+            signal.as_str(),
+            period(Duration::from_millis(*duration_ms)),
+        ),
     }
 
     // ---- operations ----

@@ -21,6 +21,27 @@ pub enum Form {
     Lambda,
 }
 
+/// A kind of telemetry that is exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Signal {
+    /// Spans of reconciliations and calls.
+    Traces,
+    /// The metrics.
+    Metrics,
+}
+
+impl Signal {
+    /// Returns the name.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Traces => "traces",
+            Self::Metrics => "metrics",
+        }
+    }
+}
+
 /// The fields of every event about a target.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[cfg_attr(test, derive(schemars::JsonSchema))]

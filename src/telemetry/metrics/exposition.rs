@@ -31,7 +31,7 @@ const PREFIX: &str = "jvb_watcher";
 
 /// The name and help of the time of the last successful observation, which tells how old the gauges are. A log line has a
 /// timestamp of its own.
-const LAST_OBSERVATION: (&str, &str) =
+pub(super) const LAST_OBSERVATION: (&str, &str) =
     ("last_look_timestamp", "The time of the last successful observation, as Unix time");
 
 /// The distributions since the process started.
@@ -64,7 +64,7 @@ pub struct Exposition {
 }
 
 /// The names and values of labels.
-type Labels = Vec<(&'static str, String)>;
+pub(super) type Labels = Vec<(&'static str, String)>;
 
 /// The values of the metrics with the same labels.
 struct Values {
@@ -134,7 +134,7 @@ impl Exposition {
 }
 
 /// Returns the labels of a part. What all services share is about no service.
-fn labels(scope: &Scope, part: Part) -> Labels {
+pub(super) fn labels(scope: &Scope, part: Part) -> Labels {
     let Scope { project, cluster, service, .. } = scope;
     match part {
         Part::OfProcess if project == Identity::ANY => Vec::new(),
@@ -172,7 +172,7 @@ impl Collector for Families {
     }
 }
 
-fn gauge(source: GaugeSource, store: &Store, now: Timestamp) -> Option<f64> {
+pub(super) fn gauge(source: GaugeSource, store: &Store, now: Timestamp) -> Option<f64> {
     match source {
         GaugeSource::QueueAge => store.queue_age().map(|age| age.as_secs_f64()),
         GaugeSource::Findings => store.snapshot().map(|_| store.findings() as f64),
@@ -184,7 +184,7 @@ fn gauge(source: GaugeSource, store: &Store, now: Timestamp) -> Option<f64> {
 }
 
 /// Returns the unit's suffix. OpenMetrics uses base units.
-fn suffix(metric: Metric) -> Option<Suffix> {
+pub(super) fn suffix(metric: Metric) -> Option<Suffix> {
     match metric.definition().unit {
         Unit::Seconds | Unit::Milliseconds => Some(Suffix::Seconds),
         Unit::Count | Unit::None => None,
@@ -200,7 +200,7 @@ pub fn exposed_name(metric: Metric) -> String {
 }
 
 /// Returns the metric's name in snake case, without prefix and unit.
-fn stem(metric: Metric) -> String {
+pub(super) fn stem(metric: Metric) -> String {
     let name = metric.definition().name;
     let name = if suffix(metric).is_some() { name.strip_suffix("Seconds").unwrap_or(name) } else { name };
     let mut stem = String::new();

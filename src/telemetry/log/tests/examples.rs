@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use crate::telemetry::emf::{Document, Scope, Unit, Value};
 use crate::telemetry::log::{
-    Act, Event, Failure, Form, Level, Phase, RemovalReason, ServiceFields, StopReason, TargetFields, Verb,
+    Act, Event, Failure, Form, Level, Phase, RemovalReason, ServiceFields, Signal, StopReason, TargetFields, Verb,
 };
 use crate::telemetry::metrics::{Kind, Metric};
 use jvb_watcher_rules::finding::{FindingName, FindingState};
@@ -153,6 +153,11 @@ pub fn examples() -> Vec<Event> {
         },
         Event::FeedCheckFailed { failure: denied("events", "DescribeRule", "jitsi-jvb-watcher", 3_600_000) },
         Event::PublishFailed { failure: denied("events", "PutEvents", "jitsi", 60_000), waiting: 2, dropped: 0 },
+        Event::ExportFailed {
+            signal: Signal::Traces,
+            error: "client error (Connect): tcp connect error: Connection refused (os error 111)".to_owned(),
+        },
+        Event::ExportRecovered { signal: Signal::Traces, duration_ms: 95_000 },
         Event::PhaseStarted { operation: Verb::Up, phase: Phase::LoadBalancerActive, limit_seconds: 600.0 },
         Event::PhaseWaiting {
             operation: Verb::Up,
