@@ -136,7 +136,8 @@ pub fn in_current_trace<F: Future>(future: F) -> impl Future<Output = F::Output>
 pub fn start(name: impl Into<String>, kind: SpanKind, attributes: Vec<KeyValue>) -> Option<Context> {
     let current = Context::current();
     let CurrentTracer(tracer) = current.get::<CurrentTracer>()?;
-    let span = tracer.span_builder(name.into()).with_kind(kind).with_attributes(attributes);
+    let name: String = name.into();
+    let span = tracer.span_builder(name).with_kind(kind).with_attributes(attributes);
     Some(current.with_span(span.start_with_context(tracer, &current)))
 }
 

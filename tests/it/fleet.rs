@@ -12,7 +12,7 @@ use crate::wait::eventually;
 use crate::watcher::{Finished, Launch, Line, Watcher};
 
 /// The second service of the cluster.
-const MEET: &str = "meet";
+pub const MEET: &str = "meet";
 
 const TAG: &str = "jvb-watcher:load-balancer";
 
@@ -24,19 +24,19 @@ fn meet_load_balancer(platform: &Platform) -> String {
 }
 
 /// Creates a load balancer for the second service.
-async fn create_meet_load_balancer(platform: &Platform) -> LoadBalancer {
+pub async fn create_meet_load_balancer(platform: &Platform) -> LoadBalancer {
     let groups = vec![TargetGroupSpec { suffix: "meet-udp", ..udp() }];
     let plan = LoadBalancerSpec { groups, ..LoadBalancerSpec::default() };
     platform.create_load_balancer_named(&meet_load_balancer(platform), plan).await
 }
 
-async fn scale(platform: &Platform, service: &str, count: i32) {
+pub async fn scale(platform: &Platform, service: &str, count: i32) {
     let update = platform.ecs.update_service().cluster(platform.cluster()).service(service);
     update.desired_count(count).send().await.expect("the desired count is set");
 }
 
 /// Waits until the target groups of a load balancer have exactly the running tasks of a service as targets.
-async fn wait_until_registered(platform: &Platform, service: &str, load_balancer: &LoadBalancer) {
+pub async fn wait_until_registered(platform: &Platform, service: &str, load_balancer: &LoadBalancer) {
     let group = format!("service:{service}");
     eventually(&format!("the tasks of {service} are registered"), async || {
         let tasks = platform.sandbox().with_world(|world, _| world.tasks());
@@ -59,12 +59,12 @@ async fn exists(platform: &Platform, load_balancer: &LoadBalancer) -> bool {
 }
 
 /// A configuration file.
-struct ConfigFile {
+pub struct ConfigFile {
     directory: TempDir,
 }
 
 impl ConfigFile {
-    fn new(text: &str) -> Self {
+    pub fn new(text: &str) -> Self {
         let file = Self { directory: tempfile::tempdir().expect("the directory for temporary files is writable") };
         file.write(text);
         file
@@ -80,20 +80,20 @@ impl ConfigFile {
 }
 
 /// Returns the part of a configuration that lists the platform's own service.
-fn own(platform: &Platform) -> String {
+pub fn own(platform: &Platform) -> String {
     format!("[[service]]\nproject = \"{}\"\n", platform.project)
 }
 
 /// Returns the part of a configuration that lists the second service.
-fn meet(platform: &Platform) -> String {
+pub fn meet(platform: &Platform) -> String {
     format!("[[service]]\nservice = \"{MEET}\"\nload-balancer = \"{}\"\n", meet_load_balancer(platform))
 }
 
-fn defaults(platform: &Platform, rules: &str) -> String {
+pub fn defaults(platform: &Platform, rules: &str) -> String {
     format!("[defaults]\ncluster = \"{}\"\n{rules}", platform.cluster())
 }
 
-fn with_config(platform: &Platform, file: &ConfigFile) -> Launch {
+pub fn with_config(platform: &Platform, file: &ConfigFile) -> Launch {
     Launch::run(platform).env("JVB_WATCHER_CONFIG", file.path().to_str().expect("a path is text"))
 }
 

@@ -18,6 +18,8 @@ use hyper_util::rt::TokioIo;
 use serde_json::Value;
 use tokio::net::TcpListener;
 
+#[cfg(feature = "sandbox")]
+use crate::fleet;
 #[cfg(feature = "lambda")]
 use crate::lambda;
 use crate::metrics::{sum, values};
@@ -25,6 +27,8 @@ use crate::moto;
 use crate::platform::{Platform, REGION};
 #[cfg(feature = "lambda")]
 use crate::runtime_api::RuntimeApi;
+#[cfg(feature = "sandbox")]
+use crate::stage::Aws;
 use crate::wait::eventually;
 use crate::watcher::{Launch, Line};
 
@@ -253,9 +257,7 @@ fn assert_traces(platform: &Platform, spans: &[Span], lines: &[Line]) {
         let phase = parent(call).expect("a phase").text("name");
         assert_eq!(phase == "execute", is_write(&attributes["rpc.method"]), "{} in {phase}", call.text("name"));
     }
-    let sent = platform.proxy.calls();
-    let sent = sent.iter().filter(|call| TRACED.iter().any(|service| call.name.starts_with(service)));
-    assert_eq!(calls.iter().map(|call| call.attempts()).sum::<usize>(), sent.count(), "a span for each call");
+    assert_eq!(calls.iter().map(|call| call.attempts()).sum::<usize>(), traced_calls(platform), "a span for each call");
 
     let throttled: Vec<&&Span> = calls.iter().filter(|call| call.attempts() == 2).collect();
     let [throttled] = &throttled[..] else { panic!("one call was throttled") };
@@ -274,6 +276,12 @@ fn assert_traces(platform: &Platform, spans: &[Span], lines: &[Line]) {
     let failed_root = by_id[root(failed).as_str()];
     assert_eq!(failed_root.attribute("jvb_watcher.result"), "failed");
     assert_eq!(failed_root.attribute("error.type"), "ServerException");
+}
+
+/// The number of requests within reconciliations, by what has arrived.
+fn traced_calls(platform: &Platform) -> usize {
+    let calls = platform.proxy.calls();
+    calls.iter().filter(|call| TRACED.iter().any(|service| call.name.starts_with(service))).count()
 }
 
 fn is_write(operation: &str) -> bool {
@@ -403,6 +411,59 @@ async fn a_collector_that_hangs_delays_nothing_and_is_reported_once() {
     assert_eq!(watcher.events("export_failed").len(), 2, "a further failure within an hour is not reported");
     assert!(watcher.events("diagnostic").is_empty(), "OpenTelemetry's crates log nothing by themselves");
     assert!(watcher.events("reconcile_failed").is_empty());
+}
+
+#[cfg(feature = "sandbox")]
+#[tokio::test]
+async fn each_service_of_a_fleet_has_its_traces_and_series() {
+    let (platform, sink) = tokio::join!(Platform::on(Aws::Sandbox), Sink::start());
+    platform.route_events().await;
+    let own = platform.create_load_balancer().await;
+    let meet = fleet::create_meet_load_balancer(&platform).await;
+    platform.create_service_as(fleet::MEET, 1, &[]).await;
+    fleet::scale(&platform, &platform.service(), 1).await;
+    let services = format!("{}{}", fleet::own(&platform), fleet::meet(&platform));
+    let file = fleet::ConfigFile::new(&(fleet::defaults(&platform, "resync-interval = \"1s\"\n") + &services));
+    let mut watcher = fleet::with_config(&platform, &file).env("OTEL_EXPORTER_OTLP_ENDPOINT", &sink.endpoint).start();
+    fleet::wait_until_registered(&platform, &platform.service(), &own).await;
+    fleet::wait_until_registered(&platform, fleet::MEET, &meet).await;
+    platform.wait_until_queue_empty().await;
+    platform.proxy.wait_for_waiting_poll().await;
+    watcher.signal("TERM");
+    assert_eq!(watcher.wait_exit().await.code(), Some(0));
+
+    let spans = sink.spans();
+    let roots: BTreeMap<&str, String> = spans
+        .iter()
+        .filter(|span| span.text("parentSpanId").is_empty())
+        .map(|span| (span.text("traceId"), span.attribute("jvb_watcher.service")))
+        .collect();
+    let calls: Vec<&Span> = spans.iter().filter(|span| span.is_call()).collect();
+    assert!(calls.iter().all(|call| roots.contains_key(call.text("traceId"))), "a shared read is in a trace, too");
+    assert_eq!(
+        calls.iter().map(|call| call.attempts()).sum::<usize>(),
+        traced_calls(&platform),
+        "a span for each call"
+    );
+    let with_registration = calls.iter().filter(|call| call.attribute("rpc.method") == "RegisterTargets");
+    let services: BTreeSet<&str> = with_registration.map(|call| roots[call.text("traceId")].as_str()).collect();
+    let both = BTreeSet::from([fleet::MEET.to_owned(), platform.service()]);
+    assert_eq!(services, both.iter().map(String::as_str).collect());
+
+    let (_, metrics) = sink.metrics();
+    let series = |name: &str, kind: &str| {
+        let points = array(&metrics[name][kind]["dataPoints"]).iter();
+        points.map(|point| attributes(point).remove("service")).collect::<BTreeSet<_>>()
+    };
+    let both: BTreeSet<_> = both.into_iter().map(Some).collect();
+    for (name, kind) in [("reconciles", "sum"), ("healthy_targets", "gauge"), ("registration_latency", "histogram")] {
+        assert_eq!(series(&format!("jvb_watcher.{name}"), kind), both, "{name}");
+    }
+    assert_eq!(series("jvb_watcher.aws_calls", "sum"), BTreeSet::from([None]), "all services share the calls");
+    let sent =
+        array(&metrics["jvb_watcher.aws_calls"]["sum"]["dataPoints"])[0]["asInt"].as_str().map(str::parse::<i64>);
+    let lines: Vec<Line> = watcher.events("metrics").into_iter().filter(|line| line.text("Service") == "*").collect();
+    assert_eq!(sent, Some(Ok(sum(&lines, "AwsCalls"))));
 }
 
 #[cfg(feature = "lambda")]
