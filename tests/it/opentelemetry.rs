@@ -502,7 +502,7 @@ async fn a_wrong_configuration_is_an_error_of_usage() {
     let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4317");
     let (grpc, nonsense, off) = tokio::join!(
         run(&[endpoint, ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]),
-        run(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://")]),
+        run(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://[collector")]),
         run(&[endpoint, ("OTEL_SDK_DISABLED", "true"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]),
     );
     assert_eq!(grpc.code, Some(2));

@@ -13,7 +13,7 @@ use aws_smithy_runtime_api::client::orchestrator::{Metadata, OrchestratorError};
 use aws_smithy_runtime_api::client::retries::RequestAttempts;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
-use aws_smithy_types::error::metadata::{ErrorMetadata, ProvideErrorMetadata};
+use aws_smithy_types::error::metadata::ErrorMetadata;
 use aws_types::region::Region;
 use aws_types::request_id::RequestId;
 use opentelemetry::trace::{SpanKind, Status, TraceContextExt};
@@ -39,9 +39,11 @@ impl Intercept for CallTracer {
         "CallTracer"
     }
 
-    fn read_before_execution(
+    // At `read_before_execution` the operation is not in the configuration yet.
+    fn read_before_serialization(
         &self,
         _: &BeforeSerializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let Some(metadata) = config.load::<Metadata>() else { return Ok(()) };
