@@ -27,6 +27,8 @@ pub use budget::QuotaShare;
 pub use connection::connect_to_sandbox;
 pub use connection::{ConnectError, Connection, connect, is_region_name};
 pub use diagnostics::AwsDiagnostics;
+#[cfg(feature = "otlp")]
+pub(crate) use error::causes;
 pub use error::error_kind;
 pub use event_bus::AwsEventBus;
 pub use event_source::AwsEventSource;

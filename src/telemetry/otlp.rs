@@ -31,7 +31,7 @@ mod client;
 mod exporter;
 mod settings;
 
-use client::Client;
+use client::{Client, NoAnswer};
 use exporter::{Reported, Reporter};
 use settings::Settings;
 
@@ -58,17 +58,18 @@ impl Otlp {
     pub fn start(log: &Log, environment: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
         let Some(settings) = Settings::read(&environment)? else { return Ok(Self::default()) };
         let invalid = |error: ExporterBuildError| format!("OTEL_EXPORTER_OTLP_*: {error}");
-        let client = |timeout| {
-            let client = Client::new(timeout, settings.uses_tls);
+        let client = |timeout, no_answer: &NoAnswer| {
+            let client = Client::new(timeout, settings.uses_tls, no_answer.clone());
             client
                 .map_err(|error| format!("OTEL_EXPORTER_OTLP_ENDPOINT: cannot load the system's certificates: {error}"))
         };
         let resource = resource();
         let traces = match settings.traces {
             Some(timeout) => {
-                let exporter = SpanExporter::builder().with_http().with_http_client(client(timeout)?);
+                let no_answer = NoAnswer::default();
+                let exporter = SpanExporter::builder().with_http().with_http_client(client(timeout, &no_answer)?);
                 let exporter = exporter.build().map_err(invalid)?;
-                let exporter = Reported { exporter, reporter: Reporter::new(log, Signal::Traces) };
+                let exporter = Reported { exporter, reporter: Reporter::new(log, Signal::Traces, no_answer) };
                 let provider = SdkTracerProvider::builder().with_batch_exporter(exporter);
                 let provider = provider.with_resource(resource.clone()).build();
                 let tracer = provider.tracer(NAME);
@@ -78,9 +79,10 @@ impl Otlp {
         };
         let metrics = match settings.metrics {
             Some(timeout) => {
-                let exporter = MetricExporter::builder().with_http().with_http_client(client(timeout)?);
+                let no_answer = NoAnswer::default();
+                let exporter = MetricExporter::builder().with_http().with_http_client(client(timeout, &no_answer)?);
                 let exporter = exporter.build().map_err(invalid)?;
-                let exporter = Reported { exporter, reporter: Reporter::new(log, Signal::Metrics) };
+                let exporter = Reported { exporter, reporter: Reporter::new(log, Signal::Metrics, no_answer) };
                 let provider = SdkMeterProvider::builder().with_periodic_exporter(exporter);
                 let provider = provider.with_resource(resource).build();
                 let meter = provider.meter(NAME);

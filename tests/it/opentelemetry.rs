@@ -413,7 +413,9 @@ async fn a_collector_that_hangs_delays_nothing_and_is_reported_once() {
     };
     both("export_failed").await;
     collector.wait_for_requests(8).await;
-    assert_eq!(watcher.events("export_failed").len(), 2, "one for each signal");
+    let failures = watcher.events("export_failed");
+    assert_eq!(failures.len(), 2, "one for each signal");
+    assert!(failures.iter().all(|line| line.text("error").contains("deadline has elapsed")), "{failures:?}");
 
     collector.answers.store(true, Ordering::SeqCst);
     both("export_recovered").await;

@@ -90,7 +90,7 @@ pub(super) fn lacks_credentials(error: &(dyn Error + 'static)) -> bool {
 }
 
 /// Joins an error and its causes in one line, leaving out a cause that the text contains already.
-pub(super) fn causes(error: &dyn Error) -> String {
+pub(crate) fn causes(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(cause) = source {

@@ -11,6 +11,7 @@ use opentelemetry_sdk::metrics::data::ResourceMetrics;
 use opentelemetry_sdk::metrics::exporter::PushMetricExporter;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
 
+use super::client::NoAnswer;
 use crate::telemetry::log::{Event, Log, Signal, millis};
 
 /// The shortest time between two reports of a failure: a collector that fails now and then doesn't fill the log.
@@ -67,6 +68,7 @@ impl<E: PushMetricExporter> PushMetricExporter for Reported<E> {
 pub(super) struct Reporter {
     log: Log,
     signal: Signal,
+    no_answer: NoAnswer,
     state: Mutex<State>,
 }
 
@@ -79,8 +81,8 @@ struct State {
 }
 
 impl Reporter {
-    pub(super) fn new(log: &Log, signal: Signal) -> Self {
-        Self { log: log.clone(), signal, state: Mutex::default() }
+    pub(super) fn new(log: &Log, signal: Signal, no_answer: NoAnswer) -> Self {
+        Self { log: log.clone(), signal, no_answer, state: Mutex::default() }
     }
 
     fn report(&self, result: &OTelSdkResult) {
@@ -99,10 +101,10 @@ impl Reporter {
             (Err(_), Some(at)) if state.is_failing || now.duration_since(at) < BETWEEN_REPORTS => {}
             (Err(error), _) => {
                 *state = State { reported_at: Some(now), is_failing: true };
-                let error = match error {
+                let error = self.no_answer.take().unwrap_or_else(|| match error {
                     OTelSdkError::InternalFailure(why) => why.clone(),
                     other => other.to_string(),
-                };
+                });
                 self.log.emit(&Event::ExportFailed { signal, error });
             }
         }
@@ -124,7 +126,7 @@ mod tests {
     #[test]
     fn reports_a_series_of_failures_once_and_its_end() {
         let lines = LogLines::default();
-        let reporter = Reporter::new(&lines.log(FakeClock::noon()), Signal::Traces);
+        let reporter = Reporter::new(&lines.log(FakeClock::noon()), Signal::Traces, NoAnswer::default());
         let start = Instant::now();
         let report = |minute: u64, result: OTelSdkResult| {
             reporter.report_at(&result, start + Duration::from_secs(60 * minute));
