@@ -1,5 +1,5 @@
 """Serves a page over TLS on a free port of the loopback interface: 503 to the first request, then 200. Writes the
-certificate of its authority to authority.pem and prints the port."""
+certificate of its authority to authority.pem and prints the port, then the path and the token of each POST that it accepts."""
 
 import datetime
 import http.server
@@ -43,9 +43,16 @@ class Page(http.server.BaseHTTPRequestHandler):
 
     def do_GET(self):
         Page.requests += 1
-        self.send_response(503 if Page.requests == 1 else 200)
+        status = 503 if Page.requests == 1 else 200
+        self.send_response(status)
         self.send_header("Content-Length", "0")
         self.end_headers()
+        return status
+
+    def do_POST(self):
+        self.rfile.read(int(self.headers["Content-Length"]))
+        if self.do_GET() == 200:
+            print(self.path, self.headers["Authorization"], flush=True)
 
     def log_message(self, *_):
         pass

@@ -16,6 +16,7 @@ use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
+use tokio::io::AsyncBufReadExt;
 use tokio::net::TcpListener;
 
 #[cfg(feature = "sandbox")]
@@ -34,6 +35,9 @@ use crate::watcher::{Launch, Line};
 
 const REQUIREMENTS: &str = include_str!("../requirements-otlp.txt");
 const PROGRAM: &str = include_str!("otlp_sink.py");
+
+/// Serves over TLS, and prints the port, then each request.
+const HTTPS: &str = include_str!("https_page.py");
 
 /// The services that are called within a reconciliation, by the SDK's name and by that in signatures.
 const TRACED: [(&str, &str); 3] =
@@ -428,6 +432,38 @@ async fn a_collector_that_hangs_delays_nothing_and_is_reported_once() {
     assert_eq!(watcher.events("export_failed").len(), 2, "a further failure within an hour is not reported");
     assert!(watcher.events("diagnostic").is_empty(), "OpenTelemetry's crates log nothing by themselves");
     assert!(watcher.events("reconcile_failed").is_empty());
+}
+
+#[tokio::test]
+async fn exports_over_tls_with_a_token() {
+    let platform = Platform::new().await;
+    let python = tokio::task::spawn_blocking(moto::installed_python).await.expect("Python is installed");
+    let home = tempfile::tempdir().expect("the directory for temporary files is writable");
+    let mut page = tokio::process::Command::new(python)
+        .args(["-c", HTTPS])
+        .current_dir(home.path())
+        .stdout(Stdio::piped())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("Python runs");
+    let mut accepted = tokio::io::BufReader::new(page.stdout.take().expect("the output is piped")).lines();
+    let port = accepted.next_line().await.expect("text").expect("a port");
+    let launch = || {
+        Launch::quick(&platform)
+            .env("OTEL_EXPORTER_OTLP_ENDPOINT", &format!("https://localhost:{port}"))
+            .env("OTEL_EXPORTER_OTLP_HEADERS", "authorization=Bearer%20t0ken")
+            .env("OTEL_BSP_SCHEDULE_DELAY", "100")
+            .env("OTEL_METRICS_EXPORTER", "none")
+    };
+    let watcher = launch().env("SSL_CERT_FILE", home.path().join("authority.pem").to_str().expect("Unicode")).start();
+    // The first request is answered with 503, and repeated.
+    assert_eq!(accepted.next_line().await.expect("text").as_deref(), Some("/v1/traces Bearer t0ken"));
+    assert!(watcher.events("export_failed").is_empty());
+    drop(watcher);
+    // The authority is none of the system's.
+    let failed = launch().start().wait_for("export_failed").await;
+    assert!(failed.text("error").contains("invalid peer certificate"), "{}", failed.0);
+    drop(page.kill().await);
 }
 
 #[cfg(feature = "sandbox")]
