@@ -243,7 +243,7 @@ async fn evening(
         watched: &watched,
         options: &run_options,
         log: &log,
-        otlp: Otlp::default(),
+        otlp: Otlp::off(),
         state,
         order: order.clone(),
         shutdown,

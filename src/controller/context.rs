@@ -28,7 +28,7 @@ pub struct Context {
 impl Context {
     /// A context without metrics and traces.
     pub fn new(scope: Scope, log: Log, clock: SharedClock) -> Self {
-        let (metrics, traces, totals) = (Metrics::off(), Traces::default(), Totals::default());
+        let (metrics, traces, totals) = (Metrics::off(), Traces::off(), Totals::default());
         Self { scope, log, clock, metrics, traces, totals }
     }
 }

@@ -38,8 +38,8 @@ use settings::Settings;
 /// The name of the instrumentation scope, and the service's name by default.
 const NAME: &str = env!("CARGO_PKG_NAME");
 
-/// The export of a process. Clones share it. By default there is none.
-#[derive(Clone, Default)]
+/// The export of a process. Clones share it.
+#[derive(Clone)]
 pub struct Otlp(Option<Arc<Exports>>);
 
 struct Exports {
@@ -50,13 +50,18 @@ struct Exports {
 }
 
 impl Otlp {
+    /// Exports nothing.
+    pub fn off() -> Self {
+        Self(None)
+    }
+
     /// Starts the export that OpenTelemetry's environment variables configure: none, unless one names an endpoint.
     ///
     /// # Errors
     ///
     /// Returns the reason why the configuration is wrong.
     pub fn start(log: &Log, environment: impl Fn(&str) -> Option<String>) -> Result<Self, String> {
-        let Some(settings) = Settings::read(&environment)? else { return Ok(Self::default()) };
+        let Some(settings) = Settings::read(&environment)? else { return Ok(Self::off()) };
         let invalid = |error: ExporterBuildError| format!("OTEL_EXPORTER_OTLP_*: {error}");
         let client = |timeout, no_answer: &NoAnswer| {
             let client = Client::new(timeout, settings.uses_tls, no_answer.clone());
@@ -97,7 +102,7 @@ impl Otlp {
     pub fn traces(&self, Identity { project, cluster, service }: &Identity) -> Traces {
         match self.0.as_deref() {
             Some(Exports { traces: Some((_, tracer)), .. }) => Traces::new(tracer.clone(), project, cluster, service),
-            _ => Traces::default(),
+            _ => Traces::off(),
         }
     }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 /// Starts no traces.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Traces;
 
 /// The reason for a reconciliation.
@@ -16,6 +16,11 @@ pub enum Trigger {
 }
 
 impl Traces {
+    /// Creates a source of no traces.
+    pub fn off() -> Self {
+        Self
+    }
+
     /// Starts no trace.
     pub fn reconciliation(&self, _: Trigger) -> Reconciliation {
         Reconciliation

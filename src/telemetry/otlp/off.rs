@@ -7,10 +7,15 @@ use crate::telemetry::metrics::Metrics;
 use crate::trace::Traces;
 
 /// Exports nothing.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Otlp;
 
 impl Otlp {
+    /// Exports nothing.
+    pub fn off() -> Self {
+        Self
+    }
+
     /// Exports nothing, whatever OpenTelemetry's environment variables say.
     ///
     /// # Errors
@@ -22,7 +27,7 @@ impl Otlp {
 
     /// Returns a source of no traces.
     pub fn traces(&self, _: &Identity) -> Traces {
-        Traces
+        Traces::off()
     }
 
     /// Does nothing.
