@@ -120,6 +120,26 @@ pub fn program() -> clap::Command {
     decorate(Cli::command(), HELPS)
 }
 
+/// Returns the definition of the program and the helps of its commands without some commands: those that another build of the
+/// program lacks.
+#[cfg(feature = "manual")]
+fn program_without(left_out: &[String]) -> Result<(clap::Command, Vec<(&'static str, &'static Help)>), CommandError> {
+    if let Some(unknown) = left_out.iter().find(|name| !HELPS.iter().any(|(command, _)| command == name)) {
+        return Err(CommandError::Usage(format!("--without: there is no command {unknown}; see jvb-watcher --help")));
+    }
+    let helps: Vec<_> = HELPS.iter().filter(|(name, _)| !left_out.iter().any(|other| other == name)).copied().collect();
+    let whole = Cli::command();
+    // clap has no way to remove a command, and completions list hidden ones.
+    let rest = whole.get_subcommands().filter(|command| helps.iter().any(|(name, _)| command.get_name() == *name));
+    let program = clap::Command::new("jvb-watcher")
+        .version(env!("CARGO_PKG_VERSION"))
+        .about(whole.get_about().cloned().unwrap_or_default())
+        .long_about(whole.get_long_about().cloned().unwrap_or_default())
+        .subcommand_required(true)
+        .subcommands(rest.cloned());
+    Ok((decorate(program, &helps), helps))
+}
+
 /// Parses a command line, with the environment behind it. On AWS Lambda, `lambda` is the default command.
 ///
 /// # Errors
@@ -283,9 +303,12 @@ pub async fn perform(
         #[cfg(feature = "sandbox")]
         Command::Sandbox(options) => sandbox::sandbox(options).await,
         #[cfg(feature = "manual")]
-        Command::Completions(options) => completions::completions(options, program()),
+        Command::Completions(options) => completions::completions(options, program_without(&options.without)?.0),
         #[cfg(feature = "manual")]
-        Command::Man(options) => man::man(options, program(), HELPS),
+        Command::Man(options) => {
+            let (program, helps) = program_without(&options.without)?;
+            man::man(options, program, &helps)
+        }
     }
 }
 

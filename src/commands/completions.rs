@@ -13,6 +13,10 @@ use super::help::{Group, Help, USAGE_ERROR};
 pub struct CompletionsOptions {
     /// Shell
     pub shell: Shell,
+
+    /// Leave out a command, which another build of the program lacks; can be repeated
+    #[arg(long, value_name = "COMMAND", hide = true)]
+    pub without: Vec<String>,
 }
 
 /// The help of `completions`.

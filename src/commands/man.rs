@@ -17,6 +17,10 @@ pub struct ManOptions {
     /// Write the page of every command into this directory, instead of the program's on standard output
     #[arg(long, value_name = "DIRECTORY")]
     pub all: Option<PathBuf>,
+
+    /// Leave out a command, which another build of the program lacks; can be repeated
+    #[arg(long, value_name = "COMMAND", hide = true)]
+    pub without: Vec<String>,
 }
 
 /// The help of `man`.
@@ -90,9 +94,11 @@ fn page(command: &Command, help: Option<&Help>, helps: &[(&str, &Help)]) -> io::
     }
     roff.control("SH", ["SEE ALSO"]);
     let others: Vec<String> = match help {
-        Some(help) => std::iter::once("jvb-watcher(1)".to_owned())
-            .chain(help.see_also.iter().map(|other| format!("jvb-watcher-{other}(1)")))
-            .collect(),
+        Some(help) => {
+            let related = help.see_also.iter().filter(|other| helps.iter().any(|(name, _)| name == *other));
+            let related = related.map(|other| format!("jvb-watcher-{other}(1)"));
+            std::iter::once("jvb-watcher(1)".to_owned()).chain(related).collect()
+        }
         None => helps.iter().map(|(other, _)| format!("jvb-watcher-{other}(1)")).collect(),
     };
     roff.text([roman(others.join(", "))]);

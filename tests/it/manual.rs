@@ -57,6 +57,35 @@ async fn each_shell_has_its_completions() {
 }
 
 #[tokio::test]
+async fn commands_that_another_build_lacks_can_be_left_out() {
+    let without = ["--without", "demo", "--without", "report"];
+    let completions = Launch::bare("completions").args(["bash"]).args(without).finish().await;
+    assert_eq!(completions.code, Some(0), "{completions:#?}");
+    assert!(completions.stdout.contains("reconcile"), "{}", completions.stdout);
+    assert!(!completions.stdout.contains("demo") && !completions.stdout.contains("report"), "{}", completions.stdout);
+
+    let directory = tempfile::tempdir().expect("the directory for temporary files is writable");
+    let pages = directory.path().display().to_string();
+    let finished = Launch::bare("man").args(["--all", &pages]).args(without).finish().await;
+    assert_eq!(finished.code, Some(0), "{finished:#?}");
+    let mut written = 0;
+    for entry in std::fs::read_dir(directory.path()).expect("the directory is readable") {
+        let page = entry.expect("an entry").path();
+        let text = std::fs::read_to_string(&page).expect("text");
+        for name in ["demo", "report"] {
+            assert!(!text.contains(&format!("jvb\\-watcher\\-{name}")), "{} refers to {name}", page.display());
+            assert!(!page.ends_with(format!("jvb-watcher-{name}.1")));
+        }
+        written += 1;
+    }
+    assert!(written > 8, "{written} pages");
+
+    let unknown = Launch::bare("man").args(["--without", "dance"]).finish().await;
+    assert_eq!(unknown.code, Some(2), "{unknown:#?}");
+    assert!(unknown.stderr.contains("there is no command dance"), "{unknown:#?}");
+}
+
+#[tokio::test]
 async fn the_man_page_lists_every_command() {
     let page = Launch::bare("man").finish().await;
     assert_eq!(page.code, Some(0), "{page:#?}");

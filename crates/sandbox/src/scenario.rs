@@ -44,7 +44,7 @@ mod tests;
 pub use play::{PlayError, play};
 
 /// The built-in scenario, which the demo plays.
-const DEMO: &str = include_str!("../../../fixtures/scenarios/demo.toml");
+const DEMO: &str = include_str!("../demo.toml");
 
 /// Time by which [`Action::Advance`] sets the clock ahead at once, and how often it does: clients see every minute.
 const ADVANCE_STEP: Duration = Duration::from_secs(60);

@@ -31,11 +31,14 @@ resource "aws_lambda_function" "this" {
   description   = local.is_fleet ? "Converges load balancers to the state of ${local.subject}" : "Converges ${local.services[0].load_balancer} to the state of ${local.subject}"
   role          = aws_iam_role.this.arn
 
-  filename         = var.lambda_zip
-  source_code_hash = filebase64sha256(var.lambda_zip)
-  runtime          = "provided.al2023"
-  handler          = "bootstrap"
-  architectures    = [var.lambda_architecture]
+  filename          = local.zip_file
+  s3_bucket         = local.zip_in_s3 ? var.release.s3_bucket : null
+  s3_key            = local.zip_key
+  s3_object_version = local.zip_in_s3 ? var.release.s3_object_version : null
+  source_code_hash  = local.zip_in_s3 ? local.release_checksum : filebase64sha256(local.zip_file)
+  runtime           = "provided.al2023"
+  handler           = "bootstrap"
+  architectures     = [var.lambda_architecture]
 
   memory_size                    = var.lambda_memory
   timeout                        = var.lambda_timeout
@@ -59,6 +62,11 @@ resource "aws_lambda_function" "this" {
   depends_on = [aws_iam_role_policy.this, aws_iam_role_policy.log, aws_iam_role_policy_attachment.services]
 
   lifecycle {
+    precondition {
+      condition     = !local.zip_in_s3 || try(var.release.s3_checksum == local.release_checksum, false)
+      error_message = "The object ${coalesce(local.zip_key, "null")} in S3 is not the zip file of the release: its SHA-256 is ${try(coalesce(var.release.s3_checksum), "null")}, that of the release ${coalesce(local.release_checksum, "null")}. Upload the release's zip file with aws s3api put-object --checksum-algorithm SHA256."
+    }
+
     precondition {
       condition     = local.environment_size <= local.largest_environment
       error_message = "The function's variables have ${local.environment_size} characters, and Lambda accepts ${local.largest_environment} in all: ${length(local.services)} services don't fit in. Watch tagged services with discover, or put the output config_text into the file jvb-watcher.toml of a layer and set config_layer_arn, or use several watchers, each with a name of its own."

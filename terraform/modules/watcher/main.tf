@@ -1,6 +1,6 @@
 # The watcher of one service or of many: EventBridge sends events to a queue, from which the program receives them, as a
-# Lambda function or as a worker on Fargate. One file per topic: services.tf, rule.tf, queue.tf, role.tf, lambda.tf,
-# fargate.tf, log.tf, alarms.tf, dashboard.tf, queries.tf.
+# Lambda function or as a worker on Fargate. One file per topic: services.tf, rule.tf, queue.tf, role.tf, release.tf,
+# lambda.tf, fargate.tf, log.tf, alarms.tf, dashboard.tf, queries.tf.
 
 data "aws_partition" "current" {}
 

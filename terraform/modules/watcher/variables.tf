@@ -401,18 +401,68 @@ variable "runtime" {
 }
 
 variable "lambda_zip" {
-  description = "Path of the zip file that packaging/package builds. Required for the runtime lambda."
+  description = "Path of a zip file that packaging/package builds, for the runtime lambda. Leave it out to run a release."
   type        = string
   default     = null
 
   validation {
-    condition     = var.runtime != "lambda" || var.lambda_zip != null
-    error_message = "The runtime lambda requires lambda_zip: run packaging/package, then set lambda_zip to the path of the zip file for the function's architecture."
+    condition     = var.runtime != "lambda" || var.lambda_zip != null || var.release != null
+    error_message = "The runtime lambda requires a zip file: set release to a published release, or lambda_zip to the path of the zip file that packaging/package builds."
   }
 
   validation {
     condition     = var.runtime != "lambda" || var.lambda_zip == null || try(fileexists(var.lambda_zip), false)
     error_message = "There is no file ${coalesce(var.lambda_zip, "null")}: build it with packaging/package, or correct lambda_zip."
+  }
+
+  validation {
+    condition     = var.lambda_zip == null || var.release == null
+    error_message = "Set lambda_zip or release, not both."
+  }
+}
+
+variable "release" {
+  description = "Release whose zip file the function runs, in place of lambda_zip: its version, the zip file's SHA-256 from the release's SHA256SUMS, and where the zip file is. That is either file, the path of a download, or s3_bucket, in the function's region, with s3_checksum, the base64 SHA-256 that data.aws_s3_object returns. s3_key defaults to jvb-watcher/vVERSION/jvb-watcher-lambda-ARCHITECTURE.zip. A zip file with another sum fails the plan."
+  type = object({
+    version           = string
+    sha256            = string
+    file              = optional(string)
+    s3_bucket         = optional(string)
+    s3_key            = optional(string)
+    s3_object_version = optional(string)
+    s3_checksum       = optional(string)
+  })
+  default = null
+
+  validation {
+    condition     = var.release == null || can(regex("^[0-9]+\\.[0-9]+\\.[0-9]+(-[0-9A-Za-z.-]+)?$", var.release.version))
+    error_message = "The release's version must be that of a release without its v, e.g. 0.1.0."
+  }
+
+  validation {
+    condition     = var.release == null || can(regex("^[0-9a-f]{64}$", var.release.sha256))
+    error_message = "The release's sha256 must be 64 hexadecimal digits in lower case, as SHA256SUMS has them."
+  }
+
+  validation {
+    condition     = var.release == null || try((var.release.file == null) != (var.release.s3_bucket == null), false)
+    error_message = "The release needs the place of its zip file: either file or s3_bucket."
+  }
+
+  validation {
+    condition     = var.release == null || try((var.release.s3_bucket == null) == (var.release.s3_checksum == null), false)
+    error_message = "s3_bucket and s3_checksum belong together: set s3_checksum to the checksum_sha256 of data.aws_s3_object with checksum_mode = \"ENABLED\"."
+  }
+
+  validation {
+    condition     = try(var.release.file, null) == null ? true : fileexists(var.release.file)
+    error_message = "There is no file ${try(coalesce(var.release.file), "null")}: download it from the release, or correct release.file."
+  }
+
+  # A missing file is the error above.
+  validation {
+    condition     = try(filesha256(var.release.file) == var.release.sha256, true)
+    error_message = "The file ${try(coalesce(var.release.file), "null")} is not that of the release: its SHA-256 is ${try(filesha256(var.release.file), "unknown")}. Download it again, and take sha256 from the same release's SHA256SUMS."
   }
 }
 

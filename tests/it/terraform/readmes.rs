@@ -1,18 +1,20 @@
-//! The tables in the READMEs of the modules: requirements, inputs and outputs, generated from the module's files.
+//! The tables in the READMEs of the modules: requirements, inputs and outputs, generated from the module's files in the
+//! form of terraform-docs, between its markers. With the module's `.terraform-docs.yml`, `terraform-docs .` writes the same:
+//! format/templates/markdown_table_*.tmpl in terraform-docs/terraform-docs 0.24 has the form.
 //!
 //! With `JVB_WATCHER_WRITE_DOCS` set, as `.ci/write-docs` does, the tables are written instead of compared.
 
-use std::fmt::Write;
 use std::path::Path;
 
 use hcl::{Block, Body, Expression};
+use serde_json::Value;
 
 use super::{folders, root};
 
 const WRITE: &str = "JVB_WATCHER_WRITE_DOCS";
 
-/// The longest default that a table shows.
-const LONGEST_DEFAULT: usize = 50;
+const BEGIN: &str = "<!-- BEGIN_TF_DOCS -->";
+const END: &str = "<!-- END_TF_DOCS -->";
 
 fn read(path: &Path) -> String {
     std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
@@ -28,22 +30,36 @@ fn attribute<'a>(block: &'a Block, name: &str) -> Option<&'a Expression> {
     block.body().attributes().find(|attribute| attribute.key() == name).map(|attribute| attribute.expr())
 }
 
-/// Returns an expression in one line.
-fn code(expression: &Expression) -> String {
-    let text = hcl::format::to_string(expression).expect("an expression can be written");
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
+/// Returns the text of an input's type as the file has it, with its line breaks.
+fn kind(text: &str, input: &str) -> String {
+    let block = text.split_once(&format!("variable \"{input}\" {{\n")).expect("the file has the input").1;
+    let start = block.lines().position(|line| line.trim_start().starts_with("type ")).expect("an input has a type");
+    let mut kind = String::new();
+    for line in block.lines().skip(start) {
+        let line =
+            if kind.is_empty() { line.split_once('=').expect("an attribute has a value").1.trim() } else { line };
+        kind.push_str(line);
+        if kind.matches('(').count() == kind.matches(')').count() {
+            break;
+        }
+        kind.push('\n');
+    }
+    kind
 }
 
-/// Returns a type without the attributes of objects, which the module's file lists.
-fn kind(of: &Expression) -> String {
-    match of {
-        Expression::FuncCall(call) if call.name.name.as_str() == "object" => "object".to_owned(),
-        Expression::FuncCall(call) => {
-            let arguments: Vec<_> = call.args.iter().map(kind).collect();
-            format!("{}({})", call.name.name.as_str(), arguments.join(", "))
-        }
-        other => code(other),
-    }
+/// Returns code in a cell of a table.
+fn code(text: &str) -> String {
+    let text = text.replace('|', "\\|");
+    if text.contains('\n') { format!("<pre>{}</pre>", text.replace('\n', "<br/>")) } else { format!("`{text}`") }
+}
+
+/// Returns a default as JSON with sorted keys, in lines of its own where it has several.
+fn default(of: &Expression) -> String {
+    let value: Value =
+        hcl::from_str::<Value>(&format!("value = {}", hcl::format::to_string(of).expect("it can be written")))
+            .expect("a default is a constant")["value"]
+            .clone();
+    serde_json::to_string_pretty(&value).expect("a value can be written")
 }
 
 fn description(block: &Block) -> String {
@@ -57,54 +73,53 @@ fn name(block: &Block) -> &str {
     block.labels()[0].as_str()
 }
 
-fn table<const N: usize>(header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
-    let mut text = format!("| {} |\n| {} |\n", header.join(" | "), header.map(|_| "---").join(" | "));
-    for row in rows {
-        writeln!(text, "| {} |", row.join(" | ")).expect("a string takes everything");
-    }
-    text
+fn section<const N: usize>(title: &str, header: [&str; N], rows: impl IntoIterator<Item = [String; N]>) -> String {
+    // Required, the one column that is centred.
+    let rule = header.map(|name| if name == "Required" { ":------:".to_owned() } else { "-".repeat(name.len()) });
+    let rows = rows.into_iter().map(|row| format!("| {} |", row.join(" | ")));
+    let lines = [format!("## {title}\n"), format!("| {} |", header.join(" | ")), format!("| {} |", rule.join(" | "))];
+    lines.into_iter().chain(rows).collect::<Vec<_>>().join("\n")
 }
 
 fn requirements(folder: &Path) -> String {
+    let text = |expression: &Expression| match expression {
+        Expression::String(text) => text.clone(),
+        other => panic!("{other:?} is no version"),
+    };
     let terraform = blocks(folder, "versions.tf", "terraform").remove(0);
     let version = attribute(&terraform, "required_version").expect("the module requires a version of terraform");
-    let mut rows = vec![["terraform".to_owned(), code(version)]];
+    let mut rows = vec![["terraform".to_owned(), text(version)]];
     let providers = terraform.body().blocks().find(|block| block.identifier() == "required_providers");
     for provider in providers.expect("the module requires providers").body().attributes() {
         let Expression::Object(requirement) = provider.expr() else { panic!("{provider:?} is no object") };
         let version = requirement.iter().find(|(key, _)| key.to_string() == "version");
-        rows.push([provider.key().to_owned(), code(version.expect("the module requires a version").1)]);
+        rows.push([provider.key().to_owned(), text(version.expect("the module requires a version").1)]);
     }
-    table(["name", "version"], rows.into_iter().map(|[name, version]| [name, version.replace('"', "`")]))
+    section("Requirements", ["Name", "Version"], rows)
 }
 
 fn inputs(folder: &Path) -> String {
+    let text = read(&folder.join("variables.tf"));
     let row = |block: &Block| {
-        let kind = kind(attribute(block, "type").expect("an input has a type"));
-        let default = match attribute(block, "default").map(code) {
-            None => "required".to_owned(),
-            // The defaults of an object's attributes are part of its type.
-            Some(default) if default.len() > LONGEST_DEFAULT || kind == "object" && default != "null" => {
-                "see variables.tf".to_owned()
-            }
-            Some(default) => format!("`{default}`"),
-        };
-        [format!("`{}`", name(block)), kind, default, description(block)]
+        let default = attribute(block, "default").map(default);
+        let required = if default.is_none() { "yes" } else { "no" };
+        let default = default.map_or_else(|| "n/a".to_owned(), |default| code(&default));
+        [name(block).to_owned(), description(block), code(&kind(&text, name(block))), default, required.to_owned()]
     };
-    table(["input", "type", "default", "meaning"], blocks(folder, "variables.tf", "variable").iter().map(row))
+    let header = ["Name", "Description", "Type", "Default", "Required"];
+    section("Inputs", header, blocks(folder, "variables.tf", "variable").iter().map(row))
 }
 
 fn outputs(folder: &Path) -> String {
-    let row = |block: &Block| [format!("`{}`", name(block)), description(block)];
-    table(["output", "meaning"], blocks(folder, "outputs.tf", "output").iter().map(row))
+    let row = |block: &Block| [name(block).to_owned(), description(block)];
+    section("Outputs", ["Name", "Description"], blocks(folder, "outputs.tf", "output").iter().map(row))
 }
 
-/// Returns a README with another text under a heading; a missing one is added at the end.
-fn with_section(readme: &str, heading: &str, text: &str) -> String {
-    let heading = format!("\n## {heading}\n");
-    let (before, section) = readme.split_once(&heading).unwrap_or((readme, ""));
-    let after = section.find("\n## ").map_or("", |at| &section[at..]);
-    format!("{before}{heading}\n{text}{after}")
+/// Returns a README with another text between the markers.
+fn with_tables(readme: &str, tables: &str) -> String {
+    let (before, rest) = readme.split_once(BEGIN).expect("the README has the marker of the beginning");
+    let (_, after) = rest.split_once(END).expect("the README has the marker of the end");
+    format!("{before}{BEGIN}\n{tables}\n{END}{after}")
 }
 
 #[test]
@@ -114,10 +129,8 @@ fn each_modules_readme_lists_its_requirements_inputs_and_outputs() {
         let folder = root().join(&module);
         let path = folder.join("README.md");
         let readme = read(&path);
-        let sections =
-            [("Requirements", requirements(&folder)), ("Inputs", inputs(&folder)), ("Outputs", outputs(&folder))];
-        let expected =
-            sections.iter().fold(readme.clone(), |readme, (heading, text)| with_section(&readme, heading, text));
+        let tables = [requirements(&folder), inputs(&folder), outputs(&folder)].join("\n\n");
+        let expected = with_tables(&readme, &tables);
         if std::env::var_os(WRITE).is_some() {
             std::fs::write(&path, &expected).expect("the README can be written");
             continue;
