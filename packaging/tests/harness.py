@@ -1,6 +1,8 @@
 """Shared parts of the packaging tests: the built files, the AWS sandbox, a worker."""
 
 import contextlib
+import importlib.machinery
+import importlib.util
 import json
 import os
 import pathlib
@@ -39,6 +41,14 @@ def output_of(*command, **options):
     """Runs a command and returns its standard output; raises an error if it fails."""
     options = {"check": True, "stdout": subprocess.PIPE, "text": True, "timeout": 10 * LIMIT} | options
     return subprocess.run(list(map(str, command)), **options).stdout
+
+
+def loaded(command):
+    """Returns a command in packaging/ as a module."""
+    loader = importlib.machinery.SourceFileLoader(command, str(ROOT / "packaging" / command))
+    module = importlib.util.module_from_spec(importlib.util.spec_from_loader(command, loader))
+    loader.exec_module(module)
+    return module
 
 
 def eventually(what, condition):

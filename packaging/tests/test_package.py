@@ -2,8 +2,6 @@
 
 import contextlib
 import hashlib
-import importlib.machinery
-import importlib.util
 import io
 import os
 import platform
@@ -11,7 +9,7 @@ import subprocess
 import unittest
 import unittest.mock
 
-from harness import LIMIT, PACKAGE, ROOT, output_of, programs, scratch
+from harness import LIMIT, PACKAGE, ROOT, loaded, output_of, programs, scratch
 
 
 class Package(unittest.TestCase):
@@ -49,9 +47,7 @@ class BothArchitectures(unittest.TestCase):
     @contextlib.contextmanager
     def command(self, *tools, targets):
         """Loads the command as a module, as on an x86-64 machine with these tools and targets."""
-        loader = importlib.machinery.SourceFileLoader("package", str(ROOT / "packaging/package"))
-        module = importlib.util.module_from_spec(importlib.util.spec_from_loader("package", loader))
-        loader.exec_module(module)
+        module = loaded("package")
         with scratch() as directory:
             (directory / "bin").mkdir()
             for target in targets:
