@@ -279,9 +279,15 @@ run "a_second_region_in_the_account" {
   }
 }
 
-run "the_example_is_valid" {
+run "the_minimal_example_is_valid" {
   module {
     source = "./examples/minimal"
+  }
+}
+
+run "the_complete_example_is_valid" {
+  module {
+    source = "./examples/complete"
   }
 }
 

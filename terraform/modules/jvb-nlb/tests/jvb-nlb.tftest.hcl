@@ -220,3 +220,19 @@ run "each_subnet_needs_an_elastic_ip_address_or_none_has_one" {
   }
   expect_failures = [var.eip_allocation_ids]
 }
+
+run "the_minimal_example_is_valid" {
+  module {
+    source = "./examples/minimal"
+  }
+}
+
+run "the_complete_example_is_valid" {
+  module {
+    source = "./examples/complete"
+  }
+  assert {
+    condition     = output.url == "https://meet.example.org"
+    error_message = "the example has another URL"
+  }
+}
