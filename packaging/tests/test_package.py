@@ -5,6 +5,7 @@ import hashlib
 import io
 import os
 import platform
+import shutil
 import subprocess
 import unittest
 import unittest.mock
@@ -31,6 +32,47 @@ class Package(unittest.TestCase):
             finished = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT)
             self.assertEqual(finished.returncode, 2)
             self.assertIn(says, finished.stderr)
+
+
+class Reproduce(unittest.TestCase):
+    """packaging/reproduce, with a cargo that writes a program at once."""
+
+    CARGO = """#!/bin/sh
+        [ "$1" = build ] || { echo '{"packages": [{"name": "jvb-watcher", "version": "1.2.3"}]}'; exit; }
+        while [ $# -gt 0 ]; do case $1 in --target) target=$2 ;; --target-dir) directory=$2 ;; esac; shift; done
+        mkdir -p "$directory/$target/deploy"
+        CONTENT > "$directory/$target/deploy/jvb-watcher"
+    """
+
+    def reproduced(self, content):
+        """Builds in one folder with a compiler that writes this content, then once more."""
+        with scratch() as directory:
+            (directory / "bin").mkdir()
+            (directory / "libraries").mkdir()
+            scripts = {"cargo": self.CARGO.replace("CONTENT", content), "rustc": f"#!/bin/sh\necho {directory}/libraries\n"}
+            for name, script in scripts.items():
+                (directory / "bin" / name).write_text(script)
+                (directory / "bin" / name).chmod(0o755)
+            path = os.environ | {"PATH": f"{directory}/bin:{os.environ['PATH']}"}
+            sources = directory / "sources"
+            (sources / "packaging").mkdir(parents=True)
+            for name in ["package", "reproduce"]:
+                shutil.copy(ROOT / "packaging" / name, sources / "packaging")
+            for arguments in [["init"], ["add", "."], ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-m", "All"]]:
+                output_of("git", "-C", sources, *arguments, stderr=subprocess.DEVNULL)
+            output_of(sources / "packaging/package", f"--arch={platform.machine()}", env=path)
+            command = [sources / "packaging/reproduce"]
+            return subprocess.run(command, env=path, capture_output=True, text=True, timeout=LIMIT)
+
+    def test_the_same_bytes_in_another_folder_pass(self):
+        finished = self.reproduced("echo the same")
+        self.assertEqual(finished.returncode, 0, finished.stderr)
+        self.assertEqual(finished.stdout.count(": OK"), 2, finished.stdout)
+
+    def test_a_path_in_the_program_fails(self):
+        finished = self.reproduced("pwd")
+        self.assertNotEqual(finished.returncode, 0)
+        self.assertEqual(finished.stdout.count(": FAILED"), 2, finished.stdout)
 
 
 class BothArchitectures(unittest.TestCase):
