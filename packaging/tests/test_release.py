@@ -95,6 +95,26 @@ class Release(unittest.TestCase):
         self.assertNotIn(str(ROOT), text)
         self.assertNotIn(str(self.directory.parent), text)
 
+    def test_both_architectures_get_the_names_that_package_managers_have_for_them(self):
+        # A program is only copied, so a stand-in will do for the architecture that this machine may be unable to build for.
+        command = loaded("release")
+        stand_ins, output = self.directory / "stand-ins", self.directory / "both"
+        stand_ins.mkdir()
+        for architecture in LAMBDA:
+            (stand_ins / f"jvb-watcher-1.2.3-{architecture}").write_bytes(program().read_bytes())
+            (stand_ins / f"jvb-watcher-lambda-{LAMBDA[architecture]}.zip").write_bytes(b"")
+        with (
+            unittest.mock.patch.multiple(command, PROGRAMS=stand_ins, write_components=lambda _: None),
+            contextlib.redirect_stdout(io.StringIO()),
+        ):
+            command.make(output)
+        for architecture in LAMBDA:
+            self.assertTrue((output / f"jvb-watcher-1.2.3-{architecture}.tar.gz").exists())
+            deb = output / f"jvb-watcher_1.2.3_{DEB[architecture]}.deb"
+            self.assertEqual(output_of("dpkg-deb", "--field", deb, "Architecture").strip(), DEB[architecture])
+            rpm = output / f"jvb-watcher-1.2.3-1.{architecture}.rpm"
+            self.assertEqual(output_of("rpm", "-qp", "--queryformat", "%{ARCH}", rpm), architecture)
+
     def test_without_programs_it_fails_and_says_what_to_run(self):
         command = loaded("release")
         with (
