@@ -8,7 +8,8 @@ module "jvb_watcher" {
   source = "../../modules/watcher"
 
   name            = "jitsi-fleet"
-  lambda_zip      = var.lambda_zip
+  lambda_zip      = var.release == null ? var.lambda_zip : null
+  release         = var.release
   alarm_topic_arn = var.alarm_topic_arn
 
   # For those that don't set them themselves.

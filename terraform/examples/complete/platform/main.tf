@@ -19,7 +19,8 @@ module "jvb_watcher" {
   source = "../../../modules/watcher"
 
   project          = var.project_name
-  lambda_zip       = var.lambda_zip
+  lambda_zip       = var.release == null ? var.lambda_zip : null
+  release          = var.release
   alarm_topic_arn  = var.alarm_topic_arn
   stop_when_unused = var.stop_when_unused
 }

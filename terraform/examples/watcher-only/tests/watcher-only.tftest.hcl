@@ -36,3 +36,19 @@ run "project_and_region_are_enough_once_the_zip_file_is_built" {
     error_message = "the watcher's alarms or log group are missing"
   }
 }
+
+run "a_release_runs_in_place_of_a_zip_file_that_was_built" {
+  variables {
+    region  = "eu-west-1"
+    project = "jitsi"
+    release = {
+      version = "0.1.0"
+      sha256  = filesha256("main.tf")
+      file    = "main.tf" # any file: nothing is uploaded
+    }
+  }
+  assert {
+    condition     = length(output.alarms) == 7
+    error_message = "the watcher's alarms are missing"
+  }
+}
