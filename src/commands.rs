@@ -12,6 +12,8 @@ use crate::telemetry::publish::Publisher;
 use jvb_watcher_rules::plan::Policy;
 
 mod assemble;
+#[cfg(feature = "report")]
+mod audit;
 mod command_line;
 #[cfg(feature = "manual")]
 mod completions;
@@ -102,7 +104,7 @@ pub enum CommandError {
     /// A signal ended `status --watch`, which has no end of its own; or the reader of standard output has gone.
     #[error("ended")]
     Ended,
-    /// `status` has shown what is not well.
+    /// `status` has shown what is not well, or `audit` what does not hold.
     #[error("not well")]
     NotWell,
     /// A signal stopped the command before its end.
@@ -120,7 +122,8 @@ pub enum CommandError {
 }
 
 impl CommandError {
-    /// Returns the exit status: 1 for failure, 2 for wrong usage, 3 for findings of `status`, and 130, as shells have it
+    /// Returns the exit status: 1 for failure, 2 for wrong usage, 3 for findings of `status` and breaches of
+    /// `audit`, and 130, as shells have it
     /// for Ctrl-C, for a command that was stopped or whose output has no reader.
     pub fn exit_code(&self) -> ExitCode {
         match self {

@@ -15,9 +15,10 @@
 //! - [`target_health`]: logs changes of target health.
 //! - [`advertised`]: the addresses that tasks advertise for media, for a finding.
 //! - [`liveness`]: what `/healthz` and `/readyz` report.
-//! - [`scope`], [`context`], [`totals`], [`writes`]: what the parts share.
+//! - [`scope`], [`context`], [`totals`], [`writes`], [`basis`]: what the parts share.
 
 pub mod advertised;
+mod basis;
 pub mod context;
 pub mod error_policy;
 mod execution;

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// The modules from the ground up, as ARCHITECTURE.md has them.
-const LAYERS: [&str; 45] = [
+const LAYERS: [&str; 46] = [
     "name_resolution",
     "clock",
     "trace",
@@ -35,6 +35,7 @@ const LAYERS: [&str; 45] = [
     "controller::last_seen",
     "controller::orphans",
     "controller::observer",
+    "controller::basis",
     "controller::writes",
     "controller::registrations",
     "controller::marks",
@@ -177,6 +178,12 @@ fn the_rules_and_the_costs_depend_on_neither_tokio_nor_the_aws_sdk() {
 fn the_sandbox_depends_on_no_other_member_and_the_report_on_the_costs_alone() {
     assert_eq!(other_members("jvb-watcher-sandbox", &["--all-features"]), [""; 0]);
     assert_eq!(other_members("jvb-watcher-report", &["--all-features"]), ["jvb-watcher-cost"]);
+}
+
+/// A mistake in the rules must not hide in the audit as well.
+#[test]
+fn the_audit_shares_only_the_reader_of_logs() {
+    assert_eq!(other_members("jvb-watcher-audit", &["--all-features"]), ["jvb-watcher-cost", "jvb-watcher-report"]);
 }
 
 #[test]

@@ -194,7 +194,7 @@ impl Assembler {
     pub(super) fn forget(&mut self, key: &ServiceKey) {
         if let Some(Watching { context: Context { log, clock, metrics, .. }, findings, .. }) = self.watched.remove(key)
         {
-            findings.update(&[], &log, clock.now());
+            findings.update(&[], None, &log, clock.now());
             metrics.finish();
         }
     }

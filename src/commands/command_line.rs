@@ -27,7 +27,7 @@ use super::lambda;
 #[cfg(feature = "lambda")]
 use super::options::WatchOptions;
 #[cfg(feature = "report")]
-use super::report;
+use super::{audit, report};
 #[cfg(feature = "manual")]
 use super::{completions, man};
 #[cfg(feature = "sandbox")]
@@ -77,6 +77,9 @@ pub enum Command {
     /// Render the watcher's log as an HTML page: each day, and what it saved
     #[cfg(feature = "report")]
     Report(report::ReportOptions),
+    /// Check the guarantees by the watchers' logs: what holds, what doesn't, and what they can't tell
+    #[cfg(feature = "report")]
+    Audit(audit::AuditOptions),
     /// Play an evening with the real watcher on a built-in AWS sandbox
     #[cfg(feature = "sandbox")]
     Demo(demo::DemoOptions),
@@ -105,6 +108,8 @@ pub(super) const HELPS: &[(&str, &Help)] = &[
     ("health", &health::HELP),
     #[cfg(feature = "report")]
     ("report", &report::HELP),
+    #[cfg(feature = "report")]
+    ("audit", &audit::HELP),
     #[cfg(feature = "sandbox")]
     ("demo", &demo::HELP),
     #[cfg(feature = "sandbox")]
@@ -298,6 +303,8 @@ pub async fn perform(
         Command::Health(options) => health::health(options).await,
         #[cfg(feature = "report")]
         Command::Report(options) => report::report(options),
+        #[cfg(feature = "report")]
+        Command::Audit(options) => audit::audit(options),
         #[cfg(feature = "sandbox")]
         Command::Demo(options) => demo::demo(options).await,
         #[cfg(feature = "sandbox")]

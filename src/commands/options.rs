@@ -9,6 +9,8 @@ use jvb_watcher_rules::plan::{OwnerTag, Teardown};
 use crate::telemetry::log::Level;
 
 pub mod fleet;
+#[cfg(feature = "report")]
+pub mod logs;
 pub mod prices;
 pub mod usage;
 pub mod values;

@@ -93,7 +93,7 @@ pub async fn reconcile(settings: &Settings, options: &ReconcileOptions, log: &Lo
     if options.dry_run.dry_run {
         let observed = reconciler.observe(&Hints::default()).await?;
         log_plan(&observed.plan, log);
-        reconciler.log_findings(&observed.plan.findings);
+        reconciler.log_findings(&observed.plan.findings, &observed.id);
         reconciler.log_observed(&observed);
         return check_registrations(&observed.plan.findings);
     }

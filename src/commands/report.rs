@@ -1,7 +1,6 @@
 //! `report`: writes a page made of the watcher's log.
 
-use std::fs::File;
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::path::PathBuf;
 
@@ -9,6 +8,7 @@ use clap::Args;
 
 use super::CommandError;
 use super::help::{Group, Help, USAGE_ERROR};
+use super::options::logs::read_each;
 use super::options::prices::PriceOptions;
 use super::options::values::price;
 use jvb_watcher_report::{Logs, Model, render_page};
@@ -55,11 +55,8 @@ pub const HELP: Help = Help {
         ),
     ],
     exit_status: &[(0, "written"), (1, "no log has a line of the watcher, or a log can't be read"), USAGE_ERROR],
-    see_also: &["status", "run"],
+    see_also: &["audit", "status", "run"],
 };
-
-/// The argument that stands for standard input.
-const STANDARD_INPUT: &str = "-";
 
 /// Reads the logs and writes the page. A compressed log that ends early is a warning on standard error.
 ///
@@ -68,25 +65,13 @@ const STANDARD_INPUT: &str = "-";
 /// Returns an error if a log can't be read, if none contains a line of the watcher, or if the page can't be written.
 pub fn report(options: &ReportOptions) -> Result<(), CommandError> {
     let mut logs = Logs::default();
-    if options.logs.is_empty() {
-        if io::stdin().is_terminal() {
-            return Err(CommandError::Usage(
-                "no log given; name log files, or pipe a log to standard input".to_owned(),
-            ));
-        }
-        add(&mut logs, Path::new(STANDARD_INPUT))?;
+    if let Some(out) = &options.out
+        && options.logs.iter().any(|log| is_same_file(log, out))
+    {
+        let out = out.display();
+        return Err(CommandError::Usage(format!("--out {out} would overwrite one of the logs; choose another file")));
     }
-    for log in &options.logs {
-        if let Some(out) = &options.out
-            && is_same_file(log, out)
-        {
-            let out = out.display();
-            return Err(CommandError::Usage(format!(
-                "--out {out} would overwrite one of the logs; choose another file"
-            )));
-        }
-        add(&mut logs, log)?;
-    }
+    read_each(&options.logs, |name, log| logs.add(name, log))?;
     if let Some(service) = &options.service {
         logs.keep_service(service).map_err(|error| CommandError::Usage(format!("--service: {error}")))?;
     }
@@ -105,18 +90,6 @@ pub fn report(options: &ReportOptions) -> Result<(), CommandError> {
             .map_err(|error| CommandError::Failed(format!("writing the page to {} failed: {error}", out.display()))),
         None => Ok(io::stdout().write_all(page.as_bytes())?),
     }
-}
-
-fn add(logs: &mut Logs, log: &Path) -> Result<(), CommandError> {
-    if log == Path::new(STANDARD_INPUT) {
-        let name = "standard input";
-        return logs
-            .add(name, io::stdin().lock())
-            .map_err(|error| CommandError::Failed(format!("reading {name} failed: {error}")));
-    }
-    let name = log.display().to_string();
-    let file = File::open(log).map_err(|error| CommandError::Usage(format!("opening {name} failed: {error}")))?;
-    logs.add(&name, file).map_err(|error| CommandError::Failed(format!("reading {name} failed: {error}")))
 }
 
 /// Returns whether both paths are the same existing file.

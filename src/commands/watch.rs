@@ -379,7 +379,7 @@ impl Watch {
         let now = self.log.clock().now();
         self.findings.retain(|key, (log, ledger)| {
             let found = findings.get(key).map(Vec::as_slice).unwrap_or_default();
-            log_changes(ledger, found, log, now);
+            log_changes(ledger, found, None, log, now);
             !ledger.is_empty()
         });
     }

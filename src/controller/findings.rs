@@ -21,8 +21,8 @@ struct State {
 
 impl CurrentFindings {
     /// Logs the findings that are new, changed or cleared, and returns how many they are.
-    pub fn update(&self, findings: &[Finding], log: &Log, now: Timestamp) -> usize {
-        log_changes(&mut self.lock().ledger, findings, log, now)
+    pub fn update(&self, findings: &[Finding], observation: Option<&str>, log: &Log, now: Timestamp) -> usize {
+        log_changes(&mut self.lock().ledger, findings, observation, log, now)
     }
 
     /// Returns the number of current findings.
@@ -40,8 +40,15 @@ impl CurrentFindings {
     }
 }
 
-/// Logs the findings that are new, changed or cleared, and returns how many they are.
-pub fn log_changes(ledger: &mut FindingLedger, findings: &[Finding], log: &Log, now: Timestamp) -> usize {
+/// Logs the findings that are new, changed or cleared, and returns how many they are. The observation is that which shows
+/// them, by its id; there is none for those about the list of services.
+pub fn log_changes(
+    ledger: &mut FindingLedger,
+    findings: &[Finding],
+    observation: Option<&str>,
+    log: &Log,
+    now: Timestamp,
+) -> usize {
     let changes = ledger.update(findings, now);
     let count = changes.len();
     for (state, finding) in changes {
@@ -51,6 +58,7 @@ pub fn log_changes(ledger: &mut FindingLedger, findings: &[Finding], log: &Log, 
             subject: finding.subject,
             detail: finding.detail,
             advice: finding.name.advice().to_owned(),
+            observation: observation.map(str::to_owned),
         });
     }
     count

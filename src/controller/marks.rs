@@ -21,7 +21,12 @@ impl<P: Platform> Writer<'_, P> {
         let load_balancer = self.load_balancer.to_owned();
         self.tagged(
             answer,
-            Event::IdleMarked { load_balancer, idle_since: rfc3339_millis(idle_since), reason },
+            Event::IdleMarked {
+                load_balancer,
+                idle_since: rfc3339_millis(idle_since),
+                reason,
+                observation: self.basis.id(),
+            },
             Applied { marks: 1, ..Applied::default() },
         )
     }
@@ -38,7 +43,12 @@ impl<P: Platform> Writer<'_, P> {
         let load_balancer = self.load_balancer.to_owned();
         self.tagged(
             answer,
-            Event::IdleUnmarked { load_balancer, idle_since: idle_since.map(rfc3339_millis), reason },
+            Event::IdleUnmarked {
+                load_balancer,
+                idle_since: idle_since.map(rfc3339_millis),
+                reason,
+                observation: self.basis.id(),
+            },
             Applied { marks: 1, ..Applied::default() },
         )
     }

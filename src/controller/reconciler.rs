@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -10,6 +11,7 @@ use tokio::time::Instant;
 use crate::aws::{AwsError, ControllerPlatform, Deadline, Urgency};
 use crate::clock::Moment;
 use crate::controller::advertised::AdvertisedCache;
+use crate::controller::basis::Basis;
 use crate::controller::context::Context;
 use crate::controller::findings::CurrentFindings;
 use crate::controller::gate::Gate;
@@ -113,6 +115,9 @@ pub struct Reconciler<P> {
     findings: CurrentFindings,
     gate: Gate,
     latest: LatestReconciliation,
+    process: ProcessId,
+    /// The time in the id of the last observation, in milliseconds since 1970.
+    last_id: AtomicI64,
     memory: Memory,
 }
 
@@ -147,6 +152,13 @@ pub struct Observed {
     pub observation: Observation,
     /// The plan.
     pub plan: Plan,
+    /// The id of the observation in the log: the time at which it began, as this process's marks are written. No other
+    /// observation of the service has the same, by this process or another.
+    pub id: String,
+    /// The id of the observation before, if this one repeats it because of a dangerous write.
+    first_id: Option<String>,
+    /// The time of the plan.
+    planned_at: Timestamp,
     /// The beginning of the observation.
     began: Moment,
     /// Whether the service is at rest, so that its tasks were not read.
@@ -220,7 +232,20 @@ impl<P: ControllerPlatform> Reconciler<P> {
             heartbeat: None,
             reported: Counts::default(),
         };
-        Self { platform, context, policy, planner, event_source_findings, findings, gate, latest, memory }
+        let last_id = AtomicI64::default();
+        Self {
+            platform,
+            context,
+            policy,
+            planner,
+            event_source_findings,
+            findings,
+            gate,
+            latest,
+            process,
+            last_id,
+            memory,
+        }
     }
 
     /// Returns the context that the reconciler shares with the other parts of its controller.
@@ -270,6 +295,13 @@ impl<P: ControllerPlatform> Reconciler<P> {
                     context: &*context,
                     load_balancer: &policy.load_balancer,
                     hints,
+                    basis: Basis {
+                        observation: &observed.observation,
+                        id: &observed.id,
+                        first_id: observed.first_id.as_deref(),
+                        owner_tag: &policy.owner_tag,
+                        planned_at: observed.planned_at,
+                    },
                     gate,
                     deadline: Deadline::new(observed.began, OBSERVATION_VALID_FOR, context.clock.clone()),
                 };
@@ -343,22 +375,33 @@ impl<P: ControllerPlatform> Reconciler<P> {
             teardown_begun_at: memory.teardown.begun_at(),
             ..observed
         };
-        let plan = (self.planner)(&observation, policy, context.clock.now());
-        Observed { observation, plan, began, is_at_rest }
+        let planned_at = context.clock.now();
+        let plan = (self.planner)(&observation, policy, planned_at);
+        // By the clock as it is now: the answers to the first calls have corrected it.
+        let id = self.observation_id(planned_at - began.elapsed(&*context.clock));
+        Observed { observation, plan, id, first_id: None, planned_at, began, is_at_rest }
+    }
+
+    /// Returns the id of an observation that began at this time.
+    fn observation_id(&self, began_at: Timestamp) -> String {
+        let at = began_at.as_millisecond();
+        // Answers within a millisecond are those of a test.
+        let at = if at == self.last_id.load(Ordering::Relaxed) { at + 1 } else { at };
+        self.last_id.store(at, Ordering::Relaxed);
+        self.process.mark(Timestamp::from_millisecond(at).unwrap_or(began_at))
     }
 
     /// Observes once, or twice before a deletion or a stop: the dangerous writes rest on two observations, the second one
     /// fresh.
     async fn observe_for_writes(&self, hints: &Hints) -> Result<Observed, AwsError> {
         let observed = self.wait_for_turn(self.observe_unless_at_rest(hints).await?);
-        match (&observed.plan.lifecycle, &observed.plan.stop) {
-            (_, StopAction::ScaleToZero { .. }) => Ok(self.wait_for_turn(self.observe_fresh(&Hints::default()).await?)),
+        let second = match (&observed.plan.lifecycle, &observed.plan.stop) {
+            (_, StopAction::ScaleToZero { .. }) => self.observe_fresh(&Hints::default()).await?,
             // A deletion doesn't rest on the use of the load balancer, so CloudWatch isn't asked again.
-            (LifecycleAction::DeleteLoadBalancer { .. }, _) => {
-                Ok(self.wait_for_turn(self.observe(&Hints::default()).await?))
-            }
-            _ => Ok(observed),
-        }
+            (LifecycleAction::DeleteLoadBalancer { .. }, _) => self.observe(&Hints::default()).await?,
+            _ => return Ok(observed),
+        };
+        Ok(Observed { first_id: Some(observed.id), ..self.wait_for_turn(second) })
     }
 
     fn wait_for_turn(&self, mut observed: Observed) -> Observed {
@@ -379,13 +422,14 @@ impl<P: ControllerPlatform> Reconciler<P> {
     ) -> Result<Outcome, AwsError> {
         let Context { clock, metrics, totals, .. } = self.context.clone();
         if observed.plan.lifecycle == LifecycleAction::Keep {
-            self.memory.teardown.conclude(&observed.observation, &self.policy.load_balancer, &self.context);
+            let Self { memory, policy, context, .. } = self;
+            memory.teardown.conclude(&observed.observation, &observed.id, &policy.load_balancer, context);
         }
         let event_source_findings = self.event_source_findings(&observed);
         let mut findings = observed.plan.findings.clone();
         findings.extend(applied.refusals.iter().cloned());
         findings.extend(event_source_findings.iter().cloned());
-        let finding_changes = self.log_findings(&findings);
+        let finding_changes = self.log_findings(&findings, &observed.id);
         self.remember(&observed);
         let after = applied.after(&observed.observation);
         self.memory.target_health.remember(&after);
@@ -407,7 +451,7 @@ impl<P: ControllerPlatform> Reconciler<P> {
             || self.memory.heartbeat.is_none_or(|last| last.elapsed(&*clock) >= HEARTBEAT);
         if is_eventful {
             let flows = self.flows(&observed.observation);
-            self.log_reconciled(summary, flows, applied.changes(), began.elapsed());
+            self.log_reconciled(&observed.id, summary, flows, applied.changes(), began.elapsed());
         }
         let progress = match observed.plan.lifecycle {
             // What AWS refuses, only an operator can continue.
@@ -492,25 +536,33 @@ impl<P: ControllerPlatform> Reconciler<P> {
 
     /// Logs the findings that are new, changed or cleared, and returns how many they are. None, once the service is no longer
     /// watched, or another reconciler has replaced this one: its findings would never be cleared.
-    pub fn log_findings(&mut self, findings: &[Finding]) -> usize {
+    pub fn log_findings(&mut self, findings: &[Finding], observation: &str) -> usize {
         if self.gate.is_closed() {
             return 0;
         }
-        self.findings.update(findings, &self.context.log, self.context.clock.now())
+        self.findings.update(findings, Some(observation), &self.context.log, self.context.clock.now())
     }
 
     /// Logs an observation that no write follows.
     pub fn log_observed(&mut self, observed: &Observed) {
         self.context.totals.set_platform_calls(self.platform.calls());
         let took = observed.began.elapsed(&*self.context.clock);
-        self.log_reconciled(Summary::of(&observed.observation), self.flows(&observed.observation), 0, took);
+        let flows = self.flows(&observed.observation);
+        self.log_reconciled(&observed.id, Summary::of(&observed.observation), flows, 0, took);
     }
 
     fn flows(&self, observation: &Observation) -> Option<Flows> {
         Flows::of(observation, self.policy.usage.threshold, self.context.clock.now())
     }
 
-    fn log_reconciled(&mut self, summary: Summary, flows: Option<Flows>, changes: usize, took: Duration) {
+    fn log_reconciled(
+        &mut self,
+        observation: &str,
+        summary: Summary,
+        flows: Option<Flows>,
+        changes: usize,
+        took: Duration,
+    ) {
         let Summary { counts, serving, registered, healthy, load_balancer_state, load_balancer_created_at, .. } =
             summary;
         let now = self.context.clock.now();
@@ -518,6 +570,7 @@ impl<P: ControllerPlatform> Reconciler<P> {
         let totals = self.context.totals.get();
         let reported = std::mem::replace(&mut self.memory.reported, totals);
         self.context.log.emit(&Event::Reconciled {
+            observation: observation.to_owned(),
             desired: counts.desired,
             running: counts.running,
             pending: counts.pending,

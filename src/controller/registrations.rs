@@ -94,14 +94,23 @@ impl<P: Platform> Writer<'_, P> {
         let latency_ms = event_time.map(|time| millis_between(time, self.context.clock.now()));
         let target = TargetFields::new(&group.target_group, &change.key, change.task.as_ref());
         let reason = change.reason;
+        let observation = self.basis.id();
         self.context.log.emit(&match direction {
             Direction::Register => {
                 if let Some(latency_ms) = latency_ms {
                     self.context.metrics.registered(latency_ms);
                 }
-                Event::TargetRegistered { target, reason, latency_ms }
+                let started_at = change.task.as_ref().and_then(|task| self.basis.started_at(task));
+                let since_start_ms = started_at.map(|started_at| millis_between(started_at, self.context.clock.now()));
+                Event::TargetRegistered { target, reason, latency_ms, since_start_ms, observation }
             }
-            Direction::Deregister => Event::TargetDeregistered { target, reason, latency_ms },
+            Direction::Deregister => {
+                let unmatched_since = match reason {
+                    TargetReason::NoTask => self.basis.unmatched_since(&change.key),
+                    _ => None,
+                };
+                Event::TargetDeregistered { target, reason, latency_ms, unmatched_since, observation }
+            }
         });
     }
 }

@@ -83,13 +83,13 @@ impl<P: Platform + Scaling> Writer<'_, P> {
                 let tags = Tags::from([(STOP_AT_TAG.to_owned(), stop.new_announcement(*stop_at))]);
                 let answer = self.platform.add_tags(std::slice::from_ref(load_balancer_arn), &tags, &self.deadline);
                 let (stop_at, unused_since) = (rfc3339_millis(*stop_at), rfc3339_millis(*unused_since));
-                let event = Event::StopAnnounced { stop_at, unused_since };
+                let event = Event::StopAnnounced { stop_at, unused_since, observation: self.basis.id() };
                 self.tagged(answer.await, event, Applied { announcements: 1, ..Applied::default() })
             }
             StopAction::Withdraw { load_balancer_arn, reason } => {
                 let resources = std::slice::from_ref(load_balancer_arn);
                 let answer = self.platform.remove_tags(resources, &[STOP_AT_TAG], &self.deadline);
-                let event = Event::StopWithdrawn { reason: *reason };
+                let event = Event::StopWithdrawn { reason: *reason, observation: self.basis.id() };
                 self.tagged(answer.await, event, Applied { announcements: 1, ..Applied::default() })
             }
             StopAction::ScaleToZero { unused_since, .. } => match self.scale_to_zero(stop, *unused_since).await {
@@ -130,6 +130,9 @@ impl<P: Platform + Scaling> Writer<'_, P> {
         self.context.log.emit(&Event::ServiceStopped {
             desired_before: found.counts.desired,
             unused_since: rfc3339_millis(unused_since),
+            held: self.basis.is_held(),
+            first_observation: self.basis.first_id(),
+            observation: self.basis.id(),
         });
         Ok(true)
     }

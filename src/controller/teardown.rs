@@ -14,7 +14,7 @@ use crate::aws::{AwsError, ErrorKind, Platform};
 use crate::controller::context::Context;
 use crate::controller::target_health::millis_between;
 use crate::controller::writes::{Applied, Writer};
-use crate::telemetry::log::{Event, rfc3339_millis};
+use crate::telemetry::log::{DeletionFields, Event, rfc3339_millis};
 use jvb_watcher_rules::finding::{Finding, FindingName};
 use jvb_watcher_rules::model::{IDLE_SINCE_TAG, Observation, Tags};
 use jvb_watcher_rules::plan::{LifecycleAction, OrphanedTargetGroup, Plan, Policy};
@@ -44,9 +44,9 @@ impl ProcessId {
         self.0
     }
 
-    /// Draws an id.
+    /// Draws an id. 0, the default, is that of every command: no mark of another process depends on it.
     pub fn random() -> Self {
-        Self::new(RandomState::new().hash_one("process") as u32)
+        Self(1 + RandomState::new().hash_one("process") as u32 % (Self::COUNT - 1))
     }
 
     /// The mark of this process for a time. It is an RFC 3339 instant, of which readers use the milliseconds.
@@ -84,8 +84,16 @@ struct Current {
     deletion: Deletion,
 }
 
+/// What the beginning of a teardown is logged with.
+#[derive(Clone, Copy)]
+struct Starting<'a> {
+    load_balancer: &'a str,
+    observation: &'a str,
+    context: &'a Context,
+}
+
 /// The state of this process's own request to delete the load balancer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 enum Deletion {
     /// None was sent, or AWS refused it.
     NotRequested,
@@ -93,6 +101,8 @@ enum Deletion {
     Unconfirmed {
         /// The time of the load balancer's creation.
         created_at: Timestamp,
+        /// What the deletion rests on.
+        evidence: DeletionFields,
     },
     /// One succeeded, and is logged.
     Logged,
@@ -149,7 +159,7 @@ impl Teardown {
     }
 
     /// Ends the teardown when an observation finds nothing left of it. For a plan that deletes nothing.
-    pub fn conclude(&mut self, observation: &Observation, load_balancer: &str, context: &Context) {
+    pub fn conclude(&mut self, observation: &Observation, id: &str, load_balancer: &str, context: &Context) {
         if observation.load_balancer.is_some() {
             // It is in use again, or another one was created.
             self.current = None;
@@ -158,7 +168,10 @@ impl Teardown {
         self.confirm_deletion(load_balancer, context);
         if observation.orphaned_target_groups.is_empty() && self.current.take().is_some() {
             context.metrics.teardown_completed();
-            context.log.emit(&Event::TeardownCompleted { load_balancer: load_balancer.to_owned() });
+            context.log.emit(&Event::TeardownCompleted {
+                load_balancer: load_balancer.to_owned(),
+                observation: id.to_owned(),
+            });
         }
     }
 
@@ -168,14 +181,13 @@ impl Teardown {
         load_balancer_arn: &str,
         idle_since: Timestamp,
         resumed: bool,
-        load_balancer: &str,
-        context: &Context,
+        Starting { load_balancer, observation, context }: Starting<'_>,
     ) -> &mut Current {
         let is_current = |current: &Current| current.load_balancer_arn == load_balancer_arn;
         if !self.current.as_ref().is_some_and(is_current) {
             let idle_since = rfc3339_millis(idle_since);
-            let load_balancer = load_balancer.to_owned();
-            context.log.emit(&Event::TeardownStarted { load_balancer, idle_since, resumed });
+            let (load_balancer, observation) = (load_balancer.to_owned(), observation.to_owned());
+            context.log.emit(&Event::TeardownStarted { load_balancer, idle_since, resumed, observation });
             self.current = None;
         }
         self.current.get_or_insert_with(|| Current {
@@ -188,16 +200,23 @@ impl Teardown {
     /// Logs the deletion whose answer was lost, once the load balancer is gone.
     fn confirm_deletion(&mut self, load_balancer: &str, context: &Context) {
         if let Some(current) = &mut self.current
-            && let Deletion::Unconfirmed { created_at } = current.deletion
+            && let Deletion::Unconfirmed { created_at, evidence } = &current.deletion
         {
-            current.log_deletion(created_at, load_balancer, context);
+            let (created_at, evidence) = (*created_at, evidence.clone());
+            current.log_deletion(created_at, evidence, load_balancer, context);
         }
     }
 }
 
 impl Current {
     /// Logs the load balancer's deletion, once: DescribeLoadBalancers may still show it for a moment.
-    fn log_deletion(&mut self, created_at: Timestamp, load_balancer: &str, context: &Context) {
+    fn log_deletion(
+        &mut self,
+        created_at: Timestamp,
+        evidence: DeletionFields,
+        load_balancer: &str,
+        context: &Context,
+    ) {
         if self.deletion == Deletion::Logged {
             return;
         }
@@ -206,11 +225,16 @@ impl Current {
             load_balancer: load_balancer.to_owned(),
             load_balancer_arn: self.load_balancer_arn.clone(),
             uptime_seconds: millis_between(created_at, context.clock.now()) / 1000,
+            evidence,
         });
     }
 }
 
 impl<P: Platform> Writer<'_, P> {
+    fn starting(&self) -> Starting<'_> {
+        Starting { load_balancer: self.load_balancer, observation: self.basis.id, context: self.context }
+    }
+
     /// Deletes the load balancer and its listeners.
     pub(super) async fn delete_load_balancer(
         &self,
@@ -220,11 +244,12 @@ impl<P: Platform> Writer<'_, P> {
         idle_since: Timestamp,
     ) -> Applied {
         let Some(_permit) = self.gate.enter().await else { return Applied::default() };
-        let current = teardown.begin(arn, idle_since, false, self.load_balancer, self.context);
+        let current = teardown.begin(arn, idle_since, false, self.starting());
+        let evidence = self.basis.of_deletion(idle_since);
         let is_sent = !self.deadline.left().is_zero();
         let error = match self.platform.delete_load_balancer(arn, &self.deadline).await {
             Ok(()) => {
-                current.log_deletion(created_at, self.load_balancer, self.context);
+                current.log_deletion(created_at, evidence, self.load_balancer, self.context);
                 return Applied { load_balancer_deleted: true, ..Applied::default() };
             }
             Err(error) => error,
@@ -240,7 +265,7 @@ impl<P: Platform> Writer<'_, P> {
             }
             kind => {
                 if kind == ErrorKind::Unavailable && is_sent && current.deletion == Deletion::NotRequested {
-                    current.deletion = Deletion::Unconfirmed { created_at };
+                    current.deletion = Deletion::Unconfirmed { created_at, evidence };
                 }
                 Applied::failed(error)
             }
@@ -257,13 +282,15 @@ impl<P: Platform> Writer<'_, P> {
         let mut applied = Applied::default();
         for group in groups {
             let Some(_permit) = self.gate.enter().await else { break };
-            let current =
-                teardown.begin(&group.load_balancer_arn, group.idle_since, true, self.load_balancer, self.context);
+            let current = teardown.begin(&group.load_balancer_arn, group.idle_since, true, self.starting());
             let in_use_until = current.begun_at + IN_USE_PASSES_WITHIN;
             match self.platform.delete_target_group(&group.arn, &self.deadline).await {
                 Ok(()) => {
                     applied.target_groups_deleted += 1;
-                    self.context.log.emit(&Event::TargetGroupDeleted { target_group: group.name.clone() });
+                    self.context.log.emit(&Event::TargetGroupDeleted {
+                        target_group: group.name.clone(),
+                        observation: self.basis.id(),
+                    });
                 }
                 // Another worker has deleted it.
                 Err(error) if error.is(ErrorKind::NotFound) => {}

@@ -1,6 +1,7 @@
 //! The inputs of every write, and the outcome of a plan's writes.
 
 use crate::aws::{AwsError, Deadline, ErrorKind};
+use crate::controller::basis::Basis;
 use crate::controller::context::Context;
 use crate::controller::gate::Gate;
 use crate::controller::message::Hints;
@@ -18,6 +19,8 @@ pub struct Writer<'a, P> {
     pub load_balancer: &'a str,
     /// The hints that led to the plan, for the latency of registrations.
     pub hints: &'a Hints,
+    /// What the writes rest on, for the log.
+    pub basis: Basis<'a>,
     /// The gate that every deletion and every stop passes.
     pub gate: &'a Gate,
     /// The end of the observation's validity. The process may have been frozen since, and AWS may be slow.

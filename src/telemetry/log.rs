@@ -25,7 +25,9 @@ mod output;
 mod pretty;
 
 pub use catalogue::Event;
-pub use fields::{Act, Failure, Form, RemovalReason, ServiceFields, Signal, StopReason, TargetFields, millis};
+pub use fields::{
+    Act, DeletionFields, Failure, Form, RemovalReason, ServiceFields, Signal, StopReason, TargetFields, millis,
+};
 pub use level::Level;
 pub use operation::{Phase, Verb};
 pub use output::Output;

@@ -24,6 +24,49 @@ pub struct Line {
     pub identity: u64,
 }
 
+/// A line of the watcher before its event is known.
+#[derive(Clone, Debug, PartialEq)]
+pub struct RawLine {
+    /// The time of the event.
+    pub at: Timestamp,
+    /// The service that it is about.
+    pub service: ServiceName,
+    /// The event's name.
+    pub event: String,
+    /// The event as a sentence.
+    pub message: String,
+    /// The whole line.
+    pub fields: Value,
+}
+
+impl RawLine {
+    /// Parses a line, with or without a prefix: log collectors put a time or a container's name before the JSON.
+    ///
+    /// # Errors
+    ///
+    /// Returns the reason why the line isn't one of the watcher.
+    pub fn parse(text: &str) -> Result<Self, ParseError> {
+        let json = text.find('{').and_then(|start| text.get(start..)).ok_or(ParseError::Foreign)?;
+        let fields: Value = match serde_json::from_str(json) {
+            Ok(value) => value,
+            Err(error) if error.is_eof() && json.contains("\"timestamp\"") => return Err(ParseError::Truncated),
+            Err(_) => return Err(ParseError::Foreign),
+        };
+        let Ok(Envelope { timestamp, event, message, service }) = Envelope::deserialize(&fields) else {
+            return Err(ParseError::Foreign);
+        };
+        Ok(Self { at: timestamp, service, event, message, fields })
+    }
+
+    /// Returns a hash of all fields: equal where two logs contain the same line. It is that of the JSON value, not of its
+    /// text: prefixes, spaces and the order of fields differ between collectors.
+    pub fn identity(&self) -> u64 {
+        let mut hasher = DefaultHasher::new();
+        self.fields.hash(&mut hasher);
+        hasher.finish()
+    }
+}
+
 /// The service that a line is about. Each service has a section of its own on the page.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 pub struct ServiceName {
@@ -236,28 +279,16 @@ impl Line {
     ///
     /// Returns the reason why the line isn't part of the page.
     pub fn parse(text: &str) -> Result<Self, ParseError> {
-        let json = text.find('{').and_then(|start| text.get(start..)).ok_or(ParseError::Foreign)?;
-        let value: Value = match serde_json::from_str(json) {
-            Ok(value) => value,
-            Err(error) if error.is_eof() && json.contains("\"timestamp\"") => return Err(ParseError::Truncated),
-            Err(_) => return Err(ParseError::Foreign),
-        };
-        let Ok(Envelope { timestamp, event: name, message, service }) = Envelope::deserialize(&value) else {
-            return Err(ParseError::Foreign);
-        };
-        match LoggedEvent::deserialize(&value) {
-            Ok(LoggedEvent::Unknown) => Err(ParseError::UnknownEvent(name)),
-            Ok(event) => Ok(Self { at: timestamp, service, message, event, identity: identity(&value) }),
-            Err(_) => Err(ParseError::UnexpectedFields(name)),
+        let line = RawLine::parse(text)?;
+        match LoggedEvent::deserialize(&line.fields) {
+            Ok(LoggedEvent::Unknown) => Err(ParseError::UnknownEvent(line.event)),
+            Ok(event) => {
+                let identity = line.identity();
+                Ok(Self { at: line.at, service: line.service, message: line.message, event, identity })
+            }
+            Err(_) => Err(ParseError::UnexpectedFields(line.event)),
         }
     }
-}
-
-/// Hashes the JSON value, not its text: prefixes, spaces and the order of fields differ between collectors.
-fn identity(value: &Value) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
 }
 
 impl LoggedTarget {

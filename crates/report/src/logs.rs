@@ -2,24 +2,16 @@
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
-use std::io::{self, BufRead, BufReader, ErrorKind, Read};
-
-use flate2::bufread::MultiGzDecoder;
+use std::io::{self, Read};
 
 use crate::line::{Line, ParseError, ServiceName};
-
-/// The longest line that is parsed. The watcher's longest carries an SQS message of 256 KiB, escaped as JSON.
-const MAX_LINE_BYTES: u64 = 2 * 1024 * 1024;
+use crate::read::{LogLine, TruncationCause, read_lines};
 
 /// The number of unknown events that are counted by name.
 const MAX_UNKNOWN_NAMES: usize = 20;
 
 /// The number of services that an error names.
 const MAX_NAMED: usize = 5;
-
-/// The first byte of a gzip file (RFC 1952, ID1); no text begins with it. The second byte isn't checked because a pipe
-/// may deliver one byte at first.
-const GZIP_FIRST_BYTE: u8 = 0x1f;
 
 /// The lines of any number of logs, by service.
 #[derive(Debug, Default)]
@@ -70,15 +62,6 @@ pub struct UnknownService {
     pub known: String,
 }
 
-/// The reason why a compressed log can't be read to its end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TruncationCause {
-    /// The file ends before the compressed data does, as one does that is still being written or copied.
-    EndsEarly,
-    /// The compressed data is damaged.
-    Damaged,
-}
-
 impl Logs {
     /// Reads a log to its end. The name is for messages.
     ///
@@ -88,21 +71,17 @@ impl Logs {
     ///
     /// Returns the error of the log's reader.
     pub fn add(&mut self, name: &str, log: impl Read) -> io::Result<()> {
-        let mut log = BufReader::new(log);
-        if !is_gzip(&mut log)? {
-            return self.add_lines(log);
-        }
         let lines_before = self.counts.total;
-        let result = self.add_lines(BufReader::new(MultiGzDecoder::new(log)));
-        let Err(error) = result else { return Ok(()) };
-        let cause = match error.kind() {
-            ErrorKind::UnexpectedEof => TruncationCause::EndsEarly,
-            ErrorKind::InvalidInput | ErrorKind::InvalidData => TruncationCause::Damaged,
-            _ => return Err(error),
-        };
+        let cause = read_lines(log, |line| self.add_line(line))?;
         let lines = self.counts.total - lines_before;
-        self.truncations.push(Truncation { log: name.to_owned(), cause, lines });
+        self.truncations.extend(cause.map(|cause| Truncation { log: name.to_owned(), cause, lines }));
         Ok(())
+    }
+
+    fn add_line(&mut self, LogLine { text, is_whole, .. }: LogLine<'_>) {
+        let line = Line::parse(text);
+        // The line within which a compressed log breaks off may be whole: only its line break may be missing.
+        self.count(if is_whole { line } else { line.map_err(|_| ParseError::Truncated) });
     }
 
     /// Returns the compressed logs that could be read only in part.
@@ -129,41 +108,6 @@ impl Logs {
         }
         self.lines.retain(|of, _| of.is_of_process() || is_kept(of));
         Ok(())
-    }
-
-    fn add_lines(&mut self, mut log: impl BufRead) -> io::Result<()> {
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            let result = log.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line);
-            let text = String::from_utf8_lossy(&line);
-            let text = text.trim();
-            match result {
-                Ok(0) => return Ok(()),
-                Ok(_) => self.add_line(text),
-                Err(error) => {
-                    self.add_partial_line(text);
-                    return Err(error);
-                }
-            }
-            let is_whole = line.ends_with(b"\n") || (line.len() as u64) < MAX_LINE_BYTES;
-            if !is_whole {
-                log.skip_until(b'\n')?;
-            }
-        }
-    }
-
-    fn add_line(&mut self, text: &str) {
-        if !text.is_empty() {
-            self.count(Line::parse(text));
-        }
-    }
-
-    /// Adds the line within which a compressed log breaks off. It may be whole: only its line break may be missing.
-    fn add_partial_line(&mut self, text: &str) {
-        if !text.is_empty() {
-            self.count(Line::parse(text).map_err(|_| ParseError::Truncated));
-        }
     }
 
     fn count(&mut self, line: Result<Line, ParseError>) {
@@ -206,10 +150,6 @@ impl fmt::Display for Truncation {
         };
         write!(formatter, "{log} {cause}; the report covers the {lines} line(s) {point}")
     }
-}
-
-fn is_gzip(log: &mut impl BufRead) -> io::Result<bool> {
-    Ok(log.fill_buf()?.first() == Some(&GZIP_FIRST_BYTE))
 }
 
 #[cfg(test)]

@@ -179,17 +179,22 @@ pub struct Options {
     pub history: bool,
     /// The deliberate bug in every worker.
     pub bug: Option<Bug>,
+    /// True to record the log of every process. The day then goes on for a while after its first violation, so that the log
+    /// has the lines about it.
+    pub log: bool,
 }
 
 /// The outcome of a day.
 #[derive(Debug)]
 pub struct Report {
-    /// The violations of the guarantees, in order; a day ends at its first one.
+    /// The violations of the guarantees, in order; a day ends at its first one, unless its log is recorded.
     pub violations: Vec<Violation>,
     /// The day's coverage.
     pub coverage: Coverage,
     /// The history, if it was recorded.
     pub history: Vec<String>,
+    /// The lines that the processes logged, if they were recorded.
+    pub log: String,
 }
 
 impl Day {

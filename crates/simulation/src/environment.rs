@@ -14,7 +14,7 @@ use tokio::time::Instant;
 
 use crate::checkers::Checkers;
 use crate::coverage::Coverage;
-use crate::day::Day;
+use crate::day::{Day, Options};
 use crate::faults::{CallFault, ProcessFault, Side, Victim};
 use jvb_watcher_sandbox::api::{ApiError, Request, Response, Service};
 use jvb_watcher_sandbox::faults::{Faults, Outcome, Verdict};
@@ -99,6 +99,8 @@ pub struct State {
     pub network: Network,
     /// The history, line by line, if it is recorded.
     pub history: Option<Vec<String>>,
+    /// The log of all processes, if it is recorded.
+    pub log: Option<String>,
     /// The randomness of latencies.
     random: Rng,
     /// The channel that announces process faults at calls.
@@ -108,8 +110,8 @@ pub struct State {
 impl Environment {
     /// Creates the environment of a day at its midnight, with the platform's service and queue; and the receiver of the
     /// process faults that occur at calls.
-    pub fn new(day: &Day, with_history: bool) -> (Self, UnboundedReceiver<(Actor, ProcessFault)>) {
-        Self::of_platforms(std::slice::from_ref(day), with_history)
+    pub fn new(day: &Day, options: Options) -> (Self, UnboundedReceiver<(Actor, ProcessFault)>) {
+        Self::of_platforms(std::slice::from_ref(day), options)
     }
 
     /// Creates the environment of several platforms' days. What they share (the seed, the processes, AWS's times) is that of
@@ -118,7 +120,7 @@ impl Environment {
     /// # Panics
     ///
     /// If there is no platform.
-    pub fn of_platforms(days: &[Day], with_history: bool) -> (Self, UnboundedReceiver<(Actor, ProcessFault)>) {
+    pub fn of_platforms(days: &[Day], options: Options) -> (Self, UnboundedReceiver<(Actor, ProcessFault)>) {
         let day = days.first().expect("a platform");
         let midnight: Timestamp = "2026-11-20T00:00:00Z".parse().expect("an instant");
         let mut settings = Settings::default();
@@ -149,7 +151,8 @@ impl Environment {
             coverage: Coverage { days: 1, ..Coverage::default() },
             call_faults: Vec::new(),
             network: Network::default(),
-            history: with_history.then(Vec::new),
+            history: options.history.then(Vec::new),
+            log: options.log.then(String::new),
             random: Rng::with_seed(day.seed),
             process_faults,
         };

@@ -27,7 +27,9 @@ use jvb_watcher::controller::teardown::ProcessId;
 use jvb_watcher::controller::worker::{self, Lifetime, Timing, WorkerParts};
 use jvb_watcher::retry::Jitter;
 use jvb_watcher::shutdown::{self, ShutdownOrder};
-use jvb_watcher::telemetry::log::{Format, Identity, Level, Log, LogConfig, Output, StopReason};
+use jvb_watcher::telemetry::log::{
+    Event, Form, Format, Identity, Level, Log, LogConfig, Output, ServiceFields, StopReason,
+};
 use jvb_watcher_rules::plan::Policy;
 
 /// The longest time from SIGTERM to a worker's end, as documented.
@@ -143,6 +145,7 @@ impl Worker {
             Some(Bug::TrustMachineClock) => Arc::new(SkewedClock { environment, error: clock_error }),
             _ => clock,
         };
+        log_start(platforms, &log);
         let interceptors = BugInterceptors::new(bug, clock.clone());
         let orphan_index = OrphanIndex::default();
         let reconcilers: Vec<_> = platforms
@@ -210,6 +213,25 @@ impl Worker {
     /// Suspends the worker for a while. Calls that it has sent continue without it.
     pub fn suspend(&self, time: Duration) {
         self.suspension.suspend(time);
+    }
+}
+
+/// Logs the start of a worker, as `run` does.
+fn log_start(platforms: &[Setup], log: &Log) {
+    let only = platforms.first().filter(|_| platforms.len() == 1);
+    log.emit(&Event::WatcherStarted {
+        version: "simulated".to_owned(),
+        form: Form::Run,
+        region: "simulated".to_owned(),
+        queue: platforms.first().map(|setup| setup.queue_url.clone()).unwrap_or_default(),
+        services: platforms.len(),
+        settings: only.map(|setup| ServiceFields::new(&setup.policy)),
+    });
+    if only.is_none() {
+        for setup in platforms {
+            let settings = ServiceFields::new(&setup.policy);
+            log.about(setup.identity()).emit(&Event::ServiceAdded { settings });
+        }
     }
 }
 

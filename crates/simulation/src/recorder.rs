@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::environment::{Actor, Environment};
 use jvb_watcher::telemetry::log::{Event, Format, Level, Subscriber};
 
-/// Counts a process's log lines, and adds them to the history.
+/// Counts a process's log lines, and adds them to the history and the recorded log.
 pub struct LogRecorder {
     /// The counts.
     pub environment: Arc<Environment>,
@@ -25,6 +25,10 @@ impl Subscriber for LogRecorder {
         }
         self.environment.with(|state, now| {
             state.coverage.event(&name(event));
+            if let Some(log) = &mut state.log {
+                log.push_str(&Value::Object(fields()).to_string());
+                log.push('\n');
+            }
             if !matches!(event, Event::Reconciled { .. }) {
                 let is_fleet = state.checkers.is_fleet();
                 state.note(now, || match is_fleet {

@@ -131,6 +131,7 @@ mod tests {
 
     fn reconciled(flows: Option<u64>, unused_since: Option<&str>) -> Event {
         Event::Reconciled {
+            observation: "o".to_owned(),
             desired: 1,
             running: 1,
             pending: 0,
@@ -161,7 +162,11 @@ mod tests {
     }
 
     fn announced() -> Event {
-        Event::StopAnnounced { stop_at: at("21:09:30").to_string(), unused_since: at("21:00:00").to_string() }
+        Event::StopAnnounced {
+            stop_at: at("21:09:30").to_string(),
+            unused_since: at("21:00:00").to_string(),
+            observation: "o".to_owned(),
+        }
     }
 
     #[test]
@@ -179,13 +184,19 @@ mod tests {
         due.follow(&announced(), at("21:08:00"));
         due.follow(&unused(), at("21:08:00"));
         assert_eq!(due.text(at("21:10:00")), "0 flows, unused for 10m; stop due");
-        let withdrawn = Event::StopWithdrawn { reason: StopObstacle::InUse };
+        let withdrawn = Event::StopWithdrawn { reason: StopObstacle::InUse, observation: "o".to_owned() };
         assert_eq!(text(&[announced(), withdrawn, unused()]), "0 flows, unused for 8m");
     }
 
     #[test]
     fn keeps_the_stop_until_the_service_is_up_again() {
-        let stopped = || Event::ServiceStopped { desired_before: 1, unused_since: at("21:00:00").to_string() };
+        let stopped = || Event::ServiceStopped {
+            desired_before: 1,
+            unused_since: at("21:00:00").to_string(),
+            held: false,
+            first_observation: None,
+            observation: "o".to_owned(),
+        };
         assert_eq!(text(&[announced(), stopped()]), "service stopped after 8m without use");
         assert_eq!(text(&[announced(), stopped(), reconciled(Some(0), None)]), "0 flows, in use");
     }

@@ -14,7 +14,10 @@ use std::time::Duration;
 use serde::Serialize;
 
 use super::fields::short_id;
-use super::{Act, Failure, Form, Level, Phase, RemovalReason, ServiceFields, Signal, StopReason, TargetFields, Verb};
+use super::{
+    Act, DeletionFields, Failure, Form, Level, Phase, RemovalReason, ServiceFields, Signal, StopReason, TargetFields,
+    Verb,
+};
 use crate::telemetry::emf::Document;
 use jvb_watcher_rules::finding::{FindingName, FindingState};
 use jvb_watcher_rules::plan::{MarkReason, StopObstacle, TargetReason, UnmarkReason};
@@ -238,6 +241,9 @@ events! {
     /// it is absent for several minutes, the watcher doesn't work. The values are those after the reconciliation's own
     /// actions. Level: INFO.
     Reconciled {
+        /// The observation that this rests on, by the time at which it began (RFC 3339): the six digits below the
+        /// milliseconds are the process's number, so that no other observation has the same; 000000 is a command
+        observation: String,
         /// The service's desiredCount
         desired: i32,
         /// The service's runningCount
@@ -330,6 +336,10 @@ events! {
         detail: String,
         /// The remedy
         advice: String,
+        /// The observation that this rests on, by the time at which it began (RFC 3339): the six digits below the
+        /// milliseconds are the process's number, so that no other observation has the same; 000000 is a command
+        #[serde(skip_serializing_if = "Option::is_none")]
+        observation: Option<String>,
     } => {
         level: match (state, finding) {
             (FindingState::Cleared, _) => Level::Info,
@@ -372,6 +382,12 @@ events! {
         /// The time from the event to the registration, in milliseconds, if an event named the task
         #[serde(skip_serializing_if = "Option::is_none")]
         latency_ms: Option<u64>,
+        /// The time since the task's start, in milliseconds
+        #[serde(skip_serializing_if = "Option::is_none")]
+        since_start_ms: Option<u64>,
+        /// The observation that this rests on, by the time at which it began (RFC 3339): the six digits below the
+        /// milliseconds are the process's number, so that no other observation has the same; 000000 is a command
+        observation: String,
     } => {
         message: format!("registered {target}: {}", explain(*reason)),
         detail_type: Some("Target Registered"),
@@ -387,6 +403,12 @@ events! {
         /// The time from the event to the deregistration, in milliseconds, if an event named the task
         #[serde(skip_serializing_if = "Option::is_none")]
         latency_ms: Option<u64>,
+        /// The time since which each observation found no task with the address (RFC 3339)
+        #[serde(skip_serializing_if = "Option::is_none")]
+        unmatched_since: Option<String>,
+        /// The observation that this rests on, by the time at which it began (RFC 3339): the six digits below the
+        /// milliseconds are the process's number, so that no other observation has the same; 000000 is a command
+        observation: String,
     } => {
         message: format!("deregistered {target}: {}", explain(*reason)),
         detail_type: Some("Target Deregistered"),
@@ -459,6 +481,9 @@ events! {
         /// The reason: `idle` (it was used, and is no longer), `unused` (it was never used, and is older than the unused
         /// grace) or `incomplete` (a target group lacked the mark)
         reason: MarkReason,
+        /// The observation that this rests on, by the time at which it began (RFC 3339): the six digits below the
+        /// milliseconds are the process's number, so that no other observation has the same; 000000 is a command
+        observation: String,
     } => {
         message: {
             let reason = match reason {
@@ -479,6 +504,9 @@ events! {
         idle_since: Option<String>,
         /// The reason
         reason: UnmarkReason,
+        /// The observation that this rests on, by the time at which it began (RFC 3339): the six digits below the
+        /// milliseconds are the process's number, so that no other observation has the same; 000000 is a command
+        observation: String,
     } => {
         message: {
             let reason = match reason {
@@ -499,6 +527,9 @@ events! {
         idle_since: String,
         /// True if the load balancer no longer exists, and only its target groups are left
         resumed: bool,
+        /// The observation that this rests on, by the time at which it began (RFC 3339): the six digits below the
+        /// milliseconds are the process's number, so that no other observation has the same; 000000 is a command
+        observation: String,
     } => {
         message: {
             let verb = if *resumed { "resumed" } else { "started" };
@@ -515,6 +546,8 @@ events! {
         load_balancer_arn: String,
         /// The time from its creation to its deletion, in seconds
         uptime_seconds: u64,
+        #[serde(flatten)]
+        evidence: DeletionFields,
     } => {
         message: {
             let uptime = period(Duration::from_secs(*uptime_seconds));
@@ -526,6 +559,9 @@ events! {
     TargetGroupDeleted {
         /// The target group's name
         target_group: String,
+        /// The observation that this rests on, by the time at which it began (RFC 3339): the six digits below the
+        /// milliseconds are the process's number, so that no other observation has the same; 000000 is a command
+        observation: String,
     } => {
         message: format!("deleted target group {target_group}"),
     }
@@ -535,6 +571,9 @@ events! {
     TeardownCompleted {
         /// The load balancer's name
         load_balancer: String,
+        /// The observation that this rests on, by the time at which it began (RFC 3339): the six digits below the
+        /// milliseconds are the process's number, so that no other observation has the same; 000000 is a command
+        observation: String,
     } => {
         message: format!("completed the teardown of {load_balancer}"),
         detail_type: Some("Load Balancer Torn Down"),
@@ -549,6 +588,9 @@ events! {
         stop_at: String,
         /// The time since which the load balancer has been unused (RFC 3339)
         unused_since: String,
+        /// The observation that this rests on, by the time at which it began (RFC 3339): the six digits below the
+        /// milliseconds are the process's number, so that no other observation has the same; 000000 is a command
+        observation: String,
     } => {
         level: Level::Warn,
         message: format!(
@@ -562,6 +604,9 @@ events! {
     StopWithdrawn {
         /// The reason
         reason: StopObstacle,
+        /// The observation that this rests on, by the time at which it began (RFC 3339): the six digits below the
+        /// milliseconds are the process's number, so that no other observation has the same; 000000 is a command
+        observation: String,
     } => {
         message: format!("the service will not be scaled to zero: {}", explain_obstacle(*reason)),
         detail_type: Some("Stop Withdrawn"),
@@ -573,6 +618,14 @@ events! {
         desired_before: i32,
         /// The time since which the load balancer has been unused (RFC 3339)
         unused_since: String,
+        /// Whether a hold was in force
+        held: bool,
+        /// The observation before it, on which the same decision rests
+        #[serde(skip_serializing_if = "Option::is_none")]
+        first_observation: Option<String>,
+        /// The observation that this rests on, by the time at which it began (RFC 3339): the six digits below the
+        /// milliseconds are the process's number, so that no other observation has the same; 000000 is a command
+        observation: String,
     } => {
         message: format!("scaled the service from {desired_before} to 0: unused since {unused_since}"),
         detail_type: Some("Service Stopped"),

@@ -140,6 +140,9 @@ pub struct ServiceFields {
     /// The time without use after which the service is scaled to zero, in seconds; absent when it never is
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_when_unused_seconds: Option<f64>,
+    /// The time between the announcement of such a stop and the stop, in seconds; absent when there is none
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub stop_notice_seconds: Option<f64>,
     /// The number of flows that a minute must exceed to count as used; absent when CloudWatch isn't asked for the usage
     #[serde(skip_serializing_if = "Option::is_none")]
     pub use_threshold: Option<u64>,
@@ -162,9 +165,35 @@ impl ServiceFields {
             idle_grace_until_paid_hour: policy.until_paid_hour,
             unused_grace_seconds: policy.unused_grace.as_secs_f64(),
             stop_when_unused_seconds: policy.usage.stop.map(|stop| stop.after.as_secs_f64()),
+            stop_notice_seconds: policy.usage.stop.map(|stop| stop.notice.as_secs_f64()),
             use_threshold: policy.usage.observe.then_some(policy.usage.threshold),
         }
     }
+}
+
+/// What the deletion of a load balancer rests on: the second of the two observations, as AWS's answers showed it.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[cfg_attr(test, derive(schemars::JsonSchema))]
+pub struct DeletionFields {
+    /// The value of the mark (RFC 3339)
+    pub idle_since: String,
+    /// The service's desiredCount; absent when the service wasn't found
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub desired: Option<i32>,
+    /// The number of tasks that had not stopped
+    pub live_tasks: usize,
+    /// The number of healthy targets that were no task of the service
+    pub healthy_others: usize,
+    /// Whether the load balancer had the owner tag
+    pub owned: bool,
+    /// Whether a hold was in force
+    pub held: bool,
+    /// The observation before it, on which the same decision rests
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_observation: Option<String>,
+    /// The observation that this rests on, by the time at which it began (RFC 3339): the six digits below the milliseconds
+    /// are the process's number, so that no other observation has the same; 000000 is a command
+    pub observation: String,
 }
 
 /// The fields of every event about a failed call.

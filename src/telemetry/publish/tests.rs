@@ -99,12 +99,18 @@ fn publishing(bus: &Bus) -> (Log, LogLines, Publisher) {
 fn registered() -> Event {
     let target =
         TargetFields { task_id: None, ip: "10.0.1.10".into(), port: 10_000, target_group: "jitsi-jvb-udp".into() };
-    Event::TargetRegistered { target, reason: TargetReason::TaskRunning, latency_ms: Some(280) }
+    Event::TargetRegistered {
+        target,
+        reason: TargetReason::TaskRunning,
+        latency_ms: Some(280),
+        since_start_ms: None,
+        observation: "o".into(),
+    }
 }
 
 fn finding(state: FindingState) -> Event {
     let finding = FindingName::LoadBalancerMissing;
-    Event::Finding { finding, state, subject: "s".into(), detail: "d".into(), advice: "a".into() }
+    Event::Finding { finding, state, subject: "s".into(), detail: "d".into(), advice: "a".into(), observation: None }
 }
 
 const SOON: Duration = Duration::from_secs(5);
@@ -118,7 +124,12 @@ async fn publishes_events_with_a_detail_type() {
     log.emit(&finding(FindingState::Raised));
     log.emit(&finding(FindingState::Repeated));
     log.emit(&finding(FindingState::Cleared));
-    log.emit(&Event::IdleUnmarked { load_balancer: "b".into(), idle_since: None, reason: UnmarkReason::InUse });
+    log.emit(&Event::IdleUnmarked {
+        load_balancer: "b".into(),
+        idle_since: None,
+        reason: UnmarkReason::InUse,
+        observation: "o".into(),
+    });
     publisher.flush(SOON).await;
     let calls = bus.calls();
     let kinds: Vec<_> = calls.iter().flatten().map(|entry| entry.detail_type).collect();

@@ -1,4 +1,4 @@
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 
 use flate2::Compression;
 use flate2::write::GzEncoder;

@@ -23,6 +23,9 @@ use jvb_watcher_sandbox::world::Incident;
 /// Another project in the same account, which the watcher must not touch.
 pub(in crate::day) const OTHER_PROJECT: &str = "other";
 
+/// How long a day whose log is recorded goes on after its first violation: long enough for the lines about it.
+const GOES_ON: Duration = Duration::from_secs(20 * 60);
+
 /// A day in progress, of one platform or of several.
 pub(super) struct Run<'a> {
     pub(super) environment: Arc<Environment>,
@@ -41,6 +44,8 @@ pub(super) struct Run<'a> {
     restarts: Vec<(Instant, usize)>,
     process_faults: UnboundedReceiver<(Actor, ProcessFault)>,
     midnight: Instant,
+    /// How long the day goes on after its first violation.
+    goes_on: Duration,
 }
 
 /// A platform that the workers watch.
@@ -56,7 +61,7 @@ type Slot = Option<(u32, Worker)>;
 impl<'a> Run<'a> {
     /// Prepares the environment of the platforms' days.
     pub fn new(days: &'a [Day], failing: Option<&'a Failing>, options: Options) -> Self {
-        let (environment, process_faults) = Environment::of_platforms(days, options.history);
+        let (environment, process_faults) = Environment::of_platforms(days, options);
         let environment = Arc::new(environment);
         let platform = |day: &'a Day| Platform {
             day,
@@ -85,15 +90,23 @@ impl<'a> Run<'a> {
             restarts: Vec::new(),
             process_faults,
             midnight: Instant::now(),
+            goes_on: if options.log { GOES_ON } else { Duration::ZERO },
         }
     }
 
     /// Plays a schedule of the platforms' actions, by their numbers, and the end, until the first violation.
     pub async fn play(mut self, schedule: Vec<(Duration, usize, &Action)>) -> Report {
         let environment = self.environment.clone();
+        let goes_on = self.goes_on;
+        let broken = async {
+            environment.broken.notified().await;
+            if !goes_on.is_zero() {
+                tokio::time::sleep(goes_on).await;
+            }
+        };
         tokio::select! {
             biased;
-            () = environment.broken.notified() => {}
+            () = broken => {}
             () = self.play_to_the_end(schedule) => {}
         }
         environment.with(|state, _| {
@@ -103,6 +116,7 @@ impl<'a> Run<'a> {
                 violations: state.checkers.violations(),
                 coverage: std::mem::take(&mut state.coverage),
                 history: state.history.take().unwrap_or_default(),
+                log: state.log.take().unwrap_or_default(),
             }
         })
     }

@@ -44,6 +44,11 @@ fn example(bug: Bug) -> Option<(&'static str, Example)> {
     EXAMPLES.iter().find(|(caught, ..)| *caught == bug).map(|(_, name, example)| (*name, *example))
 }
 
+/// Returns the days that are known to show a bug.
+pub fn seeds_of(bug: Bug) -> impl Iterator<Item = u64> {
+    SHOWN_BY.iter().filter(move |(shown, _)| *shown == bug).map(|(_, seed)| *seed)
+}
+
 /// Returns how a bug is caught, if it is.
 fn catch(bug: Bug) -> Option<String> {
     if let Some((name, example)) = example(bug) {
@@ -56,8 +61,7 @@ fn catch(bug: Bug) -> Option<String> {
             report.violations.first().map(|violation| format!("fleet {seed}: {violation}"))
         });
     }
-    let shown_by = SHOWN_BY.iter().filter(|(shown, _)| *shown == bug).map(|(_, seed)| *seed);
-    shown_by.chain(1..=DAYS).find_map(|seed| {
+    seeds_of(bug).chain(1..=DAYS).find_map(|seed| {
         let report = Day::draw(seed).play(options);
         report.violations.first().map(|violation| format!("day {seed}: {violation}"))
     })
@@ -89,7 +93,7 @@ fn every_injected_bug_is_caught() {
 /// A bug of fleets is none of a single service: its day is the same with it and without it.
 #[test]
 fn a_single_service_shows_no_bug_of_fleets() {
-    let history = |bug| Day::draw(3).play(Options { history: true, bug }).history;
+    let history = |bug| Day::draw(3).play(Options { history: true, bug, ..Options::default() }).history;
     let without = history(None);
     for bug in OF_FLEETS {
         assert!(history(Some(bug)) == without, "{bug:?}");

@@ -7,7 +7,7 @@ use std::sync::{Mutex, PoisonError};
 use jvb_watcher_simulation::coverage::Coverage;
 use jvb_watcher_simulation::day::{Day, Options, Report};
 
-pub const WITH_HISTORY: Options = Options { history: true, bug: None };
+pub const WITH_HISTORY: Options = Options { history: true, bug: None, log: false };
 
 /// A day that a seed determines: of one platform, or of a fleet.
 pub trait Playable: Sized + Send {

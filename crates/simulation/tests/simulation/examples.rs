@@ -172,7 +172,7 @@ fn foreign_message(bug: Option<Bug>) -> Result<(), String> {
 fn used_between_the_observations(bug: Option<Bug>) -> Result<(), String> {
     on_virtual_time(async {
         let day = Day::quiet();
-        let (environment, _process_faults) = Environment::new(&day, false);
+        let (environment, _process_faults) = Environment::new(&day, Options::default());
         let environment = Arc::new(environment);
         let operator = Operator::new(environment.clone(), PROJECT);
         operator.create_all().map_err(|error| error.to_string())?;
@@ -208,7 +208,7 @@ fn held_between_the_observations(bug: Option<Bug>) -> Result<(), String> {
         let (after, notice, first_call_grace) = (minutes(5), minutes(1), minutes(5));
         let stop = Some(StopWhenUnused { after, notice, first_call_grace });
         day.policy.usage = UsagePolicy { observe: true, stop, ..UsagePolicy::OFF };
-        let (environment, _process_faults) = Environment::new(&day, false);
+        let (environment, _process_faults) = Environment::new(&day, Options::default());
         let environment = Arc::new(environment);
         let operator = Operator::new(environment.clone(), PROJECT);
         operator.create_all().map_err(|error| error.to_string())?;
@@ -264,7 +264,7 @@ fn beside_a_slow_service(bug: Option<Bug>) -> Result<(), String> {
     }
     let platforms = vec![Day::quiet(), Day::quiet_of("meet")];
     let fleet = Fleet { seed: 1, platforms, failing: Failing { platform: slow, kind }, schedule };
-    let history = fleet.play(Options { history: true, bug }).history;
+    let history = fleet.play(Options { history: true, bug, ..Options::default() }).history;
     let times = |part: &str| -> Vec<Timestamp> {
         let lines = history.iter().filter(|line| line.contains(part));
         lines.map(|line| line.split(' ').next().expect("a time").parse().expect("an instant")).collect()

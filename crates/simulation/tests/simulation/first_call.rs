@@ -76,7 +76,7 @@ impl Start {
     fn time(self) -> Seconds {
         on_virtual_time(async {
             let day = Day::quiet();
-            let (environment, _process_faults) = Environment::new(&day, false);
+            let (environment, _process_faults) = Environment::new(&day, Options::default());
             let environment = Arc::new(environment);
             environment.with(|state, _| state.network = Network::INSTANT);
             let operator = Operator::new(environment.clone(), PROJECT);

@@ -1,5 +1,6 @@
 //! The simulated days of every test run, and the deliberate bugs that they and the other tests must catch.
 
+mod audit;
 mod bugs;
 mod campaign;
 mod days;

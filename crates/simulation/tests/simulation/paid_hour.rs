@@ -15,7 +15,7 @@ fn ages_at_deletion(then: &[(Duration, Action)]) -> Vec<i64> {
     day.policy.until_paid_hour = true;
     day.schedule = vec![(60 * MINUTE, Action::ScaleUp { tasks: 1, pace: Duration::from_secs(5) })];
     day.schedule.extend_from_slice(then);
-    let report = day.play(Options { history: true, bug: None });
+    let report = day.play(Options { history: true, bug: None, log: false });
     assert_eq!(report.violations, []);
     let times = |call: &str| -> Vec<Timestamp> {
         let lines = report.history.iter().filter(|line| line.ends_with(call));

@@ -4,7 +4,8 @@ use jiff::Timestamp;
 
 use crate::telemetry::emf::{Document, Scope, Unit, Value};
 use crate::telemetry::log::{
-    Act, Event, Failure, Form, Level, Phase, RemovalReason, ServiceFields, Signal, StopReason, TargetFields, Verb,
+    Act, DeletionFields, Event, Failure, Form, Level, Phase, RemovalReason, ServiceFields, Signal, StopReason,
+    TargetFields, Verb,
 };
 use crate::telemetry::metrics::{Kind, Metric};
 use jvb_watcher_rules::finding::{FindingName, FindingState};
@@ -12,6 +13,8 @@ use jvb_watcher_rules::plan::{MarkReason, StopObstacle, TargetReason, UnmarkReas
 
 const LOAD_BALANCER: &str = "jitsi-jvb-nlb";
 const IDLE_SINCE: &str = "2026-11-20T20:32:01.407Z";
+const FIRST_OBSERVATION: &str = "2026-11-20T20:33:02.913401562Z";
+const OBSERVATION: &str = "2026-11-20T20:33:03.104401562Z";
 const TASK: &str = "0f3d6c1e8a9b4f27b5d0c4e19a7f6b32";
 
 /// The time of every example.
@@ -23,6 +26,7 @@ pub fn noted_at() -> Timestamp {
 pub fn examples() -> Vec<Event> {
     let load_balancer = || LOAD_BALANCER.to_owned();
     let idle_since = || IDLE_SINCE.to_owned();
+    let observation = || OBSERVATION.to_owned();
     let target = || TargetFields {
         task_id: Some(TASK.to_owned()),
         ip: "10.0.1.23".to_owned(),
@@ -35,6 +39,7 @@ pub fn examples() -> Vec<Event> {
         subject: load_balancer(),
         detail: "1 task(s) of the service serve, and no load balancer of this name exists".to_owned(),
         advice: FindingName::LoadBalancerMissing.advice().to_owned(),
+        observation: Some(observation()),
     };
     let settings = || ServiceFields {
         load_balancer: load_balancer(),
@@ -45,6 +50,7 @@ pub fn examples() -> Vec<Event> {
         idle_grace_until_paid_hour: false,
         unused_grace_seconds: 900.0,
         stop_when_unused_seconds: None,
+        stop_notice_seconds: None,
         use_threshold: Some(1),
     };
     vec![
@@ -57,7 +63,14 @@ pub fn examples() -> Vec<Event> {
             settings: Some(settings()),
         },
         Event::ServiceAdded { settings: settings() },
-        Event::ServiceReplaced { settings: ServiceFields { idle_grace_seconds: 180.0, ..settings() } },
+        Event::ServiceReplaced {
+            settings: ServiceFields {
+                idle_grace_seconds: 180.0,
+                stop_when_unused_seconds: Some(900.0),
+                stop_notice_seconds: Some(300.0),
+                ..settings()
+            },
+        },
         Event::ServiceRemoved { load_balancer: load_balancer(), reason: RemovalReason::NotConfigured },
         Event::ConfigReloaded {
             file: "/etc/jvb-watcher.toml".to_owned(),
@@ -99,13 +112,26 @@ pub fn examples() -> Vec<Event> {
             foreign: 0,
             aws_calls: 14,
             duration_ms: 212,
+            observation: observation(),
         },
         Event::ReconcileFailed { failure: registration_failure() },
         Event::TaskVersionBehind { task_id: TASK.to_owned(), event_version: 5, seen_version: Some(4) },
         finding(FindingState::Raised),
         finding(FindingState::Cleared),
-        Event::TargetRegistered { target: target(), reason: TargetReason::TaskRunning, latency_ms: Some(1_840) },
-        Event::TargetDeregistered { target: target(), reason: TargetReason::TaskStopping, latency_ms: Some(960) },
+        Event::TargetRegistered {
+            target: target(),
+            reason: TargetReason::TaskRunning,
+            latency_ms: Some(1_840),
+            since_start_ms: Some(1_412),
+            observation: observation(),
+        },
+        Event::TargetDeregistered {
+            target: target(),
+            reason: TargetReason::TaskStopping,
+            latency_ms: Some(960),
+            unmatched_since: None,
+            observation: observation(),
+        },
         Event::TargetHealthChanged {
             target: target(),
             from: "initial".to_owned(),
@@ -115,25 +141,52 @@ pub fn examples() -> Vec<Event> {
         },
         Event::Planned { act: Act::Register, target: target(), reason: TargetReason::TaskRunning },
         Event::TargetsHealthy { registered: 2, waited_ms: 172_402 },
-        Event::IdleMarked { load_balancer: load_balancer(), idle_since: idle_since(), reason: MarkReason::Idle },
+        Event::IdleMarked {
+            load_balancer: load_balancer(),
+            idle_since: idle_since(),
+            reason: MarkReason::Idle,
+            observation: observation(),
+        },
         Event::IdleUnmarked {
             load_balancer: load_balancer(),
             idle_since: Some(idle_since()),
             reason: UnmarkReason::InUse,
+            observation: observation(),
         },
-        Event::TeardownStarted { load_balancer: load_balancer(), idle_since: idle_since(), resumed: false },
+        Event::TeardownStarted {
+            load_balancer: load_balancer(),
+            idle_since: idle_since(),
+            resumed: false,
+            observation: observation(),
+        },
         Event::LoadBalancerDeleted {
             load_balancer: load_balancer(),
             load_balancer_arn:
                 "arn:aws:elasticloadbalancing:eu-west-1:111122223333:loadbalancer/net/jitsi-jvb-nlb/0a1b2c3d4e5f6071"
                     .to_owned(),
             uptime_seconds: 9_341,
+            evidence: DeletionFields {
+                idle_since: idle_since(),
+                desired: Some(0),
+                live_tasks: 0,
+                healthy_others: 0,
+                owned: true,
+                held: false,
+                first_observation: Some(FIRST_OBSERVATION.to_owned()),
+                observation: observation(),
+            },
         },
-        Event::TargetGroupDeleted { target_group: "jitsi-jvb-udp".to_owned() },
-        Event::TeardownCompleted { load_balancer: load_balancer() },
-        Event::StopAnnounced { stop_at: idle_since(), unused_since: idle_since() },
-        Event::StopWithdrawn { reason: StopObstacle::InUse },
-        Event::ServiceStopped { desired_before: 1, unused_since: idle_since() },
+        Event::TargetGroupDeleted { target_group: "jitsi-jvb-udp".to_owned(), observation: observation() },
+        Event::TeardownCompleted { load_balancer: load_balancer(), observation: observation() },
+        Event::StopAnnounced { stop_at: idle_since(), unused_since: idle_since(), observation: observation() },
+        Event::StopWithdrawn { reason: StopObstacle::InUse, observation: observation() },
+        Event::ServiceStopped {
+            desired_before: 1,
+            unused_since: idle_since(),
+            held: false,
+            first_observation: Some(FIRST_OBSERVATION.to_owned()),
+            observation: observation(),
+        },
         Event::MessageRejected {
             message_id: "5fea7756-0ea4-451a-a703-a558b933e274".to_owned(),
             reason: "not JSON: expected value at line 1 column 1".to_owned(),

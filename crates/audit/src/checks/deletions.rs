@@ -1,0 +1,144 @@
+//! Deletions of load balancers: the grace period, the two observations, what the second one found, and no use since the mark.
+
+use super::{CLOCK, WINDOW};
+use crate::entry::{Entry, ObservationId, seconds_between};
+use crate::service::{Service, Settings, shifted};
+use crate::verdict::{Check, Claim, Verdict};
+use jiff::Timestamp;
+
+/// The length of a paid hour, and how long before its end an idle load balancer is deleted at the latest, in seconds
+/// (docs/how-it-works.md).
+const PAID_HOUR: f64 = 3600.0;
+const PAID_HOUR_MARGIN: f64 = 180.0;
+
+/// The longest time between the beginnings of two observations of which the second follows at once, in seconds: ten calls that
+/// each take their longest.
+const OBSERVATION_TAKES: f64 = 300.0;
+
+pub fn judge(service: &Service<'_>, verdict: &mut Verdict) {
+    for deletion in service.of("load_balancer_deleted") {
+        let (Some(observation), Some(idle_since)) = (&deletion.observation, deletion.time("idle_since")) else {
+            for claim in [Claim::GracePeriod, Claim::SecondObservation, Claim::Idle, Claim::UnusedSinceMark] {
+                verdict.check(claim).unknown("a deletion doesn't name its observation and its mark", deletion);
+            }
+            continue;
+        };
+        judge_grace(service, deletion, observation, idle_since, verdict.check(Claim::GracePeriod));
+        judge_second_observation(service, deletion, verdict.check(Claim::SecondObservation));
+        judge_idleness(service, deletion, verdict.check(Claim::Idle));
+        judge_use(service, deletion, idle_since, verdict.check(Claim::UnusedSinceMark));
+    }
+}
+
+/// Adds whether a line rests on two observations of one process.
+pub fn judge_second_observation(service: &Service<'_>, entry: &Entry, check: &mut Check) {
+    let Some(second) = &entry.observation else {
+        check.unknown("the line doesn't name its observation", entry);
+        return;
+    };
+    let Some(first) = entry.observation("first_observation") else {
+        check.breach(&service.name, format!("{} rests on one observation", entry.event), &[entry]);
+        return;
+    };
+    let between = seconds_between(first.at, second.at);
+    if first.process == second.process && first.at < second.at && between < OBSERVATION_TAKES {
+        check.hold();
+    } else {
+        let what = format!("the first observation of {} is no observation just before the second", entry.event);
+        check.breach(&service.name, what, &[entry]);
+    }
+}
+
+fn judge_grace(
+    service: &Service<'_>,
+    deletion: &Entry,
+    observation: &ObservationId,
+    idle_since: Timestamp,
+    check: &mut Check,
+) {
+    if observation.is_of_command() {
+        // `down` does not wait for it: the operator has decided.
+        check.hold();
+        return;
+    }
+    let settings = service.settings_at(deletion.seen_at);
+    let Some(grace) = settings.idle_grace else {
+        check.unknown("no line tells the grace period", deletion);
+        return;
+    };
+    if !service.has_one_setting() {
+        check.unknown("watchers with different settings ran", deletion);
+        return;
+    }
+    let due_at = due_at(&settings, grace, idle_since, created_at(deletion));
+    let early = seconds_between(observation.at, due_at);
+    if early <= CLOCK {
+        check.hold();
+        return;
+    }
+    let what = format!("a load balancer was deleted {early:.0} s before its grace period was over");
+    check.breach(&service.name, what, &[deletion]);
+}
+
+fn created_at(deletion: &Entry) -> Option<Timestamp> {
+    deletion.seconds("uptime_seconds").map(|uptime| shifted(deletion.seen_at, -uptime))
+}
+
+fn due_at(settings: &Settings, grace: f64, idle_since: Timestamp, created_at: Option<Timestamp>) -> Timestamp {
+    let ends_at = shifted(idle_since, grace);
+    let Some(created_at) = created_at.filter(|_| settings.until_paid_hour) else { return ends_at };
+    // The line comes up to half a minute after its observation, and counts whole seconds: near an hour's end the hour is
+    // uncertain, and the earlier one counts.
+    let age = (seconds_between(created_at, ends_at) - 30.0).max(0.0);
+    let paid_until = shifted(created_at, ((age / PAID_HOUR).floor() + 1.0) * PAID_HOUR);
+    ends_at.max(shifted(paid_until, -PAID_HOUR_MARGIN - 30.0))
+}
+
+fn judge_idleness(service: &Service<'_>, deletion: &Entry, check: &mut Check) {
+    let wrong = [
+        (deletion.integer("desired").is_none(), "the service was not found"),
+        (deletion.integer("desired").is_some_and(|desired| desired > 0), "the desired count was above zero"),
+        (deletion.integer("live_tasks") != Some(0), "tasks had not stopped"),
+        (deletion.integer("healthy_others") != Some(0), "a healthy target of another owner was behind it"),
+        (deletion.flag("owned") != Some(true), "it had no owner tag"),
+        (deletion.flag("held") != Some(false), "it was held"),
+    ];
+    let wrong: Vec<_> = wrong.iter().filter(|(is_so, _)| *is_so).map(|(_, what)| *what).collect();
+    if wrong.is_empty() {
+        check.hold();
+    } else {
+        let what = format!("a load balancer was deleted although {}", wrong.join(", and "));
+        check.breach(&service.name, what, &[deletion]);
+    }
+}
+
+/// A use that begins in the window before the deletion can be missed; the docs count it among the windows.
+fn judge_use(service: &Service<'_>, deletion: &Entry, idle_since: Timestamp, check: &mut Check) {
+    let from = shifted(idle_since, WINDOW);
+    let missed_from = shifted(deletion.seen_at, -WINDOW);
+    let mut uses = service.between(from, deletion.seen_at).iter().filter(|entry| is_use(entry)).copied();
+    match uses.next() {
+        Some(used) if used.seen_at < missed_from => {
+            let what = "a load balancer was deleted although it was used or held after its mark".to_owned();
+            check.breach(&service.name, what, &[used, deletion]);
+        }
+        Some(_) => check.unknown("it was used within the window that AWS leaves before a deletion", deletion),
+        None if service.was_unwatched_between(idle_since, deletion.seen_at) => {
+            check.unknown("no watcher logged for a part of the time between the mark and the deletion", deletion);
+        }
+        None => check.hold(),
+    }
+}
+
+fn is_use(entry: &Entry) -> bool {
+    match entry.event.as_str() {
+        "reconciled" => {
+            entry.integer("desired").is_some_and(|desired| desired > 0)
+                || entry.integer("serving").is_some_and(|serving| serving > 0)
+        }
+        "target_registered" => entry.has("reason", "task_running"),
+        "hold_placed" => true,
+        "finding" => entry.has("finding", "hold_active") && !entry.has("state", "cleared"),
+        _ => false,
+    }
+}

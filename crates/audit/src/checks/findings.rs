@@ -1,0 +1,75 @@
+//! Findings: each is raised before it is repeated or cleared; and those that are current at the end.
+
+use std::collections::BTreeMap;
+
+use crate::entry::Entry;
+use crate::service::Service;
+use crate::verdict::{Citation, Claim, CurrentFinding, Verdict};
+
+/// A finding, by its kind and its resource.
+type Key<'a> = (&'a str, &'a str);
+
+/// What tells the processes apart: their number, or the log that they write.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+enum Writer<'a> {
+    Process(u32),
+    Log(&'a str),
+}
+
+pub fn judge(service: &Service<'_>, verdict: &mut Verdict) {
+    let mut last: BTreeMap<Key<'_>, &Entry> = BTreeMap::new();
+    let mut current: BTreeMap<(Writer<'_>, Key<'_>), &Entry> = BTreeMap::new();
+    let mut starts: BTreeMap<&str, u32> = BTreeMap::new();
+    let check = verdict.check(Claim::Findings);
+    for entry in &service.entries {
+        if entry.is("watcher_started") {
+            *starts.entry(&entry.log).or_default() += 1;
+        }
+        let (true, Some(name), Some(subject)) = (entry.is("finding"), entry.text("finding"), entry.text("subject"))
+        else {
+            continue;
+        };
+        let key = (name, subject);
+        last.insert(key, entry);
+        let writer = || match &entry.observation {
+            Some(observation) => Writer::Process(observation.process),
+            None => Writer::Log(&*entry.log),
+        };
+        let raised = match entry.text("state") {
+            Some("cleared") if entry.observation.is_none() => {
+                // The service is no longer watched: whichever of the log's processes had it has it no longer.
+                let of_log: Vec<_> = current.extract_if(.., |(_, of), at| *of == key && at.log == entry.log).collect();
+                of_log.first().map(|(_, raised)| *raised)
+            }
+            Some("cleared") => current.remove(&(writer(), key)),
+            Some("raised") => {
+                let before = current.insert((writer(), key), entry);
+                if let Some(before) = before.filter(|_| entry.observation.is_some()) {
+                    let what = format!("{name} on {subject} was raised twice");
+                    check.breach(&service.name, what, &[before, entry]);
+                } else {
+                    check.hold();
+                }
+                continue;
+            }
+            _ => current.insert((writer(), key), entry),
+        };
+        match raised {
+            Some(_) => check.hold(),
+            // The log of one process, from its start on: it would have the line.
+            None if starts.get(&*entry.log) == Some(&1) && !service.of("lines_dropped").any(|_| true) => {
+                let what =
+                    format!("{name} on {subject} was {} and had not been raised", entry.text("state").unwrap_or("?"));
+                check.breach(&service.name, what, &[entry]);
+            }
+            None => check.unknown("a finding was raised before the log of its process begins", entry),
+        }
+    }
+    let current = last.into_iter().filter(|(_, entry)| !entry.has("state", "cleared"));
+    verdict.current_findings.extend(current.map(|((finding, subject), entry)| CurrentFinding {
+        service: service.name.clone(),
+        finding: finding.to_owned(),
+        subject: subject.to_owned(),
+        line: Citation::of(entry),
+    }));
+}

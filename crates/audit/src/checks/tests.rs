@@ -1,0 +1,371 @@
+//! Each check by a log that holds and the smallest change that doesn't.
+
+use serde_json::{Value, json};
+
+use crate::Logs;
+use crate::samples::{OTHER, Script, WORKER, at, evening, id};
+use crate::verdict::{Claim, State};
+
+#[test]
+fn an_evening_holds() {
+    let verdict = evening().audit();
+    assert_eq!(evening().breaches(), []);
+    for check in &verdict.checks {
+        assert_eq!(check.unknown.len(), 0, "{:?}: {:?}", check.claim, check.unknown);
+        let has_case = ![Claim::Stop, Claim::Findings].contains(&check.claim);
+        assert_eq!(check.state, if has_case { State::Holds } else { State::NoCase }, "{:?}", check.claim);
+    }
+    assert_eq!((verdict.gaps.len(), verdict.limits.len(), verdict.services), (0, 0, 1));
+}
+
+#[test]
+fn an_empty_log_has_no_case() {
+    let verdict = Script::default().audit();
+    assert!(verdict.holds());
+    assert!(verdict.checks.iter().all(|check| check.state == State::NoCase));
+}
+
+/// A line without the fields of this version is no breach: an older version wrote it.
+#[test]
+fn an_older_log_can_not_be_told() {
+    let text = evening().text();
+    let old: String = text
+        .lines()
+        .map(|line| {
+            let mut line: Value = serde_json::from_str(line).expect("JSON");
+            let fields = line.as_object_mut().expect("an object");
+            let is_deletion = fields["event"] == "load_balancer_deleted";
+            let new =
+                ["observation", "first_observation", "since_start_ms", "live_tasks", "owned", "held", "healthy_others"];
+            new.iter().for_each(|field| drop(fields.remove(*field)));
+            if is_deletion {
+                fields.remove("idle_since");
+                fields.remove("desired");
+            }
+            format!("{line}\n")
+        })
+        .collect();
+    let mut logs = Logs::default();
+    logs.add("old.log", old.as_bytes()).expect("memory can be read");
+    let verdict = logs.audit();
+    let breaches: Vec<_> = verdict.breaches().collect();
+    assert!(breaches.is_empty(), "{breaches:?}");
+    let unknown = |claim| {
+        let check = verdict.checks.iter().find(|check| check.claim == claim).expect("a check");
+        (check.state, check.unknown.len())
+    };
+    for claim in [Claim::GracePeriod, Claim::SecondObservation, Claim::Idle, Claim::UnusedSinceMark, Claim::Calls] {
+        assert_eq!(unknown(claim), (State::Unknown, 1), "{claim:?}");
+    }
+    assert!(verdict.limits[0].contains("a version that doesn't log observations"), "{:?}", verdict.limits);
+}
+
+// ---- marks and deletions ----
+
+#[test]
+fn a_mark_is_as_new_as_its_observation() {
+    let script = evening().but("idle_marked", "idle_since", at(2300.0).into());
+    assert_eq!(script.broken(), [Claim::Mark]);
+}
+
+#[test]
+fn an_unused_load_balancer_is_not_marked_before_its_grace() {
+    let of_age = |age: u32| {
+        Script::started()
+            .seen(100.0, "idle_marked", json!({"idle_since": at(100.1), "reason": "unused"}))
+            .reconciled(100.0, &json!({"load_balancer_state": "active", "load_balancer_age_seconds": age}))
+    };
+    assert_eq!(of_age(901).broken(), []);
+    assert_eq!(of_age(600).broken(), [Claim::Mark]);
+}
+
+#[test]
+fn a_mark_whose_line_is_missing_can_not_be_told() {
+    assert_eq!(evening().without("idle_marked").broken(), []);
+    assert_eq!(evening().without("idle_marked").unknown(Claim::Mark).len(), 1);
+}
+
+#[test]
+fn a_mark_that_was_removed_deletes_nothing() {
+    let unmarked = |second: f64| {
+        evening().seen(
+            second,
+            "idle_unmarked",
+            json!({"load_balancer": "nlb", "idle_since": at(2400.3), "reason": "in_use"}),
+        )
+    };
+    assert_eq!(unmarked(2430.0).broken(), [Claim::Mark]);
+    assert_eq!(unmarked(2450.0).broken(), [], "within the window");
+}
+
+#[test]
+fn a_deletion_waits_for_the_grace_period() {
+    let early = evening().but("load_balancer_deleted", "observation", id(2440.0, WORKER).into()).but(
+        "load_balancer_deleted",
+        "first_observation",
+        id(2439.6, WORKER).into(),
+    );
+    assert_eq!(early.broken(), [Claim::GracePeriod]);
+    let by_down = early.but("load_balancer_deleted", "observation", id(2440.0, 0).into()).but(
+        "load_balancer_deleted",
+        "first_observation",
+        id(2439.6, 0).into(),
+    );
+    assert_eq!(by_down.broken(), [], "`down` doesn't wait");
+}
+
+#[test]
+fn a_deletion_waits_for_the_end_of_the_paid_hour() {
+    let until_paid_hour = evening().but("watcher_started", "idle_grace_until_paid_hour", true.into());
+    assert_eq!(until_paid_hour.clone().but("load_balancer_deleted", "uptime_seconds", 7100.into()).broken(), []);
+    assert_eq!(
+        until_paid_hour.but("load_balancer_deleted", "uptime_seconds", 5000.into()).broken(),
+        [Claim::GracePeriod]
+    );
+}
+
+#[test]
+fn a_grace_period_that_no_line_tells_is_unknown() {
+    let script = evening().without("watcher_started");
+    assert_eq!(script.unknown(Claim::GracePeriod), ["no line tells the grace period"]);
+    let two = evening().with(1.0, "watcher_started", json!({"idle_grace_seconds": 600.0}));
+    assert_eq!(two.unknown(Claim::GracePeriod), ["watchers with different settings ran"]);
+}
+
+#[test]
+fn a_deletion_rests_on_two_observations() {
+    let first = |value: Value| evening().but("load_balancer_deleted", "first_observation", value).broken();
+    assert_eq!(first(Value::Null), [Claim::SecondObservation]);
+    assert_eq!(first(id(2461.0, WORKER).into()), [Claim::SecondObservation], "the same");
+    assert_eq!(first(id(2460.6, OTHER).into()), [Claim::SecondObservation], "another worker's");
+    assert_eq!(first(id(1000.0, WORKER).into()), [Claim::SecondObservation], "long ago");
+}
+
+#[test]
+fn the_second_observation_finds_the_load_balancer_idle() {
+    for (field, value) in [
+        ("desired", json!(1)),
+        ("desired", Value::Null),
+        ("live_tasks", json!(1)),
+        ("healthy_others", json!(1)),
+        ("owned", json!(false)),
+        ("held", json!(true)),
+    ] {
+        assert_eq!(
+            evening().but("load_balancer_deleted", field, value.clone()).broken(),
+            [Claim::Idle],
+            "{field}: {value}"
+        );
+    }
+}
+
+#[test]
+fn nothing_uses_a_load_balancer_between_mark_and_deletion() {
+    let uses = [
+        ("reconciled", json!({"desired": 1, "serving": 0})),
+        ("reconciled", json!({"desired": 0, "serving": 1})),
+        ("hold_placed", json!({"hold_until": at(9000.0)})),
+        ("finding", json!({"finding": "hold_active", "subject": "nlb", "state": "raised"})),
+    ];
+    for (event, fields) in uses {
+        let used = |second: f64| evening().seen(second, event, fields.clone());
+        assert_eq!(used(2430.0).broken(), [Claim::UnusedSinceMark], "{event}");
+        let in_window = used(2450.0);
+        assert_eq!((in_window.broken(), in_window.unknown(Claim::UnusedSinceMark).len()), (vec![], 1), "{event}");
+    }
+}
+
+// ---- what is idle, and teardowns ----
+
+#[test]
+fn an_idle_load_balancer_does_not_stay() {
+    let idle = json!({"load_balancer_state": "active", "load_balancer_age_seconds": 9000});
+    let until = |second: u32| Script::started().quiet(60, second, &idle);
+    // The resync interval, the grace period, two minutes, and the time for which a task may be stopping.
+    assert_eq!(until(60 + 360).broken(), []);
+    assert_eq!(until(60 + 420).broken(), [Claim::NothingIdle]);
+    let held = Script::started()
+        .seen(60.0, "finding", json!({"finding": "hold_active", "subject": "nlb", "state": "raised"}))
+        .quiet(60, 3600, &idle);
+    assert_eq!(held.broken(), []);
+    let unmarked =
+        Script::started().quiet(60, 900, &json!({"load_balancer_state": "active", "load_balancer_age_seconds": 30}));
+    assert_eq!(unmarked.broken(), [], "not used, and younger than the unused grace");
+}
+
+#[test]
+fn a_teardown_is_completed() {
+    let incomplete = || evening().without("teardown_completed");
+    assert_eq!(incomplete().unknown(Claim::Teardown).len(), 1, "by another worker, perhaps");
+    assert_eq!(incomplete().quiet(3660, 30_000, &json!({})).broken(), [Claim::Teardown]);
+    let resumed = incomplete()
+        .seen(2500.0, "teardown_started", json!({"load_balancer": "nlb", "idle_since": at(2400.3), "resumed": true}))
+        .seen(2502.0, "teardown_completed", json!({"load_balancer": "nlb"}));
+    assert_eq!((resumed.broken(), resumed.held(Claim::Teardown)), (vec![], 2));
+    let late = incomplete().seen(3500.0, "teardown_completed", json!({"load_balancer": "nlb"}));
+    assert_eq!(late.broken(), [Claim::Teardown]);
+}
+
+// ---- targets ----
+
+#[test]
+fn a_task_is_registered_within_the_bound_of_its_start() {
+    let after = |millis: u32| evening().but("target_registered", "since_start_ms", millis.into());
+    assert_eq!(after(149_000).broken(), []);
+    assert_eq!(after(200_000).broken(), [Claim::Registration]);
+    let failed = after(200_000).with(500.0, "reconcile_failed", json!({"error": "e"}));
+    assert_eq!((failed.broken(), failed.unknown(Claim::Registration).len()), (vec![], 1));
+    assert_eq!(after(700_000).unknown(Claim::Registration), ["the log begins after the start of the registered task"]);
+    let again = after(200_000).seen(
+        500.0,
+        "target_deregistered",
+        json!({
+            "ip": "10.0.0.1", "target_group": "udp", "reason": "no_task", "unmatched_since": at(400.0),
+        }),
+    );
+    assert_eq!((again.broken(), again.unknown(Claim::Registration).len()), (vec![], 1));
+    assert_eq!(evening().but("target_registered", "since_start_ms", Value::Null).broken(), [Claim::Registration]);
+}
+
+#[test]
+fn a_registration_counts_from_the_creation_of_the_load_balancer() {
+    let new = Script::started()
+        .quiet(1, 900, &json!({"desired": 1, "serving": 1}))
+        .seen(
+            960.0,
+            "target_registered",
+            json!({"reason": "task_running", "since_start_ms": 900_000, "ip": "i", "target_group": "g"}),
+        )
+        .reconciled(
+            960.0,
+            &json!({"desired": 1, "serving": 1, "load_balancer_state": "active", "load_balancer_age_seconds": 70}),
+        );
+    assert_eq!((new.broken(), new.held(Claim::Registration)), (vec![], 1));
+}
+
+#[test]
+fn no_task_is_registered_early_beside_one_that_serves() {
+    let beside = |serving: u32| {
+        Script::started()
+            .seen(60.0, "target_registered", json!({"reason": "task_starting"}))
+            .reconciled(60.0, &json!({"desired": 1, "serving": serving, "load_balancer_state": "active"}))
+    };
+    assert_eq!(beside(0).broken(), []);
+    assert_eq!(beside(1).broken(), [Claim::Registration]);
+}
+
+#[test]
+fn only_stopped_tasks_are_deregistered() {
+    let again = |second: f64| {
+        evening().seen(
+            second,
+            "target_registered",
+            json!({"task_id": "t1", "reason": "task_running", "since_start_ms": 1000}),
+        )
+    };
+    assert_eq!(again(2500.0).broken(), [Claim::Deregistration]);
+    assert_eq!(evening().but("target_deregistered", "reason", "task_running".into()).broken(), [Claim::Deregistration]);
+}
+
+#[test]
+fn a_target_without_a_task_is_deregistered_after_two_observations() {
+    let without_task = |fields: Value| Script::started().seen(600.0, "target_deregistered", fields).broken();
+    assert_eq!(without_task(json!({"reason": "no_task", "unmatched_since": at(569.0)})), []);
+    assert_eq!(without_task(json!({"reason": "no_task", "unmatched_since": at(590.0)})), [Claim::Deregistration]);
+    assert_eq!(without_task(json!({"reason": "no_task"})), [Claim::Deregistration]);
+}
+
+// ---- stops ----
+
+/// A stop at 30 minutes, announced five minutes before; the service was last used at 8 minutes.
+fn stopped() -> Script {
+    let unused = |second: f64| {
+        json!({
+            "desired": 1, "running": 1, "serving": 1, "registered": 1, "healthy": 1, "load_balancer_state": "active",
+            "load_balancer_age_seconds": 5000, "flows": 0, "flows_minute": at(second - 240.0), "unused_since": at(480.0),
+        })
+    };
+    Script::started()
+        .seen(1500.0, "stop_announced", json!({"stop_at": at(1800.2), "unused_since": at(480.0)}))
+        .reconciled(1500.0, &unused(1500.0))
+        .seen(
+            1801.0,
+            "service_stopped",
+            json!({
+                "desired_before": 1, "unused_since": at(480.0), "held": false, "first_observation": id(1800.5, WORKER),
+            }),
+        )
+        .reconciled(1801.0, &unused(1800.0))
+}
+
+#[test]
+fn a_stop_is_announced_and_rests_on_disuse() {
+    assert_eq!((stopped().broken(), stopped().held(Claim::Stop)), (vec![], 3));
+    let cases = [
+        ("before the announced time", stopped().but("stop_announced", "stop_at", at(1900.0).into())),
+        ("with a short notice", stopped().but("stop_announced", "stop_at", at(1505.0).into())),
+        ("while held", stopped().but("service_stopped", "held", true.into())),
+        ("after one observation", stopped().but("service_stopped", "first_observation", Value::Null)),
+        ("too soon", stopped().but("service_stopped", "unused_since", at(1200.0).into())),
+        ("with other use", stopped().but("reconciled", "unused_since", at(540.0).into())),
+        ("in use", stopped().but("reconciled", "unused_since", Value::Null)),
+        ("with unknown use", stopped().but("reconciled", "flows_minute", Value::Null)),
+        ("with an old minute", stopped().but("reconciled", "flows_minute", at(1380.0).into())),
+        ("although withdrawn", stopped().seen(1600.0, "stop_withdrawn", json!({"reason": "held"}))),
+    ];
+    for (case, script) in cases {
+        assert_eq!(script.broken(), [Claim::Stop], "{case}");
+    }
+    assert_eq!(stopped().without("stop_announced").broken(), []);
+    assert_eq!(stopped().without("stop_announced").unknown(Claim::Stop).len(), 1);
+}
+
+// ---- calls, findings, gaps ----
+
+#[test]
+fn calls_are_bounded() {
+    let every = |calls: u32, fields: Value| {
+        let mut fields = fields;
+        fields["aws_calls"] = calls.into();
+        Script::started().quiet(60, 7200, &fields)
+    };
+    assert_eq!(every(20, json!({})).broken(), []);
+    assert_eq!(every(150, json!({})).broken()[..1], [Claim::Calls]);
+    assert_eq!(
+        every(150, json!({"desired": 1, "registered": 2, "healthy": 1, "load_balancer_state": "active"})).broken(),
+        []
+    );
+    let failing = (0..120).fold(every(150, json!({})), |script, minute| {
+        (0..4).fold(script, |script, part| {
+            script.with(f64::from(minute * 60 + part * 15), "poll_failed", json!({"error": "e"}))
+        })
+    });
+    assert_eq!(failing.broken(), []);
+}
+
+#[test]
+fn a_finding_is_raised_before_it_is_cleared() {
+    let of = |state: &str| json!({"finding": "teardown_off", "subject": "nlb", "state": state});
+    let raised = || Script::started().seen(60.0, "finding", of("raised"));
+    assert_eq!(raised().seen(90.0, "finding", of("repeated")).seen(120.0, "finding", of("cleared")).broken(), []);
+    assert_eq!(raised().seen(120.0, "finding", of("raised")).broken(), [Claim::Findings]);
+    assert_eq!(Script::started().seen(60.0, "finding", of("cleared")).broken(), [Claim::Findings]);
+    let later = Script::default().seen(60.0, "finding", of("cleared"));
+    assert_eq!((later.broken(), later.unknown(Claim::Findings).len()), (vec![], 1), "the log begins later");
+    let forgotten = raised().with(120.0, "finding", of("cleared"));
+    assert_eq!((forgotten.broken(), forgotten.audit().current_findings.len()), (vec![], 0));
+    let current = raised().audit().current_findings;
+    assert_eq!(current.len(), 1);
+    assert_eq!((current[0].finding.as_str(), current[0].line.line), ("teardown_off", 2));
+}
+
+#[test]
+fn a_time_without_a_watcher_is_a_gap() {
+    let gap = |script: Script| {
+        let gaps = script.quiet(60, 600, &json!({})).quiet(1200, 1800, &json!({})).audit().gaps;
+        gaps.iter().map(|gap| (gap.from.to_string(), gap.is_announced)).collect::<Vec<_>>()
+    };
+    assert_eq!(gap(Script::started()), [("2026-11-21T00:10:00Z".to_owned(), false)]);
+    let stopped = Script::started().with(610.0, "watcher_stopped", json!({"reason": "sigterm"}));
+    assert_eq!(gap(stopped), [("2026-11-21T00:10:00Z".to_owned(), true)]);
+}

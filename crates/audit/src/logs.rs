@@ -1,0 +1,139 @@
+//! Reads logs into entries, by service.
+
+use std::collections::{BTreeMap, HashSet};
+use std::io::{self, Read};
+use std::sync::Arc;
+
+use jvb_watcher_report::{LogLine, ParseError, RawLine, ServiceName, TruncationCause, read_lines};
+use serde::Serialize;
+
+use crate::checks;
+use crate::entry::Entry;
+use crate::service::Service;
+use crate::verdict::{Check, Claim, Verdict};
+
+/// Events that no check reads, and that are most of a log.
+const UNREAD: [&str; 3] = ["metrics", "diagnostic", "command_output"];
+
+/// The watchers' logs.
+#[derive(Debug, Default)]
+pub struct Logs {
+    entries: BTreeMap<ServiceName, Vec<Entry>>,
+    identities: HashSet<u64>,
+    counts: LineCounts,
+    limits: Vec<String>,
+}
+
+/// The number of lines of each kind.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct LineCounts {
+    /// All lines except empty ones.
+    pub total: u64,
+    /// Lines of the watcher.
+    pub watcher: u64,
+    /// Those of them that another log, or the same, had already contained.
+    pub duplicate: u64,
+    /// Lines of other programs.
+    pub foreign: u64,
+    /// Lines that end before their JSON does.
+    pub truncated: u64,
+}
+
+impl Logs {
+    /// Reads a log to its end: JSON lines, plain or gzip, with or without the prefixes of log collectors.
+    ///
+    /// # Errors
+    ///
+    /// Returns the error of the log's reader.
+    pub fn add(&mut self, name: &str, log: impl Read) -> io::Result<()> {
+        let log_name: Arc<str> = name.into();
+        let cause = read_lines(log, |LogLine { number, text, .. }| self.add_line(&log_name, number, text))?;
+        let limit = match cause {
+            Some(TruncationCause::EndsEarly) => "ends before its compressed data is complete",
+            Some(TruncationCause::Damaged) => "contains damaged compressed data",
+            None => return Ok(()),
+        };
+        self.limits.push(format!("{name} {limit}: the rest is not judged"));
+        Ok(())
+    }
+
+    fn add_line(&mut self, log: &Arc<str>, number: u64, text: &str) {
+        self.counts.total += 1;
+        match RawLine::parse(text) {
+            Ok(line) => {
+                self.counts.watcher += 1;
+                self.add_entry(log, number, line);
+            }
+            Err(ParseError::Truncated) => self.counts.truncated += 1,
+            Err(_) => self.counts.foreign += 1,
+        }
+    }
+
+    fn add_entry(&mut self, log: &Arc<str>, number: u64, line: RawLine) {
+        if UNREAD.contains(&line.event.as_str()) {
+            return;
+        }
+        if !self.identities.insert(line.identity()) {
+            self.counts.duplicate += 1;
+            return;
+        }
+        let service = line.service.clone();
+        self.entries.entry(service).or_default().push(Entry::new(line, log.clone(), number));
+    }
+
+    /// Returns whether no log has a line of the watcher.
+    pub fn is_empty(&self) -> bool {
+        self.counts.watcher == 0
+    }
+
+    /// Judges the logs.
+    pub fn audit(&self) -> Verdict {
+        let mut verdict = Verdict {
+            lines: self.counts.clone(),
+            checks: Claim::ALL.iter().map(|claim| Check::new(*claim)).collect(),
+            limits: self.limits.clone(),
+            ..Verdict::default()
+        };
+        let of_processes: Vec<&Entry> =
+            self.entries.iter().filter(|(name, _)| name.is_of_process()).flat_map(|(_, entries)| entries).collect();
+        let mut services = 0;
+        for (name, entries) in self.entries.iter().filter(|(name, _)| !name.is_of_process()) {
+            services += 1;
+            let service = Service::new(name.service.clone(), entries.iter().chain(of_processes.iter().copied()));
+            checks::judge(&service, &mut verdict);
+        }
+        verdict.services = services;
+        let times = || self.entries.values().flatten().map(|entry| entry.at);
+        (verdict.from, verdict.until) = (times().min(), times().max());
+        verdict.limits.extend(self.general_limits());
+        verdict
+    }
+
+    /// Returns what the logs as a whole leave open.
+    fn general_limits(&self) -> Vec<String> {
+        let all = || self.entries.values().flatten();
+        let count = |of: &dyn Fn(&Entry) -> bool| all().filter(|entry| of(entry)).count();
+        let mut limits = Vec::new();
+        if self.counts.truncated > 0 {
+            limits.push(format!("{} line(s) end before their JSON does", self.counts.truncated));
+        }
+        let dropped: i64 = all().filter_map(|entry| entry.integer("lines").filter(|_| entry.is("lines_dropped"))).sum();
+        if dropped > 0 {
+            limits.push(format!("a watcher dropped {dropped} line(s) because the reader of its log was slow"));
+        }
+        let reconciled = count(&|entry| entry.is("reconciled"));
+        if !self.is_empty() && reconciled == 0 {
+            limits.push("no line `reconciled`: a log level above info leaves out what the checks need".to_owned());
+        }
+        let old = count(&|entry| entry.is("reconciled") && entry.observation.is_none());
+        if old > 0 {
+            limits.push(format!(
+                "{old} of {reconciled} lines `reconciled` are of a version that doesn't log observations"
+            ));
+        }
+        limits
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,99 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+use crate::samples::{Script, evening};
+use crate::text;
+
+fn audit(logs: &[(&str, &str)]) -> Verdict {
+    let mut all = Logs::default();
+    for (name, text) in logs {
+        all.add(name, text.as_bytes()).expect("memory can be read");
+    }
+    all.audit()
+}
+
+#[test]
+fn cites_the_log_and_the_line() {
+    let log = format!("START RequestId: 1\n\n{}", evening().but("load_balancer_deleted", "held", true.into()).text());
+    let verdict = audit(&[("a.log", &log)]);
+    let (_, breach) = verdict.breaches().next().expect("a breach");
+    let number = log.lines().position(|line| line.contains("load_balancer_deleted")).expect("a line") as u64 + 1;
+    assert_eq!((breach.lines[0].log.as_str(), breach.lines[0].line), ("a.log", number));
+    assert!(text(&verdict).contains(&format!("a.log:{number}: 2026-11-21T00:41:01.200Z load_balancer_deleted")));
+    assert_eq!(verdict.lines.foreign, 1);
+}
+
+#[test]
+fn a_line_of_two_logs_counts_once() {
+    let log = evening().text();
+    // As `aws logs tail --format short` prints it.
+    let prefixed: String = log.lines().map(|line| format!("2026-11-21T00:00:00 {line}\n")).collect();
+    let verdict = audit(&[("a.log", &log), ("b.log", &prefixed)]);
+    assert_eq!(verdict.lines.duplicate * 2, verdict.lines.watcher);
+    assert!(verdict.holds());
+}
+
+#[test]
+fn judges_each_service_by_its_own_lines() {
+    let other = evening().text().replace("\"service\":\"s\"", "\"service\":\"other\"");
+    let both = evening().without("idle_marked").text() + &other;
+    let verdict = audit(&[("a.log", &both)]);
+    assert_eq!((verdict.services, verdict.holds()), (2, true));
+    assert!(text(&verdict).contains("2 service(s)"));
+}
+
+#[test]
+fn tells_the_limits_of_the_logs() {
+    let warnings = Script::default().with(1.0, "lines_dropped", json!({"lines": 7})).text();
+    let limits = audit(&[("a.log", &warnings)]).limits;
+    assert!(limits[0].contains("dropped 7 line(s)"), "{limits:?}");
+    assert!(limits[1].contains("log level"), "{limits:?}");
+}
+
+/// A value of any type, as a line of another version could have.
+fn any_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        Just(Value::Null),
+        any::<bool>().prop_map(Value::from),
+        any::<i64>().prop_map(Value::from),
+        any::<f64>().prop_map(Value::from),
+        ".*".prop_map(Value::from),
+        Just(json!("2026-11-21T00:41:01.200401562Z")),
+        Just(json!("-009999-01-02T01:59:59.000000001Z")),
+        Just(json!("9999-12-30T22:00:00.999999999Z")),
+        Just(json!([{}])),
+    ]
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_text_is_judged_without_a_panic(text in "(\\PC|\\n)*") {
+        audit(&[("a.log", &text)]);
+    }
+
+    #[test]
+    fn lines_with_arbitrary_values_are_judged_without_a_panic(
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<prop::sample::Index>(), any_value()), 1..8),
+    ) {
+        let script = evening().text();
+        let mut lines: Vec<Value> = script.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+        for (line, field, value) in changes {
+            let fields = line.get_mut(&mut lines).as_object_mut().expect("an object");
+            let name = field.get(&fields.keys().cloned().collect::<Vec<_>>()).clone();
+            fields.insert(name, value);
+        }
+        let log: String = lines.iter().map(|line| format!("{line}\n")).collect();
+        text(&audit(&[("a.log", &log)]));
+    }
+
+    #[test]
+    fn a_log_that_is_cut_anywhere_has_no_breach_but_late_ends(from in 0..60_usize, until in 0..60_usize) {
+        let log = evening().text();
+        let count = log.lines().count();
+        let kept: String = log.lines().skip(from).take(count.saturating_sub(from + until)).map(|line| format!("{line}\n")).collect();
+        let verdict = audit(&[("a.log", &kept)]);
+        let breaches: Vec<_> = verdict.breaches().collect();
+        prop_assert!(breaches.is_empty(), "{breaches:?}");
+    }
+}
