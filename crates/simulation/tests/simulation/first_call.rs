@@ -18,7 +18,7 @@ use jvb_watcher_rules::plan::samples::minutes;
 use jvb_watcher_sandbox::api::{LowercaseTag, Request, ecs};
 use jvb_watcher_sandbox::platform::PROJECT;
 use jvb_watcher_simulation::command::{Terraform, context};
-use jvb_watcher_simulation::day::{Day, on_virtual_time};
+use jvb_watcher_simulation::day::{Day, Options, on_virtual_time};
 use jvb_watcher_simulation::environment::{Actor, Environment, Network, Sender, State};
 use jvb_watcher_simulation::operator::Operator;
 use jvb_watcher_simulation::process::{Setup, Worker};
