@@ -1,6 +1,8 @@
 //! Tests of the built program from the outside, against moto's server, which the tests install and start, or against the
 //! AWS sandbox. They assert on its exit status, its output and log, its AWS API calls, and the resources on AWS.
 
+#[cfg(feature = "report")]
+mod audit;
 #[cfg(any(feature = "report", feature = "sandbox"))]
 mod browser;
 #[cfg(feature = "sandbox")]

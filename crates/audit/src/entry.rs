@@ -104,12 +104,6 @@ impl Entry {
     pub fn is_of_command(&self) -> bool {
         self.observation.as_ref().is_some_and(ObservationId::is_of_command)
     }
-
-    /// Returns whether two lines rest on observations of the same process.
-    pub fn is_of_process_of(&self, other: &Self) -> bool {
-        let process = |entry: &Self| entry.observation.as_ref().map(|observation| observation.process);
-        process(self).is_some() && process(self) == process(other)
-    }
 }
 
 /// Returns the seconds from one instant to another.

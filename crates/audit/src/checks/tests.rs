@@ -197,7 +197,7 @@ fn an_idle_load_balancer_does_not_stay() {
 fn a_teardown_is_completed() {
     let incomplete = || evening().without("teardown_completed");
     assert_eq!(incomplete().unknown(Claim::Teardown).len(), 1, "by another worker, perhaps");
-    assert_eq!(incomplete().quiet(3660, 30_000, &json!({})).broken(), [Claim::Teardown]);
+    assert_eq!(incomplete().quiet(3606, 30_000, &json!({})).broken(), [Claim::Teardown]);
     let resumed = incomplete()
         .seen(2500.0, "teardown_started", json!({"load_balancer": "nlb", "idle_since": at(2400.3), "resumed": true}))
         .seen(2502.0, "teardown_completed", json!({"load_balancer": "nlb"}));

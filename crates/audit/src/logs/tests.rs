@@ -43,6 +43,19 @@ fn judges_each_service_by_its_own_lines() {
     assert!(text(&verdict).contains("2 service(s)"));
 }
 
+/// They are of a version that didn't log observations.
+#[test]
+fn the_logs_of_the_fixtures_break_nothing() {
+    let directory = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fixtures/logs");
+    for name in ["evening.jsonl", "unused.jsonl"] {
+        let path = std::path::Path::new(directory).join(name);
+        let mut logs = Logs::default();
+        logs.add("fixture", std::fs::File::open(&path).expect("a file")).expect("a log");
+        let verdict = logs.audit();
+        assert!(verdict.holds() && !logs.is_empty(), "{}\n{}", path.display(), text(&verdict));
+    }
+}
+
 #[test]
 fn tells_the_limits_of_the_logs() {
     let warnings = Script::default().with(1.0, "lines_dropped", json!({"lines": 7})).text();
