@@ -28,6 +28,12 @@ pub struct Service<'a> {
     pub name: String,
     /// Its lines in the order of time: of the observations, where they name one.
     pub entries: Vec<&'a Entry>,
+    /// The settings, each with the time at which a watcher told it.
+    settings: Vec<(Timestamp, Settings)>,
+    /// The lines about findings.
+    findings: Vec<&'a Entry>,
+    /// The lines that show that a watcher ran, not a command.
+    signs_of_life: Vec<&'a Entry>,
 }
 
 /// The settings of a service, in seconds. One that no line tells is absent.
@@ -78,7 +84,13 @@ impl<'a> Service<'a> {
         let mut entries: Vec<_> = entries.collect();
         // The sort is stable: lines of the same observation keep the order in which they were written.
         entries.sort_by_key(|entry| entry.seen_at);
-        Self { name, entries }
+        let is_among = |entry: &Entry, events: &[&str]| events.contains(&entry.event.as_str());
+        let telling = entries.iter().filter(|entry| is_among(entry, &SETTINGS));
+        let settings = telling.filter_map(|entry| Some((entry.seen_at, Settings::of(entry)?))).collect();
+        let findings = entries.iter().copied().filter(|entry| entry.is("finding")).collect();
+        let is_sign = |entry: &&Entry| is_among(entry, &SIGNS_OF_LIFE) && !entry.is_of_command();
+        let signs_of_life = entries.iter().copied().filter(is_sign).collect();
+        Self { name, entries, settings, findings, signs_of_life }
     }
 
     /// Returns the lines of an event.
@@ -102,18 +114,13 @@ impl<'a> Service<'a> {
 
     /// Returns the settings in force at an instant: those that a watcher told last, and the earliest before any did.
     pub fn settings_at(&self, at: Timestamp) -> Settings {
-        let all = || self.entries.iter().filter(|entry| SETTINGS.contains(&entry.event.as_str()));
-        let told = all().filter(|entry| entry.seen_at <= at).filter_map(|entry| Settings::of(entry)).last();
-        told.or_else(|| all().find_map(|entry| Settings::of(entry))).unwrap_or_default()
+        let told = self.settings.partition_point(|(told_at, _)| *told_at <= at);
+        self.settings.get(told.saturating_sub(1)).map(|(_, settings)| *settings).unwrap_or_default()
     }
 
     /// Returns whether each watcher that told its settings told the same ones: else it isn't known which of them acted.
     pub fn has_one_setting(&self) -> bool {
-        let mut all = self
-            .entries
-            .iter()
-            .filter_map(|entry| SETTINGS.contains(&entry.event.as_str()).then(|| Settings::of(entry)).flatten());
-        all.next().is_none_or(|first| all.all(|other| other == first))
+        self.settings.windows(2).all(|pair| pair[0].1 == pair[1].1)
     }
 
     /// Returns whether calls failed between two instants.
@@ -130,7 +137,8 @@ impl<'a> Service<'a> {
         }
         let longest = self.settings_at(until).longest_silence();
         let mut last = from;
-        for entry in self.signs_of_life().filter(|entry| entry.seen_at >= from) {
+        let begin = self.signs_of_life.partition_point(|entry| entry.seen_at < from);
+        for entry in self.signs_of_life.iter().skip(begin) {
             let at = entry.seen_at.min(until);
             if seconds_between(last, at) > longest {
                 return true;
@@ -143,17 +151,29 @@ impl<'a> Service<'a> {
         seconds_between(last, until) > longest
     }
 
-    /// Returns the lines that show that a watcher ran, not a command.
-    fn signs_of_life(&self) -> impl Iterator<Item = &'a Entry> {
-        let is_sign = |entry: &&Entry| SIGNS_OF_LIFE.contains(&entry.event.as_str()) && !entry.is_of_command();
-        self.entries.iter().copied().filter(is_sign)
+    /// Returns whether the process that wrote a line was silent for longer than one that works, between the line and an
+    /// instant: it was suspended or killed, while others went on.
+    pub fn was_silent_between(&self, line: &Entry, until: Timestamp) -> bool {
+        let process = |entry: &Entry| entry.observation.as_ref().map(|observation| observation.process);
+        let longest = self.settings_at(until).longest_silence();
+        let of_process = self
+            .between(line.seen_at, until)
+            .iter()
+            .filter(|entry| process(entry) == process(line))
+            .map(|entry| entry.at);
+        let mut last = line.at;
+        // The line that ends the silence may rest on an observation before it.
+        of_process.chain([until]).any(|at| {
+            let silent = seconds_between(last, at);
+            last = last.max(at);
+            silent > longest
+        })
     }
 
     /// Returns the times without a line of a watcher: twice as long as one that works is silent, at least.
     pub fn gaps(&self) -> Vec<Gap> {
-        let signs: Vec<_> = self.signs_of_life().collect();
         let mut gaps = Vec::new();
-        for pair in signs.windows(2) {
+        for pair in self.signs_of_life.windows(2) {
             let [before, after] = pair else { continue };
             let longest = self.settings_at(before.seen_at).longest_silence();
             if seconds_between(before.seen_at, after.seen_at) <= 2.0 * longest {
@@ -171,26 +191,26 @@ impl<'a> Service<'a> {
         gaps
     }
 
-    /// Returns whether one of these findings was reported as current between two instants, or was current before.
+    /// Returns whether one of these findings was reported between two instants, or was current before.
     pub fn had_finding(&self, names: &[&str], from: Timestamp, until: Timestamp) -> bool {
-        let is_named =
-            |entry: &&&Entry| entry.is("finding") && entry.text("finding").is_some_and(|name| names.contains(&name));
-        if self.between(from, until).iter().any(|entry| is_named(&entry)) {
+        let is_named = |entry: &&&Entry| entry.text("finding").is_some_and(|name| names.contains(&name));
+        let begin = self.findings.partition_point(|entry| entry.seen_at < from);
+        let end = self.findings.partition_point(|entry| entry.seen_at <= until);
+        if self.findings.get(begin..end).unwrap_or_default().iter().any(|entry| is_named(&entry)) {
             return true;
         }
-        let before = self.entries.partition_point(|entry| entry.seen_at < from);
-        let last = self.entries.get(..before).unwrap_or_default().iter().rev().find(is_named);
+        let last = self.findings.get(..begin).unwrap_or_default().iter().rev().find(is_named);
         last.is_some_and(|entry| !entry.has("state", "cleared"))
     }
 
     /// Returns the time of the first line of a watcher.
     pub fn first_at(&self) -> Option<Timestamp> {
-        self.signs_of_life().next().map(|entry| entry.seen_at)
+        self.signs_of_life.first().map(|entry| entry.seen_at)
     }
 
     /// Returns the time of the last line of a watcher.
     pub fn last_at(&self) -> Option<Timestamp> {
-        self.signs_of_life().last().map(|entry| entry.seen_at)
+        self.signs_of_life.last().map(|entry| entry.seen_at)
     }
 }
 

@@ -140,7 +140,7 @@ pub struct ServiceFields {
     /// The time without use after which the service is scaled to zero, in seconds; absent when it never is
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_when_unused_seconds: Option<f64>,
-    /// The time between the announcement of such a stop and the stop, in seconds; absent when there is none
+    /// The time between the announcement of a stop for disuse and the stop, in seconds; absent when nothing is stopped
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stop_notice_seconds: Option<f64>,
     /// The number of flows that a minute must exceed to count as used; absent when CloudWatch isn't asked for the usage

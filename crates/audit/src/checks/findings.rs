@@ -31,6 +31,10 @@ pub fn judge(service: &Service<'_>, verdict: &mut Verdict) {
         };
         let key = (name, subject);
         last.insert(key, entry);
+        // Commands have no number that tells them apart, and each begins without findings.
+        if entry.is_of_command() {
+            continue;
+        }
         let writer = || match &entry.observation {
             Some(observation) => Writer::Process(observation.process),
             None => Writer::Log(&*entry.log),

@@ -91,7 +91,9 @@ fn judge_disuse(service: &Service<'_>, stop: &Entry, check: &mut Check) {
     if newest.is_none_or(|newest| newest < shifted(window_end, -MINUTE)) {
         let what = "a service was stopped although its use was unknown".to_owned();
         check.breach(&service.name, what, &[stop, line]);
-    } else if line.time("unused_since") != Some(unused_since) {
+    } else if line.time("unused_since").is_some_and(|since| since > window_end) {
+        check.unknown("a minute after the window of a stop was unknown, or the service was used in it", stop);
+    } else if line.time("unused_since").is_none_or(|since| since > unused_since) {
         let what = "a service was stopped although its observation showed use since then".to_owned();
         check.breach(&service.name, what, &[stop, line]);
     } else {

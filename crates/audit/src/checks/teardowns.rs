@@ -25,8 +25,7 @@ fn judge_teardown(service: &Service<'_>, start: &Entry, next: Option<&Entry>, ve
     let from = shifted(start.seen_at, -CLOCK);
     let due_at = shifted(start.seen_at, bound);
     let end = service.between(from, jiff::Timestamp::MAX).iter().copied().find(|entry| ends(entry, start));
-    if let Some(end) = end.filter(|end| end.seen_at <= due_at) {
-        let _ = end;
+    if end.is_some_and(|end| end.seen_at <= due_at) {
         check.hold();
         return;
     }
@@ -42,6 +41,7 @@ fn judge_teardown(service: &Service<'_>, start: &Entry, next: Option<&Entry>, ve
     } else if service.failed_between(from, until)
         || service.had_finding(&KEEPING, from, until)
         || service.was_unwatched_between(from, until)
+        || service.was_silent_between(start, until)
     {
         check.unknown("calls failed, AWS refused, or no watcher logged during a teardown", start);
     } else if let Some(end) = end {
@@ -59,6 +59,7 @@ fn judge_teardown(service: &Service<'_>, start: &Entry, next: Option<&Entry>, ve
 fn ends(entry: &Entry, start: &Entry) -> bool {
     match entry.event.as_str() {
         "teardown_completed" | "idle_unmarked" | "service_removed" => true,
+        "phase_completed" => start.is_of_command() && entry.has("phase", "load_balancer_gone"),
         "reconciled" if entry.seen_at > start.seen_at => {
             // It is used again, or is another one.
             let is_used = entry.integer("desired").is_some_and(|desired| desired > 0);

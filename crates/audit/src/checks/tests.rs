@@ -137,8 +137,8 @@ fn a_deletion_rests_on_two_observations() {
     let first = |value: Value| evening().but("load_balancer_deleted", "first_observation", value).broken();
     assert_eq!(first(Value::Null), [Claim::SecondObservation]);
     assert_eq!(first(id(2461.0, WORKER).into()), [Claim::SecondObservation], "the same");
+    assert_eq!(first(id(2470.0, WORKER).into()), [Claim::SecondObservation], "later");
     assert_eq!(first(id(2460.6, OTHER).into()), [Claim::SecondObservation], "another worker's");
-    assert_eq!(first(id(1000.0, WORKER).into()), [Claim::SecondObservation], "long ago");
 }
 
 #[test]
@@ -204,6 +204,12 @@ fn a_teardown_is_completed() {
     assert_eq!((resumed.broken(), resumed.held(Claim::Teardown)), (vec![], 2));
     let late = incomplete().seen(3500.0, "teardown_completed", json!({"load_balancer": "nlb"}));
     assert_eq!(late.broken(), [Claim::Teardown]);
+    let by_down = incomplete().but("teardown_started", "observation", id(2461.0, 0).into()).with(
+        2470.0,
+        "phase_completed",
+        json!({"operation": "down", "phase": "load_balancer_gone"}),
+    );
+    assert_eq!((by_down.broken(), by_down.held(Claim::Teardown)), (vec![], 1));
 }
 
 // ---- targets ----
@@ -224,7 +230,10 @@ fn a_task_is_registered_within_the_bound_of_its_start() {
         }),
     );
     assert_eq!((again.broken(), again.unknown(Claim::Registration).len()), (vec![], 1));
-    assert_eq!(evening().but("target_registered", "since_start_ms", Value::Null).broken(), [Claim::Registration]);
+    let not_started = evening().seen(700.0, "target_registered", json!({"task_id": "t2", "reason": "task_running"}));
+    assert_eq!(not_started.broken(), [Claim::Registration]);
+    let without_starts = evening().but("target_registered", "since_start_ms", Value::Null);
+    assert_eq!((without_starts.broken(), without_starts.held(Claim::Registration)), (vec![], 1), "by the latency");
 }
 
 #[test]
@@ -341,6 +350,8 @@ fn calls_are_bounded() {
         })
     });
     assert_eq!(failing.broken(), []);
+    let of_fleet = every(150, json!({})).with(1.0, "service_added", json!({"idle_grace_seconds": 60.0}));
+    assert_eq!((of_fleet.broken(), of_fleet.unknown(Claim::Calls).len()), (vec![], 1));
 }
 
 #[test]

@@ -56,6 +56,9 @@ fn the_audit_refutes_nothing_on_days_that_break_no_guarantee() {
             seed => (format!("fleet {}", seed - days), Fleet::draw(seed - days).play(LOGGED)),
         };
         let played = began.elapsed();
+        if let Ok(dir) = std::env::var("AUDIT_DUMP") {
+            std::fs::write(format!("{dir}/{}.log", title.replace(' ', "-")), &report.log).expect("written");
+        }
         let verdict = audit(&report.log);
         let audited = began.elapsed() - played;
         let mut outcome = outcome.lock().unwrap_or_else(PoisonError::into_inner);
@@ -87,7 +90,11 @@ const NOT_IN_A_LOG: &[(Bug, &str)] = &[];
 fn catch(bug: Bug) -> Option<String> {
     let options = Options { bug: Some(bug), ..LOGGED };
     seeds_of(bug).chain(1..=6).find_map(|seed| {
-        let verdict = audit(&Day::draw(seed).play(options).log);
+        let log = Day::draw(seed).play(options).log;
+        if let Ok(dir) = std::env::var("AUDIT_DUMP") {
+            std::fs::write(format!("{dir}/bug-{bug:?}-{seed}.log"), &log).expect("written");
+        }
+        let verdict = audit(&log);
         verdict.breaches().next().map(|(claim, breach)| format!("day {seed}: {claim:?}: {}", breach.what))
     })
 }
