@@ -24,7 +24,7 @@ use jvb_watcher_sandbox::world::Incident;
 pub(in crate::day) const OTHER_PROJECT: &str = "other";
 
 /// How long a day whose log is recorded goes on after its first violation: long enough for the lines about it.
-const GOES_ON: Duration = Duration::from_secs(20 * 60);
+const GOES_ON: Duration = Duration::from_secs(60 * 60);
 
 /// A day in progress, of one platform or of several.
 pub(super) struct Run<'a> {
