@@ -18,6 +18,9 @@ mod tests;
 /// The time by which two workers' clocks differ at most once AWS's answers have corrected them, in seconds.
 const CLOCK: f64 = 3.0;
 
+/// The error of a machine's clock, in seconds, at most (docs/guarantees.md).
+const MACHINE_CLOCK: f64 = 60.0;
+
 /// The window in which an observation can miss what happened just before, in seconds: the ten for which it is valid, and the
 /// lag of ECS's answers (docs/guarantees.md, "Windows").
 const WINDOW: f64 = 20.0;

@@ -1,5 +1,6 @@
 //! The log of one service: its lines in order, the settings in force, and the times in which no watcher ran.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -199,8 +200,10 @@ impl<'a> Service<'a> {
         if self.findings.get(begin..end).unwrap_or_default().iter().any(|entry| is_named(&entry)) {
             return true;
         }
-        let last = self.findings.get(..begin).unwrap_or_default().iter().rev().find(is_named);
-        last.is_some_and(|entry| !entry.has("state", "cleared"))
+        let mut seen = BTreeSet::new();
+        let before = self.findings.get(..begin).unwrap_or_default().iter().rev().filter(is_named);
+        let mut last = before.filter(|entry| seen.insert((entry.text("finding"), entry.text("subject"))));
+        last.any(|entry| !entry.has("state", "cleared"))
     }
 
     /// Returns the time of the first line of a watcher.

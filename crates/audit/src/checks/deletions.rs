@@ -1,6 +1,6 @@
 //! Deletions of load balancers: the grace period, the two observations, what the second one found, and no use since the mark.
 
-use super::{CLOCK, WINDOW};
+use super::{CLOCK, MACHINE_CLOCK, WINDOW};
 use crate::entry::{Entry, ObservationId, seconds_between};
 use crate::service::{Service, Settings, shifted};
 use crate::verdict::{Check, Claim, Verdict};
@@ -116,11 +116,15 @@ fn judge_idleness(service: &Service<'_>, deletion: &Entry, check: &mut Check) {
 
 /// A use that begins in the window before the deletion can be missed; the docs count it among the windows.
 fn judge_use(service: &Service<'_>, deletion: &Entry, idle_since: Timestamp, check: &mut Check) {
-    let from = shifted(idle_since, WINDOW);
-    let missed_from = shifted(deletion.seen_at, -WINDOW);
-    let mut uses = service.between(from, deletion.seen_at).iter().filter(|entry| is_use(entry)).copied();
-    match uses.next() {
-        Some(used) if used.seen_at < missed_from => {
+    // A line without an observation, e.g. of `hold`, has the time of a machine.
+    let window = |entry: &Entry| if entry.observation.is_some() { WINDOW } else { WINDOW + MACHINE_CLOCK };
+    let is_after_mark = |entry: &Entry| entry.seen_at > shifted(idle_since, window(entry));
+    let is_clear = |entry: &Entry| is_after_mark(entry) && entry.seen_at < shifted(deletion.seen_at, -window(entry));
+    let uses: Vec<_> =
+        service.between(idle_since, deletion.seen_at).iter().copied().filter(|entry| is_use(entry)).collect();
+    let used = uses.iter().copied().find(|entry| is_clear(entry));
+    match used.or_else(|| uses.into_iter().find(|entry| is_after_mark(entry))) {
+        Some(used) if is_clear(used) => {
             let what = "a load balancer was deleted although it was used or held after its mark".to_owned();
             check.breach(&service.name, what, &[used, deletion]);
         }

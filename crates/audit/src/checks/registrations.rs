@@ -1,7 +1,7 @@
 //! Registrations: within the bound of the task's start, and none beside a task that serves.
 
-use super::REGISTRATION_ALLOWANCE;
-use crate::entry::Entry;
+use super::{MACHINE_CLOCK, REGISTRATION_ALLOWANCE, WINDOW};
+use crate::entry::{Entry, seconds_between};
 use crate::service::{Service, shifted};
 use crate::verdict::{Claim, Verdict};
 
@@ -68,17 +68,21 @@ fn judge_running(service: &Service<'_>, registration: &Entry, verdict: &mut Verd
         return;
     }
     let started_at = shifted(registration.seen_at, -elapsed);
+    let until = registration.seen_at.max(registration.at);
+    // An old observation registers, too: it does no harm.
+    let was_suspended = seconds_between(registration.seen_at, registration.at) > MACHINE_CLOCK + WINDOW;
     let is_of_target = |entry: &&&Entry| {
         entry.line != registration.line
             && ["ip", "target_group"].iter().all(|field| entry.text(field) == registration.text(field))
     };
     if service.first_at().is_none_or(|first| first >= started_at) {
         check.unknown("the log begins after the start of the registered task", registration);
-    } else if service.between(started_at, registration.seen_at).iter().any(|entry| is_of_target(&entry)) {
+    } else if service.between(started_at, until).iter().any(|entry| is_of_target(&entry)) {
         check.unknown("a task was registered again, because its target had gone", registration);
-    } else if service.failed_between(started_at, registration.seen_at)
-        || service.had_finding(&HINDERING, started_at, registration.seen_at)
-        || service.was_unwatched_between(started_at, registration.seen_at)
+    } else if was_suspended
+        || service.failed_between(started_at, until)
+        || service.had_finding(&HINDERING, started_at, until)
+        || service.was_unwatched_between(started_at, until)
     {
         check.unknown(
             "calls failed, a finding hindered it, or no watcher logged before a late registration",

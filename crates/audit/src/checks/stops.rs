@@ -87,6 +87,10 @@ fn judge_disuse(service: &Service<'_>, stop: &Entry, check: &mut Check) {
         check.unknown("no line tells the use that the observation of a stop showed", stop);
         return;
     };
+    if seconds_between(stop.at, line.at) > MINUTE {
+        check.unknown("the line with the use came minutes after a stop, when what it had read was old", stop);
+        return;
+    }
     let newest = line.time("flows_minute");
     if newest.is_none_or(|newest| newest < shifted(window_end, -MINUTE)) {
         let what = "a service was stopped although its use was unknown".to_owned();

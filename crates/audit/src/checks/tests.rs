@@ -164,7 +164,6 @@ fn nothing_uses_a_load_balancer_between_mark_and_deletion() {
     let uses = [
         ("reconciled", json!({"desired": 1, "serving": 0})),
         ("reconciled", json!({"desired": 0, "serving": 1})),
-        ("hold_placed", json!({"hold_until": at(9000.0)})),
         ("finding", json!({"finding": "hold_active", "subject": "nlb", "state": "raised"})),
     ];
     for (event, fields) in uses {
@@ -173,6 +172,21 @@ fn nothing_uses_a_load_balancer_between_mark_and_deletion() {
         let in_window = used(2450.0);
         assert_eq!((in_window.broken(), in_window.unknown(Claim::UnusedSinceMark).len()), (vec![], 1), "{event}");
     }
+}
+
+#[test]
+fn a_hold_that_a_command_logs_has_the_time_of_its_machine() {
+    let held = |second: f64| {
+        let later = evening().but("load_balancer_deleted", "observation", id(2600.0, WORKER).into()).but(
+            "load_balancer_deleted",
+            "first_observation",
+            id(2599.0, WORKER).into(),
+        );
+        later.with(second, "hold_placed", json!({"hold_until": at(9000.0)}))
+    };
+    assert_eq!(held(2500.0).broken(), [Claim::UnusedSinceMark]);
+    assert_eq!(held(2530.0).broken(), [], "within the window, by a clock that is a minute behind");
+    assert_eq!(held(2470.0).broken(), [], "before the mark, by a clock that is a minute ahead");
 }
 
 // ---- what is idle, and teardowns ----
@@ -188,6 +202,14 @@ fn an_idle_load_balancer_does_not_stay() {
         .seen(60.0, "finding", json!({"finding": "hold_active", "subject": "nlb", "state": "raised"}))
         .quiet(60, 3600, &idle);
     assert_eq!(held.broken(), []);
+    let missing = |state: &str| json!({"finding": "service_missing", "subject": "s", "state": state});
+    let hold = |state: &str| json!({"finding": "hold_active", "subject": "nlb", "state": state});
+    let also_missing = Script::started()
+        .seen(10.0, "finding", missing("raised"))
+        .seen(20.0, "finding", hold("raised"))
+        .seen(30.0, "finding", hold("cleared"))
+        .quiet(60, 3600, &idle);
+    assert_eq!(also_missing.broken(), [], "the end of one finding is not that of the other");
     let unmarked =
         Script::started().quiet(60, 900, &json!({"load_balancer_state": "active", "load_balancer_age_seconds": 30}));
     assert_eq!(unmarked.broken(), [], "not used, and younger than the unused grace");
@@ -365,6 +387,12 @@ fn a_finding_is_raised_before_it_is_cleared() {
     assert_eq!((later.broken(), later.unknown(Claim::Findings).len()), (vec![], 1), "the log begins later");
     let forgotten = raised().with(120.0, "finding", of("cleared"));
     assert_eq!((forgotten.broken(), forgotten.audit().current_findings.len()), (vec![], 0));
+    let corrected = raised().seen(70.0, "finding", of("cleared")).with(
+        70.5,
+        "finding",
+        json!({"finding": "teardown_off", "subject": "nlb", "state": "raised", "observation": id(69.0, WORKER)}),
+    );
+    assert_eq!(corrected.broken(), [], "the clock was corrected between two observations");
     let current = raised().audit().current_findings;
     assert_eq!(current.len(), 1);
     assert_eq!((current[0].finding.as_str(), current[0].line.line), ("teardown_off", 2));
