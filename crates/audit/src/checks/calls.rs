@@ -30,7 +30,7 @@ const MESSAGE: f64 = 10.0;
 const FAILURE: f64 = 3.0 * RECONCILIATION + POLLS;
 
 /// The calls that may accumulate.
-const MOST: f64 = 80.0 * RECONCILIATION;
+const MOST: f64 = 60.0 * RECONCILIATION;
 
 pub fn judge(service: &Service<'_>, verdict: &mut Verdict) {
     let check = verdict.check(Claim::Calls);

@@ -95,6 +95,10 @@ const NOT_IN_A_LOG: &[(Bug, &str)] = &[
     (Bug::KeepTargetsThatNeverRan, "what is not done has no line, and the counts of targets are those of all owners"),
     (Bug::KeepStoppingTargets, "what is not done has no line, and the counts of targets are those of all owners"),
     (Bug::IgnoreDesiredCount, "on no day is a marked load balancer desired without a task; `desired` would show it"),
+    (
+        Bug::IgnoreOwnerTag,
+        "on these days it only marks, and a mark doesn't tell the tag; `owned` of a deletion would show it",
+    ),
     (Bug::KeepMarkAcrossHold, "operators hold by hand, without a line, while no worker observes it"),
     (Bug::IgnoreAddressReuse, "an example: no day reuses an address; `healthy_others` would show it"),
     (
