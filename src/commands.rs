@@ -4,7 +4,7 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use crate::aws::AwsError;
-use crate::aws::client::{self, AwsEventBus, ConnectError, Connection, SdkConfig};
+use crate::aws::client::{self, AwsEventBus, ConnectError, Connection, RecordError, Recorder, SdkConfig};
 use crate::controller::scope::Scope;
 use crate::telemetry::log::{Log, diagnostics};
 use crate::telemetry::otlp::Otlp;
@@ -58,6 +58,19 @@ async fn connect(connection: &Connection, log: &Log) -> Result<SdkConfig, Comman
     Ok(sdk)
 }
 
+/// Connects to AWS, and records the calls if there is a recorder.
+async fn connect_recorded(
+    connection: &Connection,
+    log: &Log,
+    recorder: Option<&Recorder>,
+) -> Result<SdkConfig, CommandError> {
+    let sdk = connect(connection, log).await?;
+    Ok(match recorder {
+        Some(recorder) => recorder.install(sdk),
+        None => sdk,
+    })
+}
+
 /// Starts to publish the log's events, if `--publish-events` names a bus.
 fn publisher(sdk: &SdkConfig, options: &WatchOptions, log: &Log) -> Option<Publisher> {
     let bus = AwsEventBus::new(sdk, options.publish_events.as_deref()?);
@@ -104,7 +117,7 @@ pub enum CommandError {
     /// A signal ended `status --watch`, which has no end of its own; or the reader of standard output has gone.
     #[error("ended")]
     Ended,
-    /// `status` has shown what is not well, or `audit` what does not hold.
+    /// `status` has shown what is not well, `audit` what does not hold, or `sandbox --replay` differences.
     #[error("not well")]
     NotWell,
     /// A signal stopped the command before its end.
@@ -122,8 +135,8 @@ pub enum CommandError {
 }
 
 impl CommandError {
-    /// Returns the exit status: 1 for failure, 2 for wrong usage, 3 for findings of `status` and breaches of
-    /// `audit`, and 130, as shells have it
+    /// Returns the exit status: 1 for failure, 2 for wrong usage, 3 for what `status`, `audit` or
+    /// `sandbox --replay` has found, and 130, as shells have it
     /// for Ctrl-C, for a command that was stopped or whose output has no reader.
     pub fn exit_code(&self) -> ExitCode {
         match self {
@@ -150,6 +163,12 @@ impl From<ConfigError> for CommandError {
 
 impl From<ConnectError> for CommandError {
     fn from(error: ConnectError) -> Self {
+        Self::Usage(error.to_string())
+    }
+}
+
+impl From<RecordError> for CommandError {
+    fn from(error: RecordError) -> Self {
         Self::Usage(error.to_string())
     }
 }

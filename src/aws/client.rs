@@ -18,6 +18,7 @@ mod pages;
 mod platform;
 mod profile;
 mod queue;
+mod recorder;
 mod scaling;
 mod usage;
 
@@ -34,6 +35,7 @@ pub use event_bus::AwsEventBus;
 pub use event_source::AwsEventSource;
 pub use platform::AwsPlatform;
 pub use queue::SqsQueue;
+pub use recorder::{RecordError, Recorder};
 
 /// The time limit of one attempt of a call. The slowest calls of the product answer within a second or two.
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(10);

@@ -26,8 +26,8 @@ use super::options::fleet::{FleetOptions, GivenValues};
 use super::options::usage::{UsageOptions, UseOptions};
 use super::options::{
     BridgeOptions, ConnectionOptions, FeedCheck, IdleGrace, LogFormat, LogOptions, MetricsFormat, MetricsOptions,
-    OutputFormat, OwnerTagOptions, PlatformOptions, PolicyOptions, QueueOptions, ServiceOptions, TeardownExtent,
-    WatchOptions,
+    OutputFormat, OwnerTagOptions, PlatformOptions, PolicyOptions, QueueOptions, RecordOptions, ServiceOptions,
+    TeardownExtent, WatchOptions,
 };
 use super::run::Run;
 use super::run::RunOptions;
@@ -355,6 +355,7 @@ fn run_options(scenario: &Scenario, region: &str, level: Level) -> RunOptions {
             metrics: MetricsOptions { metrics: MetricsFormat::Off, metrics_namespace: String::new() },
         },
         exit_when_empty: false,
+        record: RecordOptions::default(),
         listen: None,
     }
 }

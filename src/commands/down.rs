@@ -14,10 +14,11 @@ use super::options::prices::PriceOptions;
 use super::options::usage::UseOptions;
 use super::options::values::{duration, price};
 use super::options::{
-    DryRunOptions, LogOptions, OutputFormat, OutputOptions, OwnerTagOptions, PlatformOptions, TeardownExtent,
+    DryRunOptions, LogOptions, OutputFormat, OutputOptions, OwnerTagOptions, PlatformOptions, RecordOptions,
+    TeardownExtent,
 };
 use super::settings::Settings;
-use super::{CommandError, Console, connect};
+use super::{CommandError, Console, connect_recorded};
 use crate::operations::callers::CallPolicy;
 use crate::operations::command::{LoadBalancerCommand, Process};
 use crate::operations::down::{Down, Extent, HoldPolicy, Spec};
@@ -81,6 +82,9 @@ pub struct DownOptions {
     /// The log.
     #[command(flatten)]
     pub log: LogOptions,
+    /// The recording.
+    #[command(flatten)]
+    pub record: RecordOptions,
 }
 
 /// The help of `down`.
@@ -125,7 +129,8 @@ pub async fn down(settings: &Settings, options: &DownOptions, console: &Console)
         let reason = "--when-unused needs the usage; give one of --when-unused and --no-usage";
         return Err(CommandError::Usage(reason.to_owned()));
     }
-    let sdk = connect(&settings.connection, console.log()).await?;
+    let recorder = options.record.start("down")?;
+    let sdk = connect_recorded(&settings.connection, console.log(), recorder.as_ref()).await?;
     let spec = Spec {
         extent,
         hold_policy: if options.force { HoldPolicy::Release } else { HoldPolicy::Respect },

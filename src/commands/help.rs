@@ -51,7 +51,7 @@ pub const INTERRUPTED: (u8, &str) = (130, "stopped before its end");
 /// The exit statuses that commands have in common.
 #[cfg(feature = "manual")]
 pub const EXIT_STATUS: &[(u8, &str)] =
-    &[(0, "done"), (1, "failed"), USAGE_ERROR, (3, "not well (status)"), INTERRUPTED];
+    &[(0, "done"), (1, "failed"), USAGE_ERROR, (3, "not well (status), or different (sandbox --replay)"), INTERRUPTED];
 
 /// Adds groups, examples, exit statuses and environment variables to the help of the program and of its commands.
 pub fn decorate(mut program: Command, helps: &[(&str, &Help)]) -> Command {

@@ -1,11 +1,13 @@
 //! Options that several commands share.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
 use jvb_watcher_rules::plan::{OwnerTag, Teardown};
 
+use crate::aws::client::{RecordError, Recorder};
 use crate::telemetry::log::Level;
 
 pub mod fleet;
@@ -144,6 +146,28 @@ pub struct DryRunOptions {
     /// Print what would be done, and change nothing
     #[arg(short = 'n', long, env = "JVB_WATCHER_DRY_RUN", value_parser = BoolishValueParser::new())]
     pub dry_run: bool,
+}
+
+/// Whether the calls of AWS are recorded.
+#[derive(Clone, Debug, Default, Args)]
+pub struct RecordOptions {
+    /// Record every AWS call in a file in DIR [default: none]
+    ///
+    /// With its answer and its times. Account ids, public addresses, tokens and all text that the watcher doesn't read are
+    /// masked. `sandbox --replay DIR` compares the recording with the sandbox.
+    #[arg(long, env = "JVB_WATCHER_RECORD", value_name = "DIR", help_heading = "Log", hide_short_help = true)]
+    pub record: Option<PathBuf>,
+}
+
+impl RecordOptions {
+    /// Begins the recording, if one is wanted. It ends when the recorder is dropped.
+    ///
+    /// # Errors
+    ///
+    /// The directory or the file can't be written.
+    pub fn start(&self, command: &str) -> Result<Option<Recorder>, RecordError> {
+        self.record.as_deref().map(|directory| Recorder::start(directory, command)).transpose()
+    }
 }
 
 /// The tag that makes a load balancer the watcher's to delete.

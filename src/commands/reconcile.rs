@@ -8,9 +8,9 @@ use tokio::time::Instant;
 
 use super::help::{Group, Help, USAGE_ERROR};
 use super::options::values::duration;
-use super::options::{BridgeOptions, DryRunOptions, LogOptions, PlatformOptions};
+use super::options::{BridgeOptions, DryRunOptions, LogOptions, PlatformOptions, RecordOptions};
 use super::settings::Settings;
-use super::{CommandError, connect};
+use super::{CommandError, connect_recorded};
 use crate::aws::client::AwsPlatform;
 use crate::controller::context::Context;
 use crate::controller::message::Hints;
@@ -38,6 +38,9 @@ pub struct ReconcileOptions {
     /// The log.
     #[command(flatten)]
     pub log: LogOptions,
+    /// The recording.
+    #[command(flatten)]
+    pub record: RecordOptions,
 }
 
 /// The help of `reconcile`.
@@ -70,7 +73,8 @@ const LAST_RECONCILIATION: Duration = Duration::from_secs(10);
 ///
 /// Returns an error if a call fails, a finding hinders the registration of tasks, or they aren't healthy in time.
 pub async fn reconcile(settings: &Settings, options: &ReconcileOptions, log: &Log) -> Result<(), CommandError> {
-    let sdk = connect(&settings.connection, log).await?;
+    let recorder = options.record.start("reconcile")?;
+    let sdk = connect_recorded(&settings.connection, log, recorder.as_ref()).await?;
     let policy = Policy {
         service: settings.scope.service.clone(),
         load_balancer: settings.load_balancer.clone(),

@@ -13,9 +13,9 @@ use tokio::time::Instant;
 use super::fleet::Watched;
 use super::help::{Group, Help, USAGE_ERROR};
 use super::options::values::socket_address;
-use super::options::{FeedCheck, WatchOptions};
+use super::options::{FeedCheck, RecordOptions, WatchOptions};
 use super::watch::Watch;
-use super::{CommandError, connect, export, publisher};
+use super::{CommandError, connect_recorded, export, publisher};
 use crate::aws::client::{SdkConfig, SqsQueue};
 use crate::aws::{ErrorKind, Queue, QueueSettings};
 use crate::controller::liveness::Liveness;
@@ -39,6 +39,9 @@ pub struct RunOptions {
     /// The queue is empty, and no teardown is under way.
     #[arg(long, env = "JVB_WATCHER_EXIT_WHEN_EMPTY", value_parser = BoolishValueParser::new(), help_heading = "Watcher")]
     pub exit_when_empty: bool,
+    /// The recording.
+    #[command(flatten)]
+    pub record: RecordOptions,
 }
 
 /// The help of `run`.
@@ -77,11 +80,12 @@ pub async fn run(watched: &Watched, options: &RunOptions, log: &Log) -> Result<(
     order.on_signals()?;
     // Without a list to read again, the signal ends the process as usual.
     let hangups = watched.can_change().then(|| signal(SignalKind::hangup())).transpose()?;
+    let recorder = options.record.start("run")?;
     let state = ServerState::new(Liveness::new(options.watch.policy.resync_interval));
     if let Some(address) = options.listen {
         listen(address, &state, log).await?;
     }
-    let sdk = connect(&watched.connection, log).await?;
+    let sdk = connect_recorded(&watched.connection, log, recorder.as_ref()).await?;
     let otlp = export(log)?;
     Run { sdk: &sdk, watched, options, log, otlp, state, order, shutdown, hangups }.until_stopped().await
 }

@@ -1,17 +1,20 @@
-//! `sandbox`: serves an AWS sandbox on 127.0.0.1, until stopped.
+//! `sandbox`: serves an AWS sandbox on 127.0.0.1, until stopped; or compares a recording with the sandbox.
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::Args;
 use jiff::Timestamp;
 
 use super::CommandError;
 use super::help::{Group, Help, USAGE_ERROR};
+use super::operation::print;
 use super::options::values::time_scale;
+use super::options::{OutputFormat, OutputOptions};
 use crate::shutdown;
 use jvb_watcher_sandbox::faults::Faults;
+use jvb_watcher_sandbox::fidelity;
 use jvb_watcher_sandbox::platform::{self, PROJECT};
 use jvb_watcher_sandbox::scenario::{Scenario, Step, play};
 use jvb_watcher_sandbox::wire::Sandbox;
@@ -35,6 +38,14 @@ pub struct SandboxOptions {
     /// Seed of random ids and faults
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub seed: u64,
+    /// Compare the recording in DIR with the sandbox's answers, and exit
+    ///
+    /// A recording is made with --record of `run`, `up`, `down` and `reconcile`.
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["port", "scenario", "time_scale", "empty", "seed"])]
+    pub replay: Option<PathBuf>,
+    /// The result of --replay.
+    #[command(flatten)]
+    pub output: OutputOptions,
 }
 
 /// The help of `sandbox`.
@@ -46,18 +57,27 @@ pub const HELP: Help = Help {
             "Play an evening in it, ten times as fast",
             "jvb-watcher sandbox --scenario fixtures/scenarios/evening.toml --time-scale 10",
         ),
+        ("Compare a recording of AWS with it", "jvb-watcher sandbox --replay recording"),
         ("Use it from another terminal", "AWS_ENDPOINT_URL=http://127.0.0.1:4566 jvb-watcher status --project jitsi"),
     ],
-    exit_status: &[(0, "stopped by SIGTERM or SIGINT"), (1, "the port is in use, or the scenario failed"), USAGE_ERROR],
-    see_also: &["demo", "run"],
+    exit_status: &[
+        (0, "stopped by SIGTERM or SIGINT; with --replay, no differences"),
+        (1, "the port is in use, or the scenario failed"),
+        USAGE_ERROR,
+        (3, "--replay has found differences"),
+    ],
+    see_also: &["demo", "run", "up", "down"],
 };
 
-/// Serves until a signal stops it.
+/// Serves until a signal stops it, or compares a recording.
 ///
 /// # Errors
 ///
-/// Returns an error if the port can't be bound, or a step of the scenario fails.
+/// Returns an error if the port can't be bound, a step of the scenario fails, or the recording can't be read or differs.
 pub async fn sandbox(options: &SandboxOptions) -> Result<(), CommandError> {
+    if let Some(directory) = &options.replay {
+        return replay(directory, options.output.output).await;
+    }
     let (order, shutdown) = shutdown::channel();
     order.on_signals()?;
     let mut scenario = options.scenario.as_deref().map(Scenario::read).transpose()?;
@@ -86,6 +106,17 @@ pub async fn sandbox(options: &SandboxOptions) -> Result<(), CommandError> {
     };
     sandbox.stop().await;
     played
+}
+
+/// Compares a recording with the sandbox's answers, and prints what differs.
+async fn replay(directory: &Path, output: OutputFormat) -> Result<(), CommandError> {
+    let replayed = fidelity::replay(directory).await;
+    let comparison = replayed.map_err(|error| CommandError::Usage(format!("--replay: {error}")))?;
+    match output {
+        OutputFormat::Json => print(&comparison)?,
+        OutputFormat::Text => write!(io::stdout(), "{comparison}")?,
+    }
+    if comparison.is_alike() { Ok(()) } else { Err(CommandError::NotWell) }
 }
 
 /// Plays the scenario, if there is one, and keeps serving; returns only when a step fails.

@@ -15,10 +15,11 @@ use super::operation::{Request, print};
 use super::options::values::{duration, url};
 use super::options::{
     BridgeOptions, DryRunOptions, LogOptions, OutputFormat, OutputOptions, OwnerTagOptions, PlatformOptions,
+    RecordOptions,
 };
 use super::probe::HttpProbe;
 use super::settings::Settings;
-use super::{CommandError, Console, connect};
+use super::{CommandError, Console, connect_recorded};
 use crate::operations::command::{LoadBalancerCommand, Process};
 use crate::operations::up::{Probe, Spec, Up};
 use crate::telemetry::log::Verb;
@@ -85,6 +86,9 @@ pub struct UpOptions {
     /// The log.
     #[command(flatten)]
     pub log: LogOptions,
+    /// The recording.
+    #[command(flatten)]
+    pub record: RecordOptions,
 }
 
 /// The help of `up`.
@@ -117,7 +121,8 @@ pub const HELP: Help = Help {
 /// The phase that failed, the reason, the state that it leaves, and how to continue.
 pub async fn up(settings: &Settings, options: &UpOptions, console: &Console) -> Result<(), CommandError> {
     let command = command(options)?;
-    let sdk = connect(&settings.connection, console.log()).await?;
+    let recorder = options.record.start("up")?;
+    let sdk = connect_recorded(&settings.connection, console.log(), recorder.as_ref()).await?;
     let output = options.output.output;
     let owner_tag = &options.owner.owner_tag;
     let allow_several_bridges = options.bridges.allow_several_bridges;

@@ -52,6 +52,8 @@ mod proxy;
 mod publish;
 #[cfg(feature = "sandbox")]
 mod questions;
+#[cfg(feature = "sandbox")]
+mod recording;
 #[cfg(feature = "report")]
 mod report;
 #[cfg(feature = "lambda")]

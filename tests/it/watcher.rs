@@ -130,6 +130,21 @@ impl Launch {
         self
     }
 
+    /// The same with a limit on the length of the files that it writes, as on a disk that is nearly full.
+    #[cfg(feature = "sandbox")]
+    pub fn with_files_up_to_kib(mut self, kib: u32) -> Self {
+        let mut command = Command::new("sh");
+        command.env_clear();
+        for (name, value) in self.command.get_envs() {
+            command.env(name, value.unwrap_or_default());
+        }
+        // In blocks of 512 bytes (POSIX, ulimit). With the signal ignored, a write beyond the limit fails.
+        let limit = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", kib * 2);
+        command.args(["-c", &limit, env!("CARGO_BIN_EXE_jvb-watcher")]);
+        self.command = command;
+        self
+    }
+
     pub fn start(mut self) -> Watcher {
         self.command.args(&self.before);
         if !self.subcommand.is_empty() {

@@ -16,6 +16,7 @@
 //! | [`platform`] | Ready-made resources: a cluster, a service, a queue and a rule; and a scale-up's load balancer. |
 //! | [`wire`] | The HTTP server: AWS's wire protocols and the control API under `/_sandbox/`. |
 //! | [`scenario`] | Timed steps from a TOML file, applied to a running server. |
+//! | [`fidelity`] | Recordings of calls, compared with what the sandbox answers. |
 //!
 //! A request passes through `wire` (HTTP to [`api::Request`]), `faults` and `world`, and its response returns through
 //! `wire`. A caller that needs neither sockets nor wall-clock time, such as a simulation, calls [`world::World`] and
@@ -38,6 +39,7 @@
 pub mod api;
 mod duration;
 pub mod faults;
+pub mod fidelity;
 pub mod platform;
 pub mod scenario;
 pub mod wire;

@@ -6,6 +6,7 @@
 //! - `cbor`: requests, responses and errors of Smithy RPC v2 CBOR.
 //! - `query_codes`: the error codes that two of the protocols share with the query protocol.
 //! - `json`, `query`: responses and errors of the JSON protocols and of the query protocol, with the latter's forms.
+//! - `direct`: a client in the same process, without a socket.
 //! - `clock`: the sandbox's clock, which can be set ahead.
 //! - `control`: the control API; `world_json`: the world as it returns it.
 //! - `recording`: the answered calls with their times and sizes, for benchmarks.
@@ -23,6 +24,7 @@ mod cbor;
 pub mod check;
 mod clock;
 mod control;
+pub(crate) mod direct;
 #[cfg(test)]
 mod fuzz;
 mod handler;

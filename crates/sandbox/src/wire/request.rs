@@ -10,7 +10,7 @@ use super::{ErrorResponse, Protocol, cbor, query};
 use crate::api::{ReadError, Request, Service, cloudwatch, ecs, elb, eventbridge, sqs, sts};
 
 /// Prefixes of operations in the `X-Amz-Target` header, which identifies requests of the JSON protocols.
-const TARGETS: [(&str, Service); 4] = [
+pub(super) const TARGETS: [(&str, Service); 4] = [
     ("AmazonSQS", Service::Sqs),
     ("AmazonEC2ContainerServiceV20141113", Service::Ecs),
     ("AWSEvents", Service::EventBridge),

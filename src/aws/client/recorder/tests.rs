@@ -1,0 +1,282 @@
+//! What is masked, and what is recorded of a call.
+
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_types::body::SdkBody;
+use jiff::Timestamp;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::line::RecordedCall;
+use super::mask::Masks;
+use super::operation::operation;
+use super::{Recorder, body};
+use crate::aws::operation::ApiOperation;
+
+fn masked(value: Value) -> Value {
+    Masks::default().value(value)
+}
+
+#[test]
+fn account_ids_are_replaced_by_the_same_number_wherever_they_stand() {
+    let mut masks = Masks::default();
+    let arn = "arn:aws:elasticloadbalancing:eu-west-1:123456789012:targetgroup/p-jvb-udp/1a2b3c4d5e6f7081";
+    let replaced = "arn:aws:elasticloadbalancing:eu-west-1:000000000001:targetgroup/p-jvb-udp/1a2b3c4d5e6f7081";
+    assert_eq!(masks.text(arn), replaced);
+    assert_eq!(
+        masks.text("https://sqs.eu-west-1.amazonaws.com/123456789012/q"),
+        "https://sqs.eu-west-1.amazonaws.com/000000000001/q"
+    );
+    assert_eq!(masks.text("of 210987654321, not of 123456789012."), "of 000000000002, not of 000000000001.");
+    // Neither the times of SQS nor the ids of tasks are account ids.
+    for kept in ["1764529951123", "3f8a123456789012b0c1d2e3f4a5b6c7", "12345678901"] {
+        assert_eq!(masks.text(kept), kept);
+    }
+}
+
+#[test]
+fn public_addresses_are_replaced_and_private_ones_stay() {
+    let mut masks = Masks::default();
+    assert_eq!(
+        masks.text("3.250.1.2 10.0.1.2 3.250.1.2:443, 52.1.1.1."),
+        "198.18.0.1 10.0.1.2 198.18.0.1:443, 198.18.0.2"
+    );
+    assert_eq!(masks.text("2a05:d018::1 and fd00::1"), "2001:db8::3 and fd00::1");
+    assert_eq!(masks.text("172.31.4.5,192.0.2.1 127.0.0.1"), "172.31.4.5,192.0.2.1 127.0.0.1");
+    // A version is no address.
+    assert_eq!(masks.text("1.4.0"), "1.4.0");
+}
+
+#[test]
+fn keys_tokens_and_the_names_of_people_are_replaced() {
+    let mut masks = Masks::default();
+    let denied = "User: arn:aws:sts::123456789012:assumed-role/Admin/jane.doe@example.org is not authorized";
+    assert_eq!(masks.text(denied), "User: arn:aws:sts::000000000001:assumed-role/masked is not authorized");
+    assert_eq!(masks.text("arn:aws:iam::123456789012:user/jane"), "arn:aws:iam::000000000001:user/masked");
+    assert_eq!(masks.text("key AKIAIOSFODNN7EXAMPLE"), "key masked");
+    assert_eq!(masks.text(&format!("token {} end", "a".repeat(500))), "token masked end");
+    let receipts =
+        masks.value(json!([{ "ReceiptHandle": "AQEB1" }, { "ReceiptHandle": "AQEB2" }, { "ReceiptHandle": "AQEB1" }]));
+    assert_eq!(
+        receipts,
+        json!([{ "ReceiptHandle": "token-1" }, { "ReceiptHandle": "token-2" }, { "ReceiptHandle": "token-1" }])
+    );
+}
+
+#[test]
+fn only_the_text_of_members_that_are_read_is_kept() {
+    let definition = json!({ "taskDefinition": {
+        "family": "p-jvb",
+        "revision": 7,
+        "registeredAt": 1_764_529_951.5,
+        "taskRoleArnOfTomorrow": "arn:aws:iam::123456789012:role/secret",
+        "containerDefinitions": [{
+            "name": "jvb",
+            "image": "registry.example.org/jvb:secret",
+            "essential": true,
+            "environment": [
+                { "name": "JVB_ADVERTISE_IPS", "value": "3.250.1.2" },
+                { "name": "JICOFO_AUTH_PASSWORD", "value": "hunter2" },
+            ],
+            "secrets": [{ "name": "PASSWORD", "valueFrom": "arn:aws:ssm:eu-west-1:123456789012:parameter/p" }],
+            "dockerLabels": { "status": "hunter2" },
+        }],
+        "tags": [{ "key": "Owner", "value": "jane.doe" }, { "key": "jvb-watcher:hold-until", "value": "2026-01-01T00:00:00Z" }],
+    }});
+    assert_eq!(
+        masked(definition),
+        json!({ "taskDefinition": {
+            "family": "p-jvb",
+            "revision": 7,
+            "registeredAt": 1_764_529_951.5,
+            "taskRoleArnOfTomorrow": "masked",
+            "containerDefinitions": [{
+                "name": "jvb",
+                "image": "masked",
+                "essential": true,
+                "environment": [{ "name": "JVB_ADVERTISE_IPS", "value": "198.18.0.1" }],
+                "secrets": [{ "name": "masked", "valueFrom": "masked" }],
+                "dockerLabels": { "status": "masked" },
+            }],
+            "tags": [{ "key": "Owner", "value": "masked" }, { "key": "jvb-watcher:hold-until", "value": "2026-01-01T00:00:00Z" }],
+        }})
+    );
+}
+
+#[test]
+fn an_event_in_a_message_is_masked_like_an_answer() {
+    let event = json!({
+        "account": "123456789012",
+        "detail-type": "ECS Task State Change",
+        "detail": {
+            "taskArn": "arn:aws:ecs:eu-west-1:123456789012:task/c/1",
+            "version": 3,
+            "overrides": { "containerOverrides": [{ "name": "jvb", "environment": [{ "name": "P", "value": "hunter2" }] }] },
+        },
+    });
+    let message = masked(json!({ "Messages": [{ "Body": event.to_string() }, { "Body": "hunter2" }] }));
+    let body: Value = serde_json::from_str(message["Messages"][0]["Body"].as_str().expect("text")).expect("JSON");
+    assert_eq!(body["account"], "000000000001");
+    assert_eq!(body["detail"]["taskArn"], "arn:aws:ecs:eu-west-1:000000000001:task/c/1");
+    assert_eq!(body["detail"]["overrides"]["containerOverrides"][0], json!({ "name": "jvb", "environment": [] }));
+    assert_eq!(message["Messages"][1]["Body"], "masked");
+}
+
+#[test]
+fn the_text_of_xml_is_masked_by_its_element() {
+    let mut masks = Masks::default();
+    let document = "<?xml version=\"1.0\"?>\n<DescribeTagsResponse xmlns=\"http://elasticloadbalancing.amazonaws.com/doc/2015-12-01/\">\
+        <Tags><member><Key>Owner</Key><Value>jane &amp; co</Value></member></Tags>\
+        <LoadBalancerArns><member>arn:aws:elasticloadbalancing:eu-west-1:123456789012:loadbalancer/net/n/1</member></LoadBalancerArns>\
+        <AvailabilityZones/><NextMarker>abc</NextMarker><Unknown>5</Unknown></DescribeTagsResponse>";
+    let masked = document
+        .replace("jane &amp; co", "masked")
+        .replace("123456789012", "000000000001")
+        .replace("abc", "token-1")
+        .replace(">5<", ">0<");
+    assert_eq!(masks.xml(document), masked);
+    assert_eq!(masks.xml("<A><Secret>hunter2"), "<A><Secret>masked");
+    assert_eq!(masks.xml("<A key=\"hunter2"), "<");
+}
+
+#[test]
+fn a_form_is_masked_by_the_names_of_its_fields() {
+    let form = "Action=AddTags&Version=2015-12-01&ResourceArns.member.1=arn%3Aaws%3Aecs%3A%3A123456789012%3Ax\
+                &Tags.member.1.Key=Owner&Tags.member.1.Value=jane&Targets.member.1.Id=10.0.0.1&Targets.member.1.Port=80";
+    let kind = Some("application/x-www-form-urlencoded");
+    assert_eq!(
+        body::masked(kind, form.as_bytes(), &mut Masks::default()),
+        json!({
+            "Action": "AddTags",
+            "Version": "2015-12-01",
+            "ResourceArns.member.1": "arn:aws:ecs::000000000001:x",
+            "Tags.member.1.Key": "Owner",
+            "Tags.member.1.Value": "masked",
+            "Targets.member.1.Id": "10.0.0.1",
+            "Targets.member.1.Port": "80",
+        })
+    );
+}
+
+#[test]
+fn cbor_becomes_json() {
+    let mut encoder = aws_smithy_cbor::Encoder::new(Vec::new());
+    encoder.begin_map().str("Id").str("m1").str("Values").array(1).double(1.5).str("StartTime");
+    encoder.timestamp(&aws_smithy_types::DateTime::from_secs(60)).str("Secret").str("hunter2").end();
+    let value = body::masked(Some("application/cbor"), &encoder.into_writer(), &mut Masks::default());
+    assert_eq!(value, json!({ "Id": "m1", "Values": [1.5], "StartTime": 60.0, "Secret": "masked" }));
+}
+
+#[test]
+fn a_body_that_cannot_be_read_is_recorded_by_its_length() {
+    for (kind, body) in
+        [("application/x-amz-json-1.1", "{\"a\":"), ("application/cbor", "\u{1}"), ("text/html", "<html>")]
+    {
+        let length = body.len();
+        assert_eq!(
+            body::masked(Some(kind), body.as_bytes(), &mut Masks::default()),
+            format!("unreadable, {length} bytes")
+        );
+    }
+    assert_eq!(body::masked(None, b"", &mut Masks::default()), Value::Null);
+}
+
+#[test]
+fn operations_are_recognized_in_each_protocol() {
+    let request = |uri: &str, target: Option<&'static str>, body: &'static str| {
+        let mut request = HttpRequest::new(SdkBody::from(body));
+        request.set_uri(uri.to_owned()).expect("a URI");
+        if let Some(target) = target {
+            request.headers_mut().insert("x-amz-target", target);
+        }
+        operation(&request)
+    };
+    let json = request("https://ecs/", Some("AmazonEC2ContainerServiceV20141113.DescribeTasks"), "{}");
+    assert_eq!(json, Some(ApiOperation::DescribeTasks));
+    let cbor = request("https://monitoring/service/GraniteServiceVersion20100801/operation/GetMetricData", None, "");
+    assert_eq!(cbor, Some(ApiOperation::GetMetricData));
+    let query = request("https://elb/", None, "Action=DescribeTags&Version=2015-12-01");
+    assert_eq!(query, Some(ApiOperation::DescribeTags));
+    // The calls for credentials are none of the product's.
+    assert_eq!(request("https://sts/", None, "Action=AssumeRole&Version=2011-06-15"), None);
+    assert_eq!(request("http://169.254.169.254/latest/meta-data/", None, ""), None);
+}
+
+#[test]
+fn a_recording_that_cannot_be_created_is_an_error_at_the_start() {
+    let directory = tempfile::tempdir().expect("the directory for temporary files is writable");
+    let file = directory.path().join("file");
+    std::fs::write(&file, "").expect("the directory is writable");
+    let error = Recorder::start(&file, "run").expect_err("it is a file").to_string();
+    assert!(error.starts_with("--record: ") && error.contains("file can't be created"), "{error}");
+}
+
+#[test]
+fn the_last_calls_are_written_before_the_recorder_ends() {
+    let directory = tempfile::tempdir().expect("the directory for temporary files is writable");
+    let recorder = Recorder::start(directory.path(), "run").expect("the directory is writable");
+    for _ in 0..100 {
+        recorder.calls.record(call(b"{}"));
+    }
+    drop(recorder);
+    let file = std::fs::read_dir(directory.path()).expect("a directory").next().expect("a file").expect("an entry");
+    let text = std::fs::read_to_string(file.path()).expect("text");
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!((lines[0]["recording"].as_u64(), lines.len()), (Some(1), 101));
+    assert_eq!(lines[100]["operation"], "ecs:DescribeTasks");
+}
+
+fn call(answer: &[u8]) -> RecordedCall {
+    RecordedCall {
+        operation: ApiOperation::DescribeTasks,
+        request_type: Some("application/x-amz-json-1.1".to_owned()),
+        request: b"{\"cluster\": \"c\"}".to_vec(),
+        sent: Timestamp::UNIX_EPOCH,
+        ended: Timestamp::from_second(1).expect("a time"),
+        status: Some(200),
+        headers: vec![
+            ("Content-Type".to_owned(), "application/x-amz-json-1.1".to_owned()),
+            ("Set-Cookie".to_owned(), "hunter2".to_owned()),
+        ],
+        answer: answer.to_vec(),
+        failure: None,
+    }
+}
+
+#[test]
+fn a_line_has_the_request_the_answer_and_the_times() {
+    assert_eq!(
+        call(b"{\"tasks\": []}").to_json(&mut Masks::default()),
+        json!({
+            "operation": "ecs:DescribeTasks",
+            "sent": "1970-01-01T00:00:00Z",
+            "ended": "1970-01-01T00:00:01Z",
+            "input": { "cluster": "c" },
+            "status": 200,
+            "headers": { "content-type": "application/x-amz-json-1.1", "set-cookie": "masked" },
+            "output": { "tasks": [] },
+        })
+    );
+}
+
+proptest! {
+    #[test]
+    fn no_body_makes_the_recorder_panic(body in prop::collection::vec(any::<u8>(), 0..300), kind in 0_usize..4) {
+        let kinds = ["application/x-amz-json-1.1", "application/cbor", "application/x-www-form-urlencoded", "text/xml"];
+        let _ = body::masked(Some(kinds[kind]), &body, &mut Masks::default());
+    }
+
+    #[test]
+    fn no_account_id_gets_past_the_masks(account in "[0-9]{12}", before in "[ -~]{0,20}", after in "[ -~]{0,20}") {
+        let edge = |c: Option<char>| c.is_none_or(|c| !c.is_ascii_alphanumeric());
+        prop_assume!(edge(before.chars().last()) && edge(after.chars().next()));
+        prop_assume!(account != "000000000001");
+        let text = Masks::default().text(&format!("{before}{account}{after}"));
+        prop_assert!(!text.contains(&account), "{text}");
+    }
+
+    #[test]
+    fn text_of_xml_that_is_not_kept_never_shows(text in "[a-z]{7,20}", document in "[<>/a-zA-Z \"=]{0,60}") {
+        let masked = Masks::default().xml(&format!("<A>{document}</A><Secret>{text}</Secret>"));
+        prop_assert!(!masked.contains(&format!("<Secret>{text}")), "{masked}");
+    }
+}
