@@ -83,13 +83,13 @@ impl<'a> Evening<'a> {
         }
         let _ = self.aws.with_world(|world, now| world.inject(Incident::Callers { n: 2 }, now));
         self.until(|world| running(world) > 0).await;
-        self.targets("RegisterTargets").await;
+        self.register().await;
         self.until(|world| healthy(world) > 0).await;
         self.happen().await;
         self.scale(0).await;
         let _ = self.aws.with_world(|world, now| world.inject(Incident::Callers { n: 0 }, now));
         self.moments(2).await;
-        self.targets("DeregisterTargets").await;
+        self.deregister().await;
         self.until(|world| running(world) == 0 && world.groups().iter().all(|group| group.targets.is_empty())).await;
         self.moments(10).await;
         self.messages().await;
@@ -162,17 +162,30 @@ impl<'a> Evening<'a> {
         self.send(Service::Ecs, "UpdateService", &members).await;
     }
 
-    /// Registers or deregisters the tasks' addresses in every group.
-    async fn targets(&mut self, operation: &str) {
+    /// Registers the tasks' addresses in every group.
+    async fn register(&mut self) {
         let Resources { groups, addresses, .. } = self.resources.clone();
         for group in groups {
-            let mut members = serde_json::Map::from_iter([("TargetGroupArn".to_owned(), group.arn.as_str().into())]);
-            for (index, address) in addresses.iter().enumerate() {
-                members.insert(format!("Targets.member.{}.Id", index + 1), address.as_str().into());
-                members.insert(format!("Targets.member.{}.Port", index + 1), group.port.as_str().into());
-            }
-            self.send(Service::Elb, operation, &Value::Object(members)).await;
+            let targets = addresses.iter().map(|address| (address.clone(), group.port.clone())).collect();
+            self.targets("RegisterTargets", &group.arn, targets).await;
         }
+    }
+
+    /// Deregisters all targets.
+    async fn deregister(&mut self) {
+        for group in self.aws.with_world(|world, _| world.groups()) {
+            let targets = group.targets.iter().map(|target| (target.id.clone(), target.port.to_string())).collect();
+            self.targets("DeregisterTargets", &group.arn, targets).await;
+        }
+    }
+
+    async fn targets(&mut self, operation: &str, group: &str, targets: Vec<(String, String)>) {
+        let mut members = serde_json::Map::from_iter([("TargetGroupArn".to_owned(), group.into())]);
+        for (index, (id, port)) in targets.into_iter().enumerate() {
+            members.insert(format!("Targets.member.{}.Id", index + 1), id.into());
+            members.insert(format!("Targets.member.{}.Port", index + 1), port.into());
+        }
+        self.send(Service::Elb, operation, &Value::Object(members)).await;
     }
 
     /// Deletes the load balancer, and its groups as soon as that is possible.

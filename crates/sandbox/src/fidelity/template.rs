@@ -159,7 +159,7 @@ impl Resources {
                 ("QueueName", _) => self.queue.as_str().into(),
                 ("WaitTimeSeconds", _) => 0.into(),
                 ("ReceiptHandle", _) => self.receipt.as_str().into(),
-                ("Rule" | "Name", None | Some(_)) if members.len() <= 2 && !members.contains_key("Value") => {
+                ("Rule" | "Name", _) if members.len() <= 2 && !members.contains_key("Value") => {
                     self.rule.as_str().into()
                 }
                 ("TargetArn", _) => self.queue_arn.as_str().into(),

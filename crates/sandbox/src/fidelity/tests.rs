@@ -178,7 +178,9 @@ fn a_deleted_load_balancer_is_waited_for_until_it_is_not_found() {
     };
     let delete =
         call(&format!("{ELB}:DeleteLoadBalancer"), 200, json!({ "LoadBalancerArn": LOAD_BALANCER }), json!({}));
-    let calls = [delete, described(205, "active"), gone(208, "other"), gone(210, "n")];
+    let unknown = call(&format!("{ELB}:DeleteLoadBalancer"), 180, json!({ "LoadBalancerArn": "other" }), json!({}));
+    let calls =
+        [unknown, described(190, "active"), delete, described(205, "active"), gone(208, "other"), gone(210, "n")];
     assert_eq!(waits(&calls).into_iter().find(|(wait, _)| *wait == Wait::Deleted), Some((Wait::Deleted, one(10.0))));
 }
 

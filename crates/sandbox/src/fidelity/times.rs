@@ -140,6 +140,8 @@ struct Observer {
     /// The versions that DescribeTasks has shown.
     shown: BTreeMap<String, i64>,
     listed: BTreeSet<String>,
+    /// The load balancers that were described: AWS also lets one be deleted that doesn't exist.
+    described: BTreeSet<String>,
     /// The target groups of each load balancer that was described with some.
     groups: BTreeMap<String, BTreeSet<String>>,
     /// The latest data point of each series.
@@ -187,6 +189,9 @@ impl Observer {
             "elasticloadbalancing:DescribeTargetHealth" if is_ok => self.health(call),
             "elasticloadbalancing:DeleteLoadBalancer" if is_ok => {
                 let arn = field(call, "LoadBalancerArn");
+                if !self.described.contains(arn) {
+                    return;
+                }
                 self.begin(Wait::Deleted, arn, call.ended);
                 for group in self.groups.get(arn).cloned().unwrap_or_default() {
                     self.begin(Wait::GroupReleased, &group, call.ended);
@@ -257,6 +262,7 @@ impl Observer {
         for load_balancer in described {
             let arn = text(&load_balancer["LoadBalancerArn"]);
             let created: Option<Timestamp> = text(&load_balancer["CreatedTime"]).parse().ok();
+            self.described.insert(arn.to_owned());
             // Both by AWS's clock, to the second.
             let (Some(created), Some(now)) = (created, call.date()) else { continue };
             self.begin(Wait::Active, arn, created);
