@@ -326,6 +326,9 @@ pub struct Service {
     pub deployment_configuration: Option<DeploymentConfiguration>,
     pub deployments: Vec<Deployment>,
     pub events: Vec<ServiceEvent>,
+    /// The load balancers that ECS itself registers tasks with: none is modelled.
+    pub load_balancers: Vec<Empty>,
+    pub scheduling_strategy: String,
     #[serde(skip_serializing_if = "Option::is_none", with = "crate::api::time::optional_seconds")]
     pub created_at: Option<Timestamp>,
     #[serde(skip_serializing_if = "Vec::is_empty")]

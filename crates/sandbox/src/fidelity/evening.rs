@@ -31,7 +31,7 @@ enum Happening {
     Drain,
     /// The task crashes, and the next one fails to start.
     Crash,
-    /// The task is interrupted, with IPv6 and a target that fails its checks.
+    /// The task is interrupted, with IPv6, a target that fails its checks, and a service that names as little as can be.
     Interruption,
 }
 
@@ -72,8 +72,12 @@ impl<'a> Evening<'a> {
         self.send_all(|_| true).await;
         // The sandbox refuses nothing of its own platform; if it did, the answers would show it.
         let _ = self.aws.with_world(platform::set_up);
+        if self.happening == Happening::Interruption {
+            self.replace_service().await;
+        }
         self.moments(3).await;
         let _ = self.aws.with_world(platform::load_balancer::create);
+        self.add_group().await;
         self.until(|world| world.load_balancers().iter().any(|it| it.state == "active")).await;
         // Tags, and what else the recording wrote before a task ran.
         self.send_all(|template| template.operation.contains("Tag")).await;
@@ -98,6 +102,53 @@ impl<'a> Evening<'a> {
         // Everything that is gone, and everything once more.
         self.send_all(|_| true).await;
         self.calls
+    }
+
+    /// Replaces the service and its task definition by others that name as little as can be: what answers have depends on it.
+    async fn replace_service(&mut self) {
+        self.observe();
+        let Resources { cluster, service, task_definition, .. } = self.resources.clone();
+        let members = json!({ "cluster": cluster, "service": service, "force": true });
+        self.send(Service::Ecs, "DeleteService", &members).await;
+        let ports = json!([{ "containerPort": 8000 }, { "containerPort": 8080 }, { "containerPort": 10000 }]);
+        let containers = json!([{ "name": "jvb", "image": "jitsi/jvb", "portMappings": ports }]);
+        let members = json!({ "family": task_definition, "networkMode": "awsvpc", "containerDefinitions": containers });
+        self.send(Service::Ecs, "RegisterTaskDefinition", &members).await;
+        let network = json!({ "awsvpcConfiguration": { "subnets": ["subnet-0a1b2c3d4e5f60718"] } });
+        let members = json!({
+            "cluster": cluster,
+            "serviceName": service,
+            "taskDefinition": task_definition,
+            "desiredCount": 0,
+            "networkConfiguration": network,
+        });
+        self.send(Service::Ecs, "CreateService", &members).await;
+    }
+
+    /// Adds a target group whose health checks are no requests, as AWS's default is.
+    async fn add_group(&mut self) {
+        self.observe();
+        let load_balancer = self.resources.load_balancer_arn.clone();
+        let members = json!({ "LoadBalancerArns.member.1": load_balancer });
+        self.send(Service::Elb, "DescribeLoadBalancers", &members).await;
+        let vpc = self.answered("LoadBalancers", "VpcId");
+        let members = json!({ "Name": "tcp", "Protocol": "TCP", "Port": "8000", "TargetType": "ip", "VpcId": vpc });
+        self.send(Service::Elb, "CreateTargetGroup", &members).await;
+        let group = self.answered("TargetGroups", "TargetGroupArn");
+        let members = json!({
+            "LoadBalancerArn": load_balancer,
+            "Protocol": "TCP",
+            "Port": "8000",
+            "DefaultActions.member.1.Type": "forward",
+            "DefaultActions.member.1.TargetGroupArn": group,
+        });
+        self.send(Service::Elb, "CreateListener", &members).await;
+    }
+
+    /// Returns a member of the first item of the list that was answered last.
+    fn answered(&self, list: &str, member: &str) -> String {
+        let answer = self.calls.last().map(|call| call.result()[list][0][member].as_str().unwrap_or_default());
+        answer.unwrap_or_default().to_owned()
     }
 
     /// What happens while the task serves.

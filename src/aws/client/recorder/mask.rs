@@ -148,7 +148,10 @@ impl Masks {
                 // Addresses, account ids and key ids consist of these; a separator follows.
                 let is_part = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == ':';
                 let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
-                output += &self.parts(&rest[..end]);
+                output += &match tail_of_id(&word[..word.len() - rest.len()], &rest[..end]) {
+                    Some((tail, others)) => format!("{tail}{}", self.parts(others)),
+                    None => self.parts(&rest[..end]),
+                };
                 let after = rest[end..].find(is_part).map_or(rest.len(), |length| end + length);
                 output += &rest[end..after];
                 rest = &rest[after..];
@@ -220,6 +223,16 @@ fn without_principals(text: &str) -> String {
         rest = &rest[rest.find(char::is_whitespace).unwrap_or(rest.len())..];
     }
     output + rest
+}
+
+/// Splits a run behind the head of a UUID into the UUID's last part, which can look like an account id, and the others.
+fn tail_of_id<'a>(before: &str, run: &'a str) -> Option<(&'a str, &'a str)> {
+    let mut parts = before.strip_suffix('-')?.rsplit('-');
+    let is_hex = |part: &str| part.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_id =
+        [4, 4, 4].into_iter().all(|length| parts.next().is_some_and(|part| part.len() == length && is_hex(part)))
+            && parts.next().and_then(|part| part.get(part.len().checked_sub(8)?..)).is_some_and(is_hex);
+    run.split_at_checked(ACCOUNT_ID).filter(|_| is_id)
 }
 
 /// Returns whether a variable of a container is one that the watcher reads.

@@ -27,8 +27,9 @@ fn account_ids_are_replaced_by_the_same_number_wherever_they_stand() {
         "https://sqs.eu-west-1.amazonaws.com/000000000001/q"
     );
     assert_eq!(masks.text("of 210987654321, not of 123456789012."), "of 000000000002, not of 000000000001.");
-    // Neither the times of SQS nor the ids of tasks are account ids.
-    for kept in ["1764529951123", "3f8a123456789012b0c1d2e3f4a5b6c7", "12345678901"] {
+    // Neither the times of SQS nor the ids of tasks and requests are account ids.
+    let id = "id:0a1b2c3d-0000-4000-8000-123456789012:x";
+    for kept in [id, "1764529951123", "3f8a123456789012b0c1d2e3f4a5b6c7", "12345678901"] {
         assert_eq!(masks.text(kept), kept);
     }
 }

@@ -389,6 +389,9 @@ impl Ecs {
                 .map(|breaker| api::DeploymentConfiguration { deployment_circuit_breaker: Some(breaker) }),
             events: service.messages.iter().filter(|message| message.created_at <= Some(at)).cloned().collect(),
             deployments: if desired.status == ServiceStatus::Inactive { Vec::new() } else { deployments },
+            load_balancers: Vec::new(),
+            // The default (CreateService, schedulingStrategy).
+            scheduling_strategy: "REPLICA".to_owned(),
             created_at: Some(service.created_at),
             tags: Vec::new(),
         })
