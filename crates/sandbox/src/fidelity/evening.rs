@@ -110,6 +110,7 @@ impl<'a> Evening<'a> {
         let Resources { cluster, service, task_definition, .. } = self.resources.clone();
         let members = json!({ "cluster": cluster, "service": service, "force": true });
         self.send(Service::Ecs, "DeleteService", &members).await;
+        self.until(|world| world.services().iter().all(|service| service.status != "DRAINING")).await;
         let ports = json!([{ "containerPort": 8000 }, { "containerPort": 8080 }, { "containerPort": 10000 }]);
         let containers = json!([{ "name": "jvb", "image": "jitsi/jvb", "portMappings": ports }]);
         let members = json!({ "family": task_definition, "networkMode": "awsvpc", "containerDefinitions": containers });

@@ -256,6 +256,10 @@ async fn an_evening_of_the_sandbox_has_no_differences_from_another() {
     let calls = requests.map(|(operation, input)| call(operation, 0, input, json!({})));
     let recording = Recording { processes: vec![calls.into()], unreadable: 0 };
     let evenings = evening::play_all(&recording).await;
+    for evening in &evenings {
+        let seen: Vec<Wait> = waits(evening).into_iter().map(|(wait, _)| wait).collect();
+        assert!([Wait::Active, Wait::Healthy, Wait::Deleted].iter().all(|wait| seen.contains(wait)), "{seen:?}");
+    }
     let played = Recording { processes: evenings, unreadable: 0 };
     let comparison = played.compare_with_sandbox().await;
     assert!(comparison.is_alike(), "{comparison}");
