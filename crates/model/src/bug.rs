@@ -40,6 +40,8 @@ macro_rules! bugs {
 bugs! {
     /// The load balancer is deleted after a single observation.
     DeleteAfterOneObservation,
+    /// The second observation follows the first one at once.
+    DeleteWithoutWaiting,
     /// An observation never becomes stale.
     IgnoreDeadlines,
     /// A missing service counts as idle.
@@ -87,7 +89,8 @@ impl Bug {
     pub fn scenario(self) -> &'static str {
         match self {
             Self::DeleteAfterOneObservation | Self::IgnoreDeadlines | Self::TreatMissingAsIdle => "missing",
-            Self::IgnoreDesiredCount
+            Self::DeleteWithoutWaiting
+            | Self::IgnoreDesiredCount
             | Self::IgnoreStoppingTasks
             | Self::TrustOutdatedMark
             | Self::NoIdleGrace
@@ -197,6 +200,7 @@ impl Bug {
                 }
             }
             Self::DeleteAfterOneObservation
+            | Self::DeleteWithoutWaiting
             | Self::IgnoreDeadlines
             | Self::RestoreLostMark
             | Self::NoUnusedGrace

@@ -5,12 +5,12 @@
 //! - Instants that only a check reads are forgotten when it can't be interested in them any more.
 //! - Watchers that differ only in their names change places.
 
-use std::collections::BTreeMap;
-
-use crate::aws::{Aws, Group, HeldBy, Holder, LoadBalancer, Task};
+use crate::aws::{Aws, Group, HeldBy, Holder, LoadBalancer, Status, Task};
 use crate::guarantees::SEEN;
 use crate::model::State;
-use crate::operator::up::Up;
+use crate::operator::Outcome;
+use crate::operator::down::Step as DownStep;
+use crate::operator::up::{Step as UpStep, Up};
 use crate::reading::{Reading, ServiceCalls};
 use crate::reconciler::Reconciler;
 use crate::time::{
@@ -18,28 +18,26 @@ use crate::time::{
 };
 use crate::write::{Effect, Write};
 
+/// More than the instants that lie between the oldest one of a state and the last one.
+const INSTANTS: usize = 64;
+
 impl State {
-    /// Brings the state into its normal form.
-    pub fn normalize(&mut self) {
-        self.forget();
-        let mut known = BTreeMap::new();
+    /// Brings the state into its normal form. How `up` ended matters only where watchers stop the service.
+    pub fn normalize(&mut self, watchers_stop: bool) {
+        self.forget(watchers_stop);
+        let mut known = [None; INSTANTS];
         self.visit(&mut |at, matters_for| {
-            let longest: &mut Instant = known.entry(*at).or_default();
-            *longest = matters_for.max(*longest);
+            let longest: &mut Option<Instant> = &mut known[usize::from(*at)];
+            *longest = (*longest).max(Some(matters_for));
         });
-        known.remove(&LONG_AGO);
-        let shifted = ages(&known, self.now);
-        let oldest = shifted.first().map_or(0, |(_, age)| *age);
-        self.visit(&mut |at, _| {
-            if let Ok(place) = shifted.binary_search_by_key(at, |(from, _)| *from) {
-                *at = u8::try_from(oldest - shifted[place].1).unwrap_or(Instant::MAX) + BEGINNING;
-            }
-        });
+        known[usize::from(LONG_AGO)] = None;
+        let shifted = shifted(&known, self.now);
+        self.visit(&mut |at, _| *at = shifted[usize::from(*at)]);
         self.watchers.sort();
         self.adrift.sort();
     }
 
-    fn forget(&mut self) {
+    fn forget(&mut self, watchers_stop: bool) {
         let now = self.now;
         let is_recent = move |at: &Instant| now < *at + GRACE;
         let settle = move |at: &mut Instant| {
@@ -64,7 +62,36 @@ impl State {
             lease.begun_at = lease.begun_at.filter(|at| now < at + SEEN);
         }
         self.forget_times_of_tasks();
+        self.forget_times_of_commands(watchers_stop);
         self.renew_hold_of_up();
+    }
+
+    /// Forgets what commands no longer ask for: whether an instant that is over has come, and how they ended, unless it is the
+    /// success of `up`, which a stop must respect.
+    fn forget_times_of_commands(&mut self, watchers_stop: bool) {
+        let now = self.now;
+        let is_over = |at: Instant, lasts: Instant| now >= at + lasts;
+        if let Some(up) = &mut self.up {
+            up.settled_at = up.settled_at.map(|at| if is_over(at, 0) { LONG_AGO } else { at });
+            if let UpStep::Ended(outcome) = up.step {
+                let outcome = if watchers_stop { outcome } else { Outcome::Failed };
+                *up = Up { step: UpStep::Ended(outcome), ..Up::new() };
+            }
+        }
+        if let Some(down) = &mut self.down {
+            let has_superseded = matches!(down.previous, Some((_, true)));
+            if !has_superseded || is_over(down.lease_begun_at, 2 * DEADLINE) {
+                down.lease_begun_at = LONG_AGO;
+            }
+            if let DownStep::Ended(_) = down.step {
+                down.step = DownStep::Ended(Outcome::Failed);
+            }
+        }
+        for stop in self.watchers.iter_mut().filter_map(|watcher| watcher.stop.as_mut()) {
+            if is_over(stop.deadline, 0) {
+                stop.deadline = LONG_AGO;
+            }
+        }
     }
 
     /// Forgets what no rule can tell apart of the times of tasks and load balancers.
@@ -74,6 +101,8 @@ impl State {
     fn forget_times_of_tasks(&mut self) {
         let now = self.now;
         let (mut created, mut marked, mut stopping) = (Vec::new(), Vec::new(), Vec::new());
+        // A list can still show what was before.
+        let is_new_to_ecs = self.aws.outdated.is_some();
         self.visit_load_balancers(&mut |found| created.push(found.created_at));
         self.visit_marks(&mut |since| marked.push(*since));
         self.visit_tasks(&mut |task| {
@@ -93,6 +122,12 @@ impl State {
                 }
                 task.started_at =
                     Some(LONG_AGO).filter(|_| task.started_at.is_some_and(|at| now >= at + SEEN)).or(task.started_at);
+            }
+            if task.status == Status::Stopping
+                && !is_new_to_ecs
+                && created.iter().all(|created_at| *created_at == LONG_AGO)
+            {
+                task.stopping_at = Some(BEGINNING);
             }
             if task.can_run(now) {
                 task.created_at = None;
@@ -159,7 +194,7 @@ impl State {
         let teardown = self.down.as_mut().map(|down| &mut down.teardown);
         let answers = self.watchers.iter_mut().chain(teardown).filter_map(|of| match &mut of.reading.service {
             ServiceCalls::None | ServiceCalls::Listed(_) => None,
-            ServiceCalls::Described(tasks) | ServiceCalls::Counted(tasks, _) => Some(tasks),
+            ServiceCalls::Described(described) | ServiceCalls::Counted(described, _) => Some(&mut described.tasks),
         });
         ecs.map(|ecs| &mut ecs.tasks).chain(answers).flatten().flatten().for_each(f);
     }
@@ -197,24 +232,25 @@ impl State {
     }
 }
 
-/// Returns the age of each instant, the oldest first. One that is older than what matters becomes as young as it can be while
-/// the order stays.
-fn ages(known: &BTreeMap<Instant, Instant>, now: Instant) -> Vec<(Instant, i16)> {
-    let mut ages = Vec::with_capacity(known.len());
-    let mut newer = None;
-    for (at, matters_for) in known.iter().rev() {
-        let age = i16::from(now) - i16::from(*at);
-        let matters_for = i16::from(*matters_for);
+/// Returns what each instant becomes. One that is older than what matters becomes as young as it can be while the order stays,
+/// and the oldest becomes the beginning.
+fn shifted(known: &[Option<Instant>; INSTANTS], now: Instant) -> [Instant; INSTANTS] {
+    let mut ages = [None; INSTANTS];
+    let mut newer: Option<i16> = None;
+    for at in (0..INSTANTS).rev() {
+        let Some(matters_for) = known[at].map(i16::from) else { continue };
+        let age = i16::from(now) - i16::try_from(at).unwrap_or_default();
         let kept = if age < matters_for || age <= 0 {
             age
         } else {
-            newer.map_or(matters_for, |newer: i16| matters_for.max(newer + 1))
+            newer.map_or(matters_for, |newer| matters_for.max(newer + 1))
         };
         newer = Some(kept);
-        ages.push((*at, kept));
+        ages[at] = Some(kept);
     }
-    ages.reverse();
-    ages
+    let oldest = newer.unwrap_or_default();
+    let shifted = |age: Option<i16>| age.and_then(|age| Instant::try_from(oldest - age).ok()).map(|at| at + BEGINNING);
+    ages.map(|age| shifted(age).unwrap_or(LONG_AGO))
 }
 
 fn visit_mark(effect: &mut Effect, f: &mut impl FnMut(&mut Instant)) {
@@ -271,7 +307,7 @@ fn visit_group(group: &mut Group, f: &mut impl FnMut(&mut Instant, Instant)) {
 fn visit_reading(reading: &mut Reading, f: &mut impl FnMut(&mut Instant, Instant)) {
     match &mut reading.service {
         ServiceCalls::None | ServiceCalls::Listed(_) => {}
-        ServiceCalls::Described(tasks) | ServiceCalls::Counted(tasks, _) => visit_tasks(tasks, f),
+        ServiceCalls::Described(described) | ServiceCalls::Counted(described, _) => visit_tasks(&mut described.tasks, f),
     }
     reading.load_balancer.iter_mut().flatten().for_each(|found| visit_load_balancer(found, f));
     if let Some(tags) = &mut reading.tags {

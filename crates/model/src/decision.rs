@@ -1,6 +1,7 @@
 //! The decision, by the real rules: from the answers of an observation to the writes that follow.
 
-use std::collections::BTreeMap;
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
@@ -18,7 +19,7 @@ use jvb_watcher_rules::plan::{
 use crate::aws::{Aws, Group, HeldBy, Holder, Lease, LoadBalancer, Mark, Status, TASKS, Task};
 use crate::bug::Bug;
 use crate::reading::Answers;
-use crate::time::{BEGINNING, GRACE, Instant, STOP_NOTICE, UNUSED_GRACE, instant, length, timestamp};
+use crate::time::{BEGINNING, GRACE, Instant, STOP_NOTICE, UNUSED_GRACE, instant, length, stale_timestamp, timestamp};
 use crate::write::{Effect, Registration};
 
 const LOAD_BALANCER_NAME: &str = "p-jvb-nlb";
@@ -65,7 +66,7 @@ impl Decision {
 }
 
 /// The inputs of a decision that AWS doesn't show.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Context {
     /// Who decides.
     pub decider: Decider,
@@ -88,8 +89,25 @@ impl Context {
     }
 }
 
+/// The most decisions that a thread keeps.
+const MOST_KEPT: usize = 1_000_000;
+
+thread_local! {
+    /// The decisions so far: the rules are functions, and the same inputs come again in many states.
+    static DECISIONS: RefCell<HashMap<(Answers, Context), Decision>> = RefCell::default();
+}
+
 /// Decides by the rules.
 pub fn decide(answers: &Answers, context: &Context) -> Decision {
+    DECISIONS.with_borrow_mut(|kept| {
+        if kept.len() >= MOST_KEPT {
+            kept.clear();
+        }
+        kept.entry((*answers, *context)).or_insert_with(|| decision(answers, context)).clone()
+    })
+}
+
+fn decision(answers: &Answers, context: &Context) -> Decision {
     let plan = plan(answers, context);
     let mut writes = Vec::new();
     for change in &plan.registrations {
@@ -104,7 +122,11 @@ pub fn decide(answers: &Answers, context: &Context) -> Decision {
             );
         }
     }
-    writes.extend(lifecycle_writes(&plan.lifecycle));
+    // An observation that no earlier one confirms only begins the wait for one that is confirmed.
+    let is_deletion =
+        |effect: &Effect| matches!(effect, Effect::DeleteLoadBalancer { .. } | Effect::DeleteGroup { .. });
+    let lifecycle = lifecycle_writes(&plan.lifecycle);
+    writes.extend(lifecycle.into_iter().filter(|effect| answers.is_confirmed || !is_deletion(effect)));
     let stops = match &plan.stop {
         StopAction::None => false,
         StopAction::Announce { stop_at, .. } => {
@@ -204,7 +226,7 @@ fn observation(answers: &Answers, context: &Context) -> Observation {
     let mut unmatched_since = BTreeMap::new();
     for (place, since) in context.unmatched.iter().enumerate() {
         if let Some(since) = since {
-            unmatched_since.insert(key(place), timestamp(*since));
+            unmatched_since.insert(key(place), stale_timestamp(*since, context.now));
         }
     }
     Observation {

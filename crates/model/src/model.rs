@@ -10,10 +10,10 @@ use crate::operator::down::Down;
 use crate::operator::hand::Hand;
 use crate::operator::up::{Step as UpStep, Up};
 use crate::operator::{Move, Outcome, Pending};
-use crate::reading::{Answers, Reading};
+use crate::reading::{Answers, Listing, Reading};
 use crate::reconciler::{Reconciler, Stop};
 use crate::scenario::Scenario;
-use crate::time::{BEGINNING, DEADLINE, GRACE, Instant};
+use crate::time::{BEGINNING, DEADLINE, FIRST_OBSERVATION, GRACE, Instant};
 use crate::write::{Author, Effect, Write};
 
 /// A scenario, with a deliberate bug or without one.
@@ -77,8 +77,6 @@ pub enum Change {
     Adrift(usize),
     /// A reconciler makes the remaining calls of its observation, and decides.
     Finish(usize, Box<Answers>),
-    /// A reconciler's observation fails.
-    Restart(usize),
     /// A reconciler makes the next call of a stop.
     Stop {
         /// The reconciler.
@@ -230,13 +228,11 @@ impl State {
                 let decider = if is_of_down { Decider::Down } else { model.scenario.decider };
                 let Some(reconciler) = self.reconciler_mut(*place) else { return };
                 reconciler.finish(answers, decider, &aws, now, model.bug);
+                if !model.scenario.registers {
+                    reconciler.writes.retain(|write| !matches!(write.effect, Effect::Target { .. }));
+                }
                 if let Some(down) = self.down.as_mut().filter(|_| is_of_down) {
                     down.reconciled(answers, &aws, now);
-                }
-            }
-            Change::Restart(place) => {
-                if let Some(reconciler) = self.reconciler_mut(*place) {
-                    reconciler.restart();
                 }
             }
             Change::Stop { reconciler, next, effect } => {
@@ -284,6 +280,14 @@ fn proceed(task: Task, desired: bool, now: Instant) -> Task {
 }
 
 impl TeardownModel {
+    fn listing(&self, now: Instant) -> Listing {
+        let least_age = match self.bug {
+            Some(Bug::DeleteWithoutWaiting) => 0,
+            _ => *FIRST_OBSERVATION.start(),
+        };
+        Listing { now, least_age }
+    }
+
     /// Returns the steps that are possible, whatever the reconcilers have read.
     fn changes(&self, state: &State) -> Vec<Change> {
         let mut changes = Vec::new();
@@ -308,11 +312,8 @@ impl TeardownModel {
             let writes = 0..reconciler.writes.len();
             changes.extend(writes.map(|write| Change::Effect { reconciler: place, write }));
             if state.observes(place) {
-                let finished = reconciler.reading.finished(&state.aws);
+                let finished = reconciler.reading.finished(&state.aws, self.listing(state.now));
                 changes.extend(finished.into_iter().map(|answers| Change::Finish(place, Box::new(answers))));
-                if !reconciler.reading.is_empty() {
-                    changes.push(Change::Restart(place));
-                }
             }
             if let Some((next, effect)) = reconciler.next_of_stop(&state.aws, state.now, self.bug) {
                 changes.push(Change::Stop { reconciler: place, next, effect });
@@ -343,7 +344,7 @@ impl TeardownModel {
     /// Returns the readings with which a step can be taken: one combination for each choice of the reconcilers.
     fn readings(&self, state: &State, change: &Change) -> Vec<Vec<Reading>> {
         let current = || state.reconcilers().map(|reconciler| reconciler.reading).collect::<Vec<_>>();
-        if let Change::Finish(..) | Change::Restart(_) | Change::Crash(_) = change {
+        if let Change::Finish(..) | Change::Crash(_) = change {
             return vec![current()];
         }
         let mut after = state.clone();
@@ -354,7 +355,7 @@ impl TeardownModel {
         let mut combinations = vec![Vec::new()];
         for (place, reconciler) in state.reconcilers().enumerate() {
             let options = match state.observes(place) {
-                true => reconciler.reading.before_step(&state.aws, &after.aws),
+                true => reconciler.reading.before_step(&state.aws, &after.aws, self.listing(state.now)),
                 false => vec![reconciler.reading],
             };
             let with = |readings: &Vec<Reading>, option| readings.iter().copied().chain([option]).collect::<Vec<_>>();
@@ -422,7 +423,7 @@ impl Model for TeardownModel {
             // Only the stop of an unused service depends on it.
             lease.begun_at = None;
         }
-        next.normalize();
+        next.normalize(self.scenario.decider == Decider::StoppingWatcher);
         Some(next)
     }
 

@@ -9,7 +9,7 @@
 //! is stored of an unfinished observation is therefore what AWS doesn't show any more.
 
 use crate::aws::{Aws, Ecs, Group, Hold, LoadBalancer, Status, TASKS, Task};
-use crate::time::LONG_AGO;
+use crate::time::{DEADLINE, FIRST_OBSERVATION, Instant, LONG_AGO};
 
 /// The answers of an unfinished observation's calls, as far as they are outdated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -30,12 +30,30 @@ pub enum ServiceCalls {
     /// None.
     #[default]
     None,
-    /// ListTasks, for both desired statuses: which tasks there are.
-    Listed([bool; TASKS]),
+    /// ListTasks, for both desired statuses.
+    Listed(Listed),
     /// DescribeTasks, too.
-    Described([Option<Task>; TASKS]),
+    Described(Described),
     /// DescribeServices, too.
-    Counted([Option<Task>; TASKS], Counts),
+    Counted(Described, Counts),
+}
+
+/// The answers of ListTasks, with what is remembered of those of the first observation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Listed {
+    /// The tasks that are known.
+    pub tasks: [bool; TASKS],
+    /// True if the tasks that are missing can be missing from the first observation, too. Then a deletion can follow.
+    pub is_confirmed: bool,
+}
+
+/// The answer of DescribeTasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Described {
+    /// The tasks that were listed.
+    pub tasks: [Option<Task>; TASKS],
+    /// See [`Listed`].
+    pub is_confirmed: bool,
 }
 
 /// The answer of DescribeServices.
@@ -74,6 +92,8 @@ pub struct Health {
 pub struct Answers {
     /// The tasks.
     pub tasks: [Option<Task>; TASKS],
+    /// True if an earlier observation confirms that there is no further one, so that a deletion can follow.
+    pub is_confirmed: bool,
     /// The service.
     pub counts: Counts,
     /// The load balancer, and whether the target group is behind it.
@@ -84,8 +104,49 @@ pub struct Answers {
     pub health: Health,
 }
 
-fn listed(ecs: &Ecs) -> [bool; TASKS] {
-    ecs.tasks.map(|task| task.is_some())
+/// The age of the first observation's lists, and the present.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listing {
+    /// The present.
+    pub now: Instant,
+    /// The least age of the first observation, on which a deletion rests too.
+    pub least_age: Instant,
+}
+
+impl Listing {
+    /// Returns the possible answers of ListTasks. The two lists lag one by one: that for RUNNING can show that a task is to
+    /// stop, and that for STOPPED the state before.
+    fn answers(self, aws: &Aws) -> Vec<Listed> {
+        let mut answers = vec![Listed { tasks: [false; TASKS], is_confirmed: true }];
+        for (place, task) in aws.ecs.tasks.iter().enumerate() {
+            let Some(task) = task else { continue };
+            let is_wanted = |ecs: &Ecs| ecs.tasks[place].is_some_and(|task| task.is_wanted());
+            let is_to_stop = |ecs: &Ecs| ecs.tasks[place].is_some_and(|task| !task.is_wanted());
+            let can_be_in_neither =
+                aws.visible().any(|ecs| !is_wanted(&ecs)) && aws.visible().any(|ecs| !is_to_stop(&ecs));
+            let mut without = answers.clone();
+            answers.iter_mut().for_each(|answer| answer.tasks[place] = true);
+            if can_be_in_neither {
+                let mut ages = self.least_age..=*FIRST_OBSERVATION.end();
+                let is_confirmed = ages.any(|age| self.was_missed(task, age));
+                without.iter_mut().for_each(|answer| answer.is_confirmed &= is_confirmed);
+                answers.extend(without);
+            }
+        }
+        answers
+    }
+
+    /// Returns whether the list of tasks that are to run, of an observation of this age, can have missed a task.
+    fn was_missed(self, task: &Task, age: Instant) -> bool {
+        let is_at_or_after = |at: Instant| self.now <= at + age;
+        let is_new = match (task.created_at, task.started_at) {
+            (Some(created_at), _) => is_at_or_after(created_at),
+            // It was created this long before, or earlier.
+            (None, Some(started_at)) => is_at_or_after(started_at.saturating_sub(DEADLINE)),
+            (None, None) => true,
+        };
+        is_new || task.stopping_at.is_some_and(|at| self.now >= at + age)
+    }
 }
 
 fn counts(ecs: &Ecs) -> Counts {
@@ -141,7 +202,7 @@ impl Answers {
     /// Returns the answers of an observation whose calls are all made now, while ECS shows this state.
     pub fn at_once(aws: &Aws, ecs: &Ecs) -> Self {
         let TagsAnswer { load_balancer, group } = tags(aws);
-        Self { tasks: ecs.tasks, counts: counts(ecs), load_balancer, group, health: health(aws) }
+        Self { tasks: ecs.tasks, is_confirmed: true, counts: counts(ecs), load_balancer, group, health: health(aws) }
     }
 }
 
@@ -153,8 +214,8 @@ impl Reading {
 
     /// Returns the readings that are possible right before a step from one state of AWS to another: this one, and those
     /// with further calls whose answers the step changes.
-    pub fn before_step(&self, before: &Aws, after: &Aws) -> Vec<Self> {
-        let services = self.service.before_step(before, after);
+    pub fn before_step(&self, before: &Aws, after: &Aws, listing: Listing) -> Vec<Self> {
+        let services = self.service.before_step(before, after, listing);
         let load_balancers = options(self.load_balancer, load_balancer(before), load_balancer(after));
         let tags = options(self.tags, tags(before), tags(after));
         let healths = options(self.health, health(before), health(after));
@@ -183,15 +244,17 @@ impl Reading {
     /// Returns whether outdated answers can lead to a write that does harm when it is late.
     ///
     /// Of an observation that shows the service in use, tasks are registered and marks removed: a late write of these costs
-    /// another reconciliation. Of one that shows neither a load balancer nor a marked target group, nothing follows.
+    /// another reconciliation. Of one that shows neither a load balancer nor a marked target group, nothing follows. Of one
+    /// that can miss a stopping task, no deletion follows, and a mark that is older than the task's stop is not valid.
     fn is_dangerous(&self) -> bool {
         let is_stopped = |task: &Option<Task>| task.is_none_or(|task| task.status == Status::Stopped);
         let is_idle = match self.service {
-            ServiceCalls::None | ServiceCalls::Listed(_) => true,
-            ServiceCalls::Described(tasks) => tasks.iter().all(is_stopped),
-            ServiceCalls::Counted(tasks, counts) => {
+            ServiceCalls::None => true,
+            ServiceCalls::Listed(listed) => listed.is_confirmed,
+            ServiceCalls::Described(described) => described.is_confirmed && described.tasks.iter().all(is_stopped),
+            ServiceCalls::Counted(described, counts) => {
                 let is_zero = (counts.running, counts.pending) == (0, 0) && !counts.desired;
-                tasks.iter().all(is_stopped) && is_zero && counts.exists
+                described.is_confirmed && described.tasks.iter().all(is_stopped) && is_zero && counts.exists
             }
         };
         let has_group = || self.tags.is_none_or(|tags| tags.group.is_some_and(|group| group.mark.is_some()));
@@ -208,7 +271,7 @@ impl Reading {
 
     /// Returns the answers that are possible when the remaining calls are made now; none if the load balancer has gone or
     /// changed meanwhile, so that the observation fails.
-    pub fn finished(&self, aws: &Aws) -> Vec<Answers> {
+    pub fn finished(&self, aws: &Aws, listing: Listing) -> Vec<Answers> {
         let found = self.load_balancer.unwrap_or_else(|| load_balancer(aws));
         // An earlier answer counts only if it belongs to the load balancer that DescribeLoadBalancers shows.
         let is_of_found = |answer: &TagsAnswer| match found {
@@ -220,8 +283,15 @@ impl Reading {
         };
         let (load_balancer, group) = (found.and(tags.load_balancer), tags.group);
         let health = self.health.unwrap_or_else(|| health(aws));
-        let answers = |(tasks, counts)| Answers { tasks, counts, load_balancer, group, health };
-        self.service.finished(aws).into_iter().map(answers).collect()
+        let answers = |(Described { tasks, is_confirmed }, counts)| Answers {
+            tasks,
+            is_confirmed,
+            counts,
+            load_balancer,
+            group,
+            health,
+        };
+        self.service.finished(aws, listing).into_iter().map(answers).collect()
     }
 }
 
@@ -235,14 +305,14 @@ fn options<T: Copy + PartialEq>(current: Option<T>, before: T, after: T) -> Vec<
 }
 
 impl ServiceCalls {
-    fn before_step(self, before: &Aws, after: &Aws) -> Vec<Self> {
+    fn before_step(self, before: &Aws, after: &Aws, listing: Listing) -> Vec<Self> {
         if (before.ecs, before.outdated) == (after.ecs, after.outdated) {
             return vec![self];
         }
         let mut reached = vec![self];
         let mut place = 0;
         while let Some(calls) = reached.get(place) {
-            for next in calls.next(before) {
+            for next in calls.next(before, listing) {
                 if !reached.contains(&next) {
                     reached.push(next);
                 }
@@ -251,7 +321,7 @@ impl ServiceCalls {
         }
         let mut options = Vec::new();
         for calls in reached {
-            let needed = calls.without_repeatable(after);
+            let needed = calls.without_repeatable(after, listing);
             if !options.contains(&needed) {
                 options.push(needed);
             }
@@ -260,44 +330,46 @@ impl ServiceCalls {
     }
 
     /// Returns the calls after one more of them.
-    fn next(&self, aws: &Aws) -> Vec<Self> {
+    fn next(&self, aws: &Aws, listing: Listing) -> Vec<Self> {
         let visible = aws.visible();
         match *self {
-            Self::None => visible.map(|ecs| Self::Listed(listed(&ecs))).collect(),
+            Self::None => listing.answers(aws).into_iter().map(Self::Listed).collect(),
             Self::Listed(listed) => visible
                 .map(|ecs| {
                     let mut tasks = ecs.tasks;
-                    for (task, is_listed) in tasks.iter_mut().zip(listed) {
+                    for (task, is_listed) in tasks.iter_mut().zip(listed.tasks) {
                         *task = task.filter(|_| is_listed);
                     }
-                    Self::Described(tasks)
+                    Self::Described(Described { tasks, is_confirmed: listed.is_confirmed })
                 })
                 .collect(),
-            Self::Described(tasks) => visible.map(|ecs| Self::Counted(tasks, counts(&ecs))).collect(),
+            Self::Described(described) => visible.map(|ecs| Self::Counted(described, counts(&ecs))).collect(),
             Self::Counted(..) => Vec::new(),
         }
     }
 
     /// Returns the calls without those at the end that would have the same answers now.
-    fn without_repeatable(self, aws: &Aws) -> Self {
+    fn without_repeatable(self, aws: &Aws, listing: Listing) -> Self {
         match self {
-            Self::Counted(tasks, answer) if aws.visible().any(|ecs| counts(&ecs) == answer) => {
-                Self::Described(tasks).without_repeatable(aws)
+            Self::Counted(described, answer) if aws.visible().any(|ecs| counts(&ecs) == answer) => {
+                Self::Described(described).without_repeatable(aws, listing)
             }
-            Self::Described(tasks) if aws.visible().any(|ecs| ecs.tasks == tasks) => Self::None,
-            Self::Listed(answer) if aws.visible().any(|ecs| listed(&ecs) == answer) => Self::None,
+            Self::Described(described) if aws.visible().any(|ecs| ecs.tasks == described.tasks) => Self::None,
+            Self::Listed(answer) if listing.answers(aws).contains(&answer) => Self::None,
             other => other,
         }
     }
 
-    fn finished(self, aws: &Aws) -> Vec<([Option<Task>; TASKS], Counts)> {
+    fn finished(self, aws: &Aws, listing: Listing) -> Vec<(Described, Counts)> {
         let mut reached = vec![self];
         let mut finished = Vec::new();
         while let Some(calls) = reached.pop() {
             match calls {
-                Self::Counted(tasks, counts) if !finished.contains(&(tasks, counts)) => finished.push((tasks, counts)),
+                Self::Counted(described, counts) if !finished.contains(&(described, counts)) => {
+                    finished.push((described, counts));
+                }
                 Self::Counted(..) => {}
-                unfinished => reached.extend(unfinished.next(aws)),
+                unfinished => reached.extend(unfinished.next(aws, listing)),
             }
         }
         finished

@@ -114,7 +114,7 @@ impl Reconciler {
         }
     }
 
-    /// Forgets the observation: a call has failed, or the process restarts.
+    /// Forgets the observation: the process restarts.
     pub fn restart(&mut self) {
         *self = Self { writes: std::mem::take(&mut self.writes), ..Self::new(self.name.0) };
     }

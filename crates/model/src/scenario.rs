@@ -22,6 +22,9 @@ pub struct Scenario {
     pub has_down: bool,
     /// What an operator does by hand, or by Terraform.
     pub calls: &'static [Call],
+    /// Whether targets are registered and deregistered. No other write depends on a service's own targets, except the stop of
+    /// an unused service.
+    pub registers: bool,
     /// The number of crashes.
     pub crashes: u8,
     /// AWS in the beginning.
@@ -43,6 +46,7 @@ impl Scenario {
             has_up: false,
             has_down: false,
             calls: &[],
+            registers: true,
             crashes: 0,
             aws: idle(),
         };
@@ -82,6 +86,7 @@ impl Scenario {
                 about: "two watchers, a scale-up and scale-down with Terraform, and one crash",
                 watchers: 2,
                 calls: EVENING_WITH_TERRAFORM,
+                registers: false,
                 crashes: 1,
                 ..quiet.clone()
             },
@@ -90,8 +95,9 @@ impl Scenario {
                 about: "one watcher, `up` against `down`, and two crashes",
                 has_up: true,
                 has_down: true,
+                registers: false,
                 crashes: 2,
-                aws: last(in_use()),
+                aws: last(without_targets(in_use())),
                 ..quiet.clone()
             },
             Self {
@@ -99,7 +105,8 @@ impl Scenario {
                 about: "one watcher, and `up` against `down`, without a crash",
                 has_up: true,
                 has_down: true,
-                aws: last(in_use()),
+                registers: false,
+                aws: last(without_targets(in_use())),
                 ..quiet.clone()
             },
             Self {
@@ -233,6 +240,13 @@ fn orphaned() -> Aws {
         has_foreign_group: true,
         ..idle()
     }
+}
+
+fn without_targets(mut aws: Aws) -> Aws {
+    if let Some(group) = &mut aws.group {
+        group.targets = [false; TASKS];
+    }
+    aws
 }
 
 /// The load balancer is the last one of the scenario.

@@ -55,10 +55,10 @@ fn calls_of(reconciler: &Reconciler, before: &Reading, after: &Reading) -> Optio
         made.extend(match &after.service {
             ServiceCalls::None => None,
             ServiceCalls::Listed(_) => Some("ListTasks".to_owned()),
-            ServiceCalls::Described(tasks) => Some(format!("DescribeTasks ({})", statuses(tasks))),
-            ServiceCalls::Counted(tasks, counts) => {
+            ServiceCalls::Described(described) => Some(format!("DescribeTasks ({})", statuses(&described.tasks))),
+            ServiceCalls::Counted(described, counts) => {
                 let desired = u8::from(counts.desired);
-                Some(format!("DescribeTasks ({}), DescribeServices ({desired} desired)", statuses(tasks)))
+                Some(format!("DescribeTasks ({}), DescribeServices ({desired} desired)", statuses(&described.tasks)))
             }
         });
     }
@@ -129,7 +129,6 @@ fn step(state: &State, action: &Action) -> Option<String> {
             let reconciler = state.reconcilers().nth(*place)?;
             format!("{} ends an observation: {}", name(reconciler), shown(answers))
         }
-        Change::Restart(place) => format!("{}'s observation fails", name(state.reconcilers().nth(*place)?)),
         Change::Stop { reconciler, .. } => {
             let reconciler = state.reconcilers().nth(*reconciler)?;
             let what = match reconciler.stop?.step {
