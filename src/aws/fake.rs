@@ -66,6 +66,8 @@ pub struct World {
     pub calls: Vec<&'static str>,
     /// How soon each observation was wanted.
     pub urgencies: Vec<Urgency>,
+    /// The tasks that ListTasks leaves out.
+    pub unlisted: Vec<TaskId>,
     /// The number of throttled calls.
     throttled: u64,
     /// The errors of the next calls of an operation, in order; `None` for a call that succeeds.
@@ -99,6 +101,7 @@ impl FakeAws {
             changed: Vec::new(),
             calls: Vec::new(),
             urgencies: Vec::new(),
+            unlisted: Vec::new(),
             throttled: 0,
             faults: BTreeMap::new(),
             service_tags: Tags::new(),
@@ -253,7 +256,11 @@ impl Platform for FakeAws {
     }
 
     async fn list_tasks(&self, _: &str, _: &str) -> Result<Vec<TaskId>, AwsError> {
-        self.call("ListTasks", |world| Ok(world.observed.tasks.iter().map(|task| task.id.clone()).collect())).await
+        self.call("ListTasks", |world| {
+            let ids = world.observed.tasks.iter().map(|task| task.id.clone());
+            Ok(ids.filter(|id| !world.unlisted.contains(id)).collect())
+        })
+        .await
     }
 
     async fn describe_tasks(&self, _: &str, tasks: &[TaskId]) -> Result<Vec<Task>, AwsError> {

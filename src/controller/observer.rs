@@ -113,7 +113,7 @@ impl<P: ControllerPlatform> Observer<'_, P> {
             unmatched_since: BTreeMap::new(),
             teardown_begun_at: None,
         };
-        self.last_seen.remember(&observation, description, began);
+        self.last_seen.remember(&observation, description, began, &*self.context.clock);
         Ok(observation)
     }
 

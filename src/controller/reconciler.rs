@@ -15,6 +15,7 @@ use crate::controller::basis::Basis;
 use crate::controller::context::Context;
 use crate::controller::findings::CurrentFindings;
 use crate::controller::gate::Gate;
+pub use crate::controller::last_seen::ECS_LAG;
 use crate::controller::last_seen::LastSeen;
 use crate::controller::latest::{LatestReconciliation, Reconciliation};
 use crate::controller::message::Hints;
@@ -80,6 +81,8 @@ pub struct ReconcilerParts<P> {
     pub process: ProcessId,
     /// The least time after the grace period before this process deletes a load balancer that another process marked.
     pub takeover_after: Duration,
+    /// The longest time by which an answer of ECS is assumed to lag. A deletion waits so long between its two observations.
+    pub ecs_lag: Duration,
     /// The marked target groups in the region; the reconcilers of one process share them.
     pub orphan_index: OrphanIndex,
     /// Where the latest reconciliation is kept, if it is.
@@ -98,6 +101,8 @@ impl<P> ReconcilerParts<P> {
             gate: Gate::default(),
             process: ProcessId::default(),
             takeover_after: takeover_after(policy.idle_grace),
+            // A grace period that is shorter can't bridge the lag either.
+            ecs_lag: ECS_LAG.min(policy.idle_grace),
             orphan_index: OrphanIndex::default(),
             latest: LatestReconciliation::default(),
             policy,
@@ -118,6 +123,7 @@ pub struct Reconciler<P> {
     process: ProcessId,
     /// The time in the id of the last observation, in milliseconds since 1970.
     last_id: AtomicI64,
+    ecs_lag: Duration,
     memory: Memory,
 }
 
@@ -212,6 +218,7 @@ impl<P: ControllerPlatform> Reconciler<P> {
             gate,
             process,
             takeover_after,
+            ecs_lag,
             orphan_index,
             latest,
         } = parts;
@@ -241,6 +248,7 @@ impl<P: ControllerPlatform> Reconciler<P> {
             event_source_findings,
             findings,
             gate,
+            ecs_lag,
             latest,
             process,
             last_id,
@@ -394,14 +402,41 @@ impl<P: ControllerPlatform> Reconciler<P> {
     /// Observes once, or twice before a deletion or a stop: the dangerous writes rest on two observations, the second one
     /// fresh.
     async fn observe_for_writes(&self, hints: &Hints) -> Result<Observed, AwsError> {
+        let shows_every_task = self.shows_every_task_in() == Some(Duration::ZERO);
         let observed = self.wait_for_turn(self.observe_unless_at_rest(hints).await?);
         let second = match (&observed.plan.lifecycle, &observed.plan.stop) {
             (_, StopAction::ScaleToZero { .. }) => self.observe_fresh(&Hints::default()).await?,
             // A deletion doesn't rest on the use of the load balancer, so CloudWatch isn't asked again.
-            (LifecycleAction::DeleteLoadBalancer { .. }, _) => self.observe(&Hints::default()).await?,
+            (LifecycleAction::DeleteLoadBalancer { .. }, _) => self.observe_for_deletion().await?,
+            (LifecycleAction::DeleteTargetGroups { .. }, _) if !shows_every_task => self.observe_for_deletion().await?,
             _ => return Ok(observed),
         };
         Ok(Observed { first_id: Some(observed.id), ..self.wait_for_turn(second) })
+    }
+
+    async fn observe_for_deletion(&self) -> Result<Observed, AwsError> {
+        self.wait_until_every_task_is_shown().await?;
+        self.observe(&Hints::default()).await
+    }
+
+    /// Waits until an observation that begins now misses no task that serves or is stopping.
+    ///
+    /// # Errors
+    ///
+    /// The first call of an earlier observation, if there is need of one, that failed.
+    pub async fn wait_until_every_task_is_shown(&self) -> Result<(), AwsError> {
+        loop {
+            match self.shows_every_task_in() {
+                Some(Duration::ZERO) => return Ok(()),
+                Some(wait) => tokio::time::sleep(wait).await,
+                // This is the first observation, or the process was frozen.
+                None => drop(self.observe(&Hints::default()).await?),
+            }
+        }
+    }
+
+    fn shows_every_task_in(&self) -> Option<Duration> {
+        self.memory.last_seen.shows_every_task_in(self.ecs_lag, &*self.context.clock)
     }
 
     fn wait_for_turn(&self, mut observed: Observed) -> Observed {

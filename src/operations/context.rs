@@ -10,7 +10,7 @@ use super::progress::Progress;
 use crate::aws::{ControllerPlatform, Deadline};
 use crate::clock::{Moment, SharedClock};
 use crate::controller::context::Context as ControllerContext;
-use crate::controller::reconciler::{OBSERVATION_VALID_FOR, Reconciler, ReconcilerParts};
+use crate::controller::reconciler::{ECS_LAG, OBSERVATION_VALID_FOR, Reconciler, ReconcilerParts};
 use crate::controller::scope::Scope;
 use crate::retry::Jitter;
 use crate::shutdown::Shutdown;
@@ -88,6 +88,8 @@ impl<P: ControllerPlatform + Clone> Context<P> {
         let takeover_after = Duration::ZERO;
         Reconciler::new(ReconcilerParts {
             takeover_after,
+            // `down` has no grace period, which would bridge the lag.
+            ecs_lag: ECS_LAG,
             ..ReconcilerParts::new(self.platform.clone(), context, policy)
         })
     }

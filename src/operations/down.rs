@@ -23,7 +23,9 @@ use crate::telemetry::log::{Phase, Verb, rfc3339_millis};
 use jvb_watcher_cost::Model;
 use jvb_watcher_rules::finding::FindingName;
 use jvb_watcher_rules::hold::{Hold, Holder};
-use jvb_watcher_rules::model::{LastStatus, LoadBalancer, LoadBalancerKind, OPERATION_TAG, Observation, Service};
+use jvb_watcher_rules::model::{
+    LastStatus, LoadBalancer, LoadBalancerKind, OPERATION_TAG, Observation, Phase as TaskPhase, Service, Task,
+};
 use jvb_watcher_rules::plan::{self, Teardown, UsagePolicy};
 
 /// The extent of `down`, and its time limits.
@@ -226,7 +228,8 @@ impl<P: ControllerPlatform + Clone> Down<P> {
         let deadline = self.run.context.deadline();
         let service = self.run.service().await?;
         self.run.yield_to_later(&service)?;
-        let observed = self.registrar.observe(&Hints::default()).await?;
+        // Its tasks are remembered until ECS shows that they have stopped, also while its lists don't show them.
+        let observed = self.teardown.observe(&Hints::default()).await?;
         self.hindrance_in(&observed.observation)?;
         let detail = self.run.acquire_lease(&service, &deadline).await?;
         self.record(&observed.observation);
@@ -280,7 +283,7 @@ impl<P: ControllerPlatform + Clone> Down<P> {
         let observation = match self.run.context.command {
             None => self.teardown.reconcile(&Hints::default()).await?.observed.observation,
             Some(_) => {
-                let observed = self.registrar.observe(&Hints::default()).await?;
+                let observed = self.teardown.observe(&Hints::default()).await?;
                 if !plan::is_idle(&observed.observation, self.run.context.now()) {
                     self.registrar.reconcile(&Hints::default()).await?;
                 }
@@ -318,6 +321,11 @@ impl<P: ControllerPlatform + Clone> Down<P> {
         if let Some(status) = self.verify_scaled_down().await? {
             return Ok(status);
         }
+        let is_left = self.initial.is_some() && self.gone_at.is_none();
+        if self.run.context.command.is_some() && self.command_succeeded_at.is_none() && is_left {
+            // The command deletes without a further observation.
+            self.teardown.wait_until_every_task_is_shown().await?;
+        }
         let deadline = self.run.context.deadline();
         let observed = self.teardown.observe(&Hints::default()).await?;
         let observation = &observed.observation;
@@ -336,6 +344,13 @@ impl<P: ControllerPlatform + Clone> Down<P> {
             });
         }
         if !plan::is_idle(observation, self.run.context.now()) {
+            let is_stopping =
+                |task: &Task| task.phase() == TaskPhase::Stopping && task.last_status != LastStatus::Stopped;
+            if observation.tasks.iter().any(is_stopping) {
+                // ECS didn't show it before.
+                let repeated = "tasks of the service are stopping each time; find out who starts them";
+                return Ok(PhaseStatus::RestartFrom { phase: Phase::TasksDrained, repeated });
+            }
             return Err(OperationError::Refused(format!("{name} is in use again; find out who uses it")));
         }
         if let Some(command) = &self.run.context.command

@@ -1,14 +1,14 @@
-//! docs/incidents.md: every incident names tests, and every named test exists.
+//! docs/incidents.md and docs/guarantees.md: every incident and every guarantee names tests, and every named test exists.
 
 use std::collections::BTreeSet;
 use std::path::Path;
 
 /// Returns the cells of each row of the table, without its heading.
-fn rows() -> Vec<Vec<String>> {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/incidents.md");
-    let page = std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{path}: {error}"));
+fn rows(page: &str) -> Vec<Vec<String>> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs").join(page);
+    let page = std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let lines = page.lines().filter(|line| line.starts_with("| ")).skip(2);
-    lines.map(|line| line.trim_matches('|').split(" | ").map(|cell| cell.trim().to_owned()).collect()).collect()
+    lines.map(|line| line.trim_matches('|').split('|').map(|cell| cell.trim().to_owned()).collect()).collect()
 }
 
 /// Returns the names in backquotes.
@@ -44,13 +44,35 @@ fn tests_below(folder: &Path, found: &mut BTreeSet<String>) {
     }
 }
 
-#[test]
-fn every_incident_names_existing_tests() {
+fn all_tests() -> BTreeSet<String> {
     let mut tests = BTreeSet::new();
     for folder in ["crates", "src", "tests"] {
         tests_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join(folder), &mut tests);
     }
-    let rows = rows();
+    tests
+}
+
+#[test]
+fn every_guarantee_names_existing_tests() {
+    let tests = all_tests();
+    let rows = rows("guarantees.md");
+    assert_eq!(rows.len(), 7, "{rows:?}");
+    for (row, number) in rows.iter().zip(1..) {
+        let [guarantee, _types, properties, model, simulation, processes, _audit] = row.as_slice() else {
+            panic!("seven cells in {row:?}")
+        };
+        assert_eq!(*guarantee, number.to_string());
+        assert!(!names(simulation).is_empty() && !names(processes).is_empty(), "{guarantee}: names no test");
+        for name in [properties, model, simulation, processes].into_iter().flat_map(|cell| names(cell)) {
+            assert!(tests.contains(name), "{guarantee}: the test {name} doesn't exist");
+        }
+    }
+}
+
+#[test]
+fn every_incident_names_existing_tests() {
+    let tests = all_tests();
+    let rows = rows("incidents.md");
     assert_eq!(rows.len(), 10, "{rows:?}");
     for row in rows {
         let [what, place, named] = row.as_slice() else { panic!("three cells in {row:?}") };

@@ -307,7 +307,9 @@ fn visit_group(group: &mut Group, f: &mut impl FnMut(&mut Instant, Instant)) {
 fn visit_reading(reading: &mut Reading, f: &mut impl FnMut(&mut Instant, Instant)) {
     match &mut reading.service {
         ServiceCalls::None | ServiceCalls::Listed(_) => {}
-        ServiceCalls::Described(described) | ServiceCalls::Counted(described, _) => visit_tasks(&mut described.tasks, f),
+        ServiceCalls::Described(described) | ServiceCalls::Counted(described, _) => {
+            visit_tasks(&mut described.tasks, f)
+        }
     }
     reading.load_balancer.iter_mut().flatten().for_each(|found| visit_load_balancer(found, f));
     if let Some(tags) = &mut reading.tags {

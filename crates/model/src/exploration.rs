@@ -56,8 +56,8 @@ struct Progress {
     last: Option<Instant>,
 }
 
-/// The time between two lines.
-const LINE_EVERY: Duration = Duration::from_secs(30);
+/// The time between two lines about the progress.
+pub const LINE_EVERY: Duration = Duration::from_secs(30);
 
 impl<M: Model> Reporter<M> for Progress {
     fn report_checking(&mut self, data: ReportData) {

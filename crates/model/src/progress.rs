@@ -3,10 +3,13 @@
 //! The graph of all states is explored once more, and then followed backwards from the ends, along the steps that need
 //! neither an operator nor a crash. A state from which no end is reached would stay idle forever.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+use std::time::Instant;
 
 use stateright::Model;
 
+use crate::exploration::LINE_EVERY;
 use crate::model::{Change, State, TeardownModel};
 
 /// The result.
@@ -24,49 +27,105 @@ pub struct Progress {
 
 /// Checks that an end can be reached from every reachable state.
 pub fn check(model: &TeardownModel) -> Progress {
-    let mut places: HashMap<State, usize> = HashMap::new();
-    let (mut states, mut earlier): (Vec<State>, Vec<Vec<usize>>) = (Vec::new(), Vec::new());
-    let mut find = |state: State, states: &mut Vec<State>, earlier: &mut Vec<Vec<usize>>| {
-        let next = states.len();
-        let place = *places.entry(state.clone()).or_insert(next);
-        if place == next {
-            states.push(state);
-            earlier.push(Vec::new());
-        }
-        place
-    };
-    for state in model.init_states() {
-        find(state, &mut states, &mut earlier);
-    }
-    let mut at = 0;
-    let mut actions = Vec::new();
-    while at < states.len() {
-        model.actions(&states[at], &mut actions);
-        for action in actions.drain(..) {
-            let needs_no_operator =
-                !matches!(action.change, Change::Up(_) | Change::Down(_) | Change::Hand(_) | Change::Crash(_));
-            let Some(next) = model.next_state(&states[at], action) else { continue };
-            let next = find(next, &mut states, &mut earlier);
-            if needs_no_operator {
-                earlier[next].push(at);
-            }
-        }
-        at += 1;
-    }
-    let mut reaches_end: Vec<bool> = states.iter().map(is_end).collect();
-    let mut open: Vec<usize> = (0..states.len()).filter(|place| reaches_end[*place]).collect();
-    let ends = open.len();
-    while let Some(place) = open.pop() {
-        for before in &earlier[place] {
-            if !reaches_end[*before] {
-                reaches_end[*before] = true;
-                open.push(*before);
+    let Graph { steps, mut reaches_end } = Graph::of(model);
+    let ends = reaches_end.iter().filter(|reaches| **reaches).count();
+    // From the later states to the earlier ones, until nothing changes.
+    let mut changes = true;
+    while changes {
+        changes = false;
+        for (from, to) in steps.iter().rev() {
+            if reaches_end[*to as usize] && !reaches_end[*from as usize] {
+                reaches_end[*from as usize] = true;
+                changes = true;
             }
         }
     }
     let stuck = reaches_end.iter().filter(|reaches| !**reaches).count();
-    let example = reaches_end.iter().position(|reaches| !reaches).map(|place| states[place].clone());
-    Progress { states: states.len(), ends, stuck, example }
+    let example = reaches_end.iter().position(|reaches| !reaches).and_then(|place| Search::new(model).nth(place));
+    Progress { states: reaches_end.len(), ends, stuck, example }
+}
+
+/// The graph of all states, each by its place in the order of the search.
+struct Graph {
+    /// The steps that need neither an operator nor a crash.
+    steps: Vec<(u32, u32)>,
+    /// Whether each state is at an end.
+    reaches_end: Vec<bool>,
+}
+
+impl Graph {
+    fn of(model: &TeardownModel) -> Self {
+        let mut search = Search::new(model);
+        let mut reaches_end = Vec::new();
+        let (began, mut line_at) = (Instant::now(), Instant::now());
+        while let Some(state) = search.next() {
+            reaches_end.push(is_end(&state));
+            if line_at.elapsed() >= LINE_EVERY {
+                line_at = Instant::now();
+                let (states, seconds) = (reaches_end.len(), began.elapsed().as_secs());
+                eprintln!("  {states} states explored, {} known, {seconds} s", search.places.len());
+            }
+        }
+        Self { steps: search.steps, reaches_end }
+    }
+}
+
+/// A breadth-first search, which yields each state once and keeps none.
+struct Search<'a> {
+    model: &'a TeardownModel,
+    /// By the state's hash, of which two are equal as rarely as for stateright.
+    places: HashMap<u64, u32>,
+    hashes: RandomState,
+    open: VecDeque<State>,
+    next: u32,
+    steps: Vec<(u32, u32)>,
+}
+
+impl<'a> Search<'a> {
+    fn new(model: &'a TeardownModel) -> Self {
+        let mut search = Self {
+            model,
+            places: HashMap::new(),
+            hashes: RandomState::new(),
+            open: VecDeque::new(),
+            next: 0,
+            steps: Vec::new(),
+        };
+        for state in model.init_states() {
+            search.find(state);
+        }
+        search
+    }
+
+    fn find(&mut self, state: State) -> u32 {
+        let new = u32::try_from(self.places.len()).unwrap_or(u32::MAX);
+        let place = *self.places.entry(self.hashes.hash_one(&state)).or_insert(new);
+        if place == new {
+            self.open.push_back(state);
+        }
+        place
+    }
+}
+
+impl Iterator for Search<'_> {
+    type Item = State;
+
+    fn next(&mut self) -> Option<State> {
+        let state = self.open.pop_front()?;
+        let mut actions = Vec::new();
+        self.model.actions(&state, &mut actions);
+        for action in actions {
+            let needs_no_operator =
+                !matches!(action.change, Change::Up(_) | Change::Down(_) | Change::Hand(_) | Change::Crash(_));
+            let Some(next) = self.model.next_state(&state, action) else { continue };
+            let to = self.find(next);
+            if needs_no_operator && to != self.next {
+                self.steps.push((self.next, to));
+            }
+        }
+        self.next += 1;
+        Some(state)
+    }
 }
 
 /// Returns whether nothing of the load balancer is left, or something forbids its deletion that only an operator ends.

@@ -7,6 +7,7 @@
 //! day shows it, by an example or by the product's own tests. The table of all of them is in the README of this crate.
 
 use std::fmt;
+use std::time::Duration;
 
 mod interceptor;
 mod planner;
@@ -50,6 +51,11 @@ impl fmt::Display for Injection {
     }
 }
 
+/// Returns the time that a deletion waits between its two observations.
+pub fn ecs_lag(bug: Option<Bug>, lag: Duration) -> Duration {
+    if bug == Some(Bug::DeleteWithoutWaiting) { Duration::ZERO } else { lag }
+}
+
 macro_rules! bugs {
     ($($(#[doc = $doc:literal])* $name:ident: $injection:ident,)*) => {
         /// A deliberate bug.
@@ -82,6 +88,8 @@ macro_rules! bugs {
 bugs! {
     /// The load balancer is deleted after a single observation.
     DeleteAfterOneObservation: Plan,
+    /// The second observation of a deletion follows the first one at once.
+    DeleteWithoutWaiting: Loop,
     /// An observation never becomes stale.
     IgnoreDeadlines: Platform,
     /// Messages are deleted before the reconciliation.

@@ -155,11 +155,13 @@ impl Worker {
                 let connection = connection.about(setup.sender(actor).platform);
                 let cloud = Intercepted::new(connection, interceptors.of(&scope.service));
                 let context = ControllerContext::new(scope, log.about(setup.identity()), clock.clone());
+                let parts = ReconcilerParts::new(cloud, context, policy);
                 Reconciler::new(ReconcilerParts {
                     planner: bugs::planner(bug),
                     process: ProcessId::new(number),
                     orphan_index: orphan_index.clone(),
-                    ..ReconcilerParts::new(cloud, context, policy)
+                    ecs_lag: bugs::ecs_lag(bug, parts.ecs_lag),
+                    ..parts
                 })
             })
             .collect();

@@ -210,7 +210,7 @@ async fn marks_and_tears_down_by_ticks_alone() {
     tokio::time::sleep(minutes(1)).await;
     let (_, took) = bench.invoke(Request::Tick).await;
     assert_eq!(bench.lines.of("teardown_completed").len(), 1);
-    assert!(took < seconds(10), "{took:?}");
+    assert!((seconds(10)..seconds(20)).contains(&took), "the lag of ECS, and the teardown: {took:?}");
     let deletions = bench.cloud.calls_of(&["DeleteLoadBalancer", "DeleteTargetGroup"]);
     assert_eq!(deletions, ["DeleteLoadBalancer", "DeleteTargetGroup", "DeleteTargetGroup"]);
 }

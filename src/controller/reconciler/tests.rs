@@ -145,7 +145,7 @@ async fn the_gate_closes_after_the_deletion_in_progress_and_before_the_next_one(
     bench.cloud.delay("DeleteLoadBalancer", seconds(4));
     let (lines, cloud) = (bench.lines.clone(), bench.cloud.clone());
     let close = async {
-        tokio::time::sleep(seconds(1)).await;
+        tokio::time::sleep(ECS_LAG + seconds(1)).await;
         gate.close().await;
         assert_eq!(lines.of("load_balancer_deleted").len(), 1, "it had begun");
         assert_eq!(cloud.count("DeleteLoadBalancer"), 1);
@@ -207,6 +207,65 @@ async fn does_not_delete_on_a_second_observation_that_took_too_long() {
     bench.cloud.delay("DescribeTags", OBSERVATION_VALID_FOR - Duration::from_millis(1));
     bench.reconcile().await.expect("just in time");
     assert_eq!(bench.cloud.count("DeleteLoadBalancer"), 1);
+}
+
+/// Adds a task that is stopping, and that ListTasks leaves out for nearly as long as ECS may lag.
+fn leave_out(cloud: FakeAws) -> impl Future<Output = ()> {
+    let stopping = Task { stopping_at: Some(noon()), ..task(7, LastStatus::Stopping, DesiredStatus::Stopped) };
+    cloud.world().unlisted.push(stopping.id.clone());
+    cloud.world().observed.tasks.push(stopping);
+    async move {
+        tokio::time::sleep(ECS_LAG - Duration::from_millis(1)).await;
+        cloud.world().unlisted.clear();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn does_not_delete_while_a_stopping_task_can_be_missing_from_both_lists() {
+    let mut bench = bench(overdue());
+    let left_out = leave_out(bench.cloud.clone());
+    let (outcome, ()) = tokio::join!(bench.reconcile(), left_out);
+    assert_eq!(
+        outcome.expect("a reconciliation").observed.observation.tasks.len(),
+        2,
+        "the second observation shows it"
+    );
+    assert_eq!(bench.cloud.count("ListTasks"), 2);
+    assert_eq!(bench.cloud.count("DeleteLoadBalancer"), 0);
+    assert_eq!(bench.lines.of("idle_unmarked").len(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn deletes_without_a_wait_after_an_observation_that_is_recent_and_older_than_the_lag() {
+    for (age, waits_for) in [(9, 1), (10, 0), (20, 0), (21, 10)] {
+        let mut bench = bench(overdue());
+        bench.observe().await;
+        tokio::time::sleep(seconds(age)).await;
+        let began = Instant::now();
+        bench.reconcile().await.expect("a reconciliation");
+        assert_eq!(
+            (began.elapsed(), bench.cloud.count("DeleteLoadBalancer")),
+            (seconds(waits_for), 1),
+            "after {age} s"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn deletes_target_groups_by_a_second_observation_unless_an_earlier_one_is_recent() {
+    let mut left = observation(counts(0, 0, 0), vec![], None);
+    left.orphaned_target_groups = marked_load_balancer(&[], noon() - minutes(5)).target_groups;
+    let mut first = bench(left.clone());
+    let left_out = leave_out(first.cloud.clone());
+    let (outcome, ()) = tokio::join!(first.reconcile(), left_out);
+    outcome.expect("a reconciliation");
+    assert_eq!((first.cloud.count("ListTasks"), first.cloud.count("DeleteTargetGroup")), (2, 0));
+
+    let mut second = bench(left);
+    second.observe().await;
+    tokio::time::sleep(ECS_LAG).await;
+    second.reconcile().await.expect("a reconciliation");
+    assert_eq!((second.cloud.count("ListTasks"), second.cloud.count("DeleteTargetGroup")), (2, 2));
 }
 
 #[tokio::test(start_paused = true)]
@@ -370,9 +429,9 @@ async fn one_of_several_workers_reports_the_teardown_and_counts_it() {
     }
     assert_eq!(benches.iter().map(teardowns).sum::<u64>(), 1);
     assert_eq!(cloud.count("DeleteLoadBalancer"), 1);
-    // The query in docs/logs.md sums these up: an hour before noon, and the grace period after it.
+    // The query in docs/logs.md sums these up: an hour before noon, the grace period after it, and the lag of ECS.
     let uptime = lines_of(&benches, "load_balancer_deleted")[0]["uptime_seconds"].as_u64().expect("a number");
-    assert!((3660..3670).contains(&uptime), "{uptime}");
+    assert!((3670..3680).contains(&uptime), "{uptime}");
     for bench in &benches {
         let last = bench.lines.of("reconciled").pop().expect("a line");
         assert_eq!(last["load_balancer_state"], "absent", "each worker says that it is gone");

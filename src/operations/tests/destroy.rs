@@ -23,12 +23,16 @@ impl LoadBalancerCommand for Destroy {
     }
 }
 
+/// A command that destroys everything.
+pub(super) fn command(platform: &Platform) -> Arc<dyn LoadBalancerCommand> {
+    Arc::new(Destroy { cloud: platform.cloud.clone(), leaves: Vec::new() })
+}
+
 #[tokio::test(start_paused = true)]
 async fn down_runs_its_command_after_every_task_has_stopped() {
     let platform = Platform::new(nothing());
     platform.bring_up().await;
-    let command = Arc::new(Destroy { cloud: platform.cloud.clone(), leaves: Vec::new() });
-    let mut down = platform.down_with("d", Some(command), HoldPolicy::Respect);
+    let mut down = platform.down_with("d", Some(command(&platform)), HoldPolicy::Respect);
     execute(&mut down).await.unwrap_or_else(|failure| panic!("{failure}"));
     platform.assert_down();
     assert_eq!(platform.cloud.count("DeleteLoadBalancer"), 0);

@@ -72,3 +72,45 @@ async fn a_dry_run_lists_every_step_and_writes_nothing() {
     }
     assert_eq!(platform.cloud.calls_of(&writes).len(), before);
 }
+
+#[tokio::test(start_paused = true)]
+async fn down_waits_for_a_task_that_was_stopping_when_it_began_and_is_in_neither_list() {
+    for command in [false, true] {
+        let platform = Platform::new(nothing());
+        platform.bring_up().await;
+        let stopping = {
+            let mut world = platform.cloud.world();
+            world.observed.service = Service::Found(Counts::default());
+            let task = &mut world.observed.tasks[0];
+            (task.desired_status, task.last_status) = (DesiredStatus::Stopped, LastStatus::Stopping);
+            task.stopping_at = Some(crate::clock::Clock::now(&*platform.clock));
+            let id = task.id.clone();
+            world.unlisted.push(id.clone());
+            id
+        };
+        let command = command.then(|| destroy::command(&platform));
+        let mut down = platform.down_with("d", command, HoldPolicy::Respect);
+        let shown_after_the_lag = async {
+            tokio::time::sleep(seconds(8)).await;
+            platform.cloud.world().unlisted.clear();
+        };
+        let stopped_first = async {
+            loop {
+                let (is_stopped, exists) = {
+                    let world = platform.cloud.world();
+                    let of_task = world.observed.tasks.iter().find(|task| task.id == stopping);
+                    let is_stopped = of_task.is_none_or(|task| task.last_status == LastStatus::Stopped);
+                    (is_stopped, world.observed.load_balancer.is_some())
+                };
+                if is_stopped || !exists {
+                    return exists;
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        };
+        let (result, (), stopped_first) = tokio::join!(execute(&mut down), shown_after_the_lag, stopped_first);
+        result.unwrap_or_else(|failure| panic!("{failure}"));
+        assert!(stopped_first, "the load balancer is there until the task has stopped");
+        platform.assert_down();
+    }
+}

@@ -494,8 +494,8 @@ variable "lambda_timeout" {
   default     = 60
 
   validation {
-    condition     = var.lambda_timeout >= 15 && var.lambda_timeout <= 900
-    error_message = "The timeout must be from 15 to 900 seconds. Deleting a load balancer alone may take ten."
+    condition     = var.lambda_timeout >= 30 && var.lambda_timeout <= 900
+    error_message = "The timeout must be from 30 to 900 seconds. Deleting a load balancer takes up to 20: ten between two observations, and ten from the second one."
   }
 }
 

@@ -1,7 +1,7 @@
 //! The command `down`, call by call (`src/operations/down.rs`, `run.rs`), of an operator who knows that there is no call.
 
 use super::{Move, Outcome, Pending};
-use crate::aws::{Aws, HeldBy, Holder, Lease};
+use crate::aws::{Aws, HeldBy, Holder, Lease, Status};
 use crate::decision::{Context, Decider, is_idle};
 use crate::reading::Answers;
 use crate::reconciler::Reconciler;
@@ -207,7 +207,11 @@ impl Down {
             return vec![Move::read("`down` finds the hold of `up`", self.about_to(effect, now))];
         }
         let context = Context::of(Decider::Down, aws, now, Default::default(), None);
-        if aws.visible().all(|ecs| !is_idle(&Answers::at_once(aws, &ecs), &context)) && !aws.ecs.desired {
+        let is_in_use = aws.visible().all(|ecs| !is_idle(&Answers::at_once(aws, &ecs), &context));
+        if is_in_use && aws.ecs.tasks.iter().flatten().any(|task| task.status == Status::Stopping) {
+            return vec![Move::read("`down` finds a task that is stopping, and waits for it", self.at(Step::Stopped))];
+        }
+        if is_in_use && !aws.ecs.desired {
             let end = self.at(Step::ReleaseLease(Outcome::Failed));
             return vec![Move::read("`down` finds the load balancer in use again, and fails", end)];
         }

@@ -37,6 +37,9 @@ pub struct Settings {
     /// Age of the state that DescribeServices, ListTasks and DescribeTasks return. Default: none.
     #[serde(with = "duration")]
     pub ecs_lag: Duration,
+    /// How much older the state is that ListTasks returns for the desired status STOPPED. Default: no older.
+    #[serde(with = "duration")]
+    pub stopped_list_lag: Duration,
 }
 
 /// Settings of tasks: the time in each status of their lifecycle, among others.
@@ -211,6 +214,7 @@ impl Default for Settings {
             calls: CallSettings::default(),
             metrics: MetricSettings::default(),
             ecs_lag: Duration::ZERO,
+            stopped_list_lag: Duration::ZERO,
         }
     }
 }
@@ -315,7 +319,7 @@ impl Settings {
         if !(factor.is_finite() && factor > 0.0) {
             return self;
         }
-        let Self { tasks, services, load_balancers, events, calls, ecs_lag, .. } = &mut self;
+        let Self { tasks, services, load_balancers, events, calls, ecs_lag, stopped_list_lag, .. } = &mut self;
         let delays = [
             &mut tasks.provisioning,
             &mut tasks.pending,
@@ -344,6 +348,7 @@ impl Settings {
             &mut calls.resolve_timeout,
             &mut calls.check_interval,
             ecs_lag,
+            stopped_list_lag,
         ];
         for delay in delays {
             // A small factor can overflow; such a delay never ends.

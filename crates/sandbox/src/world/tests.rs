@@ -341,6 +341,28 @@ fn events_can_be_replayed_and_malformed_messages_injected() {
 }
 
 #[test]
+fn a_task_that_stops_is_in_neither_list_while_that_of_stopped_tasks_lags() {
+    let mut fixture = Fixture::new(Settings::default(), 1);
+    fixture.scale(1);
+    fixture.advance(60);
+    fixture.world.settings_mut().stopped_list_lag = Duration::from_secs(30);
+    let list = |fixture: &mut Fixture, status: &str| {
+        let (cluster, desired_status) = (Some("c".to_owned()), Some(status.to_owned()));
+        let input = ecs_api::ListTasksInput { cluster, desired_status, ..ecs_api::ListTasksInput::default() };
+        match fixture.ecs(ecs_api::Request::ListTasks(input)).unwrap() {
+            ecs_api::Response::ListTasks(output) => output.task_arns.len(),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert_eq!((list(&mut fixture, "RUNNING"), list(&mut fixture, "STOPPED")), (1, 0));
+    fixture.scale(0);
+    fixture.advance(20);
+    assert_eq!((list(&mut fixture, "RUNNING"), list(&mut fixture, "STOPPED")), (0, 0));
+    fixture.advance(30);
+    assert_eq!((list(&mut fixture, "RUNNING"), list(&mut fixture, "STOPPED")), (0, 1));
+}
+
+#[test]
 fn the_api_lags_according_to_the_settings() {
     let mut fixture = Fixture::new(Settings::default(), 1);
     fixture.scale(1);

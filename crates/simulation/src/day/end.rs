@@ -82,7 +82,7 @@ impl Run<'_> {
                 budget.set_platform_failing(false, now);
             }
             let settings = state.world.settings_mut();
-            settings.ecs_lag = Duration::ZERO;
+            (settings.ecs_lag, settings.stopped_list_lag) = (Duration::ZERO, Duration::ZERO);
             settings.events = Settings::default().events;
             settings.metrics = known_metrics();
         });

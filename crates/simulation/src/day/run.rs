@@ -354,7 +354,10 @@ impl<'a> Run<'a> {
             Action::SetEventFaults { lost, duplicated, delayed, reordered, lag } => {
                 self.environment.with(|state, _| {
                     let settings = state.world.settings_mut();
-                    settings.ecs_lag = lag;
+                    // The list of stopped tasks lags with the other answers, or alone.
+                    let is_alone = lag.as_millis() % 2 == 1;
+                    let lags = if is_alone { (Duration::ZERO, lag) } else { (lag, Duration::ZERO) };
+                    (settings.ecs_lag, settings.stopped_list_lag) = lags;
                     let events = &mut settings.events;
                     (events.lost, events.duplicated) = (lost, duplicated);
                     (events.delayed, events.reordered) = (delayed, reordered);

@@ -18,7 +18,7 @@ use jvb_watcher_rules::plan::samples::{
 };
 use jvb_watcher_rules::plan::{LifecycleAction, Plan, StopAction, StopWhenUnused, UsagePolicy};
 use jvb_watcher_sandbox::platform::PROJECT;
-use jvb_watcher_simulation::bugs::{Bug, planner};
+use jvb_watcher_simulation::bugs::{Bug, ecs_lag, planner};
 use jvb_watcher_simulation::day::fleet::{Failing, FailureKind, Fleet};
 use jvb_watcher_simulation::day::{Action, Day, Options, on_virtual_time};
 use jvb_watcher_simulation::environment::{Actor, Environment};
@@ -32,6 +32,7 @@ pub type Example = fn(Option<Bug>) -> Result<(), String>;
 /// The examples with their names and the bug that each catches.
 pub const EXAMPLES: &[(Bug, &str, Example)] = &[
     (Bug::DeleteAfterOneObservation, "keeps_what_is_used_between_the_observations", used_between_the_observations),
+    (Bug::DeleteWithoutWaiting, "keeps_what_a_task_in_neither_list_uses", in_neither_list),
     (Bug::KeepForeignMessages, "deletes_a_foreign_message", foreign_message),
     (Bug::DeregisterAfterOneObservation, "keeps_a_target_after_one_observation", target_without_task),
     (Bug::KeepTargetsThatNeverRan, "deregisters_a_task_that_never_ran", task_that_never_ran),
@@ -197,6 +198,43 @@ fn used_between_the_observations(bug: Option<Bug>) -> Result<(), String> {
         match operator.load_balancer() {
             Ok(Some(_)) if observations.load(Ordering::Relaxed) == 2 => Ok(()),
             found => Err(format!("{found:?} after {observations:?} observation(s)")),
+        }
+    })
+}
+
+/// A mark from before the last use, and a process that starts again each second while the task stops. The list of stopped
+/// tasks lags.
+fn in_neither_list(bug: Option<Bug>) -> Result<(), String> {
+    on_virtual_time(async {
+        let day = Day::quiet();
+        let (environment, _process_faults) = Environment::new(&day, false);
+        let environment = Arc::new(environment);
+        let operator = Operator::new(environment.clone(), PROJECT);
+        operator.create_all().map_err(|error| error.to_string())?;
+        // Older than the unused grace.
+        tokio::time::sleep(minutes(20)).await;
+        let setup = Setup::new(environment.clone(), &day, bug);
+        let reconcile = || async {
+            let Tools { clock, connection, log } = Tools::new(&setup, Actor::Worker(1), SignedDuration::ZERO);
+            let context = Context::new(setup.scope.clone(), log, clock);
+            let parts = ReconcilerParts::new(connection, context, setup.policy.clone());
+            let lag = ecs_lag(bug, parts.ecs_lag);
+            let mut reconciler = Reconciler::new(ReconcilerParts { ecs_lag: lag, ..parts });
+            reconciler.reconcile(&Hints::default()).await.map_err(|error| error.to_string())
+        };
+        reconcile().await?;
+        operator.scale(1).map_err(|error| error.to_string())?;
+        tokio::time::sleep(minutes(10)).await;
+        environment.with(|state, _| state.world.settings_mut().stopped_list_lag = seconds(8));
+        operator.scale(0).map_err(|error| error.to_string())?;
+        let began = tokio::time::Instant::now();
+        while began.elapsed() < day.policy.idle_grace / 2 {
+            tokio::time::sleep(seconds(1)).await;
+            reconcile().await?;
+        }
+        match operator.load_balancer() {
+            Ok(Some(_)) => Ok(()),
+            found => Err(format!("{found:?} {:?} after the scale-down", began.elapsed())),
         }
     })
 }

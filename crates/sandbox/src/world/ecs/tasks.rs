@@ -166,7 +166,10 @@ impl Ecs {
             }
             None => None,
         };
-        let at = before(context.now, context.settings.ecs_lag);
+        let mut at = before(context.now, context.settings.ecs_lag);
+        if desired == "STOPPED" {
+            at = before(at, context.settings.stopped_list_lag);
+        }
         let matches = |task: &&Task| {
             let Some(description) = task.history.at(at) else { return false };
             let family = last_part(&description.task_definition_arn).split(':').next();
