@@ -20,7 +20,7 @@ use jvb_watcher_rules::model::{IDLE_SINCE_TAG, Observation, Tags};
 use jvb_watcher_rules::plan::{LifecycleAction, OrphanedTargetGroup, Plan, Policy};
 
 /// The time after the grace period at which a worker deletes a load balancer that another worker marked, unless the grace
-/// period is shorter: enough for two observations and a retry.
+/// period is shorter: enough for two observations and the lag between them.
 const TAKEOVER_AFTER: Duration = Duration::from_secs(15);
 
 /// A group still in use this long after its teardown began is in use by something else.

@@ -102,7 +102,7 @@ impl State {
         let now = self.now;
         let (mut created, mut marked, mut stopping) = (Vec::new(), Vec::new(), Vec::new());
         // A list can still show what was before.
-        let is_new_to_ecs = self.aws.outdated.is_some();
+        let lags = self.aws.outdated.is_some();
         self.visit_load_balancers(&mut |found| created.push(found.created_at));
         self.visit_marks(&mut |since| marked.push(*since));
         self.visit_tasks(&mut |task| {
@@ -123,10 +123,7 @@ impl State {
                 task.started_at =
                     Some(LONG_AGO).filter(|_| task.started_at.is_some_and(|at| now >= at + SEEN)).or(task.started_at);
             }
-            if task.status == Status::Stopping
-                && !is_new_to_ecs
-                && created.iter().all(|created_at| *created_at == LONG_AGO)
-            {
+            if task.status == Status::Stopping && !lags && created.iter().all(|created_at| *created_at == LONG_AGO) {
                 task.stopping_at = Some(BEGINNING);
             }
             if task.can_run(now) {

@@ -100,7 +100,7 @@ async fn deletes_the_load_balancer_then_its_target_groups_and_verifies_that_noth
     {
         assert_eq!(bench.lines.of(event).len(), times, "{event}");
     }
-    assert_eq!(bench.lines.of("load_balancer_deleted")[0]["uptime_seconds"], 3600);
+    assert_eq!(bench.lines.of("load_balancer_deleted")[0]["uptime_seconds"], 3610);
     assert_eq!(bench.lines.of("teardown_started")[0]["resumed"], false);
 }
 

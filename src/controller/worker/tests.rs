@@ -112,8 +112,8 @@ async fn reconciles_at_every_resync_and_polls_in_between() {
 #[tokio::test(start_paused = true)]
 async fn reconciles_at_its_time_while_it_polls() {
     let bench = start(FakeAws::new(idle(load_balancer(&[]))), Lifetime::UntilStopped);
-    // The mark is written at once, and the grace period lasts a minute.
-    tokio::time::sleep(seconds(61)).await;
+    // The mark is written at once, the grace period lasts a minute, and the second observation follows after ten seconds.
+    tokio::time::sleep(seconds(71)).await;
     assert_eq!(bench.lines.of("load_balancer_deleted").len(), 1);
     bench.stop().await;
 }

@@ -195,7 +195,8 @@ pub fn planner(bug: Option<Bug>) -> Planner {
         }),
         Bug::StopAfterOneObservation => repeating(|plan| matches!(plan.stop, StopAction::ScaleToZero { .. })),
 
-        Bug::IgnoreDeadlines
+        Bug::DeleteWithoutWaiting
+        | Bug::IgnoreDeadlines
         | Bug::IgnoreLease
         | Bug::DeleteMessagesBeforeReconciling
         | Bug::DeleteMalformedMessages
