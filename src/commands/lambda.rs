@@ -92,12 +92,14 @@ pub async fn lambda(watched: &Watched, options: &WatchOptions, log: &Log) -> Res
     // There is one function with one memory, so invocations are handled one after the other.
     let (sender, invocations) = mpsc::channel::<Invocation>(1);
     let handler = service_fn(|event| hand_over(event, sender.clone(), log.clone()));
-    tokio::select! {
+    let result = tokio::select! {
         ended = Runtime::new(handler).run() => {
             ended.map_err(|error| CommandError::Failed(format!("Lambda's Runtime API failed: {error}")))
         }
-        () = Handler { function, watch, publisher, otlp }.handle(invocations) => Ok(()),
-    }
+        () = Handler { function, watch, publisher, otlp: otlp.clone() }.handle(invocations) => Ok(()),
+    };
+    otlp.stop(LAST_EVENTS).await;
+    result
 }
 
 /// Handles the invocations.

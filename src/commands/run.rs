@@ -87,7 +87,11 @@ pub async fn run(watched: &Watched, options: &RunOptions, log: &Log) -> Result<(
     }
     let sdk = connect_recorded(&watched.connection, log, recorder.as_ref()).await?;
     let otlp = export(log)?;
-    Run { sdk: &sdk, watched, options, log, otlp, state, order, shutdown, hangups }.until_stopped().await
+    let run = Run { sdk: &sdk, watched, options, log, otlp: otlp.clone(), state, order, shutdown, hangups };
+    let result = run.until_stopped().await;
+    // If it failed before it began.
+    otlp.stop(LAST_EVENTS).await;
+    result
 }
 
 /// Starts the server of `--listen`.

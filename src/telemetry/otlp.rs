@@ -119,17 +119,18 @@ impl Otlp {
         if exports.is_flushing.swap(true, Ordering::AcqRel) {
             return;
         }
-        let exports = exports.clone();
+        let flush = Flush(exports.clone());
         on_a_thread(limit, move || {
+            let Flush(exports) = &flush;
             // The exporters report failures.
             let _ = exports.traces.as_ref().map(|(provider, _)| provider.force_flush());
             let _ = exports.metrics.as_ref().map(|(provider, _)| provider.force_flush());
-            exports.is_flushing.store(false, Ordering::Release);
         })
         .await;
     }
 
-    /// Exports what waits, for `limit` at most, and ends the export.
+    /// Exports what waits, for `limit` at most, and ends the export. Call it before the last clone is dropped: that would wait
+    /// for exports too, and block the runtime, which sends them.
     pub async fn stop(&self, limit: Duration) {
         let Some(exports) = &self.0 else { return };
         let (traces, metrics) = (exports.clone(), exports.clone());
@@ -141,6 +142,15 @@ impl Otlp {
                 let _ = metrics.metrics.as_ref().map(|(provider, _)| provider.shutdown_with_timeout(limit));
             }),
         );
+    }
+}
+
+/// A flush in progress, until it is dropped.
+struct Flush(Arc<Exports>);
+
+impl Drop for Flush {
+    fn drop(&mut self) {
+        self.0.is_flushing.store(false, Ordering::Release);
     }
 }
 

@@ -549,14 +549,16 @@ async fn a_wrong_configuration_is_an_error_of_usage() {
         variables.iter().fold(launch, |launch, (name, value)| launch.env(name, value)).finish()
     };
     let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4317");
-    let (grpc, nonsense, off) = tokio::join!(
+    let (grpc, nonsense, off, no_queue) = tokio::join!(
         run(&[endpoint, ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]),
         run(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "http://[collector")]),
         run(&[endpoint, ("OTEL_SDK_DISABLED", "true"), ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc")]),
+        run(&[endpoint, ("JVB_WATCHER_QUEUE", "none")]),
     );
     assert_eq!(grpc.code, Some(2));
     assert!(grpc.stderr.contains("error: OTEL_EXPORTER_OTLP_PROTOCOL: \"grpc\" is not supported"), "{}", grpc.stderr);
     assert_eq!(nonsense.code, Some(2));
     assert!(nonsense.stderr.contains("OTEL_EXPORTER_OTLP_ENDPOINT"), "{}", nonsense.stderr);
     assert_eq!(off.code, Some(0), "{}", off.stderr);
+    assert_eq!(no_queue.code, Some(2), "an export that has begun doesn't hinder the exit: {}", no_queue.stderr);
 }
