@@ -40,7 +40,7 @@ pub fn judge(service: &Service<'_>, verdict: &mut Verdict) {
         }
         let writer = || match &entry.observation {
             Some(observation) => Writer::Process(observation.process),
-            None => Writer::Log(&*entry.log),
+            None => Writer::Log(&entry.log),
         };
         let raised = match entry.text("state") {
             Some("cleared") if entry.observation.is_none() => {
