@@ -58,7 +58,6 @@ pub const HELP: Help = Help {
             "jvb-watcher sandbox --scenario fixtures/scenarios/evening.toml --time-scale 10",
         ),
         ("Compare a recording of AWS with it", "jvb-watcher sandbox --replay recording"),
-        ("Use it from another terminal", "AWS_ENDPOINT_URL=http://127.0.0.1:4566 jvb-watcher status --project jitsi"),
     ],
     exit_status: &[
         (0, "stopped by SIGTERM or SIGINT; with --replay, no differences"),
