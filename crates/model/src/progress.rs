@@ -9,8 +9,10 @@ use std::time::Instant;
 
 use stateright::Model;
 
+use crate::aws::{HeldBy, Hold};
 use crate::exploration::LINE_EVERY;
 use crate::model::{Change, State, TeardownModel};
+use crate::operator::up::Up;
 
 /// The result.
 #[derive(Clone, Debug)]
@@ -128,6 +130,10 @@ impl Iterator for Search<'_> {
     }
 }
 
+fn is_of_up(hold: Hold) -> bool {
+    hold.by == HeldBy::Up
+}
+
 /// Returns whether nothing of the load balancer is left, or something forbids its deletion that only an operator ends.
 fn is_end(state: &State) -> bool {
     let aws = &state.aws;
@@ -136,5 +142,14 @@ fn is_end(state: &State) -> bool {
     // A target group without a mark is not the watcher's to delete, once its load balancer has gone.
     let is_unmarked = aws.load_balancer.is_none() && aws.group.is_some_and(|group| group.mark.is_none());
     let is_lost = aws.deleted_by_hand || aws.group.is_some_and(|group| group.is_lost);
-    !is_left || !is_owned || is_unmarked && is_lost || !aws.ecs.exists || aws.ecs.desired || aws.others_since.is_some()
+    // A command that runs renews its hold.
+    let holds = |up: &Up| up.is_running() && aws.load_balancer.and_then(|found| found.hold).is_some_and(is_of_up);
+    let is_held = state.up.as_ref().is_some_and(holds);
+    !is_left
+        || !is_owned
+        || is_held
+        || is_unmarked && is_lost
+        || !aws.ecs.exists
+        || aws.ecs.desired
+        || aws.others_since.is_some()
 }

@@ -31,7 +31,7 @@ fn no_guarantee_is_broken_and_each_window_is_reached() {
 
 #[test]
 fn a_working_watcher_can_end_every_teardown() {
-    for name in ["by-hand", "disowned", "hold", "missing", "others", "scale"] {
+    for name in ["by-hand", "disowned", "hold", "missing", "others", "scale", "stop-hold"] {
         let found = progress::check(&model(name, None));
         assert_eq!(found.stuck, 0, "{name}: {:#?}", found.example);
     }

@@ -202,8 +202,7 @@ fn used_between_the_observations(bug: Option<Bug>) -> Result<(), String> {
     })
 }
 
-/// A mark from before the last use, and a process that starts again each second while the task stops. The list of stopped
-/// tasks lags.
+/// A mark from before the last use, and a process that starts when the task begins to stop. The list of stopped tasks lags.
 fn in_neither_list(bug: Option<Bug>) -> Result<(), String> {
     on_virtual_time(async {
         let day = Day::quiet();
@@ -225,16 +224,19 @@ fn in_neither_list(bug: Option<Bug>) -> Result<(), String> {
         reconcile().await?;
         operator.scale(1).map_err(|error| error.to_string())?;
         tokio::time::sleep(minutes(10)).await;
-        environment.with(|state, _| state.world.settings_mut().stopped_list_lag = seconds(8));
+        environment.with(|state, _| state.world.settings_mut().stopped_list_lag = seconds(9));
         operator.scale(0).map_err(|error| error.to_string())?;
-        let began = tokio::time::Instant::now();
-        while began.elapsed() < day.policy.idle_grace / 2 {
-            tokio::time::sleep(seconds(1)).await;
-            reconcile().await?;
+        let runs = || {
+            let services = environment.with(|state, _| state.world.services());
+            services.iter().any(|service| service.name == day.policy.service && service.running > 0)
+        };
+        while runs() {
+            tokio::time::sleep(Duration::from_millis(100)).await;
         }
+        reconcile().await?;
         match operator.load_balancer() {
             Ok(Some(_)) => Ok(()),
-            found => Err(format!("{found:?} {:?} after the scale-down", began.elapsed())),
+            found => Err(format!("{found:?} after an observation while the task stops")),
         }
     })
 }
