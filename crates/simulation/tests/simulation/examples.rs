@@ -206,7 +206,7 @@ fn used_between_the_observations(bug: Option<Bug>) -> Result<(), String> {
 fn in_neither_list(bug: Option<Bug>) -> Result<(), String> {
     on_virtual_time(async {
         let day = Day::quiet();
-        let (environment, _process_faults) = Environment::new(&day, false);
+        let (environment, _process_faults) = Environment::new(&day, Options::default());
         let environment = Arc::new(environment);
         let operator = Operator::new(environment.clone(), PROJECT);
         operator.create_all().map_err(|error| error.to_string())?;
