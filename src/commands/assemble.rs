@@ -1,6 +1,7 @@
 //! The controllers of services, as `run` and `lambda` configure them.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 
@@ -37,6 +38,8 @@ pub(super) struct Assembler {
     log: Log,
     otlp: Otlp,
     process: ProcessId,
+    /// The longest time by which an answer of ECS is assumed to lag.
+    ecs_lag: Duration,
     /// The search for orphaned target groups, which all services share.
     orphan_index: OrphanIndex,
     watched: BTreeMap<ServiceKey, Watching>,
@@ -99,6 +102,7 @@ impl Assembler {
             log: log.clone(),
             otlp: otlp.clone(),
             process: ProcessId::random(),
+            ecs_lag: options.ecs_lag,
             orphan_index: OrphanIndex::default(),
             watched: BTreeMap::new(),
             totals: BTreeMap::new(),
@@ -149,14 +153,16 @@ impl Assembler {
         self.watched.insert(key, watching);
         let (identity, scope) = (names.identity.clone(), names.scope.clone());
         let latest = self.latest.as_ref().map(|latest| latest.of(Subject { identity, scope, policy: policy.clone() }));
+        let parts = ReconcilerParts::new(self.platform.clone(), context, policy.clone());
         Reconciler::new(ReconcilerParts {
+            ecs_lag: parts.ecs_lag.min(self.ecs_lag),
             event_source_findings: standing,
             findings,
             gate,
             process: self.process,
             orphan_index: self.orphan_index.clone(),
             latest: latest.unwrap_or_default(),
-            ..ReconcilerParts::new(self.platform.clone(), context, policy.clone())
+            ..parts
         })
     }
 

@@ -328,6 +328,8 @@ fn platform_options(region: &str) -> PlatformOptions {
 fn run_options(scenario: &Scenario, region: &str, level: Level) -> RunOptions {
     RunOptions {
         watch: WatchOptions {
+            // The sandbox's minutes pass in a second, so a wait of seconds would take many of them.
+            ecs_lag: Duration::ZERO,
             given: GivenValues::default(),
             platform: platform_options(region),
             queue: QueueOptions::default(),

@@ -86,7 +86,7 @@ impl Stage {
     }
 
     fn watcher(&self) -> Watcher {
-        self.launch("run").args(["--stop-when-unused", "10m", "--resync-interval", "1s"]).start()
+        self.launch("run").args(["--stop-when-unused", "10m", "--resync-interval", "1s", "--ecs-lag", "0s"]).start()
     }
 
     fn set_callers(&self, n: usize) {

@@ -224,6 +224,8 @@ pub enum LoggedEvent {
     LinesDropped {
         lines: u64,
     },
+    ExportFailed,
+    ExportRecovered,
     Diagnostic,
     #[serde(other)]
     Unknown,

@@ -81,6 +81,8 @@ impl Entry {
             | LoggedEvent::ServiceReplaced { .. }
             | LoggedEvent::ServiceRemoved
             | LoggedEvent::ConfigReloaded
+            | LoggedEvent::ExportFailed
+            | LoggedEvent::ExportRecovered
             | LoggedEvent::Listening
             | LoggedEvent::PhaseCompleted
             | LoggedEvent::OperationCompleted

@@ -87,6 +87,7 @@ const NOT_IN_A_LOG: &[(Bug, &str)] = &[
         Bug::DeleteAfterOneObservation,
         "on no day do the two observations differ; `desired` and `live_tasks` would show it",
     ),
+    (Bug::DeleteWithoutWaiting, "the log doesn't name the earlier observation from whose end the ten seconds count"),
     (Bug::IgnoreDeadlines, "a line comes after AWS's answer: a late write looks like a late answer"),
     (Bug::DeleteMessagesBeforeReconciling, "the log has no line for a message that was deleted"),
     (Bug::DeleteMalformedMessages, "the worker logs what it believes: it left the message on the queue"),
