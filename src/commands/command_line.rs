@@ -94,8 +94,11 @@ pub enum Command {
     Man(man::ManOptions),
 }
 
+/// The name of a command, and its help.
+type NamedHelp = (&'static str, &'static Help);
+
 /// The help of each command, in the order of the program's help.
-pub(super) const HELPS: &[(&str, &Help)] = &[
+pub(super) const HELPS: &[NamedHelp] = &[
     ("run", &run::HELP),
     #[cfg(feature = "lambda")]
     ("lambda", &lambda::HELP),
@@ -128,7 +131,7 @@ pub fn program() -> clap::Command {
 /// Returns the definition of the program and the helps of its commands without some commands: those that another build of the
 /// program lacks.
 #[cfg(feature = "manual")]
-fn program_without(left_out: &[String]) -> Result<(clap::Command, Vec<(&'static str, &'static Help)>), CommandError> {
+fn program_without(left_out: &[String]) -> Result<(clap::Command, Vec<NamedHelp>), CommandError> {
     if let Some(unknown) = left_out.iter().find(|name| !HELPS.iter().any(|(command, _)| command == name)) {
         return Err(CommandError::Usage(format!("--without: there is no command {unknown}; see jvb-watcher --help")));
     }

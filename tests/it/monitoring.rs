@@ -174,7 +174,7 @@ impl Prometheus {
         let began = Timestamp::now();
         let prometheus = Self { address, began, _reserved: reserved, _directory: directory, _process: process };
         eventually("Prometheus has scraped the watcher", async || {
-            prometheus.try_get("query", &[("query", "up == 1")]).await.filter(|data| has_result(data)).map(drop)
+            prometheus.try_get("query", &[("query", "up == 1")]).await.filter(has_result).map(drop)
         })
         .await;
         prometheus
@@ -283,7 +283,7 @@ async fn every_query_has_data_after_an_evening() {
     let watcher = launch(&sandbox).env("JITSI_PROJECT", PROJECT).args(rules).start();
     let prometheus = Prometheus::scraping(&listening(&watcher).await).await;
 
-    sandbox.with_world(|world, now| scale_to_one(world, now));
+    sandbox.with_world(scale_to_one);
     prometheus.wait_for("jvb_watcher_healthy_targets > 0").await;
     sandbox.with_world(|world, now| world.inject(Incident::Callers { n: 3 }, now)).expect("callers can join");
     eventually("the callers are in the call", async || {

@@ -139,7 +139,9 @@ mod tests {
 
     /// A connection that gives these answers one after the other, the last one again and again.
     #[derive(Clone, Debug)]
-    struct Answers(Arc<Mutex<Vec<(u16, Vec<u8>)>>>, Arc<AtomicUsize>);
+    struct Answers(Arc<Mutex<Vec<StatusAndBody>>>, Arc<AtomicUsize>);
+
+    type StatusAndBody = (u16, Vec<u8>);
 
     impl Answers {
         fn new<const N: usize>(answers: [(u16, &[u8]); N]) -> Self {
