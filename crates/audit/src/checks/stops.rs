@@ -87,8 +87,11 @@ fn judge_disuse(service: &Service<'_>, stop: &Entry, check: &mut Check) {
         check.unknown("no line tells the use that the observation of a stop showed", stop);
         return;
     };
-    if seconds_between(stop.at, line.at) > MINUTE {
-        check.unknown("the line with the use came minutes after a stop, when what it had read was old", stop);
+    if seconds_between(stop.seen_at, line.at) > MINUTE {
+        check.unknown(
+            "the line with the use came minutes after the observation of a stop, when what that had read was old",
+            stop,
+        );
         return;
     }
     let newest = line.time("flows_minute");

@@ -347,6 +347,12 @@ fn a_stop_is_announced_and_rests_on_disuse() {
     for (case, script) in cases {
         assert_eq!(script.broken(), [Claim::Stop], "{case}");
     }
+    // AWS's answer to the stop came ten minutes late, and the next line has no flows of ten minutes ago.
+    let late = || {
+        let stopped_late = stopped().but("service_stopped", "timestamp", at(2400.0).into());
+        stopped_late.but("reconciled", "timestamp", at(2400.2).into()).but("reconciled", "flows_minute", Value::Null)
+    };
+    assert_eq!((late().broken(), late().unknown(Claim::Stop).len()), (vec![], 1));
     assert_eq!(stopped().without("stop_announced").broken(), []);
     assert_eq!(stopped().without("stop_announced").unknown(Claim::Stop).len(), 1);
 }
