@@ -86,6 +86,8 @@ impl Stage {
             .env("JVB_WATCHER_IDLE_GRACE", &format(scenario.watcher.idle_grace))
             .env("JVB_WATCHER_UNUSED_GRACE", &format(scenario.watcher.unused_grace))
             .env("JVB_WATCHER_RESYNC_INTERVAL", &format(scenario.watcher.resync_interval))
+            // Minutes pass in a second, so during a wait of seconds the visibility of messages would sometimes be extended.
+            .args(["--ecs-lag", "0s"])
             .start();
         Self { sandbox, gate, watcher }
     }
