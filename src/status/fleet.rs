@@ -40,6 +40,23 @@ pub struct FleetSnapshot<'a> {
     pub now: Timestamp,
 }
 
+impl<'a> FleetSnapshot<'a> {
+    /// The services alone: nothing is known of the queue, of what can't be watched, or of what could not be read.
+    pub fn of_services(services: Vec<ServiceReading>, costs: &'a Model, now: Timestamp) -> Self {
+        Self {
+            services,
+            not_watched: Vec::new(),
+            unread_clusters: Vec::new(),
+            event_source_findings: Vec::new(),
+            queue: None,
+            dead_letter_queue: None,
+            unread: Vec::new(),
+            costs,
+            now,
+        }
+    }
+}
+
 /// What was read of one of several services.
 #[derive(Debug)]
 pub struct ServiceReading {

@@ -61,17 +61,7 @@ fn throttled() -> AwsError {
 
 fn snapshot(services: Vec<ServiceReading>) -> FleetSnapshot<'static> {
     static COSTS: std::sync::LazyLock<Model> = std::sync::LazyLock::new(Model::default);
-    FleetSnapshot {
-        services,
-        not_watched: Vec::new(),
-        unread_clusters: Vec::new(),
-        event_source_findings: Vec::new(),
-        queue: None,
-        dead_letter_queue: None,
-        unread: Vec::new(),
-        costs: &COSTS,
-        now: noon(),
-    }
+    FleetSnapshot::of_services(services, &COSTS, noon())
 }
 
 fn text(status: &FleetStatus, extent: Extent) -> String {

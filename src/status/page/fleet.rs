@@ -64,17 +64,7 @@ impl FleetPage {
                 event_source_findings: findings.unwrap_or_default(),
             });
         }
-        let status = FleetStatus::new(FleetSnapshot {
-            services: readings,
-            not_watched: Vec::new(),
-            unread_clusters: Vec::new(),
-            event_source_findings: Vec::new(),
-            queue: None,
-            dead_letter_queue: None,
-            unread: Vec::new(),
-            costs: &page.costs,
-            now: frame.now,
-        });
+        let status = FleetStatus::new(FleetSnapshot::of_services(readings, &page.costs, frame.now));
         known_rows.sort();
         let entries = status.services.iter().zip(known_rows);
         let mut rows: Vec<_> = entries.map(|(entry, (_, path, observed))| Row::new(entry, path, observed)).collect();
