@@ -169,14 +169,20 @@ fn foreign_message(bug: Option<Bug>) -> Result<(), String> {
     report.violations.first().map_or(Ok(()), |violation| Err(violation.to_string()))
 }
 
+/// The environment of a day in which everything has been created, and its operator.
+fn platform(day: &Day) -> Result<(Arc<Environment>, Operator), String> {
+    let (environment, _process_faults) = Environment::new(day, Options::default());
+    let environment = Arc::new(environment);
+    let operator = Operator::new(environment.clone(), PROJECT);
+    operator.create_all().map_err(|error| error.to_string())?;
+    Ok((environment, operator))
+}
+
 /// A load balancer whose deletion is due, and a scale-up when the second observation begins.
 fn used_between_the_observations(bug: Option<Bug>) -> Result<(), String> {
     on_virtual_time(async {
         let day = Day::quiet();
-        let (environment, _process_faults) = Environment::new(&day, Options::default());
-        let environment = Arc::new(environment);
-        let operator = Operator::new(environment.clone(), PROJECT);
-        operator.create_all().map_err(|error| error.to_string())?;
+        let (environment, operator) = platform(&day)?;
         // Older than the unused grace.
         tokio::time::sleep(minutes(20)).await;
         let setup = Setup::new(environment, &day, bug);
@@ -206,10 +212,7 @@ fn used_between_the_observations(bug: Option<Bug>) -> Result<(), String> {
 fn in_neither_list(bug: Option<Bug>) -> Result<(), String> {
     on_virtual_time(async {
         let day = Day::quiet();
-        let (environment, _process_faults) = Environment::new(&day, Options::default());
-        let environment = Arc::new(environment);
-        let operator = Operator::new(environment.clone(), PROJECT);
-        operator.create_all().map_err(|error| error.to_string())?;
+        let (environment, operator) = platform(&day)?;
         // Older than the unused grace.
         tokio::time::sleep(minutes(20)).await;
         let setup = Setup::new(environment.clone(), &day, bug);
@@ -248,10 +251,7 @@ fn held_between_the_observations(bug: Option<Bug>) -> Result<(), String> {
         let (after, notice, first_call_grace) = (minutes(5), minutes(1), minutes(5));
         let stop = Some(StopWhenUnused { after, notice, first_call_grace });
         day.policy.usage = UsagePolicy { observe: true, stop, ..UsagePolicy::OFF };
-        let (environment, _process_faults) = Environment::new(&day, Options::default());
-        let environment = Arc::new(environment);
-        let operator = Operator::new(environment.clone(), PROJECT);
-        operator.create_all().map_err(|error| error.to_string())?;
+        let (environment, operator) = platform(&day)?;
         // The load balancer is active by then.
         tokio::time::sleep(minutes(5)).await;
         operator.scale(1).map_err(|error| error.to_string())?;
