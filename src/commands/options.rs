@@ -295,8 +295,8 @@ pub struct WatchOptions {
         help_heading = "Watcher"
     )]
     pub feed_check: FeedCheck,
-    /// The longest time by which an answer of ECS is assumed to lag. Hidden: on AWS nobody needs another; a sandbox whose
-    /// minutes pass in a second needs none.
+    /// The longest time by which an answer of ECS is assumed to lag. Hidden: the default is right on AWS, and 0s in a
+    /// sandbox whose minutes pass in a second.
     #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = humantime::parse_duration, hide = true)]
     pub ecs_lag: Duration,
     /// EventBridge bus for events [default: none]

@@ -120,7 +120,7 @@ async fn an_evening_is_recorded_without_secrets(aws: Aws) {
     ] {
         assert!(calls.iter().any(|call| call["operation"] == operation), "no call of {operation}");
     }
-    // Whoever belongs together still does.
+    // Equal ids have equal replacements.
     let arn = |call: &Value| call["input"]["LoadBalancerArn"].as_str().map(str::to_owned);
     let deleted = calls.iter().find(|call| call["operation"] == "elasticloadbalancing:DeleteLoadBalancer");
     let deleted = deleted.and_then(arn).expect("a load balancer");

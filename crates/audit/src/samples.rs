@@ -122,7 +122,7 @@ impl Script {
         self.breaches().into_iter().map(|(claim, _)| claim).collect()
     }
 
-    /// Returns why a claim can't be told.
+    /// Returns why a claim is unknown.
     pub fn unknown(&self, claim: Claim) -> Vec<String> {
         let verdict = self.audit();
         let check = verdict.checks.iter().find(|check| check.claim == claim).expect("a check of each claim");

@@ -29,7 +29,7 @@ pub struct Service<'a> {
     pub name: String,
     /// Its lines in the order of time: of the observations, where they name one.
     pub entries: Vec<&'a Entry>,
-    /// The settings, each with the time at which a watcher told it.
+    /// The settings, each with the time at which a watcher logged it.
     settings: Vec<(Timestamp, Settings)>,
     /// The lines about findings.
     findings: Vec<&'a Entry>,
@@ -113,13 +113,13 @@ impl<'a> Service<'a> {
         self.between(observation.at, observation.at).iter().find(same).copied()
     }
 
-    /// Returns the settings in force at an instant: those that a watcher told last, and the earliest before any did.
+    /// Returns the settings in force at an instant: those that a watcher logged last, and the earliest before any did.
     pub fn settings_at(&self, at: Timestamp) -> Settings {
-        let told = self.settings.partition_point(|(told_at, _)| *told_at <= at);
-        self.settings.get(told.saturating_sub(1)).map(|(_, settings)| *settings).unwrap_or_default()
+        let logged = self.settings.partition_point(|(logged_at, _)| *logged_at <= at);
+        self.settings.get(logged.saturating_sub(1)).map(|(_, settings)| *settings).unwrap_or_default()
     }
 
-    /// Returns whether each watcher that told its settings told the same ones: else it isn't known which of them acted.
+    /// Returns whether each watcher that logged its settings logged the same ones: else it isn't known which of them acted.
     pub fn has_one_setting(&self) -> bool {
         self.settings.windows(2).all(|pair| pair[0].1 == pair[1].1)
     }

@@ -35,7 +35,7 @@ pub fn text(verdict: &Verdict) -> String {
         citation(&mut out, &finding.line);
     }
     if !gaps.is_empty() {
-        line(&mut out, format_args!("\nTimes without a line of a watcher, in which nothing can be told:"));
+        line(&mut out, format_args!("\nTimes without a line of a watcher, about which nothing is known:"));
     }
     for Gap { service, from, until, is_announced, line: last } in gaps.iter().take(LISTED) {
         let why = if *is_announced { "the watcher was stopped" } else { "it was killed, or its log is missing" };
@@ -68,7 +68,7 @@ fn check_text(out: &mut String, check: &Check) {
     }
     more(out, broken.len());
     for (why, unknown) in unknown {
-        line(out, format_args!("  can't be told in {} case(s): {why}", unknown.count));
+        line(out, format_args!("  unknown in {} case(s): {why}", unknown.count));
         unknown.lines.iter().for_each(|cited| citation(out, cited));
     }
 }

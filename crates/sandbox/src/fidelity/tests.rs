@@ -162,7 +162,7 @@ fn a_load_balancer_is_active_at_the_first_answer_that_says_so() {
         described(130, "active"),
     ];
     assert_eq!(waits(&calls), [(Wait::Active, one(120.0))]);
-    // Nobody looked for a minute: nothing can be told.
+    // A minute without a call: the time is unknown.
     assert_eq!(waits(&[described(10, "provisioning"), described(90, "active")]), []);
 }
 

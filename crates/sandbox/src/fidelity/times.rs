@@ -133,7 +133,7 @@ struct Open {
 struct Observer {
     waits: BTreeMap<Wait, Vec<f64>>,
     open: BTreeMap<(Wait, String), Open>,
-    /// What has been waited for, or whose wait can't be told.
+    /// What has been waited for, or whose wait is unknown.
     done: BTreeSet<(Wait, String)>,
     /// When each task's first event was received, by the task's ARN.
     versions: BTreeMap<String, BTreeMap<i64, Timestamp>>,

@@ -17,7 +17,7 @@ use crate::api::Service;
 use crate::faults::Faults;
 use crate::world::World;
 
-/// A client of a world of its own, whose clock goes ahead only as it is told to, but for the time that the calls take.
+/// A client of a world of its own, whose clock advances only on request, apart from the time that the calls take.
 #[derive(Debug)]
 pub(crate) struct Direct {
     state: ServerState,
