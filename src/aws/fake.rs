@@ -414,8 +414,8 @@ impl Scaling for FakeAws {
         .await
     }
 
-    async fn untag_service(&self, _: &str, keys: &[&str]) -> Result<(), AwsError> {
-        self.call("UntagResource", |world| {
+    async fn untag_service(&self, _: &str, keys: &[&str], deadline: &Deadline) -> Result<(), AwsError> {
+        self.write("UntagResource", deadline, |world| {
             world.service_tags.retain(|key, _| !keys.contains(&key.as_str()));
             Ok(())
         })

@@ -33,7 +33,12 @@ pub trait Scaling: Send + Sync {
     ) -> impl Future<Output = Result<(), AwsError>> + Send;
 
     /// Removes tags from the service with that ARN.
-    fn untag_service(&self, arn: &str, keys: &[&str]) -> impl Future<Output = Result<(), AwsError>> + Send;
+    fn untag_service(
+        &self,
+        arn: &str,
+        keys: &[&str],
+        deadline: &Deadline,
+    ) -> impl Future<Output = Result<(), AwsError>> + Send;
 }
 
 /// An ECS service that can be scaled.

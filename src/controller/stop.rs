@@ -17,10 +17,6 @@ use jvb_watcher_rules::lease::{Lease, LeaseHolder, LeaseState};
 use jvb_watcher_rules::model::{OPERATION_TAG, Observation, STOP_AT_TAG, Tags};
 use jvb_watcher_rules::plan::{Plan, StopAction};
 
-/// The age from which the lease of another worker's stop counts as that of a worker that was killed. A stop is over within
-/// the ten seconds for which its observation is valid.
-const OTHER_STOP_ENDS_WITHIN: Duration = Duration::from_secs(30);
-
 /// The stop as far as this process carries it out. What must survive a restart is in the tags.
 #[derive(Debug)]
 pub struct Stop {
@@ -52,14 +48,6 @@ impl Stop {
     /// Returns the id in the leases of this process.
     fn lease_id(&self) -> String {
         format!("worker-{:06}", self.process.number())
-    }
-
-    /// Returns whether an operation or another worker's stop is in progress.
-    fn must_wait_for(&self, lease: &Lease, now: Timestamp) -> bool {
-        match lease.holder {
-            LeaseHolder::Up | LeaseHolder::Down => lease.is_of_running_operation(now),
-            LeaseHolder::Stop => lease.id != self.lease_id() && now < lease.begun_at + OTHER_STOP_ENDS_WITHIN,
-        }
     }
 
     fn new_announcement(&mut self, stop_at: Timestamp) -> String {
@@ -104,14 +92,18 @@ impl<P: Platform + Scaling> Writer<'_, P> {
         let Scope { cluster, service } = &self.context.scope;
         let now = self.context.clock.now();
         let Some(found) = self.platform.scalable(cluster, service).await? else { return Ok(false) };
-        if found.counts.desired == 0 || Lease::of(&found.tags).is_some_and(|lease| stop.must_wait_for(&lease, now)) {
+        if found.counts.desired == 0 || Lease::of(&found.tags).is_some_and(|lease| lease.is_running(now)) {
             return Ok(false);
         }
         let lease = Lease { holder: LeaseHolder::Stop, begun_at: now, id: stop.lease_id(), state: LeaseState::Active };
         let tags = Tags::from([(OPERATION_TAG.to_owned(), lease.to_string())]);
-        self.platform.tag_service(&found.arn, &tags, &self.deadline).await?;
-        let stopped = self.scale_to_zero_with(&lease, unused_since).await;
-        // A lease that stays, e.g. because this process was killed, counts for nothing after a while.
+        let leased = self.platform.tag_service(&found.arn, &tags, &self.deadline).await;
+        let stopped = match leased {
+            Ok(()) => self.scale_to_zero_with(&lease, unused_since).await,
+            Err(error) => Err(error),
+        };
+        // Also if the answer to the lease was lost. A lease that stays, e.g. because this process was killed, can have replaced
+        // that of an `up`: the next stop comes a window later.
         let released = self.release(&lease).await;
         let stopped = stopped?;
         released.map(|()| stopped)
@@ -137,12 +129,14 @@ impl<P: Platform + Scaling> Writer<'_, P> {
         Ok(true)
     }
 
+    /// Releases the lease, within the time in which the stop's other writes can take effect: later, it could remove that of an
+    /// `up` which has begun since.
     async fn release(&self, lease: &Lease) -> Result<(), AwsError> {
         let Scope { cluster, service } = &self.context.scope;
         let Some(found) = self.platform.scalable(cluster, service).await? else { return Ok(()) };
         if !is_held(&found, lease) {
             return Ok(());
         }
-        self.platform.untag_service(&found.arn, &[OPERATION_TAG]).await
+        self.platform.untag_service(&found.arn, &[OPERATION_TAG], &self.deadline).await
     }
 }

@@ -187,7 +187,7 @@ impl<P: ControllerPlatform + Clone> Run<P> {
             Some(lease) if lease.id != held.lease.id => Ok(()),
             None if state != LeaseState::Failed => Ok(()),
             Some(_) | None if must_stay => self.write_lease(&found.arn, &held.lease.with_state(state), &deadline).await,
-            Some(_) | None => self.context.platform.untag_service(&found.arn, &[OPERATION_TAG]).await,
+            Some(_) | None => self.context.platform.untag_service(&found.arn, &[OPERATION_TAG], &deadline).await,
         }
     }
 

@@ -155,7 +155,7 @@ pub(super) fn intents(plan: &Plan, policy: &Policy) -> Vec<Intent> {
         StopAction::Withdraw { reason, .. } => {
             let why = match reason {
                 StopObstacle::Held => "a hold is in force, or was",
-                StopObstacle::Operation => "`up` or `down` is running, or `up` was",
+                StopObstacle::Operation => "`up`, `down` or a stop is running, or was",
                 StopObstacle::NotServing => "it doesn't serve, or didn't for the whole time",
                 StopObstacle::InUse => "it is in use",
                 StopObstacle::AwaitingFirstCall => "its first call is awaited",

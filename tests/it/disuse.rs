@@ -86,7 +86,7 @@ impl Stage {
     }
 
     fn watcher(&self) -> Watcher {
-        self.launch("run").args(["--stop-when-unused", "10m", "--resync-interval", "1s", "--ecs-lag", "0s"]).start()
+        self.launch("run").args(["--stop-when-unused", "5m", "--resync-interval", "1s", "--ecs-lag", "0s"]).start()
     }
 
     fn set_callers(&self, n: usize) {
@@ -218,7 +218,7 @@ async fn an_evening_from_up_to_nothing_left_needs_no_other_command() {
     let watcher = stage.watcher();
     watcher.wait_for("reconciled").await;
     let started = watcher.wait_for("watcher_started").await;
-    assert_eq!((&started["stop_when_unused_seconds"], &started["use_threshold"]), (&json!(600.0), &json!(1)));
+    assert_eq!((&started["stop_when_unused_seconds"], &started["use_threshold"]), (&json!(300.0), &json!(1)));
 
     // The operator's command: terraform creates the load balancer.
     let desk = tempfile::tempdir().expect("the directory for temporary files is writable");

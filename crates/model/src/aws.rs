@@ -121,6 +121,8 @@ pub struct Group {
     pub targets: [bool; TASKS],
     /// True if its load balancer was deleted within a window.
     pub is_lost: bool,
+    /// True if its mark was removed, or its load balancer was deleted before it had a listener: it is left when that is gone.
+    pub is_left: bool,
     /// The time at which a scale-up touched it last.
     pub touched_at: Option<Instant>,
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use jvb_watcher_rules::hold::Hold;
-use jvb_watcher_rules::lease::LeaseReading;
+use jvb_watcher_rules::lease::{LeaseHolder, LeaseReading};
 use jvb_watcher_rules::model::{
     Counts, HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LastStatus, Observation, Phase, Service, Tags,
     TargetState,
@@ -76,6 +76,8 @@ bugs! {
     StopAfterOneObservation,
     /// A stop ignores the lease of `up` and `down`.
     IgnoreLease,
+    /// A stop that a watcher was killed in the middle of doesn't restart the window.
+    ForgetInterruptedStop,
 }
 
 impl fmt::Display for Bug {
@@ -103,6 +105,7 @@ impl Bug {
             Self::NoUnusedGrace | Self::DeleteOrphansOfOthers => "by-hand",
             Self::StopAfterOneObservation => "stop-hold",
             Self::IgnoreLease => "stop",
+            Self::ForgetInterruptedStop => "stop-crash",
         }
     }
 
@@ -197,6 +200,11 @@ impl Bug {
             Self::IgnoreLease => {
                 if let LeaseReading::Read(lease) = &mut observation.lease {
                     *lease = None;
+                }
+            }
+            Self::ForgetInterruptedStop => {
+                if observation.lease.found().is_some_and(|lease| lease.holder == LeaseHolder::Stop) {
+                    observation.lease = LeaseReading::Read(None);
                 }
             }
             Self::DeleteAfterOneObservation

@@ -232,7 +232,11 @@ fn observation(answers: &Answers, context: &Context) -> Observation {
     Observation {
         tasks: tasks.collect(),
         load_balancer: answers.load_balancer.map(|found| rules_load_balancer(&found, answers)),
-        lease: if flows.is_some() { LeaseReading::Read(context.lease.map(rules_lease)) } else { LeaseReading::NotRead },
+        lease: if flows.is_some() {
+            LeaseReading::Read(context.lease.map(|lease| rules_lease(lease, context.now)))
+        } else {
+            LeaseReading::NotRead
+        },
         flows,
         orphaned_target_groups: if answers.load_balancer.is_some() { Vec::new() } else { orphans(answers, context) },
         unmatched_since,
@@ -345,16 +349,18 @@ fn orphans(answers: &Answers, context: &Context) -> Vec<rules::TargetGroup> {
     own.into_iter().chain(foreign).collect()
 }
 
-fn rules_lease(lease: Lease) -> lease::Lease {
+fn rules_lease(lease: Lease, now: Instant) -> lease::Lease {
     let holder = match lease.holder {
         Holder::Up => LeaseHolder::Up,
         Holder::Down => LeaseHolder::Down,
         Holder::Stop => LeaseHolder::Stop,
     };
     let state = if lease.is_active { LeaseState::Active } else { LeaseState::Ended };
+    let begun_at = lease.begun_at.unwrap_or(BEGINNING);
+    let is_stop = lease.holder == Holder::Stop;
     lease::Lease {
         holder,
-        begun_at: timestamp(lease.begun_at.unwrap_or(BEGINNING)),
+        begun_at: if is_stop { stale_timestamp(begun_at, now) } else { timestamp(begun_at) },
         id: holder.as_str().to_owned(),
         state,
     }

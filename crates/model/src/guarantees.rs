@@ -109,8 +109,6 @@ pub enum Window {
     BetweenObservationAndMark(Instant),
     /// A target group was deleted without its grace period, after its load balancer was deleted by hand.
     AfterDeletionByHand,
-    /// A service was stopped after `up`, whose lease a stop had replaced late, after its watcher was killed.
-    AfterLateLease,
 }
 
 /// Returns what a write shows that is about to take effect.

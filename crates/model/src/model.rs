@@ -2,7 +2,7 @@
 
 use stateright::{Model, Property};
 
-use crate::aws::{Aws, Holder, Lease, Status, Task};
+use crate::aws::{Aws, Status, Task};
 use crate::bug::Bug;
 use crate::decision::Decider;
 use crate::guarantees::{Event, Violation, Window, judge};
@@ -44,8 +44,6 @@ pub struct State {
     pub hand: Hand,
     /// The number of crashes that can still come.
     pub crashes: u8,
-    /// True once the lease of a stop whose watcher was killed has replaced that of `up`.
-    pub has_late_lease: bool,
     /// What the last step has shown.
     pub event: Option<Event>,
 }
@@ -137,18 +135,17 @@ impl State {
             && self.aws.ecs.desired
             && self.up.as_ref().is_some_and(has_succeeded)
         {
-            self.event = Some(match self.has_late_lease {
-                true => Event::Window(Window::AfterLateLease),
-                false => Event::Violation(Violation::StoppedAfterUp),
-            });
+            self.event = Some(Event::Violation(Violation::StoppedAfterUp));
         }
-        // A deletion within a window goes on with the target group; and one whose mark another watcher has removed meanwhile
-        // leaves it.
-        let is_unmarked = self.aws.load_balancer.is_some_and(|found| found.mark.is_none());
+        // A deletion within a window goes on with the target group. One from before the listener leaves it: nothing shows that
+        // the group belongs to that load balancer.
+        let leaves_group = self.aws.load_balancer.is_some_and(|found| !found.is_complete);
         effect.apply(&mut self.aws, self.now);
         let is_window = matches!(self.event, Some(Event::Window(_)));
         if let (Effect::DeleteLoadBalancer { .. }, Some(group)) = (effect, &mut self.aws.group) {
-            group.is_lost |= self.aws.load_balancer.is_none() && (is_window || is_unmarked);
+            let is_gone = self.aws.load_balancer.is_none();
+            group.is_lost |= is_gone && is_window;
+            group.is_left |= is_gone && leaves_group;
         }
     }
 
@@ -225,9 +222,6 @@ impl State {
             }
             Change::Adrift(place) => {
                 let write = self.adrift.remove(*place);
-                let is_of = |lease: Option<Lease>, holder| lease.is_some_and(|lease| lease.holder == holder);
-                let replaces = matches!(write.effect, Effect::Lease(lease) if is_of(Some(lease), Holder::Stop));
-                self.has_late_lease |= replaces && is_of(self.aws.lease, Holder::Up);
                 self.apply(&write.effect, write.by);
             }
             Change::Finish(place, answers) => {
@@ -391,7 +385,6 @@ impl Model for TeardownModel {
             down: scenario.has_down.then(Down::new),
             hand: Hand::new(),
             crashes: scenario.crashes,
-            has_late_lease: false,
             event: None,
         }]
     }
@@ -445,9 +438,6 @@ impl Model for TeardownModel {
             Property::sometimes(BEFORE_MARK, |_, state: &State| {
                 state.event == Some(Event::Window(Window::BetweenObservationAndMark(DEADLINE - 1)))
             }),
-            Property::sometimes(AFTER_LATE_LEASE, |_, state: &State| {
-                state.event == Some(Event::Window(Window::AfterLateLease))
-            }),
             Property::sometimes(BY_HAND, |_, state: &State| {
                 state.event == Some(Event::Window(Window::AfterDeletionByHand))
             }),
@@ -461,8 +451,6 @@ pub const GUARANTEES: &str = "no guarantee is broken";
 pub const BEFORE_DELETION: &str = "the window between the second observation and the deletion";
 /// The property that the window between an observation and its mark is reached, at its full length.
 pub const BEFORE_MARK: &str = "the window between an observation and the mark that follows from it";
-/// The property that the window after a late lease is reached.
-pub const AFTER_LATE_LEASE: &str = "the window after the lease of a killed stop";
 /// The property that the window after a deletion by hand is reached.
 pub const BY_HAND: &str = "the window after a deletion by hand";
 

@@ -171,7 +171,13 @@ fn tags(aws: &Aws) -> TagsAnswer {
         released: None,
         ..found
     });
-    let group = aws.group.map(|group| Group { touched_at: None, is_lost: false, targets: Default::default(), ..group });
+    let group = aws.group.map(|group| Group {
+        touched_at: None,
+        is_lost: false,
+        is_left: false,
+        targets: Default::default(),
+        ..group
+    });
     TagsAnswer { load_balancer, group }
 }
 

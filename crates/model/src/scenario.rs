@@ -201,7 +201,7 @@ fn aws(desired: bool, task: Task) -> Aws {
             stop_at: None,
             touched_at: None,
         }),
-        group: Some(Group { mark: None, targets: [false; TASKS], is_lost: false, touched_at: None }),
+        group: Some(Group { mark: None, targets: [false; TASKS], is_lost: false, is_left: false, touched_at: None }),
         created: 1,
         has_foreign_group: false,
         desired_since: desired.then_some(LONG_AGO),
@@ -240,7 +240,7 @@ fn orphaned() -> Aws {
     let mark = Some(Mark { since: BEGINNING, load_balancer: 1 });
     Aws {
         load_balancer: None,
-        group: Some(Group { mark, targets: [false; TASKS], is_lost: false, touched_at: None }),
+        group: Some(Group { mark, targets: [false; TASKS], is_lost: false, is_left: false, touched_at: None }),
         has_foreign_group: true,
         ..idle()
     }

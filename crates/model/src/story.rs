@@ -210,6 +210,5 @@ fn event_line(event: &Event) -> String {
         Event::Window(Window::AfterDeletionByHand) => {
             "→ the target group has no grace period after the scale-up".to_owned()
         }
-        Event::Window(Window::AfterLateLease) => "→ the service is stopped although `up` has succeeded".to_owned(),
     }
 }

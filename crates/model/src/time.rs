@@ -46,9 +46,9 @@ pub const STOP_NOTICE: Instant = 3;
 /// The time without a task after which a target is stale. The rules' thirty seconds are shortened to it.
 pub const STALE: Instant = 3;
 
-/// The age from which the lease of another watcher's stop counts as that of one that was killed: the product's thirty
-/// seconds, shortened.
-pub const OTHER_STOP_ENDS_WITHIN: Instant = 3;
+/// The age from which the lease of another watcher's stop counts as that of one that was killed: the rules' thirty seconds,
+/// shortened as those of a stale target are.
+pub const OTHER_STOP_ENDS_WITHIN: Instant = STALE;
 
 /// The timestamp of the first instant, at the start of a minute.
 const BEGINNING_SECOND: i64 = 1_800_000_000;

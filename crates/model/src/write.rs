@@ -135,7 +135,7 @@ impl Effect {
                 let mark = Some(Mark { since, load_balancer });
                 found.mark = mark;
                 if let Some(group) = aws.group.as_mut().filter(|_| with_group) {
-                    group.mark = mark;
+                    (group.mark, group.is_left) = (mark, false);
                 }
             }
             Self::Unmark { load_balancer, with_group } => {
@@ -147,7 +147,7 @@ impl Effect {
                     found.mark = None;
                 }
                 if let Some(group) = aws.group.as_mut().filter(|_| with_group) {
-                    group.mark = None;
+                    (group.mark, group.is_left) = (None, true);
                 }
             }
             Self::DeleteLoadBalancer { load_balancer } => {
@@ -184,7 +184,13 @@ impl Effect {
             Self::ReleaseLease => aws.lease = None,
             Self::Scale(desired) => aws.scale(desired, now),
             Self::CreateGroup => {
-                let new = Group { mark: None, targets: [false; TASKS], is_lost: false, touched_at: Some(now) };
+                let new = Group {
+                    mark: None,
+                    targets: [false; TASKS],
+                    is_lost: false,
+                    is_left: false,
+                    touched_at: Some(now),
+                };
                 aws.group.get_or_insert(new);
             }
             Self::CreateLoadBalancer => create_load_balancer(aws, now),
@@ -199,7 +205,8 @@ impl Effect {
             Self::ResetGroup => {
                 // It writes only if there are any.
                 if let Some(group) = aws.group.as_mut().filter(|group| group.mark.is_some()) {
-                    (group.mark, group.touched_at, group.is_lost) = (None, Some(now), false);
+                    (group.mark, group.touched_at) = (None, Some(now));
+                    (group.is_lost, group.is_left) = (false, false);
                 }
             }
             Self::ResetLoadBalancer => reset_load_balancer(aws, now),
@@ -236,7 +243,8 @@ fn create_load_balancer(aws: &mut Aws, now: Instant) {
     }
     aws.created += 1;
     if let Some(group) = &mut aws.group {
-        (group.touched_at, group.is_lost) = (Some(now), false);
+        group.touched_at = Some(now);
+        (group.is_lost, group.is_left) = (false, false);
     }
     aws.load_balancer = Some(LoadBalancer {
         number: aws.created,

@@ -67,8 +67,16 @@ impl LeaseReading {
     }
 }
 
-/// The age from which an operation that holds the lease counts as killed. The time limits of `up` add up to 53 minutes.
+/// The age from which an `up` or `down` that holds the lease counts as killed. The time limits of `up` add up to 53 minutes.
 const OPERATION_RUNS_AT_MOST: Duration = Duration::from_secs(60 * 60);
+
+/// The age from which the stop of a watcher that holds the lease counts as killed. A stop is over within the ten seconds for
+/// which its observation is valid.
+const STOP_RUNS_AT_MOST: Duration = Duration::from_secs(30);
+
+/// How long after its operation began a lease can still be written, and so replace that of a later operation: the deadline
+/// of every write.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(10);
 
 /// The state of the operation that holds a lease.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,11 +120,24 @@ impl Lease {
         words.next().is_none().then_some(Self { holder, begun_at, id, state })
     }
 
-    /// Returns whether `up` or `down` is running, as far as the lease shows.
-    pub fn is_of_running_operation(&self, now: Timestamp) -> bool {
-        self.holder != LeaseHolder::Stop
-            && self.state == LeaseState::Active
-            && now < self.begun_at + OPERATION_RUNS_AT_MOST
+    /// Returns whether the operation is running, as far as the lease shows.
+    pub fn is_running(&self, now: Timestamp) -> bool {
+        self.state == LeaseState::Active && now < self.ends_by()
+    }
+
+    /// Returns the time from which an active operation counts as killed.
+    pub fn ends_by(&self) -> Timestamp {
+        self.begun_at
+            + match self.holder {
+                LeaseHolder::Up | LeaseHolder::Down => OPERATION_RUNS_AT_MOST,
+                LeaseHolder::Stop => STOP_RUNS_AT_MOST,
+            }
+    }
+
+    /// Returns the latest time at which an operation began, this one or one whose lease it has replaced late: AWS can make
+    /// the write of a process that was killed after that of the next one.
+    pub fn last_operation_begun_by(&self) -> Timestamp {
+        self.begun_at + WRITTEN_WITHIN
     }
 
     /// Returns the same lease in another state.
@@ -185,17 +206,17 @@ mod tests {
     }
 
     #[test]
-    fn an_operation_counts_as_killed_after_an_hour() {
+    fn an_operation_counts_as_killed_after_an_hour_and_a_stop_after_half_a_minute() {
         let begun_at: Timestamp = "2026-11-24T18:00:00Z".parse().expect("an instant");
         let lease = |holder, state| Lease { holder, begun_at, id: "1f2e".into(), state };
-        let end = begun_at + OPERATION_RUNS_AT_MOST;
-        for holder in [LeaseHolder::Up, LeaseHolder::Down] {
+        for (holder, seconds) in [(LeaseHolder::Up, 3600), (LeaseHolder::Down, 3600), (LeaseHolder::Stop, 30)] {
             let active = lease(holder, LeaseState::Active);
-            assert!(active.is_of_running_operation(end - Duration::from_millis(1)));
-            assert!(!active.is_of_running_operation(end));
-            assert!(!lease(holder, LeaseState::Ended).is_of_running_operation(begun_at));
+            let end = begun_at + Duration::from_secs(seconds);
+            assert_eq!(active.ends_by(), end);
+            assert!(active.is_running(end - Duration::from_millis(1)));
+            assert!(!active.is_running(end));
+            assert!(!lease(holder, LeaseState::Ended).is_running(begun_at));
         }
-        assert!(!lease(LeaseHolder::Stop, LeaseState::Active).is_of_running_operation(begun_at));
     }
 
     #[test]

@@ -170,6 +170,8 @@ bugs! {
     StopAfterOneObservation: Plan,
     /// A stop ignores the lease of `up` and `down`.
     IgnoreLease: Platform,
+    /// A stop that a watcher was killed in the middle of doesn't restart the window.
+    ForgetInterruptedStop: Observation,
     /// When the messages of one service are deleted, so are those of the others.
     DeleteMessagesOfOtherServices: Queue,
     /// Services are reconciled one at a time.

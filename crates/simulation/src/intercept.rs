@@ -238,8 +238,9 @@ impl<C: Scaling, I: Interceptor> Scaling for Intercepted<C, I> {
         self.write(self.inner.tag_service(arn, tags, &deadline)).await
     }
 
-    async fn untag_service(&self, arn: &str, keys: &[&str]) -> Result<(), AwsError> {
-        self.write(self.inner.untag_service(arn, keys)).await
+    async fn untag_service(&self, arn: &str, keys: &[&str], deadline: &Deadline) -> Result<(), AwsError> {
+        let deadline = self.interceptor.deadline(deadline);
+        self.write(self.inner.untag_service(arn, keys, &deadline)).await
     }
 }
 

@@ -46,10 +46,11 @@ impl Scaling for AwsPlatform {
         bounded(request, deadline).send().await.map(drop).map_err(|error| call.failed(error))
     }
 
-    async fn untag_service(&self, arn: &str, keys: &[&str]) -> Result<(), AwsError> {
+    async fn untag_service(&self, arn: &str, keys: &[&str], deadline: &Deadline) -> Result<(), AwsError> {
         let call = Call::new(ApiOperation::UntagResource, arn);
+        call.before(deadline)?;
         let keys = keys.iter().map(ToString::to_string).collect();
-        let request = self.ecs.untag_resource().resource_arn(arn).set_tag_keys(Some(keys));
-        request.send().await.map(drop).map_err(|error| call.failed(error))
+        let request = self.ecs.untag_resource().resource_arn(arn).set_tag_keys(Some(keys)).customize();
+        bounded(request, deadline).send().await.map(drop).map_err(|error| call.failed(error))
     }
 }

@@ -888,7 +888,7 @@ fn explain(reason: TargetReason) -> &'static str {
 fn explain_obstacle(obstacle: StopObstacle) -> &'static str {
     match obstacle {
         StopObstacle::Held => "a hold is in force",
-        StopObstacle::Operation => "up or down is running",
+        StopObstacle::Operation => "up, down or a stop is running, or was",
         StopObstacle::NotServing => "it has not served for long enough",
         StopObstacle::InUse => "it is in use",
         StopObstacle::AwaitingFirstCall => "the first call may still come",

@@ -10,7 +10,7 @@ use crate::current_use::UnknownUse;
 use crate::finding::FindingName;
 use crate::hold::Hold;
 use crate::idle::task_of_target;
-use crate::lease::{LeaseHolder, LeaseReading};
+use crate::lease::{Lease, LeaseHolder, LeaseReading};
 use crate::model::{
     LoadBalancer, LoadBalancerKind, MINUTE, Observation, Phase, STOP_AT_TAG, Service, Target, TargetState, Task,
     minute_of,
@@ -64,7 +64,7 @@ pub enum StopAction {
 pub enum StopObstacle {
     /// A hold is in force, or was within the window.
     Held,
-    /// `up` or `down` is running, or `up` began within the window.
+    /// An operation is running, or the last one began within the window: `up`, `down`, or a stop whose watcher was killed.
     Operation,
     /// The service has not served, registered and healthy, for the whole window.
     NotServing,
@@ -81,6 +81,11 @@ impl Planner<'_> {
     pub(super) fn stop(&mut self) -> StopAction {
         let Some(rule) = self.policy.usage.stop else { return StopAction::None };
         let Some(load_balancer) = stoppable(self.observation, self.policy) else { return StopAction::None };
+        if let Some(lease) = self.observation.lease.found().filter(|lease| is_of_running_stop(lease, self.now)) {
+            // The watcher that makes the stop ends it, and its announcement; if it was killed, there is a new window.
+            self.requeue_by(lease.ends_by());
+            return StopAction::None;
+        }
         let announced = announced_stop(load_balancer, rule, self.now);
         let load_balancer_arn = load_balancer.arn.clone();
         match unused_since(self.observation, load_balancer, self.policy, rule, self.now) {
@@ -131,6 +136,10 @@ fn stoppable<'a>(observation: &'a Observation, policy: &Policy) -> Option<&'a Lo
     let load_balancer = observation.load_balancer.as_ref()?;
     let is_owned = load_balancer.kind == LoadBalancerKind::Network && policy.owner_tag.is_among(&load_balancer.tags);
     (counts.desired > 0 && is_owned).then_some(load_balancer)
+}
+
+fn is_of_running_stop(lease: &Lease, now: Timestamp) -> bool {
+    lease.holder == LeaseHolder::Stop && lease.is_running(now)
 }
 
 /// Returns the time at which the service is announced to stop, if the announcement is valid.
@@ -192,7 +201,7 @@ struct WindowLimits {
     load_balancer_created_at: Timestamp,
     newest_task_started_at: Timestamp,
     held_until: Option<Timestamp>,
-    up_begun_at: Option<Timestamp>,
+    operation_begun_by: Option<Timestamp>,
 }
 
 impl WindowLimits {
@@ -204,25 +213,25 @@ impl WindowLimits {
             return Err(StopObstacle::Held);
         }
         let lease = observation.lease.found();
-        if lease.is_some_and(|lease| lease.is_of_running_operation(now)) {
+        if lease.is_some_and(|lease| lease.is_running(now)) {
             return Err(StopObstacle::Operation);
         }
         Ok(Self {
             load_balancer_created_at: load_balancer.created_at,
             newest_task_started_at: newest_task_started_at(observation, now).ok_or(StopObstacle::NotServing)?,
             held_until: hold.map(|hold| hold.until),
-            up_begun_at: lease.filter(|lease| lease.holder == LeaseHolder::Up).map(|lease| lease.begun_at),
+            operation_begun_by: lease.map(Lease::last_operation_begun_by),
         })
     }
 
     /// Returns the limits, each with what it stands for.
     fn all(&self) -> impl Iterator<Item = (Timestamp, StopObstacle)> {
-        let Self { load_balancer_created_at, newest_task_started_at, held_until, up_begun_at } = *self;
+        let Self { load_balancer_created_at, newest_task_started_at, held_until, operation_begun_by } = *self;
         [
             (Some(load_balancer_created_at), StopObstacle::NotServing),
             (Some(newest_task_started_at), StopObstacle::NotServing),
             (held_until, StopObstacle::Held),
-            (up_begun_at, StopObstacle::Operation),
+            (operation_begun_by, StopObstacle::Operation),
         ]
         .into_iter()
         .filter_map(|(at, obstacle)| Some((at?, obstacle)))

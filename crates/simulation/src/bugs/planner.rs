@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use super::Bug;
 use jvb_watcher::controller::reconciler::Planner;
 use jvb_watcher_rules::hold::Hold;
-use jvb_watcher_rules::lease::LeaseReading;
+use jvb_watcher_rules::lease::{LeaseHolder, LeaseReading};
 use jvb_watcher_rules::model::{
     Counts, DesiredStatus, FlowHistory, HOLD_UNTIL_TAG, IDLE_SINCE_TAG, LOAD_BALANCER_TAG, LastStatus, LoadBalancer,
     MINUTE, Observation, Phase, Service, Tags, Target, TargetGroup, TargetState, Task, minute_of,
@@ -186,6 +186,11 @@ pub fn planner(bug: Option<Bug>) -> Planner {
             // The window ends at the minute before the lag.
             let minutes = std::mem::take(&mut flows.minutes);
             flows.minutes = minutes.into_iter().map(|(start, minute)| (start - CLOUDWATCH_LAG, minute)).collect();
+        }),
+        Bug::ForgetInterruptedStop => observing(Part::Stop, |observation, _| {
+            if observation.lease.found().is_some_and(|lease| lease.holder == LeaseHolder::Stop) {
+                observation.lease = LeaseReading::Read(None);
+            }
         }),
         Bug::RaiseUseThreshold => deciding(|policy| policy.usage.threshold += 1),
         Bug::IgnoreStopNotice => deciding(|policy| {

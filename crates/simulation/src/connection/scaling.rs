@@ -43,11 +43,11 @@ impl Scaling for Connection {
         self.write(arn, Request::Ecs(ecs::Request::TagResource(input)), Attempts::Several, deadline).await
     }
 
-    async fn untag_service(&self, arn: &str, keys: &[&str]) -> Result<(), AwsError> {
+    async fn untag_service(&self, arn: &str, keys: &[&str], deadline: &Deadline) -> Result<(), AwsError> {
         let input = ecs::UntagResourceInput {
             resource_arn: arn.to_owned(),
             tag_keys: keys.iter().map(ToString::to_string).collect(),
         };
-        self.ecs(arn, ecs::Request::UntagResource(input)).await.map(drop)
+        self.write(arn, Request::Ecs(ecs::Request::UntagResource(input)), Attempts::Several, deadline).await
     }
 }

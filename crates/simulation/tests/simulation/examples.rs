@@ -9,14 +9,16 @@ use jiff::{SignedDuration, Timestamp};
 use jvb_watcher::controller::context::Context;
 use jvb_watcher::controller::message::Hints;
 use jvb_watcher::controller::reconciler::{Reconciler, ReconcilerParts};
+use jvb_watcher_rules::lease::{Lease, LeaseHolder, LeaseReading, LeaseState};
 use jvb_watcher_rules::model::{
-    DesiredStatus, LOAD_BALANCER_TAG, LastStatus, LoadBalancer, Observation, Target, TargetState, TargetType, Task,
+    DesiredStatus, FlowHistory, LOAD_BALANCER_TAG, LastStatus, LoadBalancer, MinuteFlows, Observation, Target,
+    TargetState, TargetType, Task,
 };
 use jvb_watcher_rules::plan::samples::{
     UDP, counts, group, idle, ip, load_balancer, marked, marked_load_balancer, minutes, noon, observation, owner_tags,
     policy, running, seconds, stopped, target, task,
 };
-use jvb_watcher_rules::plan::{LifecycleAction, Plan, StopAction, StopWhenUnused, UsagePolicy};
+use jvb_watcher_rules::plan::{CLOUDWATCH_LAG, LifecycleAction, Plan, Policy, StopAction, StopWhenUnused, UsagePolicy};
 use jvb_watcher_sandbox::platform::PROJECT;
 use jvb_watcher_simulation::bugs::{Bug, ecs_lag, planner};
 use jvb_watcher_simulation::day::fleet::{Failing, FailureKind, Fleet};
@@ -47,6 +49,7 @@ pub const EXAMPLES: &[(Bug, &str, Example)] = &[
     (Bug::TrustOutdatedMark, "distrusts_a_mark_before_the_last_use", outdated_mark),
     (Bug::DeleteOrphansOfOthers, "keeps_orphans_of_others", orphan_of_others),
     (Bug::StopAfterOneObservation, "keeps_up_what_is_held_between_the_observations", held_between_the_observations),
+    (Bug::ForgetInterruptedStop, "begins_a_window_after_an_interrupted_stop", interrupted_stop),
     (Bug::ReconcileOneAtATime, "registers_promptly_beside_a_slow_service", beside_a_slow_service),
 ];
 
@@ -141,6 +144,24 @@ fn lost_mark(bug: Option<Bug>) -> Result<(), String> {
     load_balancer.target_groups[0].tags = owner_tags();
     let plan = plan(&idle(load_balancer), bug);
     expect(matches!(plan.lifecycle, LifecycleAction::Mark { idle_since, .. } if idle_since == noon()), &plan)
+}
+
+/// An unused service with the lease of a stop whose watcher was killed: it can have replaced that of an `up`.
+fn interrupted_stop(bug: Option<Bug>) -> Result<(), String> {
+    let begun_at = noon() - minutes(1);
+    let lease =
+        Lease { holder: LeaseHolder::Stop, begun_at, id: "worker-000001".to_owned(), state: LeaseState::Active };
+    let end = noon() - CLOUDWATCH_LAG;
+    let unused = (1..=60).map(|ago| (end - minutes(ago), MinuteFlows { flows: 0, healthy: Some(1) }));
+    let observation = Observation {
+        flows: Some(FlowHistory { minutes: unused.collect(), problem: None }),
+        lease: LeaseReading::Read(Some(lease)),
+        ..observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer(&[1])))
+    };
+    let stop = StopWhenUnused { after: minutes(10), notice: minutes(2), first_call_grace: Duration::ZERO };
+    let usage = UsagePolicy { observe: true, stop: Some(stop), ..UsagePolicy::OFF };
+    let plan = planner(bug)(&observation, &Policy { usage, ..policy() }, noon());
+    expect(plan.stop == StopAction::None, &plan)
 }
 
 fn target_without_task(bug: Option<Bug>) -> Result<(), String> {

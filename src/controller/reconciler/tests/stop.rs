@@ -204,7 +204,7 @@ async fn of_two_workers_the_one_that_announced_the_stop_makes_it() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn another_worker_takes_over_the_stop_of_one_that_was_killed() {
+async fn another_worker_makes_the_stop_of_one_that_was_killed_a_window_later() {
     let cloud = FakeAws::new(serving(0));
     let worker = |number| {
         let process = ProcessId::new(number);
@@ -218,9 +218,18 @@ async fn another_worker_takes_over_the_stop_of_one_that_was_killed() {
     let mut second = worker(2);
     tokio::time::sleep(minutes(2) + seconds(29)).await;
     report_minutes(&mut cloud.world(), noon() + 2 * MINUTE, 0);
-    second.reconcile().await.expect("a reconciliation");
-    assert_eq!(desired(&second), 1, "the other one may still be at it");
+    let waiting = second.reconcile().await.expect("a reconciliation");
+    assert_eq!(waiting.requeue_at, begun_at + seconds(30));
+    assert_eq!(second.logged("stop_withdrawn"), 0, "the other one may still be at it");
     tokio::time::sleep(seconds(1)).await;
     second.reconcile().await.expect("a reconciliation");
-    assert_eq!(desired(&second), 0);
+    assert_eq!(second.logged("stop_withdrawn"), 1, "its lease can have replaced that of an up");
+    for minute in 3..=18 {
+        tokio::time::sleep(minutes(1)).await;
+        report_minutes(&mut cloud.world(), noon() + minute * MINUTE, 0);
+        second.reconcile().await.expect("a reconciliation");
+        // Ten minutes, begun with a full one ten seconds after the lease, and the three minutes of CloudWatch's lag.
+        assert_eq!(second.logged("stop_announced"), usize::from(minute >= 16), "after {minute} minutes");
+        assert_eq!(desired(&second), i32::from(minute < 18), "after {minute} minutes");
+    }
 }

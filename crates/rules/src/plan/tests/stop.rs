@@ -261,7 +261,7 @@ fn a_hold_keeps_the_service_and_a_window_follows_it() {
 }
 
 #[test]
-fn an_operation_keeps_the_service_and_a_window_follows_an_up() {
+fn an_operation_keeps_the_service_and_a_window_follows_it() {
     let leased = |holder, begun_at: &str, state| {
         unused_but(|observed| {
             let lease = Lease { holder, begun_at: at(begun_at), id: "1f2e".to_owned(), state };
@@ -274,8 +274,13 @@ fn an_operation_keeps_the_service_and_a_window_follows_an_up() {
         (Up, "11:59:00", Active),
         (Down, "11:59:00", Active),
         (Up, "11:00:00.001", Active),
-        (Up, "11:47:00.001", Ended),
-        (Up, "11:47:00.001", Failed),
+        // Ten seconds after them, their leases can have replaced that of another `up`.
+        (Up, "11:46:50.001", Ended),
+        (Up, "11:46:50.001", Failed),
+        (Down, "11:46:50.001", Ended),
+        // The watcher was killed while it stopped the service.
+        (Stop, "11:59:30", Active),
+        (Stop, "11:46:50.001", Active),
     ] {
         assert_obstacle(leased(holder, begun_at, state), StopObstacle::Operation, begun_at);
     }
@@ -283,10 +288,9 @@ fn an_operation_keeps_the_service_and_a_window_follows_an_up() {
         // Killed an hour ago.
         (Up, "11:00:00", Active),
         (Down, "11:00:00", Active),
-        (Up, "11:47:00", Ended),
-        (Down, "11:59:00", Ended),
-        // Whether another worker's stop is in progress, the write finds out.
-        (Stop, "11:59:00", Active),
+        (Up, "11:46:50", Ended),
+        (Down, "11:46:50", Ended),
+        (Stop, "11:46:50", Active),
     ] {
         let action = stop_of(&leased(holder, begun_at, state));
         assert!(matches!(action, StopAction::Announce { .. }), "{holder:?} {begun_at} {state:?}: {action:?}");
