@@ -417,8 +417,16 @@ proptest! {
     #[test]
     fn converges_registrations_in_one_plan(seen in any_observation(), policy in any_policy()) {
         let first = plan(&seen, &policy, noon());
-        let second = plan(&applied(&seen, &first), &policy, noon());
-        prop_assert_eq!(second.registrations, vec![]);
+        let seen = applied(&seen, &first);
+        let second = plan(&seen, &policy, noon());
+        // A starting task waits for the deregistration of the last healthy target.
+        let deregisters = first.registrations.iter().any(|change| !change.deregister.is_empty());
+        let starting = |target: &TargetChange| target.reason == TargetReason::TaskStarting;
+        let waited = second.registrations.iter().all(|change| {
+            deregisters && change.deregister.is_empty() && change.register.iter().all(starting)
+        });
+        prop_assert!(waited, "{:?}", second.registrations);
+        prop_assert_eq!(plan(&applied(&seen, &second), &policy, noon()).registrations, vec![]);
     }
 
     #[test]
