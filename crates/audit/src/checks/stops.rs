@@ -11,6 +11,10 @@ use crate::verdict::{Check, Claim, Verdict};
 const CLOUDWATCH_LAG: f64 = 180.0;
 const MINUTE: f64 = 60.0;
 
+/// How long after its announced time a stop can still follow, in seconds (docs/scale-to-zero.md): after that it must have been
+/// announced again.
+const ANNOUNCEMENT_VALID_FOR: f64 = 600.0;
+
 pub fn judge(service: &Service<'_>, verdict: &mut Verdict) {
     let check = verdict.check(Claim::Stop);
     for stop in service.of("service_stopped") {
@@ -29,7 +33,11 @@ pub fn judge(service: &Service<'_>, verdict: &mut Verdict) {
 
 fn judge_announcement(service: &Service<'_>, stop: &Entry, check: &mut Check) {
     let before = |entry: &&Entry| entry.seen_at < stop.seen_at;
-    let Some(announced) = service.of("stop_announced").rev().find(before) else {
+    let is_valid = |entry: &&Entry| {
+        let late = entry.time("stop_at").map(|stop_at| seconds_between(stop_at, stop.seen_at));
+        late.is_none_or(|late| late < ANNOUNCEMENT_VALID_FOR + WINDOW)
+    };
+    let Some(announced) = service.of("stop_announced").rev().find(before).filter(is_valid) else {
         check.unknown(
             "no line tells that a stop was announced: its worker was killed just then, or its log is missing",
             stop,

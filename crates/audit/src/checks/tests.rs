@@ -355,6 +355,12 @@ fn a_stop_is_announced_and_rests_on_disuse() {
     assert_eq!((late().broken(), late().unknown(Claim::Stop).len()), (vec![], 1));
     assert_eq!(stopped().without("stop_announced").broken(), []);
     assert_eq!(stopped().without("stop_announced").unknown(Claim::Stop).len(), 1);
+    // An announcement that was withdrawn hours before, and one whose worker was killed before it could log it.
+    let hours_before = || {
+        let announced = stopped().but("stop_announced", "stop_at", at(1180.0).into());
+        announced.seen(1600.0, "stop_withdrawn", json!({"reason": "held"}))
+    };
+    assert_eq!((hours_before().broken(), hours_before().unknown(Claim::Stop).len()), (vec![], 1));
 }
 
 // ---- calls, findings, gaps ----
