@@ -9,32 +9,29 @@ use jvb_watcher_model::model::TeardownModel;
 use jvb_watcher_model::progress;
 use jvb_watcher_model::scenario::Scenario;
 
-const USAGE: &str = "usage: jvb-watcher-model [--limit SECONDS] [SCENARIO…] | bugs | progress SCENARIO";
+const USAGE: &str = "usage: jvb-watcher-model [--limit SECONDS] [SCENARIO…] | bugs | progress SCENARIO…";
 
 fn main() -> ExitCode {
     let arguments: Vec<_> = std::env::args().skip(1).collect();
     let words: Vec<_> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
         ["bugs"] => bugs(),
-        ["progress", name] => match Scenario::named(name) {
-            Some(scenario) => check_progress(scenario),
-            None => usage(),
-        },
+        ["progress", names @ ..] if !names.is_empty() => each(names, check_progress),
         ["--limit", seconds, names @ ..] => match seconds.parse() {
-            Ok(seconds) => named(names, Duration::from_secs(seconds)),
+            Ok(seconds) => scenarios(names, Duration::from_secs(seconds)),
             Err(_) => usage(),
         },
-        names => named(names, Duration::MAX),
+        names => scenarios(names, Duration::MAX),
     }
 }
 
-fn named(names: &[&str], limit: Duration) -> ExitCode {
+/// Does something with each of the scenarios that are named, or with all.
+fn each(names: &[&str], mut run: impl FnMut(Scenario) -> bool) -> ExitCode {
     let named: Option<Vec<_>> = names.iter().map(|name| Scenario::named(name)).collect();
-    match named {
-        Some(all) if all.is_empty() => scenarios(Scenario::all(), limit),
-        Some(named) => scenarios(named, limit),
-        None => usage(),
-    }
+    let Some(named) = named else { return usage() };
+    let scenarios = if named.is_empty() { Scenario::all() } else { named };
+    let failed = scenarios.into_iter().map(&mut run).filter(|succeeds| !succeeds).count();
+    if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn usage() -> ExitCode {
@@ -45,9 +42,8 @@ fn usage() -> ExitCode {
     ExitCode::from(2)
 }
 
-fn scenarios(scenarios: Vec<Scenario>, limit: Duration) -> ExitCode {
-    let mut exit = ExitCode::SUCCESS;
-    for scenario in scenarios {
+fn scenarios(names: &[&str], limit: Duration) -> ExitCode {
+    each(names, |scenario| {
         println!("{}: {}", scenario.name, scenario.about);
         let found = explore_for(TeardownModel { scenario, bug: None }, limit);
         let end = if found.is_closed { "closed" } else { "not closed" };
@@ -55,12 +51,11 @@ fn scenarios(scenarios: Vec<Scenario>, limit: Duration) -> ExitCode {
         for (window, story) in &found.windows {
             println!("\n  {window}:\n{story}");
         }
-        if let Some(story) = found.violation {
+        if let Some(story) = &found.violation {
             println!("\n  A guarantee is broken:\n{story}");
-            exit = ExitCode::FAILURE;
         }
-    }
-    exit
+        found.violation.is_none()
+    })
 }
 
 fn bugs() -> ExitCode {
@@ -88,11 +83,12 @@ fn bugs() -> ExitCode {
     exit
 }
 
-fn check_progress(scenario: Scenario) -> ExitCode {
+fn check_progress(scenario: Scenario) -> bool {
+    let name = scenario.name;
     let found = progress::check(&TeardownModel { scenario, bug: None });
-    println!("{} states, {} ends, {} stuck", found.states, found.ends, found.stuck);
+    println!("{name}: {} states, {} ends, {} stuck", found.states, found.ends, found.stuck);
     if let Some(example) = &found.example {
         println!("{example:#?}");
     }
-    if found.stuck == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    found.stuck == 0
 }

@@ -12,7 +12,8 @@ use stateright::Model;
 use crate::aws::{HeldBy, Hold};
 use crate::exploration::LINE_EVERY;
 use crate::model::{Change, State, TeardownModel};
-use crate::operator::up::Up;
+use crate::operator::hand::Call;
+use crate::operator::up::{Step, Up};
 
 /// The result.
 #[derive(Clone, Debug)]
@@ -61,7 +62,7 @@ impl Graph {
         let mut reaches_end = Vec::new();
         let (began, mut line_at) = (Instant::now(), Instant::now());
         while let Some(state) = search.next() {
-            reaches_end.push(is_end(&state));
+            reaches_end.push(is_end(&state, model.scenario.calls));
             if line_at.elapsed() >= LINE_EVERY {
                 line_at = Instant::now();
                 let (states, seconds) = (reaches_end.len(), began.elapsed().as_secs());
@@ -135,20 +136,23 @@ fn is_of_up(hold: Hold) -> bool {
 }
 
 /// Returns whether nothing of the load balancer is left, or something forbids its deletion that only an operator ends.
-fn is_end(state: &State) -> bool {
+fn is_end(state: &State, calls: &[Call]) -> bool {
     let aws = &state.aws;
     let is_left = aws.load_balancer.is_some() || aws.group.is_some();
     let is_owned = aws.load_balancer.is_none_or(|found| found.not_owned_since.is_none());
     // A target group without a mark is not the watcher's to delete, once its load balancer has gone.
     let is_unmarked = aws.load_balancer.is_none() && aws.group.is_some_and(|group| group.mark.is_none());
-    let is_lost = aws.deleted_by_hand || aws.group.is_some_and(|group| group.is_lost);
+    // Terraform has it, and creates its load balancer next.
+    let is_applying = calls.get(usize::from(state.hand.made)) == Some(&Call::ApplyLoadBalancer)
+        || state.up.as_ref().is_some_and(|up| up.step == Step::CreateLoadBalancer);
+    let is_lost = aws.deleted_by_hand || aws.group.is_some_and(|group| group.is_lost || group.is_left);
     // A command that runs renews its hold.
     let holds = |up: &Up| up.is_running() && aws.load_balancer.and_then(|found| found.hold).is_some_and(is_of_up);
     let is_held = state.up.as_ref().is_some_and(holds);
     !is_left
         || !is_owned
         || is_held
-        || is_unmarked && is_lost
+        || is_unmarked && (is_lost || is_applying)
         || !aws.ecs.exists
         || aws.ecs.desired
         || aws.others_since.is_some()
