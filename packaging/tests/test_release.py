@@ -37,7 +37,7 @@ class Release(unittest.TestCase):
 
     def test_it_has_every_file_for_each_architecture(self):
         number = version()
-        expected = {"SHA256SUMS", f"jvb-watcher-{number}.cdx.json"}
+        expected = {"SHA256SUMS", "THIRD-PARTY-LICENSES", f"jvb-watcher-{number}.cdx.json"}
         for architecture in programs():
             expected |= {
                 f"jvb-watcher-{number}-{architecture}.tar.gz",
@@ -81,7 +81,7 @@ class Release(unittest.TestCase):
             self.assertEqual(oct(entry.mode), oct(0o755))
             self.assertEqual(tar.extractfile(entry).read(), program().read_bytes())
             names = {pathlib.PurePath(name).name for name in tar.getnames()}
-        wanted = {"LICENSE", "README.md", "jvb-watcher.service", "jvb-watcher.env", "jvb-watcher.1.gz", "_jvb-watcher"}
+        wanted = {"LICENSE", "THIRD-PARTY-LICENSES", "README.md", "jvb-watcher.service", "jvb-watcher.env", "jvb-watcher.1.gz", "_jvb-watcher"}
         self.assertLessEqual(wanted, names)
 
     def test_the_components_are_those_of_the_deployed_program(self):
@@ -94,6 +94,17 @@ class Release(unittest.TestCase):
         text = json.dumps(components)
         self.assertNotIn(str(ROOT), text)
         self.assertNotIn(str(self.directory.parent), text)
+
+    def test_the_licences_are_those_of_the_components(self):
+        text = (self.directory / "one/THIRD-PARTY-LICENSES").read_text()
+        named = set(re.findall(r"(?m)^  ([\w-]+ \d\S*)$", text))
+        components = json.loads((self.directory / "one" / f"jvb-watcher-{version()}.cdx.json").read_text())["components"]
+        linked = {f"{component['name']} {component['version']}" for component in components}
+        # Procedural macros and build scripts are components, too, but not linked.
+        self.assertLessEqual({"ring", "rustls", "tokio", "aws-sdk-ecs"}, {name.partition(" ")[0] for name in named & linked})
+        self.assertGreater(len(named & linked), 100)
+        self.assertEqual({name for name in named - linked if not name.startswith("jvb-watcher")}, set())
+        self.assertIn("Copyright 2015-2025 Brian Smith", text)
 
     def test_both_architectures_get_the_names_that_package_managers_have_for_them(self):
         # A program is only copied, so a stand-in will do for the architecture that this machine may be unable to build for.
