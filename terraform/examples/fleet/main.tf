@@ -7,10 +7,14 @@ provider "aws" {
 module "jvb_watcher" {
   source = "../../modules/watcher"
 
-  name            = "jitsi-fleet"
-  lambda_zip      = var.release == null ? var.lambda_zip : null
-  release         = var.release
-  alarm_topic_arn = var.alarm_topic_arn
+  name                = "jitsi-fleet"
+  lambda_architecture = var.lambda_architecture
+  release             = var.release
+  alarm_topic_arn     = var.alarm_topic_arn
+
+  lambda_zip = var.release != null ? null : coalesce(
+    var.lambda_zip, "../../../target/package/jvb-watcher-lambda-${var.lambda_architecture}.zip"
+  )
 
   # For those that don't set them themselves.
   idle_grace       = "3m"

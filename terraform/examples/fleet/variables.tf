@@ -4,13 +4,19 @@ variable "region" {
 }
 
 variable "lambda_zip" {
-  description = "Path of the zip file that packaging/package builds. Not used with release."
+  description = "Path of a zip file for Lambda, in place of the one that packaging/package has built. Not used with release."
   type        = string
-  default     = "../../../target/package/jvb-watcher-lambda-arm64.zip"
+  default     = null
+}
+
+variable "lambda_architecture" {
+  description = "Architecture of the zip file: arm64 (cheaper), or x86_64, which packaging/package builds on an x86-64 machine."
+  type        = string
+  default     = "arm64"
 }
 
 variable "release" {
-  description = "Release to run in place of lambda_zip: its version, the SHA-256 of jvb-watcher-lambda-arm64.zip in its SHA256SUMS, and the path of that download."
+  description = "Release to run in place of lambda_zip: its version, the SHA-256 of jvb-watcher-lambda-ARCHITECTURE.zip in its SHA256SUMS, and the path of that download."
   type = object({
     version = string
     sha256  = string

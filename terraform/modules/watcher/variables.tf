@@ -412,12 +412,18 @@ variable "lambda_zip" {
 
   validation {
     condition     = var.runtime != "lambda" || var.lambda_zip == null || try(fileexists(var.lambda_zip), false)
-    error_message = "There is no file ${coalesce(var.lambda_zip, "null")}: build it with packaging/package, or correct lambda_zip."
+    error_message = "There is no file ${coalesce(var.lambda_zip, "null")}: build it with packaging/package, or correct lambda_zip. That builds for the machine that it runs on: lambda_architecture and the name of the zip file must fit."
   }
 
   validation {
     condition     = var.lambda_zip == null || var.release == null
     error_message = "Set lambda_zip or release, not both."
+  }
+
+  # Lambda takes a program for another architecture, and then can't start it.
+  validation {
+    condition     = try(!can(regex("-(arm64|x86_64)\\.zip$", var.lambda_zip)) || endswith(var.lambda_zip, "-${var.lambda_architecture}.zip"), true)
+    error_message = "By its name, the zip file is for another architecture than ${var.lambda_architecture}: set lambda_architecture, or correct lambda_zip."
   }
 }
 
@@ -446,7 +452,7 @@ variable "release" {
 
   validation {
     condition     = var.release == null || try((var.release.file == null) != (var.release.s3_bucket == null), false)
-    error_message = "The release needs the place of its zip file: either file or s3_bucket."
+    error_message = "The release needs one place of its zip file: either file or s3_bucket, and not both."
   }
 
   validation {
@@ -459,9 +465,14 @@ variable "release" {
     error_message = "There is no file ${try(coalesce(var.release.file), "null")}: download it from the release, or correct release.file."
   }
 
+  validation {
+    condition     = try(!can(regex("-(arm64|x86_64)\\.zip$", var.release.file)) || endswith(var.release.file, "-${var.lambda_architecture}.zip"), true)
+    error_message = "By its name, the zip file is for another architecture than ${var.lambda_architecture}: set lambda_architecture, or correct release.file."
+  }
+
   # A missing file is the error above.
   validation {
-    condition     = try(filesha256(var.release.file) == var.release.sha256, true)
+    condition     = try(filesha256(var.release.file) == lower(var.release.sha256), true)
     error_message = "The file ${try(coalesce(var.release.file), "null")} is not that of the release: its SHA-256 is ${try(filesha256(var.release.file), "unknown")}. Download it again, and take sha256 from the same release's SHA256SUMS."
   }
 }

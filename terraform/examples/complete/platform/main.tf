@@ -18,9 +18,13 @@ module "jitsi_service" {
 module "jvb_watcher" {
   source = "../../../modules/watcher"
 
-  project          = var.project_name
-  lambda_zip       = var.release == null ? var.lambda_zip : null
-  release          = var.release
-  alarm_topic_arn  = var.alarm_topic_arn
-  stop_when_unused = var.stop_when_unused
+  project             = var.project_name
+  lambda_architecture = var.lambda_architecture
+  release             = var.release
+  alarm_topic_arn     = var.alarm_topic_arn
+  stop_when_unused    = var.stop_when_unused
+
+  lambda_zip = var.release != null ? null : coalesce(
+    var.lambda_zip, "../../../../target/package/jvb-watcher-lambda-${var.lambda_architecture}.zip"
+  )
 }

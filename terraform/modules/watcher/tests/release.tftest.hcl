@@ -160,9 +160,41 @@ run "a_sum_in_upper_case_is_rejected" {
   command = plan
   variables {
     release = {
-      version = "v0.1.0"
+      version = "0.1.0"
       sha256  = upper(filesha256("main.tf"))
       file    = "main.tf"
+    }
+  }
+  expect_failures = [var.release]
+}
+
+run "a_zip_file_for_another_architecture_is_rejected" {
+  command = plan
+  variables {
+    lambda_zip = "tests/mocks/jvb-watcher-lambda-x86_64.zip"
+  }
+  expect_failures = [var.lambda_zip]
+}
+
+run "a_zip_file_for_this_architecture_is_accepted" {
+  command = plan
+  variables {
+    lambda_zip          = "tests/mocks/jvb-watcher-lambda-x86_64.zip"
+    lambda_architecture = "x86_64"
+  }
+  assert {
+    condition     = aws_lambda_function.this[0].architectures[0] == "x86_64"
+    error_message = "The function must have the zip file's architecture."
+  }
+}
+
+run "a_release_for_another_architecture_is_rejected" {
+  command = plan
+  variables {
+    release = {
+      version = "0.1.0"
+      sha256  = filesha256("tests/mocks/jvb-watcher-lambda-x86_64.zip")
+      file    = "tests/mocks/jvb-watcher-lambda-x86_64.zip"
     }
   }
   expect_failures = [var.release]
