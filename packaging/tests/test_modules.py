@@ -24,8 +24,23 @@ class Modules(unittest.TestCase):
                 self.assertLessEqual(standard, files)
                 for example in ["minimal", "complete"]:
                     self.assertIn(f"examples/{example}/main.tf", files)
-                outside = re.findall(r"\]\((\.\./[^)]*)\)", (repository / "README.md").read_text())
-                self.assertEqual(outside, [], "a link leads out of the module")
+                readme = (repository / "README.md").read_text()
+                self.assertEqual(re.findall(r"\]\((\.\./[^)]*)\)", readme), [], "a link leads out of the module")
+                self.assertRegex(readme, rf'source += "NAMESPACE/{name.removeprefix("terraform-aws-")}/aws"')
+                self.assertNotIn("./terraform/", readme)
+
+    def test_what_else_lies_in_a_repository_is_not_published(self):
+        with scratch() as directory:
+            output_of(ROOT / "packaging/export-modules", directory)
+            repository = directory / "terraform-aws-jvb-watcher"
+            (repository / "terraform.tfstate").write_text("secret")
+            (repository / ".terraform").mkdir()
+            (repository / ".terraform/lock").write_text("")
+            output_of("git", "-C", repository, "tag", "--delete", *output_of("git", "-C", repository, "tag").split())
+            output_of(ROOT / "packaging/export-modules", directory)
+            files = output_of("git", "-C", repository, "ls-files").split()
+            self.assertFalse([file for file in files if file.startswith((".terraform/", "terraform.tfstate"))])
+            self.assertIn("main.tf", files)
 
     def test_a_second_export_of_a_version_changes_nothing_and_two_are_the_same(self):
         with scratch() as directory:
