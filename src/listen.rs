@@ -195,7 +195,8 @@ async fn page(path: &str, state: &ServerState) -> Response<Full<Bytes>> {
 }
 
 fn not_found() -> Response<Full<Bytes>> {
-    let paths = format!("{PAGE_PATH}, {LIVE_PATH}, {READY_PATH} and {METRICS_PATH}");
+    let paths =
+        format!("{PAGE_PATH}, {SERVICES_PATH}CLUSTER/SERVICE of a fleet, {LIVE_PATH}, {READY_PATH} and {METRICS_PATH}");
     text(StatusCode::NOT_FOUND, &format!("not found; the paths are {paths}"))
 }
 

@@ -232,7 +232,8 @@ impl Liveness {
                 (Some(name), _) => format!(": {name} and others"),
                 (None, _) => String::new(),
             };
-            return Err(Unhealthy(format!("{untried} of {all} services have not been reconciled yet{named}")));
+            let have = if untried == 1 { "has" } else { "have" };
+            return Err(Unhealthy(format!("{untried} of {all} services {have} not been reconciled yet{named}")));
         }
         let permanent = state.failure.as_ref().filter(|failure| all == 1 && !failure.kind.is_transient());
         let why = match (state.succeeded, permanent) {
@@ -335,9 +336,9 @@ mod tests {
         let services =
             |all, untried, first: Option<&str>| Services { all, untried, first_untried: first.map(Into::into) };
         liveness.succeeded();
-        for (untried, which) in [(2, "meet and others"), (1, "meet")] {
+        for (untried, have, which) in [(2, "have", "meet and others"), (1, "has", "meet")] {
             liveness.set_services(services(3, untried, Some("meet")));
-            let why = format!("{untried} of 3 services have not been reconciled yet: {which}");
+            let why = format!("{untried} of 3 services {have} not been reconciled yet: {which}");
             assert_eq!(liveness.ready(), Err(Unhealthy(why)));
         }
         liveness.set_services(services(3, 0, None));

@@ -4,7 +4,7 @@
 
 use askama::Template;
 use jiff::Timestamp;
-use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 use super::fleet::ServiceNames;
 use super::{Snapshot, Status, seconds_between};
@@ -62,7 +62,13 @@ impl StatusPage {
         let now = self.clock.now();
         let services = self.latest.all();
         if let Some(wanted) = path.strip_prefix(SERVICES_PATH).filter(|_| self.is_fleet) {
-            let found = services.iter().find(|(subject, _)| service_path(subject) == wanted);
+            let Some((cluster, service)) = wanted.split_once('/').and_then(|(c, s)| decoded(c).zip(decoded(s))) else {
+                return Ok(None);
+            };
+            let found = services.iter().find(|(subject, _)| {
+                let identity = &subject.identity;
+                (identity.cluster.as_str(), identity.service.as_str()) == (&cluster, &service)
+            });
             return found.map(|of| ServicePage::new(Frame::new(self, now, UP), of, self).render()).transpose();
         }
         match (path, services.first()) {
@@ -141,9 +147,17 @@ impl Verdict {
     }
 }
 
+/// What a name's path segment encodes: all but RFC 3986's unreserved characters, and the dot, which a path has a meaning for.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'~');
+
+/// Returns the name in a segment of a path, as a client or a proxy wrote it.
+fn decoded(segment: &str) -> Option<String> {
+    percent_decode_str(segment).decode_utf8().ok().map(Into::into)
+}
+
 /// Returns the path of a service below [`SERVICES_PATH`].
 fn service_path(subject: &Subject) -> String {
-    let encoded = |name: &str| utf8_percent_encode(name, NON_ALPHANUMERIC).to_string();
+    let encoded = |name: &str| utf8_percent_encode(name, RESERVED).to_string();
     format!("{}/{}", encoded(&subject.identity.cluster), encoded(&subject.identity.service))
 }
 

@@ -68,13 +68,17 @@ impl FleetPage {
         known_rows.sort();
         let entries = status.services.iter().zip(known_rows);
         let mut rows: Vec<_> = entries.map(|(entry, (_, path, observed))| Row::new(entry, path, observed)).collect();
+        let new = new_rows.len();
         rows.extend(new_rows);
         // Those first that aren't well. The sort is stable.
         rows.sort_by_key(|row| row.reasons.is_empty());
         let well: Vec<_> = status.services.iter().filter(|service| service.is_well()).collect();
         let verdict = match status.summary.services {
             0 => (Severity::Neutral, "No service has been reconciled yet".to_owned()),
-            _ => verdict(&status),
+            _ => {
+                let (severity, words) = verdict(&status);
+                (severity, if new == 0 { words } else { format!("{words}; {} not reconciled yet", grouped(new)) })
+            }
         };
         Self {
             frame,
