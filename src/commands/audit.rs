@@ -58,7 +58,10 @@ pub fn audit(options: &AuditOptions) -> Result<(), CommandError> {
     read_each(&options.logs, |name, log| logs.add(name, log))?;
     if logs.is_empty() {
         return Err(CommandError::Failed(
-            "no line of the watcher; give its log as JSON lines (--log-format json)".to_owned(),
+            "no line of the watcher: give its log as it writes it with --log-format json, one JSON object on each line. Where \
+             another program wraps the lines in JSON of its own, have it print them alone, e.g. aws logs tail --format short \
+             or docker logs"
+                .to_owned(),
         ));
     }
     let verdict = logs.audit();

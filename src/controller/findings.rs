@@ -30,6 +30,11 @@ impl CurrentFindings {
         self.lock().ledger.len()
     }
 
+    /// Returns the number of current findings that an operator must act on.
+    pub fn needing_action(&self) -> usize {
+        self.lock().ledger.needing_action()
+    }
+
     /// Passes on what observations have found while no event arrived.
     pub fn missed_events<T>(&self, access: impl FnOnce(&mut MissedEvents) -> T) -> T {
         access(&mut self.lock().missed_events)

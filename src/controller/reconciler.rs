@@ -469,7 +469,7 @@ impl<P: ControllerPlatform> Reconciler<P> {
         let after = applied.after(&observed.observation);
         self.memory.target_health.remember(&after);
         let summary = Summary::of(&after);
-        metrics.observed(self.snapshot(&observed, summary), self.findings.count());
+        metrics.observed(self.snapshot(&observed, summary), self.findings.needing_action());
         self.latest.observed(|| {
             let mut plan = observed.plan.clone();
             plan.findings.extend(applied.refusals.iter().cloned());

@@ -197,7 +197,7 @@ impl Metrics {
         self.with(|_, recorded| recorded.store.increment(Metric::StopsForDisuse));
     }
 
-    /// Records an observation, and the number of active findings after it.
+    /// Records an observation, and the number of findings after it that an operator must act on.
     pub fn observed(&self, snapshot: Snapshot, findings: usize) {
         self.with(|inner, Recorded { store, interval, .. }| {
             store.set_snapshot(snapshot, findings, inner.clock.now());

@@ -88,6 +88,6 @@ fn a_log_without_a_line_of_the_watcher_is_an_error() {
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("no line of the watcher"), "{}", text(&output.stderr));
     let output = audit(&["/no/such.log"], "");
-    assert_eq!(output.status.code(), Some(2));
+    assert_eq!(output.status.code(), Some(1));
     assert!(text(&output.stderr).contains("opening /no/such.log failed"), "{}", text(&output.stderr));
 }

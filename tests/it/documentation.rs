@@ -180,7 +180,8 @@ fn findings() -> String {
         # Findings\n\n\
         A finding is a condition that an operator should know of and that the watcher cannot, or must not, change. It is\n\
         logged as the event [`finding`](logs.md#finding) when it is raised, when its detail changes, when it is cleared, and\n\
-        otherwise every fifteen minutes; `status` shows the current ones, and the metric `Findings` counts them.\n\n\
+        otherwise every fifteen minutes; `status` shows the current ones, and the metric `Findings` counts those that\n\
+        need action, which are all but `hold_active`.\n\n\
         While a finding marked with * is current, `reconcile` exits with status 1, because it keeps tasks from being\n\
         registered.\n\n\
         | finding | meaning | what to do |\n\

@@ -323,7 +323,7 @@ async fn a_failure_names_the_file_and_overwrites_nothing() {
         file.display().to_string()
     };
     let missing = directory.path().join("missing").display().to_string();
-    assert!(error(&run(&[&missing]).await, 2).contains(&missing));
+    assert!(error(&run(&[&missing]).await, 1).contains(&missing));
     let noise = file("noise", b"2026-11-20 of another program\n");
     assert!(error(&run(&[&noise]).await, 1).contains("--log-format json"));
     let empty = file("empty.gz", &[0x1f, 0x8b, 8, 0]);

@@ -18,6 +18,8 @@ const UNREAD: [&str; 3] = ["metrics", "diagnostic", "command_output"];
 /// The watchers' logs.
 #[derive(Debug, Default)]
 pub struct Logs {
+    /// The first line that ends before its JSON does, by its log and number.
+    first_truncated: Option<String>,
     entries: BTreeMap<ServiceName, Vec<Entry>>,
     identities: HashSet<u64>,
     counts: LineCounts,
@@ -64,7 +66,10 @@ impl Logs {
                 self.counts.watcher += 1;
                 self.add_entry(log, number, line);
             }
-            Err(ParseError::Truncated) => self.counts.truncated += 1,
+            Err(ParseError::Truncated) => {
+                self.counts.truncated += 1;
+                self.first_truncated.get_or_insert_with(|| format!("{log}:{number}"));
+            }
             Err(_) => self.counts.foreign += 1,
         }
     }
@@ -114,8 +119,9 @@ impl Logs {
         let all = || self.entries.values().flatten();
         let count = |of: &dyn Fn(&Entry) -> bool| all().filter(|entry| of(entry)).count();
         let mut limits = Vec::new();
-        if self.counts.truncated > 0 {
-            limits.push(format!("{} line(s) end before their JSON does", self.counts.truncated));
+        if let Some(first) = &self.first_truncated {
+            let count = self.counts.truncated;
+            limits.push(format!("{count} line(s) end before their JSON does, the first one at {first}"));
         }
         let dropped: i64 = all().filter_map(|entry| entry.integer("lines").filter(|_| entry.is("lines_dropped"))).sum();
         if dropped > 0 {

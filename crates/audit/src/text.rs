@@ -24,6 +24,7 @@ pub fn text(verdict: &Verdict) -> String {
             time(until)
         ),
     );
+    line(&mut out, format_args!("state   checks  guarantee"));
     for check in checks {
         check_text(&mut out, check);
     }

@@ -25,7 +25,7 @@ pub fn read_each(
         }
         let name = log.display().to_string();
         let mut file =
-            File::open(log).map_err(|error| CommandError::Usage(format!("opening {name} failed: {error}")))?;
+            File::open(log).map_err(|error| CommandError::Failed(format!("opening {name} failed: {error}")))?;
         read(&name, &mut file).map_err(|error| failed(&name, &error))
     };
     if logs.is_empty() {

@@ -16,6 +16,7 @@ use crate::telemetry::emf;
 use crate::telemetry::log::Identity;
 use crate::telemetry::log::fake::LogLines;
 use crate::telemetry::metrics::Metrics;
+use jvb_watcher_rules::hold::{Hold, Holder};
 use jvb_watcher_rules::model::{
     DesiredStatus, IDLE_SINCE_TAG, LastStatus, LoadBalancer, LoadBalancerAddresses, PinnedAddress, SchedulerMessage,
     ServiceEvent, ServiceEventName, TargetState, Task, TaskId,
@@ -372,13 +373,33 @@ async fn does_not_log_a_deletion_that_aws_refused_it_and_another_made() {
     assert_eq!(bench.lines.of("teardown_completed").len(), 1);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_hold_is_a_finding_but_not_one_that_alarms() {
+    let cloud = FakeAws::new(observation(counts(1, 1, 0), vec![running(1)], Some(load_balancer(&[1]))));
+    let mut bench = bench_beside(&cloud, 1);
+    let set = |tags: &dyn Fn(&mut LoadBalancer)| tags(cloud.world().observed.load_balancer.as_mut().expect("one"));
+    let hold = Hold { until: noon() + minutes(30), holder: Holder::Hand };
+    set(&|found| found.tags.extend(hold.tags()));
+    bench.reconcile().await.expect("a reconciliation");
+    assert_eq!(bench.lines.of("finding")[0]["finding"], "hold_active");
+    assert_eq!(metric(&bench, "jvb_watcher_findings"), 0.0);
+    set(&|found| found.tags.clear());
+    bench.reconcile().await.expect("a reconciliation");
+    assert_eq!(metric(&bench, "jvb_watcher_findings"), 1.0, "it isn't owned");
+}
+
 // ---- several workers ----
+
+/// A number in a bench's metrics.
+fn metric(bench: &Bench, name: &str) -> f64 {
+    let text = bench.reconciler.context.metrics.exposition();
+    let line = text.lines().find(|line| line.starts_with(name)).expect("a metric");
+    line.rsplit(' ').next().and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("no number in {line}"))
+}
 
 /// The number of teardowns that a bench's metrics have counted.
 fn teardowns(bench: &Bench) -> u64 {
-    let text = bench.reconciler.context.metrics.exposition();
-    let line = text.lines().find(|line| line.starts_with("jvb_watcher_teardowns_total")).expect("a counter");
-    line.rsplit(' ').next().and_then(|value| value.parse().ok()).expect("a number")
+    metric(bench, "jvb_watcher_teardowns_total") as u64
 }
 
 /// A worker with metrics beside others on the same AWS.

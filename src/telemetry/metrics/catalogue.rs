@@ -43,7 +43,7 @@ pub enum GaugeSource {
     Snapshot(fn(&Snapshot, Timestamp) -> u64),
     /// The last observation, where it shows a value.
     KnownSnapshot(fn(&Snapshot, Timestamp) -> Option<u64>),
-    /// The number of active findings.
+    /// The number of active findings that an operator must act on.
     Findings,
     /// The age of received messages.
     QueueAge,
@@ -273,6 +273,6 @@ metrics! {
         kind: Gauge(GaugeSource::Findings),
         subject: Service,
         published: Always,
-        help: "Active findings",
+        help: "Active findings that an operator must act on: all but hold_active",
     }
 }

@@ -28,7 +28,7 @@ impl Store {
         self.totals.insert(counter, total);
     }
 
-    /// Stores the result of an observation, and the number of findings after it.
+    /// Stores the result of an observation, and the number of findings after it that need action.
     pub fn set_snapshot(&mut self, snapshot: Snapshot, findings: usize, now: Timestamp) {
         self.snapshot = Some((snapshot, now));
         self.findings = findings as u64;
@@ -64,7 +64,7 @@ impl Store {
         self.queue_age
     }
 
-    /// Returns the number of active findings.
+    /// Returns the number of active findings that an operator must act on.
     pub fn findings(&self) -> u64 {
         self.findings
     }

@@ -69,6 +69,11 @@ impl FindingLedger {
         self.standing.len()
     }
 
+    /// Returns the number of current findings that an operator must act on.
+    pub fn needing_action(&self) -> usize {
+        self.standing.keys().filter(|(name, _)| !name.is_informational()).count()
+    }
+
     /// Returns whether there is no current finding.
     pub fn is_empty(&self) -> bool {
         self.standing.is_empty()
@@ -118,7 +123,7 @@ mod tests {
         let mut ledger = FindingLedger::default();
         let other = Finding { subject: "q-jvb-nlb".into(), ..finding("a") };
         assert_eq!(ledger.update(&[finding("a"), other.clone()], at(0)).len(), 2);
-        assert_eq!((ledger.len(), ledger.is_empty()), (2, false));
+        assert_eq!((ledger.len(), ledger.needing_action(), ledger.is_empty()), (2, 0, false));
         assert_eq!(ledger.update(&[other], at(1)), [(FindingState::Cleared, finding("a"))]);
         assert_eq!(ledger.len(), 1);
     }
