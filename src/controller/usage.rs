@@ -115,9 +115,9 @@ impl UsageCache {
 
 /// Returns the question: the minutes that a rule can need.
 fn query(load_balancer: &LoadBalancer, policy: &Policy, now: Timestamp) -> FlowQuery {
-    // A stop that exceeds its bound shows only in a longer history.
+    // A stop that exceeds its bound shows only in a longer history; one that is interrupted has the bound twice.
     let stop = policy.usage.stop.zip(Bounds::new(policy).stop);
-    let needed = stop.map_or(Duration::ZERO, |(stop, bound)| bound.max(stop.first_call_grace + stop.notice));
+    let needed = stop.map_or(Duration::ZERO, |(stop, bound)| (2 * bound).max(stop.first_call_grace + stop.notice));
     let history = needed + HISTORY + CLOUDWATCH_LAG + 2 * MINUTE;
     let is_of_addresses = |group: &&TargetGroup| matches!(group.target_type, TargetType::Ip { .. });
     let groups = || load_balancer.target_groups.iter().filter(is_of_addresses);

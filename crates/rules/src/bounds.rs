@@ -5,6 +5,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::hold::Hold;
+use crate::lease::{LeaseHolder, LeaseReading};
 use crate::model::{LastStatus, Observation, Phase};
 use crate::plan::{
     CLOUDWATCH_LAG, LifecycleAction, MARK_VALID_FOR, MarkReason, Plan, Policy, TargetReason, last_use, marked_since,
@@ -177,7 +178,16 @@ fn idle_since(observation: &Observation, policy: &Policy, reason: MarkReason, no
 }
 
 fn stop(observation: &Observation, policy: &Policy, bound: Duration, now: Timestamp) -> Option<Overdue> {
-    let since = stop_due_since(observation, policy, now)?;
+    let interrupted = observation.lease.found().filter(|lease| lease.holder == LeaseHolder::Stop);
+    let since = match interrupted {
+        // It comes a window later. One that is interrupted each time, e.g. because AWS doesn't answer, must not look well.
+        Some(lease) => {
+            let without_lease = Observation { lease: LeaseReading::Read(None), ..observation.clone() };
+            let since = stop_due_since(&without_lease, policy, now)?;
+            lease.last_operation_begun_by().min(since + bound).max(since)
+        }
+        None => stop_due_since(observation, policy, now)?,
+    };
     let subject = policy.service.clone();
     (since + bound < now).then_some(Overdue { work: Work::Stop, subject, count: 1, since, bound })
 }
@@ -204,7 +214,7 @@ fn messages(observation: &Observation, backlog: Backlog<'_>, bound: Duration, no
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::lease::LeaseReading;
+    use crate::lease::{Lease, LeaseState};
     use crate::model::{DesiredStatus, FlowHistory, HOLD_UNTIL_TAG, LoadBalancer, MinuteFlows, Task};
     use crate::plan::samples::{
         counts, idle, load_balancer, marked_load_balancer, minutes, noon, observation, owner_tags, policy, running,
@@ -293,6 +303,20 @@ mod tests {
         let mut unknown = unused(40);
         unknown.flows.as_mut().expect("flows").minutes.remove(&(noon() - minutes(5)));
         assert_eq!(found(&unknown), [], "unknown is in use");
+    }
+
+    #[test]
+    fn a_stop_that_is_interrupted_each_time_is_overdue_after_a_second_bound() {
+        let interrupted = |holder, unused_for: i64, lease_age: Duration| {
+            let (begun_at, id) = (noon() - lease_age, "worker-000001".to_owned());
+            let lease = Lease { holder, begun_at, id, state: LeaseState::Active };
+            found_by(&Observation { lease: LeaseReading::Read(Some(lease)), ..unused(unused_for) }, 0, &stopping())
+        };
+        assert_eq!(interrupted(LeaseHolder::Stop, 40, minutes(5)), [], "its next time may still come");
+        assert_eq!(interrupted(LeaseHolder::Stop, 41, minutes(5)), stop_of(minutes(21)));
+        assert_eq!(interrupted(LeaseHolder::Stop, 41, seconds(5)), stop_of(minutes(21)), "the lease is being taken");
+        assert_eq!(interrupted(LeaseHolder::Stop, 40, minutes(21) + seconds(10)), stop_of(minutes(21)));
+        assert_eq!(interrupted(LeaseHolder::Up, 41, minutes(5)), [], "`up` is running");
     }
 
     #[test]

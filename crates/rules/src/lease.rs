@@ -10,6 +10,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use crate::model::{OPERATION_TAG, Tags};
+use crate::plan::CLOCK_SKEW;
 use crate::timestamp::rfc3339_millis;
 
 /// What can hold a lease.
@@ -122,7 +123,13 @@ impl Lease {
 
     /// Returns whether the operation is running, as far as the lease shows.
     pub fn is_running(&self, now: Timestamp) -> bool {
-        self.state == LeaseState::Active && now < self.ends_by()
+        self.state == LeaseState::Active && self.has_begun(now) && now < self.ends_by()
+    }
+
+    /// Returns whether the operation began before now, as far as clocks agree: a tag that was edited by hand could forbid a
+    /// stop forever.
+    pub fn has_begun(&self, now: Timestamp) -> bool {
+        self.begun_at <= now + CLOCK_SKEW
     }
 
     /// Returns the time from which an active operation counts as killed.
@@ -216,6 +223,8 @@ mod tests {
             assert!(active.is_running(end - Duration::from_millis(1)));
             assert!(!active.is_running(end));
             assert!(!lease(holder, LeaseState::Ended).is_running(begun_at));
+            assert!(active.is_running(begun_at - CLOCK_SKEW), "by another clock");
+            assert!(!active.is_running(begun_at - CLOCK_SKEW - Duration::from_millis(1)));
         }
     }
 

@@ -212,7 +212,7 @@ impl WindowLimits {
         if hold.as_ref().is_some_and(|hold| hold.is_in_force(now)) {
             return Err(StopObstacle::Held);
         }
-        let lease = observation.lease.found();
+        let lease = observation.lease.found().filter(|lease| lease.has_begun(now));
         if lease.is_some_and(|lease| lease.is_running(now)) {
             return Err(StopObstacle::Operation);
         }

@@ -291,6 +291,9 @@ fn an_operation_keeps_the_service_and_a_window_follows_it() {
         (Up, "11:46:50", Ended),
         (Down, "11:46:50", Ended),
         (Stop, "11:46:50", Active),
+        // Nothing can have begun then: the tag was edited by hand.
+        (Up, "23:00:00", Active),
+        (Up, "23:00:00", Ended),
     ] {
         let action = stop_of(&leased(holder, begun_at, state));
         assert!(matches!(action, StopAction::Announce { .. }), "{holder:?} {begun_at} {state:?}: {action:?}");
