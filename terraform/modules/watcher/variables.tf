@@ -451,7 +451,7 @@ variable "release" {
   }
 
   validation {
-    condition     = var.release == null || try((var.release.file == null) != (var.release.s3_bucket == null), false)
+    condition     = var.release == null || try((coalesce(var.release.file, "none") == "none") != (coalesce(var.release.s3_bucket, "none") == "none"), false)
     error_message = "The release needs one place of its zip file: either file or s3_bucket, and not both."
   }
 
@@ -461,7 +461,7 @@ variable "release" {
   }
 
   validation {
-    condition     = try(var.release.file, null) == null ? true : fileexists(var.release.file)
+    condition     = try(var.release.file, null) == null ? true : try(fileexists(var.release.file), false)
     error_message = "There is no file ${try(coalesce(var.release.file), "null")}: download it from the release, or correct release.file."
   }
 

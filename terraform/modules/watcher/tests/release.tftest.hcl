@@ -143,6 +143,30 @@ run "a_release_without_a_place_is_rejected" {
   expect_failures = [var.release]
 }
 
+run "an_empty_bucket_is_no_place" {
+  command = plan
+  variables {
+    release = {
+      version   = "0.1.0"
+      sha256    = filesha256("main.tf")
+      s3_bucket = ""
+    }
+  }
+  expect_failures = [var.release]
+}
+
+run "a_folder_is_no_zip_file" {
+  command = plan
+  variables {
+    release = {
+      version = "0.1.0"
+      sha256  = filesha256("main.tf")
+      file    = "tests"
+    }
+  }
+  expect_failures = [var.release]
+}
+
 run "a_release_beside_a_zip_file_is_rejected" {
   command = plan
   variables {
