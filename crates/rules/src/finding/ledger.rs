@@ -123,8 +123,18 @@ mod tests {
         let mut ledger = FindingLedger::default();
         let other = Finding { subject: "q-jvb-nlb".into(), ..finding("a") };
         assert_eq!(ledger.update(&[finding("a"), other.clone()], at(0)).len(), 2);
-        assert_eq!((ledger.len(), ledger.needing_action(), ledger.is_empty()), (2, 0, false));
+        assert_eq!((ledger.len(), ledger.is_empty()), (2, false));
         assert_eq!(ledger.update(&[other], at(1)), [(FindingState::Cleared, finding("a"))]);
         assert_eq!(ledger.len(), 1);
+    }
+
+    #[test]
+    fn counts_the_findings_that_need_action() {
+        let mut ledger = FindingLedger::default();
+        ledger.update(&[finding("a")], at(0));
+        assert_eq!(ledger.needing_action(), 0, "an operator has placed the hold");
+        let failed = Finding { name: FindingName::LoadBalancerNotOwned, ..finding("a") };
+        ledger.update(&[finding("a"), failed], at(1));
+        assert_eq!((ledger.len(), ledger.needing_action()), (2, 1));
     }
 }

@@ -303,6 +303,24 @@ fn an_operation_keeps_the_service_and_a_window_follows_it() {
 }
 
 #[test]
+fn an_announced_stop_is_left_to_the_watcher_that_makes_it() {
+    let announced = |begun_at: &str| {
+        let lease = Lease {
+            holder: LeaseHolder::Stop,
+            begun_at: at(begun_at),
+            id: "1f2e".to_owned(),
+            state: LeaseState::Active,
+        };
+        let observed = announced_for(unused(), at("11:59:00"));
+        plan(&Observation { lease: LeaseReading::Read(Some(lease)), ..observed }, &stopping(), noon())
+    };
+    let waiting = announced("11:59:30.001");
+    assert_eq!((waiting.stop, waiting.requeue_at), (StopAction::None, at("12:00:00.001")));
+    let killed = announced("11:59:30").stop;
+    assert!(matches!(killed, StopAction::Withdraw { reason: StopObstacle::Operation, .. }), "{killed:?}");
+}
+
+#[test]
 fn only_an_owned_network_load_balancer_of_a_service_that_is_up_matters() {
     for observed in [
         unused_but(|observed| observed.service = counts(0, 1, 0)),
