@@ -22,7 +22,7 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
+use tokio::sync::{Mutex, Semaphore};
 
 use crate::controller::liveness::{Liveness, Unhealthy};
 use crate::status::{REFRESH_SECONDS, SERVICES_PATH, STYLE, StatusPage};
@@ -70,12 +70,14 @@ pub struct ServerState {
     metrics: Arc<OnceLock<Metrics>>,
     /// The same.
     page: Arc<OnceLock<StatusPage>>,
+    /// Held while a page is rendered: that of a large fleet takes megabytes.
+    rendering: Arc<Mutex<()>>,
 }
 
 impl ServerState {
     /// Creates a state without metrics and without a page.
     pub fn new(liveness: Liveness) -> Self {
-        Self { liveness, metrics: Arc::default(), page: Arc::default() }
+        Self { liveness, metrics: Arc::default(), page: Arc::default(), rendering: Arc::default() }
     }
 
     /// Adds the status page, if there is none yet.
@@ -180,6 +182,7 @@ async fn page(path: &str, state: &ServerState) -> Response<Full<Bytes>> {
         return refreshed(text(StatusCode::SERVICE_UNAVAILABLE, "the worker has not connected to AWS yet"));
     };
     let path = path.to_owned();
+    let _turn = state.rendering.lock().await;
     match tokio::task::spawn_blocking(move || page.render(&path)).await {
         Ok(Ok(Some(page))) => {
             let mut response = refreshed(body(StatusCode::OK, "text/html; charset=utf-8", page));
