@@ -296,6 +296,22 @@ async fn a_stop_converges_when_the_watcher_is_killed_at_each_of_its_calls() {
 }
 
 #[tokio::test]
+async fn a_stop_that_never_gets_an_answer_is_not_well() {
+    let stage = Stage::unused().await;
+    stage.stall("ecs:UpdateService");
+    let watcher = stage.watcher();
+    // Each attempt leaves its lease, so that the next one comes a window later.
+    for attempts in [2, 3] {
+        let attempt = || stage.calls("ecs:UpdateService") >= attempts;
+        stage.pass_until(&format!("the watcher has tried {attempts} times to stop"), attempt).await;
+    }
+    let status = stage.launch("status").args(["--stop-when-unused", "5m"]).finish().await;
+    assert_eq!(status.code, Some(3), "{}{}", status.stdout, status.stderr);
+    assert!(status.stdout.contains("and not scaled to zero"), "{}", status.stdout);
+    kill(watcher).await;
+}
+
+#[tokio::test]
 async fn a_stop_whose_watcher_was_killed_is_withdrawn_when_callers_have_come() {
     for operation in ["ecs:TagResource", "ecs:UpdateService"] {
         let stage = Stage::unused().await;
