@@ -3,7 +3,8 @@
 //! - `connector`: the HTTP client between the SDK and AWS, which copies what passes through it.
 //! - `operation`: the operation that a request names.
 //! - `body`: the bodies of the protocols as JSON.
-//! - `mask`: replaces what must not leave the account; `kept`: the members whose text is kept.
+//! - `mask`: replaces what must not leave the account; `kept`: the members whose text is kept; `words`: what is masked within
+//!   a word; `prose`: the words of sentences that are kept.
 //! - `line`: a call as a line.
 //!
 //! Recording never delays or fails a call. The calls are masked and written by a thread of their own, which drops them if the
@@ -34,8 +35,10 @@ mod kept;
 mod line;
 mod mask;
 mod operation;
+mod prose;
 #[cfg(test)]
 mod tests;
+mod words;
 
 /// The version of the format, in the first line of each file.
 const FORMAT: u32 = 1;

@@ -110,7 +110,7 @@ const JSON: &[&str] = &["Body"];
 /// The members that hold the operator's own names and values.
 const OPERATORS_OWN: &[&str] = &["dockerLabels", "options", "overrides"];
 
-/// The values with which a recording replaces text.
+/// The word with which a recording replaces text.
 const MASKED: &str = "masked";
 
 /// The deepest nesting that is compared.
@@ -132,7 +132,7 @@ impl Shape {
             return;
         }
         match value {
-            Value::String(text) if ENUMERATED.contains(&name) && kind == Kind::Text && text != MASKED => {
+            Value::String(text) if ENUMERATED.contains(&name) && kind == Kind::Text && !text.contains(MASKED) => {
                 member.values.insert(text.clone());
             }
             Value::String(text) if JSON.contains(&name) => {

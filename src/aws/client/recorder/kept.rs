@@ -26,18 +26,15 @@ const MEMBERS: &[&str] = &[
     "lastStatus",
     "launchType",
     "memory",
-    "message",
     "name",
     "networkMode",
     "platformFamily",
     "platformVersion",
     "privateIpv4Address",
     "protocol",
-    "reason",
     "requiresCompatibilities",
     "resourceArn",
     "rolloutState",
-    "rolloutStateReason",
     "schedulingStrategy",
     "service",
     "serviceArn",
@@ -46,7 +43,6 @@ const MEMBERS: &[&str] = &[
     "startedBy",
     "status",
     "stopCode",
-    "stoppedReason",
     "subnets",
     "task",
     "taskArn",
@@ -63,7 +59,6 @@ const MEMBERS: &[&str] = &[
     "CanonicalHostedZoneId",
     "Code",
     "DNSName",
-    "Description",
     "HealthCheckPort",
     "HealthCheckProtocol",
     "HttpCode",
@@ -75,12 +70,10 @@ const MEMBERS: &[&str] = &[
     "LoadBalancerArn",
     "LoadBalancerArns",
     "LoadBalancerName",
-    "Message",
     "Names",
     "Port",
     "PrivateIPv4Address",
     "Protocol",
-    "Reason",
     "RequestId",
     "ResourceArn",
     "ResourceArns",
@@ -137,6 +130,15 @@ const MEMBERS: &[&str] = &[
 /// Returns whether the text of a member is kept.
 pub(super) fn is_kept(member: &str) -> bool {
     MEMBERS.contains(&member)
+}
+
+/// The members that hold sentences, or an error code alone. They can quote anything, so that only known words are kept.
+const PROSE: &[&str] =
+    &["Description", "Message", "Reason", "message", "reason", "rolloutStateReason", "stoppedReason"];
+
+/// Returns whether the text of a member is sentences.
+pub(super) fn is_prose(member: &str) -> bool {
+    PROSE.contains(&member)
 }
 
 /// The members that hold the operator's own text, and nothing that the watcher reads: nothing below them is kept.

@@ -7,32 +7,29 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use jiff::Timestamp;
-use serde_json::{Map, Value};
+use percent_encoding::percent_decode_str;
+use serde_json::{Map, Number, Value};
 
-use super::kept;
+use super::{kept, prose};
 use jvb_watcher_rules::model::ADVERTISED_ADDRESSES_VARIABLE;
 
 /// What replaces text.
-const MASKED: &str = "masked";
+pub(super) const MASKED: &str = "masked";
 
 /// What replaces a number in a text: what it looks like stays.
 const MASKED_NUMBER: &str = "0";
 
-/// The prefixes of access key ids and of the unique ids of IAM ("IAM identifiers" in the IAM user guide).
-const KEY_PREFIXES: [&str; 12] =
-    ["ABIA", "ACCA", "AGPA", "AIDA", "AIPA", "AKIA", "ANPA", "ANVA", "APKA", "AROA", "ASCA", "ASIA"];
-
-/// The shortest such id (User, UserId, in the IAM API reference).
-const SHORTEST_KEY: usize = 16;
-
-/// The length of an account id.
-const ACCOUNT_ID: usize = 12;
-
 /// The longest word that is kept: an ARN's. Tokens are longer.
 const LONGEST_WORD: usize = 400;
 
-/// The parts of an ARN behind which a person's name or a session's stands.
-const PRINCIPALS: [&str; 3] = [":assumed-role/", ":federated-user/", ":user/"];
+/// What no name, id or state has: the signs of text in JSON, whole or torn.
+const STRUCTURE: [char; 3] = ['{', '"', '\\'];
+
+/// The deepest nesting of texts in JSON that is read. A topic's message in a queue has two.
+const MAX_NESTING: usize = 4;
+
+/// What a person's name or a session's stands behind in an ARN, or in a part of one.
+const PRINCIPALS: [&str; 6] = ["assumed-role/", "federated-user/", ":mfa/", ":sms-mfa/", ":u2f/", ":user/"];
 
 /// The replacements so far.
 #[derive(Debug, Default)]
@@ -40,6 +37,8 @@ pub(super) struct Masks {
     accounts: HashMap<String, String>,
     addresses: HashMap<IpAddr, String>,
     tokens: HashMap<String, String>,
+    /// How many texts in JSON enclose the present one.
+    nesting: usize,
 }
 
 impl Masks {
@@ -58,7 +57,8 @@ impl Masks {
                 Value::Array(items.map(|item| self.member_value(member, item, is_operators_own)).collect())
             }
             Value::Object(members) => Value::Object(self.members(members, is_operators_own)),
-            value @ (Value::Null | Value::Bool(_) | Value::Number(_)) => value,
+            Value::Number(number) => Value::Number(self.number(number)),
+            value @ (Value::Null | Value::Bool(_)) => value,
         }
     }
 
@@ -68,7 +68,7 @@ impl Masks {
         let mask = |(member, value): (String, Value)| {
             let value = match value {
                 Value::String(text) if keeps_value && matches!(member.as_str(), "value" | "Value") => {
-                    Value::String(self.text(&text))
+                    Value::String(self.structured(&text))
                 }
                 value => self.member_value(&member, value, is_operators_own),
             };
@@ -80,16 +80,43 @@ impl Masks {
     /// Masks the text of a member of that name.
     pub(super) fn member(&mut self, member: &str, text: String) -> String {
         if kept::is_json(member) {
-            return match serde_json::from_str(&text) {
-                Ok(value @ (Value::Object(_) | Value::Array(_))) => self.value(value).to_string(),
-                Ok(_) | Err(_) => masked(&text),
-            };
+            return self.json(&text).unwrap_or_else(|| masked(&text));
         }
         match member {
             "NextToken" | "nextToken" | "Marker" | "NextMarker" | "ReceiptHandle" => self.token(text),
-            _ if kept::is_kept(member) => self.text(&text),
+            _ if kept::is_prose(member) => self.json(&text).unwrap_or_else(|| prose::masked(&text)),
+            _ if kept::is_kept(member) => self.structured(&text),
             _ => masked(&text),
         }
+    }
+
+    /// Masks a text that is a name, an id or a state, and can be JSON instead, or hold some.
+    fn structured(&mut self, text: &str) -> String {
+        match self.json(text) {
+            Some(json) => json,
+            None if text.contains(STRUCTURE) => MASKED.to_owned(),
+            None => self.text(text),
+        }
+    }
+
+    /// Masks a text that is an object or a list in JSON, such as an event that a topic has wrapped; `None` if it is none.
+    fn json(&mut self, text: &str) -> Option<String> {
+        if self.nesting >= MAX_NESTING || !text.trim_start().starts_with(['{', '[']) {
+            return None;
+        }
+        let value = serde_json::from_str(text).ok()?;
+        self.nesting += 1;
+        let masked = self.value(value).to_string();
+        self.nesting -= 1;
+        Some(masked)
+    }
+
+    /// Masks a number that looks like an account id.
+    fn number(&mut self, number: Number) -> Number {
+        let text = number.to_string();
+        let is_account = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+        let account = is_account.then(|| self.account(&text).parse::<u64>());
+        account.and_then(Result::ok).map_or(number, Number::from)
     }
 
     /// Masks an opaque token.
@@ -133,56 +160,41 @@ impl Masks {
         output
     }
 
-    /// Masks account ids, key ids, public addresses and the names of principals in a text that is kept.
+    /// Masks account ids, keys, public addresses and the names of principals in a text that is kept.
     pub(super) fn text(&mut self, text: &str) -> String {
         let text = without_principals(text);
         let mut output = String::with_capacity(text.len());
-        for word in text.split_inclusive(char::is_whitespace) {
-            if word.len() > LONGEST_WORD {
+        for part in text.split_inclusive(char::is_whitespace) {
+            let word = part.trim_end();
+            let space = &part[word.len()..];
+            // Neither names nor ARNs have these: a user's name in a URL or a session's, a character reference.
+            if word.len() > LONGEST_WORD || word.contains(['@', '&']) || self.is_masked_once_decoded(word) {
                 output += MASKED;
-                output.extend(word.chars().last().filter(|last| last.is_whitespace()));
-                continue;
+            } else if let Some(query) = word.find("://").and_then(|_| word.find(['?', '#'])) {
+                output += &self.word(&word[..=query]);
+                output += MASKED;
+            } else {
+                output += &self.word(word);
             }
-            let mut rest = word;
-            while !rest.is_empty() {
-                // Addresses, account ids and key ids consist of these; a separator follows.
-                let is_part = |c: char| c.is_ascii_alphanumeric() || c == '.' || c == ':';
-                let end = rest.find(|c| !is_part(c)).unwrap_or(rest.len());
-                output += &match tail_of_id(&word[..word.len() - rest.len()], &rest[..end]) {
-                    Some((tail, others)) => format!("{tail}{}", self.parts(others)),
-                    None => self.parts(&rest[..end]),
-                };
-                let after = rest[end..].find(is_part).map_or(rest.len(), |length| end + length);
-                output += &rest[end..after];
-                rest = &rest[after..];
-            }
+            output += space;
         }
         output
     }
 
-    /// Masks a run of letters, digits, dots and colons: an address, or parts with colons between them.
-    fn parts(&mut self, run: &str) -> String {
-        if let Ok(address) = run.parse::<Ipv6Addr>() {
-            return self.address(address.into()).unwrap_or_else(|| run.to_owned());
-        }
-        let part = |part: &str| match part.trim_end_matches('.').parse::<Ipv4Addr>() {
-            Ok(address) => self.address(address.into()).unwrap_or_else(|| part.to_owned()),
-            Err(_) => part.split('.').map(|word| self.word(word)).collect::<Vec<_>>().join("."),
-        };
-        run.split(':').map(part).collect::<Vec<_>>().join(":")
+    /// Returns whether a word holds what is masked, in percent-encoding.
+    fn is_masked_once_decoded(&mut self, word: &str) -> bool {
+        let decoded = percent_decode_str(word).decode_utf8_lossy();
+        decoded != word && (decoded.contains(STRUCTURE) || self.text(&decoded) != decoded)
     }
 
-    fn word(&mut self, word: &str) -> String {
-        if word.len() == ACCOUNT_ID && word.bytes().all(|byte| byte.is_ascii_digit()) {
-            let number = self.accounts.len() + 1;
-            return self.accounts.entry(word.to_owned()).or_insert_with(|| format!("{number:012}")).clone();
-        }
-        let is_key = word.len() >= SHORTEST_KEY && KEY_PREFIXES.iter().any(|prefix| word.starts_with(prefix));
-        if is_key { MASKED.to_owned() } else { word.to_owned() }
+    /// Returns the replacement of an account id, with or without hyphens.
+    pub(super) fn account(&mut self, account: &str) -> String {
+        let number = self.accounts.len() + 1;
+        self.accounts.entry(account.replace('-', "")).or_insert_with(|| format!("{number:012}")).clone()
     }
 
     /// Returns the replacement of a public address: one of those for benchmarks (RFC 2544) or documentation (RFC 3849).
-    fn address(&mut self, address: IpAddr) -> Option<String> {
+    pub(super) fn address(&mut self, address: IpAddr) -> Option<String> {
         if !is_public(address) {
             return None;
         }
@@ -225,16 +237,6 @@ fn without_principals(text: &str) -> String {
     output + rest
 }
 
-/// Splits a run behind the head of a UUID into the UUID's last part, which can look like an account id, and the others.
-fn tail_of_id<'a>(before: &str, run: &'a str) -> Option<(&'a str, &'a str)> {
-    let mut parts = before.strip_suffix('-')?.rsplit('-');
-    let is_hex = |part: &str| part.bytes().all(|byte| byte.is_ascii_hexdigit());
-    let is_id =
-        [4, 4, 4].into_iter().all(|length| parts.next().is_some_and(|part| part.len() == length && is_hex(part)))
-            && parts.next().and_then(|part| part.get(part.len().checked_sub(8)?..)).is_some_and(is_hex);
-    run.split_at_checked(ACCOUNT_ID).filter(|_| is_id)
-}
-
 /// Returns whether a variable of a container is one that the watcher reads.
 fn is_read_variable(variable: &Value) -> bool {
     variable["name"].as_str() == Some(ADVERTISED_ADDRESSES_VARIABLE)
@@ -257,10 +259,15 @@ fn is_public(address: IpAddr) -> bool {
                 || address.is_multicast()
                 || is_shared)
         }
-        // Global unicast (RFC 4291), apart from documentation (RFC 3849).
-        IpAddr::V6(address) => {
-            let [first, second, ..] = address.segments();
-            first & 0xe000 == 0x2000 && !(first == 0x2001 && second == 0xdb8)
-        }
+        // All but ::/16, and unique local, link-local, multicast and documentation (RFC 4291, RFC 4193, RFC 3849, RFC 9637).
+        IpAddr::V6(address) => match address.segments() {
+            [0, ..] | [0x2001, 0xdb8, ..] => false,
+            [first, second, ..] => {
+                !(address.is_unique_local()
+                    || address.is_unicast_link_local()
+                    || address.is_multicast()
+                    || (first == 0x3fff && second < 0x1000))
+            }
+        },
     }
 }
