@@ -46,6 +46,9 @@ const FORMAT: u32 = 1;
 /// The calls that may wait for the disk. With more, the disk is slower than AWS.
 const WAITING: usize = 1024;
 
+/// The most recordings of one command that begin in the same second, in processes with the same id.
+const MOST_OF_A_SECOND: u32 = 1000;
+
 /// The time for which the end of a command waits until the last calls are written.
 const LAST_CALLS: Duration = Duration::from_secs(2);
 
@@ -98,11 +101,8 @@ impl Recorder {
             source,
         })?;
         let started = Timestamp::now();
-        let path =
-            directory.join(format!("{command}-{}-{}.jsonl", started.strftime("%Y%m%dT%H%M%SZ"), std::process::id()));
-        // Only its owner may read it. Appending writes each line at the end, in one piece.
-        let file = OpenOptions::new().create_new(true).append(true).mode(0o600).open(&path);
-        let mut file = file.map_err(|source| RecordError { path: path.clone(), verb: "created", source })?;
+        let stem = format!("{command}-{}-{}", started.strftime("%Y%m%dT%H%M%SZ"), std::process::id());
+        let (file, path) = create(directory, &stem)?;
         let head = json!({
             "recording": FORMAT,
             "program": env!("CARGO_PKG_NAME"),
@@ -110,7 +110,7 @@ impl Recorder {
             "command": command,
             "started": started,
         });
-        file.write_all(format!("{head}\n").as_bytes()).map_err(|source| RecordError {
+        write_head(&file, &path, &head.to_string()).map_err(|source| RecordError {
             path: path.clone(),
             verb: "written",
             source,
@@ -138,6 +138,29 @@ impl Drop for Recorder {
             let _ = all_written.recv_timeout(LAST_CALLS);
         }
     }
+}
+
+/// Creates a file that no other process has. In containers, which share a folder, many processes have the same id.
+fn create(directory: &Path, stem: &str) -> Result<(File, PathBuf), RecordError> {
+    let mut number = 1;
+    loop {
+        let suffix = if number == 1 { String::new() } else { format!("-{number}") };
+        let path = directory.join(format!("{stem}{suffix}.jsonl"));
+        // Only its owner may read it. Appending writes each line at the end, in one piece.
+        match OpenOptions::new().create_new(true).append(true).mode(0o600).open(&path) {
+            Ok(file) => return Ok((file, path)),
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && number < MOST_OF_A_SECOND => number += 1,
+            Err(source) => return Err(RecordError { path, verb: "created", source }),
+        }
+    }
+}
+
+/// Writes the first line. A file without one is no recording, so it is removed if the line can't be written.
+fn write_head(mut file: &File, path: &Path, head: &str) -> io::Result<()> {
+    file.write_all(format!("{head}\n").as_bytes()).inspect_err(|_| {
+        // The error that counts is that of the write. What reads the folder passes over a torn file.
+        let _ = std::fs::remove_file(path);
+    })
 }
 
 /// The thread that writes the file.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::line::RecordedCall;
 use super::mask::Masks;
 use super::operation::operation;
-use super::{Recorder, body};
+use super::{Recorder, body, create, write_head};
 use crate::aws::operation::ApiOperation;
 
 fn masked(value: Value) -> Value {
@@ -333,6 +333,26 @@ fn a_recording_that_cannot_be_created_is_an_error_at_the_start() {
     std::fs::write(&file, "").expect("the directory is writable");
     let error = Recorder::start(&file, "run").expect_err("it is a file").to_string();
     assert!(error.starts_with("--record: ") && error.contains("file can't be created"), "{error}");
+}
+
+#[test]
+fn processes_with_the_same_id_have_files_of_their_own() {
+    let directory = tempfile::tempdir().expect("the directory for temporary files is writable");
+    let names: Vec<_> = (0..3)
+        .map(|_| create(directory.path(), "run-1").expect("the directory is writable").1)
+        .map(|path| path.file_name().expect("a name").to_owned())
+        .collect();
+    assert_eq!(names, ["run-1.jsonl", "run-1-2.jsonl", "run-1-3.jsonl"]);
+}
+
+#[test]
+fn a_file_whose_first_line_cannot_be_written_is_removed() {
+    let directory = tempfile::tempdir().expect("the directory for temporary files is writable");
+    let (_, path) = create(directory.path(), "run-1").expect("the directory is writable");
+    // It is open for reading alone: a write fails, as on a full disk.
+    let file = std::fs::File::open(&path).expect("it exists");
+    write_head(&file, &path, "{}").expect_err("it can't be written");
+    assert!(!path.exists());
 }
 
 #[test]
