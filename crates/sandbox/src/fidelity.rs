@@ -122,7 +122,7 @@ fn operations(recorded: &[&Call], sandbox: &[&Call]) -> Vec<Operation> {
     names.sort_unstable();
     names.dedup();
     let operation = |name: &str| Operation {
-        operation: name.to_owned(),
+        operation: text::printable(name),
         recorded: count(recorded, name),
         sandbox: count(sandbox, name),
     };

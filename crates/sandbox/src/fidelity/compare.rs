@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::recording::Call;
 use super::shape::{Shape, parent};
+use super::text::printable;
 
 /// A difference between AWS's answers and the sandbox's.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -126,12 +127,12 @@ struct Compared {
 impl Compared {
     fn add(&mut self, operation: &str, outcome: &str, kind: DifferenceKind, path: &str, recorded: &str, sandbox: &str) {
         self.differences.push(Difference {
-            operation: operation.to_owned(),
-            outcome: outcome.to_owned(),
+            operation: printable(operation),
+            outcome: printable(outcome),
             kind,
-            path: path.to_owned(),
-            recorded: recorded.to_owned(),
-            sandbox: sandbox.to_owned(),
+            path: printable(path),
+            recorded: printable(recorded),
+            sandbox: printable(sandbox),
         });
     }
 
@@ -167,7 +168,7 @@ impl Compared {
                 }
                 if path.ends_with("[]") || path.ends_with("(json)") {
                     let why = "the sandbox's is always empty, or of another type";
-                    self.not_compared.push(format!("{operation} {outcome}: {path}: {why}"));
+                    self.not_compared.push(printable(&format!("{operation} {outcome}: {path}: {why}")));
                 } else {
                     let kinds = join(&member.kinds.iter().map(|kind| kind.name()).collect());
                     self.add(operation, outcome, DifferenceKind::OnlyRecorded, path, &kinds, "never");

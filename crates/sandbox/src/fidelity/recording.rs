@@ -13,6 +13,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::document;
+use super::text::printable;
 
 /// The version of the format that is read.
 const FORMAT: u64 = 1;
@@ -94,7 +95,7 @@ pub struct Recording {
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// A directory or a file can't be read.
-    #[error("{} can't be read: {source}; give the folder of a recording", path.display())]
+    #[error("{} can't be read: {source}; give the folder of a recording", shown(path))]
     Unreadable {
         /// The directory or the file.
         path: PathBuf,
@@ -102,11 +103,15 @@ pub enum ReadError {
         source: io::Error,
     },
     /// A directory has no recording.
-    #[error("{} has no recording (*.jsonl); make one with the option --record", .0.display())]
+    #[error("{} has no recording (*.jsonl); make one with the option --record", shown(.0))]
     Missing(PathBuf),
     /// A file isn't a recording, or one of a later version.
-    #[error("{} is no recording of version {FORMAT}; remove it, or use the program that has recorded it", .0.display())]
+    #[error("{} is no recording of version {FORMAT}; remove it, or use the program that has recorded it", shown(.0))]
     Foreign(PathBuf),
+}
+
+fn shown(path: &Path) -> String {
+    printable(&path.display().to_string())
 }
 
 impl Recording {

@@ -237,6 +237,28 @@ fn a_recording_that_ends_within_a_line_is_read_up_to_it() {
 }
 
 #[tokio::test]
+async fn no_control_character_of_a_recording_gets_into_the_output() {
+    let bad = "\u{1b}[2J\u{9b}\u{202e}\u{2066}\n";
+    let calls = ["ecs:DescribeTasks", "ecs:DescribeServices", &format!("ecs:{bad}")].map(|operation| {
+        let failures = json!([{ bad: 1 }]);
+        let output = json!({ "failures": failures, bad: { "a": 1 }, "status": bad, "services": [{ "status": bad }] });
+        call(operation, 0, json!({ "services": ["s"], "tasks": ["t"] }), output)
+    });
+    let refused = refused("ecs:DescribeTasks", 0, json!({ "tasks": ["t"] }), bad);
+    let recording = Recording { processes: vec![calls.into(), vec![refused]], unreadable: 0 };
+    let comparison = recording.compare_with_sandbox().await;
+    assert!(comparison.differences.len() >= 4, "{comparison}");
+    for output in [comparison.to_string(), serde_json::to_string(&comparison).expect("JSON")] {
+        let is_bad = |c: char| c != '\n' && (c.is_control() || "\u{202e}\u{2066}".contains(c));
+        assert!(!output.contains(is_bad) && !output.contains("u001b"), "{output:?}");
+    }
+    let directory = tempfile::tempdir().expect("the directory for temporary files is writable");
+    std::fs::write(directory.path().join("\u{1b}[2J.jsonl"), "1").expect("the folder is writable");
+    let error = Recording::read(directory.path()).expect_err("it is no recording").to_string();
+    assert!(!error.contains(char::is_control), "{error:?}");
+}
+
+#[tokio::test]
 async fn an_evening_of_the_sandbox_has_no_differences_from_another() {
     // The requests of a client: by their kinds, whatever the resources that they name.
     let requests = [

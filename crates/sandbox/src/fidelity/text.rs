@@ -77,3 +77,11 @@ fn numbers(distribution: Option<Distribution>) -> String {
         None => "none".to_owned(),
     }
 }
+
+/// Replaces what a terminal would obey by spaces: control characters, and those that reorder the text (Unicode Standard Annex
+/// #9). A recording is written by others.
+pub(super) fn printable(text: &str) -> String {
+    let reorders =
+        |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    text.chars().map(|c| if c.is_control() || reorders(c) { ' ' } else { c }).collect()
+}
