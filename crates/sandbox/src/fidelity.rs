@@ -43,7 +43,7 @@ pub struct Comparison {
     pub calls: usize,
     /// The number of calls without a whole answer: AWS gave none in time, or a program was stopped.
     pub unanswered: usize,
-    /// The number of lines that can't be read. A program that is killed leaves one at most.
+    /// The number of lines that can't be read. A program that is killed, or whose disk is full, leaves one at most.
     pub unreadable: usize,
     /// The operations, with the number of their calls.
     pub operations: Vec<Operation>,

@@ -105,6 +105,9 @@ pub enum ReadError {
     /// A directory has no recording.
     #[error("{} has no recording (*.jsonl); make one with the option --record", shown(.0))]
     Missing(PathBuf),
+    /// No file of a directory has its first line.
+    #[error("no recording in {} has a whole first line; make another with the option --record", shown(.0))]
+    Torn(PathBuf),
     /// A file isn't a recording, or one of a later version.
     #[error("{} is no recording of version {FORMAT}; remove it, or use the program that has recorded it", shown(.0))]
     Foreign(PathBuf),
@@ -119,7 +122,7 @@ impl Recording {
     ///
     /// # Errors
     ///
-    /// Returns an error if a file can't be read or isn't a recording, or if there is none.
+    /// Returns an error if a file can't be read or is another version's, or if there is no recording.
     pub fn read(directory: &Path) -> Result<Self, ReadError> {
         let unreadable = |path: &Path| {
             let path = path.to_owned();
@@ -129,7 +132,9 @@ impl Recording {
         let mut paths = Vec::new();
         for entry in entries {
             let path = entry.map_err(unreadable(directory))?.path();
-            if path.extension().is_some_and(|extension| extension == EXTENSION) {
+            // Reading a pipe would wait for a writer.
+            let is_file = || std::fs::metadata(&path).map(|metadata| metadata.is_file()).map_err(unreadable(&path));
+            if path.extension().is_some_and(|extension| extension == EXTENSION) && is_file()? {
                 paths.push(path);
             }
         }
@@ -143,13 +148,20 @@ impl Recording {
             let text = std::fs::read(&path).map_err(unreadable(&path))?;
             recording.add(&String::from_utf8_lossy(&text)).ok_or(ReadError::Foreign(path))?;
         }
+        if recording.processes.is_empty() {
+            return Err(ReadError::Torn(directory.to_owned()));
+        }
         Ok(recording)
     }
 
-    /// Adds the calls of a file. Returns `None` if it isn't a recording.
+    /// Adds the calls of a file. Returns `None` if its first line is of something else. A file that ends within its first line,
+    /// as a full disk leaves it, counts as an unreadable line.
     pub(super) fn add(&mut self, text: &str) -> Option<()> {
         let mut lines = text.lines();
-        let head: Value = serde_json::from_str(lines.next()?).ok()?;
+        let Ok(head) = serde_json::from_str::<Value>(lines.next().unwrap_or_default()) else {
+            self.unreadable += 1;
+            return Some(());
+        };
         if head["recording"].as_u64() != Some(FORMAT) {
             return None;
         }

@@ -233,7 +233,33 @@ fn a_recording_that_ends_within_a_line_is_read_up_to_it() {
     assert_eq!(recording.add(&format!("{HEAD}\n{line}\n{}", &line[..40])), Some(()));
     assert_eq!((recording.calls().count(), recording.unreadable), (1, 1));
     assert_eq!(Recording::default().add("{\"recording\": 2}\n"), None);
-    assert_eq!(Recording::default().add(""), None);
+}
+
+#[test]
+fn a_recording_without_its_first_line_does_not_keep_the_others_from_being_read() {
+    let directory = tempfile::tempdir().expect("the directory for temporary files is writable");
+    let line = r#"{"operation": "sqs:GetQueueUrl", "sent": "2026-01-01T00:00:00Z", "ended": "2026-01-01T00:00:01Z"}"#;
+    std::fs::write(directory.path().join("a.jsonl"), "").expect("the folder is writable");
+    std::fs::write(directory.path().join("b.jsonl"), &HEAD[..9]).expect("the folder is writable");
+    let error = Recording::read(directory.path()).expect_err("there is nothing to compare").to_string();
+    assert!(error.contains("has a whole first line"), "{error}");
+    std::fs::write(directory.path().join("c.jsonl"), format!("{HEAD}\n{line}\n")).expect("the folder is writable");
+    let recording = Recording::read(directory.path()).expect("the third can be read");
+    assert_eq!((recording.processes.len(), recording.calls().count(), recording.unreadable), (1, 1, 2));
+}
+
+#[test]
+fn only_regular_files_are_read() {
+    let directory = tempfile::tempdir().expect("the directory for temporary files is writable");
+    // It comes first: reading it is an error, where reading a pipe would wait for its writer.
+    let _socket =
+        std::os::unix::net::UnixListener::bind(directory.path().join("a.jsonl")).expect("the folder is writable");
+    let pipe = std::process::Command::new("mkfifo").arg(directory.path().join("b.jsonl")).status();
+    assert!(pipe.expect("mkfifo is part of POSIX").success());
+    let error = Recording::read(directory.path()).expect_err("no file is regular").to_string();
+    assert!(error.contains("has no recording"), "{error}");
+    std::fs::write(directory.path().join("c.jsonl"), HEAD).expect("the folder is writable");
+    assert_eq!(Recording::read(directory.path()).expect("it can be read").processes.len(), 1);
 }
 
 #[tokio::test]
