@@ -216,6 +216,14 @@ async fn what_cannot_be_recorded_or_compared_is_named_at_the_start() {
     assert_eq!(finished.code, Some(2), "{}", finished.stderr);
     assert!(finished.stderr.contains("--record: ") && finished.stderr.contains("give a folder"), "{}", finished.stderr);
 
+    // On a full disk the file can be created, but not written.
+    let full = folder.path().join("full");
+    let run = Launch::bare("run").args(["--project", "p", "--region", "eu-west-1", "--record", text(&full)]);
+    let finished = run.with_files_up_to_kib(0).finish().await;
+    assert_eq!(finished.code, Some(2), "{}", finished.stderr);
+    assert!(finished.stderr.contains("can't be written"), "{}", finished.stderr);
+    assert_eq!(std::fs::read_dir(&full).expect("it was created").count(), 0);
+
     let (code, _, errors) = replay(&[text(&folder.path().join("none"))]).await;
     assert_eq!(code, Some(2), "{errors}");
     assert!(errors.contains("--replay: ") && errors.contains("can't be read"), "{errors}");

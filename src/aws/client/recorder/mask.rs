@@ -72,9 +72,15 @@ impl Masks {
                 }
                 value => self.member_value(&member, value, is_operators_own),
             };
-            (self.text(&member), value)
+            (self.name(&member), value)
         };
         members.into_iter().map(mask).collect()
+    }
+
+    /// Masks the name of a member: one that no API has is text of others, such as a label.
+    fn name(&mut self, member: &str) -> String {
+        let is_text = member.contains(STRUCTURE) || member.contains(char::is_whitespace);
+        if is_text { MASKED.to_owned() } else { self.text(member) }
     }
 
     /// Masks the text of a member of that name.

@@ -159,6 +159,14 @@ fn an_event_that_a_topic_has_wrapped_is_masked_like_an_event() {
 }
 
 #[test]
+fn a_name_that_is_text_is_masked() {
+    let expected = json!({ "detail-type": "x", "masked": 1 });
+    for name in ["password hunter2", "{\"p\":\"hunter2\"}", "alice@example.com"] {
+        assert_eq!(masked(json!({ "detail-type": "x", name: 1 })), expected);
+    }
+}
+
+#[test]
 fn text_in_json_is_not_read_without_end() {
     let mut text = json!("hunter2").to_string();
     for _ in 0..12 {
