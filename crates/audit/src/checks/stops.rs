@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 
-use super::{CLOCK, WINDOW, deletions};
+use super::{CLOCK, MACHINE_CLOCK, WINDOW, deletions};
 use crate::entry::{Entry, seconds_between};
 use crate::service::{Service, shifted};
 use crate::verdict::{Check, Claim, Verdict};
@@ -14,6 +14,12 @@ const MINUTE: f64 = 60.0;
 /// How long after its announced time a stop can still follow, in seconds (docs/scale-to-zero.md): after that it must have been
 /// announced again.
 const ANNOUNCEMENT_VALID_FOR: f64 = 600.0;
+
+/// The shortest time without use after which a service is stopped, in seconds (docs/guarantees.md).
+const SHORTEST_DISUSE: f64 = 300.0;
+
+/// The default of `--use-threshold`.
+const DEFAULT_USE_THRESHOLD: i64 = 1;
 
 pub fn judge(service: &Service<'_>, verdict: &mut Verdict) {
     let check = verdict.check(Claim::Stop);
@@ -28,6 +34,7 @@ pub fn judge(service: &Service<'_>, verdict: &mut Verdict) {
         if stop.flag("held") != Some(false) {
             check.breach(&service.name, "a service was stopped while a hold was in force".to_owned(), &[stop]);
         }
+        judge_contradictions(service, stop, check);
     }
 }
 
@@ -118,4 +125,62 @@ fn judge_disuse(service: &Service<'_>, stop: &Entry, check: &mut Check) {
 
 fn minute_of(at: Timestamp) -> Timestamp {
     Timestamp::from_second(at.as_second().div_euclid(60) * 60).unwrap_or(at)
+}
+
+/// Other lines can contradict a stop: a hold, `up`, or use that a watcher had seen. Each of them begins a new window. Those
+/// just before the stop can be missed; those before its window are none.
+fn judge_contradictions(service: &Service<'_>, stop: &Entry, check: &mut Check) {
+    let after = service.settings_at(stop.seen_at).stop_when_unused.filter(|_| service.has_one_setting());
+    // The decision follows its observation within ten seconds, so that its window can begin a minute later.
+    let window_start =
+        shifted(minute_of(shifted(stop.seen_at, -CLOUDWATCH_LAG)), MINUTE - after.unwrap_or(SHORTEST_DISUSE));
+    let before = service.between(window_start, stop.seen_at);
+    // A line without an observation has the time of a machine.
+    let is_clear = |entry: &Entry| {
+        let clock = if entry.observation.is_some() { 0.0 } else { MACHINE_CLOCK };
+        entry.seen_at > shifted(window_start, clock) && entry.seen_at < shifted(stop.seen_at, -WINDOW - clock)
+    };
+    let contradicts = |entry: &Entry| match entry.event.as_str() {
+        "hold_placed" => is_in_force(service, entry, stop, window_start),
+        "finding" if entry.has("finding", "hold_active") && !entry.has("state", "cleared") => {
+            is_in_force(service, entry, stop, window_start)
+                && !service.was_unwatched_between(entry.seen_at, stop.seen_at)
+        }
+        "operation_completed" => {
+            // The lease is as old as the operation.
+            let lasted = entry.seconds("duration_ms").unwrap_or_default() / 1000.0;
+            entry.has("operation", "up") && shifted(entry.seen_at, -lasted) > shifted(window_start, MACHINE_CLOCK)
+        }
+        "phase_completed" => entry.has("operation", "up") && entry.has("phase", "claimed"),
+        "reconciled" => showed_use(service, entry, window_start),
+        _ => false,
+    };
+    if let Some(contradiction) = before.iter().copied().find(|entry| is_clear(entry) && contradicts(entry)) {
+        let why = match contradiction.event.as_str() {
+            "reconciled" => "use",
+            "hold_placed" | "finding" => "a hold",
+            _ => "an `up`",
+        };
+        let what = format!("a service was stopped although {why} had begun a new window");
+        check.breach(&service.name, what, &[contradiction, stop]);
+    }
+}
+
+/// Returns whether a hold that a line shows was in force until a stop, or its end was within the window.
+fn is_in_force(service: &Service<'_>, hold: &Entry, stop: &Entry, window_start: Timestamp) -> bool {
+    let until = shifted(stop.seen_at, MACHINE_CLOCK);
+    let is_end = |entry: &Entry| {
+        entry.is("hold_released")
+            || entry.seen_at <= stop.seen_at && entry.has("finding", "hold_active") && entry.has("state", "cleared")
+    };
+    let lasts = hold.time("hold_until").is_none_or(|end| end > shifted(window_start, MACHINE_CLOCK));
+    lasts && !service.between(hold.seen_at, until).iter().any(|entry| is_end(entry))
+}
+
+/// Returns whether a line shows more flows than the threshold in a minute of a window.
+fn showed_use(service: &Service<'_>, line: &Entry, window_start: Timestamp) -> bool {
+    let threshold = service.settings_at(line.seen_at).use_threshold.unwrap_or(DEFAULT_USE_THRESHOLD);
+    line.integer("flows").is_some_and(|flows| flows > threshold)
+        && line.time("flows_minute").is_some_and(|minute| minute >= window_start)
+        && service.has_one_setting()
 }

@@ -363,6 +363,52 @@ fn a_stop_is_announced_and_rests_on_disuse() {
     assert_eq!((hours_before().broken(), hours_before().unknown(Claim::Stop).len()), (vec![], 1));
 }
 
+/// Each of them begins a new window, as long as the time without use after which the service is stopped.
+#[test]
+fn a_hold_an_up_and_use_that_was_seen_forbid_a_stop() {
+    let held = |state: &str| json!({"finding": "hold_active", "subject": "nlb", "state": state});
+    let used = |minute: f64, flows: u32| json!({"desired": 1, "flows": flows, "flows_minute": at(minute)});
+    let placed = |until: f64| json!({"hold_until": at(until), "held_by": "hand"});
+    let up = |millis: u32| json!({"operation": "up", "duration_ms": millis});
+    let claimed = json!({"operation": "up", "phase": "claimed"});
+    let watched = || stopped().quiet(1510, 1790, &used(1260.0, 0));
+    assert_eq!(watched().broken(), []);
+    let broken = [
+        ("hold", stopped().with(1560.0, "hold_placed", placed(9000.0))),
+        ("hold that ended in the window", stopped().with(1560.0, "hold_placed", placed(1600.0))),
+        ("hold that was seen", watched().seen(1570.0, "finding", held("raised"))),
+        ("up", stopped().with(1560.0, "operation_completed", up(20_000))),
+        ("lease", stopped().with(1560.0, "phase_completed", claimed.clone())),
+        ("use", stopped().reconciled(1620.0, &used(1560.0, 50))),
+        ("use before the announcement", stopped().reconciled(1200.0, &used(900.0, 2))),
+    ];
+    for (case, script) in broken {
+        assert_eq!(script.broken(), [Claim::Stop], "{case}");
+    }
+    let released = json!({"held_by": "hand"});
+    let valid = [
+        ("a hold by a clock that is a minute ahead", stopped().with(1730.0, "hold_placed", placed(9000.0))),
+        ("a hold in the window before the stop", watched().seen(1785.0, "finding", held("raised"))),
+        (
+            "a hold that was released",
+            stopped().with(1560.0, "hold_placed", placed(9000.0)).with(1580.0, "hold_released", released),
+        ),
+        (
+            "a hold whose end was seen",
+            watched().seen(1560.0, "finding", held("raised")).seen(1790.0, "finding", held("cleared")),
+        ),
+        ("an `up` of another day", stopped().with(600.0, "operation_completed", up(20_000))),
+        ("an `up` that began before", stopped().with(900.0, "operation_completed", up(600_000))),
+        ("`down`", stopped().with(1560.0, "operation_completed", json!({"operation": "down", "duration_ms": 1}))),
+        ("flows below the threshold", stopped().reconciled(1620.0, &used(1560.0, 1))),
+        ("use before the window", stopped().reconciled(840.0, &used(660.0, 50))),
+        ("use that is seen too late", stopped().reconciled(1795.0, &used(1740.0, 50))),
+    ];
+    for (case, script) in valid {
+        assert_eq!(script.broken(), [], "{case}");
+    }
+}
+
 // ---- calls, findings, gaps ----
 
 #[test]
