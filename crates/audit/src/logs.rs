@@ -123,7 +123,8 @@ impl Logs {
             let count = self.counts.truncated;
             limits.push(format!("{count} line(s) end before their JSON does, the first one at {first}"));
         }
-        let dropped: i64 = all().filter_map(|entry| entry.integer("lines").filter(|_| entry.is("lines_dropped"))).sum();
+        let dropped = all().filter_map(|entry| entry.integer("lines").filter(|_| entry.is("lines_dropped")));
+        let dropped = dropped.fold(0_i64, i64::saturating_add);
         if dropped > 0 {
             limits.push(format!("a watcher dropped {dropped} line(s) because the reader of its log was slow"));
         }

@@ -29,14 +29,14 @@ pub fn text(verdict: &Verdict) -> String {
         check_text(&mut out, check);
     }
     if !current_findings.is_empty() {
-        line(&mut out, format_args!("\nFindings that are current at the end:"));
+        heading(&mut out, "Findings that are current at the end:");
     }
     for finding in current_findings {
         line(&mut out, format_args!("  {} {} on {}", finding.service, finding.finding, finding.subject));
         citation(&mut out, &finding.line);
     }
     if !gaps.is_empty() {
-        line(&mut out, format_args!("\nTimes without a line of a watcher, about which nothing is known:"));
+        heading(&mut out, "Times without a line of a watcher, about which nothing is known:");
     }
     for Gap { service, from, until, is_announced, line: last } in gaps.iter().take(LISTED) {
         let why = if *is_announced { "the watcher was stopped" } else { "it was killed, or its log is missing" };
@@ -45,7 +45,7 @@ pub fn text(verdict: &Verdict) -> String {
     }
     more(&mut out, gaps.len());
     if !limits.is_empty() {
-        line(&mut out, format_args!("\nLimits of these logs:"));
+        heading(&mut out, "Limits of these logs:");
     }
     for limit in limits {
         line(&mut out, format_args!("  {limit}"));
@@ -84,7 +84,28 @@ fn citation(out: &mut String, Citation { log, line: number, text }: &Citation) {
     line(out, format_args!("    {log}:{number}: {text}"));
 }
 
+fn heading(out: &mut String, text: &str) {
+    out.push('\n');
+    line(out, format_args!("{text}"));
+}
+
+/// Writes a line, with spaces for control characters: escape sequences in names and messages must not reach a terminal.
 fn line(out: &mut String, text: std::fmt::Arguments<'_>) {
+    let begin = out.len();
     // A string takes everything.
-    let _ = writeln!(out, "{text}");
+    let _ = write!(out, "{text}");
+    if out[begin..].contains(is_control) {
+        let clean = out[begin..].replace(is_control, " ");
+        out.truncate(begin);
+        out.push_str(&clean);
+    }
+    out.push('\n');
+}
+
+/// Returns whether a character controls a terminal, ends a line, or changes the direction of the text around it
+/// (<https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters>).
+fn is_control(c: char) -> bool {
+    let is_direction =
+        matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    c.is_control() || is_direction || matches!(c, '\u{2028}' | '\u{2029}')
 }

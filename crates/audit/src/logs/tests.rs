@@ -64,6 +64,30 @@ fn tells_the_limits_of_the_logs() {
     assert!(limits[1].contains("log level"), "{limits:?}");
 }
 
+/// A sum of two such numbers has no `i64`.
+#[test]
+fn adds_up_absurd_numbers_of_dropped_lines() {
+    let dropped = |second: f64| Script::default().with(second, "lines_dropped", json!({"lines": i64::MAX})).text();
+    let limits = audit(&[("a.log", &(dropped(1.0) + &dropped(2.0)))]).limits;
+    assert!(limits[0].contains(&format!("dropped {} line(s)", i64::MAX)), "{limits:?}");
+}
+
+#[test]
+fn no_control_character_reaches_a_terminal() {
+    let hostile = "s\u{1b}[31mX\u{1b}]0;title\u{7}\u{9b}31m\u{202e}\u{2066}\u{2028}\n";
+    let with_state = |state: &str| json!({"finding": hostile, "subject": hostile, "state": state, "message": hostile, "service": hostile});
+    let script = Script::started()
+        .but("watcher_started", "service", hostile.into())
+        .seen(5.0, "finding", with_state("cleared"))
+        .seen(6.0, "finding", with_state("raised"));
+    let verdict = audit(&[(&format!("{hostile}.log"), &script.text())]);
+    assert!(!verdict.holds() && !verdict.current_findings.is_empty());
+    let text = text(&verdict);
+    let is_hostile = |c: &char| hostile.contains(*c) && !c.is_ascii_graphic() && *c != '\n';
+    assert_eq!(text.chars().find(is_hostile), None, "{text:?}");
+    assert!(text.contains("s [31mX ]0;title  31m"), "{text}");
+}
+
 /// A value of any type, as a line of another version could have.
 fn any_value() -> impl Strategy<Value = Value> {
     prop_oneof![
