@@ -1,6 +1,7 @@
 //! Checks the guarantees (docs/guarantees.md) by the watchers' log: what holds, what doesn't, and what the log can't tell.
 //!
-//! 1. [`Logs`] reads any number of logs (`logs`) into [entries](entry), each with the place where it was read.
+//! 1. [`Logs`] reads any number of logs (`logs`) into [entries](entry), each with the place where it was read. `duplicates`
+//!    recognizes a line that two logs contain.
 //! 2. `service` orders the entries of one service, and knows the settings in force and the times without a watcher.
 //! 3. Each file of `checks` judges one claim. It shares no code with the product: a rule that is wrong there isn't wrong here.
 //! 4. `verdict` collects the results, and `text` writes them for people.
@@ -11,6 +12,7 @@
 #![warn(missing_docs)]
 
 mod checks;
+mod duplicates;
 mod entry;
 mod logs;
 #[cfg(test)]

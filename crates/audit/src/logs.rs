@@ -1,6 +1,6 @@
 //! Reads logs into entries, by service.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::io::{self, Read};
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use jvb_watcher_report::{LogLine, ParseError, RawLine, ServiceName, TruncationCa
 use serde::Serialize;
 
 use crate::checks;
+use crate::duplicates::Duplicates;
 use crate::entry::Entry;
 use crate::service::Service;
 use crate::verdict::{Check, Claim, Verdict};
@@ -21,9 +22,16 @@ pub struct Logs {
     /// The first line that ends before its JSON does, by its log and number.
     first_truncated: Option<String>,
     entries: BTreeMap<ServiceName, Vec<Entry>>,
-    identities: HashSet<u64>,
+    duplicates: Duplicates,
     counts: LineCounts,
     limits: Vec<String>,
+}
+
+/// The lines of a log, with their identities, that name no observation and follow one that does.
+#[derive(Debug, Default)]
+struct Unanchored {
+    before: Option<u64>,
+    lines: Vec<(ServiceName, Entry, u64)>,
 }
 
 /// The number of lines of each kind.
@@ -49,7 +57,11 @@ impl Logs {
     /// Returns the error of the log's reader.
     pub fn add(&mut self, name: &str, log: impl Read) -> io::Result<()> {
         let log_name: Arc<str> = name.into();
-        let cause = read_lines(log, |LogLine { number, text, .. }| self.add_line(&log_name, number, text))?;
+        let mut unanchored = Unanchored::default();
+        let read =
+            read_lines(log, |LogLine { number, text, .. }| self.add_line(&log_name, number, text, &mut unanchored));
+        self.flush(&mut unanchored, None);
+        let cause = read?;
         let limit = match cause {
             Some(TruncationCause::EndsEarly) => "ends before its compressed data is complete",
             Some(TruncationCause::Damaged) => "contains damaged compressed data",
@@ -59,12 +71,12 @@ impl Logs {
         Ok(())
     }
 
-    fn add_line(&mut self, log: &Arc<str>, number: u64, text: &str) {
+    fn add_line(&mut self, log: &Arc<str>, number: u64, text: &str, unanchored: &mut Unanchored) {
         self.counts.total += 1;
         match RawLine::parse(text) {
             Ok(line) => {
                 self.counts.watcher += 1;
-                self.add_entry(log, number, line);
+                self.add_entry(log, number, line, unanchored);
             }
             Err(ParseError::Truncated) => {
                 self.counts.truncated += 1;
@@ -74,16 +86,41 @@ impl Logs {
         }
     }
 
-    fn add_entry(&mut self, log: &Arc<str>, number: u64, line: RawLine) {
+    fn add_entry(&mut self, log: &Arc<str>, number: u64, line: RawLine, unanchored: &mut Unanchored) {
         if UNREAD.contains(&line.event.as_str()) {
             return;
         }
-        if !self.identities.insert(line.identity()) {
-            self.counts.duplicate += 1;
+        let identity = line.identity();
+        let service = line.service.clone();
+        let entry = Entry::new(line, log.clone(), number);
+        if entry.observation.is_none() {
+            unanchored.lines.push((service, entry, identity));
             return;
         }
-        let service = line.service.clone();
-        self.entries.entry(service).or_default().push(Entry::new(line, log.clone(), number));
+        self.flush(unanchored, Some(identity));
+        unanchored.before = Some(identity);
+        let is_new = self.duplicates.is_new(identity);
+        self.keep_if(is_new, service, entry);
+    }
+
+    /// Adds the lines without an observation that precede one with an observation, or the end of the log.
+    fn flush(&mut self, unanchored: &mut Unanchored, next: Option<u64>) {
+        let before = unanchored.before;
+        let mut times: HashMap<u64, u32> = HashMap::new();
+        for (service, entry, identity) in unanchored.lines.drain(..) {
+            let nth = times.entry(identity).or_default();
+            *nth += 1;
+            let is_new = self.duplicates.is_new_between(before, next, (identity, *nth));
+            self.keep_if(is_new, service, entry);
+        }
+    }
+
+    fn keep_if(&mut self, is_new: bool, service: ServiceName, entry: Entry) {
+        if is_new {
+            self.entries.entry(service).or_default().push(entry);
+        } else {
+            self.counts.duplicate += 1;
+        }
     }
 
     /// Returns whether no log has a line of the watcher.

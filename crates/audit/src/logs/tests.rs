@@ -2,7 +2,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::*;
-use crate::samples::{Script, evening};
+use crate::samples::{OTHER, Script, WORKER, evening, id};
 use crate::text;
 
 fn audit(logs: &[(&str, &str)]) -> Verdict {
@@ -32,6 +32,44 @@ fn a_line_of_two_logs_counts_once() {
     let verdict = audit(&[("a.log", &log), ("b.log", &prefixed)]);
     assert_eq!(verdict.lines.duplicate * 2, verdict.lines.watcher);
     assert!(verdict.holds());
+}
+
+/// The log is given twice, once it ends early, and another export begins within it.
+#[test]
+fn lines_without_an_observation_of_overlapping_logs_count_once() {
+    let finding = |state: &str| json!({"finding": "teardown_off", "subject": "nlb", "state": state});
+    let script = Script::started()
+        .seen(60.0, "finding", finding("raised"))
+        .with(90.0, "service_replaced", json!({}))
+        .with(90.0, "finding", finding("cleared"))
+        .seen(91.0, "finding", finding("raised"));
+    let log = script.text();
+    let (head, tail) = (log.lines().take(4), log.lines().skip(3));
+    let cut = |lines: Vec<&str>| lines.join("\n");
+    let verdict = audit(&[("a", &log), ("b", &log), ("c", &cut(head.collect())), ("d", &cut(tail.collect()))]);
+    assert_eq!((verdict.lines.watcher, verdict.lines.duplicate), (16, 11));
+    assert!(verdict.holds(), "{}", text(&verdict));
+    let within_one = audit(&[("a", &(log.clone() + &log))]);
+    assert_eq!(within_one.lines.duplicate, 5);
+}
+
+/// Both clear their findings in the same millisecond, which no line with an observation tells apart.
+#[test]
+fn equal_lines_of_two_workers_are_two() {
+    let finding = |state: &str| json!({"finding": "teardown_off", "subject": "nlb", "state": state});
+    let of = |process: u32| {
+        let with_observation = |script: Script, second: f64| {
+            let mut fields = finding("raised");
+            fields["observation"] = id(second, process).into();
+            script.with(second + 0.2, "finding", fields)
+        };
+        let raised = with_observation(Script::started(), 60.0).with(90.0, "finding", finding("cleared"));
+        with_observation(raised, 91.0)
+    };
+    let (one, other) = (of(WORKER).text(), of(OTHER).text());
+    let verdict = audit(&[("a", &one), ("b", &other)]);
+    assert!(verdict.holds(), "{}", text(&verdict));
+    assert_eq!(verdict.lines.duplicate, 0);
 }
 
 #[test]
