@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use jiff::Timestamp;
 use jvb_watcher_report::RawLine;
-use serde_json::Value;
+
+use crate::fields::{Fields, Scalar};
 
 /// The digits of a fraction of a second that are the time; those behind them are the process's number.
 const TIME_DIGITS: usize = 3;
@@ -17,14 +18,14 @@ pub struct Entry {
     /// The time of the line, by the machine's clock.
     pub at: Timestamp,
     /// The event.
-    pub event: String,
+    pub event: Arc<str>,
     /// The observation that it rests on.
     pub observation: Option<ObservationId>,
     /// The name of the log.
     pub log: Arc<str>,
     /// The number of the line in it.
     pub line: u64,
-    fields: Value,
+    fields: Fields,
 }
 
 /// The observation that an event rests on.
@@ -52,21 +53,25 @@ impl ObservationId {
 }
 
 impl Entry {
-    /// Takes a line from its place in a log.
-    pub fn new(RawLine { at, event, fields, .. }: RawLine, log: Arc<str>, line: u64) -> Self {
-        let observation = fields.get("observation").and_then(Value::as_str).and_then(ObservationId::parse);
-        let seen_at = observation.as_ref().map_or(at, |observation| observation.at);
-        Self { seen_at, at, event, observation, log, line, fields }
+    /// Takes a line from its place in a log. Lines of the same event share its name.
+    pub fn new(RawLine { at, fields, .. }: &RawLine, event: Arc<str>, log: Arc<str>, line: u64) -> Self {
+        let observation = fields.get("observation").and_then(|id| ObservationId::parse(id.as_str()?));
+        let seen_at = observation.as_ref().map_or(*at, |observation| observation.at);
+        let fields = fields.as_object().map_or_else(Fields::default, Fields::of);
+        Self { seen_at, at: *at, event, observation, log, line, fields }
     }
 
     /// Returns whether the line is one of this event.
     pub fn is(&self, event: &str) -> bool {
-        self.event == event
+        &*self.event == event
     }
 
     /// Returns the text of a field.
     pub fn text(&self, field: &str) -> Option<&str> {
-        self.fields.get(field)?.as_str()
+        match self.fields.get(field)? {
+            Scalar::Text(text) => Some(text),
+            _ => None,
+        }
     }
 
     /// Returns whether a field has this text.
@@ -76,17 +81,27 @@ impl Entry {
 
     /// Returns a whole number.
     pub fn integer(&self, field: &str) -> Option<i64> {
-        self.fields.get(field)?.as_i64()
+        match self.fields.get(field)? {
+            Scalar::Integer(integer) => Some(integer),
+            _ => None,
+        }
     }
 
     /// Returns a number of seconds.
     pub fn seconds(&self, field: &str) -> Option<f64> {
-        self.fields.get(field)?.as_f64().filter(|seconds| seconds.is_finite())
+        match self.fields.get(field)? {
+            Scalar::Integer(integer) => Some(integer as f64),
+            Scalar::Float(float) => Some(float).filter(|seconds| seconds.is_finite()),
+            _ => None,
+        }
     }
 
     /// Returns a truth value.
     pub fn flag(&self, field: &str) -> Option<bool> {
-        self.fields.get(field)?.as_bool()
+        match self.fields.get(field)? {
+            Scalar::Flag(flag) => Some(flag),
+            _ => None,
+        }
     }
 
     /// Returns an instant, to the millisecond.

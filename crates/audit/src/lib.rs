@@ -1,6 +1,6 @@
 //! Checks the guarantees (docs/guarantees.md) by the watchers' log: what holds, what doesn't, and what the log can't tell.
 //!
-//! 1. [`Logs`] reads any number of logs (`logs`) into [entries](entry), each with the place where it was read. `duplicates`
+//! 1. [`Logs`] reads any number of logs (`logs`) into [entries](entry), each with the `fields` that the checks read and the place where it was read. `duplicates`
 //!    recognizes a line that two logs contain.
 //! 2. `service` orders the entries of one service, and knows the settings in force and the times without a watcher.
 //! 3. Each file of `checks` judges one claim. It shares no code with the product: a rule that is wrong there isn't wrong here.
@@ -14,6 +14,7 @@
 mod checks;
 mod duplicates;
 mod entry;
+mod fields;
 mod logs;
 #[cfg(test)]
 mod samples;

@@ -1,6 +1,6 @@
 //! Reads logs into entries, by service.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::io::{self, Read};
 use std::sync::Arc;
 
@@ -23,6 +23,8 @@ pub struct Logs {
     first_truncated: Option<String>,
     entries: BTreeMap<ServiceName, Vec<Entry>>,
     duplicates: Duplicates,
+    /// The names of the events, which their lines share.
+    events: HashSet<Arc<str>>,
     counts: LineCounts,
     limits: Vec<String>,
 }
@@ -91,8 +93,9 @@ impl Logs {
             return;
         }
         let identity = line.identity();
-        let service = line.service.clone();
-        let entry = Entry::new(line, log.clone(), number);
+        let event = self.event_name(&line.event);
+        let entry = Entry::new(&line, event, log.clone(), number);
+        let service = line.service;
         if entry.observation.is_none() {
             unanchored.lines.push((service, entry, identity));
             return;
@@ -101,6 +104,15 @@ impl Logs {
         unanchored.before = Some(identity);
         let is_new = self.duplicates.is_new(identity);
         self.keep_if(is_new, service, entry);
+    }
+
+    fn event_name(&mut self, name: &str) -> Arc<str> {
+        if let Some(known) = self.events.get(name) {
+            return known.clone();
+        }
+        let new: Arc<str> = name.into();
+        self.events.insert(new.clone());
+        new
     }
 
     /// Adds the lines without an observation that precede one with an observation, or the end of the log.

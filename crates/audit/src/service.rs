@@ -85,7 +85,7 @@ impl<'a> Service<'a> {
         let mut entries: Vec<_> = entries.collect();
         // The sort is stable: lines of the same observation keep the order in which they were written.
         entries.sort_by_key(|entry| entry.seen_at);
-        let is_among = |entry: &Entry, events: &[&str]| events.contains(&entry.event.as_str());
+        let is_among = |entry: &Entry, events: &[&str]| events.contains(&&*entry.event);
         let telling = entries.iter().filter(|entry| is_among(entry, &SETTINGS));
         let settings = telling.filter_map(|entry| Some((entry.seen_at, Settings::of(entry)?))).collect();
         let findings = entries.iter().copied().filter(|entry| entry.is("finding")).collect();
@@ -127,13 +127,13 @@ impl<'a> Service<'a> {
     /// Returns whether calls failed between two instants.
     pub fn failed_between(&self, from: Timestamp, until: Timestamp) -> bool {
         let failures = ["reconcile_failed", "poll_failed", "task_version_behind", "finding_check_failed"];
-        self.between(from, until).iter().any(|entry| failures.contains(&entry.event.as_str()))
+        self.between(from, until).iter().any(|entry| failures.contains(&&*entry.event))
     }
 
     /// Returns whether, between two instants, a watcher started or stopped, or none logged for longer than one that works.
     pub fn was_unwatched_between(&self, from: Timestamp, until: Timestamp) -> bool {
         let changes = ["watcher_started", "watcher_stopped", "service_added", "service_replaced", "service_removed"];
-        if self.between(from, until).iter().any(|entry| changes.contains(&entry.event.as_str())) {
+        if self.between(from, until).iter().any(|entry| changes.contains(&&*entry.event)) {
             return true;
         }
         let longest = self.settings_at(until).longest_silence();

@@ -6,10 +6,11 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use crate::entry::Entry;
+use crate::fields::MESSAGE_CHARACTERS;
 use crate::logs::LineCounts;
 
-/// The most characters of a cited line.
-const CITED_CHARACTERS: usize = 160;
+/// The most characters of a cited line: no more are kept of its message.
+const CITED_CHARACTERS: usize = MESSAGE_CHARACTERS;
 
 /// The most lines that are cited for a reason why something is unknown.
 const CITED_UNKNOWN: usize = 3;

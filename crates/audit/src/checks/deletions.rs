@@ -137,7 +137,7 @@ fn judge_use(service: &Service<'_>, deletion: &Entry, idle_since: Timestamp, che
 }
 
 fn is_use(entry: &Entry) -> bool {
-    match entry.event.as_str() {
+    match &*entry.event {
         "reconciled" => {
             entry.integer("desired").is_some_and(|desired| desired > 0)
                 || entry.integer("serving").is_some_and(|serving| serving > 0)

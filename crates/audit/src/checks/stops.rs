@@ -140,7 +140,7 @@ fn judge_contradictions(service: &Service<'_>, stop: &Entry, check: &mut Check) 
         let clock = if entry.observation.is_some() { 0.0 } else { MACHINE_CLOCK };
         entry.seen_at > shifted(window_start, clock) && entry.seen_at < shifted(stop.seen_at, -WINDOW - clock)
     };
-    let contradicts = |entry: &Entry| match entry.event.as_str() {
+    let contradicts = |entry: &Entry| match &*entry.event {
         "hold_placed" => is_in_force(service, entry, stop, window_start),
         "finding" if entry.has("finding", "hold_active") && !entry.has("state", "cleared") => {
             is_in_force(service, entry, stop, window_start)
@@ -156,7 +156,7 @@ fn judge_contradictions(service: &Service<'_>, stop: &Entry, check: &mut Check) 
         _ => false,
     };
     if let Some(contradiction) = before.iter().copied().find(|entry| is_clear(entry) && contradicts(entry)) {
-        let why = match contradiction.event.as_str() {
+        let why = match &*contradiction.event {
             "reconciled" => "use",
             "hold_placed" | "finding" => "a hold",
             _ => "an `up`",

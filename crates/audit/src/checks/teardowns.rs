@@ -57,7 +57,7 @@ fn judge_teardown(service: &Service<'_>, start: &Entry, next: Option<&Entry>, ve
 
 /// Returns whether a line shows that a teardown is over, or that its load balancer is used again.
 fn ends(entry: &Entry, start: &Entry) -> bool {
-    match entry.event.as_str() {
+    match &*entry.event {
         "teardown_completed" | "idle_unmarked" | "service_removed" => true,
         "phase_completed" => start.is_of_command() && entry.has("phase", "load_balancer_gone"),
         "reconciled" if entry.seen_at > start.seen_at => {
