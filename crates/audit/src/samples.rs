@@ -47,6 +47,12 @@ impl Script {
         )
     }
 
+    /// Adds the start of another watcher, with the default settings.
+    pub fn and_started(mut self, second: f64) -> Self {
+        self.0.extend(Self::started().but("watcher_started", "timestamp", at(second).into()).0);
+        self
+    }
+
     /// Adds a line.
     pub fn with(mut self, second: f64, event: &str, fields: Value) -> Self {
         let mut line = json!({

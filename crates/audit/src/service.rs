@@ -1,6 +1,6 @@
 //! The log of one service: its lines in order, the settings in force, and the times in which no watcher ran.
 
-use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -8,14 +8,12 @@ use jiff::Timestamp;
 use crate::entry::{Entry, seconds_between};
 use crate::verdict::{Citation, Gap};
 
-/// The default of `--resync-interval`, in seconds.
-const DEFAULT_RESYNC: f64 = 60.0;
+mod findings;
+mod settings;
 
-/// The interval of the line `reconciled` of a watcher that finds nothing new, in seconds, at least.
-const HEARTBEAT: f64 = 55.0;
-
-/// How much later such a line may come: the duration of a reconciliation, retries included, in seconds.
-const HEARTBEAT_SLACK: f64 = 30.0;
+use findings::{FindingTimes, Restarts};
+pub use settings::Settings;
+use settings::SettingsHistory;
 
 /// The events that tell the settings of a service.
 const SETTINGS: [&str; 3] = ["watcher_started", "service_added", "service_replaced"];
@@ -23,60 +21,32 @@ const SETTINGS: [&str; 3] = ["watcher_started", "service_added", "service_replac
 /// The events of a watcher that works, if only by failing.
 const SIGNS_OF_LIFE: [&str; 4] = ["reconciled", "reconcile_failed", "poll_failed", "watcher_started"];
 
-/// The log of one service.
+/// The events by which the watchers of a service change.
+const CHANGES: [&str; 5] =
+    ["watcher_started", "watcher_stopped", "service_added", "service_replaced", "service_removed"];
+
+/// The events of failed calls.
+const FAILURES: [&str; 4] = ["reconcile_failed", "poll_failed", "task_version_behind", "finding_check_failed"];
+
+/// The log of one service. What is looked up for many lines has an index: the time doesn't grow with the square of the lines.
 pub struct Service<'a> {
     /// Its name.
     pub name: String,
     /// Its lines in the order of time: of the observations, where they name one.
     pub entries: Vec<&'a Entry>,
-    /// The settings, each with the time at which a watcher logged it.
-    settings: Vec<(Timestamp, Settings)>,
-    /// The lines about findings.
-    findings: Vec<&'a Entry>,
+    settings: SettingsHistory,
+    restarts: Restarts<'a>,
+    findings: FindingTimes<'a>,
+    /// The lines of each event.
+    by_event: HashMap<&'a str, Vec<&'a Entry>>,
+    /// The lines of each process, and those that don't tell it.
+    by_process: HashMap<Option<u32>, Vec<&'a Entry>>,
+    changes: Vec<&'a Entry>,
+    failures: Vec<&'a Entry>,
     /// The lines that show that a watcher ran, not a command.
     signs_of_life: Vec<&'a Entry>,
-}
-
-/// The settings of a service, in seconds. One that no line tells is absent.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub struct Settings {
-    pub resync_interval: Option<f64>,
-    pub idle_grace: Option<f64>,
-    pub until_paid_hour: bool,
-    pub unused_grace: Option<f64>,
-    pub use_threshold: Option<i64>,
-    pub stop_when_unused: Option<f64>,
-    pub stop_notice: Option<f64>,
-    /// Whether nothing is torn down.
-    pub is_teardown_off: bool,
-}
-
-impl Settings {
-    fn of(entry: &Entry) -> Option<Self> {
-        // A watcher of several services starts without any.
-        entry.seconds("idle_grace_seconds")?;
-        Some(Self {
-            resync_interval: entry.seconds("resync_interval_seconds"),
-            idle_grace: entry.seconds("idle_grace_seconds"),
-            until_paid_hour: entry.flag("idle_grace_until_paid_hour").unwrap_or(false),
-            unused_grace: entry.seconds("unused_grace_seconds"),
-            use_threshold: entry.integer("use_threshold"),
-            stop_when_unused: entry.seconds("stop_when_unused_seconds"),
-            stop_notice: entry.seconds("stop_notice_seconds"),
-            is_teardown_off: entry.has("teardown", "off"),
-        })
-    }
-
-    /// Returns the resync interval, or the default.
-    pub fn resync(&self) -> f64 {
-        self.resync_interval.unwrap_or(DEFAULT_RESYNC)
-    }
-
-    /// Returns the longest time between two lines of a watcher that works.
-    fn longest_silence(&self) -> f64 {
-        let resync = self.resync().max(1.0);
-        (HEARTBEAT / resync).ceil() * resync + HEARTBEAT_SLACK
-    }
+    /// The pairs of them that are further apart than some watcher is silent: the index of the first, and the seconds.
+    silences: Vec<(usize, f64)>,
 }
 
 impl<'a> Service<'a> {
@@ -85,25 +55,45 @@ impl<'a> Service<'a> {
         let mut entries: Vec<_> = entries.collect();
         // The sort is stable: lines of the same observation keep the order in which they were written.
         entries.sort_by_key(|entry| entry.seen_at);
-        let is_among = |entry: &Entry, events: &[&str]| events.contains(&&*entry.event);
-        let telling = entries.iter().filter(|entry| is_among(entry, &SETTINGS));
-        let settings = telling.filter_map(|entry| Some((entry.seen_at, Settings::of(entry)?))).collect();
-        let findings = entries.iter().copied().filter(|entry| entry.is("finding")).collect();
-        let is_sign = |entry: &&Entry| is_among(entry, &SIGNS_OF_LIFE) && !entry.is_of_command();
-        let signs_of_life = entries.iter().copied().filter(is_sign).collect();
-        Self { name, entries, settings, findings, signs_of_life }
+        let among = |events: &[&str]| -> Vec<&'a Entry> {
+            entries.iter().copied().filter(|entry| events.contains(&&*entry.event)).collect()
+        };
+        let (changes, failures, mut signs_of_life) = (among(&CHANGES), among(&FAILURES), among(&SIGNS_OF_LIFE));
+        signs_of_life.retain(|entry| !entry.is_of_command());
+        let settings = SettingsHistory::new(&entries);
+        let shortest = settings.shortest_silence();
+        let distances = signs_of_life.windows(2).map(|pair| seconds_between(pair[0].seen_at, pair[1].seen_at));
+        let silences = distances.enumerate().filter(|(_, seconds)| *seconds > shortest).collect();
+        let restarts = Restarts::new(&entries);
+        let findings = FindingTimes::new(&entries, &restarts);
+        let (mut by_event, mut by_process) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
+        for entry in &entries {
+            by_event.entry(&*entry.event).or_default().push(*entry);
+            by_process.entry(process_of(entry)).or_default().push(*entry);
+        }
+        Self {
+            name,
+            entries,
+            settings,
+            restarts,
+            findings,
+            by_event,
+            by_process,
+            changes,
+            failures,
+            signs_of_life,
+            silences,
+        }
     }
 
     /// Returns the lines of an event.
-    pub fn of<'s>(&'s self, event: &'static str) -> impl DoubleEndedIterator<Item = &'a Entry> + use<'s, 'a> {
-        self.entries.iter().copied().filter(move |entry| entry.is(event))
+    pub fn of(&self, event: &str) -> &[&'a Entry] {
+        self.by_event.get(event).map(Vec::as_slice).unwrap_or_default()
     }
 
     /// Returns the lines between two instants, these included.
     pub fn between(&self, from: Timestamp, until: Timestamp) -> &[&'a Entry] {
-        let start = self.entries.partition_point(|entry| entry.seen_at < from);
-        let end = self.entries.partition_point(|entry| entry.seen_at <= until);
-        self.entries.get(start..end).unwrap_or_default()
+        range(&self.entries, from, until)
     }
 
     /// Returns the `reconciled` line of the observation that a line rests on.
@@ -115,53 +105,56 @@ impl<'a> Service<'a> {
 
     /// Returns the settings in force at an instant: those that a watcher logged last, and the earliest before any did.
     pub fn settings_at(&self, at: Timestamp) -> Settings {
-        let logged = self.settings.partition_point(|(logged_at, _)| *logged_at <= at);
-        self.settings.get(logged.saturating_sub(1)).map(|(_, settings)| *settings).unwrap_or_default()
+        self.settings.at(at)
     }
 
     /// Returns whether each watcher that logged its settings logged the same ones: else it isn't known which of them acted.
     pub fn has_one_setting(&self) -> bool {
-        self.settings.windows(2).all(|pair| pair[0].1 == pair[1].1)
+        self.settings.is_one()
+    }
+
+    /// Returns the longest of the times that the settings give of which a watcher between two instants may have had any.
+    pub fn longest(&self, from: Timestamp, until: Timestamp, of: impl Fn(&Settings) -> f64) -> f64 {
+        let times = self.settings.possible(from, until).map(|settings| of(&settings));
+        times.reduce(f64::max).unwrap_or_else(|| of(&Settings::default()))
+    }
+
+    /// Returns whether a watcher between two instants may have torn nothing down.
+    pub fn is_teardown_off(&self, from: Timestamp, until: Timestamp) -> bool {
+        self.settings.possible(from, until).any(|settings| settings.is_teardown_off)
     }
 
     /// Returns whether calls failed between two instants.
     pub fn failed_between(&self, from: Timestamp, until: Timestamp) -> bool {
-        let failures = ["reconcile_failed", "poll_failed", "task_version_behind", "finding_check_failed"];
-        self.between(from, until).iter().any(|entry| failures.contains(&&*entry.event))
+        !range(&self.failures, from, until).is_empty()
     }
 
     /// Returns whether, between two instants, a watcher started or stopped, or none logged for longer than one that works.
     pub fn was_unwatched_between(&self, from: Timestamp, until: Timestamp) -> bool {
-        let changes = ["watcher_started", "watcher_stopped", "service_added", "service_replaced", "service_removed"];
-        if self.between(from, until).iter().any(|entry| changes.contains(&&*entry.event)) {
+        if !range(&self.changes, from, until).is_empty() {
             return true;
         }
         let longest = self.settings_at(until).longest_silence();
-        let mut last = from;
-        let begin = self.signs_of_life.partition_point(|entry| entry.seen_at < from);
-        for entry in self.signs_of_life.iter().skip(begin) {
-            let at = entry.seen_at.min(until);
-            if seconds_between(last, at) > longest {
-                return true;
-            }
-            last = at;
-            if entry.seen_at >= until {
-                return false;
-            }
+        let (begin, end) = bounds(&self.signs_of_life, from, until);
+        let (Some(first), Some(last)) = (self.signs_of_life.get(begin), end.checked_sub(1)) else {
+            return seconds_between(from, until) > longest;
+        };
+        if begin >= end {
+            return seconds_between(from, until) > longest;
         }
-        seconds_between(last, until) > longest
+        let inner = self.silences.partition_point(|(index, _)| *index < begin);
+        let mut inner = self.silences.iter().skip(inner).take_while(|(index, _)| *index < last);
+        seconds_between(from, first.seen_at) > longest
+            || seconds_between(self.signs_of_life[last].seen_at, until) > longest
+            || inner.any(|(_, seconds)| *seconds > longest)
     }
 
     /// Returns whether the process that wrote a line was silent for longer than one that works, between the line and an
     /// instant: it was suspended or killed, while others went on.
     pub fn was_silent_between(&self, line: &Entry, until: Timestamp) -> bool {
-        let process = |entry: &Entry| entry.observation.as_ref().map(|observation| observation.process);
         let longest = self.settings_at(until).longest_silence();
-        let of_process = self
-            .between(line.seen_at, until)
-            .iter()
-            .filter(|entry| process(entry) == process(line))
-            .map(|entry| entry.at);
+        let of_process = self.by_process.get(&process_of(line)).map(Vec::as_slice).unwrap_or_default();
+        let of_process = range(of_process, line.seen_at, until).iter().map(|entry| entry.at);
         let mut last = line.at;
         // The line that ends the silence may rest on an observation before it.
         of_process.chain([until]).any(|at| {
@@ -194,16 +187,13 @@ impl<'a> Service<'a> {
 
     /// Returns whether one of these findings was reported between two instants, or was current before.
     pub fn had_finding(&self, names: &[&str], from: Timestamp, until: Timestamp) -> bool {
-        let is_named = |entry: &&&Entry| entry.text("finding").is_some_and(|name| names.contains(&name));
-        let begin = self.findings.partition_point(|entry| entry.seen_at < from);
-        let end = self.findings.partition_point(|entry| entry.seen_at <= until);
-        if self.findings.get(begin..end).unwrap_or_default().iter().any(|entry| is_named(&entry)) {
-            return true;
-        }
-        let mut seen = BTreeSet::new();
-        let before = self.findings.get(..begin).unwrap_or_default().iter().rev().filter(is_named);
-        let mut last = before.filter(|entry| seen.insert((entry.text("finding"), entry.text("subject"))));
-        last.any(|entry| !entry.has("state", "cleared"))
+        self.findings.had_one_of(names, from, until)
+    }
+
+    /// Returns whether a process of the same log started, or took the service up again, after a line: it raises again what
+    /// still holds.
+    pub fn was_restarted_after(&self, entry: &Entry) -> bool {
+        self.restarts.after(entry).is_some()
     }
 
     /// Returns the time of the first line of a watcher.
@@ -215,6 +205,21 @@ impl<'a> Service<'a> {
     pub fn last_at(&self) -> Option<Timestamp> {
         self.signs_of_life.last().map(|entry| entry.seen_at)
     }
+}
+
+fn process_of(entry: &Entry) -> Option<u32> {
+    entry.observation.as_ref().map(|observation| observation.process)
+}
+
+/// Returns the lines between two instants, these included, of lines in the order of time.
+pub fn range<'s, 'a>(entries: &'s [&'a Entry], from: Timestamp, until: Timestamp) -> &'s [&'a Entry] {
+    let (begin, end) = bounds(entries, from, until);
+    entries.get(begin..end).unwrap_or_default()
+}
+
+fn bounds(entries: &[&Entry], from: Timestamp, until: Timestamp) -> (usize, usize) {
+    let begin = entries.partition_point(|entry| entry.seen_at < from);
+    (begin, entries.partition_point(|entry| entry.seen_at <= until))
 }
 
 /// Returns an instant so many seconds later, or earlier; the earliest or latest possible where there is none.

@@ -34,11 +34,13 @@ const MOST: f64 = 60.0 * RECONCILIATION;
 
 pub fn judge(service: &Service<'_>, verdict: &mut Verdict) {
     let check = verdict.check(Claim::Calls);
-    let is_of_fleet = service.of("service_added").next().is_some();
-    let mut processes: BTreeMap<u32, (Timestamp, f64)> = BTreeMap::new();
+    let is_of_fleet = !service.of("service_added").is_empty();
+    let mut failures = 0_u32;
+    // Of each process, the time of its last line, the calls left, and the failures that they count.
+    let mut processes: BTreeMap<u32, (Timestamp, f64, u32)> = BTreeMap::new();
     for entry in &service.entries {
         if entry.event.ends_with("_failed") {
-            processes.values_mut().for_each(|(_, left)| *left += FAILURE);
+            failures = failures.saturating_add(1);
         }
         let (true, Some(calls)) = (entry.is("reconciled"), entry.seconds("aws_calls")) else { continue };
         let Some(observation) = entry.observation.as_ref() else {
@@ -53,7 +55,9 @@ pub fn judge(service: &Service<'_>, verdict: &mut Verdict) {
             continue;
         }
         let resync = service.settings_at(entry.seen_at).resync().max(0.05);
-        let (last, left) = processes.entry(observation.process).or_insert((entry.seen_at, MOST));
+        let (last, left, counted) = processes.entry(observation.process).or_insert((entry.seen_at, MOST, failures));
+        *left += f64::from(failures - *counted) * FAILURE;
+        *counted = failures;
         let minutes = seconds_between(*last, entry.seen_at).max(0.0) / 60.0;
         let reconciliations = 60.0 / resync + if is_busy(entry) { BUSY } else { 0.0 };
         let count = |field: &str| entry.seconds(field).unwrap_or_default();

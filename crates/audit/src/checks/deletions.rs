@@ -2,7 +2,7 @@
 
 use super::{CLOCK, MACHINE_CLOCK, WINDOW};
 use crate::entry::{Entry, ObservationId, seconds_between};
-use crate::service::{Service, Settings, shifted};
+use crate::service::{Service, Settings, range, shifted};
 use crate::verdict::{Check, Claim, Verdict};
 use jiff::Timestamp;
 
@@ -15,6 +15,7 @@ const PAID_HOUR_MARGIN: f64 = 180.0;
 const CREATION_IS_KNOWN_TO: f64 = 60.0;
 
 pub fn judge(service: &Service<'_>, verdict: &mut Verdict) {
+    let uses: Vec<_> = service.entries.iter().copied().filter(|entry| is_use(entry)).collect();
     for deletion in service.of("load_balancer_deleted") {
         let (Some(observation), Some(idle_since)) = (&deletion.observation, deletion.time("idle_since")) else {
             for claim in [Claim::GracePeriod, Claim::SecondObservation, Claim::Idle, Claim::UnusedSinceMark] {
@@ -25,7 +26,7 @@ pub fn judge(service: &Service<'_>, verdict: &mut Verdict) {
         judge_grace(service, deletion, observation, idle_since, verdict.check(Claim::GracePeriod));
         judge_second_observation(service, deletion, verdict.check(Claim::SecondObservation));
         judge_idleness(service, deletion, verdict.check(Claim::Idle));
-        judge_use(service, deletion, idle_since, verdict.check(Claim::UnusedSinceMark));
+        judge_use(service, deletion, idle_since, &uses, verdict.check(Claim::UnusedSinceMark));
     }
 }
 
@@ -115,15 +116,14 @@ fn judge_idleness(service: &Service<'_>, deletion: &Entry, check: &mut Check) {
 }
 
 /// A use that begins in the window before the deletion can be missed; the docs count it among the windows.
-fn judge_use(service: &Service<'_>, deletion: &Entry, idle_since: Timestamp, check: &mut Check) {
+fn judge_use(service: &Service<'_>, deletion: &Entry, idle_since: Timestamp, uses: &[&Entry], check: &mut Check) {
     // A line without an observation, e.g. of `hold`, has the time of a machine.
     let window = |entry: &Entry| if entry.observation.is_some() { WINDOW } else { WINDOW + MACHINE_CLOCK };
     let is_after_mark = |entry: &Entry| entry.seen_at > shifted(idle_since, window(entry));
     let is_clear = |entry: &Entry| is_after_mark(entry) && entry.seen_at < shifted(deletion.seen_at, -window(entry));
-    let uses: Vec<_> =
-        service.between(idle_since, deletion.seen_at).iter().copied().filter(|entry| is_use(entry)).collect();
-    let used = uses.iter().copied().find(|entry| is_clear(entry));
-    match used.or_else(|| uses.into_iter().find(|entry| is_after_mark(entry))) {
+    let uses = range(uses, idle_since, deletion.seen_at).iter().copied();
+    let used = uses.clone().find(|entry| is_clear(entry));
+    match used.or_else(|| uses.clone().find(|entry| is_after_mark(entry))) {
         Some(used) if is_clear(used) => {
             let what = "a load balancer was deleted although it was used or held after its mark".to_owned();
             check.breach(&service.name, what, &[used, deletion]);

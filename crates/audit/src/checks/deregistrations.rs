@@ -1,8 +1,10 @@
 //! Deregistrations: only of targets whose task stops or has stopped, or that have no task for long enough.
 
+use std::collections::HashMap;
+
 use super::WINDOW;
 use crate::entry::{Entry, seconds_between};
-use crate::service::{Service, shifted};
+use crate::service::{Service, range, shifted};
 use crate::verdict::{Claim, Verdict};
 
 /// The time for which a target must have had no task, in seconds (docs/how-it-works.md).
@@ -12,9 +14,15 @@ const UNMATCHED: f64 = 30.0;
 const DECIDED_WITHIN: f64 = 10.0;
 
 pub fn judge(service: &Service<'_>, verdict: &mut Verdict) {
+    let mut running: HashMap<&str, Vec<&Entry>> = HashMap::new();
+    for registration in service.of("target_registered").iter().filter(|entry| entry.has("reason", "task_running")) {
+        if let Some(task) = registration.text("task_id") {
+            running.entry(task).or_default().push(registration);
+        }
+    }
     for line in service.of("target_deregistered") {
         match line.text("reason") {
-            Some("task_stopping") => judge_stopped(service, line, verdict),
+            Some("task_stopping") => judge_stopped(service, line, &running, verdict),
             Some("no_task") => judge_unmatched(service, line, verdict),
             reason => {
                 let what = format!("a target was deregistered for the reason {}", reason.unwrap_or("none"));
@@ -25,17 +33,14 @@ pub fn judge(service: &Service<'_>, verdict: &mut Verdict) {
 }
 
 /// A task that stops never runs again: a later registration as a running one shows that it didn't stop.
-fn judge_stopped(service: &Service<'_>, line: &Entry, verdict: &mut Verdict) {
+fn judge_stopped(service: &Service<'_>, line: &Entry, running: &HashMap<&str, Vec<&Entry>>, verdict: &mut Verdict) {
     let check = verdict.check(Claim::Deregistration);
     let Some(task) = line.text("task_id") else {
         check.unknown("a line doesn't tell the task of a deregistered target", line);
         return;
     };
-    let after = service.between(shifted(line.seen_at, WINDOW), jiff::Timestamp::MAX);
-    let registered = after.iter().find(|entry| {
-        entry.is("target_registered") && entry.has("task_id", task) && entry.has("reason", "task_running")
-    });
-    match registered {
+    let registrations = running.get(task).map(Vec::as_slice).unwrap_or_default();
+    match range(registrations, shifted(line.seen_at, WINDOW), jiff::Timestamp::MAX).first() {
         Some(registered) => {
             let what = "the target of a task that still ran was deregistered".to_owned();
             check.breach(&service.name, what, &[line, registered]);

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
+
 use crate::entry::Entry;
 use crate::service::Service;
 use crate::verdict::{Citation, Claim, CurrentFinding, Verdict};
@@ -17,8 +19,9 @@ enum Writer<'a> {
 }
 
 pub fn judge(service: &Service<'_>, verdict: &mut Verdict) {
-    let mut last: BTreeMap<Key<'_>, &Entry> = BTreeMap::new();
-    let mut current: BTreeMap<(Writer<'_>, Key<'_>), &Entry> = BTreeMap::new();
+    let mut last: BTreeMap<Key<'_>, BTreeMap<&str, &Entry>> = BTreeMap::new();
+    let mut current: BTreeMap<Key<'_>, BTreeMap<Writer<'_>, &Entry>> = BTreeMap::new();
+    let mut ended: BTreeMap<Key<'_>, Timestamp> = BTreeMap::new();
     let mut starts: BTreeMap<&str, u32> = BTreeMap::new();
     let check = verdict.check(Claim::Findings);
     // In the order in which they were written: a process can correct its clock between two observations.
@@ -33,7 +36,11 @@ pub fn judge(service: &Service<'_>, verdict: &mut Verdict) {
             continue;
         };
         let key = (name, subject);
-        last.insert(key, entry);
+        if entry.has("state", "cleared") {
+            last.remove(&key);
+        } else {
+            last.entry(key).or_default().insert(&entry.log, entry);
+        }
         // Commands have no number that tells them apart, and each begins without findings.
         if entry.is_of_command() {
             continue;
@@ -42,15 +49,18 @@ pub fn judge(service: &Service<'_>, verdict: &mut Verdict) {
             Some(observation) => Writer::Process(observation.process),
             None => Writer::Log(&entry.log),
         };
+        let is_end = entry.has("state", "cleared") && entry.observation.is_none();
+        let cleared_at = if is_end { ended.insert(key, entry.at) } else { None };
+        let current = current.entry(key).or_default();
         let raised = match entry.text("state") {
             Some("cleared") if entry.observation.is_none() => {
                 // The service is no longer watched: whichever of the log's processes had it has it no longer.
-                let of_log: Vec<_> = current.extract_if(.., |(_, of), at| *of == key && at.log == entry.log).collect();
+                let of_log: Vec<_> = current.extract_if(.., |_, raised| raised.log == entry.log).collect();
                 of_log.first().map(|(_, raised)| *raised)
             }
-            Some("cleared") => current.remove(&(writer(), key)),
+            Some("cleared") => current.remove(&writer()),
             Some("raised") => {
-                let before = current.insert((writer(), key), entry);
+                let before = current.insert(writer(), entry);
                 if let Some(before) = before.filter(|_| entry.observation.is_some()) {
                     let what = format!("{name} on {subject} was raised twice");
                     check.breach(&service.name, what, &[before, entry]);
@@ -59,12 +69,14 @@ pub fn judge(service: &Service<'_>, verdict: &mut Verdict) {
                 }
                 continue;
             }
-            _ => current.insert((writer(), key), entry),
+            _ => current.insert(writer(), entry),
         };
         match raised {
             Some(_) => check.hold(),
+            // Another worker's line, or the same one of another log: the first has cleared the finding.
+            None if entry.observation.is_none() && cleared_at == Some(entry.at) => {}
             // The log of one process, from its start on: it would have the line.
-            None if starts.get(&*entry.log) == Some(&1) && !service.of("lines_dropped").any(|_| true) => {
+            None if starts.get(&*entry.log) == Some(&1) && service.of("lines_dropped").is_empty() => {
                 let what =
                     format!("{name} on {subject} was {} and had not been raised", entry.text("state").unwrap_or("?"));
                 check.breach(&service.name, what, &[entry]);
@@ -72,7 +84,11 @@ pub fn judge(service: &Service<'_>, verdict: &mut Verdict) {
             None => check.unknown("a finding was raised before the log of its process begins", entry),
         }
     }
-    let current = last.into_iter().filter(|(_, entry)| !entry.has("state", "cleared"));
+    // A process that was killed clears nothing, and the next one raises again what still holds.
+    let current = last.into_iter().filter_map(|(key, of_logs)| {
+        let holding = of_logs.into_values().filter(|entry| !service.was_restarted_after(entry));
+        Some((key, holding.max_by_key(|entry| entry.at)?))
+    });
     verdict.current_findings.extend(current.map(|((finding, subject), entry)| CurrentFinding {
         service: service.name.clone(),
         finding: finding.to_owned(),

@@ -31,7 +31,7 @@ pub const KEEPING: [&str; 12] = [
 
 pub fn judge(service: &Service<'_>, verdict: &mut Verdict) {
     let mut idle: Option<&Entry> = None;
-    for entry in service.of("reconciled").filter(|entry| !entry.is_of_command()) {
+    for entry in service.of("reconciled").iter().copied().filter(|entry| !entry.is_of_command()) {
         let first = match is_idle(entry) {
             true => idle.unwrap_or(entry),
             false => {
@@ -47,7 +47,7 @@ pub fn judge(service: &Service<'_>, verdict: &mut Verdict) {
             .is_some_and(|age| age < seconds_between(first.seen_at, entry.seen_at));
         let begin = shifted(first.seen_at, 1e-3);
         if is_new
-            || service.settings_at(entry.seen_at).is_teardown_off
+            || service.is_teardown_off(first.seen_at, entry.seen_at)
             || service.had_finding(&KEEPING, begin, entry.seen_at)
             || service.failed_between(begin, entry.seen_at)
             || service.was_unwatched_between(begin, entry.seen_at)
@@ -56,8 +56,8 @@ pub fn judge(service: &Service<'_>, verdict: &mut Verdict) {
             continue;
         }
         idle = Some(first);
-        let late =
-            seconds_between(due_since(service, first), entry.seen_at) - bound(&service.settings_at(entry.seen_at));
+        let late = seconds_between(due_since(service, first), entry.seen_at)
+            - service.longest(first.seen_at, entry.seen_at, bound);
         if late > 0.0 {
             let what = format!("an idle load balancer stays {late:.0} s beyond the bound");
             verdict.check(Claim::NothingIdle).breach(&service.name, what, &[first, entry]);
@@ -74,7 +74,8 @@ fn is_idle(entry: &Entry) -> bool {
 
 /// Returns the time at which an idle load balancer that may never have been used counts as idle.
 fn due_since(service: &Service<'_>, first: &Entry) -> Timestamp {
-    let unused_grace = service.settings_at(first.seen_at).unused_grace.unwrap_or_default();
+    let unused_grace =
+        service.longest(first.seen_at, first.seen_at, |settings| settings.unused_grace.unwrap_or_default());
     let age = first.seconds("load_balancer_age_seconds").unwrap_or_default();
     shifted(first.seen_at, (unused_grace - age).max(0.0))
 }

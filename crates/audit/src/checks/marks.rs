@@ -1,16 +1,21 @@
 //! Marks: none is older than the observation that it follows from, and each deletion had one.
 
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+
 use super::{CLOCK, WINDOW};
 use crate::entry::{Entry, seconds_between};
-use crate::service::{Service, shifted};
+use crate::service::{Service, range, shifted};
 use crate::verdict::{Claim, Verdict};
 
 pub fn judge(service: &Service<'_>, verdict: &mut Verdict) {
     for mark in service.of("idle_marked") {
         judge_mark(service, mark, verdict);
     }
+    let (written, removed) = (by_value(service.of("idle_marked")), by_value(service.of("idle_unmarked")));
     for deletion in service.of("load_balancer_deleted") {
-        judge_deletion(service, deletion, verdict);
+        judge_deletion(service, deletion, (&written, &removed), verdict);
     }
 }
 
@@ -41,21 +46,37 @@ fn judge_mark(service: &Service<'_>, mark: &Entry, verdict: &mut Verdict) {
     check.hold();
 }
 
-fn judge_deletion(service: &Service<'_>, deletion: &Entry, verdict: &mut Verdict) {
+/// Lines by the value of the mark that they are about.
+type ByValue<'a> = HashMap<&'a str, Vec<&'a Entry>>;
+
+fn by_value<'a>(lines: &[&'a Entry]) -> ByValue<'a> {
+    let mut by_value = ByValue::new();
+    for line in lines {
+        if let Some(value) = line.text("idle_since") {
+            by_value.entry(value).or_default().push(line);
+        }
+    }
+    by_value
+}
+
+fn judge_deletion(
+    service: &Service<'_>,
+    deletion: &Entry,
+    (written, removed): (&ByValue<'_>, &ByValue<'_>),
+    verdict: &mut Verdict,
+) {
     let check = verdict.check(Claim::Mark);
     let Some(value) = deletion.text("idle_since") else {
         check.unknown("a deletion doesn't tell the mark", deletion);
         return;
     };
-    let Some(written) = service.of("idle_marked").rev().find(|mark| mark.has("idle_since", value)) else {
+    let Some(written) = written.get(value).and_then(|marks| marks.last().copied()) else {
         check.unknown("no line tells that a deleted load balancer's mark was written: its worker was killed just then, or its log is missing", deletion);
         return;
     };
-    let removed = service.of("idle_unmarked").find(|unmark| {
-        unmark.has("idle_since", value)
-            && unmark.seen_at >= written.seen_at
-            && unmark.seen_at < shifted(deletion.seen_at, -WINDOW)
-    });
+    let removed = removed.get(value).map(Vec::as_slice).unwrap_or_default();
+    let removed = range(removed, written.seen_at, Timestamp::MAX).first();
+    let removed = removed.filter(|unmark| unmark.seen_at < shifted(deletion.seen_at, -WINDOW));
     match removed {
         Some(unmark) => {
             let what = "a load balancer was deleted by a mark that had been removed".to_owned();

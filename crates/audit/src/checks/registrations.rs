@@ -1,8 +1,10 @@
 //! Registrations: within the bound of the task's start, and none beside a task that serves.
 
+use std::collections::HashMap;
+
 use super::{MACHINE_CLOCK, REGISTRATION_ALLOWANCE, WINDOW};
 use crate::entry::{Entry, seconds_between};
-use crate::service::{Service, shifted};
+use crate::service::{Service, range, shifted};
 use crate::verdict::{Claim, Verdict};
 
 /// The findings with which tasks can't be registered.
@@ -19,12 +21,36 @@ const HINDERING: [&str; 9] = [
 ];
 
 pub fn judge(service: &Service<'_>, verdict: &mut Verdict) {
-    for registration in service.of("target_registered") {
+    let registrations = service.of("target_registered");
+    if registrations.is_empty() {
+        return;
+    }
+    let tell_starts = registrations.iter().any(|line| line.seconds("since_start_ms").is_some());
+    let mut index = Index { tell_starts, of_target: HashMap::new() };
+    for entry in &service.entries {
+        index.of_target.entry(target(entry)).or_default().push(entry);
+    }
+    for registration in registrations {
         match registration.text("reason") {
             Some("task_starting") => judge_early(service, registration, verdict),
-            _ => judge_running(service, registration, verdict),
+            _ => judge_running(service, registration, &index, verdict),
         }
     }
+}
+
+/// What is looked up for each registration.
+struct Index<'a> {
+    /// Whether a registration tells the start of its task.
+    tell_starts: bool,
+    /// The lines about each target.
+    of_target: HashMap<Target<'a>, Vec<&'a Entry>>,
+}
+
+/// The address and the target group of a line.
+type Target<'a> = (Option<&'a str>, Option<&'a str>);
+
+fn target(entry: &Entry) -> Target<'_> {
+    (entry.text("ip"), entry.text("target_group"))
 }
 
 /// A task that starts is registered only while none serves.
@@ -40,12 +66,11 @@ fn judge_early(service: &Service<'_>, registration: &Entry, verdict: &mut Verdic
     }
 }
 
-fn judge_running(service: &Service<'_>, registration: &Entry, verdict: &mut Verdict) {
+fn judge_running(service: &Service<'_>, registration: &Entry, index: &Index<'_>, verdict: &mut Verdict) {
     let check = verdict.check(Claim::Registration);
     let (since_start, latency) = (millis(registration, "since_start_ms"), millis(registration, "latency_ms"));
-    let mut others = service.of("target_registered");
     // A running task has a start. Stand-ins of AWS exist that give none to any task; they are no evidence.
-    if since_start.is_none() && others.any(|other| other.seconds("since_start_ms").is_some()) {
+    if since_start.is_none() && index.tell_starts {
         let what = "a task was registered as one that serves, and had not started".to_owned();
         check.breach(&service.name, what, &[registration]);
         return;
@@ -71,13 +96,11 @@ fn judge_running(service: &Service<'_>, registration: &Entry, verdict: &mut Verd
     let until = registration.seen_at.max(registration.at);
     // An old observation registers, too: it does no harm.
     let was_suspended = seconds_between(registration.seen_at, registration.at) > MACHINE_CLOCK + WINDOW;
-    let is_of_target = |entry: &&&Entry| {
-        entry.line != registration.line
-            && ["ip", "target_group"].iter().all(|field| entry.text(field) == registration.text(field))
-    };
+    let of_target = index.of_target.get(&target(registration)).map(Vec::as_slice).unwrap_or_default();
+    let mut others = range(of_target, started_at, until).iter().filter(|entry| entry.line != registration.line);
     if service.first_at().is_none_or(|first| first >= started_at) {
         check.unknown("the log begins after the start of the registered task", registration);
-    } else if service.between(started_at, until).iter().any(|entry| is_of_target(&entry)) {
+    } else if others.next().is_some() {
         check.unknown("a task was registered again, because its target had gone", registration);
     } else if was_suspended
         || service.failed_between(started_at, until)

@@ -4,7 +4,7 @@ use jiff::Timestamp;
 
 use super::{CLOCK, MACHINE_CLOCK, WINDOW, deletions};
 use crate::entry::{Entry, seconds_between};
-use crate::service::{Service, shifted};
+use crate::service::{Service, range, shifted};
 use crate::verdict::{Check, Claim, Verdict};
 
 /// How late CloudWatch may show a minute, and the length of a minute, in seconds (docs/guarantees.md).
@@ -39,21 +39,24 @@ pub fn judge(service: &Service<'_>, verdict: &mut Verdict) {
 }
 
 fn judge_announcement(service: &Service<'_>, stop: &Entry, check: &mut Check) {
-    let before = |entry: &&Entry| entry.seen_at < stop.seen_at;
+    let announcements = service.of("stop_announced");
+    let before = announcements.partition_point(|entry| entry.seen_at < stop.seen_at);
+    let before = announcements.get(..before).unwrap_or_default();
     let is_valid = |entry: &&Entry| {
         let late = entry.time("stop_at").map(|stop_at| seconds_between(stop_at, stop.seen_at));
         late.is_none_or(|late| late < ANNOUNCEMENT_VALID_FOR + WINDOW)
     };
-    let Some(announced) = service.of("stop_announced").rev().find(before).filter(is_valid) else {
+    let Some(announced) = before.last().copied().filter(is_valid) else {
         check.unknown(
             "no line tells that a stop was announced: its worker was killed just then, or its log is missing",
             stop,
         );
         return;
     };
-    let withdrawn = service
-        .of("stop_withdrawn")
-        .find(|entry| entry.seen_at > announced.seen_at && entry.seen_at < shifted(stop.seen_at, -WINDOW));
+    let withdrawn = range(service.of("stop_withdrawn"), announced.seen_at, stop.seen_at)
+        .iter()
+        .find(|entry| entry.seen_at > announced.seen_at)
+        .filter(|entry| entry.seen_at < shifted(stop.seen_at, -WINDOW));
     if let Some(withdrawn) = withdrawn {
         let what = "a service was stopped after the announcement had been withdrawn".to_owned();
         check.breach(&service.name, what, &[announced, withdrawn, stop]);

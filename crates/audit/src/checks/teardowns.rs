@@ -1,9 +1,11 @@
 //! Teardowns: each that starts is completed within the bound, or resumed.
 
+use jiff::Timestamp;
+
 use super::idle::KEEPING;
 use super::{CLOCK, TEARDOWN_ALLOWANCE};
 use crate::entry::{Entry, seconds_between};
-use crate::service::{Service, shifted};
+use crate::service::{Service, Settings, range, shifted};
 use crate::verdict::{Claim, Verdict};
 
 /// The time after which a process that never saw the load balancer finds its target groups, in seconds
@@ -11,20 +13,23 @@ use crate::verdict::{Claim, Verdict};
 const SEARCH_INTERVAL: f64 = 6.0 * 3600.0;
 
 pub fn judge(service: &Service<'_>, verdict: &mut Verdict) {
-    let started: Vec<_> = service.of("teardown_started").collect();
+    let started = service.of("teardown_started");
+    if started.is_empty() {
+        return;
+    }
+    let ends = Ends::new(service);
     for (index, start) in started.iter().enumerate() {
         let next = started.get(index + 1).copied();
-        judge_teardown(service, start, next, verdict);
+        judge_teardown(service, start, next, &ends, verdict);
     }
 }
 
-fn judge_teardown(service: &Service<'_>, start: &Entry, next: Option<&Entry>, verdict: &mut Verdict) {
+fn judge_teardown(service: &Service<'_>, start: &Entry, next: Option<&Entry>, ends: &Ends<'_>, verdict: &mut Verdict) {
     let check = verdict.check(Claim::Teardown);
-    let settings = service.settings_at(start.seen_at);
-    let bound = settings.resync() + TEARDOWN_ALLOWANCE;
+    let bound = service.longest(start.seen_at, start.seen_at, Settings::resync) + TEARDOWN_ALLOWANCE;
     let from = shifted(start.seen_at, -CLOCK);
     let due_at = shifted(start.seen_at, bound);
-    let end = service.between(from, jiff::Timestamp::MAX).iter().copied().find(|entry| ends(entry, start));
+    let end = ends.of(start, from);
     if end.is_some_and(|end| end.seen_at <= due_at) {
         check.hold();
         return;
@@ -55,19 +60,46 @@ fn judge_teardown(service: &Service<'_>, start: &Entry, next: Option<&Entry>, ve
     }
 }
 
-/// Returns whether a line shows that a teardown is over, or that its load balancer is used again.
-fn ends(entry: &Entry, start: &Entry) -> bool {
-    match &*entry.event {
-        "teardown_completed" | "idle_unmarked" | "service_removed" => true,
-        "phase_completed" => start.is_of_command() && entry.has("phase", "load_balancer_gone"),
-        "reconciled" if entry.seen_at > start.seen_at => {
-            // It is used again, or is another one.
-            let is_used = entry.integer("desired").is_some_and(|desired| desired > 0);
-            let is_new = entry
-                .seconds("load_balancer_age_seconds")
-                .is_some_and(|age| age < seconds_between(start.seen_at, entry.seen_at));
-            is_used || is_new
+/// The lines that show that a teardown is over, or that its load balancer is used again.
+struct Ends<'a> {
+    /// Those of any teardown.
+    any: Vec<&'a Entry>,
+    /// Those of one that a command makes.
+    of_command: Vec<&'a Entry>,
+    /// Those in which the service is used again.
+    used: Vec<&'a Entry>,
+    /// Those with a load balancer, each with the time of the newest creation until then: it may be another one.
+    created: Vec<(Timestamp, &'a Entry)>,
+}
+
+impl<'a> Ends<'a> {
+    fn new(service: &Service<'a>) -> Self {
+        let among = |is: &dyn Fn(&Entry) -> bool| -> Vec<&'a Entry> {
+            service.entries.iter().copied().filter(|entry| is(entry)).collect()
+        };
+        let reconciled = service.of("reconciled");
+        let mut newest = Timestamp::MIN;
+        let created = reconciled.iter().filter_map(|entry| {
+            let age = entry.seconds("load_balancer_age_seconds")?.max(0.0);
+            newest = newest.max(shifted(entry.seen_at, -age));
+            Some((newest, *entry))
+        });
+        Self {
+            created: created.collect(),
+            any: among(&|entry| ["teardown_completed", "idle_unmarked", "service_removed"].contains(&&*entry.event)),
+            of_command: among(&|entry| entry.is("phase_completed") && entry.has("phase", "load_balancer_gone")),
+            used: among(&|entry| entry.is("reconciled") && entry.integer("desired").is_some_and(|desired| desired > 0)),
         }
-        _ => false,
+    }
+
+    /// Returns the first end of a teardown from an instant on.
+    fn of(&self, start: &Entry, from: Timestamp) -> Option<&'a Entry> {
+        let first = |lines: &[&'a Entry]| range(lines, from, Timestamp::MAX).first().copied();
+        let of_command = Some(&self.of_command).filter(|_| start.is_of_command()).and_then(|lines| first(lines));
+        let used = self.used.partition_point(|entry| entry.seen_at <= start.seen_at);
+        let created = self.created.partition_point(|(created_at, _)| *created_at <= start.seen_at);
+        let created = self.created.get(created).map(|(_, entry)| *entry);
+        let ends = [first(&self.any), of_command, self.used.get(used).copied(), created];
+        ends.into_iter().flatten().min_by_key(|entry| entry.seen_at)
     }
 }

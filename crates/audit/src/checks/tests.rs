@@ -215,6 +215,56 @@ fn an_idle_load_balancer_does_not_stay() {
     assert_eq!(unmarked.broken(), [], "not used, and younger than the unused grace");
 }
 
+/// A killed process clears nothing. The next one of its log raises again what still holds.
+#[test]
+fn a_finding_of_a_killed_process_keeps_no_load_balancer() {
+    let idle = json!({"load_balancer_state": "active", "load_balancer_age_seconds": 9000});
+    let held = |state: &str| json!({"finding": "hold_active", "subject": "nlb", "state": state});
+    let killed = || Script::started().seen(70.0, "finding", held("raised")).quiet(130, 600, &idle).and_started(650.0);
+    assert_eq!(killed().audit().current_findings.len(), 0);
+    assert_eq!(killed().quiet(700, 1000, &idle).broken(), []);
+    assert_eq!(killed().quiet(700, 1200, &idle).broken(), [Claim::NothingIdle]);
+    // By the clocks of AWS and of a machine that is ahead, the finding comes before the start.
+    let raised_again =
+        || killed().seen(640.0, "finding", held("raised")).but("finding", "observation", id(640.0, OTHER).into());
+    assert_eq!(raised_again().quiet(700, 3600, &idle).broken(), []);
+    assert_eq!(raised_again().audit().current_findings.len(), 1);
+    let replaced = Script::started().seen(70.0, "finding", held("raised")).with(100.0, "service_replaced", json!({}));
+    assert_eq!(replaced.quiet(130, 600, &idle).broken(), [Claim::NothingIdle]);
+}
+
+/// No line tells which watcher has which settings, so that the longest bound counts.
+#[test]
+fn a_watcher_with_other_settings_that_ran_for_a_while_shortens_no_bound() {
+    let idle = json!({"load_balancer_state": "active", "load_balancer_age_seconds": 9000});
+    let rolled_back = |field: &str, value: Value| {
+        let both = Script::started().but("watcher_started", field, value).quiet(1, 61, &idle).and_started(100.0);
+        both.with(200.0, "watcher_stopped", json!({"reason": "sigterm"}))
+    };
+    let longer = || rolled_back("idle_grace_seconds", json!(3600.0));
+    assert_eq!(longer().quiet(300, 3900, &idle).broken(), []);
+    assert_eq!(longer().quiet(300, 4500, &idle).broken(), [Claim::NothingIdle]);
+    let off = rolled_back("teardown", json!("off"));
+    assert_eq!(off.quiet(300, 9000, &idle).broken(), []);
+    let teardown = |seconds: f64| {
+        rolled_back("resync_interval_seconds", json!(1800.0))
+            .seen(1000.0, "teardown_started", json!({"load_balancer": "nlb", "idle_since": at(900.0)}))
+            .quiet(1001, 3600, &json!({"load_balancer_state": "active", "running": 1}))
+            .seen(1000.0 + seconds, "teardown_completed", json!({"load_balancer": "nlb"}))
+            .broken()
+    };
+    assert_eq!(teardown(1700.0), []);
+    assert_eq!(teardown(2000.0), [Claim::Teardown]);
+    // Once a process that started later is alone, its settings count.
+    let mut replaced = longer().and_started(5000.0);
+    for second in (5060..5500).step_by(60) {
+        let mut fields = json!({"observation": id(second.into(), OTHER), "desired": 0, "running": 0, "pending": 0, "serving": 0, "healthy": 0});
+        fields.as_object_mut().expect("an object").extend(idle.as_object().expect("fields").clone());
+        replaced = replaced.with(f64::from(second) + 0.2, "reconciled", fields);
+    }
+    assert_eq!(replaced.broken(), [Claim::NothingIdle]);
+}
+
 #[test]
 fn a_teardown_is_completed() {
     let incomplete = || evening().without("teardown_completed");
@@ -406,6 +456,34 @@ fn a_hold_an_up_and_use_that_was_seen_forbid_a_stop() {
     ];
     for (case, script) in valid {
         assert_eq!(script.broken(), [], "{case}");
+    }
+}
+
+// ---- large logs ----
+
+/// Lines that are looked up for each other take seconds, not minutes: the time doesn't grow with the square of their number.
+#[test]
+fn a_large_log_is_judged_in_time() {
+    const COUNT: u32 = 20_000;
+    let registration = |script: Script, second: f64| {
+        let fields = json!({"reason": "task_running", "task_id": at(second), "ip": "i", "target_group": "g"});
+        script.seen(second, "target_registered", fields)
+    };
+    let deletion = |script: Script, second: f64| {
+        let fields = json!({"idle_since": at(second), "first_observation": id(second - 1.0, WORKER)});
+        script.seen(second, "load_balancer_deleted", fields).seen(second, "idle_marked", json!({"idle_since": "other"}))
+    };
+    let deregistration = |script: Script, second: f64| {
+        script.seen(second, "target_deregistered", json!({"reason": "task_stopping", "task_id": at(second)}))
+    };
+    let scripts: [&dyn Fn(Script, f64) -> Script; 3] = [&registration, &deletion, &deregistration];
+    for (index, line) in scripts.into_iter().enumerate() {
+        let script = (1..COUNT).fold(Script::started(), |script, second| line(script, second.into()));
+        let mut logs = Logs::default();
+        logs.add("large.log", script.text().as_bytes()).expect("memory can be read");
+        let begun = std::time::Instant::now();
+        logs.audit();
+        assert!(begun.elapsed().as_secs() < 5, "{index}: {:?}", begun.elapsed());
     }
 }
 
