@@ -25,9 +25,9 @@ impl Duplicates {
         if places.is_empty() {
             places.push((Place::Anywhere, 0));
         }
-        // Each place is added, whether or not the first is new.
-        let is_new = places.into_iter().map(|place| self.0.insert(hash((place, line))));
-        is_new.fold(true, |all, new| all && new)
+        // Each place is added, whether or not another one was known.
+        let known = places.into_iter().filter(|place| !self.0.insert(hash((place, line)))).count();
+        known == 0
     }
 }
 
