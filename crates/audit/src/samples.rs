@@ -100,6 +100,15 @@ impl Script {
         self
     }
 
+    /// Makes the last line of an event, if there is one, that of another worker.
+    pub fn by_other(mut self, event: &str) -> Self {
+        if let Some(line) = self.0.iter_mut().rev().find(|line| line["event"] == event) {
+            let own = line["observation"].as_str().expect("an observation");
+            line["observation"] = own.replace(&format!("{WORKER:06}Z"), &format!("{OTHER:06}Z")).into();
+        }
+        self
+    }
+
     /// Leaves out all lines of an event.
     pub fn without(mut self, event: &str) -> Self {
         self.0.retain(|line| line["event"] != event);

@@ -190,8 +190,8 @@ impl<'a> Service<'a> {
         self.findings.had_one_of(names, from, until)
     }
 
-    /// Returns whether a process of the same log started, or took the service up again, after a line: it raises again what
-    /// still holds.
+    /// Returns whether a process of the same log started after the last line of the process that wrote a line: it raises again
+    /// what still holds.
     pub fn was_restarted_after(&self, entry: &Entry) -> bool {
         self.restarts.after(entry).is_some()
     }

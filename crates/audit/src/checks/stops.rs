@@ -39,14 +39,11 @@ pub fn judge(service: &Service<'_>, verdict: &mut Verdict) {
 }
 
 fn judge_announcement(service: &Service<'_>, stop: &Entry, check: &mut Check) {
-    let announcements = service.of("stop_announced");
-    let before = announcements.partition_point(|entry| entry.seen_at < stop.seen_at);
-    let before = announcements.get(..before).unwrap_or_default();
     let is_valid = |entry: &&Entry| {
         let late = entry.time("stop_at").map(|stop_at| seconds_between(stop_at, stop.seen_at));
         late.is_none_or(|late| late < ANNOUNCEMENT_VALID_FOR + WINDOW)
     };
-    let Some(announced) = before.last().copied().filter(is_valid) else {
+    let Some(announced) = last_announcement(service, stop).filter(is_valid) else {
         check.unknown(
             "no line tells that a stop was announced: its worker was killed just then, or its log is missing",
             stop,
@@ -83,6 +80,12 @@ fn judge_announcement(service: &Service<'_>, stop: &Entry, check: &mut Check) {
     } else {
         check.hold();
     }
+}
+
+fn last_announcement<'a>(service: &Service<'a>, stop: &Entry) -> Option<&'a Entry> {
+    let announcements = service.of("stop_announced");
+    let before = announcements.partition_point(|entry| entry.seen_at < stop.seen_at);
+    announcements.get(..before)?.last().copied()
 }
 
 /// The stop rests on unused minutes up to three minutes ago, each of which the same observation must show.
@@ -138,6 +141,7 @@ fn judge_contradictions(service: &Service<'_>, stop: &Entry, check: &mut Check) 
     let window_start =
         shifted(minute_of(shifted(stop.seen_at, -CLOUDWATCH_LAG)), MINUTE - after.unwrap_or(SHORTEST_DISUSE));
     let before = service.between(window_start, stop.seen_at);
+    let announced_at = last_announcement(service, stop).map(|announced| announced.seen_at);
     // A line without an observation has the time of a machine.
     let is_clear = |entry: &Entry| {
         let clock = if entry.observation.is_some() { 0.0 } else { MACHINE_CLOCK };
@@ -145,9 +149,13 @@ fn judge_contradictions(service: &Service<'_>, stop: &Entry, check: &mut Check) 
     };
     let contradicts = |entry: &Entry| match &*entry.event {
         "hold_placed" => is_in_force(service, entry, stop, window_start),
+        // Its watcher withdrew the announcement that it found, unless it was killed; and it clears a finding that is over.
         "finding" if entry.has("finding", "hold_active") && !entry.has("state", "cleared") => {
-            is_in_force(service, entry, stop, window_start)
+            announced_at.is_some_and(|announced_at| entry.seen_at > announced_at)
+                && service.reconciliation_of(entry).is_some()
                 && !service.was_unwatched_between(entry.seen_at, stop.seen_at)
+                && !service.was_silent_between(entry, stop.seen_at)
+                && is_in_force(service, entry, stop, window_start)
         }
         "operation_completed" => {
             // The lease is as old as the operation.
@@ -155,7 +163,7 @@ fn judge_contradictions(service: &Service<'_>, stop: &Entry, check: &mut Check) 
             entry.has("operation", "up") && shifted(entry.seen_at, -lasted) > shifted(window_start, MACHINE_CLOCK)
         }
         "phase_completed" => entry.has("operation", "up") && entry.has("phase", "claimed"),
-        "reconciled" => showed_use(service, entry, window_start),
+        "reconciled" => showed_use(service, entry, stop, window_start),
         _ => false,
     };
     if let Some(contradiction) = before.iter().copied().find(|entry| is_clear(entry) && contradicts(entry)) {
@@ -180,10 +188,14 @@ fn is_in_force(service: &Service<'_>, hold: &Entry, stop: &Entry, window_start: 
     lasts && !service.between(hold.seen_at, until).iter().any(|entry| is_end(entry))
 }
 
-/// Returns whether a line shows more flows than the threshold in a minute of a window.
-fn showed_use(service: &Service<'_>, line: &Entry, window_start: Timestamp) -> bool {
+/// Returns whether a line shows more flows than the threshold in a minute that the process of a stop knew: one of the window,
+/// or a later one that it saw itself. CloudWatch can show a later one to one process and not yet to another.
+fn showed_use(service: &Service<'_>, line: &Entry, stop: &Entry, window_start: Timestamp) -> bool {
     let threshold = service.settings_at(line.seen_at).use_threshold.unwrap_or(DEFAULT_USE_THRESHOLD);
+    let process = |entry: &Entry| entry.observation.as_ref().map(|observation| observation.process);
+    let last_minute = shifted(minute_of(shifted(stop.seen_at, -CLOUDWATCH_LAG)), -MINUTE);
+    let was_known = |minute: Timestamp| minute <= last_minute || process(line) == process(stop);
     line.integer("flows").is_some_and(|flows| flows > threshold)
-        && line.time("flows_minute").is_some_and(|minute| minute >= window_start)
+        && line.time("flows_minute").is_some_and(|minute| minute >= window_start && was_known(minute))
         && service.has_one_setting()
 }

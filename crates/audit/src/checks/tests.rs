@@ -220,17 +220,23 @@ fn an_idle_load_balancer_does_not_stay() {
 fn a_finding_of_a_killed_process_keeps_no_load_balancer() {
     let idle = json!({"load_balancer_state": "active", "load_balancer_age_seconds": 9000});
     let held = |state: &str| json!({"finding": "hold_active", "subject": "nlb", "state": state});
+    let of_other = |mut script: Script, from: u32, until: u32| {
+        for second in (from..=until).step_by(60) {
+            script = script.reconciled(second.into(), &idle).by_other("reconciled");
+        }
+        script
+    };
     let killed = || Script::started().seen(70.0, "finding", held("raised")).quiet(130, 600, &idle).and_started(650.0);
     assert_eq!(killed().audit().current_findings.len(), 0);
-    assert_eq!(killed().quiet(700, 1000, &idle).broken(), []);
-    assert_eq!(killed().quiet(700, 1200, &idle).broken(), [Claim::NothingIdle]);
+    assert_eq!(of_other(killed(), 700, 1000).broken(), []);
+    assert_eq!(of_other(killed(), 700, 1200).broken(), [Claim::NothingIdle]);
     // By the clocks of AWS and of a machine that is ahead, the finding comes before the start.
-    let raised_again =
-        || killed().seen(640.0, "finding", held("raised")).but("finding", "observation", id(640.0, OTHER).into());
-    assert_eq!(raised_again().quiet(700, 3600, &idle).broken(), []);
+    let raised_again = || killed().seen(640.0, "finding", held("raised")).by_other("finding");
+    assert_eq!(of_other(raised_again(), 700, 3600).broken(), []);
     assert_eq!(raised_again().audit().current_findings.len(), 1);
-    let replaced = Script::started().seen(70.0, "finding", held("raised")).with(100.0, "service_replaced", json!({}));
-    assert_eq!(replaced.quiet(130, 600, &idle).broken(), [Claim::NothingIdle]);
+    // Another worker with the same log starts, and is killed before it observes anything.
+    let goes_on = killed().quiet(700, 3600, &idle);
+    assert_eq!((goes_on.broken(), goes_on.audit().current_findings.len()), (vec![], 1));
 }
 
 /// No line tells which watcher has which settings, so that the longest bound counts.
@@ -421,6 +427,7 @@ fn a_hold_an_up_and_use_that_was_seen_forbid_a_stop() {
     let placed = |until: f64| json!({"hold_until": at(until), "held_by": "hand"});
     let up = |millis: u32| json!({"operation": "up", "duration_ms": millis});
     let claimed = json!({"operation": "up", "phase": "claimed"});
+    let by_other = |script: Script| script.by_other("finding").by_other("reconciled");
     let watched = || stopped().quiet(1510, 1790, &used(1260.0, 0));
     assert_eq!(watched().broken(), []);
     let broken = [
@@ -430,6 +437,8 @@ fn a_hold_an_up_and_use_that_was_seen_forbid_a_stop() {
         ("up", stopped().with(1560.0, "operation_completed", up(20_000))),
         ("lease", stopped().with(1560.0, "phase_completed", claimed.clone())),
         ("use", stopped().reconciled(1620.0, &used(1560.0, 50))),
+        ("later use", stopped().reconciled(1740.0, &used(1680.0, 50))),
+        ("use that another worker saw", by_other(stopped().reconciled(1620.0, &used(1560.0, 50)))),
         ("use before the announcement", stopped().reconciled(1200.0, &used(900.0, 2))),
     ];
     for (case, script) in broken {
@@ -452,6 +461,15 @@ fn a_hold_an_up_and_use_that_was_seen_forbid_a_stop() {
         ("`down`", stopped().with(1560.0, "operation_completed", json!({"operation": "down", "duration_ms": 1}))),
         ("flows below the threshold", stopped().reconciled(1620.0, &used(1560.0, 1))),
         ("use before the window", stopped().reconciled(840.0, &used(660.0, 50))),
+        ("use that only another worker knew", by_other(stopped().reconciled(1740.0, &used(1680.0, 50)))),
+        (
+            "a hold of a killed worker, released by hand",
+            by_other(watched().seen(1530.0, "finding", held("raised")).reconciled(1530.0, &used(1260.0, 0))),
+        ),
+        (
+            "a hold before the announcement",
+            watched().reconciled(1440.0, &used(1260.0, 0)).seen(1440.0, "finding", held("raised")),
+        ),
         ("use that is seen too late", stopped().reconciled(1795.0, &used(1740.0, 50))),
     ];
     for (case, script) in valid {

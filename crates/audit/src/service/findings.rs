@@ -7,25 +7,39 @@ use jiff::Timestamp;
 use super::SETTINGS;
 use crate::entry::Entry;
 
-/// The lines by which a process starts or watches a service anew, of each log: a new process raises again what still holds.
+/// The lines by which a process starts or watches a service anew: a new process raises again what still holds.
 #[derive(Default)]
-pub struct Restarts<'a>(HashMap<&'a str, Vec<(u64, Timestamp)>>);
+pub struct Restarts<'a> {
+    /// Of each log, by the number of the line.
+    of_log: HashMap<&'a str, Vec<(u64, Timestamp)>>,
+    /// The last line of each process in each log: several workers can have one log.
+    last_line: HashMap<(&'a str, u32), u64>,
+}
 
 impl<'a> Restarts<'a> {
     pub fn new(entries: &[&'a Entry]) -> Self {
-        let mut restarts: HashMap<_, Vec<_>> = HashMap::new();
-        for entry in entries.iter().filter(|entry| SETTINGS.contains(&&*entry.event)) {
-            restarts.entry(&*entry.log).or_default().push((entry.line, entry.seen_at));
+        let mut restarts = Self::default();
+        for entry in entries {
+            if SETTINGS.contains(&&*entry.event) {
+                restarts.of_log.entry(&*entry.log).or_default().push((entry.line, entry.seen_at));
+            }
+            if let Some(observation) = &entry.observation {
+                let last = restarts.last_line.entry((&*entry.log, observation.process)).or_default();
+                *last = entry.line.max(*last);
+            }
         }
-        restarts.values_mut().for_each(|of_log| of_log.sort_unstable());
-        Self(restarts)
+        restarts.of_log.values_mut().for_each(|of_log| of_log.sort_unstable());
+        restarts
     }
 
-    /// Returns the time of the first restart that the log of a line has behind it. The order is that of the lines, because the
-    /// times are those of two clocks.
+    /// Returns the time of the first restart in the log of a line after the last line of its process. The order is that of the
+    /// lines, because the times are those of two clocks.
     pub fn after(&self, entry: &Entry) -> Option<Timestamp> {
-        let of_log = self.0.get(&*entry.log)?;
-        let next = of_log.partition_point(|(line, _)| *line <= entry.line);
+        let of_log = self.of_log.get(&*entry.log)?;
+        let process = entry.observation.as_ref().map(|observation| observation.process);
+        let last_line = process.and_then(|process| self.last_line.get(&(&*entry.log, process)).copied());
+        let last_line = last_line.unwrap_or(entry.line);
+        let next = of_log.partition_point(|(line, _)| *line <= last_line);
         of_log.get(next).map(|(_, at)| *at)
     }
 }
@@ -40,7 +54,7 @@ struct FindingTime {
 }
 
 impl<'a> FindingTimes<'a> {
-    /// Follows the lines: a finding is current from a line about it until it is cleared, or until a restart.
+    /// Follows the lines: a finding is current from a line about it until it is cleared, or until a restart after its process.
     pub fn new(entries: &[&'a Entry], restarts: &Restarts<'_>) -> Self {
         let mut times: HashMap<&str, Vec<FindingTime>> = HashMap::new();
         let mut cleared = HashMap::new();
