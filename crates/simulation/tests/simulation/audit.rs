@@ -117,7 +117,6 @@ const NOT_IN_A_LOG: &[(Bug, &str)] = &[
     (Bug::TrustMachineClock, "every time in the log is by that clock"),
     (Bug::StopAfterFailure, "a worker that makes no calls is silent, as one that was killed: a gap"),
     (Bug::StopAfterOneObservation, "on no day do the two observations differ; `held` would show it"),
-    (Bug::IgnoreLease, "the lease of another operation is in a tag, and has no line"),
     (Bug::ForgetInterruptedStop, "an example: the lease is in a tag, and has no line"),
     (Bug::DeleteMessagesOfOtherServices, "the log has no line for a message that was deleted"),
     (Bug::ReconcileOneAtATime, "a single service shows no bug of fleets"),
