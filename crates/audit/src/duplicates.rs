@@ -1,7 +1,7 @@
 //! Recognizes a line that two logs contain: the same log given twice, or two exports that overlap.
 //!
 //! An observation has one process, so that a line that names it is one line wherever it is equal. Two workers can write equal
-//! lines without one, e.g. when both are told in the same millisecond to read their configuration again. Such a line is the same
+//! lines without one, e.g. when both read their configuration again in the same millisecond. Such a line is the same
 //! one only if it is next to the same line with an observation.
 
 use std::collections::HashSet;
