@@ -61,6 +61,11 @@ impl Entry {
         Self { seen_at, at: *at, event, observation, log, line, fields }
     }
 
+    /// Returns the process whose observation the line names.
+    pub fn process(&self) -> Option<u32> {
+        self.observation.as_ref().map(|observation| observation.process)
+    }
+
     /// Returns whether the line is one of this event.
     pub fn is(&self, event: &str) -> bool {
         &*self.event == event

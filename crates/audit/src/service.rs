@@ -69,7 +69,7 @@ impl<'a> Service<'a> {
         let (mut by_event, mut by_process) = (HashMap::<_, Vec<_>>::new(), HashMap::<_, Vec<_>>::new());
         for entry in &entries {
             by_event.entry(&*entry.event).or_default().push(*entry);
-            by_process.entry(process_of(entry)).or_default().push(*entry);
+            by_process.entry(entry.process()).or_default().push(*entry);
         }
         Self {
             name,
@@ -136,15 +136,13 @@ impl<'a> Service<'a> {
         }
         let longest = self.settings_at(until).longest_silence();
         let (begin, end) = bounds(&self.signs_of_life, from, until);
-        let (Some(first), Some(last)) = (self.signs_of_life.get(begin), end.checked_sub(1)) else {
-            return seconds_between(from, until) > longest;
-        };
         if begin >= end {
             return seconds_between(from, until) > longest;
         }
-        let inner = self.silences.partition_point(|(index, _)| *index < begin);
+        let (first, last) = (begin, end - 1);
+        let inner = self.silences.partition_point(|(index, _)| *index < first);
         let mut inner = self.silences.iter().skip(inner).take_while(|(index, _)| *index < last);
-        seconds_between(from, first.seen_at) > longest
+        seconds_between(from, self.signs_of_life[first].seen_at) > longest
             || seconds_between(self.signs_of_life[last].seen_at, until) > longest
             || inner.any(|(_, seconds)| *seconds > longest)
     }
@@ -153,7 +151,7 @@ impl<'a> Service<'a> {
     /// instant: it was suspended or killed, while others went on.
     pub fn was_silent_between(&self, line: &Entry, until: Timestamp) -> bool {
         let longest = self.settings_at(until).longest_silence();
-        let of_process = self.by_process.get(&process_of(line)).map(Vec::as_slice).unwrap_or_default();
+        let of_process = self.by_process.get(&line.process()).map(Vec::as_slice).unwrap_or_default();
         let of_process = range(of_process, line.seen_at, until).iter().map(|entry| entry.at);
         let mut last = line.at;
         // The line that ends the silence may rest on an observation before it.
@@ -205,10 +203,6 @@ impl<'a> Service<'a> {
     pub fn last_at(&self) -> Option<Timestamp> {
         self.signs_of_life.last().map(|entry| entry.seen_at)
     }
-}
-
-fn process_of(entry: &Entry) -> Option<u32> {
-    entry.observation.as_ref().map(|observation| observation.process)
 }
 
 /// Returns the lines between two instants, these included, of lines in the order of time.

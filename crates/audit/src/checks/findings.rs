@@ -45,10 +45,7 @@ pub fn judge(service: &Service<'_>, verdict: &mut Verdict) {
         if entry.is_of_command() {
             continue;
         }
-        let writer = || match &entry.observation {
-            Some(observation) => Writer::Process(observation.process),
-            None => Writer::Log(&entry.log),
-        };
+        let writer = || entry.process().map_or(Writer::Log(&entry.log), Writer::Process);
         let is_end = entry.has("state", "cleared") && entry.observation.is_none();
         let cleared_at = if is_end { ended.insert(key, entry.at) } else { None };
         let current = current.entry(key).or_default();

@@ -192,9 +192,8 @@ fn is_in_force(service: &Service<'_>, hold: &Entry, stop: &Entry, window_start: 
 /// or a later one that it saw itself. CloudWatch can show a later one to one process and not yet to another.
 fn showed_use(service: &Service<'_>, line: &Entry, stop: &Entry, window_start: Timestamp) -> bool {
     let threshold = service.settings_at(line.seen_at).use_threshold.unwrap_or(DEFAULT_USE_THRESHOLD);
-    let process = |entry: &Entry| entry.observation.as_ref().map(|observation| observation.process);
     let last_minute = shifted(minute_of(shifted(stop.seen_at, -CLOUDWATCH_LAG)), -MINUTE);
-    let was_known = |minute: Timestamp| minute <= last_minute || process(line) == process(stop);
+    let was_known = |minute: Timestamp| minute <= last_minute || line.process() == stop.process();
     line.integer("flows").is_some_and(|flows| flows > threshold)
         && line.time("flows_minute").is_some_and(|minute| minute >= window_start && was_known(minute))
         && service.has_one_setting()

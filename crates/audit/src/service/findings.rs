@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use super::SETTINGS;
 use crate::entry::Entry;
 
-/// The lines by which a process starts or watches a service anew: a new process raises again what still holds.
+/// The lines by which a process starts, or begins again to watch a service: a new process raises again what still holds.
 #[derive(Default)]
 pub struct Restarts<'a> {
     /// Of each log, by the number of the line.
@@ -23,8 +23,8 @@ impl<'a> Restarts<'a> {
             if SETTINGS.contains(&&*entry.event) {
                 restarts.of_log.entry(&*entry.log).or_default().push((entry.line, entry.seen_at));
             }
-            if let Some(observation) = &entry.observation {
-                let last = restarts.last_line.entry((&*entry.log, observation.process)).or_default();
+            if let Some(process) = entry.process() {
+                let last = restarts.last_line.entry((&*entry.log, process)).or_default();
                 *last = entry.line.max(*last);
             }
         }
@@ -36,8 +36,7 @@ impl<'a> Restarts<'a> {
     /// lines, because the times are those of two clocks.
     pub fn after(&self, entry: &Entry) -> Option<Timestamp> {
         let of_log = self.of_log.get(&*entry.log)?;
-        let process = entry.observation.as_ref().map(|observation| observation.process);
-        let last_line = process.and_then(|process| self.last_line.get(&(&*entry.log, process)).copied());
+        let last_line = entry.process().and_then(|process| self.last_line.get(&(&*entry.log, process)).copied());
         let last_line = last_line.unwrap_or(entry.line);
         let next = of_log.partition_point(|(line, _)| *line <= last_line);
         of_log.get(next).map(|(_, at)| *at)
